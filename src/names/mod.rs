@@ -1,0 +1,131 @@
+//! The nouns of tere as types. A value of one of these types has been parsed: whatever came from a
+//! peer, a file or a command line becomes one of them before anything acts on it.
+
+mod account;
+mod session;
+mod size;
+mod target;
+
+pub use account::AccountName;
+pub use session::SessionId;
+pub use size::TermSize;
+pub use target::{MachineName, Target, UnixUser};
+
+/// Why a text is not the name it was offered as.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {noun}: {rule}")]
+pub struct BadName {
+    /// What was offered, cut to 64 characters.
+    text: String,
+    /// What it should have been, with its article: "an account name".
+    noun: &'static str,
+    /// The rule that it breaks, as a sentence for people.
+    rule: &'static str,
+}
+
+impl BadName {
+    fn new(text: &str, noun: &'static str, rule: &'static str) -> Self {
+        let text = text.chars().take(64).collect();
+        Self { text, noun, rule }
+    }
+}
+
+/// Makes a type hold a parsed text: `FromStr`, `Display`, `as_str`, and serde by way of the parser.
+macro_rules! parsed_text {
+    ($name:ident, $noun:literal, $rule:literal, $accepts:path) => {
+        impl $name {
+            /// The text as it was parsed.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::names::BadName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                if $accepts(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err($crate::names::BadName::new(text, $noun, $rule))
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::names::BadName;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+use parsed_text;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_their_rules_say() {
+        for good in ["alice", "a", "alice.b-c_9"] {
+            assert!(good.parse::<AccountName>().is_ok(), "{good}");
+        }
+        let long = "a".repeat(33);
+        for bad in ["", "Alice", ".alice", "-a", "a b", "a/b", "..", "a\0", "é", &long] {
+            assert!(bad.parse::<AccountName>().is_err(), "{bad:?}");
+        }
+        for good in [".host", "web1", "alice-box", "a.b"] {
+            assert!(good.parse::<MachineName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", ".hosts", "-a", "a-", "a/b", "a@b", "a..b", "a\n"] {
+            assert!(bad.parse::<MachineName>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "0", "1000", "Dev", "a b", "a:b", "dev@x"] {
+            assert!(bad.parse::<UnixUser>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "abcdefghijk", "abcdefghijklm", "abcdefghijk1", "ABCDEFGHIJKL"] {
+            assert!(bad.parse::<SessionId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_reads_as_user_at_machine() {
+        let target: Target = "dev@alice-box".parse().unwrap();
+        assert_eq!(target.user.as_str(), "dev");
+        assert_eq!(target.machine.as_str(), "alice-box");
+        assert_eq!(target.to_string(), "dev@alice-box");
+        assert!("dev".parse::<Target>().is_err());
+        assert!("dev@a@b".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn a_size_outside_its_bounds_does_not_parse() {
+        assert!(TermSize::new(80, 24).is_ok());
+        for (cols, rows) in [(0, 24), (80, 0), (1001, 24), (80, 1001), (65535, 65535)] {
+            assert!(TermSize::new(cols, rows).is_err());
+        }
+        assert!(serde_json::from_str::<TermSize>(r#"{"cols":0,"rows":1}"#).is_err());
+    }
+
+    #[test]
+    fn new_session_ids_are_valid_and_differ() {
+        let one = SessionId::random().unwrap();
+        let two = SessionId::random().unwrap();
+        assert_ne!(one, two);
+        assert_eq!(one.as_str().parse::<SessionId>().unwrap(), one);
+    }
+}

@@ -1,0 +1,69 @@
+use serde::{Deserialize, Serialize};
+
+/// The size of a terminal in character cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked", into = "Unchecked")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct TermSize {
+    cols: u16,
+    rows: u16,
+}
+
+/// A size as it stands in a message, before its bounds are looked at.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    cols: u16,
+    rows: u16,
+}
+
+/// The largest number of columns and of rows. A grid of this size is a million cells, which is
+/// the most that a worker has memory for; past it a size is refused.
+const TERM_SIZE_MAX: u16 = 1000;
+
+/// A size outside 1..=1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a terminal of {cols} columns and {rows} rows is outside 1 to 1000")]
+pub struct BadSize {
+    cols: u16,
+    rows: u16,
+}
+
+impl TermSize {
+    /// A size of `cols` columns and `rows` rows.
+    ///
+    /// # Errors
+    /// `BadSize` where either is 0 or above 1000.
+    pub fn new(cols: u16, rows: u16) -> Result<Self, BadSize> {
+        let allowed = 1..=TERM_SIZE_MAX;
+        if allowed.contains(&cols) && allowed.contains(&rows) {
+            Ok(Self { cols, rows })
+        } else {
+            Err(BadSize { cols, rows })
+        }
+    }
+
+    /// Columns, 1 to 1000.
+    pub fn cols(self) -> u16 {
+        self.cols
+    }
+
+    /// Rows, 1 to 1000.
+    pub fn rows(self) -> u16 {
+        self.rows
+    }
+}
+
+impl TryFrom<Unchecked> for TermSize {
+    type Error = BadSize;
+
+    fn try_from(size: Unchecked) -> Result<Self, BadSize> {
+        Self::new(size.cols, size.rows)
+    }
+}
+
+impl From<TermSize> for Unchecked {
+    fn from(size: TermSize) -> Self {
+        Self { cols: size.cols, rows: size.rows }
+    }
+}

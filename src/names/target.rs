@@ -1,0 +1,87 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::BadName;
+
+/// The name of a systemd-machined machine, or `.host` for the host itself. Follows machined's own
+/// rule (a host name of at most 64 characters, see machinectl(1)), lower case only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+pub struct MachineName(String);
+
+super::parsed_text!(
+    MachineName,
+    "a machine name",
+    "use 1 to 64 of a-z, 0-9, '.' and '-', each part beginning and ending with a letter or a digit, or '.host'",
+    is_machine
+);
+
+impl MachineName {
+    /// Whether this is the host itself.
+    pub fn is_host(&self) -> bool {
+        self.0 == ".host"
+    }
+}
+
+fn is_machine(text: &str) -> bool {
+    let part = |part: &str| {
+        let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        edge(part.bytes().next())
+            && edge(part.bytes().last())
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    text == ".host" || (text.len() <= 64 && text.split('.').all(part))
+}
+
+/// The name of a UNIX user on a machine: 1 to 32 of `a-z 0-9 _ -`, beginning with a letter or `_`.
+/// Numbers are not names: machined would take `0` for root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
+pub struct UnixUser(String);
+
+super::parsed_text!(
+    UnixUser,
+    "a UNIX user name",
+    "use 1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'",
+    is_user
+);
+
+fn is_user(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let first = bytes.next();
+    text.len() <= 32
+        && first.is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
+        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+}
+
+/// A machine and the UNIX user to be there, written `user@machine`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Target {
+    /// Where the shell runs.
+    pub machine: MachineName,
+    /// Whom it runs as there.
+    pub user: UnixUser,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.user, self.machine)
+    }
+}
+
+impl FromStr for Target {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let Some((user, machine)) = text.split_once('@') else {
+            return Err(BadName::new(text, "a target", "write it as user@machine"));
+        };
+        Ok(Self { machine: machine.parse()?, user: user.parse()? })
+    }
+}

@@ -1,0 +1,126 @@
+//! The principal channel: the socket that IS an authenticated principal. front holds it for an
+//! account, `tere` for the operator. Made by [`super::vouch`]; it begins with a handshake of its
+//! own, intent [`Intent::Principal`](crate::wire::Intent), because its holder is another program.
+//!
+//! Packets are postcard. A request has a number, chosen by the asker; its reply bears the same
+//! one, and replies may overtake each other. [`Answer::Opened`] carries one descriptor, the
+//! viewer socket.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Refusal, SessionSummary};
+use crate::names::{AccountName, MachineName, SessionId, Target, TermSize};
+use crate::wire::Message;
+
+/// Most requests under way at once on one principal channel; one more is refused with `too-many`.
+pub const REQUESTS_MAX: usize = 32;
+
+/// Most sessions in one `AllSessions`: with the longest names they fit into a packet.
+pub const SESSIONS_A_PAGE: usize = 256;
+
+/// Most targets in one `Lobby`; what an account is granted beyond them is left out of its list.
+pub const TARGETS_MAX: usize = 256;
+
+/// From the holder of the channel to the broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Comes back in the reply.
+    pub number: u32,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What a principal can ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ask {
+    /// My targets and my sessions.
+    Lobby,
+    /// A new session on this target, and a view of it.
+    Open {
+        /// Where.
+        target: Target,
+        /// The size its terminal begins with.
+        size: TermSize,
+    },
+    /// A view of a session that is there.
+    Attach {
+        /// Which.
+        session: SessionId,
+        /// The size of the viewer's terminal.
+        size: TermSize,
+    },
+    /// End a session.
+    End {
+        /// Which.
+        session: SessionId,
+    },
+    /// The sessions of everybody, by id, at most [`SESSIONS_A_PAGE`] of them. For the operator.
+    AllSessions {
+        /// The last id of the page before; nothing for the first page.
+        after: Option<SessionId>,
+    },
+}
+
+/// From the broker to the holder of the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromBroker {
+    /// The reply to a request.
+    Reply {
+        /// Of the request.
+        number: u32,
+        /// What came of it.
+        answer: Answer,
+    },
+    /// A machine went away on which this principal had a session until a moment ago: this is why
+    /// the shell ended.
+    MachineStopped(MachineName),
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// To `Lobby`.
+    Lobby {
+        /// Granted targets, in the order of the policy.
+        targets: Vec<Target>,
+        /// The principal's live sessions, oldest first.
+        sessions: Vec<SessionSummary>,
+    },
+    /// To `Open` and `Attach`. With the viewer socket.
+    Opened {
+        /// The session viewed.
+        session: SessionId,
+        /// Where it runs.
+        target: Target,
+    },
+    /// To `End`: its shell is hung up and will be gone in a moment.
+    Ending,
+    /// To `AllSessions`. Fewer than [`SESSIONS_A_PAGE`]: these were the last.
+    AllSessions(Vec<OwnedSession>),
+    /// Not granted.
+    Refused(Refusal),
+}
+
+/// One live session with its owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedSession {
+    /// Who opened it.
+    pub owner: AccountName,
+    /// The session.
+    pub session: SessionSummary,
+}
+
+impl Message for Request {}
+
+impl Message for FromBroker {
+    fn descriptors(&self) -> usize {
+        match self {
+            Self::Reply { answer: Answer::Opened { .. }, .. } => 1,
+            Self::Reply {
+                answer: Answer::Lobby { .. } | Answer::Ending | Answer::AllSessions(_) | Answer::Refused(_),
+                ..
+            }
+            | Self::MachineStopped(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was not granted. The word of each is stable: the page and the CLI turn it into a
+/// sentence which says what to do next. It tells a peer no more than that sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum Refusal {
+    /// The passkey is not one that tere knows, or its answer does not verify.
+    UnknownPasskey,
+    /// The answer came after the challenge's 60 seconds, or a second time.
+    ChallengeExpired,
+    /// The enrolment link was used, is older than 15 minutes, or was never made.
+    LinkInvalid,
+    /// No grant gives this account this target, or the account is gone.
+    NotGranted,
+    /// The machine is not running and did not start.
+    MachineUnavailable,
+    /// The machine runs, but nothing in it can open a shell: it lacks systemd or D-Bus.
+    MachineWithoutBus,
+    /// systemd-machined does not answer on the host.
+    MachinedUnavailable,
+    /// machined was asked for a shell and did not answer in time.
+    ShellTimedOut,
+    /// machined or polkit refused the shell.
+    ShellRefused,
+    /// The session's worker did not start or does not answer.
+    WorkerUnavailable,
+    /// There is no such session, or it is not this account's.
+    NoSuchSession,
+    /// A bound on sessions, channels or connections is reached.
+    TooMany,
+    /// The message cannot be read, or is not allowed now. The connection ends.
+    BadMessage,
+    /// Part of tere is not running.
+    Unavailable,
+    /// The two ends speak different versions of a protocol.
+    VersionMismatch,
+    /// The operation is for root on the host.
+    NotOperator,
+    /// An account of that name exists.
+    AccountExists,
+    /// There is no account of that name.
+    NoSuchAccount,
+    /// The disk is full or the state folder cannot be written.
+    StorageFailed,
+    /// The account has as many passkeys as one may have.
+    PasskeysFull,
+}
+
+impl Refusal {
+    /// A sentence for a person: what happened and what to do next.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::UnknownPasskey => {
+                "This passkey is not known here. Try another one, or ask for a new enrolment link."
+            }
+            Self::ChallengeExpired => "That took too long. Please sign in again.",
+            Self::LinkInvalid => {
+                "This enrolment link has been used, has expired or is not complete. Ask for a new one."
+            }
+            Self::NotGranted => "You are not allowed there. Ask whoever runs this host for a grant.",
+            Self::MachineUnavailable => {
+                "The machine is not running and could not be started. Ask whoever runs this host to look at it."
+            }
+            Self::MachineWithoutBus => {
+                "The machine is running but cannot open a shell: it needs systemd and D-Bus inside."
+            }
+            Self::MachinedUnavailable => {
+                "systemd-machined is not answering on this host. Try again in a moment, or ask whoever runs it."
+            }
+            Self::ShellTimedOut => "The machine did not open a shell in time. Try again in a moment.",
+            Self::ShellRefused => {
+                "The host refused to open this shell. Ask whoever runs it to run 'tere check'."
+            }
+            Self::WorkerUnavailable => "The session's process does not answer. Try again in a moment.",
+            Self::NoSuchSession => "There is no such session of yours. It may have ended.",
+            Self::TooMany => "Too many are open already. Close one and try again.",
+            Self::BadMessage => "The page and the server did not understand each other. Reload the page.",
+            Self::Unavailable => {
+                "A part of tere is not running. Try again in a moment, or ask whoever runs this host."
+            }
+            Self::VersionMismatch => "The server was upgraded. Reload the page.",
+            Self::NotOperator => "Only root may do this.",
+            Self::AccountExists => "An account of that name exists already.",
+            Self::NoSuchAccount => "There is no account of that name. 'tere account list' shows them.",
+            Self::StorageFailed => "The host could not store this. Its disk may be full.",
+            Self::PasskeysFull => {
+                "This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account."
+            }
+        }
+    }
+}
+
+/// The word, as it stands in messages and in the journal.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}

@@ -1,0 +1,99 @@
+//! `session/ID.sock`: the broker and one session's worker. Intent
+//! [`Intent::Worker`](crate::wire::Intent).
+//!
+//! Packets are postcard. [`ToWorker::Adopt`] carries the PTY master, [`FromWorker::Attached`] the
+//! front's end of a viewer socket. A worker believes the broker; the broker believes nothing that
+//! a worker says about whose a session is.
+
+use serde::{Deserialize, Serialize};
+
+use super::EndReason;
+use crate::names::{SessionId, TermSize};
+use crate::wire::Message;
+
+/// Most viewers of one session; one more is refused by the worker.
+pub const VIEWERS_MAX: usize = 64;
+
+/// A viewer of a session, by the number that the broker gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ViewerNumber(pub u32);
+
+/// What a viewer may do. Enforced in the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// Types, and sets the size.
+    Owner,
+    /// Types.
+    Writer,
+    /// Sees.
+    Watcher,
+}
+
+/// From the broker to the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// Keep this PTY. With its master. Once in a worker's life.
+    Adopt {
+        /// The session that the worker is to be.
+        session: SessionId,
+        /// The size to begin with.
+        size: TermSize,
+    },
+    /// Make a viewer.
+    Attach {
+        /// Its number from now on.
+        viewer: ViewerNumber,
+        /// What it may do.
+        role: Role,
+        /// The size of its terminal; an owner's becomes the session's.
+        size: TermSize,
+    },
+    /// Close a viewer.
+    Detach(ViewerNumber),
+    /// Hang the shell up, tell the viewers why, and exit.
+    End(EndReason),
+}
+
+/// From the worker to the broker. The first message on a connection is `Standing`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// What the worker has, said once after the handshake.
+    Standing(Standing),
+    /// The PTY is kept.
+    Adopted,
+    /// To `Attach`. With the other end of the viewer socket.
+    Attached(ViewerNumber),
+    /// To `Attach`: there are [`VIEWERS_MAX`] already.
+    Full(ViewerNumber),
+    /// A viewer closed its socket.
+    ViewerGone(ViewerNumber),
+    /// The session is over; the worker exits after this.
+    Ended(EndReason),
+}
+
+/// What a worker has when the broker connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// No shell: a new worker, or one that lost everything.
+    Waiting,
+    /// A shell, and viewers or none.
+    Keeping,
+}
+
+impl Message for ToWorker {
+    fn descriptors(&self) -> usize {
+        match self {
+            Self::Adopt { .. } => 1,
+            Self::Attach { .. } | Self::Detach(_) | Self::End(_) => 0,
+        }
+    }
+}
+
+impl Message for FromWorker {
+    fn descriptors(&self) -> usize {
+        match self {
+            Self::Attached(_) => 1,
+            Self::Standing(_) | Self::Adopted | Self::Full(_) | Self::ViewerGone(_) | Self::Ended(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::handshake::{Hello, Intent};
+use super::packet::{Message, PACKET_MAX, WireError, encode, open};
+use crate::sys::inherited::Inherited;
+use crate::sys::seqpacket::Peer;
+use crate::sys::{reactor, seqpacket};
+
+/// One end of a socket for an async program: `Out` goes out, `In` comes in. Sending and receiving
+/// are one system call each, so dropping either future loses nothing.
+#[derive(Debug)]
+pub struct AsyncChannel<Out, In> {
+    socket: AsyncFd<OwnedFd>,
+    types: PhantomData<fn(Out) -> In>,
+}
+
+impl<Out: Message, In: Message> AsyncChannel<Out, In> {
+    /// A channel over a connected SEQPACKET socket.
+    ///
+    /// # Errors
+    /// What fcntl(2) or epoll_ctl(2) says.
+    pub fn over(socket: OwnedFd) -> Result<Self, WireError> {
+        seqpacket::set_nonblocking(socket.as_fd())?;
+        Ok(Self { socket: reactor::register(socket)?, types: PhantomData })
+    }
+
+    /// A connected pair: this end, and the other.
+    ///
+    /// # Errors
+    /// What socketpair(2) says.
+    pub fn pair() -> Result<(Self, AsyncChannel<In, Out>), WireError> {
+        let (one, other) = seqpacket::pair()?;
+        Ok((Self::over(one)?, AsyncChannel::over(other)?))
+    }
+
+    /// Connects to the socket at `path` and greets.
+    ///
+    /// # Errors
+    /// What the kernel says, `WouldBlock` where too many wait for the peer already, and what is
+    /// wrong with the peer's greeting.
+    pub async fn connect(path: &Path, intent: Intent, at_most: Duration) -> Result<Self, WireError> {
+        let channel = Self::over(seqpacket::connect_at_once(path)?)?;
+        channel.greet(intent, at_most).await?;
+        Ok(channel)
+    }
+
+    /// Sends our greeting and reads the peer's.
+    ///
+    /// # Errors
+    /// What is wrong with the peer's greeting, or that none came in time.
+    pub async fn greet(&self, intent: Intent, at_most: Duration) -> Result<(), WireError> {
+        let greet = async {
+            let packet = Hello::ours(intent).encode();
+            self.socket.async_io(Interest::WRITABLE, |fd| seqpacket::send(fd.as_fd(), &packet, &[])).await?;
+            let mut buffer = [0; 64];
+            let received = self
+                .socket
+                .async_io(Interest::READABLE, |fd| seqpacket::receive(fd.as_fd(), &mut buffer))
+                .await?;
+            if received.length == 0 {
+                return Err(WireError::Closed);
+            }
+            if received.truncated || !received.descriptors.is_empty() {
+                return Err(WireError::NoGreeting);
+            }
+            Hello::decode(buffer.get(..received.length).unwrap_or_default())?.accept(intent)
+        };
+        tokio::time::timeout(at_most, greet).await.unwrap_or(Err(WireError::TimedOut))
+    }
+
+    /// Sends a message with its descriptors, when the socket has room.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn send(&self, message: &Out, descriptors: &[BorrowedFd<'_>]) -> Result<(), WireError> {
+        debug_assert_eq!(message.descriptors(), descriptors.len());
+        let packet = encode(message)?;
+        let send = |fd: &OwnedFd| seqpacket::send(fd.as_fd(), &packet, descriptors);
+        Ok(self.socket.async_io(Interest::WRITABLE, send).await?)
+    }
+
+    /// Receives the next message with its descriptors.
+    ///
+    /// # Errors
+    /// What is wrong with the packet or the socket.
+    pub async fn receive(&self) -> Result<(In, Vec<OwnedFd>), WireError> {
+        // One who waits holds no buffer: a front has thousands of channels on which nothing comes.
+        let mut buffer = Vec::new();
+        let receive = |fd: &OwnedFd| {
+            buffer = vec![0; PACKET_MAX];
+            seqpacket::receive(fd.as_fd(), &mut buffer).inspect_err(|_| buffer = Vec::new())
+        };
+        let received = self.socket.async_io(Interest::READABLE, receive).await?;
+        open(received, &buffer)
+    }
+
+    /// Receives the next message, or gives up after a time.
+    ///
+    /// # Errors
+    /// As [`Self::receive`], and [`WireError::TimedOut`].
+    pub async fn receive_within(&self, at_most: Duration) -> Result<(In, Vec<OwnedFd>), WireError> {
+        tokio::time::timeout(at_most, self.receive()).await.unwrap_or(Err(WireError::TimedOut))
+    }
+
+    /// Takes the socket out, to hand it over. It stays non-blocking.
+    pub fn into_socket(self) -> OwnedFd {
+        self.socket.into_inner()
+    }
+}
+
+impl<Out, In> AsFd for AsyncChannel<Out, In> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A listening socket that systemd passed in: each connection is a channel of the same two types.
+#[derive(Debug)]
+pub struct AsyncListener<Out, In> {
+    socket: AsyncFd<OwnedFd>,
+    types: PhantomData<fn(Out) -> In>,
+}
+
+impl<Out: Message, In: Message> AsyncListener<Out, In> {
+    /// A listener over a listening SEQPACKET socket.
+    ///
+    /// # Errors
+    /// What fcntl(2) or epoll_ctl(2) says.
+    pub fn over(socket: Inherited) -> Result<Self, WireError> {
+        seqpacket::set_nonblocking(socket.fd.as_fd())?;
+        Ok(Self { socket: reactor::register(socket.fd)?, types: PhantomData })
+    }
+
+    /// The next connection, not yet greeted, and who made it.
+    ///
+    /// # Errors
+    /// What accept4(2) or getsockopt(2) says. Out of descriptors is one: wait before the next try.
+    pub async fn accept(&self) -> Result<(AsyncChannel<Out, In>, Peer), WireError> {
+        let accept = |fd: &OwnedFd| seqpacket::accept(fd.as_fd());
+        let socket = self.socket.async_io(Interest::READABLE, accept).await?;
+        let peer = seqpacket::peer(socket.as_fd())?;
+        Ok((AsyncChannel::over(socket)?, peer))
+    }
+}

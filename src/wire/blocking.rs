@@ -1,0 +1,121 @@
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use super::handshake::{Hello, Intent};
+use super::packet::{Message, PACKET_MAX, WireError, encode, open};
+use crate::sys::seqpacket;
+
+/// One end of a socket for a program that waits: `Out` goes out, `In` comes in.
+#[derive(Debug)]
+pub struct Channel<Out, In> {
+    socket: OwnedFd,
+    types: PhantomData<fn(Out) -> In>,
+}
+
+impl<Out: Message, In: Message> Channel<Out, In> {
+    /// A channel over a connected SEQPACKET socket.
+    pub fn over(socket: OwnedFd) -> Self {
+        Self { socket, types: PhantomData }
+    }
+
+    /// A connected pair: this end, and the other.
+    ///
+    /// # Errors
+    /// What socketpair(2) says.
+    pub fn pair() -> Result<(Self, Channel<In, Out>), WireError> {
+        let (one, other) = seqpacket::pair()?;
+        Ok((Self::over(one), Channel::over(other)))
+    }
+
+    /// Connects to the socket at `path` and greets.
+    ///
+    /// # Errors
+    /// What the kernel says, and what is wrong with the peer's greeting.
+    pub fn connect(path: &Path, intent: Intent, at_most: Duration) -> Result<Self, WireError> {
+        let channel = Self::over(seqpacket::connect(path)?);
+        channel.greet(intent, at_most)?;
+        Ok(channel)
+    }
+
+    /// Sends our greeting and reads the peer's.
+    ///
+    /// # Errors
+    /// What is wrong with the peer's greeting, or that none came in time.
+    pub fn greet(&self, intent: Intent, at_most: Duration) -> Result<(), WireError> {
+        self.send_greeting(intent)?;
+        self.wait(at_most)?;
+        self.receive_greeting(intent)
+    }
+
+    /// Sends our greeting: for an event loop, which reads the peer's when it comes.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn send_greeting(&self, intent: Intent) -> Result<(), WireError> {
+        Ok(seqpacket::send(self.as_fd(), &Hello::ours(intent).encode(), &[])?)
+    }
+
+    /// Reads the peer's greeting.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn receive_greeting(&self, intent: Intent) -> Result<(), WireError> {
+        let mut buffer = [0; 64];
+        let received = seqpacket::receive(self.as_fd(), &mut buffer)?;
+        if received.length == 0 {
+            return Err(WireError::Closed);
+        }
+        if received.truncated || !received.descriptors.is_empty() {
+            return Err(WireError::NoGreeting);
+        }
+        Hello::decode(buffer.get(..received.length).unwrap_or_default())?.accept(intent)
+    }
+
+    /// Sends a message with its descriptors.
+    ///
+    /// # Errors
+    /// What the kernel says; `WouldBlock` where the socket is non-blocking and full.
+    pub fn send(&self, message: &Out, descriptors: &[BorrowedFd<'_>]) -> Result<(), WireError> {
+        debug_assert_eq!(message.descriptors(), descriptors.len());
+        Ok(seqpacket::send(self.as_fd(), &encode(message)?, descriptors)?)
+    }
+
+    /// Receives a message with its descriptors.
+    ///
+    /// # Errors
+    /// What is wrong with the packet or the socket.
+    pub fn receive(&self) -> Result<(In, Vec<OwnedFd>), WireError> {
+        let mut buffer = vec![0; PACKET_MAX];
+        let received = seqpacket::receive(self.as_fd(), &mut buffer)?;
+        open(received, &buffer)
+    }
+
+    /// Receives a message, or gives up after a time.
+    ///
+    /// # Errors
+    /// As [`Self::receive`], and [`WireError::TimedOut`].
+    pub fn receive_within(&self, at_most: Duration) -> Result<(In, Vec<OwnedFd>), WireError> {
+        self.wait(at_most)?;
+        self.receive()
+    }
+
+    fn wait(&self, at_most: Duration) -> Result<(), WireError> {
+        seqpacket::wait_readable(self.as_fd(), at_most).map_err(|error| {
+            let over = error.kind() == std::io::ErrorKind::TimedOut;
+            if over { WireError::TimedOut } else { WireError::Io(error) }
+        })
+    }
+
+    /// The socket itself, to hand it over.
+    pub fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+}
+
+impl<Out, In> AsFd for Channel<Out, In> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
