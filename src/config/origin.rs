@@ -1,0 +1,178 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// The origin of the page: scheme, host and, where it is not the scheme's own, port. Exactly what
+/// a browser says in `Origin`, so that comparing the two as texts is right (RFC 6454, section 6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    text: String,
+    /// Where the host begins in `text`.
+    host: usize,
+    /// Where it ends; a port may follow.
+    host_end: usize,
+}
+
+/// Why a text is not an origin that tere can have. Each says what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadOrigin {
+    /// Neither https nor http.
+    #[error("it does not begin with a scheme: write it like \"https://shell.example.org\"")]
+    Scheme,
+    /// http to somewhere that browsers do not trust without TLS.
+    #[error(
+        "browsers offer passkeys over plain http on localhost only: write \"https://{authority}\", and give tere-front a certificate or put a proxy with one before it"
+    )]
+    PlainHttp {
+        /// Host and port.
+        authority: String,
+    },
+    /// A path, a query, a fragment or a slash at the end.
+    #[error("an origin has no path and no slash at its end: write {instead:?}")]
+    Path {
+        /// The text without it.
+        instead: String,
+    },
+    /// A user or a password before the host.
+    #[error("an origin has no user and no password: write {instead:?}")]
+    User {
+        /// The text without them.
+        instead: String,
+    },
+    /// Upper case.
+    #[error("browsers write an origin in lower case: write {instead:?}")]
+    Case {
+        /// The text in lower case.
+        instead: String,
+    },
+    /// An IP address.
+    #[error(
+        "a passkey cannot belong to an IP address: write the host's name, or \"http://localhost:8022\" to try tere on this host alone"
+    )]
+    Address,
+    /// Not a host name.
+    #[error(
+        "{host:?} is not a host name: use a-z, 0-9, '-' and '.', each part beginning and ending with a letter or a digit, and write other letters as xn--..."
+    )]
+    Host {
+        /// What stands in its place.
+        host: String,
+    },
+    /// Not a port.
+    #[error("{port:?} is not a port: write a number from 1 to 65535, without zeros before it")]
+    Port {
+        /// What stands in its place.
+        port: String,
+    },
+    /// The scheme's own port.
+    #[error("browsers leave out port {port}, because it is the scheme's own: write {instead:?}")]
+    OwnPort {
+        /// The port.
+        port: u16,
+        /// The text without it.
+        instead: String,
+    },
+}
+
+impl Origin {
+    /// All of it, as it stands in an `Origin` header.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host: the relying party id that passkeys belong to.
+    pub fn rp_id(&self) -> &str {
+        self.text.get(self.host..self.host_end).unwrap_or_default()
+    }
+
+    /// Host and port, as they stand in a `Host` header.
+    pub fn host_header(&self) -> &str {
+        self.text.get(self.host..).unwrap_or_default()
+    }
+
+    /// Whether a browser reaches it by TLS.
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https:")
+    }
+}
+
+impl FromStr for Origin {
+    type Err = BadOrigin;
+
+    fn from_str(text: &str) -> Result<Self, BadOrigin> {
+        let lower = text.to_ascii_lowercase();
+        let (scheme, own_port) = match lower.split_once("://") {
+            Some(("https", _)) => ("https", 443),
+            Some(("http", _)) => ("http", 80),
+            Some(_) | None => return Err(BadOrigin::Scheme),
+        };
+        if lower != text {
+            return Err(BadOrigin::Case { instead: lower });
+        }
+        let host = scheme.len() + "://".len();
+        let authority = text.get(host..).unwrap_or_default();
+        if let Some(end) = authority.find(['/', '?', '#', '\\']) {
+            let instead = text.get(..host + end).unwrap_or_default().to_owned();
+            return Err(BadOrigin::Path { instead });
+        }
+        if let Some((_, rest)) = authority.rsplit_once('@') {
+            return Err(BadOrigin::User { instead: format!("{scheme}://{rest}") });
+        }
+        if authority.starts_with('[') {
+            return Err(BadOrigin::Address);
+        }
+        let (name, port) = match authority.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (authority, None),
+        };
+        vet_host(name)?;
+        if let Some(port) = port {
+            let number = read_port(port).ok_or_else(|| BadOrigin::Port { port: cut(port) })?;
+            if number == own_port {
+                return Err(BadOrigin::OwnPort { port: number, instead: format!("{scheme}://{name}") });
+            }
+        }
+        // Browsers take these, and only these names, for trustworthy without TLS.
+        let local = name == "localhost" || name.ends_with(".localhost");
+        if scheme == "http" && !local {
+            return Err(BadOrigin::PlainHttp { authority: authority.to_owned() });
+        }
+        Ok(Self { text: text.to_owned(), host, host_end: host + name.len() })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn vet_host(name: &str) -> Result<(), BadOrigin> {
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let label = |label: &str| {
+        label.len() <= 63
+            && edge(label.bytes().next())
+            && edge(label.bytes().last())
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if name.len() > 253 || !name.split('.').all(label) {
+        return Err(BadOrigin::Host { host: cut(name) });
+    }
+    // A browser reads a host whose last part is a number as an IPv4 address (WHATWG URL, "ends in
+    // a number"), hexadecimal ones too.
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").is_some_and(|x| x.bytes().all(|b| b.is_ascii_hexdigit()));
+    if hexadecimal || last.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(BadOrigin::Address);
+    }
+    Ok(())
+}
+
+fn read_port(text: &str) -> Option<u16> {
+    let number: u16 = text.parse().ok()?;
+    // "+8080" and "08080" are numbers too, but no browser writes them.
+    (number > 0 && number.to_string() == text).then_some(number)
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(64).collect()
+}

@@ -1,0 +1,228 @@
+use super::*;
+
+const ORIGIN: &str = "origin = \"https://shell.example.org\"\n";
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, "tere.toml")
+}
+
+/// The one line that a journal gets for `text`.
+fn refusal(text: &str) -> String {
+    let line = parse(text).expect_err(text).to_string();
+    assert!(!line.contains('\n'), "{line}");
+    line
+}
+
+/// The refusal of an origin, without its place.
+fn bad_origin(origin: &str) -> BadOrigin {
+    origin.parse::<Origin>().expect_err(origin)
+}
+
+#[test]
+fn a_policy_reads_as_it_is_written() {
+    let text = format!(
+        "{ORIGIN}\n[[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"box\"\nuser = \"dev\"\n\
+         [[grant]]\naccounts = [\"alice\"]\nmachine = \"attic\"\nuser = \"dev\"\n"
+    );
+    let config = parse(&text).unwrap();
+    let (alice, bob, eve) = ("alice".parse().unwrap(), "bob".parse().unwrap(), "eve".parse().unwrap());
+    let (dev_box, attic) = ("dev@box".parse().unwrap(), "dev@attic".parse().unwrap());
+    assert_eq!(config.targets_of(&alice), [dev_box, attic], "in the order of the file");
+    let (dev_box, attic, other) =
+        ("dev@box".parse().unwrap(), "dev@attic".parse().unwrap(), "ops@box".parse().unwrap());
+    assert!(config.allows(&alice, &attic) && config.allows(&bob, &dev_box));
+    assert!(!config.allows(&bob, &attic) && !config.allows(&alice, &other) && !config.allows(&eve, &dev_box));
+    assert!(config.targets_of(&eve).is_empty());
+}
+
+#[test]
+fn a_policy_without_grants_grants_nothing() {
+    assert!(parse(ORIGIN).unwrap().grants.is_empty());
+}
+
+#[test]
+fn the_packaged_example_is_good() {
+    let text = include_str!("../../docs/tere.toml");
+    parse(text).unwrap();
+    // The grant in it is commented out: nobody gets a shell by installing a package.
+    let active: String =
+        text.lines().map(|line| line.strip_prefix("#| ").unwrap_or(line).to_owned() + "\n").collect();
+    assert_eq!(parse(&active).unwrap().grants.len(), 1);
+}
+
+#[test]
+fn an_origin_is_what_the_address_bar_says() {
+    let origin: Origin = "https://shell.example.org:8443".parse().unwrap();
+    assert_eq!(origin.as_str(), "https://shell.example.org:8443");
+    assert_eq!(origin.host_header(), "shell.example.org:8443");
+    assert_eq!(origin.rp_id(), "shell.example.org");
+    assert!(origin.is_https());
+    let origin: Origin = "http://tere.localhost".parse().unwrap();
+    assert_eq!((origin.rp_id(), origin.host_header()), ("tere.localhost", "tere.localhost"));
+    assert!(!origin.is_https());
+    for good in ["http://localhost:8080", "https://localhost", "https://a", "https://xn--bcher-kva.example"] {
+        assert_eq!(good.parse::<Origin>().unwrap().as_str(), good);
+    }
+}
+
+#[test]
+fn an_origin_that_no_browser_would_send_is_refused() {
+    for text in ["shell.example.org", "", "ftp://a.example", "wss://a.example", "https:/a", "//a"] {
+        assert_eq!(bad_origin(text), BadOrigin::Scheme, "{text}");
+    }
+    for text in ["http://shell.example.org", "http://localhost.example.org:80", "http://xlocalhost:1"] {
+        let bad = bad_origin(text);
+        assert!(matches!(bad, BadOrigin::PlainHttp { .. } | BadOrigin::OwnPort { .. }), "{text}: {bad}");
+    }
+    for text in ["https://a.example/", "https://a.example/x", "https://a.example?x", "https://a.example#x"] {
+        assert_eq!(bad_origin(text), BadOrigin::Path { instead: "https://a.example".into() }, "{text}");
+    }
+    for text in ["https://1.2.3.4", "https://[::1]:8", "http://127.0.0.1:8080", "https://1.0x7f", "https://9"]
+    {
+        assert_eq!(bad_origin(text), BadOrigin::Address, "{text}");
+    }
+    for text in [
+        "https://",
+        "https://a..b",
+        "https://a.",
+        "https://-a",
+        "https://a_b",
+        "https://bücher.de",
+        "https://a b",
+    ] {
+        assert!(matches!(bad_origin(text), BadOrigin::Host { .. }), "{text}");
+    }
+    for text in
+        ["https://a:", "https://a:0", "https://a:08", "https://a:+8", "https://a:65536", "https://a:x"]
+    {
+        assert!(matches!(bad_origin(text), BadOrigin::Port { .. }), "{text}");
+    }
+    assert_eq!(bad_origin("https://A.example"), BadOrigin::Case { instead: "https://a.example".into() });
+    assert_eq!(bad_origin("https://u:p@a"), BadOrigin::User { instead: "https://a".into() });
+    assert_eq!(bad_origin("https://a:443"), BadOrigin::OwnPort { port: 443, instead: "https://a".into() });
+}
+
+/// A file with one grant whose body is `body`.
+fn grant(body: &str) -> String {
+    format!("{ORIGIN}\n[[grant]]\n{body}")
+}
+
+#[test]
+fn each_fault_names_its_place_and_what_to_write_instead() {
+    let cases = [
+        (
+            String::new(),
+            "tere.toml:1:1: \"origin\" is missing at the top of the file: add a line like origin =",
+        ),
+        (
+            "origin = 1".into(),
+            "tere.toml:1:10: \"origin\" has a number for its value: write it like origin =",
+        ),
+        ("origin = \"http://a\"".into(), "tere.toml:1:10: the origin cannot be \"http://a\": browsers offer"),
+        (
+            "\norigine = \"x\"".into(),
+            "tere.toml:2:1: there is no key \"origine\" at the top of the file: did you mean \"origin\"?",
+        ),
+        (
+            format!("{ORIGIN}zzz = 1"),
+            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, grant",
+        ),
+        (
+            format!("{ORIGIN}[grant]\n"),
+            "tere.toml:2:1: \"grant\" has a table for its value: write it like [[grant]]",
+        ),
+        ("origin = ".into(), "tere.toml:1:"),
+        (
+            grant("account = [\"a\"]\n"),
+            "tere.toml:4:1: there is no key \"account\" in a grant: did you mean \"accounts\"?",
+        ),
+        (
+            grant("usr = 1\nmachien = 2\n"),
+            "tere.toml:4:1: there is no key \"usr\" in a grant: did you mean \"user\"?",
+        ),
+        (
+            grant("machine = \"b\"\nuser = \"d\"\n"),
+            "tere.toml:3:1: \"accounts\" is missing in a grant: add a line like accounts = [\"alice\"]",
+        ),
+        (grant("accounts = [\"a\"]\nuser = \"d\"\n"), "tere.toml:3:1: \"machine\" is missing in a grant"),
+        (grant("accounts = [\"a\"]\nmachine = \"b\"\n"), "tere.toml:3:1: \"user\" is missing in a grant"),
+        (
+            grant("accounts = \"a\"\n"),
+            "tere.toml:4:12: \"accounts\" has a text for its value: write it like accounts = [\"alice\"]",
+        ),
+        (grant("accounts = [1]\n"), "tere.toml:4:13: \"accounts\" has a number for its value"),
+        (grant("accounts = []\n"), "tere.toml:4:12: this grant is for nobody"),
+        (grant("accounts = [\"a\", \"a\"]\n"), "tere.toml:4:18: the account a stands in this grant twice"),
+        (grant("accounts = [\"Alice\"]\n"), "tere.toml:4:13: \"Alice\" is not an account name: use 1 to 32"),
+        (grant("accounts = [\"a\"]\nmachine = \"../x\"\n"), "tere.toml:5:11: \"../x\" is not a machine name"),
+        (
+            grant("accounts = [\"a\"]\nmachine = \".host\"\nuser = \"d\"\n"),
+            "tere.toml:5:11: tere opens no shell on the host itself",
+        ),
+        (
+            grant("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"root\"\n"),
+            "tere.toml:6:8: tere opens no shell as root",
+        ),
+        (
+            grant("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"0\"\n"),
+            "tere.toml:6:8: \"0\" is not a UNIX user name",
+        ),
+        (
+            grant(
+                "accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n[[grant]]\naccounts = [\"x\", \"a\"]\nmachine = \"b\"\nuser = \"d\"\n",
+            ),
+            "tere.toml:7:1: the account a has d@b already, by the grant in line 3: remove one of the two",
+        ),
+    ];
+    for (text, expected) in cases {
+        let line = refusal(&text);
+        assert!(line.starts_with(expected), "{text:?} gives\n  {line}\ninstead of\n  {expected}");
+    }
+}
+
+#[test]
+fn one_machine_may_have_several_grants() {
+    let text = grant(
+        "accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n[[grant]]\naccounts = [\"a\"]\nmachine = \"b\"\nuser = \"e\"\n\
+         [[grant]]\naccounts = [\"c\"]\nmachine = \"b\"\nuser = \"d\"\n",
+    );
+    assert_eq!(parse(&text).unwrap().grants.len(), 3);
+}
+
+#[test]
+fn a_diagnostic_points_at_the_place() {
+    use miette::Diagnostic as _;
+    let text = format!("# ümlaut\n{ORIGIN}zzz = 1\n");
+    let error = parse(&text).unwrap_err();
+    let label = error.labels().unwrap().next().unwrap();
+    assert_eq!(text.get(label.offset()..label.offset() + label.len()), Some("zzz"));
+    let mut shown = String::new();
+    miette::NarratableReportHandler::new().render_report(&mut shown, &error).unwrap();
+    assert!(shown.contains("line 3"), "{shown}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_the_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tere.toml");
+    let missing = Config::load(&path).unwrap_err().to_string();
+    assert!(missing.contains(path.to_str().unwrap()) && missing.contains("tere.toml(5)"), "{missing}");
+    assert!(matches!(Config::load(folder.path()), Err(ConfigError::Unreadable { .. })), "a folder");
+    std::fs::write(&path, ORIGIN).unwrap();
+    assert_eq!(Config::load(&path).unwrap(), parse(ORIGIN).unwrap());
+    std::fs::write(&path, b"# \xff\n").unwrap();
+    assert!(matches!(Config::load(&path), Err(ConfigError::NotUtf8 { .. })));
+    let most = usize::try_from(CONFIG_MAX).unwrap();
+    let filled = |length: usize| ORIGIN.to_owned() + &"#".repeat(length - ORIGIN.len());
+    std::fs::write(&path, filled(most)).unwrap();
+    assert!(Config::load(&path).is_ok());
+    std::fs::write(&path, filled(most + 1)).unwrap();
+    assert!(matches!(Config::load(&path), Err(ConfigError::TooLarge { .. })));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "(origin|\\[\\[grant\\]\\]|[ =\"\\n\\[\\]a-zü.:/#]){0,60}") {
+        drop(parse(&text));
+    }
+}

@@ -1,0 +1,77 @@
+use std::fs::File;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use super::table::TABLE;
+use super::*;
+
+/// Runs `attack` in a thread of its own, inside the sandbox of `thread`.
+fn inside<T: Send>(thread: Thread, keep: &[Keep], attack: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                enter(thread, keep).unwrap();
+                attack()
+            })
+            .join()
+            .unwrap()
+    })
+}
+
+const EVERY: [Thread; 6] = [
+    Thread::WorkerControl,
+    Thread::WorkerPty,
+    Thread::WorkerViewers,
+    Thread::Front,
+    Thread::Auth,
+    Thread::Broker,
+];
+
+#[test]
+fn no_thread_reads_a_file_or_starts_a_program() {
+    for thread in EVERY {
+        assert!(inside(thread, &[], || File::open("/etc/passwd")).is_err(), "{thread:?}");
+        assert!(inside(thread, &[], || Command::new("/bin/true").status()).is_err(), "{thread:?}");
+    }
+    assert!(File::open("/etc/passwd").is_ok(), "the sandbox is a thread's, not the process's");
+}
+
+#[test]
+fn a_worker_makes_no_socket_and_nobody_reaches_tcp() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for thread in EVERY {
+        assert!(inside(thread, &[], || TcpStream::connect(address)).is_err(), "{thread:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    for thread in [Thread::WorkerControl, Thread::WorkerPty, Thread::WorkerViewers] {
+        assert!(inside(thread, &[], || UnixStream::connect(&path)).is_err(), "{thread:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_is_kept_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let (kept, beside) = (folder.path().join("a"), other.path().join("b"));
+    let keep = [Keep::Write(folder.path().to_owned())];
+    inside(Thread::Auth, &keep, || {
+        std::fs::write(&kept, "x").unwrap();
+        assert!(std::fs::write(&beside, "x").is_err());
+    });
+    let keep = [Keep::Read(folder.path().to_owned())];
+    inside(Thread::Broker, &keep, || {
+        assert_eq!(std::fs::read(&kept).unwrap(), b"x");
+        assert!(std::fs::write(&kept, "y").is_err());
+    });
+}
+
+#[test]
+fn every_row_has_a_reason() {
+    for row in TABLE {
+        assert!(!row.why.is_empty() && !row.threads.is_empty(), "call {}", row.call);
+    }
+}

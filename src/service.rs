@@ -1,0 +1,120 @@
+//! What the three programs that serve many have in common: the sockets that systemd passes in, a
+//! runtime whose every thread is sandboxed, readiness, the watchdog, and a stop in good order.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::records;
+use crate::sandbox::{self, Keep, SandboxError, Thread};
+use crate::sys::inherited::{self, Inherited};
+use crate::sys::notify::{Notify, watchdog_interval};
+
+/// Why a service does not start. The text names the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The sockets or the notify socket cannot be taken over.
+    #[error("cannot take over what systemd passes in: {0}")]
+    Inherit(std::io::Error),
+    /// systemd passed no socket of this name.
+    #[error("no socket named {name} was passed in: start this program through its socket unit")]
+    NoSocket {
+        /// The `FileDescriptorName=` that is missing.
+        name: &'static str,
+    },
+    /// The runtime does not start.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(std::io::Error),
+    /// The sandbox does not hold.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The program's own reason.
+    #[error("{0}")]
+    Program(String),
+}
+
+/// A service that is starting: its sockets, and the way to tell systemd.
+#[derive(Debug)]
+pub struct Service {
+    sockets: Vec<Inherited>,
+    notify: Notify,
+}
+
+impl Service {
+    /// Takes over what systemd passes in. First thing in a program, before any thread.
+    ///
+    /// # Errors
+    /// [`StartError::Inherit`].
+    pub fn begin(program: &str) -> Result<Self, StartError> {
+        records::start(program);
+        let sockets = inherited::take().map_err(StartError::Inherit)?;
+        Ok(Self { sockets, notify: Notify::open().map_err(StartError::Inherit)? })
+    }
+
+    /// The sockets whose `FileDescriptorName=` is `name`: one or more.
+    ///
+    /// # Errors
+    /// [`StartError::NoSocket`].
+    pub fn sockets(&mut self, name: &'static str) -> Result<Vec<Inherited>, StartError> {
+        let (named, rest) = self.sockets.drain(..).partition(|socket: &Inherited| socket.name == name);
+        self.sockets = rest;
+        if named.is_empty() { Err(StartError::NoSocket { name }) } else { Ok(named) }
+    }
+
+    /// Runs `serve` on a runtime in which every thread, this one too, is in the sandbox of
+    /// `thread`, until it returns or the service is asked to stop. Whatever needs more than the
+    /// sandbox allows is to be opened before.
+    ///
+    /// # Errors
+    /// Why it does not start; an error that `serve` returns is one.
+    pub fn run<F>(self, thread: Thread, keep: &[Keep], serve: F) -> Result<(), StartError>
+    where
+        F: AsyncFnOnce(Arc<Notify>) -> Result<(), String>,
+    {
+        let kept = keep.to_vec();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(format!("{thread:?}").to_lowercase())
+            .on_thread_start(move || sandbox::enter_or_abort(thread, &kept))
+            .enable_all()
+            .build()
+            .map_err(StartError::Runtime)?;
+        sandbox::enter(thread, keep)?;
+        let notify = Arc::new(self.notify);
+        runtime.block_on(async {
+            let mut stop = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
+            tokio::spawn(pet_the_watchdog(Arc::clone(&notify)));
+            let done = tokio::select! {
+                done = serve(Arc::clone(&notify)) => done.map_err(StartError::Program),
+                _ = stop.recv() => Ok(()),
+            };
+            drop(notify.say("STOPPING=1"));
+            done
+        })
+    }
+}
+
+/// Says `WATCHDOG=1` from the runtime itself: a runtime that no longer turns is restarted.
+async fn pet_the_watchdog(notify: Arc<Notify>) {
+    let Some(interval) = watchdog_interval() else { return };
+    let mut tick = tokio::time::interval(interval.max(Duration::from_millis(10)));
+    loop {
+        tick.tick().await;
+        if let Err(error) = notify.say("WATCHDOG=1") {
+            tracing::warn!(%error, "cannot reach systemd's watchdog");
+        }
+    }
+}
+
+/// A program's exit: one record that says why it did not start.
+pub fn exit(result: Result<(), StartError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "cannot go on: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A memfd mapped into this process, shared between its threads: bytes that outlive the process
+//! when systemd keeps the descriptor. See memfd_create(2).
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+/// A mapped memfd of fixed length.
+#[derive(Debug)]
+pub struct Mapping {
+    fd: OwnedFd,
+    start: NonNull<AtomicU8>,
+    length: usize,
+}
+
+// SAFETY: the pages behind `start` belong to this mapping until it is dropped and are only ever
+// reached as atomics.
+unsafe impl Send for Mapping {}
+// SAFETY: as above: every access is atomic, so threads may share it.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// A new memfd of `length` zero bytes, which can neither shrink nor grow from then on.
+    ///
+    /// # Errors
+    /// What memfd_create(2), ftruncate(2), fcntl(2) or mmap(2) says.
+    pub fn new(name: &std::ffi::CStr, length: NonZeroUsize) -> io::Result<Self> {
+        use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+        let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        let size = i64::try_from(length.get()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        nix::unistd::ftruncate(&fd, size)?;
+        // Sealed, so that no holder of the descriptor can make an access here fault.
+        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+        fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
+        Self::map(fd, length)
+    }
+
+    /// Maps a memfd that an earlier process of ours made by [`Self::new`], of the same length.
+    ///
+    /// # Errors
+    /// `InvalidData` where it is not one, or what fcntl(2), fstat(2) or mmap(2) says.
+    pub fn open(fd: OwnedFd, length: NonZeroUsize) -> io::Result<Self> {
+        use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+        let seals = SealFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GET_SEALS)?);
+        let size = nix::sys::stat::fstat(&fd)?.st_size;
+        let fixed = seals.contains(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW);
+        if !fixed || usize::try_from(size) != Ok(length.get()) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Self::map(fd, length)
+    }
+
+    fn map(fd: OwnedFd, length: NonZeroUsize) -> io::Result<Self> {
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing.
+        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, &fd, 0) }?;
+        Ok(Self { fd, start: start.cast(), length: length.get() })
+    }
+
+    /// Its bytes. Atomics, because one thread writes while others read; `Relaxed` access is plain
+    /// loads and stores to the processor.
+    pub fn bytes(&self) -> &[AtomicU8] {
+        // SAFETY: the mapping has `length` bytes, lives as long as `self`, and is only reached as
+        // atomics, for which every bit pattern is valid.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+
+    /// The number at byte `8 * index`, which threads share and which outlives the process with the
+    /// rest. Nothing beyond the end.
+    pub fn word(&self, index: usize) -> Option<&AtomicU64> {
+        let bytes = self.bytes().get(index.checked_mul(8)?..)?.get(..8)?;
+        // SAFETY: eight bytes inside the mapping, which lives as long as the borrow; the mapping
+        // begins at a page, so a multiple of eight is aligned; every bit pattern is a number. No
+        // place is used as a word and as bytes at the same time.
+        Some(unsafe { &*bytes.as_ptr().cast::<AtomicU64>() })
+    }
+
+    /// Sets the bytes of `at..at + length` to zero.
+    pub fn clear(&self, at: usize, length: usize) {
+        let room = self.bytes().get(at..).unwrap_or_default();
+        for byte in room.iter().take(length) {
+            byte.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the kernel read from `source` straight into `at..at + length`, or as much of it as is
+    /// inside the mapping. Returns how many bytes came, see read(2).
+    ///
+    /// # Errors
+    /// What read(2) says.
+    pub fn fill_from(&self, source: BorrowedFd<'_>, at: usize, length: usize) -> io::Result<usize> {
+        let room = self.bytes().get(at..).unwrap_or_default();
+        let length = length.min(room.len());
+        let to = room.as_ptr().cast_mut().cast();
+        // SAFETY: `to` has room for `length` bytes inside the mapping, which outlives the call;
+        // other threads reach these bytes only as atomics, which tolerate any value.
+        let got = unsafe { libc::read(source.as_raw_fd(), to, length) };
+        usize::try_from(got).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Appends the bytes of `at..at + length` to `to`; what lies beyond the end is left out.
+    pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) {
+        let room = self.bytes().get(at..).unwrap_or_default();
+        to.extend(room.iter().take(length).map(|byte| byte.load(Ordering::Relaxed)));
+    }
+}
+
+impl AsFd for Mapping {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, whole, and nothing borrows from it any more.
+        let unmapped = unsafe { munmap(self.start.cast(), self.length) };
+        debug_assert!(unmapped.is_ok());
+    }
+}

@@ -1,0 +1,31 @@
+//! What is done to a PTY master. See ioctl_tty(2).
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::names::TermSize;
+
+mod ioctl {
+    #![allow(missing_docs, unreachable_pub)] // what nix's macros make
+
+    nix::ioctl_write_ptr_bad!(tiocswinsz, nix::libc::TIOCSWINSZ, nix::libc::winsize);
+    nix::ioctl_read_bad!(tiocgptn, nix::libc::TIOCGPTN, nix::libc::c_uint);
+}
+
+/// Sets the size; the kernel tells the foreground process with SIGWINCH if it changed.
+///
+/// # Errors
+/// What ioctl(2) says.
+pub fn set_size(master: BorrowedFd<'_>, size: TermSize) -> io::Result<()> {
+    let size = nix::libc::winsize { ws_row: size.rows(), ws_col: size.cols(), ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is open for the call and `size` outlives it; the kernel only reads.
+    unsafe { ioctl::tiocswinsz(master.as_raw_fd(), &raw const size) }?;
+    Ok(())
+}
+
+/// Whether this descriptor is a PTY master at all.
+pub fn is_master(fd: BorrowedFd<'_>) -> bool {
+    let mut number = 0;
+    // SAFETY: the descriptor is open for the call and the kernel writes one integer to `number`.
+    unsafe { ioctl::tiocgptn(fd.as_raw_fd(), &raw mut number) }.is_ok()
+}

@@ -1,0 +1,175 @@
+//! SEQPACKET UNIX sockets: whole packets, with descriptors.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
+    UnixAddr, UnixCredentials,
+};
+
+/// Most descriptors in one packet. The kernel closes what comes beyond it, and the packet is an
+/// error.
+pub const DESCRIPTORS_MAX: usize = 2;
+
+/// One packet as it came.
+#[derive(Debug)]
+pub struct Received {
+    /// Length of the packet in the buffer, bytes. 0 where the peer has closed.
+    pub length: usize,
+    /// Its descriptors, close-on-exec.
+    pub descriptors: Vec<OwnedFd>,
+    /// The packet or its descriptors were larger than the room for them.
+    pub truncated: bool,
+}
+
+/// Sends one packet. See sendmsg(2).
+///
+/// # Errors
+/// What the kernel says; a closed peer is `BrokenPipe`, never a signal.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[][..] } else { &rights[..] };
+    let parts = [IoSlice::new(bytes)];
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_EOR;
+    let sent = socket::sendmsg::<()>(socket.as_raw_fd(), &parts, control, flags, None)?;
+    if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// Receives one packet into `buffer`. See recvmsg(2).
+///
+/// # Errors
+/// What the kernel says.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = cmsg_space!([std::os::fd::RawFd; DESCRIPTORS_MAX]);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = socket::recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let mut descriptors = Vec::new();
+    // MSG_CTRUNC makes cmsgs() fail; then the kernel has closed what did not fit, and what did
+    // fit is closed with the process: the peer is cut off for it.
+    if let Ok(messages) = message.cmsgs() {
+        for control in messages {
+            if let ControlMessageOwned::ScmRights(raw) = control {
+                for fd in raw {
+                    // SAFETY: the kernel made this descriptor for us in recvmsg just now, and
+                    // nothing else knows its number.
+                    descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
+                }
+            }
+        }
+    }
+    let truncated = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+    Ok(Received { length: message.bytes, descriptors, truncated })
+}
+
+/// A connected pair, close-on-exec.
+///
+/// # Errors
+/// What socketpair(2) says.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
+}
+
+/// Connects to the socket at `path`. A UNIX connect does not wait unless the backlog is full.
+///
+/// # Errors
+/// What socket(2) or connect(2) says.
+pub fn connect(path: &Path) -> io::Result<OwnedFd> {
+    let fd = socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+    // A full backlog would block for ever: SO_SNDTIMEO bounds connect(2) too.
+    let deadline = nix::sys::time::TimeVal::new(5, 0);
+    socket::setsockopt(&fd, socket::sockopt::SendTimeout, &deadline)?;
+    socket::connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(fd)
+}
+
+/// [`connect`] for a thread that may not wait: a full backlog is `WouldBlock`. The socket is
+/// non-blocking from then on.
+///
+/// # Errors
+/// What socket(2) or connect(2) says.
+pub fn connect_at_once(path: &Path) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = socket::socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+    socket::connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(fd)
+}
+
+/// A listening socket at `path`, for the tests' stand-in of systemd.
+///
+/// # Errors
+/// What socket(2), bind(2) or listen(2) says.
+pub fn listen(path: &Path) -> io::Result<OwnedFd> {
+    let fd = socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+    socket::bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    socket::listen(&fd, Backlog::MAXCONN)?;
+    Ok(fd)
+}
+
+/// Takes the next connection of a listening socket, close-on-exec.
+///
+/// # Errors
+/// What accept4(2) says.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let raw = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: accept4 made this descriptor for us just now.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Who connected a socket, as the kernel recorded it at connect(2). See unix(7), SO_PEERCRED.
+pub type Peer = UnixCredentials;
+
+/// Who connected this socket.
+///
+/// # Errors
+/// What getsockopt(2) says.
+pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
+    Ok(socket::getsockopt(&socket, socket::sockopt::PeerCredentials)?)
+}
+
+/// Waits until the socket can be read, or the time is over.
+///
+/// # Errors
+/// `TimedOut`, or what poll(2) says.
+pub fn wait_readable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
+    let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
+    let deadline = std::time::Instant::now() + at_most;
+    loop {
+        let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+        match nix::poll::poll(&mut fds, timeout) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) if std::time::Instant::now() < deadline => {}
+            Err(Errno::EINTR) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Makes the socket non-blocking, or blocking again.
+///
+/// # Errors
+/// What fcntl(2) says.
+pub fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_truncate(fcntl(socket, FcntlArg::F_GETFL)?);
+    fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Bounds how many bytes may wait in the kernel for the peer. The kernel doubles the number for
+/// its own bookkeeping, see socket(7).
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn set_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    Ok(socket::setsockopt(&socket, socket::sockopt::SndBuf, &bytes)?)
+}
