@@ -1,0 +1,281 @@
+//! Every account, and what may change about one. No I/O: a change is planned against what is
+//! there, written by [`super::store`], and only then committed here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use webauthn_rs::prelude::{AuthenticationResult, Passkey, Uuid};
+
+use super::secret::SecretHash;
+use crate::names::AccountName;
+use crate::protocol::Refusal;
+use crate::protocol::control::AccountSummary;
+
+/// Most accounts. A list of this many fits in one packet, which the tests check.
+pub(super) const ACCOUNTS_MAX: usize = 1000;
+
+/// Most passkeys of one account: a person's devices, with room.
+pub(super) const PASSKEYS_MAX: usize = 16;
+
+/// How long an enrolment link can be used, seconds.
+pub(super) const LINK_LIFE: u64 = 15 * 60;
+
+/// What an account is known by for good: random, in the account's file name and in its passkeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct AccountId(Uuid);
+
+impl AccountId {
+    pub(super) fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(Uuid::from_bytes(bytes)))
+    }
+
+    pub(super) fn of(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    pub(super) fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+/// One account, as its file holds it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Account {
+    pub(super) id: AccountId,
+    pub(super) name: AccountName,
+    /// When it was made, seconds since 1970.
+    pub(super) created: u64,
+    /// The one link that works, if any: a new one takes its place.
+    pub(super) link: Option<Link>,
+    pub(super) passkeys: Vec<Enrolled>,
+}
+
+/// An enrolment link that was made and not used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    pub(super) hash: SecretHash,
+    /// When it stops working, seconds since 1970.
+    pub(super) expires: u64,
+}
+
+/// A passkey and what became of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Enrolled {
+    /// When it was registered, seconds since 1970.
+    pub(super) enrolled: u64,
+    /// When it last signed in, seconds since 1970.
+    pub(super) last_sign_in: Option<u64>,
+    pub(super) passkey: Passkey,
+}
+
+/// What is to change.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// A new account with an enrolment link.
+    Add { id: AccountId, name: AccountName, link: Link },
+    /// A new link in place of the one that is there.
+    Link { name: AccountName, link: Link },
+    /// The end of an account, its passkeys and its link.
+    Remove { name: AccountName },
+    /// A passkey registered with a link, which is used up by it.
+    Enrol { account: AccountId, link: SecretHash, passkey: Box<Passkey> },
+    /// A passkey signed in.
+    SignIn { account: AccountId, result: Box<AuthenticationResult> },
+}
+
+/// A change that may be made, as what is to stand in the files after it.
+#[derive(Debug)]
+pub(super) enum Planned {
+    Write(Account),
+    Remove(Account),
+}
+
+/// All accounts that can be used.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    by_id: BTreeMap<AccountId, Account>,
+}
+
+impl Accounts {
+    pub(super) fn by_id(&self, id: AccountId) -> Option<&Account> {
+        self.by_id.get(&id)
+    }
+
+    pub(super) fn by_name(&self, name: &AccountName) -> Option<&Account> {
+        self.by_id.values().find(|account| account.name == *name)
+    }
+
+    /// The account that the link of this hash enrols for, now.
+    pub(super) fn by_link(&self, hash: &SecretHash, now: u64) -> Option<&Account> {
+        self.by_id.values().find(|account| account.link_works(hash, now))
+    }
+
+    /// All of them by name, for people.
+    pub(super) fn summaries(&self) -> Vec<AccountSummary> {
+        let mut all: Vec<_> = self.by_id.values().map(Account::summary).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// What a change comes to.
+    ///
+    /// # Errors
+    /// Why it may not be made. What was true when it was asked for is looked at again here: of
+    /// two that use the same link, the second finds it gone.
+    pub(super) fn plan(&self, change: Change, now: u64) -> Result<Planned, Refusal> {
+        match change {
+            Change::Add { id, name, link } => self.plan_add(id, name, link, now),
+            Change::Link { name, link } => {
+                let mut account = self.by_name(&name).ok_or(Refusal::NoSuchAccount)?.clone();
+                account.link = Some(link);
+                Ok(Planned::Write(account))
+            }
+            Change::Remove { name } => {
+                Ok(Planned::Remove(self.by_name(&name).ok_or(Refusal::NoSuchAccount)?.clone()))
+            }
+            Change::Enrol { account, link, passkey } => self.plan_enrol(account, &link, *passkey, now),
+            Change::SignIn { account, result } => self.plan_sign_in(account, &result, now),
+        }
+    }
+
+    /// Makes a planned change, once it is stored.
+    pub(super) fn commit(&mut self, planned: Planned) {
+        match planned {
+            Planned::Write(account) => drop(self.by_id.insert(account.id, account)),
+            Planned::Remove(account) => drop(self.by_id.remove(&account.id)),
+        }
+    }
+
+    fn plan_add(&self, id: AccountId, name: AccountName, link: Link, now: u64) -> Result<Planned, Refusal> {
+        if self.by_name(&name).is_some() {
+            Err(Refusal::AccountExists)
+        } else if self.by_id.len() >= ACCOUNTS_MAX {
+            Err(Refusal::TooMany)
+        } else {
+            let link = Some(link);
+            Ok(Planned::Write(Account { id, name, created: now, link, passkeys: Vec::new() }))
+        }
+    }
+
+    fn plan_enrol(
+        &self,
+        id: AccountId,
+        link: &SecretHash,
+        passkey: Passkey,
+        now: u64,
+    ) -> Result<Planned, Refusal> {
+        let account = self.by_id(id).filter(|account| account.link_works(link, now));
+        let mut account = account.ok_or(Refusal::LinkInvalid)?.clone();
+        if account.passkeys.len() >= PASSKEYS_MAX {
+            return Err(Refusal::PasskeysFull);
+        }
+        // A credential id belongs to one account. An authenticator makes a random one; only a
+        // made-up one is here already.
+        let known = self.by_id.values().flat_map(|account| &account.passkeys);
+        if known.map(|enrolled| enrolled.passkey.cred_id()).any(|known| known == passkey.cred_id()) {
+            return Err(Refusal::UnknownPasskey);
+        }
+        account.link = None;
+        account.passkeys.push(Enrolled { enrolled: now, last_sign_in: None, passkey });
+        Ok(Planned::Write(account))
+    }
+
+    fn plan_sign_in(
+        &self,
+        id: AccountId,
+        result: &AuthenticationResult,
+        now: u64,
+    ) -> Result<Planned, Refusal> {
+        let mut account = self.by_id(id).ok_or(Refusal::UnknownPasskey)?.clone();
+        let mut passkeys = account.passkeys.iter_mut();
+        let enrolled = passkeys.find(|enrolled| enrolled.passkey.cred_id() == result.cred_id());
+        let enrolled = enrolled.ok_or(Refusal::UnknownPasskey)?;
+        enrolled.passkey.update_credential(result).ok_or(Refusal::UnknownPasskey)?;
+        enrolled.last_sign_in = Some(now);
+        Ok(Planned::Write(account))
+    }
+}
+
+impl Account {
+    fn link_works(&self, hash: &SecretHash, now: u64) -> bool {
+        self.link.as_ref().is_some_and(|link| link.hash == *hash && now < link.expires)
+    }
+
+    fn summary(&self) -> AccountSummary {
+        AccountSummary {
+            name: self.name.clone(),
+            created: self.created,
+            passkeys: u32::try_from(self.passkeys.len()).unwrap_or(u32::MAX),
+            last_sign_in: self.passkeys.iter().filter_map(|enrolled| enrolled.last_sign_in).max(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::secret::EnrolSecret;
+    use super::*;
+    use crate::protocol::control::ToCli;
+
+    fn link(expires: u64) -> Link {
+        Link { hash: EnrolSecret::random().unwrap().hash(), expires }
+    }
+
+    fn add(accounts: &mut Accounts, name: &str) -> Result<(), Refusal> {
+        let id = AccountId::random().unwrap();
+        let change = Change::Add { id, name: name.parse().unwrap(), link: link(10) };
+        let planned = accounts.plan(change, 5)?;
+        accounts.commit(planned);
+        Ok(())
+    }
+
+    #[test]
+    fn names_are_one_accounts_each_and_bounded() {
+        let mut accounts = Accounts::default();
+        for number in 0..ACCOUNTS_MAX {
+            let name = format!("{number:032}");
+            add(&mut accounts, &name).unwrap();
+        }
+        assert_eq!(add(&mut accounts, &format!("{:032}", 7)), Err(Refusal::AccountExists));
+        assert_eq!(add(&mut accounts, "one-more"), Err(Refusal::TooMany));
+        let mut longest = accounts.summaries();
+        for summary in &mut longest {
+            summary.created = u64::MAX;
+            summary.passkeys = u32::MAX;
+            summary.last_sign_in = Some(u64::MAX);
+        }
+        assert_eq!(longest.len(), ACCOUNTS_MAX);
+        assert!(crate::wire::encode(&ToCli::Accounts(longest)).is_ok(), "a full list fits one packet");
+    }
+
+    #[test]
+    fn a_new_link_takes_the_place_of_the_old_and_a_removed_account_has_none() {
+        let mut accounts = Accounts::default();
+        add(&mut accounts, "alice").unwrap();
+        let name: AccountName = "alice".parse().unwrap();
+        let old = accounts.by_name(&name).unwrap().link.clone().unwrap();
+        let new = link(10);
+        let planned = accounts.plan(Change::Link { name: name.clone(), link: new.clone() }, 5).unwrap();
+        accounts.commit(planned);
+        assert!(accounts.by_link(&old.hash, 5).is_none());
+        assert!(accounts.by_link(&new.hash, 9).is_some());
+        assert!(accounts.by_link(&new.hash, 10).is_none(), "expired");
+        let planned = accounts.plan(Change::Remove { name: name.clone() }, 5).unwrap();
+        accounts.commit(planned);
+        assert!(accounts.by_link(&new.hash, 5).is_none());
+        assert!(matches!(accounts.plan(Change::Remove { name }, 5), Err(Refusal::NoSuchAccount)));
+    }
+}

@@ -1,0 +1,18 @@
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The time, as an argument: what the cores know of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// For deadlines that live no longer than this process.
+    pub(super) instant: Instant,
+    /// For what is stored or told: seconds since 1970.
+    pub(super) unix: u64,
+}
+
+impl Now {
+    /// Reads both clocks.
+    pub(super) fn read() -> Self {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { instant: Instant::now(), unix }
+    }
+}

@@ -1,0 +1,173 @@
+//! `tere` on the host: `control.sock`. Everybody may connect; only root, by the uid that the
+//! kernel states, may ask for anything.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::Desk;
+use super::accounts::{AccountId, Change, LINK_LIFE, Link};
+use super::book::Pages;
+use super::clock::Now;
+use super::gate::{ACCEPT_PAUSE, PEER_DEADLINE};
+use super::secret::EnrolSecret;
+use crate::names::AccountName;
+use crate::protocol::Refusal;
+use crate::protocol::control::{FromCli, ToCli};
+use crate::protocol::vouch::{Principal, Verified};
+use crate::sys::seqpacket::Peer;
+use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
+
+/// Most control connections at once. One more is closed.
+pub(super) const CONTROLS_MAX: usize = 32;
+
+/// How many of them are kept for root, so that nobody on the host can keep root out.
+const FOR_ROOT: usize = 16;
+
+/// How long a control connection may be open without a request: a program asks at once.
+const CONTROL_IDLE: Duration = Duration::from_secs(10);
+
+type Cli = AsyncChannel<ToCli, FromCli>;
+
+/// Takes connections for as long as the program runs.
+pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, desk: Arc<Desk>) {
+    let (for_root, for_others) = (Semaphore::new(FOR_ROOT), Semaphore::new(CONTROLS_MAX - FOR_ROOT));
+    let (for_root, for_others) = (Arc::new(for_root), Arc::new(for_others));
+    loop {
+        let (cli, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take a control connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let places = if peer.uid() == 0 { &for_root } else { &for_others };
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            let (pid, uid) = (peer.pid(), peer.uid());
+            tracing::warn!(refusal = %Refusal::TooMany, pid, uid, "control connections are at their bound");
+            continue;
+        };
+        let desk = Arc::clone(&desk);
+        tokio::spawn(async move {
+            match converse(&cli, peer, &desk).await {
+                Ok(()) | Err(WireError::Closed) => {}
+                Err(error) => {
+                    let (pid, uid) = (peer.pid(), peer.uid());
+                    tracing::warn!(refusal = %Refusal::BadMessage, pid, uid, "a control connection is cut: {error}");
+                    drop(send(&cli, &ToCli::Refused(Refusal::BadMessage), None).await);
+                }
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Whoever may ask for anything: root. Made from the kernel's word alone.
+#[derive(Debug, Clone, Copy)]
+struct Operator {
+    uid: u32,
+}
+
+impl Operator {
+    fn vet(peer: Peer) -> Result<Self, Refusal> {
+        if peer.uid() == 0 { Ok(Self { uid: 0 }) } else { Err(Refusal::NotOperator) }
+    }
+}
+
+async fn converse(cli: &Cli, peer: Peer, desk: &Arc<Desk>) -> Result<(), WireError> {
+    cli.greet(Intent::Control, PEER_DEADLINE).await?;
+    loop {
+        let asked = match cli.receive_within(CONTROL_IDLE).await {
+            Ok((asked, _)) => asked,
+            Err(WireError::Closed | WireError::TimedOut) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let answered = match Operator::vet(peer) {
+            Ok(operator) => answer(asked, operator, desk).await,
+            Err(refusal) => Err(refusal),
+        };
+        let (reply, channel) = answered.unwrap_or_else(|refusal| {
+            tracing::warn!(%refusal, how = "refused", pid = peer.pid(), uid = peer.uid(), "a control request is refused");
+            (ToCli::Refused(refusal), None)
+        });
+        send(cli, &reply, channel).await?;
+    }
+}
+
+/// Does what is asked.
+async fn answer(
+    asked: FromCli,
+    operator: Operator,
+    desk: &Arc<Desk>,
+) -> Result<(ToCli, Option<OwnedFd>), Refusal> {
+    match asked {
+        FromCli::AccountList => {
+            let accounts = desk.book.turn(|pages| pages.accounts.summaries()).await?;
+            Ok((ToCli::Accounts(accounts), None))
+        }
+        FromCli::AccountAdd(name) => {
+            let origin = Arc::clone(&desk.party);
+            let added = desk.book.turn(move |pages| add(pages, name, origin.origin(), Now::read())).await??;
+            Ok((added, None))
+        }
+        FromCli::AccountLink(name) => {
+            let origin = Arc::clone(&desk.party);
+            let made = desk.book.turn(move |pages| link(pages, name, origin.origin(), Now::read())).await??;
+            Ok((made, None))
+        }
+        FromCli::AccountRemove(name) => {
+            let account = name.clone();
+            desk.book.turn(move |pages| pages.apply(Change::Remove { name }, Now::read())).await??;
+            tracing::info!(%account, how = "account removed", "an account is removed");
+            // It is removed whatever the broker says. If the broker is not there, neither is a
+            // channel of it: they all end with the broker.
+            if let Err(error) = desk.broker.revoke(account.clone()).await {
+                tracing::error!(%account, %error, "the broker was not told that an account is gone");
+                return Err(error.refusal());
+            }
+            Ok((ToCli::Done, None))
+        }
+        FromCli::Principal => {
+            let how = Verified::PeerUid(operator.uid);
+            let vouched = desk.broker.vouch(Principal::Operator, how, Now::read().unix).await;
+            let channel = vouched.map_err(|error| {
+                tracing::error!(%error, "the broker did not take the operator");
+                error.refusal()
+            })?;
+            tracing::info!(uid = operator.uid, how = "operator", "the operator has a connection");
+            Ok((ToCli::Principal, Some(channel)))
+        }
+    }
+}
+
+fn add(pages: &mut Pages, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
+    let (secret, link) = new_link(now)?;
+    let id = AccountId::random().map_err(|_| Refusal::Unavailable)?;
+    let expires = link.expires;
+    pages.apply(Change::Add { id, name: name.clone(), link }, now)?;
+    tracing::info!(account = %name, how = "account added", "an account is added, with a link");
+    Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
+}
+
+fn link(pages: &mut Pages, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
+    let (secret, link) = new_link(now)?;
+    let expires = link.expires;
+    pages.apply(Change::Link { name: name.clone(), link }, now)?;
+    tracing::info!(account = %name, how = "link made", "an enrolment link is made");
+    Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
+}
+
+fn new_link(now: Now) -> Result<(EnrolSecret, Link), Refusal> {
+    let secret = EnrolSecret::random().map_err(|_| Refusal::Unavailable)?;
+    let link = Link { hash: secret.hash(), expires: now.unix.saturating_add(LINK_LIFE) };
+    Ok((secret, link))
+}
+
+async fn send(cli: &Cli, message: &ToCli, channel: Option<OwnedFd>) -> Result<(), WireError> {
+    let descriptors: Vec<_> = channel.iter().map(|channel| channel.as_fd()).collect();
+    let sent = tokio::time::timeout(PEER_DEADLINE, cli.send(message, &descriptors)).await;
+    sent.unwrap_or(Err(WireError::TimedOut))
+}

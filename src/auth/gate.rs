@@ -1,0 +1,194 @@
+//! The login connections: `auth.sock`, one for each WebSocket of the front. What is said on one
+//! goes to its own [`Login`], in a turn of the book; what comes of it is done here.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::Desk;
+use super::clock::Now;
+use super::login::{Action, Input, Login, Why};
+use crate::protocol::Refusal;
+use crate::protocol::login::{FromFront, IDLE, ToFront};
+use crate::protocol::vouch::{Principal, Verified};
+use crate::sys::seqpacket::Peer;
+use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
+
+/// Most login connections at once. They are short: a connection ends when it is signed in. One
+/// more is told `too-many`.
+pub(super) const LOGINS_MAX: usize = 256;
+
+/// Most connections at once that are being told so; beyond, they wait in the kernel's backlog.
+const TURNED_AWAY_MAX: usize = 32;
+
+/// How long a peer has for its greeting, and to take what it is sent.
+pub(super) const PEER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long to wait after accept(2) failed, which it does when descriptors run out.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+type Front = AsyncChannel<ToFront, FromFront>;
+
+/// Takes connections for as long as the program runs.
+pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, desk: Arc<Desk>) {
+    let places = Arc::new(Semaphore::new(LOGINS_MAX));
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    loop {
+        let (front, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take a login connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        match Arc::clone(&places).try_acquire_owned() {
+            Ok(place) => {
+                let desk = Arc::clone(&desk);
+                tokio::spawn(async move {
+                    end(converse(&front, &desk).await, &front, peer).await;
+                    drop(place);
+                });
+            }
+            Err(_) => {
+                tracing::warn!(refusal = %Refusal::TooMany, "login connections are at their bound");
+                let place = Arc::clone(&turned_away).acquire_owned().await;
+                tokio::spawn(async move {
+                    // Whatever comes of it, the peer is gone after it.
+                    drop(turn_away(&front).await);
+                    drop(place);
+                });
+            }
+        }
+    }
+}
+
+/// Answers the first question, and no other. To close without having read it could lose the answer.
+async fn turn_away(front: &Front) -> Result<(), WireError> {
+    front.greet(Intent::Login, PEER_DEADLINE).await?;
+    front.receive_within(PEER_DEADLINE).await?;
+    send(front, &ToFront::Refused(Refusal::TooMany), None).await
+}
+
+/// How a connection ended that did not end in a fault.
+enum Ending {
+    /// Signed in, gone, or idle.
+    Done,
+    /// The front said what it may not say now.
+    Violation,
+}
+
+/// One connection, from its greeting to its end.
+async fn converse(front: &Front, desk: &Arc<Desk>) -> Result<Ending, WireError> {
+    front.greet(Intent::Login, PEER_DEADLINE).await?;
+    let mut login = Login::new();
+    loop {
+        let asked = match front.receive_within(IDLE).await {
+            Ok((asked, _)) => asked,
+            Err(WireError::Closed | WireError::TimedOut) => return Ok(Ending::Done),
+            Err(error) => return Err(error),
+        };
+        let (next, action) = turn(desk, login, Input::Asked(asked)).await;
+        let (next, action, channel) = match action {
+            Action::Vouch { account, how, at } => {
+                let principal = Principal::Account(account.clone());
+                let (outcome, channel) = match desk.broker.vouch(principal, how, at).await {
+                    Ok(channel) => (Ok(()), Some(channel)),
+                    Err(error) => {
+                        tracing::error!(%account, %error, "the broker did not take a principal");
+                        (Err(error.refusal()), None)
+                    }
+                };
+                let (next, action) = turn(desk, next, Input::Vouched(outcome)).await;
+                (next, action, channel)
+            }
+            action @ (Action::Challenge(_)
+            | Action::Store(_)
+            | Action::SignedIn { .. }
+            | Action::Refuse { .. }
+            | Action::Violation) => (next, action, None),
+        };
+        if let Some(ending) = act(front, action, channel).await? {
+            return Ok(ending);
+        }
+        login = next;
+    }
+}
+
+/// One turn of the book: looks, decides and stores, with nothing in between.
+async fn turn(desk: &Arc<Desk>, login: Login, input: Input) -> (Login, Action) {
+    let party = Arc::clone(&desk.party);
+    let turn = desk.book.turn(move |pages| {
+        let now = Now::read();
+        match login.handle(input, &pages.accounts, &party, now) {
+            (next, Action::Store(change)) => {
+                let stored = Input::Stored(pages.apply(change, now));
+                next.handle(stored, &pages.accounts, &party, now)
+            }
+            (
+                next,
+                action @ (Action::Challenge(_)
+                | Action::Vouch { .. }
+                | Action::SignedIn { .. }
+                | Action::Refuse { .. }
+                | Action::Violation),
+            ) => (next, action),
+        }
+    });
+    // Without the book's thread the whole program is about to end.
+    turn.await
+        .unwrap_or_else(|refusal| (Login::new(), Action::Refuse { refusal, account: None, why: Why::Book }))
+}
+
+/// Does an action, and says whether the connection is over.
+async fn act(front: &Front, action: Action, channel: Option<OwnedFd>) -> Result<Option<Ending>, WireError> {
+    match (action, channel) {
+        (Action::Challenge(challenge), _) => {
+            send(front, &challenge, None).await?;
+            Ok(None)
+        }
+        (Action::Refuse { refusal, account, why }, _) => {
+            let account = account.map(String::from);
+            tracing::warn!(account, %refusal, how = "refused", "a login is refused: {why}");
+            send(front, &ToFront::Refused(refusal), None).await?;
+            Ok(None)
+        }
+        (Action::SignedIn { account, how }, Some(channel)) => {
+            let how = match how {
+                Verified::Passkey => "signed in",
+                Verified::Enrolment => "enrolled",
+                Verified::PeerUid(_) => "by uid",
+            };
+            send(front, &ToFront::SignedIn { account: account.clone() }, Some(channel)).await?;
+            tracing::info!(%account, how, "an account has a connection");
+            Ok(Some(Ending::Done))
+        }
+        (Action::Store(_) | Action::Vouch { .. } | Action::SignedIn { .. } | Action::Violation, _) => {
+            Ok(Some(Ending::Violation))
+        }
+    }
+}
+
+async fn send(front: &Front, message: &ToFront, channel: Option<OwnedFd>) -> Result<(), WireError> {
+    let descriptors: Vec<_> = channel.iter().map(|channel| channel.as_fd()).collect();
+    let sent = tokio::time::timeout(PEER_DEADLINE, front.send(message, &descriptors)).await;
+    sent.unwrap_or(Err(WireError::TimedOut))
+}
+
+/// The last words, and one record where the peer is to blame.
+async fn end(ending: Result<Ending, WireError>, front: &Front, peer: Peer) {
+    let fault = match ending {
+        Ok(Ending::Done) | Err(WireError::Closed) => return,
+        Ok(Ending::Violation) => "it spoke out of turn".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(
+        refusal = %Refusal::BadMessage,
+        pid = peer.pid(),
+        uid = peer.uid(),
+        "a login connection is cut: {fault}"
+    );
+    drop(send(front, &ToFront::Refused(Refusal::BadMessage), None).await);
+}

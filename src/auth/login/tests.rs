@@ -1,0 +1,410 @@
+#![allow(clippy::needless_pass_by_value)] // an outcome is looked at once and done with
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::super::accounts::{LINK_LIFE, Link};
+use super::super::book::Pages;
+use super::super::store::Store;
+use super::*;
+use crate::config::Config;
+use passkey::SoftPasskey;
+
+#[path = "../../../tests/parts/passkey.rs"]
+mod passkey;
+
+const ORIGIN: &str = "https://shell.example.org";
+
+/// auth without its sockets: the accounts with real files, and logins as they come.
+struct Auth {
+    folder: TempDir,
+    pages: Pages,
+    party: RelyingParty,
+    now: Now,
+}
+
+/// What came of a message, with everything done that it asked for.
+#[derive(Debug)]
+enum Outcome {
+    Challenge(String),
+    SignedIn(String, Verified),
+    Refused(Refusal),
+    Violation,
+}
+
+impl Auth {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let pages = Pages::over(store.read_all().unwrap(), store);
+        let config = Config::parse(&format!("origin = \"{ORIGIN}\""), "test").unwrap();
+        let party = RelyingParty::new(&config.origin).unwrap();
+        Self { folder, pages, party, now: Now { instant: Instant::now(), unix: 1_000_000 } }
+    }
+
+    /// Adds an account and gives the secret of its link.
+    fn add(&mut self, name: &str) -> String {
+        let (secret, link) = self.new_link();
+        let id = AccountId::random().unwrap();
+        self.pages.apply(Change::Add { id, name: name.parse().unwrap(), link }, self.now).unwrap();
+        secret
+    }
+
+    fn link(&mut self, name: &str) -> String {
+        let (secret, link) = self.new_link();
+        self.pages.apply(Change::Link { name: name.parse().unwrap(), link }, self.now).unwrap();
+        secret
+    }
+
+    fn new_link(&self) -> (String, Link) {
+        let secret = EnrolSecret::random().unwrap();
+        let link = Link { hash: secret.hash(), expires: self.now.unix + LINK_LIFE };
+        (secret.link("").replace("/#enrol=", ""), link)
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.pages.apply(Change::Remove { name: name.parse().unwrap() }, self.now).unwrap();
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now.instant += Duration::from_secs(seconds);
+        self.now.unix += seconds;
+    }
+
+    /// One step, with the store real and the broker as `broker` says.
+    fn step(&mut self, login: &mut Login, asked: FromFront, broker: Result<(), Refusal>) -> Outcome {
+        let mut input = Input::Asked(asked);
+        loop {
+            let taken = std::mem::replace(login, Login::new());
+            let (next, action) = taken.handle(input, &self.pages.accounts, &self.party, self.now);
+            *login = next;
+            input = match action {
+                Action::Store(change) => Input::Stored(self.pages.apply(change, self.now)),
+                Action::Vouch { .. } => Input::Vouched(broker),
+                Action::Challenge(ToFront::Challenge { options, .. }) => return Outcome::Challenge(options),
+                Action::Challenge(other) => panic!("{other:?}"),
+                Action::SignedIn { account, how } => return Outcome::SignedIn(account.to_string(), how),
+                Action::Refuse { refusal, .. } => return Outcome::Refused(refusal),
+                Action::Violation => return Outcome::Violation,
+            };
+        }
+    }
+
+    fn say(&mut self, login: &mut Login, asked: FromFront) -> Outcome {
+        self.step(login, asked, Ok(()))
+    }
+
+    fn challenge(&mut self, login: &mut Login, asked: FromFront) -> String {
+        match self.say(login, asked) {
+            Outcome::Challenge(options) => options,
+            other @ (Outcome::SignedIn(..) | Outcome::Refused(_) | Outcome::Violation) => {
+                panic!("no challenge: {other:?}")
+            }
+        }
+    }
+
+    fn answer(&mut self, login: &mut Login, credential: String) -> Outcome {
+        self.say(login, FromFront::Answer { credential })
+    }
+
+    /// Registers a passkey with a link, on a connection of its own.
+    fn enrol(&mut self, token: &str, passkey: &mut SoftPasskey) -> Outcome {
+        let mut login = Login::new();
+        let options = self.challenge(&mut login, enrol(token));
+        self.answer(&mut login, passkey.register(&options))
+    }
+
+    /// Signs in, on a connection of its own.
+    fn sign_in(&mut self, passkey: &mut SoftPasskey) -> Outcome {
+        let mut login = Login::new();
+        let options = self.challenge(&mut login, FromFront::SignIn);
+        self.answer(&mut login, passkey.sign_in(&options))
+    }
+
+    /// An account `alice` with one passkey.
+    fn with_alice() -> (Self, SoftPasskey) {
+        let mut auth = Self::new();
+        let token = auth.add("alice");
+        let mut passkey = SoftPasskey::new(ORIGIN);
+        assert_enrolled(auth.enrol(&token, &mut passkey));
+        (auth, passkey)
+    }
+
+    /// The account files as they stand, to show that nothing changed.
+    fn files(&self) -> Vec<(String, String)> {
+        let entries = std::fs::read_dir(self.folder.path().join("accounts")).unwrap();
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
+            .collect();
+        files.sort();
+        files
+    }
+}
+
+/// Makes an authenticator or its browser lie.
+type Lie = fn(&mut SoftPasskey);
+
+fn enrol(token: &str) -> FromFront {
+    FromFront::Enrol { token: token.to_owned() }
+}
+
+#[track_caller]
+fn assert_refused(outcome: Outcome, expected: Refusal) {
+    assert!(matches!(outcome, Outcome::Refused(refusal) if refusal == expected), "{outcome:?}");
+}
+
+#[track_caller]
+fn assert_enrolled(outcome: Outcome) {
+    assert!(
+        matches!(&outcome, Outcome::SignedIn(name, Verified::Enrolment) if name == "alice"),
+        "{outcome:?}"
+    );
+}
+
+#[track_caller]
+fn assert_signed_in(outcome: Outcome) {
+    assert!(matches!(&outcome, Outcome::SignedIn(name, Verified::Passkey) if name == "alice"), "{outcome:?}");
+}
+
+#[test]
+fn a_person_enrols_and_signs_in_with_any_of_their_passkeys() {
+    let (mut auth, mut phone) = Auth::with_alice();
+    assert_signed_in(auth.sign_in(&mut phone));
+    assert_signed_in(auth.sign_in(&mut phone));
+    let mut laptop = SoftPasskey::new(ORIGIN);
+    let token = auth.link("alice");
+    assert_enrolled(auth.enrol(&token, &mut laptop));
+    for passkey in [&mut phone, &mut laptop] {
+        assert_signed_in(auth.sign_in(passkey));
+    }
+    let summary = auth.pages.accounts.summaries().remove(0);
+    assert_eq!((summary.passkeys, summary.last_sign_in), (2, Some(auth.now.unix)));
+}
+
+#[test]
+fn accounts_outlive_the_program() {
+    let (mut auth, mut passkey) = Auth::with_alice();
+    let store = Store::open(auth.folder.path()).unwrap();
+    auth.pages = Pages::over(store.read_all().unwrap(), store);
+    assert_signed_in(auth.sign_in(&mut passkey));
+}
+
+#[test]
+fn a_challenge_is_for_one_connection_one_answer_and_sixty_seconds() {
+    let (mut auth, mut passkey) = Auth::with_alice();
+    let (mut one, mut other) = (Login::new(), Login::new());
+    let options = auth.challenge(&mut one, FromFront::SignIn);
+    auth.challenge(&mut other, FromFront::SignIn);
+    let credential = passkey.sign_in(&options);
+    let before = auth.files();
+    assert_refused(auth.answer(&mut other, credential.clone()), Refusal::UnknownPasskey);
+    let mut fresh = Login::new();
+    assert_refused(auth.answer(&mut fresh, credential.clone()), Refusal::ChallengeExpired);
+    assert_eq!(auth.files(), before);
+    // The same answer is good where it belongs: that is what made the refusals above count.
+    assert_signed_in(auth.answer(&mut one, credential.clone()));
+    assert!(matches!(auth.answer(&mut one, credential), Outcome::Violation), "the connection is done");
+
+    let mut wrong_first = Login::new();
+    let options = auth.challenge(&mut wrong_first, FromFront::SignIn);
+    let credential = passkey.sign_in(&options);
+    assert_refused(auth.answer(&mut wrong_first, "{}".to_owned()), Refusal::UnknownPasskey);
+    assert_refused(auth.answer(&mut wrong_first, credential), Refusal::ChallengeExpired);
+
+    for (seconds, in_time) in [(59, true), (60, false), (3600, false)] {
+        let mut login = Login::new();
+        let options = auth.challenge(&mut login, FromFront::SignIn);
+        let credential = passkey.sign_in(&options);
+        auth.pass(seconds);
+        let outcome = auth.answer(&mut login, credential);
+        if in_time {
+            assert_signed_in(outcome);
+        } else {
+            assert_refused(outcome, Refusal::ChallengeExpired);
+        }
+    }
+}
+
+#[test]
+fn a_new_challenge_takes_the_place_of_the_old() {
+    let (mut auth, mut passkey) = Auth::with_alice();
+    let mut login = Login::new();
+    let old = auth.challenge(&mut login, FromFront::SignIn);
+    auth.challenge(&mut login, FromFront::SignIn);
+    assert_refused(auth.answer(&mut login, passkey.sign_in(&old)), Refusal::UnknownPasskey);
+    let new = auth.challenge(&mut login, FromFront::SignIn);
+    assert_signed_in(auth.answer(&mut login, passkey.sign_in(&new)));
+}
+
+#[test]
+fn an_answer_for_another_page_or_without_the_person_is_refused() {
+    let lies: [(&str, Lie); 5] = [
+        ("origin", |passkey| passkey.origin = "https://evil.example.org".to_owned()),
+        ("port", |passkey| passkey.origin = format!("{ORIGIN}:8443")),
+        ("scheme", |passkey| passkey.origin = "http://shell.example.org".to_owned()),
+        ("relying party", |passkey| passkey.rp_id = Some("example.org".to_owned())),
+        ("user verification", |passkey| passkey.verifies_user = false),
+    ];
+    for (lie, tell) in lies {
+        let (mut auth, mut passkey) = Auth::with_alice();
+        let token = auth.link("alice");
+        let before = auth.files();
+        let mut liar = passkey.clone();
+        tell(&mut liar);
+        assert_refused(auth.sign_in(&mut liar), Refusal::UnknownPasskey);
+        let mut liar = SoftPasskey::new(ORIGIN);
+        tell(&mut liar);
+        assert_refused(auth.enrol(&token, &mut liar), Refusal::UnknownPasskey);
+        assert_eq!(auth.files(), before, "{lie}");
+        // The honest one of each is taken, and the link is not used up by the lie.
+        assert_signed_in(auth.sign_in(&mut passkey));
+        assert_enrolled(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)));
+    }
+}
+
+#[test]
+fn a_copied_authenticator_and_a_strangers_passkey_are_refused() {
+    let (mut auth, mut passkey) = Auth::with_alice();
+    assert_signed_in(auth.sign_in(&mut passkey));
+    passkey.turn_back();
+    assert_refused(auth.sign_in(&mut passkey), Refusal::UnknownPasskey);
+    // A passkey made for the same host by an auth that had other accounts.
+    let (_, mut stranger) = Auth::with_alice();
+    assert_refused(auth.sign_in(&mut stranger), Refusal::UnknownPasskey);
+    for garbage in ["", "null", "[]", "{\"id\":1}", "\u{0}"] {
+        let mut login = Login::new();
+        auth.challenge(&mut login, FromFront::SignIn);
+        assert_refused(auth.answer(&mut login, garbage.to_owned()), Refusal::UnknownPasskey);
+    }
+}
+
+#[test]
+fn a_link_works_once_whole_and_for_fifteen_minutes() {
+    let mut auth = Auth::new();
+    let token = auth.add("alice");
+    let before = auth.files();
+    let mut altered = token.clone();
+    altered.replace_range(0..1, if token.starts_with('A') { "B" } else { "A" });
+    for bad in [altered.as_str(), "", &token[1..], &format!("{token}="), &format!("{token}AAAA")] {
+        assert_refused(auth.say(&mut Login::new(), enrol(bad)), Refusal::LinkInvalid);
+    }
+    assert_eq!(auth.files(), before);
+    assert_enrolled(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)));
+    let before = auth.files();
+    assert_refused(auth.say(&mut Login::new(), enrol(&token)), Refusal::LinkInvalid);
+
+    let token = auth.link("alice");
+    let mut login = Login::new();
+    auth.pass(LINK_LIFE - 1);
+    let options = auth.challenge(&mut login, enrol(&token));
+    auth.pass(1);
+    // Expired, before the ceremony and in the middle of it.
+    assert_refused(auth.say(&mut Login::new(), enrol(&token)), Refusal::LinkInvalid);
+    let credential = SoftPasskey::new(ORIGIN).register(&options);
+    assert_refused(auth.answer(&mut login, credential), Refusal::LinkInvalid);
+    assert_eq!(auth.pages.accounts.summaries()[0].passkeys, 1);
+    assert_ne!(auth.files(), before, "the second link is stored");
+    assert!(!auth.files()[0].1.contains(&token), "a link is stored as its hash");
+}
+
+#[test]
+fn of_two_ceremonies_with_one_link_one_wins() {
+    let mut auth = Auth::new();
+    let token = auth.add("alice");
+    let (mut one, mut other) = (Login::new(), Login::new());
+    let first = auth.challenge(&mut one, enrol(&token));
+    let second = auth.challenge(&mut other, enrol(&token));
+    let (mut winner, mut loser) = (SoftPasskey::new(ORIGIN), SoftPasskey::new(ORIGIN));
+    assert_enrolled(auth.answer(&mut other, winner.register(&second)));
+    let before = auth.files();
+    assert_refused(auth.answer(&mut one, loser.register(&first)), Refusal::LinkInvalid);
+    assert_eq!(auth.files(), before);
+    assert_signed_in(auth.sign_in(&mut winner));
+    assert_refused(auth.sign_in(&mut loser), Refusal::UnknownPasskey);
+}
+
+#[test]
+fn an_account_removed_in_the_middle_is_not_signed_in() {
+    let (mut auth, mut passkey) = Auth::with_alice();
+    let token = auth.link("alice");
+    let (mut signing, mut enrolling, mut vouching) = (Login::new(), Login::new(), Login::new());
+    let sign_in = auth.challenge(&mut signing, FromFront::SignIn);
+    let create = auth.challenge(&mut enrolling, enrol(&token));
+    // This one is stored, and the account goes while the broker is being told.
+    let vouch = auth.challenge(&mut vouching, FromFront::SignIn);
+    let credential = passkey.sign_in(&vouch);
+    let answer = Input::Asked(FromFront::Answer { credential });
+    let (next, action) = vouching.handle(answer, &auth.pages.accounts, &auth.party, auth.now);
+    let Action::Store(change) = action else { panic!("{action:?}") };
+    let stored = Input::Stored(auth.pages.apply(change, auth.now));
+    let (next, action) = next.handle(stored, &auth.pages.accounts, &auth.party, auth.now);
+    assert!(matches!(action, Action::Vouch { .. }), "{action:?}");
+
+    auth.remove("alice");
+    let (_, action) = next.handle(Input::Vouched(Ok(())), &auth.pages.accounts, &auth.party, auth.now);
+    assert!(matches!(action, Action::Refuse { refusal: Refusal::UnknownPasskey, .. }), "{action:?}");
+    assert_refused(auth.answer(&mut signing, passkey.sign_in(&sign_in)), Refusal::UnknownPasskey);
+    let credential = SoftPasskey::new(ORIGIN).register(&create);
+    assert_refused(auth.answer(&mut enrolling, credential), Refusal::LinkInvalid);
+    assert!(auth.files().is_empty());
+
+    // A new account of the same name is not the old one.
+    auth.add("alice");
+    assert_refused(auth.sign_in(&mut passkey), Refusal::UnknownPasskey);
+}
+
+#[test]
+fn what_cannot_be_stored_changes_nothing() {
+    let (mut auth, mut passkey) = Auth::with_alice();
+    let token = auth.link("alice");
+    let folder = auth.folder.path().join("accounts");
+    let aside = auth.folder.path().join("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    assert_refused(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)), Refusal::StorageFailed);
+    assert_refused(auth.sign_in(&mut passkey), Refusal::StorageFailed);
+    let bob = Change::Add {
+        id: AccountId::random().unwrap(),
+        name: "bob".parse().unwrap(),
+        link: auth.new_link().1,
+    };
+    assert_eq!(auth.pages.apply(bob, auth.now), Err(Refusal::StorageFailed));
+    let alice = Change::Remove { name: "alice".parse().unwrap() };
+    assert_eq!(auth.pages.apply(alice, auth.now), Err(Refusal::StorageFailed));
+    std::fs::rename(&aside, &folder).unwrap();
+    assert_eq!(auth.pages.accounts.summaries().len(), 1);
+    assert_eq!(auth.pages.accounts.summaries()[0].passkeys, 1);
+    assert_signed_in(auth.sign_in(&mut passkey));
+    assert_enrolled(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)));
+}
+
+#[test]
+fn without_the_broker_nobody_is_signed_in_and_the_page_may_try_again() {
+    let (mut auth, mut passkey) = Auth::with_alice();
+    let mut login = Login::new();
+    let options = auth.challenge(&mut login, FromFront::SignIn);
+    let answer = FromFront::Answer { credential: passkey.sign_in(&options) };
+    assert_refused(auth.step(&mut login, answer, Err(Refusal::Unavailable)), Refusal::Unavailable);
+    let options = auth.challenge(&mut login, FromFront::SignIn);
+    assert_signed_in(auth.answer(&mut login, passkey.sign_in(&options)));
+}
+
+#[test]
+fn a_connection_has_its_fill_of_challenges() {
+    let (mut auth, _) = Auth::with_alice();
+    let mut login = Login::new();
+    for _ in 0..CHALLENGES_MAX {
+        auth.challenge(&mut login, FromFront::SignIn);
+    }
+    assert_refused(auth.say(&mut login, FromFront::SignIn), Refusal::TooMany);
+}
+
+#[test]
+fn an_outcome_of_nothing_is_a_violation() {
+    let auth = Auth::new();
+    for outcome in [Input::Stored(Ok(())), Input::Vouched(Ok(()))] {
+        let (_, action) = Login::new().handle(outcome, &auth.pages.accounts, &auth.party, auth.now);
+        assert!(matches!(action, Action::Violation), "{action:?}");
+    }
+}

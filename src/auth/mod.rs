@@ -1,0 +1,113 @@
+//! tere-auth: decides who somebody is.
+//!
+//! Reads: logins from the front, requests of `tere` on the host, its own account files.
+//! Holds: accounts with their public keys, hashes of enrolment links, challenges in memory.
+//! Has given up: the network, D-Bus, all files but its state folder, starting programs.
+//!
+//! What somebody may do is the broker's: auth vouches for a principal on a fresh connection to the
+//! broker, and that connection, handed over, is the principal channel. No cookie and no token
+//! stands for a login.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `login` | what a login connection may say when: states and actions, no I/O |
+//! | `gate` | the login connections themselves |
+//! | `control` | `tere` on the host |
+//! | `passkeys` | the ceremonies of WebAuthn |
+//! | `secret` | the secret of an enrolment link, and its hash |
+//! | `accounts` | every account, and what may change about one |
+//! | `store` | the files of the accounts |
+//! | `book` | the one thread that holds both and changes them together |
+//! | `vouch` | auth's end of `broker.sock` |
+
+mod accounts;
+mod book;
+mod clock;
+mod control;
+mod gate;
+mod login;
+mod passkeys;
+mod secret;
+mod store;
+mod vouch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use crate::config::Config;
+use crate::sandbox::{Keep, Thread};
+use crate::service::{self, Service, StartError};
+use crate::wire::AsyncListener;
+
+/// tere's auth. systemd starts it; see tere-auth(8).
+#[derive(Debug, Parser)]
+#[command(name = "tere-auth", version)]
+struct Flags {
+    /// Where tere's sockets are.
+    #[arg(long, value_name = "FOLDER", default_value = "/run/tere")]
+    runtime_dir: PathBuf,
+    /// Where the accounts are.
+    #[arg(long, value_name = "FOLDER", env = "STATE_DIRECTORY", default_value = "/var/lib/tere-auth")]
+    state_dir: PathBuf,
+    /// The configuration [default: tere.toml among the service's credentials if they are given,
+    /// else /etc/tere/tere.toml].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Flags {
+    fn config(&self) -> PathBuf {
+        let credentials = || std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let given = || credentials().map(|folder| folder.join("tere.toml"));
+        self.config.clone().or_else(given).unwrap_or_else(|| "/etc/tere/tere.toml".into())
+    }
+}
+
+/// What the connections share.
+#[derive(Debug)]
+struct Desk {
+    book: book::Book,
+    party: Arc<passkeys::RelyingParty>,
+    broker: vouch::Broker,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let flags = Flags::parse();
+    service::exit(run(&flags))
+}
+
+fn run(flags: &Flags) -> Result<(), StartError> {
+    let mut service = Service::begin("tere-auth")?;
+    let logins = service.sockets("auth")?;
+    let controls = service.sockets("control")?;
+    let config = Config::load(&flags.config()).map_err(because)?;
+    let party = passkeys::RelyingParty::new(&config.origin).map_err(because)?;
+    let store = store::Store::open(&flags.state_dir).map_err(because)?;
+    let accounts = store.read_all().map_err(because)?;
+    let broker = vouch::Broker::at(flags.runtime_dir.join("broker.sock"));
+    let keep = [Keep::Write(flags.state_dir.clone())];
+    service.run(Thread::Auth, &keep, async move |notify| {
+        // Started from a thread that is in the sandbox, the book's thread is in it from birth.
+        let (book, mut book_ended) = book::Book::open(accounts, store).map_err(|error| error.to_string())?;
+        let desk = Arc::new(Desk { book, party: Arc::new(party), broker });
+        for socket in logins {
+            let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;
+            tokio::spawn(gate::serve(listener, Arc::clone(&desk)));
+        }
+        for socket in controls {
+            let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;
+            tokio::spawn(control::serve(listener, Arc::clone(&desk)));
+        }
+        notify.say("READY=1").map_err(|error| format!("cannot reach systemd: {error}"))?;
+        book_ended.wait().await;
+        Err("the thread that keeps the accounts has ended".to_owned())
+    })
+}
+
+fn because(error: impl std::fmt::Display) -> StartError {
+    StartError::Program(error.to_string())
+}

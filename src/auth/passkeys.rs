@@ -1,0 +1,149 @@
+//! The two ceremonies of WebAuthn (<https://www.w3.org/TR/webauthn-3/>), by webauthn-rs: passkeys
+//! that the browser finds without a user name, with the user verified by PIN or body every time.
+
+use serde_json::Value;
+use webauthn_rs::prelude::{
+    AuthenticationResult, CredentialID, DiscoverableAuthentication, Passkey, PasskeyRegistration,
+    PublicKeyCredential, RegisterPublicKeyCredential, Url, Uuid, WebauthnError,
+};
+use webauthn_rs::{Webauthn, WebauthnBuilder};
+
+use super::accounts::{Account, AccountId, Accounts};
+use crate::config::Origin;
+use crate::protocol::login::CHALLENGE;
+
+/// Whom passkeys are made for: the origin of the page and the host in it.
+#[derive(Debug)]
+pub(super) struct RelyingParty {
+    webauthn: Webauthn,
+    origin: String,
+}
+
+/// Why there is no relying party.
+#[derive(Debug, thiserror::Error)]
+#[error("passkeys cannot be made for the origin {origin}: name a host, not an address, in tere.toml")]
+pub(super) struct BadRelyingParty {
+    origin: String,
+}
+
+/// Why an answer of a browser is not taken. It says nothing that came from the browser.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unverified {
+    /// Not JSON, or not a credential.
+    #[error("the answer is not a credential")]
+    Unreadable,
+    /// The user handle is nobody's.
+    #[error("the passkey belongs to no account")]
+    NoAccount,
+    /// The account is there, the passkey is not its.
+    #[error("the account has no such passkey")]
+    NoPasskey,
+    /// What the specification says an answer must be, and this one is not.
+    #[error("{0}")]
+    Webauthn(WebauthnError),
+}
+
+/// A challenge for a browser: what it is sent, and what must be kept to check the answer.
+#[derive(Debug)]
+pub(super) struct Asked<T> {
+    /// The options of the ceremony, as JSON.
+    pub(super) options: String,
+    /// What the answer is checked against. Boxed: it is large, and a login holds one for long.
+    pub(super) kept: Box<T>,
+}
+
+impl RelyingParty {
+    pub(super) fn new(origin: &Origin) -> Result<Self, BadRelyingParty> {
+        let bad = || BadRelyingParty { origin: origin.as_str().to_owned() };
+        let url = Url::parse(origin.as_str()).map_err(|_| bad())?;
+        let builder = WebauthnBuilder::new(origin.rp_id(), &url).map_err(|_| bad())?;
+        let webauthn = builder.rp_name("tere").timeout(CHALLENGE).build().map_err(|_| bad())?;
+        Ok(Self { webauthn, origin: origin.as_str().to_owned() })
+    }
+
+    /// The origin of the page, for links.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// A challenge to register a passkey for `account`.
+    pub(super) fn ask_to_register(
+        &self,
+        account: &Account,
+    ) -> Result<Asked<PasskeyRegistration>, WebauthnError> {
+        let name = account.name.as_str();
+        let id = account.id.uuid();
+        let (response, kept) =
+            self.webauthn.start_passkey_registration(id, name, name, Some(account.credentials()))?;
+        let mut options = serde_json::to_value(response.public_key).map_err(WebauthnError::from)?;
+        // webauthn-rs asks for no particular kind of passkey. One that the authenticator does not
+        // keep could not be found again without a user name.
+        if let Some(Value::Object(selection)) = options.get_mut("authenticatorSelection") {
+            selection.insert("residentKey".into(), "required".into());
+            selection.insert("requireResidentKey".into(), true.into());
+            selection.insert("userVerification".into(), "required".into());
+        }
+        Ok(Asked { options: options.to_string(), kept: Box::new(kept) })
+    }
+
+    /// Checks the answer to [`Self::ask_to_register`].
+    pub(super) fn check_registration(
+        &self,
+        answer: &str,
+        kept: &PasskeyRegistration,
+    ) -> Result<Passkey, Unverified> {
+        let answer: RegisterPublicKeyCredential =
+            serde_json::from_str(answer).map_err(|_| Unverified::Unreadable)?;
+        self.webauthn.finish_passkey_registration(&answer, kept).map_err(Unverified::Webauthn)
+    }
+
+    /// A challenge to sign in with whatever passkey the browser has for this host.
+    pub(super) fn ask_to_sign_in(&self) -> Result<Asked<DiscoverableAuthentication>, WebauthnError> {
+        let (response, kept) = self.webauthn.start_discoverable_authentication()?;
+        // `response.mediation` is left out: it is for a browser that offers passkeys unasked in a
+        // text field, and the page has a button.
+        let options = serde_json::to_string(&response.public_key).map_err(WebauthnError::from)?;
+        Ok(Asked { options, kept: Box::new(kept) })
+    }
+
+    /// Checks the answer to [`Self::ask_to_sign_in`] against the passkey that it names, and says
+    /// whose it is.
+    pub(super) fn check_sign_in<'a>(
+        &self,
+        answer: &str,
+        kept: DiscoverableAuthentication,
+        accounts: &'a Accounts,
+    ) -> (Option<&'a Account>, Result<AuthenticationResult, Unverified>) {
+        let Ok(answer) = serde_json::from_str::<PublicKeyCredential>(answer) else {
+            return (None, Err(Unverified::Unreadable));
+        };
+        let Ok((id, credential)) = self.webauthn.identify_discoverable_authentication(&answer) else {
+            return (None, Err(Unverified::NoAccount));
+        };
+        let Some(account) = accounts.by_id(AccountId::from(id)) else {
+            return (None, Err(Unverified::NoAccount));
+        };
+        let Some(passkey) = account.passkey(credential) else {
+            return (Some(account), Err(Unverified::NoPasskey));
+        };
+        let result = self.webauthn.finish_discoverable_authentication_v2(&answer, kept, passkey);
+        (Some(account), result.map_err(Unverified::Webauthn))
+    }
+}
+
+impl Account {
+    fn credentials(&self) -> Vec<CredentialID> {
+        self.passkeys.iter().map(|enrolled| enrolled.passkey.cred_id().clone()).collect()
+    }
+
+    fn passkey(&self, credential: &[u8]) -> Option<&Passkey> {
+        let mut passkeys = self.passkeys.iter().map(|enrolled| &enrolled.passkey);
+        passkeys.find(|passkey| passkey.cred_id().as_slice() == credential)
+    }
+}
+
+impl From<Uuid> for AccountId {
+    fn from(id: Uuid) -> Self {
+        Self::of(id)
+    }
+}

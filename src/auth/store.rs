@@ -1,0 +1,257 @@
+//! The files of the accounts: `accounts/ID.json` in the state folder, one each, their owner's
+//! alone. A file is replaced whole: written beside, synced, renamed over, the folder synced
+//! (see rename(2) and fsync(2)), so that a crash leaves the old one or the new one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::accounts::{Account, AccountId, Accounts, Planned};
+
+/// Largest account file, bytes. The largest that is written, with 16 passkeys, has a tenth.
+const FILE_MAX: u64 = 256 * 1024;
+
+/// How the name of a file ends that is being written.
+const UNFINISHED: &str = ".new";
+
+/// Why the accounts cannot be read or written. What the kernel says is the host's fault; what
+/// is wrong in a file is that of whoever wrote it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// The folder cannot be used at all.
+    #[error("cannot {operation} {path}: {cause}: the state folder must be writable by tere-auth")]
+    Folder { operation: &'static str, path: PathBuf, cause: io::Error },
+    /// Nothing has changed.
+    #[error("cannot {operation} {path}: {cause}")]
+    Unchanged { operation: &'static str, path: PathBuf, cause: io::Error },
+    /// The change stands in the folder, but may not outlive a power cut.
+    #[error("cannot sync {path} after a change: {cause}")]
+    NotSynced { path: PathBuf, cause: io::Error },
+    /// One file is not an account.
+    #[error(
+        "{path} is not an account file ({why}): this account cannot be used until it is mended or removed"
+    )]
+    NotAnAccount { path: PathBuf, why: String },
+}
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Store {
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Makes the folder if it is not there, and clears away what a crash left half written.
+    pub(super) fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        let folder = state_dir.join("accounts");
+        let failed = |operation, cause| StoreError::Folder { operation, path: folder.clone(), cause };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|cause| failed("make", cause))?;
+        for entry in fs::read_dir(&folder).map_err(|cause| failed("list", cause))? {
+            let path = entry.map_err(|cause| failed("list", cause))?.path();
+            if path.as_os_str().as_encoded_bytes().ends_with(UNFINISHED.as_bytes()) {
+                fs::remove_file(&path).map_err(|cause| failed("clear", cause))?;
+            }
+        }
+        Ok(Self { folder })
+    }
+
+    /// Reads every account. One that does not read is logged and left out; the others work.
+    pub(super) fn read_all(&self) -> Result<Accounts, StoreError> {
+        let failed = |cause| StoreError::Folder { operation: "list", path: self.folder.clone(), cause };
+        let mut accounts = Accounts::default();
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let read = read(&path).and_then(|account| match accounts.by_name(&account.name) {
+                None => Ok(account),
+                Some(other) => {
+                    let why = format!("{}.json has the same name, {}", other.id, account.name);
+                    Err(StoreError::NotAnAccount { path, why })
+                }
+            });
+            match read {
+                Ok(account) => accounts.commit(Planned::Write(account)),
+                Err(error) => tracing::error!(%error, "an account is left out"),
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// Makes the files what the plan says.
+    pub(super) fn make(&self, planned: &Planned) -> Result<(), StoreError> {
+        match planned {
+            Planned::Write(account) => self.write(account),
+            Planned::Remove(account) => self.remove(account.id),
+        }
+    }
+
+    fn write(&self, account: &Account) -> Result<(), StoreError> {
+        let path = self.path(account.id);
+        let unchanged = |operation| {
+            let path = path.clone();
+            move |cause| StoreError::Unchanged { operation, path, cause }
+        };
+        let json = serde_json::to_vec(account).map_err(|error| unchanged("write")(error.into()))?;
+        let unfinished = self.folder.join(format!("{}.json{UNFINISHED}", account.id));
+        let written = write_synced(&unfinished, &json).map_err(unchanged("write"));
+        let renamed = written.and_then(|()| fs::rename(&unfinished, &path).map_err(unchanged("replace")));
+        if renamed.is_err() {
+            // A second failure here changes nothing: the next start clears it away.
+            drop(fs::remove_file(&unfinished));
+        }
+        renamed.and_then(|()| self.sync())
+    }
+
+    fn remove(&self, id: AccountId) -> Result<(), StoreError> {
+        let path = self.path(id);
+        fs::remove_file(&path).map_err(|cause| StoreError::Unchanged { operation: "remove", path, cause })?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|cause| StoreError::NotSynced { path: self.folder.clone(), cause })
+    }
+
+    fn path(&self, id: AccountId) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn read(path: &Path) -> Result<Account, StoreError> {
+    let not = |why: String| StoreError::NotAnAccount { path: path.to_owned(), why };
+    let file = File::open(path).map_err(|cause| not(cause.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(FILE_MAX).read_to_end(&mut bytes).map_err(|cause| not(cause.to_string()))?;
+    // serde's messages name a field and a place, never a whole value of a passkey.
+    let account: Account = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
+    // Written again it must be what was read: whatever would be lost is not understood. This
+    // reaches into the passkeys, whose types are webauthn-rs's and let unknown fields pass.
+    let understood = serde_json::to_value(&account).ok();
+    let whole: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
+    if understood.as_ref() != Some(&whole) {
+        return Err(not("it has parts that this version does not understand".to_owned()));
+    }
+    if path.file_name() != Some(format!("{}.json", account.id).as_ref()) {
+        return Err(not("its name is not its id".to_owned()));
+    }
+    Ok(account)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use tempfile::TempDir;
+
+    use super::super::accounts::{Change, Link};
+    use super::super::secret::EnrolSecret;
+    use super::*;
+    use crate::sandbox::{Keep, Thread, enter};
+
+    fn store_with(names: &[&str]) -> (TempDir, Store, Accounts) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut accounts = store.read_all().unwrap();
+        for name in names {
+            let planned = planned(&accounts, name);
+            store.make(&planned).unwrap();
+            accounts.commit(planned);
+        }
+        (folder, store, accounts)
+    }
+
+    fn planned(accounts: &Accounts, name: &str) -> Planned {
+        let id = AccountId::random().unwrap();
+        let link = Link { hash: EnrolSecret::random().unwrap().hash(), expires: 9 };
+        accounts.plan(Change::Add { id, name: name.parse().unwrap(), link }, 1).unwrap()
+    }
+
+    fn names(accounts: &Accounts) -> Vec<String> {
+        accounts.summaries().into_iter().map(|summary| summary.name.into()).collect()
+    }
+
+    #[test]
+    fn files_are_their_owners_alone_and_not_named_after_people() {
+        let (_folder, store, accounts) = store_with(&["alice", "bob"]);
+        assert_eq!(names(&store.read_all().unwrap()), ["alice", "bob"]);
+        assert_eq!(fs::metadata(&store.folder).unwrap().permissions().mode() & 0o777, 0o700);
+        for entry in fs::read_dir(&store.folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert!(!path.to_str().unwrap().contains("alice"));
+        }
+        let alice = accounts.by_name(&"alice".parse().unwrap()).unwrap().clone();
+        store.make(&Planned::Remove(alice)).unwrap();
+        assert_eq!(names(&store.read_all().unwrap()), ["bob"]);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_left_out_and_the_others_work() {
+        let (_folder, store, accounts) = store_with(&["alice", "bob"]);
+        let alice = accounts.by_name(&"alice".parse().unwrap()).unwrap();
+        let path = store.path(alice.id);
+        let good = fs::read_to_string(&path).unwrap();
+        let twin = store.path(AccountId::random().unwrap());
+        for bad in [
+            good.replacen('{', "{\"admin\":true,", 1),
+            good.replace("\"expires\"", "\"until\""),
+            good.replace("\"passkeys\":[]", "\"passkeys\":[{}]"),
+            good.replace("alice", "../alice"),
+            good.replace("alice", "bob"),
+            good[..good.len() - 1].to_owned(),
+            format!("{good}{good}"),
+            String::new(),
+        ] {
+            fs::write(&path, &bad).unwrap();
+            let read = store.read_all().unwrap();
+            // Where two have one name, one of them is as good as the other.
+            assert_eq!(names(&read), ["bob"], "{bad}");
+        }
+        fs::write(&path, &good).unwrap();
+        fs::write(&twin, &good).unwrap();
+        assert_eq!(names(&store.read_all().unwrap()), ["alice", "bob"], "a file under another id");
+    }
+
+    #[test]
+    fn what_a_crash_left_is_cleared_away() {
+        let (folder, store, _) = store_with(&["alice"]);
+        let left = store.folder.join("0.json.new");
+        fs::write(&left, "{").unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert!(!left.exists());
+        assert_eq!(names(&store.read_all().unwrap()), ["alice"]);
+    }
+
+    #[test]
+    fn in_its_sandbox_a_folder_that_may_be_written_is_and_another_is_left_as_it_was() {
+        let (folder, store, accounts) = store_with(&["alice"]);
+        let planned = planned(&accounts, "bob");
+        let inside = |keep: Keep| {
+            std::thread::scope(|scope| {
+                let store = &store;
+                let planned = &planned;
+                let attempt = move || {
+                    enter(Thread::Auth, &[keep]).unwrap();
+                    store.make(planned)
+                };
+                scope.spawn(attempt).join().unwrap()
+            })
+        };
+        let refused = inside(Keep::Read(folder.path().to_owned()));
+        assert!(matches!(refused, Err(StoreError::Unchanged { .. })), "{refused:?}");
+        assert_eq!(names(&store.read_all().unwrap()), ["alice"]);
+        inside(Keep::Write(folder.path().to_owned())).unwrap();
+        assert_eq!(names(&store.read_all().unwrap()), ["alice", "bob"]);
+    }
+}

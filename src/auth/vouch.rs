@@ -1,0 +1,85 @@
+//! Auth's end of `broker.sock`: [`crate::protocol::vouch`].
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::names::AccountName;
+use crate::protocol::Refusal;
+use crate::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
+use crate::wire::{AsyncChannel, Intent, WireError};
+
+/// How long the broker has for all of it: its greeting and its answer.
+const BROKER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why the broker did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum VouchError {
+    /// The broker is not there or does not answer.
+    #[error("the broker does not answer on its socket: {0}")]
+    Wire(#[from] WireError),
+    /// The broker says no.
+    #[error("the broker refuses: {0}")]
+    Refused(Refusal),
+    /// The broker answers something else.
+    #[error("the broker answers what it was not asked")]
+    OutOfTurn,
+}
+
+impl VouchError {
+    /// What whoever signs in is told.
+    pub(super) fn refusal(&self) -> Refusal {
+        match self {
+            Self::Wire(WireError::WrongVersion { .. }) => Refusal::VersionMismatch,
+            Self::Wire(_) | Self::OutOfTurn => Refusal::Unavailable,
+            Self::Refused(refusal) => *refusal,
+        }
+    }
+}
+
+/// Where the broker is.
+#[derive(Debug)]
+pub(super) struct Broker {
+    path: PathBuf,
+}
+
+impl Broker {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// States who holds the returned socket: from now on it is their principal channel.
+    pub(super) async fn vouch(
+        &self,
+        principal: Principal,
+        how: Verified,
+        at: u64,
+    ) -> Result<OwnedFd, VouchError> {
+        let (answer, channel) = self.say(FromAuth::Vouch { principal, how, at }).await?;
+        match answer {
+            ToAuth::Vouched => Ok(channel.into_socket()),
+            ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
+            ToAuth::Revoked => Err(VouchError::OutOfTurn),
+        }
+    }
+
+    /// Has the broker close what the account holds.
+    pub(super) async fn revoke(&self, account: AccountName) -> Result<(), VouchError> {
+        let (answer, _) = self.say(FromAuth::Revoke(account)).await?;
+        match answer {
+            ToAuth::Revoked => Ok(()),
+            ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
+            ToAuth::Vouched => Err(VouchError::OutOfTurn),
+        }
+    }
+
+    async fn say(&self, message: FromAuth) -> Result<(ToAuth, AsyncChannel<FromAuth, ToAuth>), WireError> {
+        let ask = async {
+            let channel = AsyncChannel::connect(&self.path, Intent::Vouch, BROKER_DEADLINE).await?;
+            channel.send(&message, &[]).await?;
+            let (answer, _) = channel.receive().await?;
+            Ok((answer, channel))
+        };
+        tokio::time::timeout(BROKER_DEADLINE, ask).await.unwrap_or(Err(WireError::TimedOut))
+    }
+}

@@ -1,0 +1,150 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most sockets from browsers at once. One more is closed unread, so that those who are
+/// connected keep their descriptors and their memory; the page tries again by itself.
+pub(super) const SOCKETS_MAX: usize = 2048;
+
+/// Most sockets from one source address at once (an IPv4 address, an IPv6 /64), enough for an
+/// office behind one address. One more is closed unread.
+pub(super) const SOCKETS_PER_SOURCE_MAX: usize = 64;
+
+/// Where a socket comes from, as far as the kernel tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// Another host.
+    Remote(IpAddr),
+    /// This host: a proxy, or a browser on it. Not counted by source, because a proxy's
+    /// connections are everybody's, and no header that names them can be believed.
+    Local,
+}
+
+/// Counts the sockets that are open.
+#[derive(Debug, Default)]
+pub(super) struct Capacity {
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    all: usize,
+    by_network: HashMap<IpAddr, usize>,
+}
+
+/// One socket's place; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    capacity: Arc<Capacity>,
+    source: Source,
+}
+
+/// Which bound a socket ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Full {
+    #[error("{SOCKETS_MAX} sockets are open already")]
+    All,
+    #[error("this source has {SOCKETS_PER_SOURCE_MAX} sockets open already")]
+    Source,
+}
+
+impl Source {
+    pub(super) fn of(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        if address.is_loopback() { Self::Local } else { Self::Remote(address) }
+    }
+
+    /// What is counted as one source.
+    fn network(self) -> Option<IpAddr> {
+        match self {
+            Self::Local => None,
+            Self::Remote(IpAddr::V4(address)) => Some(address.into()),
+            // A customer has a /64, and every address in it.
+            Self::Remote(IpAddr::V6(address)) => {
+                Some(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remote(address) => address.fmt(f),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+impl Capacity {
+    /// A place for one more socket from `source`.
+    pub(super) fn take(self: &Arc<Self>, source: Source) -> Result<Place, Full> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.all >= SOCKETS_MAX {
+            return Err(Full::All);
+        }
+        if let Some(network) = source.network() {
+            let count = open.by_network.entry(network).or_default();
+            if *count >= SOCKETS_PER_SOURCE_MAX {
+                return Err(Full::Source);
+            }
+            *count += 1;
+        }
+        open.all += 1;
+        Ok(Place { capacity: Arc::clone(self), source })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.capacity.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.all = open.all.saturating_sub(1);
+        let Some(network) = self.source.network() else { return };
+        let Some(count) = open.by_network.get_mut(&network) else { return };
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            open.by_network.remove(&network);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(text: &str) -> Source {
+        Source::of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn one_source_does_not_take_the_places_of_others() {
+        let capacity = Arc::new(Capacity::default());
+        let mut places: Vec<_> = (0..SOCKETS_PER_SOURCE_MAX)
+            .map(|n| capacity.take(remote(&format!("2001:db8::{n:x}"))).unwrap())
+            .collect();
+        assert_eq!(capacity.take(remote("2001:db8::ffff:1")).unwrap_err(), Full::Source, "the same /64");
+        assert!(capacity.take(remote("2001:db8:0:1::1")).is_ok(), "another /64");
+        assert!(capacity.take(remote("192.0.2.1")).is_ok());
+        places.pop();
+        places.push(capacity.take(remote("2001:db8::1")).unwrap());
+        places.clear();
+        assert!(capacity.open.lock().unwrap().by_network.is_empty(), "nothing is kept of those who left");
+    }
+
+    #[test]
+    fn there_is_a_bound_on_all_of_them() {
+        let capacity = Arc::new(Capacity::default());
+        let mut places: Vec<_> = (0..SOCKETS_MAX).map(|_| capacity.take(Source::Local).unwrap()).collect();
+        assert_eq!(capacity.take(remote("192.0.2.1")).unwrap_err(), Full::All);
+        places.pop();
+        assert!(capacity.take(remote("192.0.2.1")).is_ok());
+    }
+
+    #[test]
+    fn an_address_is_taken_for_what_it_is() {
+        assert_eq!(remote("::ffff:127.0.0.1"), Source::Local);
+        assert_eq!(remote("::1"), Source::Local);
+        assert_eq!(remote("::ffff:192.0.2.1"), remote("192.0.2.1"));
+    }
+}

@@ -1,0 +1,117 @@
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::core::Verdict;
+use crate::protocol::Refusal;
+use crate::protocol::login::{FromFront, ToFront};
+use crate::protocol::principal::{FromBroker, Request};
+use crate::wire::{AsyncChannel, Intent, WireError};
+
+/// The socket that is an account.
+pub(super) type PrincipalChannel = AsyncChannel<Request, FromBroker>;
+
+/// How long a greeting may take. systemd may have to start the other program for it.
+const GREETING_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long auth may take for an answer. It may have to wait for the broker's start.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// The login of one connection: what is asked of auth, one thing at a time.
+#[derive(Debug)]
+pub(super) struct Login {
+    auth: PathBuf,
+    /// Made at the first question. auth keys the challenge to it.
+    channel: Option<AsyncChannel<FromFront, ToFront>>,
+}
+
+/// What came of one question; with the principal channel where that is `SignedIn`.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) verdict: Verdict,
+    pub(super) principal: Option<PrincipalChannel>,
+}
+
+impl Login {
+    pub(super) fn new(auth: PathBuf) -> Self {
+        Self { auth, channel: None }
+    }
+
+    /// Answers each question, until an account is signed in: then auth is not needed any more.
+    pub(super) async fn run(
+        mut self,
+        mut questions: mpsc::Receiver<FromFront>,
+        answers: mpsc::Sender<Answered>,
+    ) {
+        while let Some(question) = questions.recv().await {
+            let answered = self.ask(question).await;
+            let done = answered.principal.is_some();
+            if answers.send(answered).await.is_err() || done {
+                return;
+            }
+        }
+    }
+
+    async fn ask(&mut self, question: FromFront) -> Answered {
+        // auth may have been restarted since the last question. A login that only begins can
+        // begin with the new one as well; an answer cannot, its challenge is gone.
+        let again = match &question {
+            FromFront::SignIn | FromFront::Enrol { .. } => self.channel.is_some(),
+            FromFront::Answer { .. } => false,
+        };
+        let mut result = self.attempt(&question).await;
+        if again && let Err(WireError::Closed | WireError::Io(_)) = result {
+            self.channel = None;
+            result = self.attempt(&question).await;
+        }
+        result.unwrap_or_else(|error| {
+            self.channel = None;
+            tracing::warn!(%error, "auth does not answer");
+            refused(if let WireError::WrongVersion { .. } = error {
+                Refusal::VersionMismatch
+            } else {
+                Refusal::Unavailable
+            })
+        })
+    }
+
+    async fn attempt(&mut self, question: &FromFront) -> Result<Answered, WireError> {
+        let channel = match (self.channel.take(), question) {
+            (Some(channel), _) => channel,
+            (None, FromFront::SignIn | FromFront::Enrol { .. }) => {
+                AsyncChannel::connect(&self.auth, Intent::Login, GREETING_WITHIN).await?
+            }
+            (None, FromFront::Answer { .. }) => return Err(WireError::Closed),
+        };
+        let channel = self.channel.insert(channel);
+        channel.send(question, &[]).await?;
+        let (reply, descriptors) = channel.receive_within(ANSWER_WITHIN).await?;
+        match reply {
+            ToFront::Challenge { ceremony, options } => {
+                let Ok(options) = serde_json::from_str(&options) else {
+                    return Err(WireError::Unreadable { length: options.len() });
+                };
+                Ok(Answered { verdict: Verdict::Challenge { ceremony, options }, principal: None })
+            }
+            ToFront::SignedIn { account } => {
+                let principal = principal(descriptors).await?;
+                Ok(Answered { verdict: Verdict::SignedIn { account }, principal: Some(principal) })
+            }
+            ToFront::Refused(refusal) => Ok(refused(refusal)),
+        }
+    }
+}
+
+/// The principal channel, which auth has had from the broker and passes on.
+async fn principal(descriptors: Vec<OwnedFd>) -> Result<PrincipalChannel, WireError> {
+    let socket = descriptors.into_iter().next().ok_or(WireError::WrongDescriptors { expected: 1, got: 0 })?;
+    let channel = PrincipalChannel::over(socket)?;
+    channel.greet(Intent::Principal, GREETING_WITHIN).await?;
+    Ok(channel)
+}
+
+fn refused(refusal: Refusal) -> Answered {
+    Answered { verdict: Verdict::Refused(refusal), principal: None }
+}

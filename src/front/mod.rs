@@ -1,0 +1,120 @@
+//! Reads: HTTP and WebSockets from anybody on the network; answers from auth, the broker and workers.
+//! Holds: connections, each with its channel to auth, its principal channel and its viewer sockets.
+//! Has given up: files, D-Bus, TCP of its own, and every connect() but the one to auth.sock.
+//!
+//! The front carries bytes and believes nobody. It never learns who may do what: it hands a login
+//! to auth, gets the principal channel back, and passes requests along it. A broken-into front can
+//! do what the people connected at that moment can do, and nothing once they have gone.
+//!
+//! A socket's way through this room: `listener` takes it in and `capacity` counts it, `socket`
+//! reads a `request`, `door` decides, and either a `response` with one of the page's `files`
+//! goes back, or the socket becomes a `connection`.
+
+mod capacity;
+mod certificate;
+mod connection;
+mod door;
+mod error;
+mod files;
+mod listener;
+mod request;
+mod response;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use crate::config::{Config, Origin};
+use crate::sandbox::Thread;
+use crate::service::{self, Service, StartError};
+use crate::sys::inherited::Inherited;
+use capacity::Capacity;
+use certificate::Certificate;
+use error::FrontError;
+use files::Files;
+use listener::Listener;
+use socket::Patience;
+
+/// tere's door to the network: the page, and WebSockets. Started by tere-front.socket.
+#[derive(Debug, Parser)]
+#[command(name = "tere-front", version)]
+struct Arguments {
+    /// Where auth.sock is.
+    #[arg(long, default_value = "/run/tere")]
+    runtime_dir: PathBuf,
+    /// The configuration; by default the credential tere.toml, or else /etc/tere/tere.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+/// What every socket of the front is served with.
+#[derive(Debug)]
+struct Front {
+    origin: Origin,
+    files: Files,
+    auth: PathBuf,
+    capacity: Arc<Capacity>,
+    patience: Patience,
+}
+
+impl Front {
+    fn new(origin: Origin, auth: PathBuf) -> Self {
+        Self {
+            origin,
+            files: Files::embedded(),
+            auth,
+            capacity: Arc::default(),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    service::exit(Service::begin("tere-front").and_then(|service| start(service, arguments)))
+}
+
+fn start(mut service: Service, arguments: Arguments) -> Result<(), StartError> {
+    let inherited = service.sockets("front")?;
+    let (front, listeners) =
+        prepare(inherited, arguments).map_err(|error| StartError::Program(error.to_string()))?;
+    service.run(Thread::Front, &[], async move |notify| {
+        let front = Arc::new(front);
+        let mut serving = tokio::task::JoinSet::new();
+        for listener in listeners {
+            tracing::info!(listener = %listener, origin = %front.origin, "listening");
+            serving.spawn(listener.serve(Arc::clone(&front)).map_err(|error| error.to_string())?);
+        }
+        notify
+            .say("READY=1")
+            .map_err(|error| format!("cannot tell systemd that the front is ready: {error}"))?;
+        // A listener never ends by itself.
+        while serving.join_next().await.is_some() {}
+        Err("no listener is left".to_owned())
+    })
+}
+
+/// Reads everything that is read from files: after this the front is in its sandbox.
+fn prepare(inherited: Vec<Inherited>, arguments: Arguments) -> Result<(Front, Vec<Listener>), FrontError> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let config = arguments.config.unwrap_or_else(|| {
+        let passed = credentials.as_ref().map(|folder| folder.join("tere.toml")).filter(|path| path.exists());
+        passed.unwrap_or_else(|| "/etc/tere/tere.toml".into())
+    });
+    let origin = Config::load(&config)?.origin;
+    let certificate = match credentials {
+        Some(folder) => Certificate::load(&folder)?,
+        None => None,
+    };
+    let listeners = inherited
+        .into_iter()
+        .map(|socket| Listener::new(socket.fd, &origin, certificate.as_ref()))
+        .collect::<Result<_, _>>()?;
+    Ok((Front::new(origin, arguments.runtime_dir.join("auth.sock")), listeners))
+}

@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::Front;
+use super::capacity::Source;
+use super::connection;
+use super::door::{self, Answer, Turned};
+use super::request::{BadRequest, Request};
+use super::response::{Next, Response};
+use crate::protocol::page::BINARY_FRAME_MAX;
+
+/// How long the front waits for a browser.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// How long the next head may take to come whole; then the socket is closed. It bounds a peer
+    /// that sends a byte now and then, and one that sends nothing.
+    pub(super) head: Duration,
+    /// How long a browser may take to read one response; then the socket is closed.
+    pub(super) response: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(15), response: Duration::from_secs(60) }
+    }
+}
+
+/// Most requests on one socket; it is closed after the last.
+const REQUESTS_MAX: usize = 100;
+
+/// A socket from a browser, while it speaks HTTP.
+#[derive(Debug)]
+pub(super) struct Socket<S> {
+    stream: S,
+    /// What was read and is not parsed yet; never longer than a head.
+    buffer: Vec<u8>,
+    source: Source,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
+    pub(super) fn new(stream: S, source: Source) -> Self {
+        Self { stream, buffer: Vec::new(), source }
+    }
+
+    /// Serves it until it is closed, or has become a WebSocket and that has ended.
+    pub(super) async fn serve(mut self, front: &Front) {
+        let patience = front.patience;
+        for _ in 0..REQUESTS_MAX {
+            let request =
+                match timeout(patience.head, Request::read(&mut self.stream, &mut self.buffer)).await {
+                    Ok(Ok(Some(request))) => request,
+                    Ok(Ok(None)) => return,
+                    Ok(Err(error)) => {
+                        tracing::debug!(source = %self.source, %error, "a request cannot be read");
+                        let turned = match error {
+                            BadRequest::Io(_) => return,
+                            BadRequest::TooLong => Turned::TooLong,
+                            BadRequest::Malformed(_) | BadRequest::Body => Turned::Unreadable,
+                        };
+                        return self.turn_away(front, turned).await;
+                    }
+                    // A browser that keeps a socket for later has not begun anything.
+                    Err(_) if self.buffer.is_empty() => return,
+                    Err(_) => return self.turn_away(front, Turned::TooSlow).await,
+                };
+            let next = if request.keeps_alive() { Next::Request } else { Next::Close };
+            let response = match door::admit(&request, &front.origin, &front.files) {
+                Ok(Answer::File(file)) => Response::file(&front.origin, file, next),
+                Ok(Answer::NotModified(file)) => Response::not_modified(&front.origin, file, next),
+                Ok(Answer::WebSocket { accept }) => {
+                    if self.send(Response::websocket(&front.origin, &accept), patience).await.is_ok() {
+                        self.upgraded(front).await;
+                    }
+                    return;
+                }
+                Err(turned) => {
+                    self.record(&request, turned);
+                    return self.turn_away(front, turned).await;
+                }
+            };
+            let response = if request.method == "HEAD" { response.head_only() } else { response };
+            if self.send(response, patience).await.is_err() || next == Next::Close {
+                break;
+            }
+        }
+        drop(timeout(patience.response, self.stream.shutdown()).await);
+    }
+
+    async fn upgraded(self, front: &Front) {
+        // Without a buffer of its own for what goes out, what a slow page has not taken stays
+        // with the worker. A message is a frame or several, and never larger than one frame may be.
+        let config = WebSocketConfig::default()
+            .read_buffer_size(16 * 1024)
+            .write_buffer_size(0)
+            .max_write_buffer_size(4 * BINARY_FRAME_MAX)
+            .max_message_size(Some(BINARY_FRAME_MAX))
+            .max_frame_size(Some(BINARY_FRAME_MAX));
+        let page =
+            WebSocketStream::from_partially_read(self.stream, self.buffer, Role::Server, Some(config)).await;
+        connection::run(page, &front.auth, self.source).await;
+    }
+
+    async fn send(&mut self, response: Response<'_>, patience: Patience) -> std::io::Result<()> {
+        let send = async {
+            self.stream.write_all(response.head.as_bytes()).await?;
+            self.stream.write_all(&response.body).await?;
+            self.stream.flush().await
+        };
+        timeout(patience.response, send).await?
+    }
+
+    async fn turn_away(&mut self, front: &Front, turned: Turned) {
+        if self.send(Response::turned(&front.origin, turned), front.patience).await.is_ok() {
+            drop(timeout(front.patience.response, self.stream.shutdown()).await);
+        }
+    }
+
+    fn record(&self, request: &Request, turned: Turned) {
+        let shown = |name| {
+            let values = request.all(name);
+            let text = String::from_utf8_lossy(values.first().copied().unwrap_or_default()).into_owned();
+            text.chars().take(64).collect::<String>()
+        };
+        let source = self.source;
+        match turned {
+            Turned::Host => tracing::warn!(%source, host = ?shown("host"), "refused a request: {turned}"),
+            Turned::Origin => {
+                tracing::warn!(%source, from = ?shown("origin"), "refused a WebSocket: {turned}")
+            }
+            Turned::NotAWebSocket | Turned::WebSocketVersion => {
+                tracing::warn!(%source, "refused a WebSocket: {turned}");
+            }
+            Turned::NotFound | Turned::Method | Turned::Unreadable | Turned::TooLong | Turned::TooSlow => {
+                tracing::debug!(%source, "refused a request: {turned}");
+            }
+        }
+    }
+}

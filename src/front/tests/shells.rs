@@ -1,0 +1,265 @@
+//! The whole path: a page signs in, opens shells, and loses them.
+
+use std::os::fd::AsFd as _;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use futures_util::SinkExt as _;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::stand_ins::{House, Page, SOON, Worker};
+use crate::names::TermSize;
+use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, TEXT_FRAME_MAX, ToPage};
+use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
+use crate::protocol::{EndReason, Refusal};
+use crate::sys::seqpacket;
+
+fn refused(refusal: Refusal) -> ToPage {
+    ToPage::Refused { channel: None, refusal }
+}
+
+/// A signed-in page with a view on `channel`, and the worker's end of it.
+async fn shell(house: &House, channel: u16) -> (Page, Worker) {
+    let mut page = house.signed_in().await;
+    let worker = another(house, &mut page, channel).await;
+    (page, worker)
+}
+
+async fn another(house: &House, page: &mut Page, channel: u16) -> Worker {
+    page.ask_open(channel).await;
+    let worker = tokio::task::block_in_place(|| house.worker());
+    let heard = page.heard().await;
+    assert!(matches!(heard, ToPage::Opened { channel: opened, .. } if opened == channel), "{heard:?}");
+    worker
+}
+
+fn take(worker: &Worker) -> FromViewer {
+    worker.receive_within(SOON).unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_sign_in_to_exit() {
+    let house = House::build();
+    let (mut page, worker) = shell(&house, 300).await;
+    worker.send(&ToViewer::Output(b"hello \xff".to_vec()), &[]).unwrap();
+    assert_eq!(page.output().await, (300, b"hello \xff".to_vec()));
+    page.send_typed(300, b"exit\r").await;
+    assert_eq!(take(&worker), FromViewer::Input(b"exit\r".to_vec()));
+    let size = TermSize::new(100, 30).unwrap();
+    page.say(&FromPage::Resize { channel: 300, size }).await;
+    assert_eq!(take(&worker), FromViewer::Resize(size));
+    worker.send(&ToViewer::Skipped(5), &[]).unwrap();
+    worker.send(&ToViewer::InputDropped(6), &[]).unwrap();
+    worker.send(&ToViewer::Output(b"bye".to_vec()), &[]).unwrap();
+    worker.send(&ToViewer::Ended(EndReason::ShellEnded), &[]).unwrap();
+    assert_eq!(page.heard().await, ToPage::Skipped { channel: 300, bytes: 5 });
+    assert_eq!(page.heard().await, ToPage::InputDropped { channel: 300, bytes: 6 });
+    assert_eq!(page.output().await, (300, b"bye".to_vec()));
+    assert_eq!(page.heard().await, ToPage::Ended { channel: 300, reason: EndReason::ShellEnded });
+    // The number is free at once.
+    let worker = another(&house, &mut page, 300).await;
+    drop(worker);
+    assert_eq!(page.heard().await, ToPage::Ended { channel: 300, reason: EndReason::WorkerGone });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_refused_can_begin_again() {
+    let house = House::build();
+    let mut page = house.page().await;
+    page.say(&FromPage::Enrol { token: "bad".into() }).await;
+    assert_eq!(page.heard().await, refused(Refusal::LinkInvalid));
+    page.say(&FromPage::SignIn {}).await;
+    assert!(matches!(page.heard().await, ToPage::Challenge { .. }));
+    page.say(&FromPage::Answer { credential: "bad".into() }).await;
+    assert_eq!(page.heard().await, refused(Refusal::UnknownPasskey));
+    page.sign_in().await;
+    let open = FromPage::Open {
+        channel: 9,
+        target: "root@box".parse().unwrap(),
+        size: TermSize::new(80, 24).unwrap(),
+    };
+    page.say(&open).await;
+    assert_eq!(page.heard().await, ToPage::Refused { channel: Some(9), refusal: Refusal::NotGranted });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_auth_the_page_hears_it_and_can_try_again() {
+    let house = House::without_auth();
+    let mut page = house.page().await;
+    page.say(&FromPage::SignIn {}).await;
+    assert_eq!(page.heard().await, refused(Refusal::Unavailable));
+    house.start_auth(mpsc::channel().0, mpsc::channel().0);
+    page.sign_in().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_principal_channel_ends_every_view_at_once() {
+    let house = House::build();
+    let (mut page, one) = shell(&house, 1).await;
+    let other = another(&house, &mut page, 2).await;
+    let principal = house.principals.recv_timeout(SOON).unwrap();
+    nix::sys::socket::shutdown(std::os::fd::AsRawFd::as_raw_fd(&principal), nix::sys::socket::Shutdown::Both)
+        .unwrap();
+    let (told, close) = page.last_words().await;
+    assert_eq!((told, close.as_str()), (None, "1012 unavailable"));
+    for worker in [one, other] {
+        assert!(matches!(worker.receive_within(SOON), Err(crate::wire::WireError::Closed)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_goes_takes_its_views_along() {
+    let house = House::build();
+    let (page, worker) = shell(&house, 1).await;
+    drop(page);
+    assert!(matches!(worker.receive_within(SOON), Err(crate::wire::WireError::Closed)));
+    let principal = house.principals.recv_timeout(SOON).unwrap();
+    seqpacket::wait_readable(principal.as_fd(), SOON).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_view_is_dropped_and_the_session_is_not_ended() {
+    let house = House::build();
+    let (mut page, worker) = shell(&house, 1).await;
+    page.say(&FromPage::Detach { channel: 1 }).await;
+    assert!(matches!(worker.receive_within(SOON), Err(crate::wire::WireError::Closed)));
+    page.say(&FromPage::Ping {}).await;
+    assert_eq!(page.heard().await, ToPage::Pong {});
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_frames_end_the_connection() {
+    let house = House::build();
+    let ping = r#"{"type":"ping"}"#;
+    for frame in [
+        Message::text("nonsense"),
+        Message::text(r#"{"type":"sudo"}"#),
+        Message::text(r#"{"type":"list"}"#),
+        Message::binary(b"x".to_vec()),
+        Message::binary(b"".to_vec()),
+        Message::binary(b"\0\x01before signing in".to_vec()),
+        Message::text(format!("{ping}{}", " ".repeat(TEXT_FRAME_MAX + 1 - ping.len()))),
+        Message::text(" ".repeat(BINARY_FRAME_MAX + 1)),
+    ] {
+        let mut page = house.page().await;
+        page.0.send(frame.clone()).await.unwrap();
+        let (told, close) = page.last_words().await;
+        assert_eq!(told, Some(refused(Refusal::BadMessage)), "{frame:.60?}");
+        assert_eq!(close, "1008 bad-message");
+    }
+    // What just fits is read.
+    let mut page = house.signed_in().await;
+    let fits = format!("{ping}{}", " ".repeat(TEXT_FRAME_MAX - ping.len()));
+    page.0.send(Message::text(fits)).await.unwrap();
+    assert_eq!(page.heard().await, ToPage::Pong {});
+    page.send_typed(1, &vec![b'a'; CHUNK_MAX]).await;
+    page.say(&FromPage::Ping {}).await;
+    assert_eq!(page.heard().await, ToPage::Pong {});
+    page.send_typed(1, &vec![b'a'; CHUNK_MAX + 1]).await;
+    assert_eq!(page.last_words().await.0, Some(refused(Refusal::BadMessage)));
+}
+
+/// Sends output until nobody has taken any for a second, and says how much was taken.
+fn flood(worker: &Worker, most: usize) -> usize {
+    seqpacket::set_nonblocking(worker.as_fd()).unwrap();
+    let (mut taken, mut last) = (0, std::time::Instant::now());
+    while last.elapsed() < Duration::from_secs(1) && taken < most {
+        let chunk = vec![b'a' + u8::try_from(taken / CHUNK_MAX % 26).unwrap(); CHUNK_MAX];
+        if worker.send(&ToViewer::Output(chunk), &[]).is_ok() {
+            taken += CHUNK_MAX;
+            last = std::time::Instant::now();
+        } else {
+            std::thread::yield_now();
+        }
+    }
+    taken
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_does_not_read_stops_the_worker_and_loses_nothing() {
+    let house = House::build();
+    let mut page = Page::open(house.address, Some(16 * 1024)).await.unwrap();
+    page.sign_in().await;
+    let worker = another(&house, &mut page, 1).await;
+    let taken = tokio::task::block_in_place(|| flood(&worker, 64 * 1024 * 1024));
+    // What is under way: the worker's own socket, a chunk each in the view, the queue and the
+    // writer, and the kernel's two TCP buffers.
+    assert!(taken < 1024 * 1024, "{taken} bytes were taken for a page that does not read");
+    // Meanwhile what is typed still goes through.
+    page.send_typed(1, b"\x03").await;
+    assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"\x03".to_vec()));
+    let mut read = 0;
+    while read < taken {
+        let (channel, bytes) = page.output().await;
+        assert_eq!(channel, 1);
+        assert!(bytes.iter().all(|byte| *byte == b'a' + u8::try_from(read / CHUNK_MAX % 26).unwrap()));
+        read += bytes.len();
+    }
+    assert_eq!(read, taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_asks_and_does_not_read_is_not_read_from() {
+    let house = House::build();
+    let mut page = Page::open(house.address, Some(16 * 1024)).await.unwrap();
+    page.sign_in().await;
+    // What the kernel takes is a small part of these.
+    for _ in 0..300_000 {
+        if tokio::time::timeout(Duration::from_secs(1), page.say(&FromPage::Ping {})).await.is_err() {
+            return;
+        }
+    }
+    panic!("every question was taken, and every answer kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_channel_goes_hungry_beside_a_flood() {
+    let house = House::build();
+    let (mut page, one) = shell(&house, 1).await;
+    let other = another(&house, &mut page, 2).await;
+    let floods: Vec<_> = [one, other]
+        .into_iter()
+        .map(|worker| tokio::task::spawn_blocking(move || flood(&worker, 16 * 1024 * 1024)))
+        .collect();
+    let mut frames = [0, 0];
+    for _ in 0..300 {
+        let (channel, _) = page.output().await;
+        frames[usize::from(channel) - 1] += 1;
+    }
+    assert!(frames.iter().all(|count| *count > 60), "{frames:?}");
+    // A pong does not stand in line behind them.
+    page.say(&FromPage::Ping {}).await;
+    let mut between = 0;
+    while let Message::Binary(_) = page.next().await {
+        between += 1;
+    }
+    assert!(between < 300, "{between} frames before the pong");
+    drop(page);
+    for flood in floods {
+        flood.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_does_not_read_costs_its_own_channel_alone() {
+    let house = House::build();
+    let (mut page, stuck) = shell(&house, 1).await;
+    let good = another(&house, &mut page, 2).await;
+    let chunk = vec![b'x'; CHUNK_MAX];
+    let mut sent = 0;
+    let dropped = loop {
+        page.send_typed(1, &chunk).await;
+        page.say(&FromPage::Ping {}).await;
+        sent += 1;
+        assert!(sent < 200, "nothing bounds what waits for a worker");
+        let heard = page.heard().await;
+        if let ToPage::InputDropped { channel, bytes } = heard {
+            break (channel, bytes);
+        }
+        assert_eq!(heard, ToPage::Pong {});
+    };
+    assert_eq!(dropped, (1, CHUNK_MAX as u64));
+    page.send_typed(2, b"ok").await;
+    assert_eq!(tokio::task::block_in_place(|| take(&good)), FromViewer::Input(b"ok".to_vec()));
+    drop(stuck);
+}

@@ -1,0 +1,257 @@
+//! What stands around the front in these tests.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::front::Front;
+use crate::front::listener::Listener;
+use crate::names::SessionId;
+use crate::protocol::Refusal;
+use crate::protocol::login::{FromFront, ToFront};
+use crate::protocol::page::{Ceremony, FromPage, ToPage};
+use crate::protocol::principal::{Answer, Ask, FromBroker, Request};
+use crate::protocol::viewer::{FromViewer, ToViewer};
+use crate::sandbox::{self, Thread};
+use crate::sys::seqpacket;
+use crate::wire::{Channel, Intent};
+
+pub(super) const ORIGIN: &str = "http://localhost:8080";
+
+/// How long anything here may take before a test fails.
+pub(super) const SOON: Duration = Duration::from_secs(20);
+
+/// The worker's end of a viewer socket.
+pub(super) type Worker = Channel<ToViewer, FromViewer>;
+
+/// A front that is served, and what the stand-ins behind it hand out.
+pub(super) struct House {
+    pub(super) address: SocketAddr,
+    /// The worker's end of each view that was opened, greeted.
+    pub(super) workers: mpsc::Receiver<Worker>,
+    /// The broker's end of each principal channel, to shut it down.
+    pub(super) principals: mpsc::Receiver<OwnedFd>,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) front: Arc<Front>,
+    /// Its threads are in the front's sandbox, as in the program. `None` once it is being dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl House {
+    /// With a stand-in for auth.
+    pub(super) fn build() -> Self {
+        let (workers, taken) = mpsc::channel();
+        let (principals, handed) = mpsc::channel();
+        let house = Self::empty(taken, handed);
+        house.start_auth(workers, principals);
+        house
+    }
+
+    /// With nobody behind auth.sock.
+    pub(super) fn without_auth() -> Self {
+        Self::empty(mpsc::channel().1, mpsc::channel().1)
+    }
+
+    fn empty(workers: mpsc::Receiver<Worker>, principals: mpsc::Receiver<OwnedFd>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let origin = ORIGIN.parse().unwrap();
+        let listener = Listener::new(listener.into(), &origin, None).unwrap();
+        let front = Arc::new(Front::new(origin, folder.path().join("auth.sock")));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .on_thread_start(|| sandbox::enter_or_abort(Thread::Front, &[]))
+            .enable_all()
+            .build()
+            .unwrap();
+        let served = Arc::clone(&front);
+        runtime.spawn(async move { listener.serve(served).unwrap().await });
+        Self { address, workers, principals, folder, front, runtime: Some(runtime) }
+    }
+
+    pub(super) fn start_auth(&self, workers: mpsc::Sender<Worker>, principals: mpsc::Sender<OwnedFd>) {
+        serve_auth(&self.folder.path().join("auth.sock"), workers, principals);
+    }
+
+    pub(super) async fn page(&self) -> Page {
+        Page::open(self.address, None).await.unwrap()
+    }
+
+    pub(super) async fn signed_in(&self) -> Page {
+        let mut page = self.page().await;
+        page.sign_in().await;
+        page
+    }
+
+    pub(super) fn worker(&self) -> Worker {
+        self.workers.recv_timeout(SOON).unwrap()
+    }
+}
+
+/// auth: whoever answers `"good"` is alice. Each connection is a thread.
+fn serve_auth(path: &Path, workers: mpsc::Sender<Worker>, principals: mpsc::Sender<OwnedFd>) {
+    let listener = seqpacket::listen(path).unwrap();
+    std::thread::spawn(move || {
+        while let Ok(socket) = seqpacket::accept(listener.as_fd()) {
+            let (workers, principals) = (workers.clone(), principals.clone());
+            std::thread::spawn(move || log_in(&Channel::over(socket), &workers, &principals));
+        }
+    });
+}
+
+fn log_in(
+    front: &Channel<ToFront, FromFront>,
+    workers: &mpsc::Sender<Worker>,
+    principals: &mpsc::Sender<OwnedFd>,
+) {
+    front.greet(Intent::Login, SOON).unwrap();
+    while let Ok((question, _)) = front.receive() {
+        match question {
+            FromFront::Enrol { token } if token != "good" => {
+                front.send(&ToFront::Refused(Refusal::LinkInvalid), &[]).unwrap();
+            }
+            FromFront::SignIn | FromFront::Enrol { .. } => {
+                let challenge = ToFront::Challenge { ceremony: Ceremony::Get, options: "{}".into() };
+                front.send(&challenge, &[]).unwrap();
+            }
+            FromFront::Answer { credential } if credential == "\"good\"" => {
+                let (ours, theirs) = Channel::<FromBroker, Request>::pair().unwrap();
+                let signed_in = ToFront::SignedIn { account: "alice".parse().unwrap() };
+                front.send(&signed_in, &[theirs.as_fd()]).unwrap();
+                drop(theirs);
+                drop(principals.send(ours.as_fd().try_clone_to_owned().unwrap()));
+                return answer_requests(&ours, workers);
+            }
+            FromFront::Answer { .. } => {
+                front.send(&ToFront::Refused(Refusal::UnknownPasskey), &[]).unwrap();
+            }
+        }
+    }
+}
+
+/// The broker: everybody may be `dev`, and nobody anybody else.
+fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<Worker>) {
+    front.greet(Intent::Principal, SOON).unwrap();
+    while let Ok((Request { number, ask }, _)) = front.receive() {
+        let target = "dev@box".parse().unwrap();
+        let session: SessionId = "abcdefghijkl".parse().unwrap();
+        let mut viewer = None;
+        let answer = match ask {
+            Ask::Lobby => Answer::Lobby { targets: vec![target], sessions: vec![] },
+            Ask::Open { target, .. } if target.user.as_str() != "dev" => Answer::Refused(Refusal::NotGranted),
+            Ask::Open { .. } | Ask::Attach { .. } => {
+                let (ours, theirs) = Worker::pair().unwrap();
+                viewer = Some(theirs);
+                let workers = workers.clone();
+                std::thread::spawn(move || {
+                    if ours.greet(Intent::Viewer, SOON).is_ok() {
+                        drop(workers.send(ours));
+                    }
+                });
+                Answer::Opened { session, target }
+            }
+            Ask::End { .. } => Answer::Ending,
+            Ask::AllSessions { .. } => Answer::Refused(Refusal::NotOperator),
+        };
+        let descriptors: Vec<_> = viewer.iter().map(|viewer| viewer.as_fd()).collect();
+        if front.send(&FromBroker::Reply { number, answer }, &descriptors).is_err() {
+            return;
+        }
+    }
+}
+
+/// A page.
+pub(super) struct Page(pub(super) WebSocketStream<TcpStream>);
+
+impl Page {
+    /// Opens a WebSocket as a browser would. `receive_buffer` bounds what the page's kernel takes
+    /// while the page does not read, bytes.
+    pub(super) async fn open(address: SocketAddr, receive_buffer: Option<u32>) -> Result<Self, Error> {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(bytes) = receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        let stream = socket.connect(address).await?;
+        let mut request = "ws://localhost:8080/ws".into_client_request()?;
+        request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-1".parse().unwrap());
+        Ok(Self(tokio_tungstenite::client_async(request, stream).await?.0))
+    }
+
+    pub(super) async fn say(&mut self, message: &FromPage) {
+        self.0.send(Message::text(serde_json::to_string(message).unwrap())).await.unwrap();
+    }
+
+    pub(super) async fn send_typed(&mut self, channel: u16, bytes: &[u8]) {
+        let frame: Vec<u8> = channel.to_be_bytes().into_iter().chain(bytes.iter().copied()).collect();
+        self.0.send(Message::binary(frame)).await.unwrap();
+    }
+
+    /// The next frame that is not the WebSocket's own.
+    pub(super) async fn next(&mut self) -> Message {
+        let next = async {
+            loop {
+                let frame = self.0.next().await.expect("a frame").expect("a good frame");
+                if !frame.is_ping() && !frame.is_pong() {
+                    return frame;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, next).await.expect("a frame in time")
+    }
+
+    pub(super) async fn heard(&mut self) -> ToPage {
+        let frame = self.next().await;
+        serde_json::from_str(frame.to_text().unwrap()).unwrap()
+    }
+
+    /// The next output: its channel and its bytes.
+    pub(super) async fn output(&mut self) -> (u16, Vec<u8>) {
+        let bytes = self.next().await.into_data();
+        let (channel, rest) = bytes.split_first_chunk().unwrap();
+        (u16::from_be_bytes(*channel), rest.to_vec())
+    }
+
+    /// The refusal that ends the connection, and the WebSocket's own last word.
+    pub(super) async fn last_words(&mut self) -> (Option<ToPage>, String) {
+        let mut heard = None;
+        loop {
+            let frame = self.next().await;
+            if let Message::Close(Some(frame)) = frame {
+                return (heard, format!("{} {}", frame.code, frame.reason));
+            }
+            heard = Some(serde_json::from_str(frame.to_text().unwrap()).unwrap());
+        }
+    }
+
+    pub(super) async fn sign_in(&mut self) {
+        self.say(&FromPage::SignIn {}).await;
+        assert!(matches!(self.heard().await, ToPage::Challenge { .. }));
+        self.say(&FromPage::Answer { credential: "good".into() }).await;
+        assert!(matches!(self.heard().await, ToPage::SignedIn { .. }));
+        assert!(matches!(self.heard().await, ToPage::Lobby { .. }));
+    }
+
+    pub(super) async fn ask_open(&mut self, channel: u16) {
+        let size = crate::names::TermSize::new(80, 24).unwrap();
+        self.say(&FromPage::Open { channel, target: "dev@box".parse().unwrap(), size }).await;
+    }
+}
