@@ -1,0 +1,96 @@
+//! The system bus: one connection, made when it is needed and made again when it broke.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use zbus_systemd::zbus::{self, Connection, DBusError as _};
+
+/// Why systemd or machined did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BusError {
+    /// The bus or the service behind it is not there.
+    #[error("the system bus does not answer: {0}")]
+    Unreachable(zbus::Error),
+    /// The service answered with an error.
+    #[error("{name}: {message}")]
+    Refused {
+        /// The D-Bus name of the error.
+        name: String,
+        /// What it says.
+        message: String,
+    },
+    /// No answer in time.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// systemd took the job and it did not succeed.
+    #[error("the job for {unit} ended with {result:?}")]
+    Job {
+        /// The unit.
+        unit: String,
+        /// systemd's word: failed, dependency, timeout...
+        result: String,
+    },
+}
+
+impl From<zbus::Error> for BusError {
+    fn from(error: zbus::Error) -> Self {
+        if let zbus::Error::MethodError(name, message, _) = &error {
+            let (name, message) = (name.to_string(), message.clone().unwrap_or_default());
+            return Self::Refused { name, message };
+        }
+        // zbus has types of its own for the errors that every service can send.
+        if let zbus::Error::FDO(error) = &error {
+            let (name, message) = (error.name().to_string(), error.description().unwrap_or_default());
+            return Self::Refused { name, message: message.to_owned() };
+        }
+        Self::Unreachable(error)
+    }
+}
+
+impl BusError {
+    /// Whether the service answered with this D-Bus error.
+    pub(super) fn is(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused { name, .. } if name == wanted)
+    }
+}
+
+/// The connection.
+#[derive(Debug, Default)]
+pub(super) struct Bus {
+    connection: Mutex<Option<Connection>>,
+}
+
+/// How long to wait for the bus itself.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+impl Bus {
+    /// The connection, made anew if there is none.
+    pub(super) async fn connection(&self) -> Result<Connection, BusError> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = &*kept {
+            return Ok(connection.clone());
+        }
+        let connect = async {
+            let connection = Connection::system().await?;
+            // Without this systemd sends no JobRemoved.
+            zbus_systemd::systemd1::ManagerProxy::new(&connection).await?.subscribe().await?;
+            Ok::<_, zbus::Error>(connection)
+        };
+        let connection = within(CONNECT_TIME, async { Ok(connect.await?) }).await?;
+        *kept = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Forgets a connection that broke, so that the next request makes another.
+    pub(super) async fn forget(&self) {
+        *self.connection.lock().await = None;
+    }
+}
+
+/// Waits at most this long.
+pub(super) async fn within<T>(
+    time: Duration,
+    work: impl Future<Output = Result<T, BusError>>,
+) -> Result<T, BusError> {
+    tokio::time::timeout(time, work).await.unwrap_or(Err(BusError::TimedOut(time)))
+}

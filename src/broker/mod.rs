@@ -1,0 +1,143 @@
+//! tere-broker: decides who may open what, and has systemd and machined do it.
+//!
+//! Reads: auth's word on who holds a channel, requests on principal channels, workers' packets.
+//! Holds: the policy, the record of each session, the right to open shells (a gid, see polkit/).
+//! Has given up: the network, all files but its policy and its records, starting programs.
+//!
+//! A request comes in through `door` (auth vouches) and `principal` (one task a channel), becomes
+//! what it may be in `request`, and ends in `sessions`, where one task a session (`worker`) talks
+//! to its worker. `units` and `machines` ask systemd and machined over the `bus`.
+
+mod bus;
+mod door;
+mod machines;
+mod opening;
+mod policy;
+mod principal;
+mod records;
+mod request;
+mod sessions;
+mod units;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, broadcast};
+
+use self::bus::Bus;
+use self::policy::Policy;
+use self::records::Records;
+use self::sessions::Sessions;
+use crate::names::{AccountName, MachineName};
+use crate::sandbox::{Keep, Thread};
+use crate::service::{self, Service, StartError};
+
+/// tere's broker. systemd starts it; see tere-broker(8).
+#[derive(Debug, Parser)]
+#[command(name = "tere-broker", version)]
+struct Flags {
+    /// Where tere's sockets are.
+    #[arg(long, value_name = "FOLDER", default_value = "/run/tere")]
+    runtime_dir: PathBuf,
+    /// Where the records of sessions are kept.
+    #[arg(long, value_name = "FOLDER", env = "RUNTIME_DIRECTORY", default_value = "/run/tere-broker")]
+    records_dir: PathBuf,
+    /// The policy.
+    #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
+    config: PathBuf,
+    /// Check the policy, say what is wrong with it, and leave.
+    #[arg(long)]
+    check: bool,
+}
+
+/// What all tasks share.
+#[derive(Debug)]
+struct Broker {
+    policy: Policy,
+    bus: Bus,
+    sessions: Sessions,
+    /// A permit for each session that may be opened at the same time.
+    turns: Semaphore,
+    /// Where the sockets of sessions are.
+    session_sockets: PathBuf,
+    news: broadcast::Sender<News>,
+}
+
+/// What every principal channel must hear of.
+#[derive(Debug, Clone)]
+enum News {
+    /// This account is gone.
+    Revoked(AccountName),
+    /// The policy is another one.
+    PolicyChanged,
+    /// This machine went away.
+    MachineRemoved(MachineName),
+}
+
+/// Room for news that a channel has not taken. One that falls behind it looks at everything anew.
+const NEWS: usize = 64;
+
+/// The program.
+pub fn main() -> ExitCode {
+    let flags = Flags::parse();
+    if flags.check {
+        return match Policy::load(flags.config) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    service::exit(start(flags))
+}
+
+fn start(flags: Flags) -> Result<(), StartError> {
+    let mut service = Service::begin("tere-broker")?;
+    let listeners = service.sockets("broker")?;
+    let folder = flags.config.parent().map(PathBuf::from).unwrap_or_default();
+    let policy = Policy::load(flags.config).map_err(|error| StartError::Program(error.to_string()))?;
+    let keep = [Keep::Read(folder), Keep::Write(flags.records_dir.clone())];
+    service.run(Thread::Broker, &keep, async move |notify| {
+        let broker = Arc::new(Broker {
+            policy,
+            bus: Bus::default(),
+            sessions: Sessions::new(Records::at(flags.records_dir)),
+            turns: Semaphore::new(opening::OPENING_AT_ONCE),
+            session_sockets: flags.runtime_dir.join("session"),
+            news: broadcast::Sender::new(NEWS),
+        });
+        // First of all: until it is there, SIGHUP ends the process.
+        tokio::spawn(Arc::clone(&broker).reload_on_request()?);
+        broker.take_up().await;
+        tokio::spawn(Arc::clone(&broker).watch_machines());
+        let door = door::open(listeners, &broker)?;
+        notify.say("READY=1").map_err(|error| error.to_string())?;
+        door.await
+    })
+}
+
+impl Broker {
+    /// Reads the policy again at each SIGHUP. A bad one changes nothing.
+    fn reload_on_request(self: Arc<Self>) -> Result<impl Future<Output = ()>, String> {
+        let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
+        Ok(async move {
+            while hangup.recv().await.is_some() {
+                match self.policy.reload() {
+                    Ok(()) => {
+                        tracing::info!("the policy is read anew");
+                        // No channel is open: then nobody needs to hear it.
+                        let _ = self.news.send(News::PolicyChanged);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the new policy is bad; the old one stays: {error}")
+                    }
+                }
+            }
+        })
+    }
+}

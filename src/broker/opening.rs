@@ -1,0 +1,234 @@
+//! From a granted request to a viewer of a live session, and the end of one.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::Broker;
+use super::records::Record;
+use super::request::Granted;
+use super::sessions::Session;
+use super::units::Unit;
+use super::worker::{self, ORDERS, Order, Worker, WorkerChannel};
+use crate::names::{SessionId, TermSize};
+use crate::protocol::worker::{Role, Standing, ViewerNumber};
+use crate::protocol::{EndReason, Refusal};
+use crate::wire::WireError;
+
+/// How long a worker has to make a viewer.
+const ATTACH_TIME: Duration = Duration::from_secs(8);
+
+/// How many sessions are opened at once. More only slow each other down until each misses its
+/// deadlines; they wait for their turn instead.
+pub(super) const OPENING_AT_ONCE: usize = 4;
+
+/// How long to wait for a turn, after which the person is told to try again.
+const TURN_TIME: Duration = Duration::from_secs(60);
+
+/// How long a worker that went away may take to be back, with crashes on the way.
+const RETURN_TIME: Duration = Duration::from_secs(20);
+
+/// Between two attempts: what `RestartSec=` of its unit is.
+const RETURN_PAUSE: Duration = Duration::from_millis(50);
+
+/// A new view of a session.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) session: Arc<Session>,
+    pub(super) viewer: ViewerNumber,
+    /// For whoever asked.
+    pub(super) socket: OwnedFd,
+}
+
+impl Broker {
+    /// Opens a session and views it.
+    pub(super) async fn open(self: &Arc<Self>, granted: Granted) -> Result<View, Refusal> {
+        let place = self.sessions.place(granted.owner())?;
+        self.bus.ensure_running(&granted.target().machine).await?;
+        // Not before: a machine that boots for a minute must not hold up the others.
+        let turn = tokio::time::timeout(TURN_TIME, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else { return Err(Refusal::Unavailable) };
+        let id = SessionId::random().map_err(|error| {
+            tracing::error!(%error, "no random numbers: {error}");
+            Refusal::Unavailable
+        })?;
+        // The worker starts while machined opens the shell.
+        let (worker, shell) = tokio::join!(self.start_worker(&id), self.bus.open_shell(&granted));
+        let placed = match (worker, shell) {
+            (Ok(channel), Ok(pty)) => self.keep(&id, &granted, channel, &pty).await,
+            // A shell without a worker is hung up here, by closing its PTY.
+            (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
+        };
+        drop(place);
+        match &placed {
+            Ok(_) => {
+                let (account, target) = (granted.owner(), granted.target());
+                let (machine, user) = (&target.machine, &target.user);
+                tracing::info!(session = %id, %account, %machine, %user, "session opened");
+            }
+            Err(_) => self.stop_units(&id).await,
+        }
+        placed
+    }
+
+    async fn start_worker(&self, id: &SessionId) -> Result<WorkerChannel, Refusal> {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(session = %id, %error, "the worker does not start: {error}");
+            Refusal::WorkerUnavailable
+        };
+        self.bus.start(Unit::SessionSocket(id)).await.map_err(|error| failed(&error))?;
+        match worker::connect(&self.socket(id)).await {
+            Ok((channel, Standing::Waiting)) => Ok(channel),
+            Ok((_, Standing::Keeping)) => Err(failed(&"it has a session already")),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    async fn keep(
+        self: &Arc<Self>,
+        id: &SessionId,
+        granted: &Granted,
+        channel: WorkerChannel,
+        pty: &OwnedFd,
+    ) -> Result<View, Refusal> {
+        let viewer = first_viewer();
+        let adopted = worker::adopt(&channel, id, granted.size(), pty, viewer).await;
+        let socket = adopted.map_err(|error| {
+            tracing::error!(session = %id, %error, "the worker does not take the terminal: {error}");
+            Refusal::WorkerUnavailable
+        })?;
+        let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (owner, target) = (granted.owner().clone(), granted.target().clone());
+        let record = Record { id: id.clone(), owner, target, opened };
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        let session = self.sessions.keep(record, orders).map_err(|error| {
+            tracing::error!(session = %id, %error, "the record cannot be kept: {error}");
+            Refusal::StorageFailed
+        })?;
+        self.run_worker(id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
+        Ok(View { session, viewer, socket })
+    }
+
+    fn run_worker(
+        self: &Arc<Self>,
+        id: &SessionId,
+        channel: WorkerChannel,
+        orders: mpsc::Receiver<Order>,
+        next_viewer: ViewerNumber,
+    ) {
+        let broker = Arc::clone(self);
+        let asked = HashMap::new();
+        let worker = Worker { broker, id: id.clone(), channel, orders, asked, next_viewer };
+        tokio::spawn(worker.run());
+    }
+
+    /// Makes a viewer of a session for its owner.
+    pub(super) async fn attach(&self, session: Arc<Session>, size: TermSize) -> Result<View, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let order = Order::Attach { role: Role::Owner, size, answer };
+        let attach = async {
+            session.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
+            answered.await.unwrap_or(Err(Refusal::NoSuchSession))
+        };
+        let attached = tokio::time::timeout(ATTACH_TIME, attach).await;
+        let (viewer, socket) = attached.unwrap_or(Err(Refusal::WorkerUnavailable))?;
+        Ok(View { session, viewer, socket })
+    }
+
+    /// Connects to the worker of a session that is there: an earlier broker's, or one whose channel
+    /// broke. systemd starts it again by itself, or because we connect.
+    ///
+    /// # Errors
+    /// Why the session is over: its worker lost it, or does not come back.
+    pub(super) async fn reach(&self, id: &SessionId) -> Result<WorkerChannel, EndReason> {
+        let deadline = Instant::now() + RETURN_TIME;
+        loop {
+            let error = match worker::connect(&self.socket(id)).await {
+                Ok((channel, Standing::Keeping)) => return Ok(channel),
+                Ok((_, Standing::Waiting)) => return Err(EndReason::WorkerGone),
+                Err(error) => error,
+            };
+            // No socket: the host was restarted under the record, and nothing can come back.
+            let gone = matches!(&error, WireError::Io(error) if error.kind() == io::ErrorKind::NotFound);
+            if gone || Instant::now() >= deadline {
+                tracing::warn!(session = %id, %error, "the worker does not come back: {error}");
+                return Err(EndReason::WorkerGone);
+            }
+            if matches!(error, WireError::WrongVersion { ours, theirs, .. } if theirs < ours) {
+                tracing::info!(session = %id, %error, "an older worker is started again in place");
+                if let Err(error) = self.bus.stop(Unit::SessionService(id)).await {
+                    tracing::warn!(session = %id, %error, "the older worker cannot be stopped: {error}");
+                }
+            }
+            // It may have been killed while it greeted, and start again right now.
+            tokio::time::sleep(RETURN_PAUSE).await;
+        }
+    }
+
+    /// Takes up the sessions that an earlier broker left, and cleans up after those that ended
+    /// meanwhile.
+    pub(super) async fn take_up(self: &Arc<Self>) {
+        let records = self.sessions.left_behind().unwrap_or_else(|error| {
+            tracing::error!(%error, "the records of sessions cannot be read: {error}");
+            Vec::new()
+        });
+        let reached = records.into_iter().map(async |record| (self.reach(&record.id).await, record));
+        for (reached, record) in join_all(reached).await {
+            let id = record.id.clone();
+            match reached {
+                Ok(channel) => {
+                    let (orders, inbox) = mpsc::channel(ORDERS);
+                    self.sessions.take_up(record, orders);
+                    self.run_worker(&id, channel, inbox, first_viewer());
+                    tracing::info!(session = %id, "session taken up");
+                }
+                Err(reason) => self.clean_up(&id, reason).await,
+            }
+        }
+        match self.bus.session_units().await {
+            Ok(units) => {
+                for id in units.iter().filter(|id| self.sessions.find(id).is_none()) {
+                    tracing::warn!(session = %id, "units without a record are stopped");
+                    self.stop_units(id).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "systemd cannot be asked for units of sessions: {error}"),
+        }
+    }
+
+    /// Removes what is left of a session that is over.
+    pub(super) async fn clean_up(&self, id: &SessionId, reason: EndReason) {
+        let account = self.sessions.forget(id).map(|session| session.record.owner.to_string());
+        tracing::info!(session = %id, account, %reason, "session ended");
+        self.stop_units(id).await;
+    }
+
+    /// Stops a session's units, its socket first so that nothing starts the worker again.
+    async fn stop_units(&self, id: &SessionId) {
+        for unit in [Unit::SessionSocket(id), Unit::SessionService(id)] {
+            if let Err(error) = self.bus.stop(unit).await {
+                tracing::debug!(session = %id, %error, "nothing to stop");
+            }
+        }
+        if let Err(error) = self.bus.clean(id).await {
+            tracing::debug!(session = %id, %error, "nothing to clean");
+        }
+    }
+
+    fn socket(&self, id: &SessionId) -> PathBuf {
+        self.session_sockets.join(format!("{id}.sock"))
+    }
+}
+
+/// Where a broker begins to number viewers. Not where the one before it did: a worker that lives
+/// on may still have viewers of that one, which are closed in a moment.
+fn first_viewer() -> ViewerNumber {
+    ViewerNumber(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos())
+}

@@ -1,0 +1,264 @@
+//! One task a principal channel: requests in, replies and viewer sockets out. When the channel
+//! closes, every view that was made through it is closed in its worker.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+
+use super::opening::View;
+use super::request::Claimed;
+use super::sessions::Session;
+use super::worker::Order;
+use super::{Broker, News};
+use crate::names::{MachineName, SessionId};
+use crate::protocol::principal::{
+    Answer, Ask, FromBroker, OwnedSession, REQUESTS_MAX, Request, SESSIONS_A_PAGE, TARGETS_MAX,
+};
+use crate::protocol::vouch::Principal;
+use crate::protocol::worker::ViewerNumber;
+use crate::protocol::{EndReason, Refusal};
+use crate::wire::{AsyncChannel, Intent, WireError};
+
+/// How long auth has to hand the channel over and its holder to greet.
+const GREETING_TIME: Duration = Duration::from_secs(10);
+
+/// How long the holder may leave a reply unread. Its socket has room for many.
+const REPLY_TIME: Duration = Duration::from_secs(10);
+
+type PrincipalChannel = AsyncChannel<FromBroker, Request>;
+
+/// What came of a request, before it is sent.
+#[derive(Debug)]
+enum Outcome {
+    Answer(Answer),
+    View(View),
+}
+
+/// One channel's task.
+#[derive(Debug)]
+struct Holder {
+    principal: Principal,
+    broker: Arc<Broker>,
+    channel: PrincipalChannel,
+    /// What it views. Entries of views that ended by themselves go with their session.
+    views: Vec<(Arc<Session>, ViewerNumber)>,
+    /// Where it had a session, to be told when such a machine goes away.
+    machines: Vec<MachineName>,
+    requests: JoinSet<(u32, Outcome)>,
+}
+
+/// Serves one principal channel until it closes.
+pub(super) async fn serve(
+    socket: OwnedFd,
+    principal: Principal,
+    broker: Arc<Broker>,
+    news: Receiver<News>,
+) -> Result<(), WireError> {
+    let channel = PrincipalChannel::over(socket)?;
+    channel.greet(Intent::Principal, GREETING_TIME).await?;
+    let (views, machines, requests) = (Vec::new(), Vec::new(), JoinSet::new());
+    let mut holder = Holder { principal, broker, channel, views, machines, requests };
+    let served = holder.run(news).await;
+    holder.close().await;
+    match served {
+        Err(WireError::Closed) => Ok(()),
+        other => other,
+    }
+}
+
+impl Holder {
+    async fn run(&mut self, mut news: Receiver<News>) -> Result<(), WireError> {
+        loop {
+            tokio::select! {
+                received = self.channel.receive() => self.take(received?.0).await?,
+                Some(done) = self.requests.join_next() => {
+                    // A request that panicked has no answer; its asker has a deadline of its own.
+                    let Ok((number, outcome)) = done else { continue };
+                    self.reply(number, outcome).await?;
+                }
+                heard = news.recv() => match heard {
+                    Ok(News::Revoked(account)) if self.principal == Principal::Account(account.clone()) => {
+                        return Ok(());
+                    }
+                    Ok(News::Revoked(_)) => {}
+                    Ok(News::PolicyChanged) => self.close_ungranted().await,
+                    Ok(News::MachineRemoved(machine)) => self.tell_removed(machine).await?,
+                    // Among what was missed may be a revocation: end, the person signs in again.
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, request: Request) -> Result<(), WireError> {
+        let Request { number, ask } = request;
+        if self.requests.len() >= REQUESTS_MAX {
+            return self.reply(number, Outcome::Answer(Answer::Refused(Refusal::TooMany))).await;
+        }
+        let (broker, principal) = (Arc::clone(&self.broker), self.principal.clone());
+        self.requests.spawn(async move {
+            let outcome = Box::pin(answer(&broker, &principal, ask)).await;
+            (number, outcome.unwrap_or_else(|refusal| Outcome::Answer(Answer::Refused(refusal))))
+        });
+        Ok(())
+    }
+
+    async fn reply(&mut self, number: u32, outcome: Outcome) -> Result<(), WireError> {
+        let (answer, socket) = match outcome {
+            Outcome::Answer(answer) => (answer, None),
+            // The policy may have changed while the session was being opened.
+            Outcome::View(view) if !self.granted(&view.session) => {
+                detach(vec![(view.session, view.viewer)]).await;
+                (Answer::Refused(Refusal::NotGranted), None)
+            }
+            Outcome::View(view) => {
+                let record = &view.session.record;
+                let opened = Answer::Opened { session: record.id.clone(), target: record.target.clone() };
+                if !self.machines.contains(&record.target.machine) {
+                    self.machines.push(record.target.machine.clone());
+                }
+                self.views.retain(|(session, _)| !session.worker.is_closed());
+                self.views.push((view.session, view.viewer));
+                (opened, Some(view.socket))
+            }
+        };
+        self.send(&FromBroker::Reply { number, answer }, socket).await
+    }
+
+    async fn send(&self, message: &FromBroker, socket: Option<OwnedFd>) -> Result<(), WireError> {
+        let descriptors: Vec<_> = socket.iter().map(AsFd::as_fd).collect();
+        let sent = tokio::time::timeout(REPLY_TIME, self.channel.send(message, &descriptors));
+        sent.await.unwrap_or(Err(WireError::TimedOut))
+    }
+
+    async fn tell_removed(&mut self, machine: MachineName) -> Result<(), WireError> {
+        if !self.machines.contains(&machine) {
+            return Ok(());
+        }
+        self.send(&FromBroker::MachineStopped(machine), None).await
+    }
+
+    /// Closes the views that a new policy no longer grants. Their sessions go on, out of reach.
+    async fn close_ungranted(&mut self) {
+        let views = std::mem::take(&mut self.views);
+        let (kept, closed) = views.into_iter().partition(|(session, _)| self.granted(session));
+        self.views = kept;
+        detach(closed).await;
+    }
+
+    /// Whether the policy of now lets this principal view the session.
+    fn granted(&self, session: &Session) -> bool {
+        let policy = self.broker.policy.now();
+        match &self.principal {
+            Principal::Account(account) => policy.allows(account, &session.record.target),
+            Principal::Operator => false,
+        }
+    }
+
+    /// Closes every view. Requests that are under way finish first: a session that was being
+    /// opened is then there, without a viewer.
+    async fn close(&mut self) {
+        while let Some(done) = self.requests.join_next().await {
+            if let Ok((_, Outcome::View(view))) = done {
+                self.views.push((view.session, view.viewer));
+            }
+        }
+        detach(std::mem::take(&mut self.views)).await;
+    }
+}
+
+async fn detach(views: Vec<(Arc<Session>, ViewerNumber)>) {
+    for (session, viewer) in views {
+        // A session that is over has no viewers.
+        let _ = session.worker.send(Order::Detach(viewer)).await;
+    }
+}
+
+async fn answer(broker: &Arc<Broker>, principal: &Principal, ask: Ask) -> Result<Outcome, Refusal> {
+    let asked = format!("{ask:?}");
+    let outcome = match ask {
+        Ask::Lobby => lobby(broker, principal).map(Outcome::Answer),
+        Ask::Open { target, size } => {
+            let granted =
+                Claimed { target, size }.vet(principal).and_then(|vetted| vetted.grant(&broker.policy.now()));
+            match granted {
+                Ok(granted) => Box::pin(broker.open(granted)).await.map(Outcome::View),
+                Err(refusal) => Err(refusal),
+            }
+        }
+        Ask::Attach { session, size } => match reachable(broker, principal, &session) {
+            Ok(session) => broker.attach(session, size).await.map(Outcome::View),
+            Err(refusal) => Err(refusal),
+        },
+        Ask::End { session } => match owned(broker, principal, &session) {
+            Ok(session) => end(session).await.map(Outcome::Answer),
+            Err(refusal) => Err(refusal),
+        },
+        Ask::AllSessions { after } => all(broker, principal, after.as_ref()).map(Outcome::Answer),
+    };
+    if let Err(refusal) = &outcome {
+        tracing::warn!(account = account_of(principal), %refusal, asked, "request refused");
+    }
+    outcome
+}
+
+fn account_of(principal: &Principal) -> String {
+    match principal {
+        Principal::Account(name) => name.to_string(),
+        Principal::Operator => "(operator)".to_owned(),
+    }
+}
+
+fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal> {
+    let Principal::Account(account) = principal else { return Err(Refusal::NotGranted) };
+    let sessions = broker.sessions.of(account).iter().map(|session| session.summary()).collect();
+    let mut targets = broker.policy.now().targets_of(account);
+    targets.truncate(TARGETS_MAX);
+    Ok(Answer::Lobby { targets, sessions })
+}
+
+fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {
+    match principal {
+        Principal::Operator => {
+            let owned = |session: Arc<Session>| OwnedSession {
+                owner: session.record.owner.clone(),
+                session: session.summary(),
+            };
+            let page = broker.sessions.page(after, SESSIONS_A_PAGE);
+            Ok(Answer::AllSessions(page.into_iter().map(owned).collect()))
+        }
+        Principal::Account(_) => Err(Refusal::NotOperator),
+    }
+}
+
+/// A session that this principal may end. Another's is as good as none.
+fn owned(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
+    let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
+    match principal {
+        Principal::Operator => Ok(session),
+        Principal::Account(account) if session.record.owner == *account => Ok(session),
+        Principal::Account(_) => Err(Refusal::NoSuchSession),
+    }
+}
+
+/// A session that this principal may view: its own, where the policy still lets it be.
+fn reachable(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
+    let session = owned(broker, principal, id)?;
+    match principal {
+        Principal::Operator => Err(Refusal::NotGranted),
+        Principal::Account(account) if broker.policy.now().allows(account, &session.record.target) => {
+            Ok(session)
+        }
+        Principal::Account(_) => Err(Refusal::NotGranted),
+    }
+}
+
+async fn end(session: Arc<Session>) -> Result<Answer, Refusal> {
+    let order = Order::End(EndReason::EndedByRequest);
+    session.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
+    Ok(Answer::Ending)
+}

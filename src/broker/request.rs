@@ -1,0 +1,101 @@
+//! What becomes of a request for a shell. It changes type at each step, and only the last can be
+//! asked of machined:
+//!
+//! ```text
+//! Claimed   what a channel asked for
+//! Vetted    it comes from an account
+//! Granted   the policy gives that account that target
+//! ```
+
+use crate::config::Config;
+use crate::names::{AccountName, Target, TermSize};
+use crate::protocol::Refusal;
+use crate::protocol::vouch::Principal;
+
+/// What a channel asked for.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) target: Target,
+    pub(super) size: TermSize,
+}
+
+/// A request of an account.
+#[derive(Debug)]
+pub(super) struct Vetted {
+    owner: AccountName,
+    claimed: Claimed,
+}
+
+/// A request that the policy grants.
+#[derive(Debug)]
+pub(super) struct Granted(Vetted);
+
+impl Claimed {
+    /// Only accounts open shells: the operator lists and ends.
+    pub(super) fn vet(self, principal: &Principal) -> Result<Vetted, Refusal> {
+        match principal {
+            Principal::Account(owner) => Ok(Vetted { owner: owner.clone(), claimed: self }),
+            Principal::Operator => Err(Refusal::NotGranted),
+        }
+    }
+}
+
+impl Vetted {
+    /// Looks it up in the policy.
+    pub(super) fn grant(self, policy: &Config) -> Result<Granted, Refusal> {
+        if policy.allows(&self.owner, &self.claimed.target) {
+            Ok(Granted(self))
+        } else {
+            Err(Refusal::NotGranted)
+        }
+    }
+}
+
+impl Granted {
+    pub(super) fn owner(&self) -> &AccountName {
+        &self.0.owner
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.0.claimed.target
+    }
+
+    pub(super) fn size(&self) -> TermSize {
+        self.0.claimed.size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"
+        origin = "https://shell.example.org"
+        [[grant]]
+        accounts = ["alice"]
+        machine = "box"
+        user = "dev"
+    "#;
+
+    fn ask(principal: &Principal, target: &str) -> Result<Granted, Refusal> {
+        let policy = Config::parse(POLICY, "tere.toml").unwrap();
+        let size = TermSize::new(80, 24).unwrap();
+        Claimed { target: target.parse().unwrap(), size }.vet(principal)?.grant(&policy)
+    }
+
+    #[test]
+    fn only_what_is_granted_is_granted() {
+        let alice = Principal::Account("alice".parse().unwrap());
+        let mallory = Principal::Account("mallory".parse().unwrap());
+        assert!(ask(&alice, "dev@box").is_ok());
+        for (principal, target) in [
+            (&alice, "root@box"),
+            (&alice, "dev@.host"),
+            (&alice, "dev@other"),
+            (&mallory, "dev@box"),
+            (&Principal::Operator, "dev@box"),
+        ] {
+            assert_eq!(ask(principal, target).unwrap_err(), Refusal::NotGranted);
+        }
+    }
+}

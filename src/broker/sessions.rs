@@ -1,0 +1,156 @@
+//! The live sessions: whose each is, and the way to its worker.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::records::{Record, Records};
+use super::worker::Order;
+use crate::names::{AccountName, MachineName, SessionId};
+use crate::protocol::{Refusal, SessionSummary};
+
+/// Most sessions of one account; one more is refused with `too-many`.
+const PER_ACCOUNT_MAX: usize = 64;
+
+/// Most sessions of everybody; one more is refused with `too-many`.
+const SESSIONS_MAX: usize = 1024;
+
+/// One live session.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Whose and where: the broker's own word.
+    pub(super) record: Record,
+    /// To the task that talks to its worker.
+    pub(super) worker: mpsc::Sender<Order>,
+}
+
+impl Session {
+    /// How it stands in a list.
+    pub(super) fn summary(&self) -> SessionSummary {
+        let Record { id, target, opened, .. } = &self.record;
+        SessionSummary { id: id.clone(), target: target.clone(), opened: *opened }
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    live: Mutex<Live>,
+    records: Records,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    sessions: BTreeMap<SessionId, Arc<Session>>,
+    /// Accounts that are opening one right now, an entry each.
+    opening: Vec<AccountName>,
+}
+
+/// A place kept for a session that is being opened, so that many at once cannot pass the bounds.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    sessions: &'a Sessions,
+    owner: AccountName,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut live = self.sessions.live();
+        if let Some(at) = live.opening.iter().position(|owner| *owner == self.owner) {
+            live.opening.swap_remove(at);
+        }
+    }
+}
+
+impl Sessions {
+    /// None yet.
+    pub(super) fn new(records: Records) -> Self {
+        Self { live: Mutex::default(), records }
+    }
+
+    /// A place for one more session of this account.
+    pub(super) fn place(&self, owner: &AccountName) -> Result<Place<'_>, Refusal> {
+        let mut live = self.live();
+        let theirs = live.sessions.values().filter(|session| session.record.owner == *owner).count();
+        let opening = live.opening.iter().filter(|opening| *opening == owner).count();
+        let all = live.sessions.len() + live.opening.len();
+        if theirs + opening >= PER_ACCOUNT_MAX || all >= SESSIONS_MAX {
+            return Err(Refusal::TooMany);
+        }
+        live.opening.push(owner.clone());
+        Ok(Place { sessions: self, owner: owner.clone() })
+    }
+
+    /// Keeps a new session: its record first, then it is live.
+    pub(super) fn keep(&self, record: Record, worker: mpsc::Sender<Order>) -> io::Result<Arc<Session>> {
+        self.records.keep(&record)?;
+        Ok(self.take_up(record, worker))
+    }
+
+    /// Makes a session live whose record is there already.
+    pub(super) fn take_up(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
+        let session = Arc::new(Session { record, worker });
+        self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));
+        session
+    }
+
+    /// Forgets a session that is over.
+    pub(super) fn forget(&self, id: &SessionId) -> Option<Arc<Session>> {
+        self.records.forget(id);
+        self.live().sessions.remove(id)
+    }
+
+    /// The session of this id.
+    pub(super) fn find(&self, id: &SessionId) -> Option<Arc<Session>> {
+        self.live().sessions.get(id).cloned()
+    }
+
+    /// At most `most` sessions by id, those behind `after`.
+    pub(super) fn page(&self, after: Option<&SessionId>, most: usize) -> Vec<Arc<Session>> {
+        let behind = |id: &SessionId| after.is_none_or(|after| id > after);
+        let live = self.live();
+        live.sessions.iter().filter(|(id, _)| behind(id)).take(most).map(|(_, s)| Arc::clone(s)).collect()
+    }
+
+    /// An account's sessions, oldest first.
+    pub(super) fn of(&self, owner: &AccountName) -> Vec<Arc<Session>> {
+        let theirs = |session: &&Arc<Session>| session.record.owner == *owner;
+        let mut sessions: Vec<_> = self.live().sessions.values().filter(theirs).cloned().collect();
+        sessions.sort_by_key(|session| session.record.opened);
+        sessions
+    }
+
+    /// The sessions on a machine.
+    pub(super) fn on(&self, machine: &MachineName) -> Vec<Arc<Session>> {
+        let there = |session: &&Arc<Session>| session.record.target.machine == *machine;
+        self.live().sessions.values().filter(there).cloned().collect()
+    }
+
+    /// The records that an earlier broker left.
+    pub(super) fn left_behind(&self) -> io::Result<Vec<Record>> {
+        self.records.all()
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_bounded_and_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let sessions = Sessions::new(Records::at(folder.path().to_owned()));
+        let alice = "alice".parse().unwrap();
+        let places: Vec<_> = (0..PER_ACCOUNT_MAX).map(|_| sessions.place(&alice).unwrap()).collect();
+        assert_eq!(sessions.place(&alice).unwrap_err(), Refusal::TooMany);
+        assert!(sessions.place(&"bob".parse().unwrap()).is_ok());
+        drop(places);
+        assert!(sessions.place(&alice).is_ok());
+    }
+}

@@ -1,0 +1,120 @@
+//! Units that the broker starts and stops through systemd: those of sessions and of machines, and
+//! by polkit's rule no others. See org.freedesktop.systemd1(5).
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use zbus_systemd::systemd1::ManagerProxy;
+
+use super::bus::{Bus, BusError, within};
+use crate::names::{MachineName, SessionId};
+
+/// How long systemd has for a session's units. They start in about 0.1 s.
+const SESSION_TIME: Duration = Duration::from_secs(8);
+
+/// How long a machine has to boot, after which the person is told that it did not.
+const BOOT_TIME: Duration = Duration::from_secs(60);
+
+/// A unit by its parsed parts: nothing else can be named.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unit<'a> {
+    /// A session's socket. Connecting to it starts its worker.
+    SessionSocket(&'a SessionId),
+    /// A session's worker.
+    SessionService(&'a SessionId),
+    /// A machine.
+    Machine(&'a MachineName),
+}
+
+impl Unit<'_> {
+    fn name(self) -> String {
+        match self {
+            Self::SessionSocket(id) => format!("tere-session@{id}.socket"),
+            Self::SessionService(id) => format!("tere-session@{id}.service"),
+            Self::Machine(name) => format!("tere-machine@{}.service", escape(name)),
+        }
+    }
+
+    fn time(self) -> Duration {
+        match self {
+            Self::SessionSocket(_) | Self::SessionService(_) => SESSION_TIME,
+            Self::Machine(_) => BOOT_TIME,
+        }
+    }
+}
+
+/// A machine's name as an instance: systemd reads `-` in a path-like instance as `/` only where a
+/// unit asks for it with %I; ours asks for %i, which is taken as it stands.
+fn escape(name: &MachineName) -> &str {
+    name.as_str()
+}
+
+impl Bus {
+    /// Starts a unit and waits until it is started.
+    pub(super) async fn start(&self, unit: Unit<'_>) -> Result<(), BusError> {
+        self.job(unit, Verb::Start).await
+    }
+
+    /// Stops a unit and waits until it is stopped.
+    pub(super) async fn stop(&self, unit: Unit<'_>) -> Result<(), BusError> {
+        self.job(unit, Verb::Stop).await
+    }
+
+    /// Has systemd close what it keeps for a worker that is stopped. A worker that ended its session
+    /// has left nothing.
+    pub(super) async fn clean(&self, id: &SessionId) -> Result<(), BusError> {
+        let unit = Unit::SessionService(id);
+        let clean = async {
+            let manager = ManagerProxy::new(&self.connection().await?).await?;
+            Ok(manager.clean_unit(unit.name(), vec!["fdstore".to_owned()]).await?)
+        };
+        within(unit.time(), clean).await
+    }
+
+    async fn job(&self, unit: Unit<'_>, verb: Verb) -> Result<(), BusError> {
+        let done = within(unit.time(), self.try_job(unit.name(), verb)).await;
+        if matches!(done, Err(BusError::Unreachable(_))) {
+            // dbus-daemon was restarted, perhaps: once more, over a new connection.
+            self.forget().await;
+            return within(unit.time(), self.try_job(unit.name(), verb)).await;
+        }
+        done
+    }
+
+    async fn try_job(&self, unit: String, verb: Verb) -> Result<(), BusError> {
+        let manager = ManagerProxy::new(&self.connection().await?).await?;
+        // Before the job is made, so that its end cannot be missed.
+        let mut removed = manager.receive_job_removed().await?;
+        let mode = "replace".to_owned();
+        let job = match verb {
+            Verb::Start => manager.start_unit(unit.clone(), mode).await?,
+            Verb::Stop => manager.stop_unit(unit.clone(), mode).await?,
+        };
+        while let Some(signal) = removed.next().await {
+            let ended = signal.args()?;
+            if *ended.job() == job {
+                let result = ended.result().clone();
+                return if result == "done" { Ok(()) } else { Err(BusError::Job { unit, result }) };
+            }
+        }
+        Err(BusError::Unreachable(zbus_systemd::zbus::Error::Failure("the bus went away".into())))
+    }
+
+    /// The sessions that have a unit loaded.
+    pub(super) async fn session_units(&self) -> Result<Vec<SessionId>, BusError> {
+        let manager = ManagerProxy::new(&self.connection().await?).await?;
+        let patterns = vec!["tere-session@*.socket".to_owned(), "tere-session@*.service".to_owned()];
+        let units = manager.list_units_by_patterns(Vec::new(), patterns).await?;
+        let id = |name: &str| name.strip_prefix("tere-session@")?.split('.').next()?.parse().ok();
+        let mut ids: Vec<SessionId> = units.iter().filter_map(|unit| id(&unit.0)).collect();
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Verb {
+    Start,
+    Stop,
+}

@@ -1,0 +1,158 @@
+//! One task a session: the broker's end of the channel to its worker.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::Broker;
+use crate::names::{SessionId, TermSize};
+use crate::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
+use crate::protocol::{EndReason, Refusal};
+use crate::wire::{AsyncChannel, Intent, WireError};
+
+/// Room for orders to one session's task. Whoever gives one more waits.
+pub(super) const ORDERS: usize = 16;
+
+/// How long a worker has to answer. It starts in 50 ms, or 140 on a busy machine.
+const ANSWER_TIME: Duration = Duration::from_secs(8);
+
+/// The broker's end of a worker's channel.
+pub(super) type WorkerChannel = AsyncChannel<ToWorker, FromWorker>;
+
+/// Whoever waits for a viewer: for its number and its socket.
+pub(super) type Asker = oneshot::Sender<Result<(ViewerNumber, OwnedFd), Refusal>>;
+
+/// What the rest of the broker wants of a worker.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// A viewer.
+    Attach { role: Role, size: TermSize, answer: Asker },
+    /// One viewer less.
+    Detach(ViewerNumber),
+    /// End the session.
+    End(EndReason),
+}
+
+/// Connects to the worker behind `path`, which systemd starts if it does not run.
+pub(super) async fn connect(path: &Path) -> Result<(WorkerChannel, Standing), WireError> {
+    let channel = WorkerChannel::connect(path, Intent::Worker, ANSWER_TIME).await?;
+    let (first, _) = channel.receive_within(ANSWER_TIME).await?;
+    let FromWorker::Standing(standing) = first else { return Err(WireError::NoGreeting) };
+    Ok((channel, standing))
+}
+
+/// Gives a waiting worker its PTY and makes the first viewer in the same breath, so that even a
+/// shell that ends at once is seen to.
+pub(super) async fn adopt(
+    channel: &WorkerChannel,
+    session: &SessionId,
+    size: TermSize,
+    pty: &OwnedFd,
+    viewer: ViewerNumber,
+) -> Result<OwnedFd, WireError> {
+    let adopt = ToWorker::Adopt { session: session.clone(), size };
+    channel.send(&adopt, &[pty.as_fd()]).await?;
+    channel.send(&ToWorker::Attach { viewer, role: Role::Owner, size }, &[]).await?;
+    let (adopted, _) = channel.receive_within(ANSWER_TIME).await?;
+    let (attached, socket) = channel.receive_within(ANSWER_TIME).await?;
+    let in_order = adopted == FromWorker::Adopted && attached == FromWorker::Attached(viewer);
+    socket.into_iter().next().filter(|_| in_order).ok_or(WireError::NoGreeting)
+}
+
+/// The task of one session.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) broker: Arc<Broker>,
+    pub(super) id: SessionId,
+    pub(super) channel: WorkerChannel,
+    pub(super) orders: mpsc::Receiver<Order>,
+    /// Viewers that were asked for and are not there yet. At most [`ORDERS`] and those under way.
+    pub(super) asked: HashMap<ViewerNumber, Asker>,
+    pub(super) next_viewer: ViewerNumber,
+}
+
+impl Worker {
+    /// Runs until the session is over, and cleans up after it.
+    pub(super) async fn run(mut self) {
+        let reason = loop {
+            tokio::select! {
+                received = self.channel.receive() => match received {
+                    Ok((message, descriptors)) => {
+                        if let Some(reason) = self.hear(&message, descriptors) {
+                            break reason;
+                        }
+                    }
+                    Err(error) => if let Err(reason) = self.find_again(error).await {
+                        break reason;
+                    }
+                },
+                order = self.orders.recv() => {
+                    // The table holds a sender for as long as the session is live.
+                    let Some(order) = order else { break EndReason::WorkerGone };
+                    if let Err(error) = self.pass_on(order).await {
+                        tracing::warn!(session = %self.id, %error, "the worker cannot be told: {error}");
+                    }
+                }
+            }
+        };
+        self.broker.clean_up(&self.id, reason).await;
+    }
+
+    fn hear(&mut self, message: &FromWorker, descriptors: Vec<OwnedFd>) -> Option<EndReason> {
+        match *message {
+            FromWorker::Attached(viewer) => {
+                let answer = self.asked.remove(&viewer);
+                if let (Some(answer), Some(socket)) = (answer, descriptors.into_iter().next()) {
+                    // Nobody waits any more: the socket closes, and the worker sees it.
+                    let _ = answer.send(Ok((viewer, socket)));
+                }
+                None
+            }
+            FromWorker::Full(viewer) => {
+                if let Some(answer) = self.asked.remove(&viewer) {
+                    let _ = answer.send(Err(Refusal::TooMany));
+                }
+                None
+            }
+            FromWorker::ViewerGone(_) => None,
+            FromWorker::Ended(reason) => Some(reason),
+            // Out of turn: it is not a worker of ours any more.
+            FromWorker::Standing(_) | FromWorker::Adopted => {
+                tracing::error!(session = %self.id, "the worker broke the protocol");
+                Some(EndReason::WorkerGone)
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, order: Order) -> Result<(), WireError> {
+        let message = match order {
+            Order::Attach { role, size, answer } => {
+                let viewer = self.next_viewer;
+                self.next_viewer = ViewerNumber(viewer.0.wrapping_add(1));
+                self.asked.insert(viewer, answer);
+                ToWorker::Attach { viewer, role, size }
+            }
+            Order::Detach(viewer) => ToWorker::Detach(viewer),
+            Order::End(reason) => ToWorker::End(reason),
+        };
+        tokio::time::timeout(ANSWER_TIME, self.channel.send(&message, &[]))
+            .await
+            .unwrap_or(Err(WireError::TimedOut))
+    }
+
+    /// The channel broke: systemd has started the worker again by now, or does when we connect.
+    /// One that still keeps the session goes on; one that lost it is the session's end.
+    async fn find_again(&mut self, error: WireError) -> Result<(), EndReason> {
+        tracing::warn!(session = %self.id, %error, "the worker's channel broke; connecting again: {error}");
+        // Whoever waits for a viewer may ask again.
+        for (_, answer) in self.asked.drain() {
+            let _ = answer.send(Err(Refusal::WorkerUnavailable));
+        }
+        self.channel = self.broker.reach(&self.id).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+//! The worker's first thread: the broker's channel, systemd's signals and watchdog, the end of
+//! the shell. It feeds [`Core`] and does what it says.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signalfd::SignalFd;
+
+use super::core::{Action, Core, Input, Leave};
+use super::reader::Reader;
+use super::ring::Ring;
+use super::store::{Kept, Left, Store};
+use super::viewer::Viewer;
+use super::viewers::{Order, State, Viewers};
+use super::wake::Wake;
+use crate::names::{SessionId, TermSize};
+use crate::protocol::worker::{FromWorker, Role, ToWorker, VIEWERS_MAX, ViewerNumber};
+use crate::sandbox::{self, Thread};
+use crate::sys::notify::watchdog_interval;
+use crate::sys::{pty, seqpacket};
+use crate::wire::{Channel, Intent, WireError};
+
+/// Room for orders to and events from the viewers' thread. There is at most one event a viewer
+/// and one at the end, and orders are taken as fast as they come, so neither fills up.
+pub(super) const EVENTS: usize = 4 * VIEWERS_MAX;
+
+/// Most terminal bytes that wait in the kernel for one viewer. What is beyond stays in the ring,
+/// where a viewer that is too slow loses it instead of Ctrl-C waiting behind it.
+const VIEWER_BUFFER: usize = 64 * 1024;
+
+/// How long the broker may take to greet.
+const GREETING_TIME: Duration = Duration::from_secs(5);
+
+/// What the thread holds.
+#[derive(Debug)]
+pub(super) struct Control {
+    listener: OwnedFd,
+    store: Store,
+    signals: SignalFd,
+    core: Core,
+    broker: Option<Channel<FromWorker, ToWorker>>,
+    ended: Arc<Wake>,
+    viewers: Arc<Wake>,
+    inbox: Arc<Wake>,
+    ring: Arc<Ring>,
+    orders: SyncSender<Order>,
+    events: Receiver<Input>,
+    /// What the two other threads wait for: the PTY.
+    hatch: Option<Hatch>,
+}
+
+/// Where the two other threads wait for their PTY, sandboxed already: this thread could not start
+/// them any more once it is.
+#[derive(Debug)]
+struct Hatch {
+    reader: SyncSender<Arc<OwnedFd>>,
+    viewers: SyncSender<Arc<OwnedFd>>,
+}
+
+impl Control {
+    /// Starts the other threads and takes over what systemd passed in.
+    pub(super) fn start(
+        listener: OwnedFd,
+        (store, mut left): (Store, Left),
+        signals: SignalFd,
+    ) -> io::Result<Self> {
+        let ring = Arc::new(match left.ring.take() {
+            Some(kept) => Ring::open(kept)?,
+            None => Ring::new()?,
+        });
+        let (ended, viewers, inbox) =
+            (Arc::new(Wake::new()?), Arc::new(Wake::new()?), Arc::new(Wake::new()?));
+        let (orders, orders_in) = sync_channel(EVENTS);
+        let (events, events_in) = sync_channel(EVENTS);
+        let (reader_pty, reader_in) = sync_channel::<Arc<OwnedFd>>(1);
+        let (viewers_pty, viewers_in) = sync_channel::<Arc<OwnedFd>>(1);
+
+        let (ring_in, printed, over) = (Arc::clone(&ring), Arc::clone(&viewers), Arc::clone(&ended));
+        std::thread::Builder::new().name("pty".into()).spawn(move || {
+            sandbox::enter_or_abort(Thread::WorkerPty, &[]);
+            // The sender goes away without a word only when the process ends.
+            let Ok(pty) = reader_in.recv() else { return };
+            Reader { pty, ring: ring_in, printed, ended: over }.run();
+        })?;
+        let (ring_in, wake, control) = (Arc::clone(&ring), Arc::clone(&viewers), Arc::clone(&inbox));
+        std::thread::Builder::new().name("viewers".into()).spawn(move || {
+            sandbox::enter_or_abort(Thread::WorkerViewers, &[]);
+            let Ok(pty) = viewers_in.recv() else { return };
+            let state = State::default();
+            Viewers { pty, ring: ring_in, wake, orders: orders_in, events, control, state }.run();
+        })?;
+        let mut control = Self {
+            listener,
+            store,
+            signals,
+            core: Core::default(),
+            broker: None,
+            ended,
+            viewers,
+            inbox,
+            ring,
+            orders,
+            events: events_in,
+            hatch: Some(Hatch { reader: reader_pty, viewers: viewers_pty }),
+        };
+        control.go_on(left);
+        Ok(control)
+    }
+
+    /// Goes on with what the worker before left, if it had a terminal.
+    fn go_on(&mut self, left: Left) {
+        let Some(pty) = left.pty else { return };
+        self.core = Core::going_on(left.viewers.iter().map(|(number, ..)| *number).collect());
+        for (number, role, socket) in left.viewers {
+            self.order(Order::GoOn(Viewer::left(number, role, Channel::over(socket), &self.ring)));
+        }
+        self.hand_over(pty);
+        tracing::info!("going on where the worker before was left");
+    }
+
+    /// Runs until the session is over.
+    pub(super) fn run(mut self) -> io::Result<Leave> {
+        self.store.say("READY=1")?;
+        loop {
+            for input in self.next()? {
+                for action in self.core.handle(input) {
+                    if let Some(leave) = self.act(action)? {
+                        return Ok(leave);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for what happens next. Pets the watchdog on the way.
+    fn next(&mut self) -> io::Result<Vec<Input>> {
+        let interval = watchdog_interval();
+        let timeout = interval.and_then(|time| PollTimeout::try_from(time).ok()).unwrap_or(PollTimeout::NONE);
+        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut fds = vec![
+            readable(self.listener.as_fd()),
+            readable(self.signals.as_fd()),
+            readable(self.ended.as_fd()),
+            readable(self.inbox.as_fd()),
+        ];
+        fds.extend(self.broker.iter().map(|broker| readable(broker.as_fd())));
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+        drop(fds);
+        let ready = |index: usize| ready.get(index).copied().unwrap_or(false);
+        if interval.is_some() {
+            self.store.say("WATCHDOG=1")?;
+        }
+        let mut inputs = Vec::new();
+        if ready(1) && self.signals.read_signal()?.is_some() {
+            inputs.push(Input::Stop);
+        }
+        if ready(3) {
+            self.inbox.lower();
+            inputs.extend(self.events.try_iter());
+        }
+        if ready(4) {
+            inputs.extend(self.hear());
+        }
+        if ready(2) {
+            self.ended.lower();
+            inputs.push(Input::ShellEnded { printed: self.ring.head() });
+        }
+        if ready(0) {
+            self.welcome();
+        }
+        Ok(inputs)
+    }
+
+    /// Takes a new connection of the broker, which replaces the one before: there is one broker,
+    /// and it came back.
+    fn welcome(&mut self) {
+        let greeted = seqpacket::accept(self.listener.as_fd()).map_err(WireError::Io).and_then(|socket| {
+            let channel = Channel::over(socket);
+            channel.greet(Intent::Worker, GREETING_TIME)?;
+            channel.send(&FromWorker::Standing(self.core.standing()), &[])?;
+            // A broker that does not read must not hold up the session.
+            seqpacket::set_nonblocking(channel.as_fd())?;
+            Ok(channel)
+        });
+        match greeted {
+            Ok(channel) => self.broker = Some(channel),
+            Err(error) => tracing::warn!(%error, "the broker's connection is refused"),
+        }
+    }
+
+    /// Takes one message of the broker.
+    fn hear(&mut self) -> Option<Input> {
+        match self.broker.as_ref()?.receive() {
+            Ok((message, descriptors)) => Some(Input::Broker(message, descriptors.into_iter().next())),
+            Err(WireError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => {
+                if !matches!(error, WireError::Closed) {
+                    tracing::warn!(%error, "the broker's channel is closed");
+                }
+                self.broker = None;
+                Some(Input::BrokerGone)
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) -> io::Result<Option<Leave>> {
+        match action {
+            Action::Keep { pty, session, size } => self.keep(pty, &session, size)?,
+            Action::MakeViewer { viewer, role, size } => self.make_viewer(viewer, role, size),
+            Action::DropViewer(viewer) => {
+                self.store.forget_viewer(viewer)?;
+                self.order(Order::Drop(viewer));
+            }
+            Action::Tell(message) => {
+                if let FromWorker::ViewerGone(viewer) = message {
+                    self.store.forget_viewer(viewer)?;
+                }
+                self.tell(&message, &[]);
+            }
+            Action::Flush(reason) => self.order(Order::Flush(reason)),
+            Action::Exit(leave) => {
+                if leave == Leave::Done {
+                    self.store.forget_all()?;
+                }
+                return Ok(Some(leave));
+            }
+        }
+        Ok(None)
+    }
+
+    fn keep(&mut self, pty: OwnedFd, session: &SessionId, size: TermSize) -> io::Result<()> {
+        if !pty::is_master(pty.as_fd()) {
+            return Err(io::Error::other("the broker passed something that is not a PTY master"));
+        }
+        seqpacket::set_nonblocking(pty.as_fd())?;
+        pty::set_size(pty.as_fd(), size)?;
+        // Before the broker hears that it is kept.
+        self.store.keep(Kept::Ring, self.ring.as_fd())?;
+        self.store.keep(Kept::Pty, pty.as_fd())?;
+        self.hand_over(pty);
+        tracing::info!(%session, "keeping a session");
+        Ok(())
+    }
+
+    /// Gives the two other threads their terminal.
+    fn hand_over(&mut self, pty: OwnedFd) {
+        let pty = Arc::new(pty);
+        if let Some(hatch) = self.hatch.take() {
+            drop(hatch.reader.send(Arc::clone(&pty)));
+            drop(hatch.viewers.send(pty));
+        }
+    }
+
+    fn make_viewer(&mut self, number: ViewerNumber, role: Role, size: TermSize) {
+        let made = Channel::pair().and_then(|(ours, theirs)| {
+            seqpacket::set_nonblocking(ours.as_fd())?;
+            seqpacket::set_send_buffer(ours.as_fd(), VIEWER_BUFFER)?;
+            ours.send_greeting(Intent::Viewer)?;
+            self.store.keep(Kept::Viewer(number, role), ours.as_fd())?;
+            Ok((ours, theirs))
+        });
+        match made {
+            Ok((ours, theirs)) => {
+                self.tell(&FromWorker::Attached(number), &[theirs.as_fd()]);
+                self.order(Order::Add(Viewer::new(number, role, ours, &self.ring), size));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a viewer cannot be made");
+                self.tell(&FromWorker::Full(number), &[]);
+            }
+        }
+    }
+
+    fn tell(&mut self, message: &FromWorker, descriptors: &[std::os::fd::BorrowedFd<'_>]) {
+        let Some(broker) = &self.broker else { return };
+        if let Err(error) = broker.send(message, descriptors) {
+            tracing::warn!(%error, "the broker cannot be told");
+            self.broker = None;
+        }
+    }
+
+    fn order(&self, order: Order) {
+        drop(self.orders.try_send(order));
+        self.viewers.raise();
+    }
+}

@@ -1,0 +1,275 @@
+//! What a worker does next, without doing it: messages in, actions out. The event loop around it
+//! is in `control`.
+
+use std::os::fd::OwnedFd;
+
+use crate::names::{SessionId, TermSize};
+use crate::protocol::EndReason;
+use crate::protocol::worker::{FromWorker, Role, Standing, ToWorker, VIEWERS_MAX, ViewerNumber};
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// The broker said something. The descriptor is the PTY of `Adopt`.
+    Broker(ToWorker, Option<OwnedFd>),
+    /// The broker closed its channel.
+    BrokerGone,
+    /// Everything that the shell printed is in the ring, and nothing more will come.
+    ShellEnded {
+        /// How much it printed in all, bytes.
+        printed: u64,
+    },
+    /// This viewer closed its socket, or broke the protocol.
+    ViewerGone(ViewerNumber),
+    /// systemd asks this process to stop.
+    Stop,
+    /// Every viewer has everything, or its time is over.
+    Flushed,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub(super) enum Action {
+    /// Begin to read this PTY.
+    Keep { pty: OwnedFd, session: SessionId, size: TermSize },
+    /// Make a viewer and send the broker its other end.
+    MakeViewer { viewer: ViewerNumber, role: Role, size: TermSize },
+    /// Close a viewer's socket.
+    DropViewer(ViewerNumber),
+    /// Tell the broker.
+    Tell(FromWorker),
+    /// Give the viewers what is left, tell them why it is over, close them.
+    Flush(EndReason),
+    /// Leave: with success, or because of a violation.
+    Exit(Leave),
+}
+
+/// How a worker leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// The session is over, or never began.
+    Done,
+    /// systemd asked: the next worker goes on with what is in the store.
+    Restart,
+    /// The broker said what it may not say now.
+    Violation,
+}
+
+/// The state of a session's worker.
+#[derive(Debug, Default)]
+pub(super) enum Core {
+    /// Started, without a shell.
+    #[default]
+    Waiting,
+    /// Keeping a PTY that nobody has viewed yet. The broker asks for the first viewer in the same
+    /// breath, so a shell that ends before that is not over until its viewer is there to see it.
+    Adopted {
+        /// How much the shell printed in all, once it has ended.
+        ended: Option<u64>,
+    },
+    /// Keeping a PTY.
+    Live {
+        /// Numbers of the viewers that are attached. At most [`VIEWERS_MAX`].
+        viewers: Vec<ViewerNumber>,
+    },
+    /// The viewers are getting the rest.
+    Ending(EndReason),
+}
+
+impl Core {
+    /// A worker that goes on where another was killed.
+    pub(super) fn going_on(viewers: Vec<ViewerNumber>) -> Self {
+        Self::Live { viewers }
+    }
+
+    /// What to tell a broker that connects.
+    pub(super) fn standing(&self) -> Standing {
+        match self {
+            Self::Waiting => Standing::Waiting,
+            Self::Adopted { .. } | Self::Live { .. } | Self::Ending(_) => Standing::Keeping,
+        }
+    }
+
+    /// Takes one input and says what to do.
+    pub(super) fn handle(&mut self, input: Input) -> Vec<Action> {
+        match (&mut *self, input) {
+            (Self::Waiting, Input::Broker(ToWorker::Adopt { session, size }, Some(pty))) => {
+                *self = Self::Adopted { ended: None };
+                vec![Action::Keep { pty, session, size }, Action::Tell(FromWorker::Adopted)]
+            }
+            (Self::Adopted { ended }, Input::Broker(ToWorker::Attach { viewer, role, size }, None)) => {
+                let ended = *ended;
+                *self = Self::Live { viewers: vec![viewer] };
+                let mut actions = vec![Action::MakeViewer { viewer, role, size }];
+                actions.extend(ended.into_iter().flat_map(|printed| self.shell_ended(printed)));
+                actions
+            }
+            (Self::Adopted { ended }, Input::ShellEnded { printed }) => {
+                *ended = Some(printed);
+                Vec::new()
+            }
+            // The viewer will not be asked for any more.
+            (Self::Adopted { ended }, Input::BrokerGone) => {
+                let ended = *ended;
+                *self = Self::Live { viewers: Vec::new() };
+                ended.map(|printed| self.shell_ended(printed)).unwrap_or_default()
+            }
+            (Self::Live { viewers }, Input::Broker(ToWorker::Attach { viewer, role, size }, None)) => {
+                if viewers.contains(&viewer) {
+                    return vec![Action::Exit(Leave::Violation)];
+                }
+                if viewers.len() >= VIEWERS_MAX {
+                    return vec![Action::Tell(FromWorker::Full(viewer))];
+                }
+                viewers.push(viewer);
+                vec![Action::MakeViewer { viewer, role, size }]
+            }
+            (Self::Live { viewers }, Input::Broker(ToWorker::Detach(viewer), None)) => {
+                viewers.retain(|there| *there != viewer);
+                vec![Action::DropViewer(viewer)]
+            }
+            (Self::Live { viewers }, Input::ViewerGone(viewer)) => {
+                viewers.retain(|there| *there != viewer);
+                vec![Action::Tell(FromWorker::ViewerGone(viewer))]
+            }
+            (Self::Adopted { .. } | Self::Live { .. }, Input::Broker(ToWorker::End(reason), None)) => {
+                self.end(reason)
+            }
+            (Self::Live { .. }, Input::ShellEnded { printed }) => self.shell_ended(printed),
+            // A restart or an upgrade: whoever wants the session's end says so to the broker.
+            (Self::Adopted { .. } | Self::Live { .. }, Input::Stop) => vec![Action::Exit(Leave::Restart)],
+            (Self::Ending(reason), Input::Flushed) => {
+                vec![Action::Tell(FromWorker::Ended(*reason)), Action::Exit(Leave::Done)]
+            }
+            // A session does not depend on the broker: it may be restarting.
+            (Self::Live { .. } | Self::Ending(_), Input::BrokerGone) => Vec::new(),
+            // A worker that nobody gave a shell to has nothing to keep.
+            (Self::Waiting, Input::BrokerGone | Input::Stop | Input::Broker(ToWorker::End(_), None)) => {
+                vec![Action::Exit(Leave::Done)]
+            }
+            // What was on its way when the shell ended comes too late, and the end says so.
+            (
+                Self::Ending(_),
+                Input::Broker(ToWorker::Attach { .. } | ToWorker::Detach(_) | ToWorker::End(_), None)
+                | Input::ShellEnded { .. }
+                | Input::ViewerGone(_)
+                | Input::Stop,
+            ) => Vec::new(),
+            // Neither of these can come from our own threads in these states; nothing is lost.
+            (Self::Waiting, Input::ShellEnded { .. } | Input::ViewerGone(_) | Input::Flushed)
+            | (Self::Adopted { .. }, Input::ViewerGone(_) | Input::Flushed)
+            | (Self::Live { .. }, Input::Flushed) => Vec::new(),
+            (
+                Self::Waiting | Self::Adopted { .. } | Self::Live { .. } | Self::Ending(_),
+                Input::Broker(..),
+            ) => {
+                vec![Action::Exit(Leave::Violation)]
+            }
+        }
+    }
+
+    fn shell_ended(&mut self, printed: u64) -> Vec<Action> {
+        self.end(if printed == 0 { EndReason::NeverStarted } else { EndReason::ShellEnded })
+    }
+
+    fn end(&mut self, reason: EndReason) -> Vec<Action> {
+        *self = Self::Ending(reason);
+        vec![Action::Flush(reason)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pty() -> OwnedFd {
+        crate::sys::seqpacket::pair().unwrap().0
+    }
+
+    fn adopt() -> Input {
+        let session = "abcdefghijkl".parse().unwrap();
+        Input::Broker(ToWorker::Adopt { session, size: TermSize::new(80, 24).unwrap() }, Some(pty()))
+    }
+
+    fn attach(number: u32) -> Input {
+        let size = TermSize::new(80, 24).unwrap();
+        let viewer = ViewerNumber(number);
+        Input::Broker(ToWorker::Attach { viewer, role: Role::Owner, size }, None)
+    }
+
+    fn adopted() -> Core {
+        let mut core = Core::default();
+        core.handle(adopt());
+        core
+    }
+
+    /// With a viewer that has gone again.
+    fn live() -> Core {
+        let mut core = adopted();
+        core.handle(attach(u32::MAX));
+        core.handle(Input::ViewerGone(ViewerNumber(u32::MAX)));
+        core
+    }
+
+    #[test]
+    fn a_shell_that_ends_before_its_first_viewer_is_there_waits_for_it() {
+        let mut core = adopted();
+        assert!(core.handle(Input::ShellEnded { printed: 0 }).is_empty());
+        let seen = core.handle(attach(1));
+        assert!(matches!(seen[..], [Action::MakeViewer { .. }, Action::Flush(EndReason::NeverStarted)]));
+        let mut core = adopted();
+        core.handle(Input::ShellEnded { printed: 1 });
+        let gone = core.handle(Input::BrokerGone);
+        assert!(matches!(gone[..], [Action::Flush(EndReason::ShellEnded)]));
+    }
+
+    #[test]
+    fn a_shell_that_ends_is_flushed_before_the_worker_leaves() {
+        let mut core = live();
+        let flush = core.handle(Input::ShellEnded { printed: 1 });
+        assert!(matches!(flush[..], [Action::Flush(EndReason::ShellEnded)]));
+        assert!(core.handle(Input::BrokerGone).is_empty());
+        let leave = core.handle(Input::Flushed);
+        assert!(matches!(
+            leave[..],
+            [Action::Tell(FromWorker::Ended(EndReason::ShellEnded)), Action::Exit(Leave::Done)]
+        ));
+    }
+
+    #[test]
+    fn a_session_outlives_the_broker_but_a_waiting_worker_does_not() {
+        assert!(live().handle(Input::BrokerGone).is_empty());
+        let leave = Core::default().handle(Input::BrokerGone);
+        assert!(matches!(leave[..], [Action::Exit(Leave::Done)]));
+    }
+
+    #[test]
+    fn what_may_not_be_said_now_is_a_violation() {
+        let violation = |actions: Vec<Action>| matches!(actions[..], [Action::Exit(Leave::Violation)]);
+        assert!(violation(Core::default().handle(attach(1))));
+        assert!(violation(live().handle(adopt())));
+        let mut core = live();
+        core.handle(attach(1));
+        assert!(violation(core.handle(attach(1))));
+    }
+
+    #[test]
+    fn a_restart_ends_no_session() {
+        let restart = live().handle(Input::Stop);
+        assert!(matches!(restart[..], [Action::Exit(Leave::Restart)]));
+        let mut again = Core::going_on(vec![ViewerNumber(3)]);
+        assert_eq!(again.standing(), Standing::Keeping);
+        assert!(matches!(again.handle(attach(4))[..], [Action::MakeViewer { .. }]));
+    }
+
+    #[test]
+    fn viewers_are_bounded() {
+        let mut core = live();
+        for number in (0..).take(VIEWERS_MAX) {
+            assert!(matches!(core.handle(attach(number))[..], [Action::MakeViewer { .. }]));
+        }
+        assert!(matches!(core.handle(attach(1000))[..], [Action::Tell(FromWorker::Full(_))]));
+        core.handle(Input::ViewerGone(ViewerNumber(3)));
+        assert!(matches!(core.handle(attach(1000))[..], [Action::MakeViewer { .. }]));
+    }
+}

@@ -1,0 +1,43 @@
+//! One thread wakes another that waits in poll(2).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+/// An eventfd that is written at most once until it is looked at, so that a flood of news costs
+/// one system call, not one each.
+#[derive(Debug)]
+pub(super) struct Wake {
+    fd: EventFd,
+    raised: AtomicBool,
+}
+
+impl Wake {
+    pub(super) fn new() -> io::Result<Self> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        Ok(Self { fd: EventFd::from_value_and_flags(0, flags)?, raised: AtomicBool::new(false) })
+    }
+
+    /// Makes the descriptor readable. Whatever the news is, write it before.
+    pub(super) fn raise(&self) {
+        if !self.raised.swap(true, Ordering::SeqCst) {
+            // Fails only when the counter is full, and then it is readable already.
+            let _ = self.fd.write(1);
+        }
+    }
+
+    /// Makes the descriptor wait again. Look at the news after, not before.
+    pub(super) fn lower(&self) {
+        let _ = self.fd.read();
+        // A swap, not a store: it reads what `raise` wrote, so the news before it is seen.
+        self.raised.swap(false, Ordering::SeqCst);
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
