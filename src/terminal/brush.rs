@@ -1,0 +1,135 @@
+//! From cells back to terminal bytes: what history keeps and snapshots are made of. Text and
+//! style only, nothing that rings, asks or moves, but for the columns of a row placed absolutely.
+
+use super::cell::{Cell, Part, Style};
+use super::screen::used;
+use super::strings::Strings;
+
+/// Blank cells in a row that are skipped rather than written.
+const SKIP_MIN: usize = 8;
+
+/// Most bytes with styles and combining marks; cells behind them are written plainly. A screen of
+/// a hundred thousand cells, each of another colour, stays below it.
+pub(super) const STYLED_MAX: usize = 12 * 1024 * 1024;
+
+/// Most bytes of hyperlinks; cells behind them link nowhere.
+const LINKS_MAX: usize = 1024 * 1024;
+
+/// Writes cells as terminal bytes.
+#[derive(Debug)]
+pub(super) struct Brush<'a> {
+    links: &'a Strings,
+    marks: &'a Strings,
+    style: Style,
+    /// Bytes of hyperlinks so far.
+    linked: usize,
+    /// The bytes.
+    pub(super) out: Vec<u8>,
+}
+
+/// How the cells of a row find their columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Columns {
+    /// One after the other: a line of history, which may be shown anywhere.
+    Running,
+    /// Long gaps are skipped, and what follows a character whose width is disputed is placed anew.
+    Absolute,
+}
+
+impl<'a> Brush<'a> {
+    /// A brush that begins with the plain style.
+    pub(super) fn new(links: &'a Strings, marks: &'a Strings) -> Self {
+        Self::onto(Vec::new(), links, marks)
+    }
+
+    /// A brush that writes onto what is there.
+    pub(super) fn onto(out: Vec<u8>, links: &'a Strings, marks: &'a Strings) -> Self {
+        Self { links, marks, style: Style::PLAIN, linked: 0, out }
+    }
+
+    /// Takes a style up.
+    pub(super) fn style(&mut self, wanted: Style) {
+        if wanted != self.style {
+            self.change_style(wanted);
+        }
+    }
+
+    fn change_style(&mut self, wanted: Style) {
+        let mut style = if self.out.len() > STYLED_MAX { Style::PLAIN } else { wanted };
+        if self.linked > LINKS_MAX {
+            style = style.unlinked();
+        }
+        if style.link != self.style.link {
+            self.out.extend_from_slice(b"\x1b]8;");
+            let link = self.links.text(style.link);
+            self.out.extend_from_slice(if link.is_empty() { b";" } else { link.as_bytes() });
+            self.linked += link.len();
+            self.out.extend_from_slice(b"\x1b\\");
+        }
+        if style.unlinked() == Style::PLAIN && self.style.unlinked() != Style::PLAIN {
+            self.out.extend_from_slice(b"\x1b[m");
+        } else if style.unlinked() != self.style.unlinked() {
+            self.out.extend_from_slice(b"\x1b[");
+            style.write_parameters(&mut self.out);
+            self.out.push(b'm');
+        }
+        self.style = style;
+    }
+
+    /// Goes to a place, counted from 0.
+    pub(super) fn go(&mut self, row: usize, col: usize) {
+        self.out.extend_from_slice(format!("\x1b[{};{}H", row + 1, col + 1).as_bytes());
+    }
+
+    /// Writes one cell with its marks.
+    pub(super) fn cell(&mut self, cell: &Cell) {
+        if cell.part == Part::Right {
+            return;
+        }
+        self.style(cell.style);
+        if cell.glyph.is_ascii() && cell.marks == 0 {
+            self.out.extend(u8::try_from(cell.glyph));
+            return;
+        }
+        self.out.extend_from_slice(cell.glyph.encode_utf8(&mut [0; 4]).as_bytes());
+        if self.out.len() <= STYLED_MAX {
+            self.out.extend_from_slice(self.marks.text(cell.marks).as_bytes());
+        }
+    }
+
+    /// Writes a row from its first column on, without the blank cells at its end.
+    pub(super) fn row(&mut self, cells: &[Cell], columns: Columns) {
+        let cells = used(cells);
+        if columns == Columns::Running {
+            return cells.iter().for_each(|cell| self.cell(cell));
+        }
+        let mut blanks = 0;
+        let mut astray = false;
+        for (col, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.part != Part::Right) {
+            if *cell == Cell::BLANK {
+                blanks += 1;
+                continue;
+            }
+            if blanks >= SKIP_MIN || astray {
+                self.out.extend_from_slice(format!("\x1b[{}G", col + 1).as_bytes());
+            } else if blanks > 0 {
+                self.style(Style::PLAIN);
+                self.out.extend(std::iter::repeat_n(b' ', blanks));
+            }
+            self.cell(cell);
+            blanks = 0;
+            astray = cell.marks != 0;
+        }
+    }
+}
+
+/// A line as plain text.
+pub(super) fn text(cells: &[Cell], marks: &Strings) -> String {
+    let mut line = String::new();
+    for cell in cells.iter().filter(|cell| cell.part != Part::Right) {
+        line.push(cell.glyph);
+        line.push_str(marks.text(cell.marks));
+    }
+    line.truncate(line.trim_end_matches(' ').len());
+    line
+}

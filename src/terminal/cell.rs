@@ -1,0 +1,124 @@
+//! What stands in one place of the screen, and how it looks.
+
+/// A colour, packed so that styles are compared fast: that is done for every cell.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Color(u32);
+
+/// What a colour is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shade {
+    /// The terminal's own.
+    Default,
+    /// One of the palette's 256.
+    Indexed(u8),
+    /// Red, green, blue.
+    Rgb(u8, u8, u8),
+}
+
+impl Color {
+    /// The terminal's own.
+    pub(super) const DEFAULT: Self = Self(0);
+
+    /// One of the palette's 256.
+    pub(super) fn indexed(index: u8) -> Self {
+        Self(u32::from_be_bytes([1, 0, 0, index]))
+    }
+
+    /// Red, green, blue.
+    pub(super) fn rgb(r: u8, g: u8, b: u8) -> Self {
+        Self(u32::from_be_bytes([2, r, g, b]))
+    }
+
+    /// What it is.
+    pub(super) fn shade(self) -> Shade {
+        match self.0.to_be_bytes() {
+            [1, _, _, index] => Shade::Indexed(index),
+            [2, r, g, b] => Shade::Rgb(r, g, b),
+            _ => Shade::Default,
+        }
+    }
+}
+
+/// Attributes that are on or off, as bits of [`Style::flags`], in the order of [`FLAGS`].
+pub(super) const BOLD: u8 = 1;
+pub(super) const DIM: u8 = 1 << 1;
+pub(super) const ITALIC: u8 = 1 << 2;
+pub(super) const BLINK: u8 = 1 << 3;
+pub(super) const INVERSE: u8 = 1 << 4;
+pub(super) const HIDDEN: u8 = 1 << 5;
+pub(super) const STRIKE: u8 = 1 << 6;
+pub(super) const OVERLINE: u8 = 1 << 7;
+
+/// Each attribute with the SGR parameter that sets it.
+pub(super) const FLAGS: [(u8, u8); 8] =
+    [(BOLD, 1), (DIM, 2), (ITALIC, 3), (BLINK, 5), (INVERSE, 7), (HIDDEN, 8), (STRIKE, 9), (OVERLINE, 53)];
+
+/// How a character looks.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Style {
+    pub(super) foreground: Color,
+    pub(super) background: Color,
+    pub(super) line_color: Color,
+    /// Which underline, 0 (none) to 5, as in SGR `4:n`.
+    pub(super) underline: u8,
+    pub(super) flags: u8,
+    /// The hyperlink, as a number in the machine's table; 0 is none.
+    pub(super) link: u16,
+}
+
+/// Which part of a character a cell is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The whole.
+    #[default]
+    Narrow,
+    /// The left half; the cell to its right is always its [`Part::Right`], of the same style.
+    Left,
+    /// The right half.
+    Right,
+}
+
+/// One cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cell {
+    pub(super) glyph: char,
+    /// Combining marks, as a number in the machine's table; 0 is none.
+    pub(super) marks: u16,
+    pub(super) part: Part,
+    pub(super) style: Style,
+}
+
+/// Bytes of memory that a cell takes.
+pub(super) const CELL_WEIGHT: usize = size_of::<Cell>();
+
+impl Cell {
+    /// An empty cell of a terminal that was just switched on.
+    pub(super) const BLANK: Self = Self::narrow(' ', Style::PLAIN);
+
+    /// A character of one cell.
+    pub(super) const fn narrow(glyph: char, style: Style) -> Self {
+        Self { glyph, marks: 0, part: Part::Narrow, style }
+    }
+}
+
+impl Style {
+    /// No attribute, the terminal's own colours.
+    pub(super) const PLAIN: Self = Self {
+        foreground: Color::DEFAULT,
+        background: Color::DEFAULT,
+        line_color: Color::DEFAULT,
+        underline: 0,
+        flags: 0,
+        link: 0,
+    };
+
+    /// What erasing leaves behind: the background, nothing else.
+    pub(super) fn erased(self) -> Cell {
+        Cell::narrow(' ', Self { background: self.background, ..Self::PLAIN })
+    }
+
+    /// The same without its hyperlink, which no SGR sets.
+    pub(super) fn unlinked(self) -> Self {
+        Self { link: 0, ..self }
+    }
+}

@@ -1,0 +1,306 @@
+//! The terminal without its parser: screens, cursor, modes, title, colours, history; and what
+//! writing a character does to them.
+
+use unicode_width::UnicodeWidthChar;
+
+use super::answers::Answers;
+use super::cell::{Cell, Part, Style};
+use super::colors::Palette;
+use super::history::History;
+use super::modes::{INSERT, Modes, WRAP};
+use super::screen::{Charset, Cursor, Screen};
+use super::strings::Strings;
+use super::title::Titles;
+use crate::names::TermSize;
+
+/// Most combining marks on one character; those behind are left out.
+const MARKS_MAX: usize = 8;
+
+/// Columns between the tab stops at power-on.
+const TAB: usize = 8;
+
+/// The terminal.
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) cols: usize,
+    pub(super) rows: usize,
+    pub(super) main: Screen,
+    /// The alternate screen, while it is shown; leaving it throws it away, as xterm.js does.
+    pub(super) alternate: Option<Screen>,
+    pub(super) cursor: Cursor,
+    pub(super) modes: Modes,
+    /// For each column, whether a tab stops there.
+    pub(super) tabs: Vec<bool>,
+    pub(super) titles: Titles,
+    pub(super) palette: Palette,
+    /// As in DECSCUSR, 0 to 6.
+    pub(super) cursor_shape: u16,
+    pub(super) history: History,
+    pub(super) links: Strings,
+    pub(super) marks: Strings,
+    pub(super) answers: Answers,
+    /// The character that REP repeats: the last, if it stands on the screen and nothing came since.
+    pub(super) repeatable: Option<char>,
+}
+
+/// The tab stops at power-on.
+pub(super) fn first_tabs(cols: usize) -> Vec<bool> {
+    (0..cols).map(|col| col % TAB == 0).collect()
+}
+
+impl Machine {
+    /// A terminal that was just switched on.
+    pub(super) fn new(size: TermSize) -> Self {
+        let (cols, rows) = (usize::from(size.cols()), usize::from(size.rows()));
+        Self {
+            cols,
+            rows,
+            main: Screen::new(cols, rows),
+            alternate: None,
+            cursor: Cursor::default(),
+            modes: Modes::new(),
+            tabs: first_tabs(cols),
+            titles: Titles::default(),
+            palette: Palette::default(),
+            cursor_shape: 0,
+            history: History::default(),
+            links: Strings::default(),
+            marks: Strings::default(),
+            answers: Answers::default(),
+            repeatable: None,
+        }
+    }
+
+    /// The screen that is shown.
+    pub(super) fn screen(&self) -> &Screen {
+        self.alternate.as_ref().unwrap_or(&self.main)
+    }
+
+    /// The screen that is shown, to change.
+    pub(super) fn screen_mut(&mut self) -> &mut Screen {
+        self.alternate.as_mut().unwrap_or(&mut self.main)
+    }
+
+    /// Shows characters.
+    pub(super) fn print(&mut self, text: &str) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let ascii = if self.writes_plainly() { rest.bytes().take_while(u8::is_ascii).count() } else { 0 };
+            if let Some((now, behind)) = rest.split_at_checked(ascii).filter(|_| ascii > 0) {
+                self.print_ascii(now.as_bytes());
+                rest = behind;
+            } else {
+                let mut characters = rest.chars();
+                if let Some(character) = characters.next() {
+                    self.put(character);
+                }
+                rest = characters.as_str();
+            }
+        }
+    }
+
+    /// Shows the last character again, but no more often than the screen has cells.
+    pub(super) fn repeat(&mut self, count: usize) {
+        if let Some(character) = self.repeatable {
+            for _ in 0..count.min(self.cols * self.rows) {
+                self.put(character);
+            }
+        }
+    }
+
+    /// Whether ASCII goes to the screen as it is, one cell each.
+    fn writes_plainly(&self) -> bool {
+        self.charset() == Charset::Ascii && !self.modes.is_on(INSERT)
+    }
+
+    /// The character set in use.
+    pub(super) fn charset(&self) -> Charset {
+        self.cursor.charsets.get(self.cursor.active).copied().unwrap_or_default()
+    }
+
+    fn print_ascii(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            self.wrap_if_due();
+            let (row, col, style) = (self.cursor.row, self.cursor.col, self.cursor.style);
+            let count = rest.len().min(self.cols.saturating_sub(col)).max(1);
+            let (now, behind) = rest.split_at(count);
+            let cells = now.iter().map(|byte| Cell::narrow(char::from(*byte), style));
+            self.screen_mut().write(row, col, count, cells);
+            self.advance(count);
+            self.repeatable = now.last().map(|byte| char::from(*byte));
+            rest = behind;
+        }
+    }
+
+    /// Shows one character.
+    fn put(&mut self, character: char) {
+        self.repeatable = None;
+        let glyph = self.charset().map(character);
+        let style = self.cursor.style;
+        let wide = match glyph.width() {
+            None => return,
+            Some(0) => return self.mark(glyph),
+            Some(width) if width > self.cols => return,
+            Some(width) => width > 1,
+        };
+        self.wrap_if_due();
+        if wide && self.cursor.col + 1 >= self.cols {
+            if !self.modes.is_on(WRAP) {
+                return;
+            }
+            let (row, col) = (self.cursor.row, self.cursor.col);
+            self.screen_mut().fill(row, col, col + 1, Cell::narrow(' ', style));
+            self.cursor.wraps = true;
+            self.wrap_if_due();
+        }
+        let (row, col) = (self.cursor.row, self.cursor.col);
+        let count = if wide { 2 } else { 1 };
+        if self.modes.is_on(INSERT) {
+            self.screen_mut().insert(row, col, count, style.erased());
+        }
+        let first = if wide { Part::Left } else { Part::Narrow };
+        let cells = [
+            Cell { glyph, marks: 0, part: first, style },
+            Cell { glyph: ' ', marks: 0, part: Part::Right, style },
+        ];
+        self.screen_mut().write(row, col, count, cells.into_iter().take(count));
+        self.advance(count);
+        self.repeatable = Some(character);
+    }
+
+    /// Goes on to the next row, if the last character filled its row.
+    fn wrap_if_due(&mut self) {
+        if self.cursor.wraps && self.modes.is_on(WRAP) {
+            self.cursor.col = 0;
+            self.index();
+        }
+        self.cursor.wraps = false;
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.cursor.col += count;
+        if self.cursor.col >= self.cols {
+            self.cursor.col = self.screen().last_col();
+            self.cursor.wraps = true;
+        }
+    }
+
+    /// Puts a combining mark on the last character.
+    fn mark(&mut self, mark: char) {
+        let (row, mut col) = (self.cursor.row, self.cursor.col);
+        if !self.cursor.wraps {
+            let Some(left) = col.checked_sub(1) else { return };
+            col = left;
+        }
+        let cells = self.screen().row(row);
+        if cells.get(col).is_some_and(|cell| cell.part == Part::Right) {
+            col = col.saturating_sub(1);
+        }
+        let Some(number) = cells.get(col).map(|cell| cell.marks) else { return };
+        let mut marks = self.marks.text(number).to_owned();
+        if marks.chars().count() >= MARKS_MAX {
+            return;
+        }
+        marks.push(mark);
+        let mut number = self.marks.number(&marks);
+        if number.is_none() && self.marks.wants_sweep() {
+            let cells = self.main.rows().chain(self.alternate.iter().flat_map(Screen::rows)).flatten();
+            self.marks.sweep(cells.map(|cell| cell.marks));
+            number = self.marks.number(&marks);
+        }
+        if let (Some(number), Some(cell)) = (number, self.screen_mut().row_mut(row).get_mut(col)) {
+            cell.marks = number;
+        }
+    }
+
+    /// Begins or ends a hyperlink; `link` is `parameters;address`, empty at the end of one.
+    pub(super) fn link(&mut self, link: &str) {
+        let mut number = if link.is_empty() { Some(0) } else { self.links.number(link) };
+        if number.is_none() && self.links.wants_sweep() {
+            let screens = || [Some(&self.main), self.alternate.as_ref()].into_iter().flatten();
+            let cursors = screens().map(|screen| screen.saved.cursor.style).chain([self.cursor.style]);
+            let cells = screens().flat_map(Screen::rows).flatten().map(|cell| cell.style);
+            self.links.sweep(cells.chain(cursors).map(|style| style.link));
+            number = self.links.number(link);
+        }
+        self.cursor.style.link = number.unwrap_or_default();
+    }
+
+    /// Goes down a row; at the bottom of the scrolling part that part moves up, and a line that
+    /// leaves the top of the main screen becomes history.
+    pub(super) fn index(&mut self) {
+        let blank = self.cursor.style.erased();
+        let (top, bottom) = (self.screen().top, self.screen().bottom);
+        if self.cursor.row == bottom {
+            if top == 0 && self.alternate.is_none() {
+                self.history.push(self.main.row(0), &self.links, &self.marks);
+            }
+            self.screen_mut().scroll_up(top, bottom, 1, blank);
+        } else if self.cursor.row + 1 < self.rows {
+            self.cursor.row += 1;
+        }
+    }
+
+    /// Goes up a row; at the top of the scrolling part that part moves down.
+    pub(super) fn reverse_index(&mut self) {
+        let blank = self.cursor.style.erased();
+        let (top, bottom) = (self.screen().top, self.screen().bottom);
+        if self.cursor.row == top {
+            self.screen_mut().scroll_down(top, bottom, 1, blank);
+        } else {
+            self.cursor.row = self.cursor.row.saturating_sub(1);
+        }
+        self.cursor.wraps = false;
+    }
+
+    /// Switches off and on. What it answered is still to be sent.
+    pub(super) fn reset(&mut self) {
+        let (cols, rows) = (self.cols, self.rows);
+        self.main = Screen::new(cols, rows);
+        self.alternate = None;
+        self.cursor = Cursor::default();
+        self.modes = Modes::new();
+        self.tabs = first_tabs(cols);
+        self.titles = Titles::default();
+        self.palette = Palette::default();
+        self.cursor_shape = 0;
+        self.history.clear();
+        self.links = Strings::default();
+        self.marks = Strings::default();
+        self.repeatable = None;
+    }
+
+    /// Bytes of memory held, about.
+    pub(super) fn weight(&self) -> usize {
+        self.main.weight()
+            + self.alternate.as_ref().map_or(0, Screen::weight)
+            + self.history.weight()
+            + self.links.weight()
+            + self.marks.weight()
+            + self.titles.weight()
+            + self.palette.weight()
+            + self.answers.weight()
+            + self.tabs.capacity()
+    }
+
+    /// The style of the character to come.
+    pub(super) fn style_mut(&mut self) -> &mut Style {
+        &mut self.cursor.style
+    }
+}
+
+impl Charset {
+    /// The character that this set shows for one of ASCII.
+    pub(super) fn map(self, character: char) -> char {
+        match (self, character) {
+            (Self::British, '#') => '£',
+            (Self::Drawing, '_'..='~') => {
+                let drawn = "\u{a0}◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·";
+                let at = u32::from(character) - u32::from('_');
+                usize::try_from(at).ok().and_then(|at| drawn.chars().nth(at)).unwrap_or(character)
+            }
+            (Self::Ascii | Self::British | Self::Drawing, _) => character,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A screen: rows of cells, and the edits that move them. Every edit first splits the wide
+//! characters that straddle its borders, so the halves of one always stand side by side.
+
+use std::collections::VecDeque;
+
+use super::cell::{CELL_WEIGHT, Cell, Part, Style};
+
+/// One of the two screens.
+#[derive(Debug)]
+pub(super) struct Screen {
+    rows: VecDeque<Vec<Cell>>,
+    cols: usize,
+    /// First row that scrolls.
+    pub(super) top: usize,
+    /// Last row that scrolls.
+    pub(super) bottom: usize,
+    /// The cursor as `ESC 7` saved it.
+    pub(super) saved: Saved,
+}
+
+/// A character set, as designated by `ESC (` and its like.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Charset {
+    #[default]
+    Ascii,
+    /// DEC special graphics: lines and corners.
+    Drawing,
+    British,
+}
+
+/// Where and how the next character is written.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) row: usize,
+    pub(super) col: usize,
+    /// The last column was written: the next character goes to the next row first.
+    pub(super) wraps: bool,
+    pub(super) style: Style,
+    /// G0 to G3.
+    pub(super) charsets: [Charset; 4],
+    /// Which of them is in use.
+    pub(super) active: usize,
+}
+
+/// What `ESC 7` saves.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Saved {
+    pub(super) cursor: Cursor,
+    /// Origin mode.
+    pub(super) origin: bool,
+}
+
+impl Screen {
+    /// A blank screen.
+    pub(super) fn new(cols: usize, rows: usize) -> Self {
+        let rows: VecDeque<_> = std::iter::repeat_with(|| vec![Cell::BLANK; cols]).take(rows).collect();
+        let bottom = rows.len().saturating_sub(1);
+        Self { rows, cols, top: 0, bottom, saved: Saved::default() }
+    }
+
+    /// A screen of these rows, each cut or filled to the width.
+    pub(super) fn from_rows(mut rows: VecDeque<Vec<Cell>>, cols: usize, saved: Saved) -> Self {
+        for row in &mut rows {
+            split(row, cols);
+            row.resize(cols, Cell::BLANK);
+            row.shrink_to_fit();
+        }
+        let bottom = rows.len().saturating_sub(1);
+        Self { rows, cols, top: 0, bottom, saved }
+    }
+
+    /// The rows, to make another screen of.
+    pub(super) fn into_rows(self) -> VecDeque<Vec<Cell>> {
+        self.rows
+    }
+
+    /// Bytes of memory held.
+    pub(super) fn weight(&self) -> usize {
+        self.rows.iter().map(|row| row.capacity() * CELL_WEIGHT).sum()
+    }
+
+    /// Every row from the top.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[Cell]> {
+        self.rows.iter().map(Vec::as_slice)
+    }
+
+    /// A row; empty where there is none.
+    pub(super) fn row(&self, row: usize) -> &[Cell] {
+        self.rows.get(row).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A row, to change.
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [Cell] {
+        self.rows.get_mut(row).map(Vec::as_mut_slice).unwrap_or_default()
+    }
+
+    /// Fills the cells `from..to` of a row.
+    pub(super) fn fill(&mut self, row: usize, from: usize, to: usize, with: Cell) {
+        let cells = self.row_mut(row);
+        let to = to.min(cells.len());
+        split(cells, from);
+        split(cells, to);
+        if let Some(cells) = cells.get_mut(from..to) {
+            cells.fill(with);
+        }
+    }
+
+    /// Fills whole rows.
+    pub(super) fn fill_rows(&mut self, from: usize, to: usize, with: Cell) {
+        for row in from..to {
+            self.row_mut(row).fill(with);
+        }
+    }
+
+    /// Opens `count` cells at a place of a row; what is pushed out at the right is gone.
+    pub(super) fn insert(&mut self, row: usize, col: usize, count: usize, with: Cell) {
+        let cells = self.row_mut(row);
+        let count = count.min(cells.len().saturating_sub(col));
+        split(cells, col);
+        let edge = cells.len() - count;
+        split(cells, edge);
+        if let Some(cells) = cells.get_mut(col..) {
+            cells.rotate_right(count);
+            cells.iter_mut().take(count).for_each(|cell| *cell = with);
+        }
+    }
+
+    /// Takes `count` cells out of a row; blank ones come in at the right.
+    pub(super) fn delete(&mut self, row: usize, col: usize, count: usize, with: Cell) {
+        let cells = self.row_mut(row);
+        let count = count.min(cells.len().saturating_sub(col));
+        split(cells, col);
+        split(cells, col + count);
+        if let Some(cells) = cells.get_mut(col..) {
+            cells.rotate_left(count);
+            cells.iter_mut().rev().take(count).for_each(|cell| *cell = with);
+        }
+    }
+
+    /// Moves the rows `top..=bottom` up; blank ones come in at the bottom.
+    pub(super) fn scroll_up(&mut self, top: usize, bottom: usize, count: usize, with: Cell) {
+        let height = (bottom + 1).saturating_sub(top);
+        for _ in 0..count.min(height) {
+            if let Some(mut row) = self.rows.remove(top) {
+                row.fill(with);
+                self.rows.insert(bottom.min(self.rows.len()), row);
+            }
+        }
+    }
+
+    /// Moves the rows `top..=bottom` down; blank ones come in at the top.
+    pub(super) fn scroll_down(&mut self, top: usize, bottom: usize, count: usize, with: Cell) {
+        let height = (bottom + 1).saturating_sub(top);
+        for _ in 0..count.min(height) {
+            if let Some(mut row) = self.rows.remove(bottom) {
+                row.fill(with);
+                self.rows.insert(top.min(self.rows.len()), row);
+            }
+        }
+    }
+
+    /// Writes cells into a row from a place on.
+    pub(super) fn write(&mut self, row: usize, col: usize, count: usize, cells: impl Iterator<Item = Cell>) {
+        let places = self.row_mut(row);
+        split(places, col);
+        split(places, col + count);
+        for (place, cell) in places.iter_mut().skip(col).zip(cells) {
+            *place = cell;
+        }
+    }
+
+    /// Last column.
+    pub(super) fn last_col(&self) -> usize {
+        self.cols.saturating_sub(1)
+    }
+}
+
+/// Blanks the wide character that a border before the cell `at` would cut in two.
+fn split(cells: &mut [Cell], at: usize) {
+    if cells.get(at).is_none_or(|cell| cell.part != Part::Right) {
+        return;
+    }
+    for cell in cells.iter_mut().skip(at.saturating_sub(1)).take(2) {
+        *cell = Cell::narrow(' ', cell.style);
+    }
+}
+
+/// Cells of a row up to the last that is not blank.
+pub(super) fn used(cells: &[Cell]) -> &[Cell] {
+    let length = cells.iter().rposition(|cell| *cell != Cell::BLANK).map_or(0, |last| last + 1);
+    cells.get(..length).unwrap_or_default()
+}

@@ -1,0 +1,74 @@
+//! A control sequence (ECMA-48, 5.4) taken apart: marker, parameters, intermediate, last byte.
+
+/// Most parameters of one sequence, sub-parameters among them; those behind are left out.
+const PARAMETERS_MAX: usize = 32;
+
+/// A control sequence.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Csi {
+    /// One of `<`, `=`, `>`, `?`, or 0.
+    pub(super) marker: u8,
+    /// The byte before the last, or 0.
+    pub(super) intermediate: u8,
+    /// What is to be done.
+    pub(super) last: u8,
+    values: [Parameter; PARAMETERS_MAX],
+    count: usize,
+}
+
+/// A parameter; values saturate.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Parameter {
+    pub(super) value: u16,
+    /// It stands behind a colon: part of the parameter before it.
+    pub(super) sub: bool,
+}
+
+impl Csi {
+    /// Takes apart what stands behind `ESC [`; none where it is malformed.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let (&last, bytes) = bytes.split_last()?;
+        let (marker, mut bytes) = match bytes.split_first() {
+            Some((&marker @ b'<'..=b'?', behind)) => (marker, behind),
+            _ => (0, bytes),
+        };
+        let mut intermediate = 0;
+        if let Some((&byte @ 0x20..=0x2f, before)) = bytes.split_last() {
+            (intermediate, bytes) = (byte, before);
+        }
+        let mut values = [Parameter::default(); PARAMETERS_MAX];
+        let mut count = 0;
+        let mut open = Parameter::default();
+        for byte in bytes.iter().chain((!bytes.is_empty()).then_some(&b';')) {
+            match byte {
+                b'0'..=b'9' => {
+                    open.value = open.value.saturating_mul(10).saturating_add(u16::from(byte - b'0'));
+                }
+                b':' | b';' => {
+                    if let Some(place) = values.get_mut(count) {
+                        *place = open;
+                        count += 1;
+                    }
+                    open = Parameter { value: 0, sub: *byte == b':' };
+                }
+                _ => return None,
+            }
+        }
+        Some(Self { marker, intermediate, last, values, count })
+    }
+
+    /// The parameters.
+    pub(super) fn parameters(&self) -> &[Parameter] {
+        self.values.get(..self.count).unwrap_or_default()
+    }
+
+    /// A parameter, 0 where there is none.
+    pub(super) fn value(&self, at: usize) -> u16 {
+        self.parameters().get(at).map_or(0, |parameter| parameter.value)
+    }
+
+    /// A parameter as a count or a coordinate: at least 1.
+    pub(super) fn count(&self, at: usize) -> usize {
+        usize::from(self.value(at).max(1))
+    }
+}

@@ -1,0 +1,186 @@
+//! The terminal as terminal bytes: a fresh terminal of the same size that is fed these is in the
+//! same state. Rows are placed absolutely. There is nothing in it that rings, asks or copies.
+//!
+//! The order matters. History scrolls through the screen before anything is painted; saved
+//! cursors come before the scrolling part and the modes that would bend their places; whatever
+//! moves the cursor comes before the cursor; and what makes the last column wait for its wrap, or
+//! lets REP repeat, is a character written anew in its own place, last of all.
+
+use super::brush::{Brush, Columns};
+use super::cell::{Part, Style};
+use super::colors::{self, FOREGROUND};
+use super::machine::{Machine, first_tabs};
+use super::modes::{INSERT, KEYPAD, ORIGIN};
+use super::screen::{Charset, Cursor, Saved, Screen, used};
+
+/// Power-on, and the colours that this leaves alone in some terminals.
+const BEGIN: &[u8] = b"\x1bc\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
+
+impl Machine {
+    /// The bytes.
+    pub(super) fn snapshot(&self) -> Vec<u8> {
+        let mut brush = Brush::new(&self.links, &self.marks);
+        brush.out.extend_from_slice(BEGIN);
+        self.write_history(&mut brush);
+        write_screen(&mut brush, &self.main);
+        if let Some(screen) = &self.alternate {
+            brush.out.extend_from_slice(b"\x1b[?1047h");
+            write_screen(&mut brush, screen);
+        }
+        self.write_settings(&mut brush);
+        self.write_cursor(&mut brush);
+        brush.out
+    }
+
+    /// Lets the lines of history scroll out of the screen, and leaves it blank.
+    fn write_history(&self, brush: &mut Brush<'_>) {
+        for line in self.history.lines() {
+            brush.out.extend_from_slice(line);
+            brush.out.extend_from_slice(b"\r\n");
+        }
+        let left = self.history.len().min(self.rows.saturating_sub(1));
+        if left > 0 {
+            brush.go(self.rows - 1, 0);
+            brush.out.extend(std::iter::repeat_n(b'\n', left));
+        }
+    }
+
+    /// Tab stops, modes, colours, titles.
+    fn write_settings(&self, brush: &mut Brush<'_>) {
+        if self.tabs != first_tabs(self.cols) {
+            brush.out.extend_from_slice(b"\x1b[3g");
+            for (col, _) in self.tabs.iter().enumerate().filter(|(_, stops)| **stops) {
+                brush.go(0, col);
+                brush.out.extend_from_slice(b"\x1bH");
+            }
+        }
+        for ((private, mode), on) in self.modes.changed() {
+            match (private, mode) {
+                ORIGIN => {}
+                KEYPAD => brush.out.extend_from_slice(b"\x1b="),
+                _ => write_mode(brush, (private, mode), on),
+            }
+        }
+        if self.cursor_shape != 0 {
+            write(brush, &format!("\x1b[{} q", self.cursor_shape));
+        }
+        for (place, color) in self.palette.changed() {
+            let color = colors::written(color);
+            if place < FOREGROUND {
+                write(brush, &format!("\x1b]4;{place};{color}\x1b\\"));
+            } else {
+                write(brush, &format!("\x1b]{};{color}\x1b\\", 10 + place - FOREGROUND));
+            }
+        }
+        for title in self.titles.below() {
+            write(brush, &format!("\x1b]2;{title}\x1b\\\x1b[22;0t"));
+        }
+        write(brush, &format!("\x1b]2;{}\x1b\\", self.titles.current()));
+    }
+
+    /// The cursor, with what is about to happen at it.
+    fn write_cursor(&self, brush: &mut Brush<'_>) {
+        let origin = self.modes.is_on(ORIGIN);
+        if origin {
+            write_mode(brush, ORIGIN, true);
+        }
+        let cursor = &self.cursor;
+        let row = if origin { cursor.row.saturating_sub(self.screen().top) } else { cursor.row };
+        if let Some((col, width, character)) = self.repeatable_place() {
+            brush.style(cursor.style);
+            write_charsets(brush, cursor);
+            brush.go(row, col);
+            if self.modes.is_on(INSERT) && !cursor.wraps {
+                write(brush, &format!("\x1b[{width}P"));
+            }
+            write(brush, character.encode_utf8(&mut [0; 4]));
+            return;
+        }
+        write_place(brush, self.screen(), cursor, row);
+        brush.style(cursor.style);
+        write_charsets(brush, cursor);
+    }
+
+    /// Where the character stands that REP would repeat, and how wide it is, as long as it still
+    /// looks as it would if it were written again.
+    fn repeatable_place(&self) -> Option<(usize, usize, char)> {
+        let character = self.repeatable?;
+        let cells = self.screen().row(self.cursor.row);
+        let behind = if self.cursor.wraps { self.cols } else { self.cursor.col };
+        let col = left_of(cells, behind)?;
+        let cell = cells.get(col)?;
+        let same =
+            cell.glyph == self.charset().map(character) && cell.marks == 0 && cell.style == self.cursor.style;
+        same.then_some((col, behind - col, character))
+    }
+}
+
+/// Paints a screen with its saved cursor and scrolling part. The screen is blank before.
+fn write_screen(brush: &mut Brush<'_>, screen: &Screen) {
+    for (number, row) in screen.rows().enumerate().filter(|(_, row)| !used(row).is_empty()) {
+        brush.go(number, 0);
+        brush.row(row, Columns::Absolute);
+    }
+    brush.style(Style::PLAIN);
+    let Saved { cursor, origin } = &screen.saved;
+    if screen.saved != Saved::default() {
+        if *origin {
+            write_mode(brush, ORIGIN, true);
+        }
+        write_place(brush, screen, cursor, cursor.row);
+        brush.style(cursor.style);
+        write_charsets(brush, cursor);
+        brush.out.extend_from_slice(b"\x1b7");
+        brush.style(Style::PLAIN);
+        brush.out.extend_from_slice(b"\x1b(B\x1b)B\x1b*B\x1b+B\x0f");
+        if *origin {
+            write_mode(brush, ORIGIN, false);
+        }
+    }
+    if (screen.top, screen.bottom + 1) != (0, screen.rows().count()) {
+        write(brush, &format!("\x1b[{};{}r", screen.top + 1, screen.bottom + 1));
+    }
+}
+
+/// Goes to a cursor's place; where it waits to wrap, by writing the last character anew.
+fn write_place(brush: &mut Brush<'_>, screen: &Screen, cursor: &Cursor, row: usize) {
+    let cells = screen.row(cursor.row);
+    let last = left_of(cells, cells.len()).filter(|_| cursor.wraps);
+    brush.go(row, last.unwrap_or(cursor.col));
+    if let Some(cell) = last.and_then(|col| cells.get(col)) {
+        brush.cell(cell);
+    }
+}
+
+/// The column where the character begins that ends before this one.
+fn left_of(cells: &[super::cell::Cell], col: usize) -> Option<usize> {
+    let left = col.checked_sub(1)?;
+    let half = cells.get(left)?.part == Part::Right;
+    if half { left.checked_sub(1) } else { Some(left) }
+}
+
+fn write_charsets(brush: &mut Brush<'_>, cursor: &Cursor) {
+    for (designator, charset) in "()*+".chars().zip(cursor.charsets) {
+        match charset {
+            Charset::Ascii => {}
+            Charset::Drawing => write(brush, &format!("\x1b{designator}0")),
+            Charset::British => write(brush, &format!("\x1b{designator}A")),
+        }
+    }
+    match cursor.active {
+        1 => write(brush, "\x0e"),
+        2 => write(brush, "\x1bn"),
+        3 => write(brush, "\x1bo"),
+        // Said even though it is so: after it, what was written last is not to be repeated.
+        _ => write(brush, "\x0f"),
+    }
+}
+
+fn write_mode(brush: &mut Brush<'_>, (private, mode): (bool, u16), on: bool) {
+    let marker = if private { "?" } else { "" };
+    write(brush, &format!("\x1b[{marker}{mode}{}", if on { 'h' } else { 'l' }));
+}
+
+fn write(brush: &mut Brush<'_>, text: &str) {
+    brush.out.extend_from_slice(text.as_bytes());
+}

@@ -1,0 +1,51 @@
+//! Queries are answered once, and to the letter.
+
+use super::fed;
+
+fn answers(query: &str) -> String {
+    let mut terminal = fed(80, 24, query.as_bytes());
+    let answers = String::from_utf8(terminal.answers()).unwrap();
+    assert!(terminal.answers().is_empty());
+    answers
+}
+
+#[test]
+fn each_query_has_its_answer() {
+    let table = [
+        ("\x1b[c", "\x1b[?62;22c"),
+        ("\x1b[0c", "\x1b[?62;22c"),
+        ("\x1bZ", "\x1b[?62;22c"),
+        ("\x1b[>c", "\x1b[>0;277;0c"),
+        ("\x1b[5n", "\x1b[0n"),
+        ("\x1b[3;7H\x1b[6n", "\x1b[3;7R"),
+        ("\x1b[3;9r\x1b[?6h\x1b[2;7H\x1b[6n", "\x1b[2;7R"),
+        ("\x1b[3;7H\x1b[?6n", "\x1b[?3;7R"),
+        ("\x1b[?2004h\x1b[?2004$p", "\x1b[?2004;1$y"),
+        ("\x1b[?2026$p", "\x1b[?2026;2$y"),
+        ("\x1b[?1049h\x1b[?1049$p", "\x1b[?1049;1$y"),
+        ("\x1b[?4711$p", "\x1b[?4711;0$y"),
+        ("\x1b[4$p", "\x1b[4;2$y"),
+        ("\x1b[18t", "\x1b[8;24;80t"),
+        ("\x1b]10;?\x07", "\x1b]10;rgb:e5e5/e5e5/e5e5\x1b\\"),
+        ("\x1b]11;?\x1b\\", "\x1b]11;rgb:0000/0000/0000\x1b\\"),
+        ("\x1b]10;?;?\x07", "\x1b]10;rgb:e5e5/e5e5/e5e5\x1b\\\x1b]11;rgb:0000/0000/0000\x1b\\"),
+        ("\x1b]4;196;?\x07", "\x1b]4;196;rgb:ffff/0000/0000\x1b\\"),
+        ("\x1b]4;1;#123456\x07\x1b]4;1;?\x07", "\x1b]4;1;rgb:1212/3434/5656\x1b\\"),
+        ("\x1b[1;31m\x1bP$qm\x1b\\", "\x1bP1$r0;1;31m\x1b\\"),
+        ("\x1bP$qx\x1b\\", "\x1bP0$r\x1b\\"),
+        ("\x1b[?u", ""),
+        ("\x1b[21t", ""),
+        ("\x05", ""),
+        ("\x1b]52;c;?\x07", ""),
+    ];
+    for (query, answer) in table {
+        assert_eq!(answers(query), answer, "{query:?}");
+    }
+    assert!(answers("\x1b[>q").starts_with("\x1bP>|tere("));
+}
+
+#[test]
+fn one_who_asks_without_reading_is_not_answered_for_ever() {
+    let waiting = answers(&"\x1b[c".repeat(100_000)).len();
+    assert!((4000..=4096).contains(&waiting));
+}

@@ -1,0 +1,179 @@
+//! Hostile output: memory stays below its cap, nothing panics, and the terminal is of use after.
+
+use std::time::{Duration, Instant};
+
+use super::super::history::{BYTES_MAX, LINES_MAX};
+use super::super::{Terminal, WEIGHT_MAX};
+use super::{assert_same, fed, size};
+
+/// Longest that a bomb may take here, in a debug build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Feeds a terminal of 80 by 24, and looks whether it is of use after.
+fn explode(bomb: &[u8], most: usize) -> Terminal {
+    let begun = Instant::now();
+    let mut terminal = Terminal::new(size(80, 24));
+    for chunk in bomb.chunks(64 * 1024) {
+        terminal.print(chunk);
+        assert!(terminal.weight() <= most, "{} bytes", terminal.weight());
+    }
+    let mut restored = Terminal::new(size(80, 24));
+    restored.print(&terminal.snapshot());
+    for terminal in [&mut terminal, &mut restored] {
+        terminal.print(b"\x18\x1b\\\x1bc\x1b[2;3Husable");
+        assert_eq!(terminal.screen_text(), "\n  usable");
+        assert!(terminal.weight() <= 256 * 1024, "{} bytes stay", terminal.weight());
+    }
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    terminal
+}
+
+const MIB: usize = 1024 * 1024;
+
+#[test]
+fn unterminated_strings_cost_nothing() {
+    for begin in [
+        "\x1b]0;",
+        "\x1b]8;;",
+        "\x1b]52;c;",
+        "\x1bP",
+        "\x1b_G",
+        "\x1b^",
+        "\x1bX",
+        "\x1b[",
+        "\x1b(",
+        "\x1b[1;",
+    ] {
+        let mut bomb = begin.as_bytes().to_vec();
+        bomb.resize(10 * MIB, b'1');
+        explode(&bomb, 2 * MIB + 512 * 1024);
+    }
+    let mut parameters = b"\x1b[".to_vec();
+    parameters.extend("9;".repeat(MIB).bytes());
+    explode(&parameters, 256 * 1024);
+}
+
+#[test]
+fn an_over_long_string_is_swallowed_to_its_end_across_a_cut() {
+    for (begin, end) in
+        [("\x1b]0;", "\x07shown"), ("\x1bP", "\x1b\\shown"), ("\x1b_", "\x1b\\shown"), ("\x1b[", "mshown")]
+    {
+        let mut before = begin.as_bytes().to_vec();
+        before.resize(10_000, b'1');
+        let mut whole = fed(80, 24, &before);
+        let mut cut = fed(80, 24, &whole.snapshot());
+        for terminal in [&mut whole, &mut cut] {
+            terminal.print(end.as_bytes());
+            assert_eq!(terminal.screen_text(), "shown");
+        }
+        assert_same(&whole, &cut, begin);
+    }
+}
+
+#[test]
+fn huge_counts_end() {
+    for last in "@ABCDEFGHIJKLMPSTXZ`abdefgr".chars() {
+        for _ in 0..3 {
+            explode(
+                format!("x\x1b[2147483648;99999999999999999999{last}y\x1b[65535{last}").as_bytes(),
+                256 * 1024,
+            );
+        }
+    }
+    explode("x\x1b[2147483648b".repeat(500).as_bytes(), 4 * MIB);
+    explode("\x1b[2;3r\x1b[65535S\x1b[65535T\x1b[65535L\x1b[65535M".repeat(2000).as_bytes(), 256 * 1024);
+}
+
+#[test]
+fn combining_marks_are_few() {
+    let mut one = "e".to_owned();
+    one.extend(std::iter::repeat_n('\u{301}', 100_000));
+    explode(one.as_bytes(), 256 * 1024);
+    let many: String = (0..100_000_u32)
+        .flat_map(|at| {
+            [
+                'e',
+                char::from_u32(0x300 + at % 0x60).unwrap(),
+                char::from_u32(0x300 + at / 0x60 % 0x60).unwrap(),
+            ]
+        })
+        .collect();
+    explode(many.as_bytes(), 3 * MIB);
+}
+
+#[test]
+fn hyperlinks_are_few() {
+    let links: String = (0..100_000).map(|at| format!("\x1b]8;;http://x/{at}\x07l")).collect();
+    explode(links.as_bytes(), 4 * MIB);
+    let long = format!("\x1b]8;;http://x/{}\x07l", "y".repeat(2000));
+    let other = format!("\x1b]8;;http://x/{}\x07l", "z".repeat(2000));
+    let terminal = fed(200, 100, format!("{long}{other}").repeat(10_000).as_bytes());
+    assert!(terminal.snapshot().len() < 6 * MIB, "{}", terminal.snapshot().len());
+}
+
+#[test]
+fn a_synchronised_update_that_never_ends_holds_nothing_back() {
+    let mut bomb = b"\x1b[?2026h".to_vec();
+    bomb.extend("line\r\n".repeat(500_000).bytes());
+    explode(&bomb, 3 * MIB);
+    assert_eq!(fed(9, 1, b"\x1b[?2026hshown").screen_text(), "shown");
+}
+
+#[test]
+fn history_has_its_caps() {
+    let plain = format!("{:80}\r\n", "x").replace(' ', "y").repeat(12_000);
+    let terminal = fed(80, 24, plain.as_bytes());
+    assert_eq!(terminal.history_lines(), LINES_MAX);
+    assert!(terminal.machine.history.weight() <= BYTES_MAX + 64 * 1024);
+    let colourful: String =
+        (0..3_000_000_u32).map(|at| format!("\x1b[38;5;{}mx", at % 256)).take(600_000).collect();
+    let terminal = fed(80, 24, colourful.as_bytes());
+    assert!(terminal.history_lines() > 1000 && terminal.machine.history.weight() <= BYTES_MAX + 64 * 1024);
+}
+
+#[test]
+fn floods_of_bells_titles_and_saved_things() {
+    explode(&vec![7; MIB], 256 * 1024);
+    explode("\x1b]0;title\x07\x1b[22t\x1b7\x1b[?1049h\x1b[?1049l".repeat(20_000).as_bytes(), 256 * 1024);
+    explode("\x1b]4;7;#fff\x07\x1b]104\x07\x1b[3g\x1bH".repeat(20_000).as_bytes(), 256 * 1024);
+}
+
+#[test]
+fn noise_of_some_megabytes() {
+    let mut noise = vec![0; 3 * MIB];
+    getrandom::fill(&mut noise).unwrap();
+    explode(&noise, 4 * MIB);
+    // The same without most of what is no sequence.
+    for byte in noise.iter_mut().step_by(7) {
+        *byte = 0x1b;
+    }
+    for byte in noise.iter_mut().skip(1).step_by(7) {
+        *byte = b'[';
+    }
+    explode(&noise, 4 * MIB);
+}
+
+#[test]
+fn the_smallest_and_the_largest_size() {
+    let stream = "日本e\u{301}\x1b[5;5Hx\x1b[?1049h\x1b[3Lyy\r\n\tz\x1b[J\x1b[?6h\x1b[2;2r\x1bM\x1b8\x1b[99b"
+        .repeat(20);
+    for (cols, rows) in [(1, 1), (1, 1000), (1000, 1), (1000, 1000)] {
+        let mut terminal = fed(cols, rows, stream.as_bytes());
+        terminal.print("\x1b[m\x1b[31;1mA\x1b[42mB".repeat(2000).as_bytes());
+        assert!(terminal.weight() <= WEIGHT_MAX, "{} bytes", terminal.weight());
+        assert_same(&terminal, &fed(cols, rows, &terminal.snapshot()), "largest");
+    }
+}
+
+#[test]
+fn a_thousand_sizes() {
+    let begun = Instant::now();
+    let mut terminal =
+        fed(80, 24, "one line that is long enough to be wrapped, 日本語\r\n".repeat(2000).as_bytes());
+    for round in 0..1000_u16 {
+        terminal.resize(size(1 + round * 7 % 200, 1 + round * 13 % 60));
+        terminal.print(b"\r\n$ \x1b[31mx");
+        assert!(terminal.weight() <= 4 * MIB, "{} bytes", terminal.weight());
+    }
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+}

@@ -1,0 +1,70 @@
+//! What is shown, in stories short enough to be read.
+
+use super::{fed, size};
+
+#[test]
+fn text_wraps_and_scrolls_into_history() {
+    let terminal = fed(5, 2, b"abcdefgh\r\nij\r\n\x1b[31mk");
+    assert_eq!(terminal.screen_text(), "ij\nk");
+    assert_eq!(terminal.history_lines(), 2);
+}
+
+#[test]
+fn the_alternate_screen_has_no_history_and_leaves_the_main_one_alone() {
+    let mut terminal = fed(10, 2, b"shell\x1b[?1049h\x1b[Hone\r\ntwo\r\nthree");
+    assert_eq!(terminal.screen_text(), "two\nthree");
+    assert_eq!(terminal.history_lines(), 0);
+    terminal.print(b"\x1b[?1049l$");
+    assert_eq!(terminal.screen_text(), "shell$");
+}
+
+#[test]
+fn half_of_a_wide_character_never_stays() {
+    assert_eq!(fed(6, 1, "日本\x1b[2Gx".as_bytes()).screen_text(), " x本");
+    assert_eq!(fed(6, 1, "日本\x1b[3Gx".as_bytes()).screen_text(), "日x");
+    assert_eq!(fed(6, 1, "日本\x1b[2G\x1b[P".as_bytes()).screen_text(), "  本".replacen(' ', "", 1).as_str());
+    assert_eq!(fed(5, 2, "abcd日".as_bytes()).screen_text(), "abcd\n日");
+}
+
+#[test]
+fn the_last_column_waits_before_it_wraps() {
+    assert_eq!(fed(3, 2, b"abc\rx").screen_text(), "xbc");
+    assert_eq!(fed(3, 2, b"abcd").screen_text(), "abc\nd");
+    assert_eq!(fed(3, 2, b"\x1b[?7labcd").screen_text(), "abd");
+}
+
+#[test]
+fn a_region_scrolls_alone() {
+    let terminal = fed(5, 4, b"1\r\n2\r\n3\r\n4\x1b[2;3r\x1b[3;1H\nx");
+    assert_eq!(terminal.screen_text(), "1\n3\nx\n4");
+    assert_eq!(terminal.history_lines(), 0);
+}
+
+#[test]
+fn drawing_characters_and_repetition() {
+    assert_eq!(fed(10, 1, b"\x1b(0lq\x1b[2bk\x1b(Bq").screen_text(), "┌───┐q");
+    assert_eq!(fed(10, 1, b"a\x1b[m\x1b[3b").screen_text(), "a");
+}
+
+#[test]
+fn a_narrower_screen_keeps_every_character() {
+    let mut terminal = fed(12, 3, "first line\r\n日本語!\r\n$ ".as_bytes());
+    terminal.resize(size(5, 3));
+    assert_eq!(terminal.screen_text(), "日本\n語!\n$");
+    assert_eq!(terminal.history_lines(), 2);
+    terminal.print(b"x");
+    assert_eq!(terminal.screen_text(), "日本\n語!\n$ x");
+    terminal.resize(size(4, 5));
+    assert_eq!((terminal.history_lines(), terminal.screen_text().as_str()), (4, "日本\n語!\n$ x"));
+}
+
+#[test]
+fn titles_are_text() {
+    assert_eq!(fed(9, 1, "\x1b]0;a;b\u{9b}31mc\x07".as_bytes()).title(), "a;b31mc");
+    assert_eq!(fed(9, 1, b"\x1b]2;one\x1b\\\x1b[22t\x1b]2;two\x07\x1b[23t").title(), "one");
+}
+
+#[test]
+fn an_aborted_sequence_shows_nothing() {
+    assert_eq!(fed(9, 1, b"a\x1b[31\x18b\x1b]0;x\x1ac\x1bPxyz\x1b\\d").screen_text(), "abcd");
+}

@@ -1,0 +1,222 @@
+//! A stream that is cut, its snapshot fed to a fresh terminal and the rest after it, shows what the
+//! whole stream shows.
+
+use proptest::prelude::*;
+
+use super::super::Terminal;
+use super::{assert_same, fed, size};
+use crate::names::TermSize;
+
+/// One thing that happens to a terminal.
+#[derive(Debug, Clone)]
+enum Happening {
+    Bytes(Vec<u8>),
+    Size(TermSize),
+}
+
+fn bytes(text: impl Into<Vec<u8>>) -> Happening {
+    Happening::Bytes(text.into())
+}
+
+fn number() -> impl Strategy<Value = u16> {
+    prop_oneof![8 => 0..30_u16, 1 => 0..300_u16, 1 => Just(u16::MAX)]
+}
+
+fn words() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        "[a-z ]{1,40}",
+        "[ -~]{1,12}",
+        Just("日本語の文字列".to_owned()),
+        Just("e\u{301}o\u{308}\u{304}".to_owned()),
+        Just("🙂👩\u{200d}👧🇩🇪".to_owned()),
+        Just("┌─┐│└┘".to_owned()),
+        "\u{301}{1,12}",
+        Just("\u{85}\u{9b}x".to_owned()),
+    ];
+    word.prop_map(String::into_bytes)
+}
+
+fn style() -> impl Strategy<Value = Vec<u8>> {
+    let parameter = prop_oneof![
+        (0..110_u16).prop_map(|value| value.to_string()),
+        any::<u8>().prop_map(|value| format!("38;5;{value}")),
+        any::<u8>().prop_map(|value| format!("48;5;{value}")),
+        any::<(u8, u8, u8)>().prop_map(|(r, g, b)| format!("38;2;{r};{g};{b}")),
+        any::<(u8, u8, u8)>().prop_map(|(r, g, b)| format!("48:2::{r}:{g}:{b}")),
+        any::<u8>().prop_map(|value| format!("58:5:{value}")),
+        (0..7_u16).prop_map(|kind| format!("4:{kind}")),
+        Just(String::new()),
+    ];
+    prop::collection::vec(parameter, 0..4)
+        .prop_map(|parameters| format!("\x1b[{}m", parameters.join(";")).into_bytes())
+}
+
+fn sequence() -> impl Strategy<Value = Vec<u8>> {
+    let last = prop::sample::select(b"@ABCDEFGHIJKLMPSTXZ`abcdefghnrsu".to_vec());
+    let plain = (number(), number(), last)
+        .prop_map(|(a, b, last)| format!("\x1b[{a};{b}{}", char::from(last)).into_bytes());
+    let modes =
+        [1, 5, 6, 7, 9, 12, 25, 45, 47, 66, 1000, 1002, 1003, 1004, 1006, 1047, 1048, 1049, 2004, 2026];
+    let mode = (prop::sample::select(modes.to_vec()), any::<bool>())
+        .prop_map(|(mode, on)| format!("\x1b[?{mode}{}", if on { 'h' } else { 'l' }).into_bytes());
+    let insert = any::<bool>().prop_map(|on| if on { b"\x1b[4h".to_vec() } else { b"\x1b[4l".to_vec() });
+    let go = (1..26_u16, 1..45_u16).prop_map(|(row, col)| format!("\x1b[{row};{col}H").into_bytes());
+    let region =
+        (1..24_u16, 1..24_u16).prop_map(|(top, bottom)| format!("\x1b[{top};{bottom}r").into_bytes());
+    let fixed: Vec<&[u8]> = vec![
+        b"\x1b7",
+        b"\x1b8",
+        b"\x1bM",
+        b"\x1bD",
+        b"\x1bE",
+        b"\x1bH",
+        b"\x1b[g",
+        b"\x1b[3g",
+        b"\x1b(0",
+        b"\x1b)0",
+        b"\x1b(B",
+        b"\x1b*A",
+        b"\x1b+0",
+        b"\x1bn",
+        b"\x1bo",
+        b"\x0e",
+        b"\x0f",
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"\t",
+        b"\x08",
+        b"\x07",
+        b"\x1b=",
+        b"\x1b>",
+        b"\x1b#8",
+        b"\x1b[!p",
+        b"\x1b[?5W",
+        b"\x1b[4 q",
+        b"\x1b[22;0t",
+        b"\x1b[23;0t",
+        b"\x1b]8;;http://a.example/x;y\x1b\\",
+        b"\x1b]8;id=1;http://b.example/\x07",
+        b"\x1b]8;;\x1b\\",
+        b"\x1b]0;one title\x07",
+        b"\x1b]2;\xc3\xa9\xe2\x82\xac\x1b\\",
+        b"\x1b]4;1;rgb:11/22/33;200;#abc\x07",
+        b"\x1b]10;#102030\x07",
+        b"\x1b]11;?\x07",
+        b"\x1b]104;1\x07",
+        b"\x1b]112\x07",
+        b"\x1bP$qm\x1b\\",
+        b"\x1b_apc\x1b\\",
+        b"\x1bXsos \xff\x07 more\x1b\\",
+        b"\x1b[1\x18x",
+        b"\x1b[\n3C",
+        b"\x1b[1?2h",
+        b"\x1b]52;c;aGk=\x07",
+        b"\xff\xc3",
+        b"\xe2\x82",
+        b"\xf0\x9f\x99",
+        b"\x1b[5b",
+        b"\x1b[b",
+        b"\x1b[2J",
+        b"\x1b[H\x1b[J",
+        b"\x1b[K",
+        b"\x1b[1K",
+    ];
+    let fixed = prop::sample::select(fixed).prop_map(<[u8]>::to_vec);
+    prop_oneof![3 => plain, 2 => mode, 1 => insert, 3 => go, 2 => region, 8 => fixed]
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        8 => words().prop_map(bytes),
+        3 => style().prop_map(bytes),
+        8 => sequence().prop_map(bytes),
+        3 => Just(bytes(b"\r\n".to_vec())),
+        1 => Just(bytes("0123456789".repeat(6).into_bytes())),
+        1 => prop::collection::vec(any::<u8>(), 1..20).prop_map(bytes),
+        1 => (1..45_u16, 1..12_u16).prop_map(|(cols, rows)| Happening::Size(size(cols, rows))),
+    ]
+}
+
+fn happen(terminal: &mut Terminal, happening: &Happening) {
+    match happening {
+        Happening::Bytes(bytes) => terminal.print(bytes),
+        Happening::Size(size) => terminal.resize(*size),
+    }
+}
+
+/// A terminal that was restored from the snapshot of another, which is silent about it.
+fn restored(terminal: &Terminal) -> Terminal {
+    let mut fresh = Terminal::new(terminal.size());
+    fresh.print(&terminal.snapshot());
+    assert!(fresh.answers().is_empty(), "the snapshot made the terminal answer");
+    fresh
+}
+
+/// Cuts before the happening `at`, or, where that is bytes, inside it.
+fn check(happenings: &[Happening], at: usize, inside: usize, first: TermSize) {
+    let (mut whole, mut cut) = (Terminal::new(first), Terminal::new(first));
+    for (number, happening) in happenings.iter().enumerate() {
+        happen(&mut whole, happening);
+        match happening {
+            Happening::Bytes(bytes) if number == at => {
+                let (before, behind) = bytes.split_at(inside % (bytes.len() + 1));
+                cut.print(before);
+                let again = restored(&cut);
+                assert_same(&cut, &again, &format!("at the cut, after {before:?}"));
+                cut = again;
+                cut.print(behind);
+            }
+            Happening::Bytes(_) | Happening::Size(_) => happen(&mut cut, happening),
+        }
+        if number >= at {
+            assert_same(&whole, &cut, &format!("after {number}, {happening:?}"));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_cut_stream_shows_what_the_whole_one_shows(
+        happenings in prop::collection::vec(happening(), 1..60),
+        at in any::<prop::sample::Index>(),
+        inside in any::<usize>(),
+        cols in 1..42_u16,
+        rows in 1..12_u16,
+    ) {
+        check(&happenings, at.index(happenings.len()), inside, size(cols, rows));
+    }
+
+    #[test]
+    fn how_a_stream_is_split_changes_nothing(
+        happenings in prop::collection::vec(happening(), 1..30),
+        chunk in 1..7_usize,
+    ) {
+        let stream: Vec<u8> = happenings.into_iter().flat_map(|happening| match happening {
+            Happening::Bytes(bytes) => bytes,
+            Happening::Size(_) => Vec::new(),
+        }).collect();
+        let whole = fed(20, 6, &stream);
+        let mut split = Terminal::new(size(20, 6));
+        stream.chunks(chunk).for_each(|chunk| split.print(chunk));
+        assert_same(&whole, &split, "split");
+    }
+}
+
+#[test]
+fn at_every_byte_of_a_full_session() {
+    let session = "$ ls\r\n\x1b[01;34mdir\x1b[0m  file\r\n\x1b]0;vim\x07\x1b[?1049h\x1b[2;5r\x1b[?25l\x1b[1;1Hline 日本 \
+        one\x1b[7m wide 🙂\x1b[m\x1b(0lqk\x1b(B\x1b[6n\x1b[3;1H\x1b[Lx\x1b[3b\x1b]8;;http://x/\x1b\\link\x1b]8;;\x1b\\\
+        \x1b[?2004h\x1b[?1006;1002h\x1b[5;1H\n\n\x1b[?1049l$ e\u{301}xit, and this goes over the edge\r\n\r\n\r\nend"
+        .as_bytes();
+    let whole = fed(20, 5, session);
+    for at in 0..=session.len() {
+        let (before, behind) = session.split_at(at);
+        let mut cut = restored(&fed(20, 5, before));
+        cut.print(behind);
+        assert_same(&whole, &cut, &format!("cut at {at}"));
+    }
+    assert!(whole.history_lines() > 1);
+}
