@@ -1,0 +1,5 @@
+//! See [`tere::auth`].
+
+fn main() -> std::process::ExitCode {
+    tere::auth::main()
+}

@@ -1,0 +1,5 @@
+//! See [`tere::broker`].
+
+fn main() -> std::process::ExitCode {
+    tere::broker::main()
+}

@@ -1,0 +1,5 @@
+//! See [`tere::front`].
+
+fn main() -> std::process::ExitCode {
+    tere::front::main()
+}

@@ -1,0 +1,5 @@
+//! See [`tere::session`].
+
+fn main() -> std::process::ExitCode {
+    tere::session::main()
+}

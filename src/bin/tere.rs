@@ -1,0 +1,5 @@
+//! See [`tere::cli`].
+
+fn main() -> std::process::ExitCode {
+    tere::cli::main()
+}

@@ -1,0 +1,119 @@
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::failure::Failure;
+use super::{ask, print, table, time};
+use crate::names::AccountName;
+use crate::protocol::control::{AccountSummary, FromCli, ToCli};
+
+/// What can be done with accounts.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make an account, and print an enrolment link for it.
+    ///
+    /// Give the link to the person. Opened in a browser, once and within 15 minutes, it registers
+    /// a passkey and signs them in. What the account may open is written in /etc/tere/tere.toml.
+    Add(Named),
+    /// List all accounts.
+    List {
+        /// Print JSON: an array of objects with account, created, passkeys, last_sign_in. Times
+        /// are seconds since 1970.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove an account with its passkeys and its link, and close its connections.
+    ///
+    /// Its sessions go on: 'tere session list' shows them, 'tere session end' ends them.
+    Remove {
+        /// The account.
+        #[arg(value_name = "NAME")]
+        account: AccountName,
+    },
+    /// Print a new enrolment link for an account, to register another passkey or after the first
+    /// link ran out. An older link stops working.
+    Link(Named),
+}
+
+/// One account, and how to print what was made for it.
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The account: 1 to 32 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit.
+    #[arg(value_name = "NAME")]
+    account: AccountName,
+    /// Print JSON: an object with account, link, expires (seconds since 1970).
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Add(Named { account, json }) => {
+            let what = format!("add the account {account}");
+            link(ask::auth(runtime_dir, &FromCli::AccountAdd(account), &what)?, json)
+        }
+        Command::Link(Named { account, json }) => {
+            let what = format!("make a link for {account}");
+            link(ask::auth(runtime_dir, &FromCli::AccountLink(account), &what)?, json)
+        }
+        Command::List { json } => match ask::auth(runtime_dir, &FromCli::AccountList, "list the accounts")? {
+            ToCli::Accounts(accounts) => list(accounts, json),
+            ToCli::Link { .. } | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => out_of_turn(),
+        },
+        Command::Remove { account } => {
+            let what = format!("remove the account {account}");
+            match ask::auth(runtime_dir, &FromCli::AccountRemove(account.clone()), &what)? {
+                ToCli::Done => print(&format!("The account {account} is removed.")),
+                ToCli::Link { .. } | ToCli::Accounts(_) | ToCli::Refused(_) | ToCli::Principal => {
+                    out_of_turn()
+                }
+            }
+        }
+    }
+}
+
+fn link(reply: ToCli, json: bool) -> Result<ExitCode, Failure> {
+    match reply {
+        ToCli::Link { account, link, expires } if json => {
+            print(&json!({ "account": account, "link": link, "expires": expires }).to_string())
+        }
+        ToCli::Link { account, link, expires } => {
+            let until = time::told(expires, time::now());
+            print(&format!(
+                "{link}\n\nThis link registers a passkey for {account}, once. It expires {until}.\n\
+                 It is shown only now: whoever has it can sign in as {account}."
+            ))
+        }
+        ToCli::Accounts(_) | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => out_of_turn(),
+    }
+}
+
+fn list(accounts: Vec<AccountSummary>, json: bool) -> Result<ExitCode, Failure> {
+    if json {
+        let object = |account: AccountSummary| {
+            json!({
+                "account": account.name,
+                "created": account.created,
+                "passkeys": account.passkeys,
+                "last_sign_in": account.last_sign_in,
+            })
+        };
+        return print(&serde_json::Value::from_iter(accounts.into_iter().map(object)).to_string());
+    }
+    if accounts.is_empty() {
+        return print("There are no accounts. Make one: tere account add NAME");
+    }
+    let now = time::now();
+    let row = |account: AccountSummary| {
+        let last = account.last_sign_in.map_or_else(|| "never".to_owned(), |last| time::told(last, now));
+        vec![account.name.to_string(), account.passkeys.to_string(), time::told(account.created, now), last]
+    };
+    let rows = accounts.into_iter().map(row).collect();
+    print(&table(&["ACCOUNT", "PASSKEYS", "CREATED", "LAST SIGN-IN"], rows))
+}
+
+fn out_of_turn() -> Result<ExitCode, Failure> {
+    Err(Failure::out_of_turn("tere-auth"))
+}

@@ -1,0 +1,178 @@
+use zbus_systemd::machine1;
+use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy};
+use zbus_systemd::zbus::{self, Connection};
+
+use super::{Finding, PATIENCE};
+
+/// Units that must be active.
+const SOCKETS: [&str; 4] =
+    ["tere-front.socket", "tere-auth.socket", "tere-auth-control.socket", "tere-broker.socket"];
+
+/// Units that their sockets start when they are needed: they must be loaded and not have failed.
+const SERVICES: [&str; 3] = ["tere-front.service", "tere-auth.service", "tere-broker.service"];
+
+/// Unit files from which a unit is made for each session.
+const TEMPLATES: [&str; 2] = ["tere-session@.socket", "tere-session@.service"];
+
+/// Looks at what the system bus leads to: systemd's units, machined, polkit.
+pub(super) fn look() -> Vec<Finding> {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return vec![Finding::unknown("system bus", error.to_string(), "Try again.")],
+    };
+    runtime.block_on(async {
+        let connection = match within(Connection::system()).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let mend = "Is the host booted with systemd and D-Bus? systemctl status dbus.socket";
+                return vec![Finding::wrong("system bus", error, mend)];
+            }
+        };
+        let mut findings = units(&connection).await;
+        findings.extend(front(&connection).await);
+        findings.push(machined(&connection).await);
+        findings.push(polkit(&connection).await);
+        findings
+    })
+}
+
+async fn units(connection: &Connection) -> Vec<Finding> {
+    let unreachable = |error| {
+        vec![Finding::wrong(
+            "systemd",
+            error,
+            "systemd does not answer on the bus: systemctl is-system-running",
+        )]
+    };
+    let systemd = match within(ManagerProxy::new(connection)).await {
+        Ok(systemd) => systemd,
+        Err(error) => return unreachable(error),
+    };
+    let names = SOCKETS.iter().chain(&SERVICES).map(|&name| name.to_owned()).collect();
+    let listed = match within(systemd.list_units_by_names(names)).await {
+        Ok(listed) => listed,
+        Err(error) => return unreachable(error),
+    };
+    let mut findings: Vec<_> =
+        listed.into_iter().map(|(name, _, load, active, ..)| unit(&name, &load, &active)).collect();
+    for template in TEMPLATES {
+        let what = format!("unit file {template}");
+        findings.push(match within(systemd.get_unit_file_state(template.to_owned())).await {
+            Ok(_) => Finding::ok(what, "installed"),
+            Err(error) => {
+                Finding::wrong(what, error, "apt install --reinstall tere; systemctl daemon-reload")
+            }
+        });
+    }
+    findings
+}
+
+fn unit(name: &str, load: &str, active: &str) -> Finding {
+    let what = format!("unit {name}");
+    if load != "loaded" {
+        let found = format!("it is {load}");
+        return Finding::wrong(what, found, "apt install --reinstall tere; systemctl daemon-reload");
+    }
+    match active {
+        "failed" => Finding::wrong(
+            what,
+            "it has failed",
+            format!("journalctl -u {name} -n 20 says why; then: systemctl restart {name}"),
+        ),
+        "active" | "reloading" => Finding::ok(what, active),
+        _ if SERVICES.contains(&name) => Finding::ok(what, format!("{active}, starts when it is needed")),
+        _ => Finding::wrong(what, format!("it is {active}"), format!("systemctl enable --now {name}")),
+    }
+}
+
+/// Whether a running front is the one that is installed: after an upgrade without a restart, the
+/// kernel says of its program file that it is deleted (see proc_pid_exe(5)).
+async fn front(connection: &Connection) -> Option<Finding> {
+    const WHAT: &str = "version of tere-front";
+    let pid = async {
+        let systemd = ManagerProxy::new(connection).await?;
+        let unit = systemd.get_unit("tere-front.service".to_owned()).await?;
+        ServiceProxy::builder(connection).path(unit).build().await?.main_pid().await
+    };
+    // A front that is not there or not running has no version; its unit is looked at above.
+    let pid = within(pid).await.ok().filter(|pid| *pid > 0)?;
+    Some(match std::fs::read_link(format!("/proc/{pid}/exe")) {
+        Ok(exe) if exe.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") => Finding::wrong(
+            WHAT,
+            "it runs a build that is no longer installed",
+            "systemctl restart tere-front",
+        ),
+        Ok(_) => Finding::ok(WHAT, "as installed"),
+        Err(error) => Finding::unknown(WHAT, error.to_string(), "Run 'tere check' as root."),
+    })
+}
+
+async fn machined(connection: &Connection) -> Finding {
+    const WHAT: &str = "systemd-machined";
+    let count = async {
+        let machined = machine1::ManagerProxy::new(connection).await?;
+        machined.list_machines().await
+    };
+    match within(count).await {
+        Ok(machines) => {
+            let running = machines.iter().filter(|machine| machine.0 != ".host").count();
+            Finding::ok(WHAT, format!("it answers; {running} running machines"))
+        }
+        Err(error) => Finding::wrong(
+            WHAT,
+            error,
+            "apt install systemd-container; then: systemctl restart systemd-machined",
+        ),
+    }
+}
+
+async fn polkit(connection: &Connection) -> Finding {
+    const WHAT: &str = "polkit";
+    let ping = connection.call_method(
+        Some("org.freedesktop.PolicyKit1"),
+        "/org/freedesktop/PolicyKit1/Authority",
+        Some("org.freedesktop.DBus.Peer"),
+        "Ping",
+        &(),
+    );
+    match within(ping).await {
+        Ok(_) => Finding::ok(WHAT, "it answers"),
+        Err(error) => Finding::wrong(
+            WHAT,
+            error,
+            "Without it machined opens no shell. apt install polkitd; then: systemctl restart polkit",
+        ),
+    }
+}
+
+/// An answer in time, or why there is none in one line.
+async fn within<T>(asked: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(error.to_string().replace('\n', " ")),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn a_socket_must_listen_and_a_service_must_not_have_failed() {
+        for (name, load, active, good) in [
+            ("tere-auth.socket", "loaded", "active", true),
+            ("tere-auth.socket", "loaded", "inactive", false),
+            ("tere-auth.socket", "not-found", "inactive", false),
+            ("tere-auth.socket", "masked", "inactive", false),
+            ("tere-auth.service", "loaded", "active", true),
+            ("tere-auth.service", "loaded", "inactive", true),
+            ("tere-auth.service", "loaded", "activating", true),
+            ("tere-auth.service", "loaded", "failed", false),
+        ] {
+            let finding = unit(name, load, active);
+            assert_eq!(matches!(finding.state, State::Ok), good, "{finding:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `tere check`: looks at everything that tere needs. Each look gives findings; a finding that
+//! something is wrong says how to mend it.
+
+mod builds;
+mod bus;
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::print;
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
+    config: PathBuf,
+    /// Print JSON: an array of objects with what, state (ok, wrong or unknown), found, mend.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long each thing that is asked may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What was found of one thing.
+#[derive(Debug)]
+struct Finding {
+    /// The thing.
+    what: String,
+    state: State,
+    /// What is the case.
+    found: String,
+}
+
+/// How it is.
+#[derive(Debug)]
+enum State {
+    Ok,
+    /// And how to mend it.
+    Wrong(String),
+    /// It could not be looked at, and how it can.
+    Unknown(String),
+}
+
+impl Finding {
+    fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { what: what.into(), state: State::Ok, found: found.into() }
+    }
+
+    fn wrong(what: impl Into<String>, found: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what: what.into(), state: State::Wrong(mend.into()), found: found.into() }
+    }
+
+    fn unknown(what: impl Into<String>, found: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what: what.into(), state: State::Unknown(mend.into()), found: found.into() }
+    }
+
+    fn for_people(&self) -> String {
+        let (mark, mend) = match &self.state {
+            State::Ok => ("ok     ", None),
+            State::Wrong(mend) => ("WRONG  ", Some(mend)),
+            State::Unknown(mend) => ("?      ", Some(mend)),
+        };
+        // What is found may have several lines, such as the place in a file.
+        let found = self.found.replace('\n', "\n       ");
+        let mend = mend.map(|mend| format!("\n       → {mend}")).unwrap_or_default();
+        format!("{mark}{}: {found}{mend}", self.what)
+    }
+
+    fn for_programs(&self) -> serde_json::Value {
+        let (state, mend) = match &self.state {
+            State::Ok => ("ok", None),
+            State::Wrong(mend) => ("wrong", Some(mend)),
+            State::Unknown(mend) => ("unknown", Some(mend)),
+        };
+        json!({ "what": self.what, "state": state, "found": self.found, "mend": mend })
+    }
+}
+
+pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+    let mut findings = vec![files::configuration(&flags.config)];
+    findings.extend(bus::look());
+    findings.push(files::polkit_rule());
+    findings.extend(files::sockets(runtime_dir));
+    findings.extend(builds::look(runtime_dir));
+    if flags.json {
+        let all = findings.iter().map(Finding::for_programs);
+        print(&serde_json::Value::from_iter(all).to_string())?;
+    } else {
+        let all: Vec<_> = findings.iter().map(Finding::for_people).collect();
+        print(&format!("{}\n\n{}", all.join("\n"), summary(&findings)))?;
+    }
+    let wrong = findings.iter().any(|finding| matches!(finding.state, State::Wrong(_)));
+    Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let count = |wanted: fn(&State) -> bool| findings.iter().filter(|one| wanted(&one.state)).count();
+    let wrong = count(|state| matches!(state, State::Wrong(_)));
+    let unknown = count(|state| matches!(state, State::Unknown(_)));
+    match (wrong, unknown) {
+        (0, 0) => "All is well.".to_owned(),
+        (0, unknown) => format!("Nothing wrong was found, but {unknown} could not be looked at."),
+        (1, _) => "One thing is wrong.".to_owned(),
+        (wrong, _) => format!("{wrong} things are wrong."),
+    }
+}

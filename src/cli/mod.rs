@@ -1,0 +1,114 @@
+//! tere: the command line on the host.
+//!
+//! Reads: its arguments, answers from auth and the broker; `tere check` also the configuration,
+//! systemd, machined and /run/tere.
+//! Holds: nothing that outlives the command. `session` holds the operator's principal channel.
+//! Has given up: nothing. It is the person who runs it, and what they may do is decided by whom
+//! it asks, from the uid that the kernel states.
+
+mod account;
+mod ask;
+mod check;
+mod failure;
+mod session;
+mod time;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// A secure front door to shells in systemd-nspawn machines: the command line for whoever runs
+/// the host.
+///
+/// An account is a person as tere knows them: a name and passkeys. What an account may open is
+/// written in /etc/tere/tere.toml. A session is one open shell.
+#[derive(Debug, Parser)]
+#[command(name = "tere", version = VERSION, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 done, 1 refused or failed, 2 not a command. See tere(1).")]
+struct Flags {
+    /// Where tere's sockets are.
+    #[arg(long, global = true, hide = true, value_name = "FOLDER", default_value = "/run/tere")]
+    runtime_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (build ", env!("TERE_BUILD"), ")");
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Accounts: who may sign in.
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Sessions: the shells that are open.
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Look at everything that tere needs, say what is wrong and how to mend it.
+    Check(check::Flags),
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let done = match flags.command {
+        Command::Account(command) => account::run(command, &flags.runtime_dir),
+        Command::Session(command) => session::run(command, &flags.runtime_dir),
+        Command::Check(checked) => check::run(&checked, &flags.runtime_dir),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            // Where standard error is closed nobody wants to hear it.
+            drop(writeln!(io::stderr(), "tere: {}\n      {}", failure.cause, failure.next));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what was asked for. Unlike `println!`, it takes a closed pipe for an answer.
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(Failure {
+            cause: format!("it is done, but the result cannot be printed: {error}"),
+            next: "Have standard output lead somewhere and look again with a list.".to_owned(),
+        }),
+    }
+}
+
+/// A list for people: aligned columns, no frame.
+fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(head.to_vec()).add_rows(rows);
+    table.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn names_are_looked_at_before_anybody_is_asked() {
+        for bad in [
+            &["tere", "account", "add", "Alice"][..],
+            &["tere", "account", "remove", "../x"],
+            &["tere", "session", "end", "short"],
+            &["tere"],
+        ] {
+            assert_eq!(Flags::try_parse_from(bad).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+        assert!(Flags::try_parse_from(["tere", "account", "add", "alice", "--json"]).is_ok());
+    }
+}

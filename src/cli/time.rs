@@ -1,0 +1,75 @@
+//! Times for people: how long ago, and the date in UTC.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// "5 minutes ago (2026-11-23 15:29 UTC)", for a time as tere stores it.
+pub(super) fn told(time: u64, now: u64) -> String {
+    format!("{} ({})", relative(time, now), date(time))
+}
+
+fn relative(time: u64, now: u64) -> String {
+    let apart = time.abs_diff(now);
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let Some((size, unit)) = units.into_iter().find(|(size, _)| apart >= *size) else {
+        return if time > now { "in a moment".to_owned() } else { "just now".to_owned() };
+    };
+    let count = apart / size;
+    let plural = if count == 1 { "" } else { "s" };
+    if time > now { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
+}
+
+/// ISO 8601, to the minute, in UTC.
+pub(super) fn date(time: u64) -> String {
+    let (days, seconds) = (time / 86_400, time % 86_400);
+    // From days since 1970 to a date of the Gregorian calendar: years that begin in March, so that
+    // a leap day comes last (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute) = (seconds / 3_600, seconds % 3_600 / 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_what_date_1_says() {
+        for (time, text) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (951_868_800, "2000-03-01 00:00 UTC"),
+            (1_795_447_783, "2026-11-23 15:29 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(date(time), text);
+        }
+        date(u64::MAX);
+    }
+
+    #[test]
+    fn how_long_ago_is_said_in_one_unit() {
+        for (time, text) in [
+            (1_000_000, "just now"),
+            (1_000_001, "in a moment"),
+            (1_000_900, "in 15 minutes"),
+            (999_940, "1 minute ago"),
+            (992_800, "2 hours ago"),
+            (0, "11 days ago"),
+        ] {
+            assert_eq!(relative(time, 1_000_000), text);
+        }
+    }
+}
