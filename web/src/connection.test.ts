@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import { Clock } from './clock.test-kit.ts';
+import { Connection, ConnectionLost, SUBPROTOCOL } from './connection.ts';
+import type { ToPage } from './protocol.ts';
+
+/** As much of a WebSocket as a connection touches. */
+class FakeSocket {
+  static made: FakeSocket[] = [];
+  onopen: (() => void) | null = null;
+  onclose: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  binaryType = 'blob';
+  sent: unknown[] = [];
+  closed = false;
+  readonly url: string;
+  readonly protocol: string;
+  constructor(url: string, protocol: string) {
+    this.url = url;
+    this.protocol = protocol;
+    FakeSocket.made.push(this);
+  }
+  send(data: unknown): void {
+    this.sent.push(typeof data === 'string' ? JSON.parse(data) : data);
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+const place = { protocol: 'https:', host: 'tere.example', hostname: 'tere.example' };
+const events = new EventTarget();
+Object.assign(globalThis, { WebSocket: FakeSocket, window: events, location: place });
+
+let clock = new Clock();
+
+beforeEach(() => {
+  clock = new Clock();
+  clock.install();
+  FakeSocket.made = [];
+  place.hostname = 'tere.example';
+});
+
+async function opened() {
+  const opening = Connection.open();
+  const socket = FakeSocket.made.at(-1);
+  assert.ok(socket);
+  socket.onopen?.();
+  const connection = await opening;
+  const heard: ToPage[] = [];
+  const output: [number, number[]][] = [];
+  let losses = 0;
+  connection.listener = {
+    message: (message) => heard.push(message),
+    output: (channel, bytes) => output.push([channel, [...bytes]]),
+    lost: () => (losses += 1),
+  };
+  return { connection, socket, heard, output, losses: () => losses };
+}
+
+test('it goes to where the page came from, with its own protocol', async () => {
+  const { socket } = await opened();
+  assert.equal(socket.url, 'wss://tere.example/ws');
+  assert.equal(socket.protocol, SUBPROTOCOL);
+  assert.equal(socket.binaryType, 'arraybuffer');
+});
+
+test('a server that does not answer is a failure after a while', async () => {
+  const opening = Connection.open();
+  clock.tick(15_000);
+  await assert.rejects(opening, ConnectionLost);
+  assert.equal(FakeSocket.made[0]?.closed, true);
+});
+
+test('messages and output come apart', async () => {
+  const { socket, heard, output } = await opened();
+  socket.onmessage?.({ data: '{"type":"signed-in","account":"alice"}' });
+  socket.onmessage?.({ data: '{"type":"pong"}' });
+  socket.onmessage?.({ data: Uint8Array.of(1, 2, 3).buffer });
+  assert.deepEqual(heard, [{ type: 'signed-in', account: 'alice' }]);
+  assert.deepEqual(output, [[258, [3]]]);
+});
+
+test('a silent server counts as lost 30 s after a ping', async () => {
+  const { connection, socket, losses } = await opened();
+  connection.watch();
+  clock.tick(10_000);
+  assert.deepEqual(socket.sent, [{ type: 'ping' }]);
+  clock.tick(29_999);
+  assert.equal(losses(), 0);
+  clock.tick(1);
+  assert.equal(losses(), 1);
+  assert.equal(connection.lost, true);
+  clock.tick(100_000);
+  assert.equal(losses(), 1);
+});
+
+test('any sign of life will do', async () => {
+  const { connection, socket, losses } = await opened();
+  connection.watch();
+  for (let tens = 0; tens < 20; tens += 1) {
+    clock.tick(10_000);
+    socket.onmessage?.({ data: tens % 2 ? '{"type":"pong"}' : new ArrayBuffer(3) });
+  }
+  assert.equal(losses(), 0);
+});
+
+test('nobody is pinged before they are signed in', async () => {
+  const { connection, socket } = await opened();
+  connection.ping();
+  clock.tick(60_000);
+  assert.deepEqual(socket.sent, []);
+});
+
+test('what is typed into a lost connection is dropped', async () => {
+  const { connection, socket, losses } = await opened();
+  socket.onclose?.();
+  assert.equal(losses(), 1);
+  connection.sendInput(1, Uint8Array.of(65));
+  connection.send({ type: 'list' });
+  assert.deepEqual(socket.sent, []);
+});
+
+test('no network means lost, unless the server is this computer', async () => {
+  const far = await opened();
+  events.dispatchEvent(new Event('offline'));
+  assert.equal(far.losses(), 1);
+  place.hostname = 'localhost';
+  const near = await opened();
+  events.dispatchEvent(new Event('offline'));
+  assert.equal(near.losses(), 0);
+});
+
+test('one that the page closes says no more', async () => {
+  const { connection, socket, losses } = await opened();
+  connection.close();
+  socket.onclose?.();
+  assert.equal(socket.closed, true);
+  assert.equal(losses(), 0);
+});

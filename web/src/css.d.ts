@@ -1,0 +1,2 @@
+// The bundler collects imported stylesheets into tere.css.
+declare module '*.css';

@@ -1,0 +1,33 @@
+// The page's elements, found once by their names in index.html.
+
+/** The element of that id. It is in index.html, or the page is broken. */
+export function element<T extends Element = HTMLElement>(id: string): T {
+  const found = document.querySelector<T>(`#${id}`);
+  if (!found) throw new Error(`index.html has no #${id}`);
+  return found;
+}
+
+/** A new button. Its text is text, whatever is in it. */
+export function button(text: string, click: () => void): HTMLButtonElement {
+  const made = document.createElement('button');
+  made.type = 'button';
+  made.textContent = text;
+  made.addEventListener('click', click);
+  return made;
+}
+
+/** A new span. Its text is text, whatever is in it. */
+export function span(text: string, name?: string): HTMLSpanElement {
+  const made = document.createElement('span');
+  made.textContent = text;
+  if (name) made.className = name;
+  return made;
+}
+
+export type Room = 'door' | 'lobby' | 'shell';
+
+/** Shows one room of the page and hides the others. */
+export function enterRoom(room: Room): void {
+  document.body.dataset['room'] = room;
+  for (const id of ['door', 'lobby', 'shell'] satisfies Room[]) element(id).hidden = id !== room;
+}

@@ -1,0 +1,112 @@
+// The way to the server is lost while a shell is in view: what is said, the tries to reach it
+// again, and the one button once it is reached. It ends when somebody is signed in again.
+
+import { backoff } from './backoff.ts';
+import { Connection, ConnectionLost } from './connection.ts';
+import { logIn, loginTrouble, type SignedIn } from './login.ts';
+import { announce } from './notice.ts';
+import { panelNote, showPanel } from './panel.ts';
+import { counted } from './words.ts';
+
+export class Loss {
+  /** `reached`: the server is there, and waits for the person. `asking`: the browser asks for a passkey. */
+  #stage: 'reaching' | 'reached' | 'asking' | 'over' = 'reaching';
+  #enter: (signedIn: SignedIn) => void;
+  /** Open, but nobody's. */
+  #spare: Connection | undefined;
+  #tries = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #keysDropped = 0;
+
+  constructor(enter: (signedIn: SignedIn) => void) {
+    this.#enter = enter;
+    announce('Connection lost. What you type now is not sent.');
+    this.#reach();
+  }
+
+  get keysDropped(): number {
+    return this.#keysDropped;
+  }
+
+  /** Something was typed. It is neither sent nor kept, and the panel says so. */
+  typed(): void {
+    this.#keysDropped += 1;
+    this.#noteKeys();
+  }
+
+  /** The computer woke, or has a network again: do not wait for the next turn. */
+  wake(): void {
+    if (this.#retry !== undefined) void this.#try();
+  }
+
+  #reach(): void {
+    this.#stage = 'reaching';
+    showPanel({
+      title: 'Connection lost. Trying to reach the server…',
+      detail: 'What you type now is not sent and not kept. Your shell goes on without you.',
+      actions: [{ label: 'Try now', run: () => void this.#try() }],
+      tone: 'lost',
+      focus: 'stay',
+    });
+    this.#noteKeys();
+    this.#tryLater();
+  }
+
+  #tryLater(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.#try(), backoff(this.#tries, Math.random()));
+    this.#tries += 1;
+  }
+
+  async #try(): Promise<void> {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    try {
+      const spare = await Connection.open();
+      // Two tries at once may both succeed.
+      if (this.#stage !== 'reaching') {
+        spare.close();
+        return;
+      }
+      this.#spare = spare;
+      // A server that tires of waiting for the person is asked again when they come.
+      spare.listener = { message: () => {}, output: () => {}, lost: () => (this.#spare = undefined) };
+      this.#reached('The server is back. Sign in again to go on.');
+    } catch {
+      if (this.#stage === 'reaching') this.#tryLater();
+    }
+  }
+
+  #reached(title: string): void {
+    this.#stage = 'reached';
+    this.#tries = 0;
+    announce(title);
+    showPanel({
+      title,
+      detail: 'What you type before that is not sent and not kept.',
+      actions: [{ label: 'Sign in again', run: () => void this.#signIn() }],
+      tone: 'lost',
+      focus: 'stay',
+    });
+    this.#noteKeys();
+  }
+
+  async #signIn(): Promise<void> {
+    this.#stage = 'asking';
+    const spare = this.#spare;
+    this.#spare = undefined;
+    showPanel({ title: 'Waiting for your passkey…', tone: 'lost', focus: 'stay' });
+    try {
+      const signedIn = await logIn(spare);
+      this.#stage = 'over';
+      this.#enter(signedIn);
+    } catch (error) {
+      if (error instanceof ConnectionLost) this.#reach();
+      else this.#reached(loginTrouble(error));
+    }
+  }
+
+  #noteKeys(): void {
+    if (this.#keysDropped > 0) panelNote(`Not sent: ${counted(this.#keysDropped, 'keystroke')}.`);
+  }
+}

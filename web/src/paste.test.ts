@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pasteable } from './paste.ts';
+
+test('a paste cannot end its own brackets', () => {
+  assert.equal(pasteable('safe\x1b[201~rm -rf /\r'), 'safe[201~rm -rf /\r');
+  assert.equal(pasteable('safe\x9b201~x'), 'safe201~x');
+});
+
+test('lines, tabs and letters stay', () => {
+  const text = 'one\r\n\ttwo\nthree é 你好 👩‍💻';
+  assert.equal(pasteable(text), text);
+});
+
+test('no other control character stays', () => {
+  assert.equal(pasteable('a\x00\x03\x04\x08\x7f\x85b'), 'ab');
+});

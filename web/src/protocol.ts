@@ -1,0 +1,163 @@
+// Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
+
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "not-granted" | "machine-unavailable" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "no-such-session" | "too-many" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "no-such-account" | "storage-failed" | "passkeys-full";
+
+export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "worker-gone";
+
+export type Ceremony = "create" | "get";
+
+export type Target = { 
+/**
+ * Where the shell runs.
+ */
+machine: MachineName, 
+/**
+ * Whom it runs as there.
+ */
+user: UnixUser, };
+
+export type TermSize = { cols: number, rows: number, };
+
+export type SessionSummary = { 
+/**
+ * Its id.
+ */
+id: SessionId, 
+/**
+ * Where its shell runs.
+ */
+target: Target, 
+/**
+ * When it was opened, seconds since 1970.
+ */
+opened: number, };
+
+export type FromPage = { "type": "sign-in", } | { "type": "enrol", 
+/**
+ * The part of the link after `#enrol=`.
+ */
+token: string, } | { "type": "answer", 
+/**
+ * The credential.
+ */
+credential: JsonValue, } | { "type": "list", } | { "type": "open", 
+/**
+ * Chosen by the page.
+ */
+channel: number, 
+/**
+ * Where.
+ */
+target: Target, 
+/**
+ * The size of the page's terminal.
+ */
+size: TermSize, } | { "type": "attach", 
+/**
+ * Chosen by the page.
+ */
+channel: number, 
+/**
+ * Which.
+ */
+session: SessionId, 
+/**
+ * The size of the page's terminal.
+ */
+size: TermSize, } | { "type": "resize", 
+/**
+ * Which channel.
+ */
+channel: number, 
+/**
+ * The new size.
+ */
+size: TermSize, } | { "type": "detach", 
+/**
+ * Which channel.
+ */
+channel: number, } | { "type": "end", 
+/**
+ * Which.
+ */
+session: SessionId, } | { "type": "ping", };
+
+export type ToPage = { "type": "challenge", 
+/**
+ * Which ceremony.
+ */
+ceremony: Ceremony, 
+/**
+ * `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON`.
+ */
+options: JsonValue, } | { "type": "signed-in", 
+/**
+ * Whose.
+ */
+account: AccountName, } | { "type": "lobby", 
+/**
+ * Granted targets, in the order of the policy.
+ */
+targets: Array<Target>, 
+/**
+ * Live sessions, oldest first.
+ */
+sessions: Array<SessionSummary>, } | { "type": "opened", 
+/**
+ * The channel of the request.
+ */
+channel: number, 
+/**
+ * The session on it.
+ */
+session: SessionId, 
+/**
+ * Where it runs.
+ */
+target: Target, } | { "type": "skipped", 
+/**
+ * Which channel.
+ */
+channel: number, 
+/**
+ * How many bytes.
+ */
+bytes: number, } | { "type": "input-dropped", 
+/**
+ * Which channel.
+ */
+channel: number, 
+/**
+ * How many bytes.
+ */
+bytes: number, } | { "type": "ended", 
+/**
+ * Which channel.
+ */
+channel: number, 
+/**
+ * Why.
+ */
+reason: EndReason, } | { "type": "machine-stopped", 
+/**
+ * Which.
+ */
+machine: MachineName, } | { "type": "refused", 
+/**
+ * The channel of the request, if it had one.
+ */
+channel: number | null, 
+/**
+ * Why.
+ */
+refusal: Refusal, } | { "type": "pong", };
+
+export type AccountName = string;
+
+export type SessionId = string;
+
+export type MachineName = string;
+
+export type UnixUser = string;
+
+export type JsonValue = unknown;

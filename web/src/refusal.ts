@@ -1,0 +1,54 @@
+// The sentences behind the words that cross the socket. A new word without one does not compile.
+// The refusals' sentences are those of `Refusal::sentence` in src/protocol/refusal.rs.
+
+import type { EndReason, Refusal } from './protocol.ts';
+
+export const refusalSentences: Record<Refusal, string> = {
+  'unknown-passkey': 'This passkey is not known here. Try another one, or ask for a new enrolment link.',
+  'challenge-expired': 'That took too long. Please sign in again.',
+  'link-invalid': 'This enrolment link has been used, has expired or is not complete. Ask for a new one.',
+  'not-granted': 'You are not allowed there. Ask whoever runs this host for a grant.',
+  'machine-unavailable':
+    'The machine is not running and could not be started. Ask whoever runs this host to look at it.',
+  'machine-without-bus': 'The machine is running but cannot open a shell: it needs systemd and D-Bus inside.',
+  'machined-unavailable':
+    'systemd-machined is not answering on this host. Try again in a moment, or ask whoever runs it.',
+  'shell-timed-out': 'The machine did not open a shell in time. Try again in a moment.',
+  'shell-refused': "The host refused to open this shell. Ask whoever runs it to run 'tere check'.",
+  'worker-unavailable': "The session's process does not answer. Try again in a moment.",
+  'no-such-session': 'There is no such session of yours. It may have ended.',
+  'too-many': 'Too many are open already. Close one and try again.',
+  'bad-message': 'The page and the server did not understand each other. Reload the page.',
+  unavailable: 'A part of tere is not running. Try again in a moment, or ask whoever runs this host.',
+  'version-mismatch': 'The server was upgraded. Reload the page.',
+  'not-operator': 'Only root may do this.',
+  'account-exists': 'An account of that name exists already.',
+  'no-such-account': "There is no account of that name. 'tere account list' shows them.",
+  'storage-failed': 'The host could not store this. Its disk may be full.',
+  'passkeys-full':
+    'This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account.',
+};
+
+export const endSentences: Record<EndReason, string> = {
+  'shell-ended': 'The shell has ended.',
+  'machine-gone': 'The machine went away, and the shell with it. What it last printed is still here.',
+  'ended-by-request': 'This session was ended on request.',
+  'never-started':
+    'The shell did not start. The user of this target may not exist in the machine: ask whoever runs this host.',
+  'worker-gone': "The session's process went away, and the shell with it.",
+};
+
+/** The sentence of a refusal, also of one that a newer server made up. */
+export function refusalSentence(refusal: Refusal): string {
+  return refusalSentences[refusal] ?? `The server refused this (${refusal}). Reload the page.`;
+}
+
+/** The sentence of an end, also of one that a newer server made up. */
+export function endSentence(reason: EndReason): string {
+  return endSentences[reason] ?? 'The session has ended.';
+}
+
+/** After these a connection is of no more use, and only a fresh page can help. */
+export function needsReload(refusal: Refusal): boolean {
+  return refusal === 'bad-message' || refusal === 'version-mismatch';
+}

@@ -1,0 +1,38 @@
+// The page's terminal answers no query of a program: of a session's many viewers none may answer
+// for the others, so the worker does. Each handler takes a query before xterm.js would answer it.
+// What stays are a person's own doings: keys, pastes, mouse and focus reports.
+
+import type { IParser } from '@xterm/xterm';
+
+/** Window operations (CSI t) that print nothing back: the title stack. */
+const TITLE_STACK = [22, 23];
+
+export function silence(parser: IParser): void {
+  const swallow = () => true;
+  for (const query of [
+    { final: 'c' }, // DA1
+    { prefix: '>', final: 'c' }, // DA2
+    { prefix: '=', final: 'c' }, // DA3
+    { final: 'n' }, // DSR: status, cursor
+    { prefix: '?', final: 'n' }, // DSR, private: cursor, printer, colour scheme
+    { intermediates: '$', final: 'p' }, // DECRQM, ANSI modes
+    { prefix: '?', intermediates: '$', final: 'p' }, // DECRQM, private modes
+    { prefix: '>', final: 'q' }, // XTVERSION
+    { prefix: '?', final: 'u' }, // keyboard flags
+    { final: 'x' }, // DECREQTPARM
+    { prefix: '?', final: 'S' }, // graphics attributes
+  ]) {
+    parser.registerCsiHandler(query, swallow);
+  }
+  parser.registerCsiHandler({ final: 't' }, (parameters) => !TITLE_STACK.includes(Number(parameters[0])));
+
+  // Colours may be set; a `?` in place of one asks for it.
+  for (const colour of [4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]) {
+    parser.registerOscHandler(colour, (data) => data.split(';').includes('?'));
+  }
+  // The clipboard: neither read nor written by a program.
+  parser.registerOscHandler(52, swallow);
+
+  parser.registerDcsHandler({ intermediates: '$', final: 'q' }, swallow); // DECRQSS
+  parser.registerDcsHandler({ intermediates: '+', final: 'q' }, swallow); // XTGETTCAP
+}

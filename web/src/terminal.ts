@@ -1,0 +1,193 @@
+// The terminal in the window: xterm.js, kept silent, sized to its place, in the page's colours.
+
+import { FitAddon } from '@xterm/addon-fit';
+import { SearchAddon } from '@xterm/addon-search';
+import { UnicodeGraphemesAddon } from '@xterm/addon-unicode-graphemes';
+import { WebLinksAddon } from '@xterm/addon-web-links';
+import { WebglAddon } from '@xterm/addon-webgl';
+import { Terminal as Xterm } from '@xterm/xterm';
+
+import { latin1Bytes, textBytes } from './frames.ts';
+import { openLink } from './links.ts';
+import { pasteable } from './paste.ts';
+import type { TermSize } from './protocol.ts';
+import { silence } from './silence.ts';
+import { dark, light } from './themes.ts';
+
+/** The bounds of `TermSize`; a window smaller than two columns is being dragged, not used. */
+const SIZE_MIN = 2;
+const SIZE_MAX = 1000;
+
+/** Ends whatever sequence was cut in two. */
+const CANCEL = '\x18';
+
+/**
+ * xterm.js parses what it is given "later", in slices, so a flood piles up in the page and Ctrl-C
+ * waits behind it. Parsed at once, the flood waits in the network instead, where the server sees
+ * it. This call is not in the published types.
+ */
+interface WritesNow {
+  _core: { writeSync(data: string | Uint8Array): void };
+}
+
+export interface TerminalEvents {
+  input(bytes: Uint8Array): void;
+  resized(size: TermSize): void;
+  title(title: string): void;
+  /** A link under the pointer, or none. */
+  link(address: string | undefined): void;
+  /** Every key before the terminal takes it; true keeps it from the terminal. */
+  key(event: KeyboardEvent): boolean;
+}
+
+export class Terminal {
+  readonly search = new SearchAddon();
+  #xterm: Xterm;
+  #fit = new FitAddon();
+  #place: HTMLElement;
+  #writing = false;
+  #frame = 0;
+
+  constructor(place: HTMLElement, events: TerminalEvents) {
+    this.#place = place;
+    const darkness = window.matchMedia('(prefers-color-scheme: dark)');
+    this.#xterm = new Xterm({
+      allowProposedApi: true,
+      cursorBlink: !window.matchMedia('(prefers-reduced-motion: reduce)').matches,
+      fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
+      fontSize: place.clientWidth < 500 ? 12 : 14,
+      lineHeight: 1.15,
+      linkHandler: {
+        activate: (_event, address) => openLink(address),
+        hover: (_event, address) => events.link(address),
+        leave: () => events.link(undefined),
+      },
+      logLevel: 'off',
+      macOptionClickForcesSelection: true,
+      rightClickSelectsWord: false,
+      scrollback: 10_000,
+    });
+    this.#paint(darkness.matches);
+    darkness.addEventListener('change', () => this.#paint(darkness.matches));
+
+    const xterm = this.#xterm;
+    silence(xterm.parser);
+    xterm.loadAddon(this.#fit);
+    xterm.loadAddon(this.search);
+    xterm.loadAddon(new UnicodeGraphemesAddon());
+    // Widths by code point, as programs and the worker count them.
+    xterm.unicode.activeVersion = '15';
+    xterm.loadAddon(
+      new WebLinksAddon((_event, address) => openLink(address), {
+        hover: (_event, address) => events.link(address),
+        leave: () => events.link(undefined),
+      }),
+    );
+    xterm.open(place);
+    this.#drawFast();
+
+    // What comes while a program's output is parsed is an answer of the terminal, not a person's.
+    xterm.onData((text) => this.#writing || events.input(textBytes(text)));
+    xterm.onBinary((text) => this.#writing || events.input(latin1Bytes(text)));
+    xterm.onResize((size) => events.resized({ cols: size.cols, rows: size.rows }));
+    xterm.onTitleChange((title) => events.title(title));
+    xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
+    place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
+    new ResizeObserver(() => this.fit()).observe(place);
+    this.fitNow();
+  }
+
+  get size(): TermSize {
+    return { cols: this.#xterm.cols, rows: this.#xterm.rows };
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#writing = true;
+    (this.#xterm as unknown as WritesNow)._core.writeSync(bytes);
+    this.#writing = false;
+  }
+
+  /** Output is missing here: what follows does not continue what came before. */
+  gap(): void {
+    this.write(textBytes(CANCEL));
+  }
+
+  reset(): void {
+    this.#xterm.reset();
+  }
+
+  focus(): void {
+    this.#xterm.focus();
+  }
+
+  /** Types for the person, as the keys of the touch bar do. */
+  type(text: string): void {
+    this.#xterm.input(text, true);
+  }
+
+  paste(text: string): void {
+    this.#xterm.paste(pasteable(text));
+  }
+
+  get applicationCursorKeys(): boolean {
+    return this.#xterm.modes.applicationCursorKeysMode;
+  }
+
+  /** Fits the terminal to its place with the next picture that the browser draws. */
+  fit(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.fitNow());
+  }
+
+  fitNow(): void {
+    const size = this.#fit.proposeDimensions();
+    // Without a place on the screen there is nothing to fit to.
+    if (!size || !Number.isFinite(size.cols) || !Number.isFinite(size.rows) || this.#place.clientWidth === 0) return;
+    const bounded = (cells: number) => Math.min(SIZE_MAX, Math.max(SIZE_MIN, cells));
+    this.#xterm.resize(bounded(size.cols), bounded(size.rows));
+  }
+
+  /** The graphics card draws, until it is lost; then the DOM renderer takes over. */
+  #drawFast(): void {
+    if (!hasGraphicsCard()) return;
+    try {
+      const webgl = new WebglAddon();
+      webgl.onContextLoss(() => webgl.dispose());
+      this.#xterm.loadAddon(webgl);
+    } catch {
+      // No WebGL here.
+    }
+  }
+
+  #paint(isDark: boolean): void {
+    this.#xterm.options.theme = isDark ? dark : light;
+    // Programs choose colours for black; on white some of them would vanish.
+    this.#xterm.options.minimumContrastRatio = isDark ? 1 : 4.5;
+  }
+
+  #paste(event: ClipboardEvent): void {
+    event.preventDefault();
+    event.stopPropagation();
+    this.paste(event.clipboardData?.getData('text/plain') ?? '');
+  }
+
+  /** Ctrl-Shift-C copies; Ctrl-Shift-V and the menus paste by the browser's own hand. */
+  #ownKey(event: KeyboardEvent): boolean {
+    if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return false;
+    if (event.code === 'KeyC') {
+      event.preventDefault();
+      if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');
+      return true;
+    }
+    return event.code === 'KeyV';
+  }
+}
+
+/** Where WebGL is only imitated by the processor, the DOM renderer is the faster one by far. */
+function hasGraphicsCard(): boolean {
+  const trial = document.createElement('canvas').getContext('webgl2');
+  const names = trial?.getExtension('WEBGL_debug_renderer_info');
+  const renderer: unknown = names && trial?.getParameter(names.UNMASKED_RENDERER_WEBGL);
+  trial?.getExtension('WEBGL_lose_context')?.loseContext();
+  return trial !== null && !/swiftshader|llvmpipe|softpipe|software/i.test(String(renderer));
+}

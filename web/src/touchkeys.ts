@@ -1,0 +1,51 @@
+// Keys that a phone's keyboard lacks. The stylesheet shows them where the pointer is a finger.
+
+import { button, element } from './elements.ts';
+import type { Terminal } from './terminal.ts';
+
+let armed = false;
+let controlKey: HTMLButtonElement | undefined;
+
+export function makeTouchKeys(terminal: Terminal): void {
+  const arrow = (letter: string) => () => terminal.type(`\x1b${terminal.applicationCursorKeys ? 'O' : '['}${letter}`);
+  const keys: [string, string, () => void][] = [
+    ['Esc', 'Escape', () => terminal.type('\x1b')],
+    ['Tab', 'Tab', () => terminal.type('\t')],
+    ['Ctrl', 'Control, for the next key', () => arm(!armed)],
+    ['←', 'Left', arrow('D')],
+    ['↓', 'Down', arrow('B')],
+    ['↑', 'Up', arrow('A')],
+    ['→', 'Right', arrow('C')],
+    ['Paste', 'Paste', () => void paste(terminal)],
+  ];
+  for (const [text, label, press] of keys) {
+    const key = button(text, press);
+    key.setAttribute('aria-label', label);
+    // The terminal keeps the focus, and the phone its keyboard.
+    key.addEventListener('pointerdown', (event) => event.preventDefault());
+    if (text === 'Ctrl') controlKey = key;
+    element('touch-keys').append(key);
+  }
+}
+
+/** A typed byte as the armed Ctrl makes it. */
+export function withControl(bytes: Uint8Array): Uint8Array {
+  const [byte] = bytes;
+  if (!armed || byte === undefined || bytes.length !== 1) return bytes;
+  arm(false);
+  return Uint8Array.of(byte & 0x1f);
+}
+
+function arm(on: boolean): void {
+  armed = on;
+  controlKey?.setAttribute('aria-pressed', String(on));
+}
+
+async function paste(terminal: Terminal): Promise<void> {
+  try {
+    terminal.paste(await navigator.clipboard.readText());
+  } catch {
+    // The person said no.
+  }
+  terminal.focus();
+}

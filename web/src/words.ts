@@ -1,0 +1,39 @@
+// Small phrases made from values.
+
+import type { Target } from './protocol.ts';
+
+export function targetName(target: Target): string {
+  return `${target.user}@${target.machine}`;
+}
+
+/** How long ago, in the largest unit that fits. */
+export function ago(thenSeconds: number, nowMs: number): string {
+  const seconds = Math.max(0, Math.floor(nowMs / 1000 - thenSeconds));
+  if (seconds < 60) return 'just now';
+  const [count, unit] =
+    seconds < 3600
+      ? [Math.floor(seconds / 60), 'minute']
+      : seconds < 86_400
+        ? [Math.floor(seconds / 3600), 'hour']
+        : [Math.floor(seconds / 86_400), 'day'];
+  return `${counted(count, unit)} ago`;
+}
+
+/** An amount of bytes as people say it. */
+export function amount(bytes: number): string {
+  if (bytes < 1000) return counted(bytes, 'byte');
+  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} kB`;
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+export function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`;
+}
+
+/** The window's title. A program's title comes from the machine: bounded, and without controls. */
+export function windowTitle(programs: string, target: Target | undefined): string {
+  // Bidirectional controls could make the title say something else.
+  const plain = programs.slice(0, 1000).replace(/[\p{Cc}\p{Cf}]/gu, '').trim().slice(0, 120);
+  const first = plain || (target && targetName(target));
+  return first ? `${first} · tere` : 'tere';
+}
