@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# From the sources to the package: the page, the programs, the package, each only if something changed.
+#
+# Images and hosts need root, builds do not: what is built belongs to whoever owns the checkout. Needs words.sh,
+# needs.sh and keyed.sh; $top is the checkout.
+# shellcheck disable=SC2154
+
+# as_owner COMMAND...: as the owner of the checkout, if that is not who we are.
+as_owner() {
+    local owner
+    owner=$(stat -c %U "$top")
+    if ((EUID == 0)) && [[ $owner != root && $owner != UNKNOWN ]]; then
+        runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" PATH="$PATH" "$@"
+    else
+        "$@"
+    fi
+}
+
+# need_builders: what the builds below call.
+need_builders() {
+    need_cargo
+    need gcc libc6-dev
+    need_command node nodejs
+    need_command npm npm
+}
+
+# The page is built only when its sources changed: cargo would take a new date for a new page.
+build_page() {
+    local key
+    key=$(page_key)
+    [[ -e $top/web/dist/index.html && $(cat "$top/target/page.key" 2>/dev/null) == "$key" ]] && return 0
+    as_owner "$top/web/build"
+    as_owner mkdir -p "$top/target"
+    as_owner tee "$top/target/page.key" <<<"$key" >/dev/null
+}
+
+page_key() {
+    cd "$top/web" && find . \( -name node_modules -o -name dist \) -prune -o -type f -print0 |
+        sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16
+}
+
+build_programs() {
+    as_owner cargo build --locked --release --manifest-path "$top/Cargo.toml"
+}
+
+build_package() {
+    as_owner "$top/mkosi/package"
+}
+
+# package_path: the package that build_package makes.
+package_path() {
+    printf '%s/target/debian/tere_%s_%s.deb\n' "$top" \
+        "$(sed -n 's/^version = "\(.*\)"$/\1/p' "$top/Cargo.toml" | head -n 1)" "$(dpkg --print-architecture)"
+}

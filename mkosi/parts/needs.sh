@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# What these scripts need from Debian, and how they get it.
+#
+# A fresh machine has none of it. Each script names what it uses; what is missing is installed by the
+# machine's own apt, and said first. Needs words.sh.
+
+be_root() {
+    if ((EUID)); then
+        fail "this needs root: it mounts file systems and boots containers" "try: sudo $0 $*"
+    fi
+}
+
+# need PACKAGE...
+need() {
+    local package missing=()
+    for package; do
+        # The status of a package that was removed but not purged is "config-files": not installed.
+        if [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) != installed ]]; then
+            missing+=("$package")
+        fi
+    done
+    ((${#missing[@]})) || return 0
+    command -v apt-get >/dev/null || fail "apt-get is not here" "tere's images are made on Debian 12 or 13"
+    say "installing from this machine's own package sources: ${missing[*]}"
+    step "refresh the package lists" apt-get -q update
+    step "install ${missing[*]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -y --no-install-recommends install "${missing[@]}"
+}
+
+# need_command COMMAND PACKAGE: for what people often have from elsewhere than Debian.
+need_command() {
+    command -v "$1" >/dev/null || need "$2"
+}
+
+# need_cargo: the one thing that apt does not bring in a version that is new enough.
+need_cargo() {
+    # sudo drops the caller's PATH: look where rustup puts it, for root and for the owner of the checkout.
+    local home owner
+    owner=$(stat -c %U "$(dirname "${BASH_SOURCE[0]}")")
+    for home in "${HOME:-/root}" "$(getent passwd "$owner" | cut -d: -f6)"; do
+        if ! command -v cargo >/dev/null && [[ -x $home/.cargo/bin/cargo ]]; then
+            export PATH=$home/.cargo/bin:$PATH
+        fi
+    done
+    command -v cargo >/dev/null ||
+        fail "cargo is not on the PATH" "install the Rust toolchain first: https://rustup.rs"
+}
