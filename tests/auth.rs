@@ -1,0 +1,434 @@
+//! The stack, auth's part: the real tere-auth in its sandbox behind real sockets, with a stand-in
+//! for the broker, a software passkey for the person and this test for the front.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a panic is how a test fails
+#![allow(clippy::needless_pass_by_value)] // a message is said once
+
+#[path = "parts/passkey.rs"]
+mod passkey;
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use passkey::SoftPasskey;
+use tempfile::TempDir;
+use tere::names::AccountName;
+use tere::protocol::Refusal;
+use tere::protocol::control::{FromCli, ToCli};
+use tere::protocol::login::{FromFront, ToFront};
+use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
+use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
+use tere::sys::seqpacket;
+use tere::wire::{Channel, Intent, Message, WireError};
+
+const ORIGIN: &str = "http://localhost:8080";
+
+/// Longest wait for anything.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// In the user namespace that this makes, whoever runs the tests has uid 0: so auth sees them.
+const WE_ARE_ROOT: [&str; 3] = ["unshare", "--user", "--map-root-user"];
+
+/// A running tere-auth with its folder.
+struct Auth {
+    folder: TempDir,
+    program: Child,
+}
+
+impl Auth {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tere.toml"), format!("origin = \"{ORIGIN}\"\n")).unwrap();
+        let program = run(folder.path(), &WE_ARE_ROOT);
+        let auth = Self { folder, program };
+        auth.wait_for_sockets();
+        auth
+    }
+
+    fn restart(&mut self, wrapper: &[&str]) {
+        self.program.kill().unwrap();
+        self.program.wait().unwrap();
+        for socket in ["auth.sock", "control.sock"] {
+            std::fs::remove_file(self.path(socket)).unwrap();
+        }
+        self.program = run(self.folder.path(), wrapper);
+        self.wait_for_sockets();
+    }
+
+    fn wait_for_sockets(&self) {
+        let begun = Instant::now();
+        while !self.path("control.sock").exists() || !self.path("auth.sock").exists() {
+            assert!(begun.elapsed() < DEADLINE, "no sockets");
+            // Between two looks: a socket's file has no event that this test could await.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn front(&self) -> Channel<FromFront, ToFront> {
+        connect(&self.path("auth.sock"), Intent::Login)
+    }
+
+    fn ask(&self, asked: FromCli) -> (ToCli, Vec<OwnedFd>) {
+        let cli: Channel<FromCli, ToCli> = connect(&self.path("control.sock"), Intent::Control);
+        cli.send(&asked, &[]).unwrap();
+        cli.receive_within(DEADLINE).unwrap()
+    }
+
+    fn add(&self, account: &str) -> String {
+        let (reply, _) = self.ask(FromCli::AccountAdd(name(account)));
+        let ToCli::Link { link, .. } = reply else { panic!("{reply:?}") };
+        link.strip_prefix(&format!("{ORIGIN}/#enrol=")).unwrap().to_owned()
+    }
+}
+
+impl Drop for Auth {
+    fn drop(&mut self) {
+        drop(self.program.kill());
+        drop(self.program.wait());
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.path("log")).unwrap_or_default());
+        }
+    }
+}
+
+/// `tere`: what it prints, what it says of errors, and its exit status.
+fn tere(auth: &Auth, arguments: &[&str]) -> (String, String, i32) {
+    finish(Command::new(env!("CARGO_BIN_EXE_tere")), auth, arguments)
+}
+
+/// `tere` run by somebody who is not root.
+fn tere_of_another(auth: &Auth, arguments: &[&str]) -> (String, String, i32) {
+    // The program may be in a folder that is closed to others.
+    let program = auth.path("tere");
+    if !program.exists() {
+        // Not std::fs::copy: a child that another test starts meanwhile would hold the file open
+        // for writing until it runs its program, and this one could not be run.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_tere")).arg(&program).status();
+        assert!(copied.unwrap().success());
+    }
+    let mut command = Command::new(program);
+    if nix::unistd::Uid::current().is_root() {
+        command.uid(65534);
+    }
+    finish(command, auth, arguments)
+}
+
+fn finish(mut command: Command, auth: &Auth, arguments: &[&str]) -> (String, String, i32) {
+    let output = command.arg("--runtime-dir").arg(auth.folder.path()).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code().unwrap())
+}
+
+/// systemd-socket-activate(1) stands in for systemd: it listens, and becomes tere-auth at the
+/// first connection. `wrapper` becomes it.
+fn run(folder: &Path, wrapper: &[&str]) -> Child {
+    let log = File::options().append(true).create(true).open(folder.join("log")).unwrap();
+    let mut command = wrapper.to_vec();
+    command.push("systemd-socket-activate");
+    Command::new(command[0])
+        .args(&command[1..])
+        .args(["--seqpacket", "--fdname=auth:control", "-l"])
+        .arg(folder.join("auth.sock"))
+        .arg("-l")
+        .arg(folder.join("control.sock"))
+        .arg(env!("CARGO_BIN_EXE_tere-auth"))
+        .arg("--runtime-dir")
+        .arg(folder)
+        .arg("--state-dir")
+        .arg(folder.join("state"))
+        .arg("--config")
+        .arg(folder.join("tere.toml"))
+        .env("TERE_LOG", "trace")
+        .stdin(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("unshare is part of util-linux, systemd-socket-activate of systemd")
+}
+
+fn connect<Out: Message, In: Message>(path: &Path, intent: Intent) -> Channel<Out, In> {
+    let begun = Instant::now();
+    loop {
+        match Channel::connect(path, intent, DEADLINE) {
+            Ok(channel) => return channel,
+            // The stand-in for systemd has bound the socket and does not listen yet.
+            Err(WireError::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+                assert!(begun.elapsed() < DEADLINE, "nobody listens on {}", path.display());
+                std::thread::yield_now();
+            }
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+}
+
+fn name(text: &str) -> AccountName {
+    text.parse().unwrap()
+}
+
+/// The stand-in for the broker: takes whatever auth says, tells the test, and answers the first
+/// request on a principal channel.
+fn broker(folder: &Path) -> Receiver<FromAuth> {
+    let listener = seqpacket::listen(&folder.join("broker.sock")).unwrap();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        loop {
+            let socket = seqpacket::accept(listener.as_fd()).unwrap();
+            let tell = tell.clone();
+            std::thread::spawn(move || serve_one(socket, &tell));
+        }
+    });
+    told
+}
+
+fn serve_one(socket: OwnedFd, tell: &Sender<FromAuth>) {
+    let auth: Channel<ToAuth, FromAuth> = Channel::over(socket);
+    auth.greet(Intent::Vouch, DEADLINE).unwrap();
+    let (said, _) = auth.receive_within(DEADLINE).unwrap();
+    let vouched = matches!(said, FromAuth::Vouch { .. });
+    // The test may be over and not listen any more.
+    drop(tell.send(said));
+    if !vouched {
+        return auth.send(&ToAuth::Revoked, &[]).unwrap();
+    }
+    auth.send(&ToAuth::Vouched, &[]).unwrap();
+    let holder: Channel<FromBroker, Request> = Channel::over(auth.into_socket());
+    if holder.greet(Intent::Principal, DEADLINE).is_err() {
+        // This test had no use for the channel.
+        return;
+    }
+    let (request, _) = holder.receive_within(DEADLINE).unwrap();
+    let answer = Answer::Refused(Refusal::NoSuchSession);
+    holder.send(&FromBroker::Reply { number: request.number, answer }, &[]).unwrap();
+}
+
+fn challenge(front: &Channel<FromFront, ToFront>, asked: FromFront) -> String {
+    front.send(&asked, &[]).unwrap();
+    let (reply, _) = front.receive_within(DEADLINE).unwrap();
+    let ToFront::Challenge { options, .. } = reply else { panic!("{reply:?}") };
+    options
+}
+
+fn answer(front: &Channel<FromFront, ToFront>, credential: String) -> (ToFront, Vec<OwnedFd>) {
+    front.send(&FromFront::Answer { credential }, &[]).unwrap();
+    front.receive_within(DEADLINE).unwrap()
+}
+
+#[track_caller]
+fn assert_principal_channel(mut descriptors: Vec<OwnedFd>) {
+    let socket = descriptors.pop().unwrap();
+    let channel: Channel<Request, FromBroker> = Channel::over(socket);
+    channel.greet(Intent::Principal, DEADLINE).unwrap();
+    channel.send(&Request { number: 7, ask: Ask::AllSessions { after: None } }, &[]).unwrap();
+    let (reply, _) = channel.receive_within(DEADLINE).unwrap();
+    assert!(matches!(reply, FromBroker::Reply { number: 7, .. }), "{reply:?}");
+}
+
+#[test]
+fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
+    let mut auth = Auth::start();
+    let told = broker(auth.folder.path());
+    let token = auth.add("alice");
+    let mut passkey = SoftPasskey::new(ORIGIN);
+
+    let front = auth.front();
+    let options = challenge(&front, FromFront::Enrol { token: token.clone() });
+    let (reply, channel) = answer(&front, passkey.register(&options));
+    assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
+    assert_principal_channel(channel);
+    let said = told.recv_timeout(DEADLINE).unwrap();
+    let FromAuth::Vouch { principal, how, .. } = said else { panic!("{said:?}") };
+    assert_eq!((principal, how), (Principal::Account(name("alice")), Verified::Enrolment));
+    assert!(matches!(front.receive_within(DEADLINE), Err(WireError::Closed)), "signed in is the end");
+
+    auth.restart(&WE_ARE_ROOT);
+    let front = auth.front();
+    front.send(&FromFront::Enrol { token }, &[]).unwrap();
+    assert_eq!(front.receive_within(DEADLINE).unwrap().0, ToFront::Refused(Refusal::LinkInvalid));
+    let options = challenge(&front, FromFront::SignIn);
+    let (reply, channel) = answer(&front, passkey.sign_in(&options));
+    assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
+    assert_principal_channel(channel);
+    let said = told.recv_timeout(DEADLINE).unwrap();
+    assert!(matches!(said, FromAuth::Vouch { how: Verified::Passkey, .. }), "{said:?}");
+
+    let (reply, _) = auth.ask(FromCli::AccountList);
+    let ToCli::Accounts(accounts) = reply else { panic!("{reply:?}") };
+    let [alice] = accounts.as_slice() else { panic!("{accounts:?}") };
+    assert_eq!((alice.passkeys, alice.last_sign_in.is_some()), (1, true));
+
+    assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, ToCli::Done);
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), FromAuth::Revoke(name("alice")));
+    let front = auth.front();
+    let options = challenge(&front, FromFront::SignIn);
+    let (reply, _) = answer(&front, passkey.sign_in(&options));
+    assert_eq!(reply, ToFront::Refused(Refusal::UnknownPasskey));
+}
+
+#[test]
+fn root_is_the_operator_and_without_the_broker_nothing_is_promised() {
+    let auth = Auth::start();
+    assert_eq!(auth.ask(FromCli::Principal).0, ToCli::Refused(Refusal::Unavailable));
+    let told = broker(auth.folder.path());
+    let (reply, channel) = auth.ask(FromCli::Principal);
+    assert_eq!(reply, ToCli::Principal);
+    assert_principal_channel(channel);
+    let said = told.recv_timeout(DEADLINE).unwrap();
+    let FromAuth::Vouch { principal: Principal::Operator, how: Verified::PeerUid(0), .. } = said else {
+        panic!("{said:?}")
+    };
+}
+
+#[test]
+fn what_cannot_be_read_ends_the_connection_and_no_other() {
+    let auth = Auth::start();
+    let other = auth.front();
+    for packet in [&b"\xff"[..], &[0; 3], &[2; 60_000]] {
+        let front = auth.front();
+        seqpacket::send(front.as_fd(), packet, &[]).unwrap();
+        let (reply, _) = front.receive_within(DEADLINE).unwrap();
+        assert_eq!(reply, ToFront::Refused(Refusal::BadMessage));
+        assert!(matches!(front.receive_within(DEADLINE), Err(WireError::Closed)));
+    }
+    challenge(&other, FromFront::SignIn);
+}
+
+#[test]
+fn more_connections_than_there_are_places_are_told_so() {
+    let auth = Auth::start();
+    let fronts: Vec<_> = (0..256).map(|_| auth.front()).collect();
+    let one_more = auth.front();
+    one_more.send(&FromFront::SignIn, &[]).unwrap();
+    let (reply, _) = one_more.receive_within(DEADLINE).unwrap();
+    assert_eq!(reply, ToFront::Refused(Refusal::TooMany));
+    challenge(fronts.last().unwrap(), FromFront::SignIn);
+    drop(fronts);
+    // Their places are free again once auth has seen them go.
+    let begun = Instant::now();
+    while begun.elapsed() < DEADLINE {
+        let front = auth.front();
+        front.send(&FromFront::SignIn, &[]).unwrap();
+        if let ToFront::Challenge { .. } = front.receive_within(DEADLINE).unwrap().0 {
+            return;
+        }
+    }
+    panic!("no place became free");
+}
+
+#[test]
+fn the_command_line_makes_lists_and_removes_accounts() {
+    let auth = Auth::start();
+    let _told = broker(auth.folder.path());
+    let (out, err, code) = tere(&auth, &["account", "list"]);
+    assert_eq!(
+        (out.as_str(), err.as_str(), code),
+        ("There are no accounts. Make one: tere account add NAME\n", "", 0)
+    );
+    let (out, _, code) = tere(&auth, &["account", "add", "alice"]);
+    assert_eq!(code, 0);
+    assert!(out.starts_with(&format!("{ORIGIN}/#enrol=")) && out.contains(" minutes ("), "{out}");
+    let (_, err, code) = tere(&auth, &["account", "add", "alice"]);
+    assert_eq!(code, 1);
+    assert_eq!(err.lines().count(), 2, "a cause and a next step: {err}");
+    assert!(err.starts_with("tere: cannot add the account alice: account-exists\n"), "{err}");
+
+    let (out, _, _) = tere(&auth, &["account", "link", "alice", "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(made["account"], "alice");
+    let token = made["link"].as_str().unwrap().split_once("#enrol=").unwrap().1.to_owned();
+    let front = auth.front();
+    let options = challenge(&front, FromFront::Enrol { token });
+    let (reply, _) = answer(&front, SoftPasskey::new(ORIGIN).register(&options));
+    assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
+
+    let (out, _, _) = tere(&auth, &["account", "list"]);
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 2, "{out}");
+    assert!(lines[1].starts_with("alice") && lines[1].contains("just now ("), "{out}");
+    let (out, _, _) = tere(&auth, &["account", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&listed[0]["account"], &listed[0]["passkeys"]), (&"alice".into(), &1.into()));
+
+    assert_eq!(tere(&auth, &["account", "remove", "alice"]).2, 0);
+    assert_eq!(tere(&auth, &["account", "remove", "alice"]).2, 1);
+    assert_eq!(tere(&auth, &["account", "remove", "../alice"]).2, 2);
+}
+
+#[test]
+fn nobody_but_root_may_ask_and_nothing_tells_them_what_is_there() {
+    let mut auth = Auth::start();
+    auth.add("alice");
+    // Without the namespace: where the tests are not run by root, auth now sees that.
+    auth.restart(&["env"]);
+    // As in /run/tere: everybody may go in and connect to this one.
+    for (path, mode) in [(auth.path(""), 0o755), (auth.path("control.sock"), 0o666)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for arguments in [
+        &["account", "list"][..],
+        &["account", "add", "mallory"],
+        &["account", "link", "alice"],
+        &["account", "remove", "alice"],
+        &["account", "remove", "nobody-of-this-name"],
+        &["session", "list"],
+        &["session", "end", "aaaaaaaaaaaa"],
+    ] {
+        let (out, err, code) = tere_of_another(&auth, arguments);
+        assert_eq!((out.as_str(), code), ("", 1), "{err}");
+        assert!(err.contains(": not-operator\n") && err.contains("Only root"), "{err}");
+    }
+    auth.restart(&WE_ARE_ROOT);
+    let ToCli::Accounts(accounts) = auth.ask(FromCli::AccountList).0 else { panic!("no list") };
+    assert_eq!(accounts.len(), 1);
+}
+
+#[test]
+fn what_is_secret_is_in_no_record_however_much_is_recorded() {
+    let auth = Auth::start();
+    let _told = broker(auth.folder.path());
+    let token = auth.add("alice");
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    let front = auth.front();
+    let created = challenge(&front, FromFront::Enrol { token: token.clone() });
+    let registered = passkey.register(&created);
+    answer(&front, registered.clone());
+    let front = auth.front();
+    let asked = challenge(&front, FromFront::SignIn);
+    let signed = passkey.sign_in(&asked);
+    answer(&front, signed.clone());
+    let front = auth.front();
+    challenge(&front, FromFront::SignIn);
+    answer(&front, signed.clone());
+
+    let log = std::fs::read_to_string(auth.path("log")).unwrap();
+    assert!(log.contains("enrolled") && log.contains("unknown-passkey"), "{log}");
+    let parse = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+    let (created, registered) = (parse(&created), parse(&registered));
+    let (asked, signed) = (parse(&asked), parse(&signed));
+    for secret in [
+        &token.into(),
+        &created["challenge"],
+        &asked["challenge"],
+        &registered["id"],
+        &registered["response"]["attestationObject"],
+        &registered["response"]["clientDataJSON"],
+        &signed["response"]["signature"],
+        &signed["response"]["userHandle"],
+    ] {
+        let secret = secret.as_str().unwrap();
+        assert!(!log.contains(secret), "{secret} in {log}");
+        // Nor as a list of bytes, which is how Rust shows them.
+        let bytes = data_encoding::BASE64URL_NOPAD.decode(secret.as_bytes()).unwrap();
+        let bytes = format!("{:?}", &bytes[..8]);
+        assert!(!log.contains(bytes.trim_matches(['[', ']'])), "{secret} as {bytes} in {log}");
+    }
+}

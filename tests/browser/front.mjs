@@ -1,0 +1,138 @@
+// A front of the tests' own, inside the browser's network stack: it serves the built page with the
+// real policy, and says what a story makes it say.
+
+import assert from 'node:assert/strict';
+import { EventEmitter, on } from 'node:events';
+import { readFile } from 'node:fs/promises';
+
+export const ORIGIN = 'http://localhost:8020';
+const TYPED_WITHIN_MS = 10_000;
+const DIST = new URL('../../web/dist/', import.meta.url);
+const TYPES = /** @type {Record<string, string>} */ ({
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript',
+  css: 'text/css',
+  svg: 'image/svg+xml',
+});
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; " +
+  "font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/** @typedef {{ type: string, [more: string]: any }} Message */
+/** @typedef {{ machine: string, user: string }} Target */
+
+export class Front {
+  account = 'alice';
+  targets = /** @type {Target[]} */ ([{ machine: 'web1', user: 'dev' }]);
+  sessions = /** @type {{ id: string, target: Target, opened: number }[]} */ ([]);
+  /** What is said to `open` and `attach` instead of `opened`. */
+  refusal = /** @type {string | undefined} */ (undefined);
+  /** Whether pings are answered. */
+  alive = true;
+  /** Messages from the page, in order. */
+  heard = /** @type {Message[]} */ ([]);
+  /** What the page typed, each byte a character, and the lengths of the frames that carried it. */
+  typed = '';
+  frames = /** @type {number[]} */ ([]);
+  #typing = new EventEmitter();
+  #socket = /** @type {import('playwright-core').WebSocketRoute | undefined} */ (undefined);
+
+  /** @param {import('playwright-core').BrowserContext} person */
+  static async serve(person) {
+    const front = new Front();
+    await person.route(`${ORIGIN}/**`, async (route) => {
+      const path = new URL(route.request().url()).pathname;
+      const name = path === '/' ? 'index.html' : path.slice(1);
+      await route.fulfill({
+        body: await readFile(new URL(name, DIST)),
+        headers: { 'content-type': TYPES[name.replace(/.*\./, '')] ?? '', 'content-security-policy': POLICY },
+      });
+    });
+    await person.routeWebSocket(/\/ws$/, (socket) => {
+      front.#socket = socket;
+      socket.onMessage((frame) => {
+        if (typeof frame === 'string') {
+          front.#answer(JSON.parse(frame));
+        } else {
+          front.typed += frame.subarray(2).toString('latin1');
+          front.frames.push(frame.length);
+          front.#typing.emit('typed');
+        }
+      });
+    });
+    return front;
+  }
+
+  /** @param {Message} message */
+  say(message) {
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  /** @param {number} channel @param {string} text */
+  print(channel, text) {
+    this.#socket?.send(Buffer.concat([Buffer.of(channel >> 8, channel & 0xff), Buffer.from(text)]));
+  }
+
+  /** Waits until all that was typed matches. @param {RegExp} pattern */
+  async typedAll(pattern) {
+    if (pattern.test(this.typed)) return;
+    try {
+      for await (const _ of on(this.#typing, 'typed', { signal: AbortSignal.timeout(TYPED_WITHIN_MS) })) {
+        if (pattern.test(this.typed)) return;
+      }
+    } catch {
+      assert.match(this.typed, pattern);
+    }
+  }
+
+  /** The connection breaks. */
+  async drop() {
+    await this.#socket?.close({ code: 1001 });
+  }
+
+  /** @param {Message} message */
+  #answer(message) {
+    this.heard.push(message);
+    switch (message.type) {
+      case 'sign-in':
+        return this.say({
+          type: 'challenge',
+          ceremony: 'get',
+          options: { challenge: 'AAAAAAAAAAAAAAAAAAAAAA', rpId: 'localhost', userVerification: 'required' },
+        });
+      case 'enrol':
+        return this.say({
+          type: 'challenge',
+          ceremony: 'create',
+          options: {
+            challenge: 'AAAAAAAAAAAAAAAAAAAAAA',
+            rp: { id: 'localhost', name: 'tere' },
+            user: { id: 'AAAA', name: 'alice', displayName: 'alice' },
+            pubKeyCredParams: [-7, -257].map((alg) => ({ type: 'public-key', alg })),
+            authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+          },
+        });
+      case 'answer':
+        this.say({ type: 'signed-in', account: this.account });
+        return this.#lobby();
+      case 'list':
+        return this.#lobby();
+      case 'open':
+      case 'attach': {
+        const { channel } = message;
+        if (this.refusal) return this.say({ type: 'refused', channel, refusal: this.refusal });
+        const known = this.sessions.find((session) => session.id === message['session']);
+        const target = known?.target ?? message['target'];
+        this.say({ type: 'opened', channel, session: known?.id ?? 'abcdefgh2345', target });
+        return this.print(channel, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
+      }
+      case 'ping':
+        if (this.alive) this.say({ type: 'pong' });
+        return;
+    }
+  }
+
+  #lobby() {
+    this.say({ type: 'lobby', targets: this.targets, sessions: this.sessions });
+  }
+}

@@ -1,0 +1,5 @@
+// Put into each page by newPerson.
+declare global {
+  var tereScreen: () => string;
+}
+export {};

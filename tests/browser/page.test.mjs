@@ -1,0 +1,299 @@
+// What the page does with what a front may say, without any host behind it.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { Front, ORIGIN } from './front.mjs';
+import { launch, newPerson, Tab } from './tab.mjs';
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+
+before(async () => {
+  browser = await launch();
+});
+
+after(async () => {
+  await browser.close();
+});
+
+afterEach(async () => {
+  for (const person of browser.contexts()) await person.close();
+});
+
+const minute = { timeout: 60_000 };
+
+/** A tab at the door of a front of its own. @param {(front: Front) => void} prepare */
+async function atTheDoor(prepare = () => {}) {
+  const person = await newPerson(browser);
+  const front = await Front.serve(person);
+  prepare(front);
+  const tab = await Tab.open(person);
+  return { front, tab };
+}
+
+/** A tab that has just registered its passkey. @param {(front: Front) => void} [prepare] */
+async function signedIn(prepare) {
+  const { front, tab } = await atTheDoor(prepare);
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  return { front, tab };
+}
+
+const two = [
+  { machine: 'web1', user: 'dev' },
+  { machine: 'alice-box', user: 'alice' },
+];
+
+test('the token of a link goes to the front and out of the address and the history', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  assert.deepEqual(front.heard[0], { type: 'enrol', token: 'token' });
+  assert.equal(tab.page.url(), `${ORIGIN}/`);
+  await tab.page.goto('about:blank');
+  await tab.page.goBack();
+  assert.equal(tab.page.url(), `${ORIGIN}/`);
+  tab.assertCalm();
+});
+
+test('of several targets the person chooses, by keyboard too', minute, async () => {
+  const { front, tab } = await signedIn((front) => (front.targets = two));
+  await tab.page.locator('#lobby-targets li').nth(1).waitFor();
+  await tab.picture('page-lobby');
+  await tab.page.keyboard.press('Tab');
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  assert.deepEqual(front.heard.find((message) => message.type === 'open')?.['target'], two[1]);
+  assert.equal(await tab.page.locator('#bar-where').textContent(), 'alice@alice-box');
+  tab.assertCalm();
+});
+
+test('a live session can be viewed, and ended after a second question', minute, async () => {
+  const opened = Date.now() / 1000 - 7200;
+  const { front, tab } = await signedIn((front) => {
+    front.targets = two;
+    front.sessions = [{ id: 'zzzzzzzz2222', target: two[0] ?? assert.fail(), opened }];
+  });
+  await tab.page.getByText('opened 2 hours ago').waitFor();
+  const end = tab.page.getByRole('button', { name: 'End the shell of dev@web1' });
+  await end.click();
+  assert.equal(await end.textContent(), 'Really end it?');
+  assert.ok(!front.heard.some((message) => message.type === 'end'));
+  await end.click();
+  await tab.page.getByRole('button', { name: 'dev@web1 opened' }).click();
+  await tab.shell();
+  assert.deepEqual(
+    front.heard.filter((message) => ['end', 'attach'].includes(message.type)).map((message) => message['session']),
+    ['zzzzzzzz2222', 'zzzzzzzz2222'],
+  );
+  tab.assertCalm();
+});
+
+test('a new shell does not hide the ones that still run', minute, async () => {
+  const { tab } = await signedIn((front) => {
+    front.sessions = [{ id: 'zzzzzzzz2222', target: two[0] ?? assert.fail(), opened: 0 }];
+  });
+  await tab.shell();
+  await tab.page.getByText('1 other shell of yours is still running: see Shells.').waitFor();
+  await tab.page.keyboard.press('Control+Shift+L');
+  await tab.page.getByRole('heading', { name: 'Still running' }).waitFor();
+  await tab.page.keyboard.press('Escape');
+  await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  tab.assertCalm();
+});
+
+test('nobody is told nothing: an account without grants gets a sentence', minute, async () => {
+  const { tab } = await signedIn((front) => (front.targets = []));
+  await tab.page.getByText('Nothing is granted to alice yet.').waitFor();
+  tab.assertCalm();
+});
+
+test('a refused shell is a sentence, and can be tried again', minute, async () => {
+  const { front, tab } = await signedIn((front) => (front.refusal = 'machine-without-bus'));
+  await tab.panelSays(/needs systemd and D-Bus inside/);
+  await tab.picture('page-refused');
+  front.refusal = undefined;
+  await tab.page.getByRole('button', { name: 'Try again' }).click();
+  await tab.shell();
+  tab.assertCalm();
+});
+
+test('the terminal answers no program, and a program writes to no clipboard', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, '\x1b[c\x1b[>c\x1b[6n\x1b[?6n\x1b[5n\x1b[?2004$p\x1b[18t\x1b[14t\x1b[>q\x1bP$qm\x1b\\');
+  front.print(1, '\x1b]10;?\x07\x1b]11;?\x07\x1b]4;1;?\x07\x1b]52;c;aGFja2Vk\x07\x1b]52;c;?\x07\x1b[?1004hdone');
+  await tab.sees(/done$/);
+  assert.equal(front.typed, '');
+  // What a person does goes through all the same.
+  front.print(1, '\x1b[?1000h\x1b[?1006h, mouse');
+  await tab.sees(/mouse$/);
+  await tab.page.mouse.click(300, 300);
+  await tab.page.keyboard.type('é');
+  await front.typedAll(/^(\x1b\[[IO])*\x1b\[<0;\d+;\d+M\x1b\[<0;\d+;\d+m\xc3\xa9$/);
+  tab.assertCalm();
+});
+
+test('what was not shown and what was not typed is said, with the amount', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.say({ type: 'skipped', channel: 1, bytes: 1_500_000 });
+  front.say({ type: 'skipped', channel: 1, bytes: 1_000_000 });
+  front.say({ type: 'input-dropped', channel: 1, bytes: 812 });
+  await tab.page.getByText('2.5 MB are not shown').waitFor();
+  await tab.page.getByText('812 bytes typed were thrown away').waitFor();
+  await tab.picture('page-notices');
+  tab.assertCalm();
+});
+
+test('a long paste goes out in frames that the front takes', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  await tab.page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', `${'é'.repeat(50_000)}\n`);
+    document.activeElement?.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  });
+  await front.typedAll(/^(?:\xc3\xa9){50000}\r$/);
+  assert.ok(front.frames.length > 3 && front.frames.every((length) => length <= 32 * 1024 + 2));
+  tab.assertCalm();
+});
+
+test('a front that gives no sign of life counts as lost', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.clock.install();
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  assert.equal(await tab.page.locator('#bar').getAttribute('data-state'), 'live');
+  front.alive = false;
+  await tab.page.clock.runFor(41_000);
+  await tab.panelSays(/Connection lost|The server is back/);
+  tab.assertCalm();
+});
+
+test('somebody else at the same page does not see the screen of the one before', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, 'secret of alice');
+  await tab.sees(/secret of alice/);
+  await front.drop();
+  await tab.panelSays(/The server is back/);
+  front.account = 'bob';
+  front.targets = two;
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByText('Signed in as bob.').waitFor();
+  await tab.page.locator('.choice').first().click();
+  await tab.shell();
+  assert.doesNotMatch(await tab.screen(), /secret/);
+  tab.assertCalm();
+});
+
+test('a shell that ended meanwhile is said to have ended', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, 'last words');
+  await tab.sees(/last words/);
+  await front.drop();
+  await tab.panelSays(/The server is back/);
+  await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+  await tab.panelSays(/The shell ended while you were away/);
+  assert.match(await tab.screen(), /last words/);
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  tab.assertCalm();
+});
+
+test('a front of another version asks for a fresh page', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.say({ type: 'refused', channel: null, refusal: 'version-mismatch' });
+  await tab.panelSays(/The server was upgraded\. Reload the page\./);
+  await tab.page.getByRole('button', { name: 'Reload' }).click();
+  await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+  tab.assertCalm();
+});
+
+test('a machine that went away is the reason, whether it is heard before the end or after', minute, async () => {
+  const { front, tab } = await signedIn();
+  const ended = { type: 'ended', reason: 'shell-ended' };
+  const stopped = { type: 'machine-stopped', machine: 'web1' };
+  await tab.shell();
+  front.say({ ...ended, channel: 1 });
+  await tab.panelSays(/The shell has ended/);
+  front.say({ ...stopped, machine: 'another' });
+  front.say(stopped);
+  await tab.panelSays(/The machine went away/);
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  front.say(stopped);
+  front.say({ ...ended, channel: 2 });
+  await tab.panelSays(/The machine went away/);
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  front.say({ ...ended, channel: 3 });
+  await tab.panelSays(/The shell has ended/);
+  tab.assertCalm();
+});
+
+test('links lead to the web only, and show where before the click', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, '\x1b[2J\x1b[H\x1b]8;;https://example.org/real\x07click\x1b]8;;\x07\r\n\x1b]8;;javascript:alert(1)\x07never\x1b]8;;\x07');
+  await tab.sees(/never/);
+  const place = await tab.page.locator('.xterm-rows > div').first().boundingBox();
+  assert.ok(place);
+  await tab.page.mouse.move(place.x + 80, place.y + 60);
+  await tab.page.mouse.move(place.x + 10, place.y + 8, { steps: 4 });
+  await tab.page.locator('#link-address:visible').filter({ hasText: 'https://example.org/real' }).waitFor();
+  await tab.page.context().route('https://example.org/**', (route) => route.fulfill({ body: 'elsewhere' }));
+  const popup = tab.page.context().waitForEvent('page');
+  await tab.page.mouse.click(place.x + 10, place.y + 8);
+  const opened = await popup;
+  await opened.waitForURL('https://example.org/real');
+  assert.equal(await opened.evaluate(() => globalThis.opener), null);
+  await opened.close();
+  tab.assertCalm();
+});
+
+test('a graphics card draws the terminal, and when it is lost nothing on the screen is', minute, async () => {
+  const person = await newPerson(browser);
+  await person.addInitScript(() => {
+    const UNMASKED_RENDERER = 0x9246;
+    const real = WebGL2RenderingContext.prototype.getParameter;
+    WebGL2RenderingContext.prototype.getParameter = function (name) {
+      return name === UNMASKED_RENDERER ? 'a card' : real.call(this, name);
+    };
+  });
+  const front = await Front.serve(person);
+  const tab = await Tab.open(person);
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.page.locator('#screen canvas').first().waitFor({ state: 'attached' });
+  front.print(1, '\r\n\x1b[32mgreen\x1b[0m \u4f60\u597d done');
+  await tab.page.evaluate(() => {
+    for (const canvas of document.querySelectorAll('canvas')) {
+      canvas.getContext('webgl2')?.getExtension('WEBGL_lose_context')?.loseContext();
+    }
+  });
+  await tab.sees(/green \u4f60\u597d done/);
+  tab.assertCalm();
+});
+
+test('on a phone there are the keys that its keyboard lacks', minute, async () => {
+  const person = await browser.newContext({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
+  await person.addInitScript(() => {
+    globalThis.tereScreen = () => document.querySelector('.xterm-rows')?.textContent?.trimEnd() ?? '';
+  });
+  const front = await Front.serve(person);
+  const tab = await Tab.open(person);
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.page.tap('#door-button');
+  await tab.shell();
+  await tab.page.getByRole('button', { name: 'Control, for the next key' }).tap();
+  await tab.page.keyboard.type('c');
+  await tab.page.getByRole('button', { name: 'Up' }).tap();
+  await tab.page.getByRole('button', { name: 'Escape' }).tap();
+  await front.typedAll(/^\x03\x1b\[A\x1b$/);
+  await tab.picture('page-phone');
+  tab.assertCalm();
+});

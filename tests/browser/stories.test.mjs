@@ -1,0 +1,302 @@
+// What people do with tere in a browser, on a booted host. In order, one after another: some of
+// them stop parts of the host.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { endSessions, enrolmentLink, inHost, machine, origin, sessionsAre, user } from './host.mjs';
+import { launch, newPerson, Tab } from './tab.mjs';
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+
+before(async () => {
+  browser = await launch();
+});
+
+after(async () => {
+  await browser.close();
+});
+
+afterEach(async () => {
+  for (const person of browser.contexts()) await person.close();
+  await endSessions();
+});
+
+const minute = { timeout: 60_000 };
+
+/** A new person with a passkey, in a shell. @param {string} account */
+async function enrolled(account) {
+  const person = await newPerson(browser);
+  const tab = await Tab.open(person);
+  await tab.enrol(await enrolmentLink(account));
+  return tab;
+}
+
+test('an enrolment link leads to a shell', minute, async () => {
+  const person = await newPerson(browser);
+  const tab = await Tab.open(person);
+  await tab.page.goto(await enrolmentLink('alice'));
+  assert.equal(tab.page.url(), `${origin}/`, 'the token is out of the address bar');
+  await tab.page.getByRole('button', { name: 'Register a passkey' }).waitFor();
+  await tab.picture('1-enrol');
+  await tab.knock();
+  await tab.shell();
+  assert.equal(await tab.page.locator('#bar-where').textContent(), `${user}@${machine}`);
+
+  await tab.run(String.raw`id; tput cols; printf '\u4f60\u597d\n'`);
+  await tab.sees(new RegExp(`^uid=\\d+\\(${user}\\)[^\\n]*\\n${tab.size().cols}\\n你好\\n`, 'm'));
+  // The prompt of Debian's bash sets a title too: hold it back until this one was seen.
+  await tab.run(String.raw`printf '\033]2;na''med\007'; read`);
+  await tab.page.waitForFunction(() => document.title === 'named · tere');
+  await tab.picture('1-shell');
+  tab.assertCalm();
+});
+
+test('the shell follows the size of the window', minute, async () => {
+  const tab = await enrolled('alice');
+  const before = tab.size();
+  await tab.page.setViewportSize({ width: 640, height: 420 });
+  // The page tells a size with the next frame it draws; the echo of a line comes after that.
+  await tab.page.waitForFunction((rows) => document.querySelectorAll('.xterm-rows > div').length < rows, before.rows);
+  await tab.run('echo size $(stty size) $(tput cols)');
+  await tab.sees(/^size \d+ \d+ \d+$/m);
+  const now = tab.size();
+  assert.ok(now.cols < before.cols && now.rows < before.rows);
+  assert.match(await tab.screen(), new RegExp(`^size ${now.rows} ${now.cols} ${now.cols}$`, 'm'));
+  await tab.picture('2-small');
+
+  const told = tab.sent.filter((message) => message.type === 'resize');
+  assert.equal(new Set(told.map((message) => JSON.stringify(message['size']))).size, told.length, 'no size told twice');
+  tab.assertCalm();
+});
+
+test('colours and wide characters are drawn as they are meant', minute, async () => {
+  const tab = await enrolled('alice');
+  await tab.run(String.raw`clear; printf '\033[31mr\145d\033[0m \033[38;2;1;200;3mtru\145\033[0m\n\u4f60\u597d\174\nabcd\174\n'`);
+  await tab.sees(/^你好\|\nabcd\|/m);
+  const drawn = await tab.page.evaluate(() => {
+    const colour = (/** @type {string} */ text) => {
+      const found = [...document.querySelectorAll('.xterm-rows span')].find((span) => span.textContent === text);
+      return found && getComputedStyle(found).color;
+    };
+    const edges = [...document.querySelectorAll('.xterm-rows > div')]
+      .filter((row) => /^(你好|abcd)\|/.test(row.textContent ?? ''))
+      .map((row) => {
+        const walker = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
+        for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+          const at = text.textContent?.indexOf('|') ?? -1;
+          if (at < 0) continue;
+          const range = document.createRange();
+          range.setStart(text, at);
+          range.setEnd(text, at + 1);
+          return range.getBoundingClientRect().left;
+        }
+        return undefined;
+      });
+    return { red: colour('red'), exact: colour('true'), edges };
+  });
+  assert.equal(drawn.red, 'rgb(242, 119, 122)');
+  assert.equal(drawn.exact, 'rgb(1, 200, 3)');
+  const [wide, narrow] = drawn.edges;
+  assert.ok(wide !== undefined && narrow !== undefined && Math.abs(wide - narrow) < 1.5, `${wide} is not ${narrow}`);
+  await tab.picture('3-colours');
+  tab.assertCalm();
+});
+
+test('copy takes the selection, and a paste of several lines waits for Enter', minute, async () => {
+  const tab = await enrolled('alice');
+  await tab.page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin });
+  await tab.run('clear; echo copy""me');
+  await tab.sees(/^copyme$/m);
+  const word = await tab.page.evaluate(() => {
+    const row = [...document.querySelectorAll('.xterm-rows > div')].find((row) => row.textContent?.trim() === 'copyme');
+    const box = row?.firstElementChild?.getBoundingClientRect();
+    return box && { x: box.left + 12, y: box.top + box.height / 2 };
+  });
+  assert.ok(word);
+  await tab.page.mouse.dblclick(word.x, word.y);
+  await tab.page.keyboard.press('Control+Shift+C');
+  await tab.page.waitForFunction(async () => (await navigator.clipboard.readText()) === 'copyme');
+
+  const text = 'echo pasted-$((6*7))\necho again\x1b[201~-$((7*7))\n';
+  await tab.page.evaluate((text) => navigator.clipboard.writeText(text), text);
+  await tab.page.keyboard.press('Shift+Insert');
+  await tab.sees(/echo again\[201~-\$\(\(7\*7\)\)/);
+  assert.ok(tab.typed.includes('\x1b[200~'), 'the paste is bracketed');
+  await tab.picture('4-pasted');
+  await tab.page.keyboard.press('Control+C');
+  await tab.run('echo th""en');
+  await tab.sees(/^then$/m);
+  assert.doesNotMatch(await tab.screen(), /pasted-42|again\S*-49/, 'nothing of the paste was run');
+
+  await tab.page.evaluate(() => navigator.clipboard.writeText('echo one-$((1+1))'));
+  await tab.page.keyboard.press('Shift+Insert');
+  await tab.sees(/echo one-\$\(\(1\+1\)\)/);
+  await tab.page.keyboard.press('Enter');
+  await tab.sees(/^one-2$/m);
+  tab.assertCalm();
+});
+
+test('exit says that the shell ended and offers a new one', minute, async () => {
+  const tab = await enrolled('alice');
+  await tab.run('echo fi""rst; exit');
+  await tab.panelSays(/The shell has ended\./);
+  assert.match(await tab.screen(), /^first$/m, 'the last screen stays');
+  await tab.picture('5-ended');
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  await tab.run('echo sec""ond');
+  await tab.sees(/^second$/m);
+  assert.doesNotMatch(await tab.screen(), /^first$/m);
+  await sessionsAre(1);
+  tab.assertCalm();
+});
+
+test('the next time it is one button', minute, async () => {
+  const first = await enrolled('alice');
+  await first.run('exit');
+  await first.panelSays(/The shell has ended\./);
+  const tab = await Tab.open(first.page.context());
+  await tab.takePasskeys(first);
+  await tab.page.goto(origin);
+  await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+  await tab.picture('6-sign-in');
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  assert.equal(await tab.page.locator('#bar-account').textContent(), 'alice');
+  tab.assertCalm();
+});
+
+test('a reloaded tab has its shell again', minute, async () => {
+  const tab = await enrolled('alice');
+  await tab.run('kept=$((6*7)); echo re""ady');
+  // A page that is left takes with it the keys that are still on their way.
+  await tab.sees(/^ready$/m);
+  await tab.page.reload();
+  await tab.knock();
+  await tab.shell();
+  await tab.run('echo kept-$kept');
+  await tab.sees(/^kept-42$/m);
+  await sessionsAre(1);
+  tab.assertCalm();
+});
+
+test('a passkey that is not given is a calm word, and the button again', minute, async () => {
+  const tab = await enrolled('alice');
+  await tab.page.reload();
+  await tab.finger(false);
+  await tab.knock();
+  await tab.doorSays(/No passkey was used/);
+  await tab.picture('7-cancelled');
+  await tab.finger(true);
+  await tab.knock();
+  await tab.shell();
+  tab.assertCalm();
+});
+
+test('a lost connection says so, drops what is typed, and leads back to the same shell', minute, async () => {
+  const tab = await enrolled('alice');
+  await tab.run('clear; kept=$((6*7)); echo re""ady');
+  await tab.sees(/^ready$/m);
+  await inHost('systemctl', 'stop', 'tere-front.socket', 'tere-front.service');
+  try {
+    await tab.panelSays(/Connection lost/);
+    await tab.page.keyboard.type('xyz');
+    await tab.panelSays(/Not sent: 3 keystrokes/);
+    assert.match(await tab.screen(), /^ready$/m, 'the screen stays readable');
+    await tab.picture('8-lost');
+  } finally {
+    await inHost('systemctl', 'start', 'tere-front.socket');
+  }
+  await tab.panelSays(/The server is back\. Sign in again/, 40_000);
+  await tab.picture('8-back');
+  await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+  await tab.shell();
+  await tab.run('echo kept-$kept');
+  await tab.sees(/^kept-42$/m);
+  assert.doesNotMatch(await tab.screen(), /xyz/, 'nothing typed meanwhile arrived');
+  await sessionsAre(1);
+  await tab.picture('8-again');
+  tab.assertCalm();
+});
+
+test('a restarted front is a lost connection too, and Enter is enough', minute, async () => {
+  const tab = await enrolled('alice');
+  await tab.run('kept=$((6*7))');
+  await inHost('systemctl', 'restart', 'tere-front.service');
+  await tab.panelSays(/The server is back\. Sign in again/, 40_000);
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  await tab.run('echo kept-$kept');
+  await tab.sees(/^kept-42$/m);
+  tab.assertCalm();
+});
+
+test('an enrolment link works once, and only as it was made', minute, async () => {
+  const link = await enrolmentLink('bob');
+  const altered = link.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
+  for (const bad of [altered, link.slice(0, -1), `${origin}/#enrol=x`]) {
+    const tab = await Tab.open(await newPerson(browser));
+    await tab.page.goto(bad);
+    await tab.knock();
+    await tab.doorSays(/This enrolment link has been used, has expired or is not complete/);
+    if (bad === altered) await tab.picture('9-altered');
+    tab.assertCalm();
+  }
+  const first = await Tab.open(await newPerson(browser));
+  await first.enrol(link);
+  const second = await Tab.open(await newPerson(browser));
+  await second.page.goto(link);
+  await second.knock();
+  await second.doorSays(/This enrolment link has been used/);
+  await second.picture('9-used');
+  await second.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+  second.assertCalm();
+});
+
+test('two tabs are two shells', minute, async () => {
+  const one = await enrolled('alice');
+  const two = await Tab.open(one.page.context());
+  await two.takePasskeys(one);
+  await two.page.goto(origin);
+  await two.knock();
+  await two.shell();
+  await one.run('mine=one; clear');
+  await two.run('mine=two; clear');
+  await Promise.all([one.run('echo this-is-$mine'), two.run('echo this-is-$mine')]);
+  await one.sees(/^this-is-one$/m);
+  await two.sees(/^this-is-two$/m);
+  assert.doesNotMatch(await one.screen(), /this-is-two/);
+  await sessionsAre(2);
+
+  await two.page.bringToFront();
+  await two.page.getByRole('button', { name: 'Shells' }).click();
+  await two.page.waitForFunction(() => document.querySelectorAll('#lobby-sessions li').length === 2);
+  await two.picture('10-lobby');
+  const other = two.page.locator('#lobby-sessions li').filter({ hasNotText: 'in view here' });
+  await other.getByRole('button', { name: /^End/ }).click();
+  await other.getByRole('button', { name: /^End/ }).click();
+  await one.page.bringToFront();
+  await one.panelSays(/This session was ended on request/);
+  await one.picture('10-ended-by-the-other');
+  one.assertCalm();
+  two.assertCalm();
+});
+
+test('a machine that is powered off says so within 10 s, and starts again for a new shell', { timeout: 120_000 }, async () => {
+  const tab = await enrolled('alice');
+  await tab.run('clear; echo la""st');
+  await tab.sees(/^last$/m);
+  await inHost('machinectl', 'poweroff', machine);
+  await tab.panelSays(/The machine went away/, 10_000);
+  assert.match(await tab.screen(), /^last$/m);
+  await tab.picture('11-machine-gone');
+  // A machine that still goes down cannot be started; the sentence says to try again.
+  const deadline = Date.now() + 60_000;
+  do {
+    await tab.page.locator('#panel .primary').click();
+    await tab.page.locator('#bar[data-state=live], #bar[data-state=over]').waitFor({ timeout: 60_000 });
+  } while ((await tab.page.locator('#bar').getAttribute('data-state')) !== 'live' && Date.now() < deadline);
+  await tab.shell();
+  tab.assertCalm();
+});

@@ -1,0 +1,184 @@
+// A person's browser: tabs with a passkey in them, and what can be read off the page.
+
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const SCREENSHOTS = new URL('../../target/screenshots/', import.meta.url).pathname;
+const SOON_MS = 15_000;
+
+/** @typedef {import('playwright-core').BrowserContext} Person */
+
+/** As root, in a network of its own, and never calling home. */
+export function launch() {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  return chromium.launch({
+    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+/** One tab, with an authenticator of its own that answers at once. */
+export class Tab {
+  /** What the browser complained of: scripts that failed, rules that were broken. */
+  complaints = /** @type {string[]} */ ([]);
+  /** Text frames to the front, and the bytes typed. */
+  sent = /** @type {{ type: string, [more: string]: unknown }[]} */ ([]);
+  typed = '';
+
+  /**
+   * @param {import('playwright-core').Page} page
+   * @param {import('playwright-core').CDPSession} devtools
+   * @param {string} authenticator
+   */
+  constructor(page, devtools, authenticator) {
+    this.page = page;
+    this.devtools = devtools;
+    this.authenticator = authenticator;
+    page.on('pageerror', (error) => this.complaints.push(String(error)));
+    page.on('console', (line) => {
+      if (line.type() === 'error' && !/WebSocket connection to/.test(line.text())) this.complaints.push(line.text());
+    });
+    page.on('websocket', (socket) =>
+      socket.on('framesent', ({ payload }) => {
+        if (typeof payload === 'string') this.sent.push(JSON.parse(payload));
+        else this.typed += payload.subarray(2).toString('latin1');
+      }),
+    );
+  }
+
+  /** @param {Person} person */
+  static async open(person) {
+    const page = await person.newPage();
+    page.setDefaultTimeout(SOON_MS);
+    const devtools = await person.newCDPSession(page);
+    await devtools.send('WebAuthn.enable');
+    const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    });
+    return new Tab(page, devtools, authenticatorId);
+  }
+
+  /** Whether the person's finger is the right one. @param {boolean} isUserVerified */
+  async finger(isUserVerified) {
+    await this.devtools.send('WebAuthn.setUserVerified', { authenticatorId: this.authenticator, isUserVerified });
+  }
+
+  /** Carries the passkeys of one tab's authenticator to this one's, as one device has them in all tabs. @param {Tab} from */
+  async takePasskeys(from) {
+    const { credentials } = await from.devtools.send('WebAuthn.getCredentials', { authenticatorId: from.authenticator });
+    for (const credential of credentials) {
+      await this.devtools.send('WebAuthn.addCredential', { authenticatorId: this.authenticator, credential });
+    }
+  }
+
+  /** Presses the one button of the door. */
+  async knock() {
+    await this.page.click('#door-button:enabled');
+  }
+
+  /** Waits until a shell is in view and shows its prompt. */
+  async shell() {
+    await this.page.waitForSelector('#bar[data-state=live]', { timeout: 30_000 }).catch(async () => {
+      assert.fail(`no shell came, but: ${await this.page.locator('main:visible').innerText()}`);
+    });
+    await this.sees(/[$#] *$/);
+  }
+
+  /** @param {string} link */
+  async enrol(link) {
+    await this.page.goto(link);
+    await this.knock();
+    await this.shell();
+  }
+
+  /** Types a line into the terminal. @param {string} line */
+  async run(line) {
+    await this.page.keyboard.type(line);
+    await this.page.keyboard.press('Enter');
+  }
+
+  /** The screen's lines, joined. */
+  async screen() {
+    return this.page.evaluate(readScreen);
+  }
+
+  /**
+   * Waits until the screen's text, without what is blank at its end, matches.
+   * @param {RegExp} pattern
+   */
+  async sees(pattern, timeout = SOON_MS) {
+    try {
+      await this.page.waitForFunction(
+        ([source, flags]) => new RegExp(source ?? '', flags).test(globalThis.tereScreen()),
+        [pattern.source, pattern.flags],
+        { timeout },
+      );
+    } catch {
+      assert.fail(`not seen within ${timeout} ms: ${pattern}\nthe screen has:\n${await this.screen()}`);
+    }
+  }
+
+  /**
+   * Waits until the panel over the terminal says so.
+   * @param {RegExp} pattern
+   */
+  async panelSays(pattern, timeout = SOON_MS) {
+    const panel = this.page.locator('#panel').filter({ hasText: pattern });
+    await panel.waitFor({ timeout }).catch(async () => {
+      assert.fail(`the panel does not say ${pattern}, but: ${await this.page.locator('#panel').textContent()}`);
+    });
+  }
+
+  /** Waits until the door says what went wrong. @param {RegExp} pattern */
+  async doorSays(pattern) {
+    await this.page.locator('#door-message').filter({ hasText: pattern }).waitFor();
+  }
+
+  /** The size of the terminal as the page last told it to the front. */
+  size() {
+    const told = this.sent.filter((message) => 'size' in message).at(-1);
+    return /** @type {{ cols: number, rows: number }} */ (told?.['size']);
+  }
+
+  /** @param {string} name */
+  async picture(name) {
+    await this.page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
+  }
+
+  /** Nothing failed in the page, and no rule of its policy was broken. */
+  assertCalm() {
+    assert.deepEqual(this.complaints, []);
+  }
+}
+
+/** Runs in the page: the DOM renderer keeps a row an element. */
+function readScreen() {
+  const rows = [...document.querySelectorAll('.xterm-rows > div')];
+  return rows
+    .map((row) => (row.textContent ?? '').replaceAll('\u00a0', ' ').trimEnd())
+    .join('\n')
+    .trimEnd();
+}
+
+/** A new person at a new computer. @param {import('playwright-core').Browser} browser */
+export async function newPerson(browser) {
+  const person = await browser.newContext({ viewport: { width: 1000, height: 640 }, colorScheme: 'dark' });
+  await person.addInitScript(`globalThis.tereScreen = ${readScreen}`);
+  return person;
+}

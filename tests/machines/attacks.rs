@@ -1,0 +1,157 @@
+//! A process of tere that was broken into, and what it cannot do: each attack runs with the uid,
+//! the gid and the groups of the real process.
+
+use crate::host::Host;
+use crate::stories::attacks::{SHELLS_OF_OTHERS, UNITS_OF_OTHERS};
+use crate::stories::holder;
+
+const MACHINED: &[&str] = &["org.freedesktop.machine1", "/org/freedesktop/machine1"];
+const SYSTEMD: &[&str] = &["org.freedesktop.systemd1", "/org/freedesktop/systemd1"];
+
+/// The process that an attack pretends to be.
+struct Identity {
+    words: Vec<String>,
+}
+
+impl Identity {
+    /// That of the main process of a unit.
+    fn of(host: &Host, unit: &str) -> Self {
+        let pid = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
+        assert_ne!(pid, "0", "{unit} does not run");
+        let status = host.run(&["cat", &format!("/proc/{pid}/status")]);
+        let field = |name: &str| -> Vec<String> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().map(str::to_owned).collect()
+        };
+        let (uid, gid, groups) = (field("Uid:").remove(1), field("Gid:").remove(1), field("Groups:"));
+        assert_ne!(uid, "0", "{unit} runs as root");
+        assert!(field("CapEff:").concat().chars().all(|digit| digit == '0'), "{unit} has capabilities");
+        let groups = format!("--groups={}", if groups.is_empty() { gid.clone() } else { groups.join(",") });
+        let words = [
+            "setpriv",
+            "--reuid",
+            &uid,
+            "--regid",
+            &gid,
+            &groups,
+            "--bounding-set=-all",
+            "--inh-caps=-all",
+            "--no-new-privs",
+            "--",
+        ];
+        Self { words: words.map(str::to_owned).to_vec() }
+    }
+
+    fn call(
+        &self,
+        host: &Host,
+        service: &[&str],
+        interface: &str,
+        method: &[&str],
+    ) -> Result<String, String> {
+        let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        words.extend(["busctl", "--timeout=10", "call"]);
+        words.extend(service);
+        words.push(interface);
+        words.extend(method);
+        let said = host.try_run(&words);
+        if said.success { Ok(said.out) } else { Err(said.err) }
+    }
+
+    fn open_shell(&self, host: &Host, machine: &str, user: &str, program: &str) -> Result<String, String> {
+        let method = ["OpenMachineShell", "sssasas", machine, user, program, "1", "sh", "0"];
+        self.call(host, MACHINED, "org.freedesktop.machine1.Manager", &method)
+    }
+
+    fn unit(&self, host: &Host, verb: &str, unit: &str) -> Result<String, String> {
+        self.call(host, SYSTEMD, "org.freedesktop.systemd1.Manager", &[verb, "ss", unit, "replace"])
+    }
+
+    /// Whether this identity gets past the permissions of a socket. The sockets are SEQPACKET and
+    /// busctl wants a stream: the kernel says so only to whoever may connect.
+    fn reaches(&self, host: &Host, socket: &str) -> bool {
+        let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let address = format!("--address=unix:path={socket}");
+        words.extend(["busctl", &address, "list"]);
+        let said = host.try_run(&words);
+        assert!(!said.success);
+        // libsystemd says it for EACCES.
+        let denied = said.err.contains("Operation not permitted");
+        assert!(denied || said.err.contains("wrong type"), "{}", said.err);
+        !denied
+    }
+}
+
+fn denied(what: &str, said: Result<String, String>) {
+    let error = said.expect_err(what);
+    let words =
+        ["Access denied", "Permission denied", "Interactive authentication required", "not authorized"];
+    // dbus-daemon drops the connection of a dynamic uid.
+    let dropped = ["Transport endpoint is not connected", "Connection reset", "Connection terminated"];
+    assert!(words.iter().chain(&dropped).any(|word| error.contains(word)), "{what}: {error}");
+}
+
+#[test]
+fn front_auth_and_workers_open_no_shell_and_start_no_unit() {
+    let host = Host::shared();
+    host.run(&["systemctl", "start", "tere-front", "tere-auth"]);
+    let mut alice = holder(&host, "alice");
+    let shell = alice.open("dev@web1").unwrap();
+    let worker = format!("tere-session@{}.service", shell.session);
+    for unit in ["tere-front.service", "tere-auth.service", &worker] {
+        let identity = Identity::of(&host, unit);
+        denied(unit, identity.open_shell(&host, "web1", "dev", "/bin/sh"));
+        denied(unit, identity.open_shell(&host, ".host", "root", "/bin/sh"));
+        denied(unit, identity.unit(&host, "StartUnit", "tere-session@aaaaaaaaaaaa.socket"));
+        denied(unit, identity.unit(&host, "StopUnit", "tere-broker.service"));
+    }
+}
+
+#[test]
+fn each_program_reaches_the_one_socket_that_is_its_own() {
+    let host = Host::shared();
+    host.run(&["systemctl", "start", "tere-front", "tere-auth", "tere-broker"]);
+    let mut alice = holder(&host, "alice");
+    let shell = alice.open("dev@web1").unwrap();
+    let session = format!("/run/tere/session/{}.sock", shell.session);
+    let worker = format!("tere-session@{}.service", shell.session);
+    let sockets = ["/run/tere/auth.sock", "/run/tere/broker.sock", &session];
+    for (unit, own) in [
+        ("tere-front.service", Some(0)),
+        ("tere-auth.service", Some(1)),
+        ("tere-broker.service", Some(2)),
+        (&worker, None),
+    ] {
+        let identity = Identity::of(&host, unit);
+        for (index, socket) in sockets.iter().enumerate() {
+            assert_eq!(identity.reaches(&host, socket), own == Some(index), "{unit} and {socket}");
+        }
+    }
+}
+
+#[test]
+fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
+    let host = Host::shared();
+    let broker = Identity::of(&host, "tere-broker.service");
+    for [machine, user, program] in SHELLS_OF_OTHERS {
+        denied(user, broker.open_shell(&host, machine, user, program));
+    }
+    for unit in UNITS_OF_OTHERS {
+        denied(unit, broker.unit(&host, "StartUnit", unit));
+        denied(unit, broker.unit(&host, "StopUnit", unit));
+    }
+    denied("a machine's end", broker.unit(&host, "StopUnit", "tere-machine@web1.service"));
+    denied("a machine's restart", broker.unit(&host, "RestartUnit", "tere-machine@web1.service"));
+    let manager = "org.freedesktop.machine1.Manager";
+    denied("kill", broker.call(&host, MACHINED, manager, &["KillMachine", "ssi", "web1", "all", "9"]));
+    denied("login", broker.call(&host, MACHINED, manager, &["OpenMachineLogin", "s", "web1"]));
+    denied(
+        "copy",
+        broker.call(&host, MACHINED, manager, &["CopyFromMachine", "sss", "web1", "/etc/shadow", "/tmp/x"]),
+    );
+    let systemd = "org.freedesktop.systemd1.Manager";
+    let reload = broker.call(&host, SYSTEMD, systemd, &["Reload"]);
+    denied("reload", reload);
+    // What it may, it can: or the rest of this test proves nothing.
+    broker.open_shell(&host, "web1", "dev", "/bin/sh").unwrap();
+}

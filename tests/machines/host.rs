@@ -1,0 +1,203 @@
+//! The booted host that `tests/run` made: a real systemd, machined and polkit, with tere installed
+//! from its package.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use socket2::Socket;
+use tere::names::SessionId;
+
+use crate::parts::shell::PATIENCE;
+use crate::parts::wait::eventually;
+
+/// Taken for reading by tests that share the host, for writing by one that must be alone on it.
+static TURNS: RwLock<()> = RwLock::new(());
+
+/// The host, for as long as a test has its turn.
+#[derive(Debug)]
+pub struct Host {
+    leader: u32,
+    _turn: Turn,
+}
+
+/// A test that failed leaves the host to the others as it is.
+#[derive(Debug)]
+#[allow(dead_code)] // they are held
+enum Turn {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    pub success: bool,
+    pub out: String,
+    pub err: String,
+}
+
+impl Host {
+    /// The host, together with other tests.
+    pub fn shared() -> Self {
+        Self::of_this_run(Turn::Shared(TURNS.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The host, for a test that stops what others use, or counts what others make.
+    pub fn alone() -> Self {
+        Self::of_this_run(Turn::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The host of this run, by `TERE_HOST_LEADER`: its PID 1 as seen from here.
+    fn of_this_run(turn: Turn) -> Self {
+        let leader = std::env::var("TERE_HOST_LEADER").expect("run this ring by tests/run machines");
+        Self { leader: leader.parse().unwrap(), _turn: turn }
+    }
+
+    /// A path in the host, as this process reaches it. Sockets too.
+    pub fn path(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.leader))
+    }
+
+    /// A command in the host, as root.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        let leader = self.leader.to_string();
+        command.args(["-t", &leader, "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--"]);
+        command.args(words).stdin(Stdio::null()).process_group(0);
+        command
+    }
+
+    /// Runs a command in the host.
+    pub fn try_run(&self, words: &[&str]) -> Said {
+        let Output { status, stdout, stderr } = self.command(words).output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        Said { success: status.success(), out: text(&stdout), err: text(&stderr) }
+    }
+
+    /// Runs a command in the host that must succeed, and gives what it printed.
+    pub fn run(&self, words: &[&str]) -> String {
+        let said = self.try_run(words);
+        assert!(said.success, "{words:?} failed: {}\n{}", said.out, said.err);
+        said.out
+    }
+
+    /// Runs a line of shell in the host that must succeed.
+    pub fn sh(&self, line: &str) -> String {
+        self.run(&["sh", "-c", line])
+    }
+
+    /// Sessions' units that are loaded, by name.
+    pub fn session_units(&self) -> Vec<String> {
+        let listed =
+            self.run(&["systemctl", "list-units", "--all", "--plain", "--no-legend", "tere-session@*"]);
+        listed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    }
+
+    /// Records of the journal since a cursor, as text.
+    pub fn journal(&self, since: &str) -> String {
+        self.run(&[
+            "journalctl",
+            "--no-pager",
+            "-o",
+            "cat",
+            "--after-cursor",
+            since,
+            "-t",
+            "tere-broker",
+            "-t",
+            "tere-auth",
+            "-t",
+            "tere-front",
+            "-t",
+            "tere-session",
+        ])
+    }
+
+    /// Where the journal is now.
+    pub fn journal_cursor(&self) -> String {
+        let shown = self.sh("journalctl --sync; journalctl -n 0 --show-cursor");
+        shown.rsplit("-- cursor: ").next().unwrap().to_owned()
+    }
+
+    /// A connection to the front, as from a proxy on the host: systemd's own proxy, behind a socket
+    /// in the file system, which this process reaches though the host has a network of its own.
+    pub fn door(&self) -> Socket {
+        const DOOR: &str = "/run/tests-door.sock";
+        static MADE: std::sync::Once = std::sync::Once::new();
+        MADE.call_once(|| {
+            // An earlier run on this host may have made it.
+            if self.try_run(&["systemctl", "is-active", "tests-door.socket"]).success {
+                return;
+            }
+            let listen = format!("--socket-property=ListenStream={DOOR}");
+            let proxy = "/usr/lib/systemd/systemd-socket-proxyd";
+            self.run(&["systemd-run", "--quiet", "--unit=tests-door", &listen, proxy, "127.0.0.1:8022"]);
+        });
+        std::os::unix::net::UnixStream::connect(self.path(DOOR)).unwrap().into()
+    }
+
+    /// Runs `tere` as root: whether it succeeded, and what it printed.
+    pub fn tere(&self, arguments: &[&str]) -> (bool, String) {
+        let said = self.try_run(&[&["tere"], arguments].concat());
+        (said.success, said.out)
+    }
+
+    /// Who a shell in a machine is that was opened as `user`.
+    pub fn user_of_shells(&self, user: &str) -> String {
+        user.to_owned()
+    }
+
+    /// Restarts the two programs before the broker.
+    pub fn restart_front_and_auth(&self) {
+        self.run(&["systemctl", "restart", "tere-front", "tere-auth"]);
+    }
+
+    /// Restarts the broker.
+    pub fn restart_broker(&self) {
+        self.run(&["systemctl", "restart", "tere-broker"]);
+    }
+
+    /// Kills the broker, and waits until systemd has it back.
+    pub fn kill_broker(&self) {
+        let pid = || self.run(&["systemctl", "show", "-P", "MainPID", "tere-broker"]);
+        let before = pid();
+        self.run(&["systemctl", "kill", "-s", "KILL", "tere-broker"]);
+        eventually("the broker is back", PATIENCE, || {
+            let now = pid();
+            (now != "0" && now != before).then_some(())
+        });
+    }
+
+    /// Has the broker read its policy again: whether the policy is good.
+    pub fn reload_broker(&self) -> bool {
+        self.try_run(&["systemctl", "reload", "tere-broker"]).success
+    }
+
+    /// Kills the worker of a session.
+    pub fn kill_worker(&self, session: &SessionId) {
+        let unit = format!("tere-session@{session}.service");
+        self.run(&["systemctl", "kill", "--signal=KILL", &unit]);
+    }
+
+    /// Restarts the worker of a session.
+    pub fn restart_worker(&self, session: &SessionId) {
+        self.run(&["systemctl", "restart", &format!("tere-session@{session}.service")]);
+    }
+
+    /// Powers a machine off.
+    pub fn power_off(&self, machine: &str) {
+        self.run(&["machinectl", "poweroff", machine]);
+    }
+
+    /// Stops machined. Masked too: the bus would start it again.
+    pub fn stop_machined(&self) {
+        self.run(&["systemctl", "mask", "--runtime", "--now", "systemd-machined.service"]);
+    }
+
+    /// Lets machined be started again.
+    pub fn start_machined(&self) {
+        self.run(&["systemctl", "unmask", "--runtime", "systemd-machined.service"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Many sessions, and what is left of them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tere::protocol::EndReason;
+use tere::protocol::vouch::Principal;
+
+use crate::host::Host;
+use crate::parts::shell::Holder;
+use crate::parts::wait::eventually;
+use crate::stories::holder;
+
+/// Everything that a session could leave behind, counted.
+#[derive(Debug)]
+struct Count(BTreeMap<&'static str, String>);
+
+impl Count {
+    /// The count before may have seen the last of an earlier session; the one after must not.
+    fn is_no_more_than(&self, before: &Self) -> bool {
+        let number = |text: &String| text.parse::<usize>().unwrap();
+        self.0.iter().all(|(what, after)| number(after) <= number(&before.0[what]))
+    }
+}
+
+fn count(host: &Host) -> Count {
+    let mut count = BTreeMap::new();
+    let mut look = |what, line: &str| count.insert(what, host.sh(line));
+    look("units", "systemctl list-units --all --plain --no-legend 'tere-session@*' | wc -l");
+    look("failed units", "systemctl list-units --failed --plain --no-legend | wc -l");
+    look("sockets", "ls /run/tere/session 2>/dev/null | wc -l");
+    look("records", "ls /run/tere-broker | wc -l");
+    look("workers", "pgrep -c tere-session || true");
+    look("dynamic users", "ls /run/systemd/dynamic-uid | grep -c '^tere-[a-z2-7]\\{12\\}$' || true");
+    look("PTYs on the host", "ls /dev/pts | wc -l");
+    look("PTYs in the machine", "ls /proc/$(machinectl show -P Leader web1)/root/dev/pts | wc -l");
+    look(
+        "shells in the machine",
+        "machinectl -q list >/dev/null; systemd-cgls -M web1 2>/dev/null | grep -c container-shell || true",
+    );
+    // The pool of connections that idle clients hold is not counted: only this test's are open.
+    look("descriptors of the broker", "ls /proc/$(systemctl show -P MainPID tere-broker)/fd | wc -l");
+    Count(count)
+}
+
+fn quick(holder: &mut Holder, number: usize) {
+    let mut shell = holder.open("dev@web1").unwrap();
+    shell.type_in(&format!("stty -echo; printf 'x%s.' {number}; exit\r"));
+    shell.expect(&format!("x{number}."));
+    assert_eq!(shell.expect_end(), EndReason::ShellEnded);
+}
+
+/// Alone on the host, because it counts.
+#[test]
+fn quick_sessions_say_everything_and_leave_nothing() {
+    let host = Host::alone();
+    // What other tests left running would end, or not, while this one counts.
+    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    operator.end_all_sessions();
+    eventually("the host is empty", Duration::from_secs(20), || {
+        host.session_units().is_empty().then_some(())
+    });
+    let mut alice = holder(&host, "alice");
+    quick(&mut alice, 0);
+    let before = eventually("the first session is gone", Duration::from_secs(20), || {
+        let now = count(&host);
+        (now.0["units"] == "0" && now.0["workers"] == "0").then_some(now)
+    });
+
+    for number in 1..=500 {
+        quick(&mut alice, number);
+    }
+    std::thread::scope(|scope| {
+        for number in 1000..1050 {
+            let host = &host;
+            scope.spawn(move || quick(&mut holder(host, "alice"), number));
+        }
+    });
+
+    let mut after = count(&host);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !after.is_no_more_than(&before) && Instant::now() < deadline {
+        after = count(&host);
+    }
+    assert!(after.is_no_more_than(&before), "before {before:#?}\nafter {after:#?}");
+}

@@ -1,0 +1,9 @@
+//! What the rings of tests share: ways to speak with tere's sockets by hand, and to wait.
+
+#![allow(dead_code)] // each ring uses some of it
+#![allow(unreachable_pub)] // a room that several test programs include
+
+pub mod page;
+pub mod passkey;
+pub mod shell;
+pub mod wait;

@@ -1,0 +1,175 @@
+//! A principal channel and a viewer, held by hand: what a front that was broken into could say.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tere::names::{MachineName, SessionId, TermSize};
+use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
+use tere::protocol::viewer::{FromViewer, ToViewer};
+use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
+use tere::protocol::{EndReason, Refusal};
+use tere::wire::{Channel, Intent, WireError};
+
+/// How long anything here may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A principal channel.
+#[derive(Debug)]
+pub struct Holder {
+    channel: Channel<Request, FromBroker>,
+    number: u32,
+}
+
+/// A terminal of 80 columns and 24 rows.
+pub fn size() -> TermSize {
+    TermSize::new(80, 24).unwrap()
+}
+
+impl Holder {
+    /// Comes to the broker as auth does, and vouches for `principal`.
+    pub fn vouched(broker_socket: &Path, principal: Principal) -> Self {
+        let channel: Channel<FromAuth, ToAuth> =
+            Channel::connect(broker_socket, Intent::Vouch, PATIENCE).unwrap();
+        let how = Verified::PeerUid(0);
+        channel.send(&FromAuth::Vouch { principal, how, at: 0 }, &[]).unwrap();
+        assert_eq!(channel.receive_within(PATIENCE).unwrap().0, ToAuth::Vouched);
+        Self::over(channel.into_socket())
+    }
+
+    /// Takes over a principal channel.
+    pub fn over(socket: OwnedFd) -> Self {
+        let channel = Channel::over(socket);
+        channel.greet(Intent::Principal, PATIENCE).unwrap();
+        Self { channel, number: 0 }
+    }
+
+    /// Asks and waits for the answer.
+    pub fn ask(&mut self, ask: Ask) -> (Answer, Option<OwnedFd>) {
+        self.number += 1;
+        self.channel.send(&Request { number: self.number, ask }, &[]).unwrap();
+        loop {
+            let (message, descriptors) = self.channel.receive_within(PATIENCE).unwrap();
+            if let FromBroker::Reply { number, answer } = message {
+                assert_eq!(number, self.number);
+                return (answer, descriptors.into_iter().next());
+            }
+        }
+    }
+
+    /// Opens a session on `target`.
+    pub fn open(&mut self, target: &str) -> Result<Shell, Refusal> {
+        self.view(Ask::Open { target: target.parse().unwrap(), size: size() })
+    }
+
+    /// Views a session that is there.
+    pub fn attach(&mut self, session: &SessionId) -> Result<Shell, Refusal> {
+        self.view(Ask::Attach { session: session.clone(), size: size() })
+    }
+
+    /// Ends every session of everybody. For the operator.
+    pub fn end_all_sessions(&mut self) {
+        let (all, _) = self.ask(Ask::AllSessions { after: None });
+        let Answer::AllSessions(sessions) = all else { panic!("{all:?}") };
+        for owned in sessions {
+            self.ask(Ask::End { session: owned.session.id });
+        }
+    }
+
+    /// Waits to be told that a machine on which this holder had a session went away.
+    pub fn expect_machine_stopped(&mut self) -> MachineName {
+        loop {
+            match self.channel.receive_within(PATIENCE).unwrap().0 {
+                FromBroker::MachineStopped(machine) => return machine,
+                FromBroker::Reply { .. } => {}
+            }
+        }
+    }
+
+    fn view(&mut self, ask: Ask) -> Result<Shell, Refusal> {
+        match self.ask(ask) {
+            (Answer::Opened { session, .. }, Some(socket)) => Ok(Shell::over(session, socket)),
+            (Answer::Refused(refusal), None) => Err(refusal),
+            other => panic!("not an answer to this: {other:?}"),
+        }
+    }
+}
+
+/// A viewer of a session.
+#[derive(Debug)]
+pub struct Shell {
+    pub session: SessionId,
+    channel: Channel<FromViewer, ToViewer>,
+    /// Everything printed that has not been expected yet.
+    pub printed: Vec<u8>,
+    /// Why it ended, once it has.
+    pub ended: Option<EndReason>,
+}
+
+impl Shell {
+    fn over(session: SessionId, socket: OwnedFd) -> Self {
+        let channel = Channel::over(socket);
+        channel.greet(Intent::Viewer, PATIENCE).unwrap();
+        Self { session, channel, printed: Vec::new(), ended: None }
+    }
+
+    /// Types.
+    pub fn type_in(&self, text: &str) {
+        self.channel.send(&FromViewer::Input(text.as_bytes().to_vec()), &[]).unwrap();
+    }
+
+    /// Sets the size of the terminal.
+    pub fn resize(&self, cols: u16, rows: u16) {
+        self.channel.send(&FromViewer::Resize(TermSize::new(cols, rows).unwrap()), &[]).unwrap();
+    }
+
+    /// Takes one packet.
+    pub fn step(&mut self, at_most: Duration) -> Result<(), WireError> {
+        match self.channel.receive_within(at_most)?.0 {
+            ToViewer::Output(bytes) => self.printed.extend(bytes),
+            ToViewer::Ended(reason) => self.ended = Some(reason),
+            ToViewer::Skipped(_) | ToViewer::InputDropped(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Waits until `text` is printed, and forgets what came before and with it.
+    pub fn expect(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = find(&self.printed, text.as_bytes()) {
+                let seen = self.printed.drain(..at + text.len()).collect();
+                return String::from_utf8(seen).unwrap();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let so_far = String::from_utf8_lossy(&self.printed).into_owned();
+            self.step(left).unwrap_or_else(|error| panic!("no {text:?}: {error}; so far: {so_far:?}"));
+        }
+    }
+
+    /// Waits until the session is over.
+    pub fn expect_end(&mut self) -> EndReason {
+        loop {
+            if let Some(reason) = self.ended {
+                return reason;
+            }
+            self.step(PATIENCE).unwrap();
+        }
+    }
+
+    /// Waits until the worker closes the view, whatever it says before.
+    pub fn expect_closed(&mut self) {
+        loop {
+            match self.step(PATIENCE) {
+                Ok(()) => {}
+                Err(WireError::Closed) => return,
+                Err(WireError::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => return,
+                Err(error) => panic!("the view is not closed: {error}"),
+            }
+        }
+    }
+}
+
+pub(super) fn find(there: &[u8], wanted: &[u8]) -> Option<usize> {
+    there.windows(wanted.len()).position(|window| window == wanted)
+}

@@ -1,0 +1,252 @@
+# shellcheck shell=bash
+# What each ring runs, and how its result is counted. For tests/run.
+# shellcheck disable=SC2154 # $top, $name and $keep are set there
+
+passed=0 failed=0 skipped=0
+host=tests-$$
+
+begin_ring() {
+    ring=$1
+    ring_log=$top/target/tests/$ring.log
+    : >"$ring_log"
+    ring_began=$EPOCHSECONDS
+    before=$((passed + failed))
+    printf '\n== %s\n' "$ring"
+}
+
+# A ring in which nothing ran proves nothing. With -k that is as asked.
+end_ring() {
+    if [[ ! $name ]] && ((passed + failed == before)); then complain "no test ran in the ring $ring"; fi
+    printf '== %s took %d s\n' "$ring" $((EPOCHSECONDS - ring_began))
+}
+
+closing_line() {
+    if ((passed + failed == 0)); then complain "no test ran at all"; fi
+    printf '\ntere: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    ((failed == 0)) || exit 1
+}
+
+# complain WHAT: a failure that no runner counts.
+complain() {
+    printf 'FAILED: %s\n' "$1"
+    failed=$((failed + 1))
+}
+
+# check NAME COMMAND...: a check that passes or fails as a whole. -k leaves these out.
+check() {
+    local what=$1
+    shift
+    [[ ! $name ]] || return 0
+    printf -- '-- %s\n' "$what"
+    if "$@" </dev/null >"$ring_log.check" 2>&1; then
+        passed=$((passed + 1))
+    else
+        tail -n 60 "$ring_log.check"
+        complain "$what ($*)"
+    fi
+    cat "$ring_log.check" >>"$ring_log"
+    rm -f "$ring_log.check"
+}
+
+# runner WHAT COMMAND...: a test runner. Its own closing lines are counted.
+runner() {
+    local what=$1 output=$ring_log.part status=0 more_failed
+    shift
+    printf -- '-- %s\n' "$what"
+    "$@" </dev/null 2>&1 | tee "$output" || status=$?
+    cat "$output" >>"$ring_log"
+    more_failed=$(count_of failed "$output")
+    passed=$((passed + $(count_of passed "$output")))
+    failed=$((failed + more_failed))
+    skipped=$((skipped + $(count_of skipped "$output")))
+    rm -f "$output"
+    # It can also fail before it counts anything: the tests did not build, the browser did not start.
+    if ((status && !more_failed)); then complain "$what ended with status $status"; fi
+}
+
+# count_of passed|failed|skipped FILE: cargo says "test result: ok. 3 passed; 0 failed; 1 ignored; ...", node says
+# "pass 3", "fail 0", "cancelled 0" and so on, each on a line of its own behind a sign.
+count_of() {
+    awk -v want="$1" '
+        /^test result: / {
+            for (i = 2; i <= NF; i++) {
+                word = $i
+                sub(/;$/, "", word)
+                if (word == "ignored") word = "skipped"
+                if (word == want) sum += $(i - 1)
+            }
+        }
+        NF == 3 && ($1 == "#" || $1 == "ℹ") && $3 ~ /^[0-9]+$/ {
+            if ($2 == "pass" && want == "passed") sum += $3
+            if (($2 == "fail" || $2 == "cancelled") && want == "failed") sum += $3
+            if (($2 == "skipped" || $2 == "todo") && want == "skipped") sum += $3
+        }
+        END { print sum + 0 }' "$2"
+}
+
+ring_unit() {
+    if [[ ! $name ]]; then need shellcheck; fi
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh} .ci/run debian/{postinst,prerm,postrm}
+    check "format" as_owner cargo fmt --check
+    check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
+    check "documentation" as_owner env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+    if [[ ! $name && -e $top/deny.toml ]]; then dependencies; fi
+    if [[ ! $name ]]; then runner "page" as_owner web/check; fi
+    runner "programs" as_owner cargo test --locked --no-fail-fast --lib --bins "${unit_tests[@]}" -- ${name:+"$name"}
+}
+
+# What others wrote: their licences, where they come from, and what is known against them. The list of the latter is fetched:
+# a machine that cannot reach it says so, and checks the rest.
+dependencies() {
+    local deny=cargo-deny
+    if ! command -v cargo-deny >/dev/null; then
+        keyed cargo-deny "$cargo_deny" install_cargo_deny
+        deny=$TERE_CACHE/cargo-deny-$cargo_deny/bin/cargo-deny
+    fi
+    check "dependencies: licences, sources, versions" as_owner "$deny" --locked check licenses sources bans
+    if as_owner "$deny" fetch db </dev/null >>"$ring_log" 2>&1; then
+        check "dependencies: advisories" as_owner "$deny" --locked check advisories
+    else
+        echo "-- dependencies: advisories: skipped, their list cannot be fetched from here"
+        skipped=$((skipped + 1))
+    fi
+}
+
+cargo_deny=0.20.2
+
+install_cargo_deny() {
+    CARGO_TARGET_DIR=$1.target cargo install --quiet --locked cargo-deny@"$cargo_deny" --root "$1"
+    rm -rf "$1.target"
+}
+
+# The files in tests/ that no other ring has.
+unit_tests=()
+for file in "$top"/tests/*.rs; do
+    file=$(basename "$file" .rs)
+    case $file in
+        wire | stack | machines | '*') ;;
+        *) unit_tests+=(--test "$file") ;;
+    esac
+done
+
+ring_wire() {
+    runner "packets" as_owner cargo test --locked --test wire -- ${name:+"$name"}
+}
+
+ring_stack() {
+    need dbus-daemon util-linux
+    build_test stack || return 0
+    runner "stack" as_nobody "$program" ${name:+"$name"}
+}
+
+# build_test NAME: sets $program. Compiled as the owner of the checkout, for it is run as somebody else.
+build_test() {
+    if ! as_owner cargo test --locked --test "$1" --no-run; then
+        complain "the tests of the ring $ring do not build"
+        return 1
+    fi
+    program=$(as_owner cargo test --locked --test "$1" --no-run --message-format=json 2>>"$ring_log" |
+        sed -n 's/.*"name":"'"$1"'".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+}
+
+# as_nobody PROGRAM...: without privileges, with a folder of its own to write to, and with no signal ignored: a shell that is
+# started in the background ignores Ctrl-C, and hands that on. The checkout may be under a folder that
+# is closed to others, such as /root: it is bound to a place of the same name in a tree without those folders.
+as_nobody() {
+    local scratch status=0
+    scratch=$(mktemp -d /tmp/tere-stack.XXXXXX)
+    chown nobody "$scratch"
+    # shellcheck disable=SC2016 # $1 is for the shell in the namespace
+    unshare --mount --pid --fork --kill-child --mount-proc bash -euc '
+        checkout=$1 scratch=$2
+        shift 2
+        folder=$checkout
+        while [[ $folder != / ]]; do
+            if ! setpriv --reuid=nobody --regid=nogroup --clear-groups test -x "$folder"; then closed=$folder; fi
+            folder=${folder%/*}
+            folder=${folder:-/}
+        done
+        if [[ ${closed-} ]]; then
+            mkdir "$scratch/checkout"
+            mount --bind "$checkout" "$scratch/checkout"
+            mount -t tmpfs -o mode=0755 tmpfs "$closed"
+            mkdir -p "$checkout"
+            mount --bind "$scratch/checkout" "$checkout"
+        fi
+        cd "$checkout"
+        exec setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs \
+            env --default-signal -i PATH="$PATH" HOME="$scratch" TMPDIR="$scratch" LANG=C.UTF-8 "$@"
+    ' bash "$top" "$scratch" "$@" || status=$?
+    rm -rf "$scratch"
+    return "$status"
+}
+
+ring_machines() {
+    local failed_before=$failed
+    need systemd-container mmdebstrap debian-archive-keyring
+    step "build the programs" build_programs
+    step "make the package" build_package
+    "$top/mkosi/host" boot "$host" --deb "$(package_path)" --machine web1
+    step "make machine nobus" "$top/mkosi/host" machine "$host" nobus --no-bus
+    TERE_HOST=$host
+    TERE_HOST_LEADER=$(<"/run/tere-hosts/$host/leader")
+    TERE_ORIGIN=http://localhost:8022
+    export TERE_HOST TERE_HOST_LEADER TERE_ORIGIN
+    step "write the policy" write_policy machines
+    if build_test machines; then runner "machines" "$program" ${name:+"$name"}; fi
+    browser
+    crashes
+    if ((failed > failed_before)); then host_failed=1; fi
+}
+
+# The policies of the two halves of the ring: `machines` has a grant of each kind for alice (nobus has no D-Bus, absent was never
+# made, nobody-there is no user of web1), `browser` leads everybody straight to a shell.
+write_policy() {
+    {
+        printf '# Written by tests/run.\norigin = "%s"\n' "$TERE_ORIGIN"
+        grant '"alice", "bob"' web1 dev
+        if [[ $1 == machines ]]; then
+            grant '"alice"' nobus dev
+            grant '"alice"' absent dev
+            grant '"alice"' web1 nobody-there
+        fi
+    } >"$ring_log.policy"
+    "$top/mkosi/host" enter "$host" tee /etc/tere/tere.toml <"$ring_log.policy"
+    rm -f "$ring_log.policy"
+    "$top/mkosi/host" enter "$host" systemctl try-reload-or-restart tere-broker.service
+}
+
+grant() {
+    printf '\n[[grant]]\naccounts = [%s]\nmachine = "%s"\nuser = "%s"\n' "$@"
+}
+
+browser() {
+    need_command chromium chromium
+    # The pictures show Chinese and box drawing; without a font for them these would be empty boxes.
+    need fonts-dejavu-core fonts-wqy-zenhei
+    step "write the policy" write_policy browser
+    runner "browser" tests/browser/run ${name:+"--test-name-pattern=$name"}
+    if [[ -d $top/target/screenshots ]]; then chown -R --reference="$top" "$top/target/screenshots"; fi
+}
+
+# What died of a bug: a signal that a program does not send itself on purpose, or a Rust panic.
+crashes() {
+    local found
+    found=$("$top/mkosi/host" enter "$host" journalctl --boot --no-pager --quiet --output=short-precise |
+        grep -E "code=dumped|code=killed, status=(4/ILL|5/TRAP|6/ABRT|7/BUS|8/FPE|11/SEGV|31/SYS)|panicked at" || true)
+    if [[ $found ]]; then
+        printf '%s\n' "$found" | tail -n 20
+        complain "something in the host crashed"
+    fi
+}
+
+host_failed=''
+clean_up() {
+    [[ -d /run/tere-hosts/$host ]] || return 0
+    if [[ $keep && $host_failed ]]; then
+        say "the host is still running. Get in: mkosi/host enter $host. End it: mkosi/host stop $host"
+        return
+    fi
+    "$top/mkosi/host" enter "$host" journalctl --boot --no-pager >"$top/target/tests/host.journal" 2>/dev/null || true
+    "$top/mkosi/host" stop "$host"
+}

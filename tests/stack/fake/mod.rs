@@ -1,0 +1,233 @@
+//! What stands for the rest of the system: a dbus-daemon of our own, and on it systemd and
+//! machined as far as tere asks them anything. It does what they do where tere depends on it, no
+//! more; each place where it is simpler says so. The stories that are told here and on a real
+//! host keep it from drifting.
+//!
+//! Calls are answered one at a time, in the order in which they come. The real ones answer a call
+//! that takes long (the start of a machine) while they take others; here all are quick.
+
+#![allow(clippy::wildcard_enum_match_arm)] // of zbus's errors
+
+mod bus;
+mod machined;
+mod polkit;
+mod store;
+mod systemd;
+mod unit;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use futures_util::StreamExt as _;
+use tokio::runtime::Runtime;
+use zbus_systemd::zbus::message::{Header, Type};
+use zbus_systemd::zbus::{self, Connection, DBusError as _, MessageStream};
+
+use self::bus::Bus;
+use self::machined::Shell;
+use self::unit::SessionUnits;
+
+/// What there is.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// Stands for `/`.
+    root: PathBuf,
+    /// What the programs say on standard error.
+    log: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many of the next shells are opened, but said to be only when nobody waits any more.
+    late_shells: usize,
+    /// Machines that run.
+    machines: BTreeSet<String>,
+    /// Shells in them.
+    shells: Vec<Shell>,
+    /// The units of sessions that are loaded, by the session's id.
+    sessions: BTreeMap<String, Arc<SessionUnits>>,
+    /// How workers ended that were not asked to, and not by exiting with success.
+    deaths: Vec<String>,
+    /// Somebody called systemd's Subscribe. Without that it sends no signals.
+    subscribed: bool,
+    jobs: u32,
+}
+
+impl World {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A test that panicked still cleans up.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A D-Bus error: its name and what it says.
+#[derive(Debug)]
+struct Refused(&'static str, String);
+
+/// The fake, running.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    world: Arc<World>,
+    bus: Bus,
+    connection: Connection,
+    runtime: Option<Runtime>,
+}
+
+impl Fake {
+    /// Starts with the machines web1 and nobus running.
+    pub(crate) fn start(root: &Path, log: &Path) -> Self {
+        let bus = Bus::start(&root.join("bus"), log);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        let machines = ["web1", "nobus"].map(str::to_owned).into();
+        let state = Mutex::new(State { machines, ..State::default() });
+        let world = Arc::new(World { root: root.to_owned(), log: log.to_owned(), state });
+        let connection = runtime.block_on(async {
+            let builder = zbus::connection::Builder::address(bus.address()).build();
+            let connection = builder.await.unwrap();
+            let calls = MessageStream::from(&connection);
+            tokio::spawn(answer(connection.clone(), calls, Arc::clone(&world)));
+            connection.request_name(systemd::NAME).await.unwrap();
+            connection.request_name(machined::NAME).await.unwrap();
+            connection
+        });
+        Self { world, bus, connection, runtime: Some(runtime) }
+    }
+
+    /// For `DBUS_SYSTEM_BUS_ADDRESS`.
+    pub(crate) fn address(&self) -> &str {
+        self.bus.address()
+    }
+
+    /// Units of sessions that are loaded.
+    pub(crate) fn session_units(&self) -> Vec<String> {
+        systemd::session_units(&self.world)
+    }
+
+    /// The worker of a session, if it runs.
+    pub(crate) fn worker(&self, session: &str) -> Option<i32> {
+        self.world.state().sessions.get(session)?.worker()
+    }
+
+    /// Has systemd lose what it keeps for the worker of a session.
+    pub(crate) fn lose_store(&self, session: &str) {
+        self.world.state().sessions[session].lose();
+    }
+
+    /// How many workers and shells run.
+    pub(crate) fn processes(&self) -> usize {
+        let state = self.world.state();
+        let workers = state.sessions.values().filter(|units| units.worker().is_some()).count();
+        workers + state.shells.len()
+    }
+
+    /// Workers that died of something, but not of those kills that a test is allowed.
+    pub(crate) fn deaths(&self) -> Vec<String> {
+        self.world.state().deaths.clone()
+    }
+
+    /// A machine is powered off.
+    pub(crate) fn power_off(&self, machine: &str) {
+        self.block_on(machined::power_off(&self.connection, &self.world, machine));
+    }
+
+    /// machined stops, and nothing starts it again.
+    pub(crate) fn stop_machined(&self) {
+        assert!(self.block_on(self.connection.release_name(machined::NAME)).unwrap());
+    }
+
+    /// The answers to the next `count` requests for a shell come too late.
+    pub(crate) fn answer_late(&self, count: usize) {
+        self.world.state().late_shells = count;
+    }
+
+    /// It is started.
+    pub(crate) fn start_machined(&self) {
+        self.block_on(self.connection.request_name(machined::NAME)).unwrap();
+    }
+
+    /// Calls a method of a manager as the broker does. What is refused is the name of the error.
+    pub(crate) fn call(&self, name: &str, method: &str, arguments: &[&str]) -> Result<(), String> {
+        let (path, interface) = (format!("/{}", name.replace('.', "/")), format!("{name}.Manager"));
+        let (destination, interface) = (Some(name), Some(interface));
+        let called = self.block_on(async {
+            let caller = zbus::connection::Builder::address(self.bus.address()).build().await?;
+            match *arguments {
+                [unit, mode] => caller.call_method(destination, path, interface, method, &(unit, mode)).await,
+                [machine, user, program] => {
+                    let arguments = (machine, user, program, ["sh"].as_slice(), [""; 0].as_slice());
+                    caller.call_method(destination, path, interface, method, &arguments).await
+                }
+                _ => panic!("no call has {} arguments", arguments.len()),
+            }
+        });
+        called.map(drop).map_err(|error| match error {
+            // Errors that every service can send have types of their own.
+            zbus::Error::FDO(error) => error.name().to_string(),
+            error => error.to_string(),
+        })
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().unwrap().block_on(work)
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        let sessions = std::mem::take(&mut self.world.state().sessions);
+        sessions.values().for_each(|units| units.stop());
+        machined::kill_shells(&self.world, |_| true);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Answers what comes on the bus.
+async fn answer(connection: Connection, mut calls: MessageStream, world: Arc<World>) {
+    while let Some(Ok(call)) = calls.next().await {
+        if call.message_type() != Type::MethodCall {
+            continue;
+        }
+        let header = call.header();
+        let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
+        let interface = word(header.interface().map(|name| name.as_str()));
+        let method = word(header.member().map(|name| name.as_str()));
+        let done = match interface.as_str() {
+            systemd::INTERFACE => systemd::answer(&connection, &world, &method, &call).await,
+            machined::INTERFACE => machined::answer(&connection, &world, &method, &call).await,
+            _ => Err(unknown(&interface, &method)),
+        };
+        if let Err(Refused(name, message)) = done {
+            // Whoever asked may be gone.
+            drop(connection.reply_error(&header, name, &message).await);
+        }
+    }
+}
+
+fn unknown(interface: &str, method: &str) -> Refused {
+    Refused("org.freedesktop.DBus.Error.UnknownMethod", format!("the fake has no {interface}.{method}"))
+}
+
+fn body<'a, T: serde::Deserialize<'a> + zbus::zvariant::Type>(
+    message: &'a zbus::message::Body,
+) -> Result<T, Refused> {
+    let read = message.deserialize();
+    read.map_err(|error| Refused("org.freedesktop.DBus.Error.InvalidArgs", error.to_string()))
+}
+
+/// Replies. Whoever asked may be gone by now.
+async fn reply<B>(connection: &Connection, header: &Header<'_>, body: &B)
+where
+    B: serde::Serialize + zbus::zvariant::DynamicType,
+{
+    drop(connection.reply(header, body).await);
+}
+
+/// A log that programs add to.
+pub(crate) fn log_file(path: &Path) -> std::fs::File {
+    std::fs::File::options().append(true).create(true).open(path).unwrap()
+}

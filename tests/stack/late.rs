@@ -1,0 +1,40 @@
+//! machined was seen to hang just after boot. It cannot be made to, so the fake does.
+
+use std::time::{Duration, Instant};
+
+use tere::protocol::Refusal;
+
+use crate::host::Host;
+use crate::parts::shell::PATIENCE;
+use crate::parts::wait::eventually;
+use crate::stories::holder;
+
+/// What a person waits at the most for a sentence.
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_shell_that_is_late_is_asked_for_once_more_and_none_is_left_stray() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    host.answer_late(1);
+    let start = Instant::now();
+    let mut shell = alice.open("dev@web1").unwrap();
+    assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+    shell.type_in("echo here $((1+1))\r");
+    shell.expect("here 2");
+    // One worker and one shell: the late one is hung up when its answer comes.
+    eventually("the stray shell ends", PATIENCE, || (host.processes() == 2).then_some(()));
+}
+
+#[test]
+fn a_shell_that_is_late_twice_is_refused_in_time_and_none_is_left_stray() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    host.answer_late(2);
+    let start = Instant::now();
+    assert_eq!(alice.open("dev@web1").unwrap_err(), Refusal::ShellTimedOut);
+    assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+    eventually("nothing is left", PATIENCE, || {
+        (host.processes() == 0 && host.session_units().is_empty()).then_some(())
+    });
+}

@@ -1,0 +1,78 @@
+//! More output than a page takes, more input than a program takes: nobody else waits.
+
+use tere::protocol::page::ToPage;
+
+use super::enrolment_token;
+use crate::host::Host;
+use crate::parts::page::{ORIGIN, Page};
+use crate::parts::passkey::SoftPasskey;
+
+/// More than all buffers between a shell and a page that does not read hold together: the ring,
+/// and what waits in the kernel for the worker, the front, a proxy and the page.
+const MORE_THAN_BUFFERS: usize = 48 * 1024 * 1024;
+
+/// More than waits for a program that does not read: 256 KiB in the worker, and what the kernel
+/// keeps for a terminal.
+const MORE_THAN_WAITS: usize = 600 * 1024;
+
+fn skipped(message: &ToPage) -> Option<(u16, u64)> {
+    if let ToPage::Skipped { channel, bytes } = message { Some((*channel, *bytes)) } else { None }
+}
+
+#[test]
+fn a_page_that_does_not_read_holds_up_nobody_and_goes_on_later() {
+    let host = Host::alone();
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    let mut slow = Page::over(host.door());
+    slow.enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let flood = slow.open(1, "dev@web1").unwrap();
+    let mut quick = Page::over(host.door());
+    quick.sign_in(&mut passkey);
+    quick.open(2, "dev@web1").unwrap();
+    quick.attach(1, &flood).unwrap();
+    let mut third = Page::over(host.door());
+    third.sign_in(&mut passkey);
+    third.open(5, "dev@web1").unwrap();
+
+    // The command line does not have the prompt in one piece, its echo is not taken for one.
+    slow.type_in(1, "PS1='pro''mpt> '\r");
+    quick.expect(1, "prompt> ");
+    slow.type_in(1, "yes\r");
+    quick.expect_bytes(1, MORE_THAN_BUFFERS);
+    third.type_in(5, "echo third $((1+1))\r");
+    third.expect(5, "third 2");
+    quick.type_in(2, "echo quick $((1+1))\r");
+    quick.expect(2, "quick 2");
+    // Ctrl-C is heard though the page that began it all has not read a byte since.
+    quick.type_in(1, "\u{3}");
+    // A shell may throw away what is typed while it handles the interrupt.
+    quick.expect(1, "prompt> ");
+    quick.type_in(1, "echo over $((1+1))\r");
+    quick.expect(1, "over 2");
+
+    let (channel, bytes) = slow.hear_of("what was skipped", skipped);
+    assert_eq!(channel, 1);
+    assert!(bytes > 0);
+    slow.expect(1, "over 2");
+}
+
+#[test]
+fn input_that_a_program_does_not_read_is_dropped_and_said_to_be() {
+    let host = Host::alone();
+    let mut page = Page::over(host.door());
+    page.enrol(&enrolment_token(&host, "alice"), &mut SoftPasskey::new(ORIGIN));
+    page.open(1, "dev@web1").unwrap();
+    page.open(2, "dev@web1").unwrap();
+    page.type_in(1, "stty raw -echo; echo deaf $((1+1)); exec sleep 1000\r");
+    page.expect(1, "deaf 2");
+    let paste = "x".repeat(16 * 1024);
+    for _ in 0..MORE_THAN_WAITS / paste.len() {
+        page.type_in(1, &paste);
+    }
+    let dropped = page.hear_of("what was dropped", |message| {
+        if let ToPage::InputDropped { channel: 1, bytes } = message { Some(*bytes) } else { None }
+    });
+    assert!(dropped > 0);
+    page.type_in(2, "echo still $((1+1)) here\r");
+    page.expect(2, "still 2 here");
+}

@@ -1,0 +1,87 @@
+//! Who gets in, at the front's door and by the challenge.
+
+use tere::protocol::Refusal;
+use tere::protocol::page::{FromPage, ToPage};
+
+use super::enrolment_token;
+use crate::host::Host;
+use crate::parts::page::{HOST, ORIGIN, Page, knock};
+use crate::parts::passkey::SoftPasskey;
+
+fn refused(refusal: Refusal) -> Option<ToPage> {
+    Some(ToPage::Refused { channel: None, refusal })
+}
+
+/// alice's passkey, registered just now.
+fn alice(host: &Host) -> SoftPasskey {
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    Page::over(host.door()).enrol(&enrolment_token(host, "alice"), &mut passkey);
+    passkey
+}
+
+#[test]
+fn an_enrolment_link_works_once_and_not_altered() {
+    let host = Host::alone();
+    let token = enrolment_token(&host, "alice");
+    let mut page = Page::over(host.door());
+    let altered = format!("{}{}", &token[..token.len() - 1], if token.ends_with('a') { 'b' } else { 'a' });
+    for bad in [altered.as_str(), &token[1..], ""] {
+        page.say(&FromPage::Enrol { token: bad.to_owned() });
+        assert_eq!(Some(page.hear()), refused(Refusal::LinkInvalid), "{bad:?}");
+    }
+    let lobby = page.enrol(&token, &mut SoftPasskey::new(ORIGIN));
+    assert_eq!(lobby.account, "alice");
+    let mut again = Page::over(host.door());
+    again.say(&FromPage::Enrol { token });
+    assert_eq!(Some(again.hear()), refused(Refusal::LinkInvalid));
+}
+
+#[test]
+fn a_challenge_is_one_connections_and_one_answers() {
+    let host = Host::alone();
+    let mut passkey = alice(&host);
+    let (mut one, mut other) = (Page::over(host.door()), Page::over(host.door()));
+    let answer = passkey.sign_in(&one.ask_to_sign_in());
+    other.ask_to_sign_in();
+    assert_eq!(other.answer(&answer).unwrap_err(), Refusal::UnknownPasskey, "on another connection");
+
+    let mut newer = Page::over(host.door());
+    let replaced = passkey.sign_in(&newer.ask_to_sign_in());
+    newer.ask_to_sign_in();
+    assert_eq!(newer.answer(&replaced).unwrap_err(), Refusal::UnknownPasskey, "a newer one took its place");
+
+    // Where it belongs it is good, once.
+    assert_eq!(one.answer(&answer).unwrap().account, "alice");
+    let credential = serde_json::from_str(&answer).unwrap();
+    one.say(&FromPage::Answer { credential });
+    assert_eq!(one.expect_closed(), refused(Refusal::BadMessage), "on the same connection twice");
+
+    let mut wrong = Page::over(host.door());
+    wrong.ask_to_sign_in();
+    assert_eq!(wrong.answer(&answer).unwrap_err(), Refusal::UnknownPasskey);
+    let credential = serde_json::from_str(&answer).unwrap();
+    wrong.say(&FromPage::Answer { credential });
+    assert_eq!(wrong.expect_closed(), refused(Refusal::BadMessage), "a second answer to one challenge");
+}
+
+#[test]
+fn only_the_page_itself_comes_through_the_door() {
+    let host = Host::shared();
+    let own = [("Host", HOST), ("Origin", ORIGIN)];
+    assert_eq!(knock(host.door(), &own), 101, "or the rest proves nothing");
+    for headers in [
+        &[("Host", HOST)][..],
+        &[("Host", HOST), ("Origin", "null")],
+        &[("Host", HOST), ("Origin", "http://localhost:8023")],
+        &[("Host", HOST), ("Origin", "https://localhost:8022")],
+        &[("Host", HOST), ("Origin", "http://localhost")],
+        &[("Host", HOST), ("Origin", "http://localhost:8022.example.org")],
+        &[("Host", HOST), ("Origin", ORIGIN), ("Origin", "http://example.org")],
+        &[("Host", "localhost"), ("Origin", ORIGIN)],
+        &[("Host", "127.0.0.1:8022"), ("Origin", ORIGIN)],
+        &[("Host", "example.org"), ("Origin", ORIGIN)],
+        &[("Host", HOST), ("Host", HOST), ("Origin", ORIGIN)],
+    ] {
+        assert_eq!(knock(host.door(), headers), 403, "{headers:?}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Stories that are told twice: to the real programs among fakes, and on a booted host with the
+//! real systemd and machined. What the fakes do wrongly shows as a story that ends differently.
+//!
+//! The ring that includes this room has a room `host` with a `Host`, which offers
+//!
+//! | method | what it gives |
+//! | --- | --- |
+//! | `shared`, `alone` | a host with web1 running; for tests that share one, or the host to itself |
+//! | `path` | a path in it as the test reaches it; sockets too |
+//! | `door` | a connection to the front |
+//! | `tere` | what `tere` prints when root runs it there |
+//! | `session_units` | the units of sessions that are loaded |
+//! | `journal`, `journal_cursor` | what tere recorded since then |
+//! | `reload_broker` | whether the policy it was told to read is good |
+//! | `restart_front_and_auth`, `restart_broker`, `kill_broker`, `kill_worker`, `restart_worker` | trouble in tere |
+//! | `power_off`, `stop_machined`, `start_machined` | trouble around it |
+//! | `user_of_shells` | who a shell in a machine really is |
+//!
+//! The policy of it: alice and bob may be `dev@web1`; alice also `dev@nobus`, `dev@absent` and
+//! `nobody-there@web1`.
+
+pub mod attacks;
+mod flood;
+mod logins;
+mod pages;
+mod sessions;
+mod trouble;
+
+use tere::protocol::vouch::Principal;
+
+use crate::host::Host;
+use crate::parts::shell::{Holder, Shell};
+
+/// A principal channel of an account, vouched for as auth would.
+pub fn holder(host: &Host, account: &str) -> Holder {
+    let principal = Principal::Account(account.parse().unwrap());
+    Holder::vouched(&host.path("/run/tere/broker.sock"), principal)
+}
+
+/// A shell variable is the proof that it is the same shell.
+pub fn marked(holder: &mut Holder) -> Shell {
+    let mut shell = holder.open("dev@web1").unwrap();
+    shell.type_in("mark=$((6*7)); echo set $mark\r");
+    shell.expect("set 42");
+    shell
+}
+
+/// The secret of an enrolment link for an account without passkeys. Every connection of an account
+/// that was there before ends: only for a test that is alone on its host.
+pub fn enrolment_token(host: &Host, account: &str) -> String {
+    // It fails where there is none.
+    host.tere(&["account", "remove", account]);
+    let (added, printed) = host.tere(&["account", "add", account, "--json"]);
+    assert!(added, "no account {account}");
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    printed["link"].as_str().unwrap().split_once("#enrol=").unwrap().1.to_owned()
+}

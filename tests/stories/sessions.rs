@@ -1,0 +1,146 @@
+//! Sessions, as a principal channel sees them.
+
+use tere::protocol::principal::{Answer, Ask};
+use tere::protocol::{EndReason, Refusal};
+
+use super::{holder, marked};
+use crate::host::Host;
+use crate::parts::shell::{PATIENCE, Shell};
+use crate::parts::wait::eventually;
+
+#[test]
+fn a_shell_opens_types_resizes_and_ends() {
+    let host = Host::shared();
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@web1").unwrap();
+    shell.expect("$ ");
+    shell.type_in("bind 'set enable-bracketed-paste off'; PS1='> '; clear\r");
+    shell.expect("\u{1b}[H\u{1b}[2J");
+    shell.expect("> ");
+    shell.type_in("id -un; tput cols; echo \"$TERM $COLORTERM $LANG\"; printf '\\u4f60\\u597d\\n'\r");
+    let user = host.user_of_shells("dev");
+    shell.expect(&format!("\r\n{user}\r\n80\r\nxterm-256color truecolor C.UTF-8\r\n你好\r\n"));
+    shell.resize(132, 50);
+    shell.type_in("tput cols; tput lines\r");
+    shell.expect("\r\n132\r\n50\r\n");
+    shell.type_in("exit\r");
+    assert_eq!(shell.expect_end(), EndReason::ShellEnded);
+}
+
+fn same_shell(shell: &mut Shell) {
+    shell.type_in("echo still $mark\r");
+    shell.expect("still 42");
+}
+
+#[test]
+fn a_session_outlives_its_connection_and_only_its_owner_comes_back_to_it() {
+    let host = Host::shared();
+    let mut first = holder(&host, "alice");
+    let mut shell = marked(&mut first);
+    drop(first);
+    shell.expect_closed();
+    let mut second = holder(&host, "alice");
+    same_shell(&mut second.attach(&shell.session).unwrap());
+    let mut bob = holder(&host, "bob");
+    assert_eq!(bob.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
+}
+
+#[test]
+fn a_restart_of_front_auth_and_broker_ends_no_session() {
+    let host = Host::alone();
+    let mut first = holder(&host, "alice");
+    let mut shell = marked(&mut first);
+    host.restart_front_and_auth();
+    // A viewer that is there goes on, whoever is restarted behind it.
+    same_shell(&mut shell);
+    for how in ["restart", "kill -9"] {
+        if how == "restart" {
+            host.restart_broker()
+        } else {
+            host.kill_broker()
+        }
+        same_shell(&mut shell);
+        let mut again = holder(&host, "alice");
+        let (lobby, _) = again.ask(Ask::Lobby);
+        let Answer::Lobby { sessions, .. } = lobby else { panic!("{lobby:?}") };
+        assert!(sessions.iter().any(|session| session.id == shell.session), "after {how}: {sessions:?}");
+        let mut viewer = again.attach(&shell.session).unwrap();
+        same_shell(&mut viewer);
+    }
+    let mut last = holder(&host, "alice");
+    let mut viewer = last.attach(&shell.session).unwrap();
+    viewer.type_in("exit\r");
+    assert_eq!(viewer.expect_end(), EndReason::ShellEnded);
+    eventually("its units are gone", PATIENCE, || {
+        let units = host.session_units();
+        (!units.iter().any(|unit| unit.contains(shell.session.as_str()))).then_some(())
+    });
+}
+
+/// Every line that the shell prints arrives once and in order, whatever becomes of the worker.
+#[test]
+fn a_worker_that_is_killed_or_restarted_loses_no_line() {
+    const LINES: usize = 20_000;
+    let host = Host::shared();
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@web1").unwrap();
+    shell.type_in("stty -echo; PS1=; echo ready $((1+1))\r");
+    shell.expect("ready 2");
+    shell.type_in(&format!(
+        "i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; done; echo over $i\r"
+    ));
+    for part in 1..=5 {
+        shell.expect(&format!("line {}\r\n", part * LINES / 10));
+        if part % 2 == 0 { host.restart_worker(&shell.session) } else { host.kill_worker(&shell.session) }
+    }
+    let rest = shell.expect(&format!("over {LINES}\r\n"));
+    let mut lines = rest.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<usize>().ok());
+    let first = lines.next().unwrap();
+    assert_eq!(first, LINES / 2 + 1);
+    assert!(lines.zip(first + 1..).all(|(line, expected)| line == expected), "{rest}");
+    // Whoever comes back finds the same shell, and it ends as ever.
+    let mut again = alice.attach(&shell.session).unwrap();
+    again.type_in("echo $((i+1)) still\r");
+    again.expect(&format!("{} still", LINES + 1));
+    again.type_in("exit\r");
+    assert_eq!(again.expect_end(), EndReason::ShellEnded);
+    let session = again.session.as_str();
+    eventually("its units are gone", PATIENCE, || {
+        (!host.session_units().iter().any(|unit| unit.contains(session))).then_some(())
+    });
+}
+
+#[test]
+fn a_removed_account_and_a_narrower_policy_close_what_is_open() {
+    let host = Host::alone();
+    host.tere(&["account", "add", "carol"]);
+    let policy = std::fs::read_to_string(host.path("/etc/tere/tere.toml")).unwrap();
+    let grant = "[[grant]]\naccounts = [\"carol\"]\nmachine = \"web1\"\nuser = \"dev\"\n";
+    let write = |text: &str| std::fs::write(host.path("/etc/tere/tere.toml"), text).unwrap();
+
+    write(&format!("{policy}\n{grant}"));
+    assert!(host.reload_broker());
+    let mut carol = holder(&host, "carol");
+    let mut shell = marked(&mut carol);
+
+    // A bad policy changes nothing, and says so.
+    write(&format!("{policy}\n[[grant]]\naccount = 1\n"));
+    assert!(!host.reload_broker());
+    same_shell(&mut shell);
+
+    // A narrower one closes the view; the session goes on, out of reach.
+    write(&policy);
+    assert!(host.reload_broker());
+    shell.expect_closed();
+    assert_eq!(carol.attach(&shell.session).unwrap_err(), Refusal::NotGranted);
+
+    write(&format!("{policy}\n{grant}"));
+    assert!(host.reload_broker());
+    let mut viewer = carol.attach(&shell.session).unwrap();
+    same_shell(&mut viewer);
+    host.tere(&["account", "remove", "carol"]);
+    viewer.expect_closed();
+    write(&policy);
+    assert!(host.reload_broker());
+    host.tere(&["session", "end", shell.session.as_str()]);
+}

@@ -1,0 +1,162 @@
+//! One of each message that there is.
+
+use tere::names::{AccountName, MachineName, SessionId, Target, TermSize};
+use tere::protocol::control::{AccountSummary, FromCli, ToCli};
+use tere::protocol::login::{FromFront, ToFront};
+use tere::protocol::page::Ceremony;
+use tere::protocol::principal::{Answer, Ask, FromBroker, OwnedSession, Request};
+use tere::protocol::viewer::{FromViewer, ToViewer};
+use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
+use tere::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
+use tere::protocol::{EndReason, Refusal, SessionSummary};
+
+pub(crate) fn alice() -> AccountName {
+    "alice".parse().unwrap()
+}
+
+fn session() -> SessionId {
+    "abcdefghijkl".parse().unwrap()
+}
+
+fn target() -> Target {
+    "dev@box".parse().unwrap()
+}
+
+fn machine() -> MachineName {
+    "box".parse().unwrap()
+}
+
+fn size() -> TermSize {
+    TermSize::new(80, 24).unwrap()
+}
+
+fn summary() -> SessionSummary {
+    SessionSummary { id: session(), target: target(), opened: 300 }
+}
+
+/// Calls the macro `$visit` with each list of samples: one for each direction of each socket.
+macro_rules! every_direction {
+    ($visit:ident) => {
+        $visit!("login, from front", crate::samples::from_front());
+        $visit!("login, to front", crate::samples::to_front());
+        $visit!("control, from cli", crate::samples::from_cli());
+        $visit!("control, to cli", crate::samples::to_cli());
+        $visit!("vouch, from auth", crate::samples::from_auth());
+        $visit!("vouch, to auth", crate::samples::to_auth());
+        $visit!("principal, request", crate::samples::requests());
+        $visit!("principal, from broker", crate::samples::from_broker());
+        $visit!("worker, to worker", crate::samples::to_worker());
+        $visit!("worker, from worker", crate::samples::from_worker());
+        $visit!("viewer, to viewer", crate::samples::to_viewer());
+        $visit!("viewer, from viewer", crate::samples::from_viewer());
+    };
+}
+pub(crate) use every_direction;
+
+pub(crate) fn from_front() -> Vec<FromFront> {
+    vec![
+        FromFront::SignIn,
+        FromFront::Enrol { token: "tok".into() },
+        FromFront::Answer { credential: "{}".into() },
+    ]
+}
+
+pub(crate) fn to_front() -> Vec<ToFront> {
+    vec![
+        ToFront::Challenge { ceremony: Ceremony::Get, options: "{}".into() },
+        ToFront::SignedIn { account: alice() },
+        ToFront::Refused(Refusal::LinkInvalid),
+    ]
+}
+
+pub(crate) fn from_cli() -> Vec<FromCli> {
+    vec![
+        FromCli::AccountAdd(alice()),
+        FromCli::AccountList,
+        FromCli::AccountRemove(alice()),
+        FromCli::AccountLink(alice()),
+        FromCli::Principal,
+    ]
+}
+
+pub(crate) fn to_cli() -> Vec<ToCli> {
+    let summary = AccountSummary { name: alice(), created: 300, passkeys: 2, last_sign_in: Some(301) };
+    vec![
+        ToCli::Link { account: alice(), link: "http://x".into(), expires: 300 },
+        ToCli::Accounts(vec![summary]),
+        ToCli::Done,
+        ToCli::Refused(Refusal::NotOperator),
+        ToCli::Principal,
+    ]
+}
+
+pub(crate) fn from_auth() -> Vec<FromAuth> {
+    let principal = Principal::Account(alice());
+    vec![
+        FromAuth::Vouch { principal, how: Verified::Passkey, at: 300 },
+        FromAuth::Vouch { principal: Principal::Operator, how: Verified::PeerUid(0), at: 300 },
+        FromAuth::Revoke(alice()),
+    ]
+}
+
+pub(crate) fn to_auth() -> Vec<ToAuth> {
+    vec![ToAuth::Vouched, ToAuth::Revoked, ToAuth::Refused(Refusal::TooMany)]
+}
+
+pub(crate) fn requests() -> Vec<Request> {
+    let asks = [
+        Ask::Lobby,
+        Ask::Open { target: target(), size: size() },
+        Ask::Attach { session: session(), size: size() },
+        Ask::End { session: session() },
+        Ask::AllSessions { after: Some(session()) },
+    ];
+    asks.into_iter().map(|ask| Request { number: 7, ask }).collect()
+}
+
+pub(crate) fn from_broker() -> Vec<FromBroker> {
+    let answers = [
+        Answer::Lobby { targets: vec![target()], sessions: vec![summary()] },
+        Answer::Opened { session: session(), target: target() },
+        Answer::Ending,
+        Answer::AllSessions(vec![OwnedSession { owner: alice(), session: summary() }]),
+        Answer::Refused(Refusal::NotGranted),
+    ];
+    let replies = answers.into_iter().map(|answer| FromBroker::Reply { number: 7, answer });
+    replies.chain([FromBroker::MachineStopped(machine())]).collect()
+}
+
+pub(crate) fn to_worker() -> Vec<ToWorker> {
+    let viewer = ViewerNumber(5);
+    vec![
+        ToWorker::Adopt { session: session(), size: size() },
+        ToWorker::Attach { viewer, role: Role::Watcher, size: size() },
+        ToWorker::Detach(viewer),
+        ToWorker::End(EndReason::EndedByRequest),
+    ]
+}
+
+pub(crate) fn from_worker() -> Vec<FromWorker> {
+    let viewer = ViewerNumber(5);
+    vec![
+        FromWorker::Standing(Standing::Keeping),
+        FromWorker::Adopted,
+        FromWorker::Attached(viewer),
+        FromWorker::Full(viewer),
+        FromWorker::ViewerGone(viewer),
+        FromWorker::Ended(EndReason::ShellEnded),
+    ]
+}
+
+pub(crate) fn to_viewer() -> Vec<ToViewer> {
+    vec![
+        ToViewer::Output(b"hi\r\n".to_vec()),
+        ToViewer::Skipped(300),
+        ToViewer::InputDropped(300),
+        ToViewer::Ended(EndReason::MachineGone),
+    ]
+}
+
+pub(crate) fn from_viewer() -> Vec<FromViewer> {
+    vec![FromViewer::Input(b"ls\r".to_vec()), FromViewer::Resize(size())]
+}
