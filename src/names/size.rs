@@ -17,26 +17,33 @@ struct Unchecked {
     rows: u16,
 }
 
-/// The largest number of columns and of rows. A grid of this size is a million cells, which is
-/// the most that a worker has memory for; past it a size is refused.
+/// The largest number of columns and of rows; past it a size is refused.
 const TERM_SIZE_MAX: u16 = 1000;
 
-/// A size outside 1..=1000.
+/// Most cells: two screens of so many, and their snapshots, are what a worker has memory for. Past
+/// it a size is refused. A wall of four screens with small letters has less.
+const CELLS_MAX: u32 = 250_000;
+
+/// A size outside 1..=1000, or of too many cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a terminal of {cols} columns and {rows} rows is outside 1 to 1000")]
+#[error("a terminal of {cols} columns and {rows} rows is outside 1 to 1000, or has more than {CELLS_MAX} cells")]
 pub struct BadSize {
     cols: u16,
     rows: u16,
 }
 
 impl TermSize {
+    /// What a terminal has before anybody said another: 80 columns and 24 rows.
+    pub const DEFAULT: Self = Self { cols: 80, rows: 24 };
+
     /// A size of `cols` columns and `rows` rows.
     ///
     /// # Errors
-    /// `BadSize` where either is 0 or above 1000.
+    /// `BadSize` where either is 0 or above 1000, or the cells are more than 250,000.
     pub fn new(cols: u16, rows: u16) -> Result<Self, BadSize> {
         let allowed = 1..=TERM_SIZE_MAX;
-        if allowed.contains(&cols) && allowed.contains(&rows) {
+        let few = u32::from(cols) * u32::from(rows) <= CELLS_MAX;
+        if allowed.contains(&cols) && allowed.contains(&rows) && few {
             Ok(Self { cols, rows })
         } else {
             Err(BadSize { cols, rows })

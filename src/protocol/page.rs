@@ -14,7 +14,9 @@
 //!   ◀────────────────────── lobby           (targets and sessions)
 //!   open | attach ───────────────────▶
 //!   ◀──────────────────────── opened        (or refused with the channel)
+//!   ◀────────────────────── snapshot        (its bytes are the first on the channel)
 //!   ═══════════ binary frames ═══════
+//!   shown ───────────────────────────▶      (how much of them)
 //!   ◀───────────────────────── ended
 //! ```
 //!
@@ -24,6 +26,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::viewer::Extent;
 use super::{EndReason, Refusal, SessionSummary};
 use crate::names::{AccountName, MachineName, SessionId, Target, TermSize};
 
@@ -75,12 +78,25 @@ pub enum FromPage {
         /// The size of the page's terminal.
         size: TermSize,
     },
-    /// The page's terminal has a new size.
+    /// The page's window has room for a terminal of this size.
     Resize {
         /// Which channel.
         channel: u16,
         /// The new size.
         size: TermSize,
+    },
+    /// This many more terminal bytes of the channel have been shown. A page that does not say so is
+    /// not sent more than a window's worth.
+    Shown {
+        /// Which channel.
+        channel: u16,
+        /// How many.
+        bytes: u32,
+    },
+    /// Ask for a snapshot with the whole history.
+    Refresh {
+        /// Which channel.
+        channel: u16,
     },
     /// Stop viewing. The session goes on.
     Detach {
@@ -129,13 +145,25 @@ pub enum ToPage {
         /// Where it runs.
         target: Target,
     },
-    /// This much output was printed while the connection could not take it, and is not shown.
-    Skipped {
+    /// The next `bytes` terminal bytes on the channel are a snapshot for a terminal of this size, and
+    /// replace what is shown. It comes after `opened`, and when the page or its connection was too
+    /// slow. One that begins before the last is complete replaces it.
+    Snapshot {
         /// Which channel.
         channel: u16,
-        /// How many bytes.
-        #[cfg_attr(test, ts(type = "number"))]
-        bytes: u64,
+        /// The size of the terminal.
+        size: TermSize,
+        /// Length of the snapshot.
+        bytes: u32,
+        /// What it shows.
+        extent: Extent,
+    },
+    /// The terminal of the session has another size from here on.
+    Size {
+        /// Which channel.
+        channel: u16,
+        /// The size.
+        size: TermSize,
     },
     /// The program does not read its input: this much of it was thrown away.
     InputDropped {
@@ -201,6 +229,7 @@ mod tests {
             Refusal::decl(&config),
             EndReason::decl(&config),
             Ceremony::decl(&config),
+            Extent::decl(&config),
             Target::decl(&config),
             TermSize::decl(&config),
             SessionSummary::decl(&config),

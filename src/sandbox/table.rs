@@ -9,6 +9,8 @@ pub enum Thread {
     WorkerControl,
     /// The worker's reader of the PTY.
     WorkerPty,
+    /// The worker's thread that keeps the screen.
+    WorkerTerminal,
     /// The worker's thread that feeds viewers and takes their input.
     WorkerViewers,
     /// Every thread of the front.
@@ -19,7 +21,7 @@ pub enum Thread {
     Broker,
 }
 
-use Thread::{Auth, Broker, Front, WorkerControl, WorkerPty, WorkerViewers};
+use Thread::{Auth, Broker, Front, WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers};
 
 /// One system call and who may make it.
 pub(super) struct Row {
@@ -29,8 +31,8 @@ pub(super) struct Row {
     pub(super) why: &'static str,
 }
 
-const ALL: &[Thread] = &[WorkerControl, WorkerPty, WorkerViewers, Front, Auth, Broker];
-const WORKER: &[Thread] = &[WorkerControl, WorkerPty, WorkerViewers];
+const ALL: &[Thread] = &[WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers, Front, Auth, Broker];
+const WORKER: &[Thread] = &[WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers];
 const ASYNC: &[Thread] = &[Front, Auth, Broker];
 
 const fn row(call: c_long, threads: &'static [Thread], why: &'static str) -> Row {

@@ -19,9 +19,10 @@ fn inside<T: Send>(thread: Thread, keep: &[Keep], attack: impl FnOnce() -> T + S
     })
 }
 
-const EVERY: [Thread; 6] = [
+const EVERY: [Thread; 7] = [
     Thread::WorkerControl,
     Thread::WorkerPty,
+    Thread::WorkerTerminal,
     Thread::WorkerViewers,
     Thread::Front,
     Thread::Auth,
@@ -47,7 +48,7 @@ fn a_worker_makes_no_socket_and_nobody_reaches_tcp() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    for thread in [Thread::WorkerControl, Thread::WorkerPty, Thread::WorkerViewers] {
+    for thread in [Thread::WorkerControl, Thread::WorkerPty, Thread::WorkerTerminal, Thread::WorkerViewers] {
         assert!(inside(thread, &[], || UnixStream::connect(&path)).is_err(), "{thread:?}");
     }
 }

@@ -5,15 +5,17 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
+use super::black_box::BlackBox;
 use super::core::{Action, Core, Input, Leave};
+use super::emulator::Emulator;
+use super::exchange::Exchange;
 use super::reader::Reader;
-use super::ring::Ring;
 use super::store::{Kept, Left, Store};
 use super::viewer::Viewer;
 use super::viewers::{Order, State, Viewers};
@@ -29,8 +31,8 @@ use crate::wire::{Channel, Intent, WireError};
 /// and one at the end, and orders are taken as fast as they come, so neither fills up.
 pub(super) const EVENTS: usize = 4 * VIEWERS_MAX;
 
-/// Most terminal bytes that wait in the kernel for one viewer. What is beyond stays in the ring,
-/// where a viewer that is too slow loses it instead of Ctrl-C waiting behind it.
+/// Most terminal bytes that wait in the kernel for one viewer. What is beyond stays in the ring, and
+/// a viewer that is too slow gets a snapshot in its place, instead of Ctrl-C waiting behind it.
 const VIEWER_BUFFER: usize = 64 * 1024;
 
 /// How long the broker may take to greet.
@@ -47,18 +49,20 @@ pub(super) struct Control {
     ended: Arc<Wake>,
     viewers: Arc<Wake>,
     inbox: Arc<Wake>,
-    ring: Arc<Ring>,
+    black_box: Arc<BlackBox>,
     orders: SyncSender<Order>,
     events: Receiver<Input>,
-    /// What the two other threads wait for: the PTY.
+    /// What the other threads wait for: the PTY.
     hatch: Option<Hatch>,
 }
 
-/// Where the two other threads wait for their PTY, sandboxed already: this thread could not start
+/// Where the other threads wait for their PTY, sandboxed already: this thread could not start
 /// them any more once it is.
 #[derive(Debug)]
 struct Hatch {
     reader: SyncSender<Arc<OwnedFd>>,
+    /// It needs to know only that there is one.
+    terminal: SyncSender<()>,
     viewers: SyncSender<Arc<OwnedFd>>,
 }
 
@@ -69,30 +73,47 @@ impl Control {
         (store, mut left): (Store, Left),
         signals: SignalFd,
     ) -> io::Result<Self> {
-        let ring = Arc::new(match left.ring.take() {
-            Some(kept) => Ring::open(kept)?,
-            None => Ring::new()?,
+        let black_box = Arc::new(match left.black_box.take() {
+            Some(kept) => BlackBox::open(kept)?,
+            None => BlackBox::new()?,
         });
-        let (ended, viewers, inbox) =
-            (Arc::new(Wake::new()?), Arc::new(Wake::new()?), Arc::new(Wake::new()?));
+        let exchange = Arc::new(Exchange::default());
+        let wake = || Wake::new().map(Arc::new);
+        let (ended, viewers, inbox, terminal, room) = (wake()?, wake()?, wake()?, wake()?, wake()?);
         let (orders, orders_in) = sync_channel(EVENTS);
         let (events, events_in) = sync_channel(EVENTS);
-        let (reader_pty, reader_in) = sync_channel::<Arc<OwnedFd>>(1);
-        let (viewers_pty, viewers_in) = sync_channel::<Arc<OwnedFd>>(1);
+        let (reader_hatch, reader_in) = sync_channel::<Arc<OwnedFd>>(1);
+        let (terminal_hatch, terminal_in) = sync_channel::<()>(1);
+        let (viewers_hatch, viewers_in) = sync_channel::<Arc<OwnedFd>>(1);
 
-        let (ring_in, printed, over) = (Arc::clone(&ring), Arc::clone(&viewers), Arc::clone(&ended));
+        // The senders go away without a word only when the process ends.
+        let printed = [Arc::clone(&viewers), Arc::clone(&terminal)];
+        let (kept, over, there) = (Arc::clone(&black_box), Arc::clone(&ended), Arc::clone(&room));
         std::thread::Builder::new().name("pty".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerPty, &[]);
-            // The sender goes away without a word only when the process ends.
             let Ok(pty) = reader_in.recv() else { return };
-            Reader { pty, ring: ring_in, printed, ended: over }.run();
+            Reader { pty, black_box: kept, printed, room: there, ended: over }.run();
         })?;
-        let (ring_in, wake, control) = (Arc::clone(&ring), Arc::clone(&viewers), Arc::clone(&inbox));
+        let emulator = Emulator {
+            black_box: Arc::clone(&black_box),
+            exchange: Arc::clone(&exchange),
+            wake: Arc::clone(&terminal),
+            room,
+            viewers: Arc::clone(&viewers),
+        };
+        std::thread::Builder::new().name("terminal".into()).spawn(move || {
+            sandbox::enter_or_abort(Thread::WorkerTerminal, &[]);
+            if terminal_in.recv().is_ok() {
+                emulator.run();
+            }
+        })?;
+        let (kept, wake, control) = (Arc::clone(&black_box), Arc::clone(&viewers), Arc::clone(&inbox));
         std::thread::Builder::new().name("viewers".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerViewers, &[]);
             let Ok(pty) = viewers_in.recv() else { return };
             let state = State::default();
-            Viewers { pty, ring: ring_in, wake, orders: orders_in, events, control, state }.run();
+            let (black_box, orders) = (kept, orders_in);
+            Viewers { pty, black_box, exchange, wake, terminal, orders, events, control, state }.run();
         })?;
         let mut control = Self {
             listener,
@@ -103,10 +124,10 @@ impl Control {
             ended,
             viewers,
             inbox,
-            ring,
+            black_box,
             orders,
             events: events_in,
-            hatch: Some(Hatch { reader: reader_pty, viewers: viewers_pty }),
+            hatch: Some(Hatch { reader: reader_hatch, terminal: terminal_hatch, viewers: viewers_hatch }),
         };
         control.go_on(left);
         Ok(control)
@@ -117,7 +138,8 @@ impl Control {
         let Some(pty) = left.pty else { return };
         self.core = Core::going_on(left.viewers.iter().map(|(number, ..)| *number).collect());
         for (number, role, socket) in left.viewers {
-            self.order(Order::GoOn(Viewer::left(number, role, Channel::over(socket), &self.ring)));
+            let viewer = Viewer::left(number, role, Channel::over(socket), &self.black_box, Instant::now());
+            self.order(Order::GoOn(viewer));
         }
         self.hand_over(pty);
         tracing::info!("going on where the worker before was left");
@@ -172,7 +194,7 @@ impl Control {
         }
         if ready(2) {
             self.ended.lower();
-            inputs.push(Input::ShellEnded { printed: self.ring.head() });
+            inputs.push(Input::ShellEnded { printed: self.black_box.head() });
         }
         if ready(0) {
             self.welcome();
@@ -242,20 +264,22 @@ impl Control {
             return Err(io::Error::other("the broker passed something that is not a PTY master"));
         }
         seqpacket::set_nonblocking(pty.as_fd())?;
+        self.black_box.add_size(size);
         pty::set_size(pty.as_fd(), size)?;
         // Before the broker hears that it is kept.
-        self.store.keep(Kept::Ring, self.ring.as_fd())?;
+        self.store.keep(Kept::BlackBox, self.black_box.as_fd())?;
         self.store.keep(Kept::Pty, pty.as_fd())?;
         self.hand_over(pty);
         tracing::info!(%session, "keeping a session");
         Ok(())
     }
 
-    /// Gives the two other threads their terminal.
+    /// Gives the other threads their terminal.
     fn hand_over(&mut self, pty: OwnedFd) {
         let pty = Arc::new(pty);
         if let Some(hatch) = self.hatch.take() {
             drop(hatch.reader.send(Arc::clone(&pty)));
+            let _ = hatch.terminal.send(());
             drop(hatch.viewers.send(pty));
         }
     }
@@ -271,7 +295,7 @@ impl Control {
         match made {
             Ok((ours, theirs)) => {
                 self.tell(&FromWorker::Attached(number), &[theirs.as_fd()]);
-                self.order(Order::Add(Viewer::new(number, role, ours, &self.ring), size));
+                self.order(Order::Add(Viewer::new(number, role, ours, Instant::now()), size));
             }
             Err(error) => {
                 tracing::warn!(%error, "a viewer cannot be made");

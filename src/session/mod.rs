@@ -1,17 +1,21 @@
 //! tere-session: the worker that keeps one session.
 //!
 //! Reads: packets of the broker, what the shell prints, packets of its viewers.
-//! Holds: one PTY, the last bytes printed, its viewers' sockets. It runs as a uid of its own.
+//! Holds: one PTY, its terminal, the last bytes printed, its viewers' sockets. It runs as a uid of its own.
 //! Has given up: files, new sockets, connecting, programs, and every other session.
 //!
-//! Three threads, named as in `ps -T`: the first is the control thread (`control`), `pty` reads
-//! the shell's output into the `ring`, `viewers` feeds each `viewer` from there. systemd keeps
+//! Four threads, named as in `ps -T`: the first is the control thread (`control`), `pty` (`reader`) reads
+//! the shell's output into the `black_box`, `terminal` (`emulator`) keeps the screen and answers for it,
+//! `viewers` feeds each `viewer`. What those two hand each other is in `exchange`. systemd keeps
 //! what the next worker needs, should this one be killed or restarted, in the `store`.
 
+mod black_box;
 mod control;
 mod core;
+mod emulator;
+mod exchange;
+mod pace;
 mod reader;
-mod ring;
 mod store;
 mod viewer;
 mod viewers;
@@ -34,6 +38,7 @@ const RESTART: u8 = 75;
 /// The program.
 pub fn main() -> ExitCode {
     records::start("tere-session");
+    abort_on_panic();
     match run() {
         Ok(Leave::Done) => ExitCode::SUCCESS,
         Ok(Leave::Restart) => ExitCode::from(RESTART),
@@ -46,6 +51,16 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A worker of which one thread is gone would keep its viewers waiting for ever; one that is gone is
+/// started again. What a panic says may hold terminal bytes, so only its place is told.
+fn abort_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a thread panicked; the worker is started again");
+        std::process::abort();
+    }));
 }
 
 fn run() -> io::Result<Leave> {

@@ -14,8 +14,8 @@ use crate::sys::notify::Notify;
 pub(super) enum Kept {
     /// The PTY's master.
     Pty,
-    /// The ring's memfd.
-    Ring,
+    /// The black box's memfd.
+    BlackBox,
     /// Our end of a viewer's socket.
     Viewer(ViewerNumber, Role),
 }
@@ -24,7 +24,7 @@ impl Kept {
     fn name(self) -> String {
         match self {
             Self::Pty => "pty".to_owned(),
-            Self::Ring => "ring".to_owned(),
+            Self::BlackBox => "black-box".to_owned(),
             Self::Viewer(number, Role::Owner) => format!("owner-{}", number.0),
             Self::Viewer(number, Role::Writer) => format!("writer-{}", number.0),
             Self::Viewer(number, Role::Watcher) => format!("watcher-{}", number.0),
@@ -32,13 +32,16 @@ impl Kept {
     }
 
     fn parse(name: &str) -> Option<Self> {
+        if let Some(kept) = [Self::Pty, Self::BlackBox].into_iter().find(|kept| kept.name() == name) {
+            return Some(kept);
+        }
         if let Some((role, number)) = name.split_once('-') {
             let number = ViewerNumber(number.parse().ok()?);
             let roles = [("owner", Role::Owner), ("writer", Role::Writer), ("watcher", Role::Watcher)];
             let role = roles.into_iter().find(|(word, _)| *word == role)?.1;
             return Some(Self::Viewer(number, role));
         }
-        [Self::Pty, Self::Ring].into_iter().find(|kept| kept.name() == name)
+        None
     }
 }
 
@@ -46,7 +49,7 @@ impl Kept {
 #[derive(Debug, Default)]
 pub(super) struct Left {
     pub(super) pty: Option<OwnedFd>,
-    pub(super) ring: Option<OwnedFd>,
+    pub(super) black_box: Option<OwnedFd>,
     pub(super) viewers: Vec<(ViewerNumber, Role, OwnedFd)>,
 }
 
@@ -69,7 +72,7 @@ impl Store {
             store.kept.push(kept);
             match kept {
                 Kept::Pty => left.pty = Some(fd),
-                Kept::Ring => left.ring = Some(fd),
+                Kept::BlackBox => left.black_box = Some(fd),
                 Kept::Viewer(number, role) => left.viewers.push((number, role, fd)),
             }
         }
@@ -117,7 +120,7 @@ mod tests {
         let viewer = ViewerNumber(u32::MAX);
         for kept in [
             Kept::Pty,
-            Kept::Ring,
+            Kept::BlackBox,
             Kept::Viewer(viewer, Role::Owner),
             Kept::Viewer(viewer, Role::Writer),
             Kept::Viewer(ViewerNumber(0), Role::Watcher),

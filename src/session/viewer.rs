@@ -1,19 +1,34 @@
-//! One viewer: a socket, a role, and a cursor into the ring. It has no queue: what it has not
-//! taken is in the ring, or gone.
+//! One viewer: a socket, a role, and a cursor into the black box. It has no queue: it begins with a
+//! snapshot and goes on with what is printed, and when it is too slow for that, with another
+//! snapshot.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::ring::{Behind, Ring};
+use super::black_box::{Behind, BlackBox, Left};
+use super::exchange::Snapshot;
+use super::pace::Pace;
 use crate::names::TermSize;
 use crate::protocol::EndReason;
-use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
+use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
 use crate::protocol::worker::{Role, ViewerNumber};
 use crate::wire::{Channel, Intent, WireError};
 
 /// Packets that one viewer may send or be sent in one turn of the loop, so that none starves the
 /// others.
 const PER_TURN: usize = 8;
+
+/// The time budget of a viewer: what was printed longer ago and has not been sent yet is not sent
+/// any more, a snapshot is.
+const LATE: Duration = Duration::from_millis(300);
+
+/// A viewer with no more than this before it is not late, however long it takes.
+const LATE_BYTES: u64 = 16 * 1024;
+
+/// From one snapshot of a viewer that is late to its next.
+const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(50);
 
 /// One viewer.
 #[derive(Debug)]
@@ -23,17 +38,31 @@ pub(super) struct Viewer {
     /// Non-blocking.
     channel: Channel<ToViewer, FromViewer>,
     greeted: bool,
-    cursor: u64,
-    /// Bytes of output that it lost and has not been told of.
-    skipped: u64,
+    showing: Showing,
+    pace: Pace,
+    /// The last offset at which all had been sent up to then, and when that was.
+    mark: (u64, Instant),
+    /// It fell behind, and has not caught up since.
+    late: bool,
     /// Bytes of its input that were thrown away and that it has not been told of.
     dropped: u64,
+}
+
+/// What a viewer is being sent.
+#[derive(Debug)]
+enum Showing {
+    /// Nothing before it is given a snapshot.
+    Waiting { extent: Extent, not_before: Instant },
+    /// A snapshot, of which this many bytes are sent. It begins with `begun`.
+    Snapshot { snapshot: Arc<Snapshot>, begun: bool, sent: usize },
+    /// What is printed behind the cursor, and the sizes from this one on.
+    Live { cursor: u64, sizes: u64 },
 }
 
 /// How far feeding came.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fed {
-    /// It has everything.
+    /// It has everything, or waits for a snapshot, or has to say first what it has shown.
     All,
     /// Its turn is over, and there is more.
     More,
@@ -49,14 +78,16 @@ pub(super) enum Asked {
 }
 
 impl Viewer {
-    /// A viewer that begins with the oldest byte there is.
+    /// A viewer that is to see the whole.
     pub(super) fn new(
         number: ViewerNumber,
         role: Role,
         channel: Channel<ToViewer, FromViewer>,
-        ring: &Ring,
+        now: Instant,
     ) -> Self {
-        Self { number, role, channel, greeted: false, cursor: ring.oldest(), skipped: 0, dropped: 0 }
+        let showing = Showing::Waiting { extent: Extent::Whole, not_before: now };
+        let (pace, mark) = (Pace::new(), (0, now));
+        Self { number, role, channel, greeted: false, showing, pace, mark, late: false, dropped: 0 }
     }
 
     /// The viewer of an earlier worker, where it was left.
@@ -64,62 +95,180 @@ impl Viewer {
         number: ViewerNumber,
         role: Role,
         channel: Channel<ToViewer, FromViewer>,
-        ring: &Ring,
+        black_box: &BlackBox,
+        now: Instant,
     ) -> Self {
-        let mut viewer = Self::new(number, role, channel, ring);
-        if let Some(cursor) = ring.noted(number) {
-            // Noted when it has greeted, not before.
-            viewer.greeted = true;
-            viewer.cursor = cursor;
+        let mut viewer = Self::new(number, role, channel, now);
+        let noted = black_box.noted(number);
+        // Noted when it has greeted, not before.
+        viewer.greeted = noted.is_some();
+        if let Some(Left::At { cursor, sizes }) = noted {
+            viewer.showing = Showing::Live { cursor, sizes };
         }
         viewer
     }
 
-    /// Whether the size of its terminal is the session's.
+    /// Whether the size of its window is the session's.
     pub(super) fn sets_size(&self) -> bool {
         self.role == Role::Owner
     }
 
-    /// Sends what is behind the cursor, up to `end`.
-    pub(super) fn feed(&mut self, ring: &Ring, end: u64) -> Result<Fed, WireError> {
+    /// The snapshot that it waits for, and from when on it may have it.
+    pub(super) fn waits_for(&self) -> Option<(Extent, Instant)> {
+        match self.showing {
+            Showing::Waiting { extent, not_before } if self.greeted => Some((extent, not_before)),
+            Showing::Waiting { .. } | Showing::Snapshot { .. } | Showing::Live { .. } => None,
+        }
+    }
+
+    /// The snapshot that it is being sent.
+    pub(super) fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+        match &self.showing {
+            Showing::Snapshot { snapshot, .. } => Some(snapshot),
+            Showing::Waiting { .. } | Showing::Live { .. } => None,
+        }
+    }
+
+    /// Shows it a snapshot next.
+    pub(super) fn show(&mut self, snapshot: &Arc<Snapshot>) {
+        self.showing = Showing::Snapshot { snapshot: Arc::clone(snapshot), begun: false, sent: 0 };
+    }
+
+    /// Has it wait for a snapshot.
+    pub(super) fn want(&mut self, extent: Extent, not_before: Instant, black_box: &BlackBox) {
+        self.showing = Showing::Waiting { extent, not_before };
+        black_box.note(self.number, Left::Waiting);
+    }
+
+    /// Sends what it has not got, up to `end`.
+    pub(super) fn feed(&mut self, black_box: &BlackBox, end: u64, now: Instant) -> Result<Fed, WireError> {
         if !self.greeted {
             return Ok(Fed::All);
         }
         for _ in 0..PER_TURN {
-            if !self.settle()? {
+            if !self.say_dropped()? {
                 return Ok(Fed::Full);
             }
-            let before = self.cursor;
-            let most = usize::try_from(end.saturating_sub(before)).unwrap_or(CHUNK_MAX).min(CHUNK_MAX);
-            let mut chunk = Vec::new();
-            match ring.read(&mut self.cursor, most, &mut chunk) {
-                Behind::Nothing => return Ok(Fed::All),
-                Behind::Lost(lost) => self.skipped += lost,
-                Behind::Bytes => {
-                    if !self.send(&ToViewer::Output(chunk))? {
-                        self.cursor = before;
-                        return Ok(Fed::Full);
-                    }
-                    ring.note(self.number, self.cursor);
-                }
+            let fed = match self.showing {
+                Showing::Waiting { .. } => Fed::All,
+                Showing::Snapshot { .. } => self.feed_snapshot(black_box, now)?,
+                Showing::Live { cursor, sizes } => self.feed_live(black_box, (cursor, sizes), end, now)?,
+            };
+            if fed != Fed::More {
+                return Ok(fed);
             }
         }
         Ok(Fed::More)
     }
 
-    /// Whether it has everything up to `end`. One that has not greeted has nothing yet.
-    pub(super) fn has_all(&self, end: u64) -> bool {
-        self.greeted && self.cursor >= end
+    fn feed_snapshot(&mut self, black_box: &BlackBox, now: Instant) -> Result<Fed, WireError> {
+        let Showing::Snapshot { snapshot, begun, sent } = &self.showing else { return Ok(Fed::All) };
+        let (snapshot, mut begun, mut sent) = (Arc::clone(snapshot), *begun, *sent);
+        let rest = snapshot.bytes.get(sent..).unwrap_or_default();
+        let room = self.pace.room();
+        if begun && room == 0 && !rest.is_empty() {
+            return Ok(Fed::All);
+        }
+        let next = rest.get(..rest.len().min(CHUNK_MAX).min(room)).unwrap_or_default();
+        let message = if begun {
+            ToViewer::Output(next.to_vec())
+        } else {
+            let length = u32::try_from(snapshot.bytes.len()).unwrap_or(u32::MAX);
+            ToViewer::SnapshotBegins { size: snapshot.size, length, extent: snapshot.extent }
+        };
+        if !self.send(&message)? {
+            return Ok(Fed::Full);
+        }
+        if begun {
+            sent += next.len();
+            self.pace.sent(next.len(), now);
+        }
+        begun = true;
+        if sent < snapshot.bytes.len() {
+            self.showing = Showing::Snapshot { snapshot, begun, sent };
+        } else {
+            self.mark = (black_box.head(), now);
+            self.go_on_at(black_box, snapshot.offset, snapshot.sizes);
+        }
+        Ok(Fed::More)
     }
 
-    /// Says how much was lost, if anything; false where the socket is full.
-    fn settle(&mut self) -> Result<bool, WireError> {
-        if self.skipped > 0 {
-            if !self.send(&ToViewer::Skipped(self.skipped))? {
-                return Ok(false);
-            }
-            self.skipped = 0;
+    fn feed_live(
+        &mut self,
+        black_box: &BlackBox,
+        (mut cursor, sizes): (u64, u64),
+        end: u64,
+        now: Instant,
+    ) -> Result<Fed, WireError> {
+        let head = black_box.head();
+        if self.is_late(cursor, head, now) {
+            self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, black_box);
+            return Ok(Fed::All);
         }
+        let mut end = end.min(head);
+        if sizes < black_box.sizes() {
+            match black_box.size(sizes) {
+                Some((offset, size)) if offset <= cursor => {
+                    if !self.send(&ToViewer::Size(size))? {
+                        return Ok(Fed::Full);
+                    }
+                    self.go_on_at(black_box, cursor, sizes + 1);
+                    return Ok(Fed::More);
+                }
+                Some((offset, _)) => end = end.min(offset),
+                None => {
+                    self.want(Extent::Screen, now, black_box);
+                    return Ok(Fed::All);
+                }
+            }
+        }
+        let most = usize::try_from(end.saturating_sub(cursor)).unwrap_or(CHUNK_MAX).min(CHUNK_MAX);
+        let most = if most == 0 { 0 } else { most.min(self.pace.room()) };
+        let mut chunk = Vec::new();
+        match black_box.read(&mut cursor, most, &mut chunk) {
+            Behind::Nothing => return Ok(Fed::All),
+            Behind::Lost => {
+                self.late = true;
+                self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, black_box);
+                return Ok(Fed::All);
+            }
+            Behind::Bytes => {}
+        }
+        let length = chunk.len();
+        if !self.send(&ToViewer::Output(chunk))? {
+            return Ok(Fed::Full);
+        }
+        self.pace.sent(length, now);
+        self.go_on_at(black_box, cursor, sizes);
+        Ok(Fed::More)
+    }
+
+    fn go_on_at(&mut self, black_box: &BlackBox, cursor: u64, sizes: u64) {
+        self.showing = Showing::Live { cursor, sizes };
+        black_box.note(self.number, Left::At { cursor, sizes });
+    }
+
+    /// Whether it is to have a snapshot instead of what lies between its cursor and the head.
+    fn is_late(&mut self, cursor: u64, head: u64, now: Instant) -> bool {
+        let behind = head.saturating_sub(cursor);
+        if behind == 0 {
+            self.late = false;
+        }
+        if cursor >= self.mark.0 {
+            self.mark = (head, now);
+        } else if now.saturating_duration_since(self.mark.1) > LATE {
+            self.late = true;
+        }
+        self.late && behind > LATE_BYTES
+    }
+
+    /// Whether it has everything up to `end`. One that has not greeted has nothing yet.
+    pub(super) fn has_all(&self, end: u64) -> bool {
+        self.greeted && matches!(self.showing, Showing::Live { cursor, .. } if cursor >= end)
+    }
+
+    /// Says how much of its input was thrown away, if any was; false where the socket is full.
+    fn say_dropped(&mut self) -> Result<bool, WireError> {
         if self.dropped > 0 {
             if !self.send(&ToViewer::InputDropped(self.dropped))? {
                 return Ok(false);
@@ -136,14 +285,14 @@ impl Viewer {
 
     /// Takes what it sent, up to a turn's worth. Input and sizes that its role does not allow are
     /// left out here, whatever its page believes.
-    pub(super) fn take(&mut self, ring: &Ring) -> Result<Vec<Asked>, WireError> {
+    pub(super) fn take(&mut self, black_box: &BlackBox, now: Instant) -> Result<Vec<Asked>, WireError> {
         let mut asked = Vec::new();
         for _ in 0..PER_TURN {
             if !self.greeted {
                 match self.channel.receive_greeting(Intent::Viewer) {
                     Ok(()) => {
                         self.greeted = true;
-                        ring.note(self.number, self.cursor);
+                        black_box.note(self.number, Left::Waiting);
                     }
                     Err(error) if would_block(&error) => break,
                     Err(error) => return Err(error),
@@ -157,6 +306,11 @@ impl Viewer {
                 (Ok((FromViewer::Resize(size), _)), Role::Owner) => asked.push(Asked::Resize(size)),
                 (Ok((FromViewer::Input(_), _)), Role::Watcher)
                 | (Ok((FromViewer::Resize(_), _)), Role::Writer | Role::Watcher) => {}
+                (Ok((FromViewer::Shown(bytes), _)), _) => self.pace.shown(bytes.into(), now),
+                // No more often than a late viewer has one, so that it costs the session no more.
+                (Ok((FromViewer::Refresh, _)), _) => {
+                    self.want(Extent::Whole, now + BETWEEN_SNAPSHOTS, black_box);
+                }
                 (Err(error), _) if would_block(&error) => break,
                 (Err(error), _) => return Err(error),
             }
@@ -189,36 +343,4 @@ fn would_block(error: &WireError) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::seqpacket;
-
-    /// What a viewer of this role is taken to ask for, after it typed and resized.
-    fn asked(role: Role) -> Vec<Asked> {
-        let ring = Ring::new().unwrap();
-        let (ours, theirs) = Channel::<ToViewer, FromViewer>::pair().unwrap();
-        seqpacket::set_nonblocking(ours.as_fd()).unwrap();
-        theirs.send_greeting(Intent::Viewer).unwrap();
-        theirs.send(&FromViewer::Input(b"rm\r".to_vec()), &[]).unwrap();
-        theirs.send(&FromViewer::Resize(TermSize::new(1, 1).unwrap()), &[]).unwrap();
-        Viewer::new(ViewerNumber(1), role, ours, &ring).take(&ring).unwrap()
-    }
-
-    #[test]
-    fn a_watcher_types_nothing_and_sets_no_size() {
-        assert!(matches!(asked(Role::Owner)[..], [Asked::Input(_), Asked::Resize(_)]));
-        assert!(matches!(asked(Role::Writer)[..], [Asked::Input(_)]));
-        assert!(asked(Role::Watcher).is_empty());
-    }
-
-    #[test]
-    fn a_viewer_that_does_not_greet_is_given_nothing() {
-        let ring = Ring::new().unwrap();
-        let (ours, _theirs) = Channel::<ToViewer, FromViewer>::pair().unwrap();
-        seqpacket::set_nonblocking(ours.as_fd()).unwrap();
-        let mut viewer = Viewer::new(ViewerNumber(1), Role::Owner, ours, &ring);
-        assert!(viewer.take(&ring).unwrap().is_empty());
-        assert_eq!(viewer.feed(&ring, u64::MAX).unwrap(), Fed::All);
-        assert!(!viewer.has_all(0));
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! The thread `viewers`: one loop over poll(2) that feeds every viewer from the ring and gives
-//! what they type to the PTY.
+//! The thread `viewers`: one loop over poll(2) that feeds every viewer from the black box, and gives
+//! what they type, and what the terminal answers, to the PTY.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::black_box::BlackBox;
 use super::core::Input;
-use super::ring::Ring;
+use super::exchange::{Exchange, Snapshot};
 use super::viewer::{Asked, Fed, Viewer};
 use super::wake::Wake;
 use crate::names::TermSize;
 use crate::protocol::EndReason;
+use crate::protocol::viewer::Extent;
 use crate::protocol::worker::ViewerNumber;
 use crate::sys::pty;
 use crate::wire::WireError;
@@ -27,6 +29,14 @@ const INPUT_MAX: usize = 256 * 1024;
 
 /// How long viewers have to take the rest when the session ends. Who has not is cut off.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
+
+/// From one change of the terminal's size to the next. Of those in between the last one counts: a
+/// window that is dragged asks for hundreds.
+const BETWEEN_SIZES: Duration = Duration::from_millis(10);
+
+/// Most bytes of snapshots that viewers are being sent. Past it those with the oldest one begin
+/// again with a new one, which all of them share.
+const SNAPSHOTS_MAX: usize = 12 * 1024 * 1024;
 
 /// From the control thread.
 #[derive(Debug)]
@@ -43,9 +53,13 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Viewers {
     pub(super) pty: Arc<OwnedFd>,
-    pub(super) ring: Arc<Ring>,
-    /// Raised when the ring grew, and when an order waits.
+    pub(super) black_box: Arc<BlackBox>,
+    pub(super) exchange: Arc<Exchange>,
+    /// Raised when something was printed, when an order waits, and when the terminal's thread has
+    /// something for this one.
     pub(super) wake: Arc<Wake>,
+    /// Wakes the terminal's thread.
+    pub(super) terminal: Arc<Wake>,
     pub(super) orders: Receiver<Order>,
     /// To the control thread, with its wake. Never full: see [`super::control::EVENTS`].
     pub(super) events: SyncSender<Input>,
@@ -59,6 +73,10 @@ pub(super) struct State {
     viewers: Vec<Viewer>,
     full: Vec<ViewerNumber>,
     typed: VecDeque<u8>,
+    /// The size that an owner asked for last and the terminal does not have yet.
+    size: Option<TermSize>,
+    /// When the terminal may take another size.
+    next_size: Option<Instant>,
     ending: Option<Ending>,
 }
 
@@ -75,15 +93,19 @@ impl Viewers {
     pub(super) fn run(mut self) {
         loop {
             self.wake.lower();
-            self.obey();
-            self.listen();
-            let more = self.feed();
+            let now = Instant::now();
+            self.obey(now);
+            self.listen(now);
+            self.resize(now);
+            self.show_snapshots(now);
+            let more = self.feed(now);
+            self.ask_for_snapshots(now);
             self.type_on();
-            if self.flushed() {
+            if self.flushed(now) {
                 self.report(Input::Flushed);
                 return;
             }
-            if let Err(error) = self.wait(more) {
+            if let Err(error) = self.wait(more, now) {
                 // poll(2) fails only for want of memory or for a bug: end the process, which
                 // systemd restarts, rather than spin.
                 tracing::error!(%error, "cannot wait for viewers");
@@ -92,22 +114,22 @@ impl Viewers {
         }
     }
 
-    fn obey(&mut self) {
+    fn obey(&mut self, now: Instant) {
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Add(viewer, size) => {
                     if viewer.sets_size() {
-                        resize(&self.pty, size);
+                        self.state.size = Some(size);
                     }
                     self.state.viewers.push(viewer);
                 }
                 Order::GoOn(viewer) => self.state.viewers.push(viewer),
                 Order::Drop(number) => {
-                    self.ring.forget(number);
+                    self.black_box.forget(number);
                     self.state.viewers.retain(|viewer| viewer.number != number);
                 }
                 Order::Flush(reason) => {
-                    let (at, deadline) = (self.ring.head(), Instant::now() + FLUSH_TIME);
+                    let (at, deadline) = (self.black_box.head(), now + FLUSH_TIME);
                     self.state.ending = Some(Ending { reason, at, deadline });
                 }
             }
@@ -116,10 +138,10 @@ impl Viewers {
 
     /// Takes what viewers sent. No socket is asked that poll did not name, but one that is empty
     /// costs only a call.
-    fn listen(&mut self) {
+    fn listen(&mut self, now: Instant) {
         let mut gone = Vec::new();
         for viewer in &mut self.state.viewers {
-            let asked = match viewer.take(&self.ring) {
+            let asked = match viewer.take(&self.black_box, now) {
                 Ok(asked) => asked,
                 Err(error) => {
                     gone.push((viewer.number, error));
@@ -132,20 +154,79 @@ impl Viewers {
                         viewer.input_dropped(bytes.len());
                     }
                     Asked::Input(bytes) => self.state.typed.extend(bytes),
-                    Asked::Resize(size) => resize(&self.pty, size),
+                    Asked::Resize(size) => self.state.size = Some(size),
                 }
             }
         }
         self.part(gone);
+        let answers = self.exchange.answers();
+        if self.state.typed.len() + answers.len() <= INPUT_MAX {
+            self.state.typed.extend(answers);
+        }
+    }
+
+    /// Gives the terminal the size that was asked for last. The black box hears of it first: what a
+    /// program prints for the new size must not be read for the old one.
+    fn resize(&mut self, now: Instant) {
+        let Some(size) = self.state.size else { return };
+        let latest = self.black_box.sizes().checked_sub(1).and_then(|last| self.black_box.size(last));
+        if latest.is_some_and(|(_, latest)| latest == size) {
+            self.state.size = None;
+        } else if self.state.next_size.is_none_or(|next| now >= next) && self.black_box.add_size(size) {
+            self.state.size = None;
+            self.state.next_size = Some(now + BETWEEN_SIZES);
+            self.terminal.raise();
+            // A terminal that is gone has no size, and the reader says so.
+            if let Err(error) = pty::set_size(self.pty.as_fd(), size) {
+                tracing::debug!(%error, "the size of the terminal cannot be set");
+            }
+        }
+    }
+
+    /// Shows the snapshots that were made to all who wait for one.
+    fn show_snapshots(&mut self, now: Instant) {
+        for extent in [Extent::Whole, Extent::Screen] {
+            let Some(snapshot) = self.exchange.take(extent) else { continue };
+            for viewer in &mut self.state.viewers {
+                if viewer.waits_for().is_some_and(|(wanted, _)| wanted == extent) {
+                    viewer.show(&snapshot);
+                }
+            }
+        }
+        let mut held: Vec<Arc<Snapshot>> =
+            self.state.viewers.iter().filter_map(|viewer| viewer.snapshot().cloned()).collect();
+        held.sort_by_key(|snapshot| snapshot.offset);
+        held.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let mut bytes: usize = held.iter().map(|snapshot| snapshot.bytes.len()).sum();
+        for oldest in held.iter().take(held.len().saturating_sub(1)) {
+            if bytes <= SNAPSHOTS_MAX {
+                return;
+            }
+            bytes -= oldest.bytes.len();
+            for viewer in &mut self.state.viewers {
+                if viewer.snapshot().is_some_and(|snapshot| Arc::ptr_eq(snapshot, oldest)) {
+                    viewer.want(oldest.extent, now, &self.black_box);
+                }
+            }
+        }
+    }
+
+    /// Asks for the snapshots that viewers wait for and may have by now.
+    fn ask_for_snapshots(&mut self, now: Instant) {
+        let due = self.state.viewers.iter().filter_map(Viewer::waits_for).filter(|(_, from)| *from <= now);
+        for (extent, _) in due {
+            self.exchange.ask(extent);
+            self.terminal.raise();
+        }
     }
 
     /// Sends output; true where a viewer has more to get and room for it.
-    fn feed(&mut self) -> bool {
+    fn feed(&mut self, now: Instant) -> bool {
         let end = self.state.ending.as_ref().map_or(u64::MAX, |ending| ending.at);
         let (mut more, mut gone) = (false, Vec::new());
         self.state.full.clear();
         for viewer in &mut self.state.viewers {
-            match viewer.feed(&self.ring, end) {
+            match viewer.feed(&self.black_box, end, now) {
                 Ok(Fed::All) => {}
                 Ok(Fed::More) => more = true,
                 Ok(Fed::Full) => self.state.full.push(viewer.number),
@@ -161,7 +242,7 @@ impl Viewers {
             if !matches!(error, WireError::Closed) {
                 tracing::warn!(viewer = number.0, %error, "a viewer is cut off");
             }
-            self.ring.forget(number);
+            self.black_box.forget(number);
             self.state.viewers.retain(|viewer| viewer.number != number);
             self.report(Input::ViewerGone(number));
         }
@@ -183,15 +264,15 @@ impl Viewers {
 
     /// Whether the session is over and each viewer knows it, or had its time. A viewer is closed
     /// once it knows.
-    fn flushed(&mut self) -> bool {
+    fn flushed(&mut self, now: Instant) -> bool {
         let Some(ending) = &self.state.ending else { return false };
         let (reason, at) = (ending.reason, ending.at);
         // Kept: who has not got all, and who has but whose socket is full right now.
         self.state.viewers.retain(|viewer| !viewer.has_all(at) || matches!(viewer.end(reason), Ok(false)));
-        self.state.viewers.is_empty() || Instant::now() >= ending.deadline
+        self.state.viewers.is_empty() || now >= ending.deadline
     }
 
-    fn wait(&self, more: bool) -> io::Result<()> {
+    fn wait(&self, more: bool, now: Instant) -> io::Result<()> {
         let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
         // A PTY whose last slave is closed would report its hang-up at every poll, so it is only
         // asked about while there is something to type.
@@ -203,26 +284,28 @@ impl Viewers {
             events.set(PollFlags::POLLOUT, self.state.full.contains(&viewer.number));
             fds.push(PollFd::new(viewer.as_fd(), events));
         }
-        let timeout = match (more, &self.state.ending) {
-            (true, _) => PollTimeout::ZERO,
-            (false, Some(_)) => PollTimeout::from(100_u8),
-            (false, None) => PollTimeout::NONE,
-        };
+        let timeout = if more { PollTimeout::ZERO } else { self.next_deadline(now) };
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
+    /// How long nothing is to be done unless something happens.
+    fn next_deadline(&self, now: Instant) -> PollTimeout {
+        let snapshots = self.state.viewers.iter().filter_map(Viewer::waits_for).map(|(_, from)| from);
+        // A snapshot that is due was asked for, and its coming is an event.
+        let snapshots = snapshots.filter(|from| *from > now);
+        let size = self.state.size.and(self.state.next_size).filter(|next| *next > now);
+        let ending = self.state.ending.as_ref().map(|ending| ending.deadline);
+        let Some(next) = snapshots.chain(size).chain(ending).min() else { return PollTimeout::NONE };
+        // Rounded up: a wait that ends too early would be a turn for nothing.
+        let wait = next.saturating_duration_since(now) + Duration::from_millis(1);
+        PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
+    }
+
     fn report(&self, event: Input) {
         drop(self.events.try_send(event));
         self.control.raise();
-    }
-}
-
-/// Sets the size of the terminal. A terminal that is gone has none, and the reader says so.
-fn resize(terminal: &OwnedFd, size: TermSize) {
-    if let Err(error) = pty::set_size(terminal.as_fd(), size) {
-        tracing::debug!(%error, "the size of the terminal cannot be set");
     }
 }

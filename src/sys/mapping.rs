@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 
 /// A mapped memfd of fixed length.
 #[derive(Debug)]
@@ -101,6 +101,23 @@ impl Mapping {
         // other threads reach these bytes only as atomics, which tolerate any value.
         let got = unsafe { libc::read(source.as_raw_fd(), to, length) };
         usize::try_from(got).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Writes bytes from `at` on; what would lie beyond the end is left out.
+    pub fn write(&self, at: usize, bytes: &[u8]) {
+        let room = self.bytes().get(at..).unwrap_or_default();
+        room.iter().zip(bytes).for_each(|(place, byte)| place.store(*byte, Ordering::Relaxed));
+    }
+
+    /// Gives the memory of `at..at + length` back; it reads as zeros from then on. Both are
+    /// multiples of the page size. Where the kernel will not, the memory stays taken.
+    pub fn free(&self, at: usize, length: usize) {
+        let room = self.bytes().get(at..).and_then(|room| room.get(..length)).unwrap_or_default();
+        let Some(start) = NonNull::new(room.as_ptr().cast_mut().cast()) else { return };
+        // SAFETY: the range lies inside the mapping, whose bytes are only reached as atomics, for
+        // which zeros are as good as any value.
+        let freed = unsafe { madvise(start, room.len(), MmapAdvise::MADV_REMOVE) };
+        debug_assert!(freed.is_ok());
     }
 
     /// Appends the bytes of `at..at + length` to `to`; what lies beyond the end is left out.

@@ -10,7 +10,7 @@ const SKIP_MIN: usize = 8;
 
 /// Most bytes with styles and combining marks; cells behind them are written plainly. A screen of
 /// a hundred thousand cells, each of another colour, stays below it.
-pub(super) const STYLED_MAX: usize = 12 * 1024 * 1024;
+pub(super) const STYLED_MAX: usize = 4 * 1024 * 1024;
 
 /// Most bytes of hyperlinks; cells behind them link nowhere.
 const LINKS_MAX: usize = 1024 * 1024;

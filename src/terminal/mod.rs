@@ -50,8 +50,8 @@ use machine::Machine;
 use parser::Parser;
 
 /// Most bytes of memory that a terminal takes, whatever it is fed and whatever its size. Two screens
-/// of a million cells are most of it; one of 80 by 24 takes 50 kB and its history.
-pub const WEIGHT_MAX: usize = 56 * 1024 * 1024;
+/// of a quarter of a million cells are most of it; one of 80 by 24 takes 50 kB and its history.
+pub const WEIGHT_MAX: usize = 20 * 1024 * 1024;
 
 /// The terminal of a session.
 #[derive(Debug)]
@@ -101,6 +101,14 @@ impl Terminal {
     /// stream, give what the whole stream gives. They make no terminal answer, ring or copy.
     pub fn snapshot(&self) -> Vec<u8> {
         let mut bytes = self.machine.snapshot();
+        bytes.extend_from_slice(self.parser.undigested());
+        bytes
+    }
+
+    /// The same without the history: for a terminal of the same size in any state, which keeps the
+    /// history that it has.
+    pub fn snapshot_of_screen(&self) -> Vec<u8> {
+        let mut bytes = self.machine.snapshot_of_screen();
         bytes.extend_from_slice(self.parser.undigested());
         bytes
     }

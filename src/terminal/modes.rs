@@ -52,6 +52,12 @@ impl Modes {
         Self { switches: SWITCHES.map(|(_, on)| on), mouse: None, encoding: None }
     }
 
+    /// Every mode with its state at power-on.
+    pub(super) fn first() -> impl Iterator<Item = (Number, bool)> {
+        let groups = MOUSE.into_iter().chain(MOUSE_ENCODINGS).map(|mode| ((true, mode), false));
+        SWITCHES.into_iter().chain(groups)
+    }
+
     /// Whether a mode is on; none where it is not known.
     pub(super) fn state(&self, number: Number) -> Option<bool> {
         if number.0 && MOUSE.contains(&number.1) {

@@ -10,18 +10,46 @@ use super::brush::{Brush, Columns};
 use super::cell::{Part, Style};
 use super::colors::{self, FOREGROUND};
 use super::machine::{Machine, first_tabs};
-use super::modes::{INSERT, KEYPAD, ORIGIN};
+use super::modes::{INSERT, KEYPAD, Modes, ORIGIN};
 use super::screen::{Charset, Cursor, Saved, Screen, used};
+use super::title::STACK_MAX as TITLES_MAX;
 
-/// Power-on, and the colours that this leaves alone in some terminals.
-const BEGIN: &[u8] = b"\x1bc\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
+/// Power-on.
+const POWER_ON: &[u8] = b"\x1bc";
+
+/// All that power-on does, but for the history above the screen: whatever is half said is cancelled,
+/// the alternate screen is left, both are blank, and what they saved is where it began. The modes,
+/// tab stops and the title come with what the snapshot says of them.
+const BEGIN_AGAIN: &[u8] = b"\x18\x1b[?1047h\x1b[!p\x1b]8;;\x1b\\\x1b(B\x1b)B\x1b*B\x1b+B\x0f\x1b[m\x1b[?6l\x1b[4l\x1b[r\
+    \x1b[H\x1b[2J\x1b7\x1b[?1047l\x1b[m\x1b[?6l\x1b[r\x1b[H\x1b[2J\x1b7\x1b[0 q";
+
+/// The colours as they were at power-on, which some terminals leave alone then.
+const FIRST_COLORS: &[u8] = b"\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
 impl Machine {
     /// The bytes.
     pub(super) fn snapshot(&self) -> Vec<u8> {
         let mut brush = Brush::new(&self.links, &self.marks);
-        brush.out.extend_from_slice(BEGIN);
+        brush.out.extend_from_slice(POWER_ON);
+        brush.out.extend_from_slice(FIRST_COLORS);
         self.write_history(&mut brush);
+        self.write_rest(brush)
+    }
+
+    /// The bytes without history, for a terminal that keeps its own.
+    pub(super) fn snapshot_of_screen(&self) -> Vec<u8> {
+        let mut brush = Brush::new(&self.links, &self.marks);
+        brush.out.extend_from_slice(BEGIN_AGAIN);
+        brush.out.extend_from_slice(FIRST_COLORS);
+        for ((private, mode), on) in Modes::first() {
+            write_mode(&mut brush, (private, mode), on);
+        }
+        brush.out.extend(b"\x1b[23;0t".repeat(TITLES_MAX));
+        self.write_tabs(&mut brush);
+        self.write_rest(brush)
+    }
+
+    fn write_rest(&self, mut brush: Brush<'_>) -> Vec<u8> {
         write_screen(&mut brush, &self.main);
         if let Some(screen) = &self.alternate {
             brush.out.extend_from_slice(b"\x1b[?1047h");
@@ -45,14 +73,18 @@ impl Machine {
         }
     }
 
+    fn write_tabs(&self, brush: &mut Brush<'_>) {
+        brush.out.extend_from_slice(b"\x1b[3g");
+        for (col, _) in self.tabs.iter().enumerate().filter(|(_, stops)| **stops) {
+            brush.go(0, col);
+            brush.out.extend_from_slice(b"\x1bH");
+        }
+    }
+
     /// Tab stops, modes, colours, titles.
     fn write_settings(&self, brush: &mut Brush<'_>) {
         if self.tabs != first_tabs(self.cols) {
-            brush.out.extend_from_slice(b"\x1b[3g");
-            for (col, _) in self.tabs.iter().enumerate().filter(|(_, stops)| **stops) {
-                brush.go(0, col);
-                brush.out.extend_from_slice(b"\x1bH");
-            }
+            self.write_tabs(brush);
         }
         for ((private, mode), on) in self.modes.changed() {
             match (private, mode) {

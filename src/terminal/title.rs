@@ -4,7 +4,7 @@
 const TITLE_MAX: usize = 256;
 
 /// Most titles put aside; the oldest goes first.
-const STACK_MAX: usize = 16;
+pub(super) const STACK_MAX: usize = 16;
 
 /// The title and those below it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

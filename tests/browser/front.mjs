@@ -73,6 +73,12 @@ export class Front {
     this.#socket?.send(Buffer.concat([Buffer.of(channel >> 8, channel & 0xff), Buffer.from(text)]));
   }
 
+  /** @param {number} channel @param {object} size @param {string} text @param {'whole' | 'screen'} extent */
+  snapshot(channel, size, text, extent) {
+    this.say({ type: 'snapshot', channel, size, bytes: Buffer.byteLength(text), extent });
+    if (text !== '') this.print(channel, text);
+  }
+
   /** Waits until all that was typed matches. @param {RegExp} pattern */
   async typedAll(pattern) {
     if (pattern.test(this.typed)) return;
@@ -85,6 +91,15 @@ export class Front {
     }
   }
 
+  /** Waits until the page has said something of this type. @param {string} type */
+  async hears(type) {
+    const said = () => this.heard.some((message) => message.type === type);
+    if (said()) return;
+    for await (const _ of on(this.#typing, 'heard', { signal: AbortSignal.timeout(TYPED_WITHIN_MS) })) {
+      if (said()) return;
+    }
+  }
+
   /** The connection breaks. */
   async drop() {
     await this.#socket?.close({ code: 1001 });
@@ -93,6 +108,7 @@ export class Front {
   /** @param {Message} message */
   #answer(message) {
     this.heard.push(message);
+    this.#typing.emit('heard');
     switch (message.type) {
       case 'sign-in':
         return this.say({
@@ -124,8 +140,11 @@ export class Front {
         const known = this.sessions.find((session) => session.id === message['session']);
         const target = known?.target ?? message['target'];
         this.say({ type: 'opened', channel, session: known?.id ?? 'abcdefgh2345', target });
+        this.snapshot(channel, message['size'], '', 'whole');
         return this.print(channel, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
       }
+      case 'resize':
+        return this.say({ type: 'size', channel: message['channel'], size: message['size'] });
       case 'ping':
         if (this.alive) this.say({ type: 'pong' });
         return;

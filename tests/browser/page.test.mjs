@@ -133,15 +133,44 @@ test('the terminal answers no program, and a program writes to no clipboard', mi
   tab.assertCalm();
 });
 
-test('what was not shown and what was not typed is said, with the amount', minute, async () => {
+test('what was not typed is said, with the amount', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
-  front.say({ type: 'skipped', channel: 1, bytes: 1_500_000 });
-  front.say({ type: 'skipped', channel: 1, bytes: 1_000_000 });
   front.say({ type: 'input-dropped', channel: 1, bytes: 812 });
-  await tab.page.getByText('2.5 MB are not shown').waitFor();
   await tab.page.getByText('812 bytes typed were thrown away').waitFor();
   await tab.picture('page-notices');
+  tab.assertCalm();
+});
+
+test('a snapshot replaces the screen, at the size of the session', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, 'of the first');
+  front.snapshot(1, { cols: 100, rows: 30 }, '\x1bcthe second', 'whole');
+  await tab.sees(/^the second$/);
+  // A session that is larger than the window is shown in smaller letters.
+  const fits = () => tab.page.evaluate(() => {
+    const [screen, place] = ['.xterm-screen', '#screen'].map((name) => document.querySelector(name)?.getBoundingClientRect());
+    return screen && place && screen.width <= place.width && screen.height <= place.height;
+  });
+  front.snapshot(1, { cols: 300, rows: 100 }, '\x1bcthe third', 'whole');
+  await tab.sees(/^the third$/);
+  assert.ok(await fits());
+  await tab.picture('page-letterbox');
+  tab.assertCalm();
+});
+
+test('a history with a gap is asked for when somebody looks at it', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, `\x1b[H\x1b[2J${'line\r\n'.repeat(200)}`);
+  await tab.sees(/line$/);
+  front.snapshot(1, { cols: 80, rows: 24 }, '\x1b[H\x1b[2Jnow', 'screen');
+  await tab.sees(/^now$/m);
+  assert.ok(!front.heard.some((message) => message.type === 'refresh'));
+  await tab.page.mouse.move(300, 300);
+  await tab.page.mouse.wheel(0, -400);
+  await front.hears('refresh');
   tab.assertCalm();
 });
 

@@ -5,5 +5,6 @@
 
 pub mod page;
 pub mod passkey;
+pub mod screen;
 pub mod shell;
 pub mod wait;

@@ -68,7 +68,11 @@ impl Page {
             }
             Ok(Message::Binary(bytes)) => {
                 let (channel, bytes) = bytes.split_first_chunk().unwrap();
-                self.printed.entry(u16::from_be_bytes(*channel)).or_default().extend(bytes);
+                let channel = u16::from_be_bytes(*channel);
+                self.printed.entry(channel).or_default().extend(bytes);
+                let shown = FromPage::Shown { channel, bytes: u32::try_from(bytes.len()).unwrap() };
+                // A connection that is gone is noticed at the next read.
+                drop(self.socket.send(Message::text(serde_json::to_string(&shown).unwrap())));
             }
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {}
             Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => return false,
@@ -200,8 +204,7 @@ impl Page {
         }
     }
 
-    /// Waits until a channel has printed this many bytes more, and forgets them. What the front
-    /// said was skipped counts.
+    /// Waits until a channel has shown this many bytes more, and forgets them.
     pub fn expect_bytes(&mut self, channel: u16, bytes: usize) {
         let deadline = Instant::now() + PATIENCE;
         let mut seen: usize = 0;
@@ -209,12 +212,8 @@ impl Page {
             assert!(Instant::now() < deadline, "only {seen} bytes");
             assert!(self.step(), "the connection is closed after {seen} bytes");
             seen += std::mem::take(self.printed.entry(channel).or_default()).len();
-            self.heard.retain(|message| match message {
-                ToPage::Skipped { channel: of, bytes } if *of == channel => {
-                    seen = seen.saturating_add(usize::try_from(*bytes).unwrap());
-                    false
-                }
-                _ => true,
+            self.heard.retain(|message| {
+                !matches!(message, ToPage::Snapshot { channel: of, .. } if *of == channel)
             });
         }
     }

@@ -11,6 +11,8 @@ use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
 use tere::protocol::{EndReason, Refusal};
 use tere::wire::{Channel, Intent, WireError};
 
+use super::screen::Screen;
+
 /// How long anything here may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -100,8 +102,10 @@ impl Holder {
 pub struct Shell {
     pub session: SessionId,
     channel: Channel<FromViewer, ToViewer>,
-    /// Everything printed that has not been expected yet.
+    /// Everything printed that has not been expected yet, what snapshots hold among it.
     pub printed: Vec<u8>,
+    /// What a person sees of it.
+    pub screen: Screen,
     /// Why it ended, once it has.
     pub ended: Option<EndReason>,
 }
@@ -110,12 +114,17 @@ impl Shell {
     fn over(session: SessionId, socket: OwnedFd) -> Self {
         let channel = Channel::over(socket);
         channel.greet(Intent::Viewer, PATIENCE).unwrap();
-        Self { session, channel, printed: Vec::new(), ended: None }
+        Self { session, channel, printed: Vec::new(), screen: Screen::default(), ended: None }
     }
 
     /// Types.
     pub fn type_in(&self, text: &str) {
         self.channel.send(&FromViewer::Input(text.as_bytes().to_vec()), &[]).unwrap();
+    }
+
+    /// Asks for a snapshot with the whole history.
+    pub fn refresh(&self) {
+        self.channel.send(&FromViewer::Refresh, &[]).unwrap();
     }
 
     /// Sets the size of the terminal.
@@ -126,9 +135,17 @@ impl Shell {
     /// Takes one packet.
     pub fn step(&mut self, at_most: Duration) -> Result<(), WireError> {
         match self.channel.receive_within(at_most)?.0 {
-            ToViewer::Output(bytes) => self.printed.extend(bytes),
+            ToViewer::Output(bytes) => {
+                let shown = u32::try_from(bytes.len()).unwrap();
+                self.screen.take(&bytes);
+                self.printed.extend(bytes);
+                // A worker that is just being restarted takes it later.
+                self.channel.send(&FromViewer::Shown(shown), &[])?;
+            }
+            ToViewer::SnapshotBegins { size, length, extent } => self.screen.begin(size, length, extent),
+            ToViewer::Size(size) => self.screen.resize(size),
             ToViewer::Ended(reason) => self.ended = Some(reason),
-            ToViewer::Skipped(_) | ToViewer::InputDropped(_) => {}
+            ToViewer::InputDropped(_) => {}
         }
         Ok(())
     }

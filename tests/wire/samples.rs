@@ -5,7 +5,7 @@ use tere::protocol::control::{AccountSummary, FromCli, ToCli};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::page::Ceremony;
 use tere::protocol::principal::{Answer, Ask, FromBroker, OwnedSession, Request};
-use tere::protocol::viewer::{FromViewer, ToViewer};
+use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
 use tere::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
 use tere::protocol::{EndReason, Refusal, SessionSummary};
@@ -150,13 +150,19 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
 
 pub(crate) fn to_viewer() -> Vec<ToViewer> {
     vec![
+        ToViewer::SnapshotBegins { size: size(), length: 4, extent: Extent::Screen },
         ToViewer::Output(b"hi\r\n".to_vec()),
-        ToViewer::Skipped(300),
+        ToViewer::Size(size()),
         ToViewer::InputDropped(300),
         ToViewer::Ended(EndReason::MachineGone),
     ]
 }
 
 pub(crate) fn from_viewer() -> Vec<FromViewer> {
-    vec![FromViewer::Input(b"ls\r".to_vec()), FromViewer::Resize(size())]
+    vec![
+        FromViewer::Input(b"ls\r".to_vec()),
+        FromViewer::Resize(size()),
+        FromViewer::Shown(300),
+        FromViewer::Refresh,
+    ]
 }

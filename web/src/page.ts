@@ -41,7 +41,6 @@ export class Page {
   #keysDropped = 0;
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent = false;
-  #skipped = 0;
   #inputDropped = 0;
 
   constructor(enrolToken: string | undefined) {
@@ -99,7 +98,7 @@ export class Page {
     connection.listener = {
       message: (message) => this.#heard(message),
       output: (channel, bytes) => {
-        if (channel === this.#viewer?.channel && this.#viewer.state === 'live') this.#terminal?.write(bytes);
+        if (channel === this.#viewer?.channel) this.#viewer.output(bytes);
       },
       lost: () => this.#lost(),
     };
@@ -126,8 +125,13 @@ export class Page {
       case 'opened':
         this.#opened(message.channel, message.session);
         return;
-      case 'skipped':
-        if (message.channel === this.#viewer?.channel) this.#outputSkipped(message.bytes);
+      case 'snapshot':
+        if (message.channel === this.#viewer?.channel) {
+          this.#viewer.snapshot(message.size, message.bytes, message.extent);
+        }
+        return;
+      case 'size':
+        if (message.channel === this.#viewer?.channel) this.#terminal?.resize(message.size);
         return;
       case 'input-dropped':
         if (message.channel === this.#viewer?.channel) {
@@ -174,18 +178,19 @@ export class Page {
 
   #opened(channel: number, session: SessionId): void {
     const viewer = this.#viewer;
-    if (channel !== viewer?.channel || viewer.state !== 'opening') {
+    const terminal = this.#terminal;
+    if (!terminal || channel !== viewer?.channel || viewer.state !== 'opening') {
       this.#connection?.send({ type: 'detach', channel });
       return;
     }
     clearTimeout(this.#slowOpening);
     const isNew = viewer.session === undefined;
-    this.#terminal?.reset();
+    terminal.reset();
     this.#setTitle('');
-    this.#skipped = this.#inputDropped = 0;
+    this.#inputDropped = 0;
     this.#machineWent = false;
     endNotices();
-    viewer.opened(session, this.#terminal?.size ?? { cols: 80, rows: 24 });
+    viewer.opened(session, terminal.room);
     this.#remember(session);
     hidePanel();
     this.#light('live');
@@ -198,12 +203,6 @@ export class Page {
     const others = this.#lobby.sessions.filter((one) => one.id !== session).length;
     if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
     if (element('lobby').hidden) this.#terminal?.focus();
-  }
-
-  #outputSkipped(bytes: number): void {
-    this.#terminal?.gap();
-    this.#skipped += bytes;
-    notice('skipped', `Too much output for this connection: ${amount(this.#skipped)} are not shown.`);
   }
 
   #ended(reason: EndReason): void {
@@ -311,7 +310,7 @@ export class Page {
     enterRoom('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
-    this.#viewer = new Viewer(this.#connection, target, session, this.#terminal.size);
+    this.#viewer = new Viewer(this.#connection, target, session, this.#terminal.room, this.#terminal);
     this.#light('opening');
     element('bar-where').textContent = targetName(target);
     this.#setTitle('');
@@ -325,7 +324,8 @@ export class Page {
   #makeTerminal(): Terminal {
     const terminal = new Terminal(element('screen'), {
       input: (bytes) => this.#typed(bytes),
-      resized: (size) => this.#viewer?.resize(size),
+      room: (size) => this.#viewer?.room(size),
+      incomplete: () => this.#viewer?.refresh(),
       title: (title) => this.#setTitle(title),
       link: (address) => {
         element('link-address').textContent = address ?? '';

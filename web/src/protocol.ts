@@ -6,6 +6,8 @@ export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ende
 
 export type Ceremony = "create" | "get";
 
+export type Extent = "whole" | "screen";
+
 export type Target = { 
 /**
  * Where the shell runs.
@@ -72,7 +74,19 @@ channel: number,
 /**
  * The new size.
  */
-size: TermSize, } | { "type": "detach", 
+size: TermSize, } | { "type": "shown", 
+/**
+ * Which channel.
+ */
+channel: number, 
+/**
+ * How many.
+ */
+bytes: number, } | { "type": "refresh", 
+/**
+ * Which channel.
+ */
+channel: number, } | { "type": "detach", 
 /**
  * Which channel.
  */
@@ -114,15 +128,31 @@ session: SessionId,
 /**
  * Where it runs.
  */
-target: Target, } | { "type": "skipped", 
+target: Target, } | { "type": "snapshot", 
 /**
  * Which channel.
  */
 channel: number, 
 /**
- * How many bytes.
+ * The size of the terminal.
  */
-bytes: number, } | { "type": "input-dropped", 
+size: TermSize, 
+/**
+ * Length of the snapshot.
+ */
+bytes: number, 
+/**
+ * What it shows.
+ */
+extent: Extent, } | { "type": "size", 
+/**
+ * Which channel.
+ */
+channel: number, 
+/**
+ * The size.
+ */
+size: TermSize, } | { "type": "input-dropped", 
 /**
  * Which channel.
  */

@@ -1,4 +1,5 @@
-// The terminal in the window: xterm.js, kept silent, sized to its place, in the page's colours.
+// The terminal in the window: xterm.js, kept silent, in the page's colours. Its size is the session's: the
+// page tells what its window has room for, and where that is too little, the letters become smaller.
 
 import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
@@ -10,7 +11,7 @@ import { Terminal as Xterm } from '@xterm/xterm';
 import { latin1Bytes, textBytes } from './frames.ts';
 import { openLink } from './links.ts';
 import { pasteable } from './paste.ts';
-import type { TermSize } from './protocol.ts';
+import type { Extent, TermSize } from './protocol.ts';
 import { silence } from './silence.ts';
 import { dark, light } from './themes.ts';
 
@@ -18,8 +19,11 @@ import { dark, light } from './themes.ts';
 const SIZE_MIN = 2;
 const SIZE_MAX = 1000;
 
-/** Ends whatever sequence was cut in two. */
-const CANCEL = '\x18';
+/** Most cells of a terminal: a bound of `TermSize`. */
+const CELLS_MAX = 250_000;
+
+/** The smallest letters, pixels. What is larger than the window even so can be scrolled. */
+const FONT_MIN = 5;
 
 /**
  * xterm.js parses what it is given "later", in slices, so a flood piles up in the page and Ctrl-C
@@ -32,7 +36,10 @@ interface WritesNow {
 
 export interface TerminalEvents {
   input(bytes: Uint8Array): void;
-  resized(size: TermSize): void;
+  /** The window has room for this size now. */
+  room(size: TermSize): void;
+  /** Somebody looks at a history in which lines are missing. */
+  incomplete(): void;
   title(title: string): void;
   /** A link under the pointer, or none. */
   link(address: string | undefined): void;
@@ -45,17 +52,23 @@ export class Terminal {
   #xterm: Xterm;
   #fit = new FitAddon();
   #place: HTMLElement;
+  #font: number;
+  #room: TermSize = { cols: 80, rows: 24 };
+  #roomTold: (size: TermSize) => void;
+  #torn = false;
   #writing = false;
   #frame = 0;
 
   constructor(place: HTMLElement, events: TerminalEvents) {
     this.#place = place;
+    this.#roomTold = events.room;
+    this.#font = place.clientWidth < 500 ? 12 : 14;
     const darkness = window.matchMedia('(prefers-color-scheme: dark)');
     this.#xterm = new Xterm({
       allowProposedApi: true,
       cursorBlink: !window.matchMedia('(prefers-reduced-motion: reduce)').matches,
       fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
-      fontSize: place.clientWidth < 500 ? 12 : 14,
+      fontSize: this.#font,
       lineHeight: 1.15,
       linkHandler: {
         activate: (_event, address) => openLink(address),
@@ -89,7 +102,12 @@ export class Terminal {
     // What comes while a program's output is parsed is an answer of the terminal, not a person's.
     xterm.onData((text) => this.#writing || events.input(textBytes(text)));
     xterm.onBinary((text) => this.#writing || events.input(latin1Bytes(text)));
-    xterm.onResize((size) => events.resized({ cols: size.cols, rows: size.rows }));
+    xterm.onScroll(() => {
+      const { viewportY, baseY } = xterm.buffer.active;
+      if (!this.#torn || viewportY >= baseY) return;
+      this.#torn = false;
+      events.incomplete();
+    });
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
@@ -97,8 +115,9 @@ export class Terminal {
     this.fitNow();
   }
 
-  get size(): TermSize {
-    return { cols: this.#xterm.cols, rows: this.#xterm.rows };
+  /** What the window has room for. */
+  get room(): TermSize {
+    return this.#room;
   }
 
   write(bytes: Uint8Array): void {
@@ -107,9 +126,21 @@ export class Terminal {
     this.#writing = false;
   }
 
-  /** Output is missing here: what follows does not continue what came before. */
-  gap(): void {
-    this.write(textBytes(CANCEL));
+  /** Shows a snapshot. One of the screen alone leaves a gap in the history, until somebody looks. */
+  show(size: TermSize, snapshot: Uint8Array, extent: Extent): void {
+    const { baseY, viewportY } = this.#xterm.buffer.active;
+    const above = baseY - viewportY;
+    if (extent === 'whole') this.#xterm.reset();
+    this.#torn = extent === 'screen';
+    this.resize(size);
+    this.write(snapshot);
+    if (above > 0) this.#xterm.scrollToLine(Math.max(0, this.#xterm.buffer.active.baseY - above));
+  }
+
+  /** Takes the size of the session. */
+  resize(size: TermSize): void {
+    this.#xterm.resize(size.cols, size.rows);
+    this.#fitLetters();
   }
 
   reset(): void {
@@ -140,11 +171,25 @@ export class Terminal {
   }
 
   fitNow(): void {
-    const size = this.#fit.proposeDimensions();
+    const fitting = this.#fit.proposeDimensions();
     // Without a place on the screen there is nothing to fit to.
-    if (!size || !Number.isFinite(size.cols) || !Number.isFinite(size.rows) || this.#place.clientWidth === 0) return;
-    const bounded = (cells: number) => Math.min(SIZE_MAX, Math.max(SIZE_MIN, cells));
-    this.#xterm.resize(bounded(size.cols), bounded(size.rows));
+    if (!fitting || !Number.isFinite(fitting.cols) || !Number.isFinite(fitting.rows)) return;
+    if (this.#place.clientWidth === 0) return;
+    // The letters may be smaller than they should be, for a session that is larger than this window.
+    const scale = (this.#xterm.options.fontSize ?? this.#font) / this.#font;
+    const bounded = (cells: number) => Math.min(SIZE_MAX, Math.max(SIZE_MIN, Math.floor(cells * scale)));
+    const cols = bounded(fitting.cols);
+    this.#room = { cols, rows: Math.min(bounded(fitting.rows), Math.floor(CELLS_MAX / cols)) };
+    this.#roomTold(this.#room);
+    this.#fitLetters();
+  }
+
+  /** Makes the letters as large as they should be, or as small as the session's size needs. */
+  #fitLetters(): void {
+    const { cols, rows } = this.#xterm;
+    const fitting = Math.min(this.#room.cols / cols, this.#room.rows / rows, 1);
+    const font = Math.max(FONT_MIN, Math.floor(this.#font * fitting * 2) / 2);
+    if (this.#xterm.options.fontSize !== font) this.#xterm.options.fontSize = font;
   }
 
   /** The graphics card draws, until it is lost; then the DOM renderer takes over. */

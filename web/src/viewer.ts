@@ -1,7 +1,8 @@
 // One connection's view of one session, on a channel of its own.
 
 import type { Connection } from './connection.ts';
-import type { SessionId, Target, TermSize } from './protocol.ts';
+import { Feed, type Screen } from './feed.ts';
+import type { Extent, SessionId, Target, TermSize } from './protocol.ts';
 import { Typing } from './typing.ts';
 
 let lastChannel = 0;
@@ -13,39 +14,62 @@ export class Viewer {
   state: 'opening' | 'live' | 'over' = 'opening';
   session: SessionId | undefined;
   #connection: Connection;
-  #size: TermSize;
+  /** What the window has room for, as it was told last. */
+  #room: TermSize;
+  #feed: Feed;
   #typing = new Typing((bytes) => {
     if (this.state === 'live') this.#connection.sendInput(this.channel, bytes);
   });
 
   /** Asks for a view: of a new session on the target, or of one that is there. */
-  constructor(connection: Connection, target: Target, session: SessionId | undefined, size: TermSize) {
+  constructor(
+    connection: Connection,
+    target: Target,
+    session: SessionId | undefined,
+    size: TermSize,
+    screen: Screen,
+  ) {
     lastChannel = (lastChannel + 1) % 0x10000;
     this.channel = lastChannel;
     this.target = target;
     this.session = session;
     this.#connection = connection;
-    this.#size = size;
+    this.#room = size;
     const { channel } = this;
+    this.#feed = new Feed(screen, (bytes) => connection.send({ type: 'shown', channel, bytes }));
     connection.send(
       session === undefined ? { type: 'open', channel, target, size } : { type: 'attach', channel, session, size },
     );
   }
 
-  opened(session: SessionId, size: TermSize): void {
+  opened(session: SessionId, room: TermSize): void {
     this.session = session;
     this.state = 'live';
-    this.resize(size);
+    this.room(room);
+  }
+
+  /** The next bytes are a snapshot. */
+  snapshot(size: TermSize, bytes: number, extent: Extent): void {
+    if (this.state === 'live') this.#feed.begin(size, bytes, extent);
+  }
+
+  output(bytes: Uint8Array): void {
+    if (this.state === 'live') this.#feed.take(bytes);
+  }
+
+  /** Asks for the whole history. */
+  refresh(): void {
+    if (this.state === 'live') this.#connection.send({ type: 'refresh', channel: this.channel });
   }
 
   input(bytes: Uint8Array): void {
     if (this.state === 'live') this.#typing.type(bytes);
   }
 
-  /** Tells the size, unless it is the one that was told last. */
-  resize(size: TermSize): void {
-    if (this.state !== 'live' || (size.cols === this.#size.cols && size.rows === this.#size.rows)) return;
-    this.#size = size;
+  /** Tells what the window has room for, unless it was told last. */
+  room(size: TermSize): void {
+    if (this.state !== 'live' || (size.cols === this.#room.cols && size.rows === this.#room.rows)) return;
+    this.#room = size;
     this.#connection.send({ type: 'resize', channel: this.channel, size });
   }
 
@@ -53,6 +77,7 @@ export class Viewer {
   over(): void {
     this.state = 'over';
     this.#typing.drop();
+    this.#feed.end();
   }
 
   /** Looks away. The session goes on. */

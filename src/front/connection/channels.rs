@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::closing::Closing;
 use super::core::{Action, tell};
+use super::viewer::Wish;
 use crate::names::{SessionId, Target, TermSize};
 use crate::protocol::Refusal;
 use crate::protocol::page::{CHANNELS_MAX, ToPage};
@@ -133,7 +134,15 @@ impl Principal {
                 *latest = Some(size);
                 Vec::new()
             }
-            ChannelState::Live => vec![Action::Resize { view: channel.view, size }],
+            ChannelState::Live => vec![Action::Wish { view: channel.view, wish: Wish::Size(size) }],
+        }
+    }
+
+    /// A channel that is not there is one that the page has not heard the end of.
+    pub(super) fn wish(&self, channel: u16, wish: Wish) -> Vec<Action> {
+        match self.channels.get(&channel) {
+            Some(Channel { view, state: ChannelState::Live }) => vec![Action::Wish { view: *view, wish }],
+            Some(Channel { state: ChannelState::Opening(_), .. }) | None => Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::channels::{Asked, Principal, View};
 use super::closing::Closing;
+use super::viewer::Wish;
 use crate::names::{AccountName, SessionId, Target, TermSize};
 use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
@@ -72,8 +73,8 @@ pub(super) enum Action {
     StopView(View),
     /// Pass typed bytes on.
     Type { view: View, bytes: Vec<u8> },
-    /// Pass a size on.
-    Resize { view: View, size: TermSize },
+    /// Pass on what the page says of its view.
+    Wish { view: View, wish: Wish },
     /// Ask the browser for a sign of life.
     Probe,
     /// Tell the page and end the connection.
@@ -186,6 +187,12 @@ impl Core {
             (State::SignedIn(principal), FromPage::Resize { channel, size }) => {
                 Ok(principal.resize(channel, size))
             }
+            (State::SignedIn(principal), FromPage::Shown { channel, bytes }) => {
+                Ok(principal.wish(channel, Wish::Shown(bytes)))
+            }
+            (State::SignedIn(principal), FromPage::Refresh { channel }) => {
+                Ok(principal.wish(channel, Wish::Refresh))
+            }
             (State::SignedIn(principal), FromPage::Detach { channel }) => Ok(principal.detach(channel)),
             (
                 State::Anonymous | State::Asked | State::Challenged | State::Answered,
@@ -194,6 +201,8 @@ impl Core {
                 | FromPage::Attach { .. }
                 | FromPage::End { .. }
                 | FromPage::Resize { .. }
+                | FromPage::Shown { .. }
+                | FromPage::Refresh { .. }
                 | FromPage::Detach { .. },
             ) => Err(Closing::BadMessage("a request before signing in")),
             (State::Anonymous | State::Asked | State::Answered, FromPage::Answer { .. }) => {
@@ -215,6 +224,8 @@ impl Core {
                 | FromPage::Attach { .. }
                 | FromPage::End { .. }
                 | FromPage::Resize { .. }
+                | FromPage::Shown { .. }
+                | FromPage::Refresh { .. }
                 | FromPage::Detach { .. },
             ) => Ok(Vec::new()),
         }

@@ -18,7 +18,7 @@ use super::closing::Closing;
 use super::core::{Action, Core, Input};
 use super::frames::{input, text};
 use super::login::{Answered, Login, PrincipalChannel};
-use super::viewer::{self, Outlets, PassedOn, Shown, Typing, ViewEvent};
+use super::viewer::{self, Outlets, PassedOn, Shown, Typing, ViewEvent, Wish};
 use super::writer::{self, Written};
 use crate::names::AccountName;
 use crate::protocol::login::FromFront;
@@ -212,7 +212,7 @@ impl Connection {
                 let socket = descriptors.next().ok_or(Closing::Broken("a viewer socket is missing"))?;
                 let (typing, typed) = Typing::new();
                 if let Some(size) = size {
-                    typing.resize(size);
+                    typing.wish(Wish::Size(size));
                 }
                 let shown = Shown { view, session, target };
                 let task = self.tasks.spawn(viewer::run(socket, shown, typed, self.outlets.clone()));
@@ -229,9 +229,9 @@ impl Connection {
                     self.tell(&ToPage::InputDropped { channel: view.channel, bytes });
                 }
             }
-            Action::Resize { view, size } => {
+            Action::Wish { view, wish } => {
                 if let Some((typing, _)) = self.views.get(&view) {
-                    typing.resize(size);
+                    typing.wish(wish);
                 }
             }
             Action::Probe => self.waiting.push_back(Message::Ping(Bytes::new())),
@@ -255,7 +255,8 @@ impl Connection {
             ToPage::Challenge { .. }
             | ToPage::Lobby { .. }
             | ToPage::Opened { .. }
-            | ToPage::Skipped { .. }
+            | ToPage::Snapshot { .. }
+            | ToPage::Size { .. }
             | ToPage::InputDropped { .. }
             | ToPage::Ended { .. }
             | ToPage::MachineStopped { .. }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::viewer::Wish;
 use super::channels::View;
 use super::closing::Closing;
 use super::core::{Action, Core, Input, PROBE_AFTER, SIGN_IN_WITHIN, SILENCE_MAX, Verdict};
@@ -210,7 +211,7 @@ fn a_view_begins_passes_things_on_and_ends() {
     let typed = Action::Type { view, bytes: b"x".to_vec() };
     assert_eq!(desk.take(Input::Typed { channel: 7, bytes: b"x".to_vec() }), [typed]);
     let resize = FromPage::Resize { channel: 7, size: size(60) };
-    assert_eq!(desk.page(resize), [Action::Resize { view, size: size(60) }]);
+    assert_eq!(desk.page(resize), [Action::Wish { view, wish: Wish::Size(size(60)) }]);
     assert_eq!(desk.take(Input::ViewOver(view)), []);
     assert_eq!(desk.take(Input::Typed { channel: 7, bytes: b"late".to_vec() }), [], "typed before it knew");
     let attach = FromPage::Attach { channel: 7, session: session(), size: size(80) };

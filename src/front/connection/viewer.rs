@@ -38,7 +38,7 @@ pub(super) enum ViewEvent {
 #[derive(Debug)]
 pub(super) struct Typing {
     input: mpsc::Sender<Vec<u8>>,
-    size: watch::Sender<Option<TermSize>>,
+    wishes: watch::Sender<Wishes>,
     /// The worker did not take the last chunk in time.
     stuck: bool,
 }
@@ -47,7 +47,28 @@ pub(super) struct Typing {
 #[derive(Debug)]
 pub(super) struct Typed {
     input: mpsc::Receiver<Vec<u8>>,
-    size: watch::Receiver<Option<TermSize>>,
+    wishes: watch::Receiver<Wishes>,
+}
+
+/// What a page says of its view, beside what is typed there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Its window has room for this size.
+    Size(TermSize),
+    /// It has shown this many more bytes.
+    Shown(u32),
+    /// It wants the whole history.
+    Refresh,
+}
+
+/// All that it said, summed up, so that nothing queues: the last size and how many there were, the
+/// bytes shown in all, and how often it wanted the history.
+#[derive(Debug, Default, Clone, Copy)]
+struct Wishes {
+    size: Option<TermSize>,
+    sizes: u64,
+    shown: u64,
+    refreshes: u64,
 }
 
 /// What became of input.
@@ -61,8 +82,8 @@ pub(super) enum PassedOn {
 impl Typing {
     pub(super) fn new() -> (Self, Typed) {
         let (input, typed) = mpsc::channel(INPUT_WAITING);
-        let (size, sized) = watch::channel(None);
-        (Self { input, size, stuck: false }, Typed { input: typed, size: sized })
+        let (wishes, wished) = watch::channel(Wishes::default());
+        (Self { input, wishes, stuck: false }, Typed { input: typed, wishes: wished })
     }
 
     /// Passes input on, and waits for a busy worker, once: while one is stuck its input is thrown
@@ -84,9 +105,16 @@ impl Typing {
         }
     }
 
-    /// Passes the latest size on; one that the worker has not taken yet is replaced.
-    pub(super) fn resize(&self, size: TermSize) {
-        self.size.send_replace(Some(size));
+    /// Passes a wish on. One that the worker has not taken yet becomes one with this.
+    pub(super) fn wish(&self, wish: Wish) {
+        self.wishes.send_modify(|wishes| match wish {
+            Wish::Size(size) => {
+                wishes.size = Some(size);
+                wishes.sizes = wishes.sizes.saturating_add(1);
+            }
+            Wish::Shown(bytes) => wishes.shown = wishes.shown.saturating_add(bytes.into()),
+            Wish::Refresh => wishes.refreshes = wishes.refreshes.saturating_add(1),
+        });
     }
 }
 
@@ -169,7 +197,10 @@ async fn show(channel: &ViewerChannel, view: View, page: &mpsc::Sender<Message>)
                 return End::Lost(WireError::Oversize);
             }
             Ok((ToViewer::Output(bytes), _)) => terminal(number, &bytes),
-            Ok((ToViewer::Skipped(bytes), _)) => text(&ToPage::Skipped { channel: number, bytes }),
+            Ok((ToViewer::SnapshotBegins { size, length, extent }, _)) => {
+                text(&ToPage::Snapshot { channel: number, size, bytes: length, extent })
+            }
+            Ok((ToViewer::Size(size), _)) => text(&ToPage::Size { channel: number, size }),
             Ok((ToViewer::InputDropped(bytes), _)) => text(&ToPage::InputDropped { channel: number, bytes }),
             Ok((ToViewer::Ended(reason), _)) => return End::Said(reason),
             Err(error) => return End::Lost(error),
@@ -180,23 +211,43 @@ async fn show(channel: &ViewerChannel, view: View, page: &mpsc::Sender<Message>)
     }
 }
 
-/// Passes input and sizes on to the worker. Ends when the connection lets go of the view.
+/// Passes input and wishes on to the worker. Ends when the connection lets go of the view.
 async fn pass_input(channel: &ViewerChannel, mut typed: Typed) {
+    let mut passed = Wishes::default();
     loop {
-        let message = tokio::select! {
+        let passing = tokio::select! {
             input = typed.input.recv() => match input {
-                Some(bytes) => FromViewer::Input(bytes),
+                Some(bytes) => channel.send(&FromViewer::Input(bytes), &[]).await,
                 None => return,
             },
-            changed = typed.size.changed() => match changed.map(|()| *typed.size.borrow_and_update()) {
-                Ok(Some(size)) => FromViewer::Resize(size),
-                Ok(None) => continue,
-                Err(_) => return,
-            },
+            changed = typed.wishes.changed() => {
+                let Ok(wishes) = changed.map(|()| *typed.wishes.borrow_and_update()) else { return };
+                pass_wishes(channel, &mut passed, wishes).await
+            }
         };
-        if channel.send(&message, &[]).await.is_err() {
+        if passing.is_err() {
             // The worker has gone; its last words are still to be read.
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Tells the worker what it has not heard yet.
+async fn pass_wishes(
+    channel: &ViewerChannel,
+    passed: &mut Wishes,
+    wishes: Wishes,
+) -> Result<(), WireError> {
+    let before = std::mem::replace(passed, wishes);
+    if let Some(size) = wishes.size.filter(|_| wishes.sizes > before.sizes) {
+        channel.send(&FromViewer::Resize(size), &[]).await?;
+    }
+    let shown = u32::try_from(wishes.shown - before.shown).unwrap_or(u32::MAX);
+    if shown > 0 {
+        channel.send(&FromViewer::Shown(shown), &[]).await?;
+    }
+    if wishes.refreshes > before.refreshes {
+        channel.send(&FromViewer::Refresh, &[]).await?;
+    }
+    Ok(())
 }

@@ -190,6 +190,30 @@ proptest! {
     }
 
     #[test]
+    fn a_snapshot_of_the_screen_leaves_nothing_of_another_but_its_history(
+        before in prop::collection::vec(happening(), 1..30),
+        happenings in prop::collection::vec(happening(), 1..30),
+        cols in 1..42_u16,
+        rows in 1..12_u16,
+    ) {
+        let (mut there, mut wanted) = (Terminal::new(size(cols, rows)), Terminal::new(size(cols, rows)));
+        before.iter().for_each(|one| happen(&mut there, one));
+        happenings.iter().for_each(|one| happen(&mut wanted, one));
+        there.resize(wanted.size());
+        // Half a character is shown as one that is broken, and may be what moves a line out.
+        there.print(b"\x18");
+        let history: Vec<Vec<u8>> = there.machine.history.lines().map(<[u8]>::to_vec).collect();
+        there.answers();
+        there.print(&wanted.snapshot_of_screen());
+        prop_assert!(there.answers().is_empty());
+        let kept: Vec<Vec<u8>> = there.machine.history.lines().map(<[u8]>::to_vec).collect();
+        prop_assert_eq!(history, kept);
+        wanted.machine.history.clear();
+        there.machine.history.clear();
+        assert_same(&wanted, &there, "after the snapshot");
+    }
+
+    #[test]
     fn how_a_stream_is_split_changes_nothing(
         happenings in prop::collection::vec(happening(), 1..30),
         chunk in 1..7_usize,

@@ -1,0 +1,129 @@
+//! The last snapshot of the terminal, as bytes, with the offset at which it was taken. There are two
+//! places: the next is written whole before it counts, so a worker that is killed leaves the one or
+//! the other.
+
+use std::sync::atomic::Ordering;
+
+use super::sizes::{from_word, to_word};
+use super::{BlackBox, CHECKPOINT_WORD, HEADER, ring};
+use crate::names::TermSize;
+
+/// Room for one. A longer snapshot is not taken: see [`BlackBox::set_checkpoint`].
+pub(super) const PLACE: usize = 12 * 1024 * 1024;
+
+/// A place that counts no more is given back to the kernel if it took more than this.
+const WORTH_FREEING: usize = 256 * 1024;
+
+/// A snapshot in the black box.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::session) struct Checkpoint {
+    /// Output behind this offset is not in it.
+    pub(in crate::session) offset: u64,
+    pub(in crate::session) size: TermSize,
+    /// How many sizes came before it.
+    pub(in crate::session) sizes: u64,
+    pub(in crate::session) bytes: Vec<u8>,
+}
+
+impl BlackBox {
+    /// Replaces the checkpoint; false, and nothing changed, where it is too long. For the
+    /// emulator's thread.
+    pub(in crate::session) fn set_checkpoint(
+        &self,
+        offset: u64,
+        size: TermSize,
+        sizes: u64,
+        bytes: &[u8],
+    ) -> bool {
+        if bytes.len() > PLACE {
+            return false;
+        }
+        let before = self.word(CHECKPOINT_WORD).load(Ordering::Relaxed);
+        let next = if before == 1 { 2 } else { 1 };
+        self.mapping.write(start(next), bytes);
+        let words = words(next);
+        let length = bytes.len() as u64;
+        for (word, value) in (words..).zip([offset, length, to_word(size), sizes]) {
+            self.word(word).store(value, Ordering::Relaxed);
+        }
+        self.word(CHECKPOINT_WORD).store(next, Ordering::Release);
+        let freed = usize::try_from(self.word(self::words(before) + 1).load(Ordering::Relaxed));
+        if before != 0 && freed.is_ok_and(|length| length > WORTH_FREEING) {
+            self.mapping.free(start(before), PLACE);
+        }
+        true
+    }
+
+    /// The checkpoint, if there was one.
+    pub(in crate::session) fn checkpoint(&self) -> Option<Checkpoint> {
+        let which = self.word(CHECKPOINT_WORD).load(Ordering::Acquire);
+        let value = |word: usize| self.word(words(which) + word).load(Ordering::Relaxed);
+        let length = usize::try_from(value(1)).ok().filter(|length| *length <= PLACE)?;
+        let size = from_word(value(2)).filter(|_| which == 1 || which == 2)?;
+        let mut bytes = Vec::new();
+        self.mapping.read(start(which), length, &mut bytes);
+        Some(Checkpoint { offset: value(0), size, sizes: value(3), bytes })
+    }
+
+    /// Its offset; 0 before the first.
+    pub(in crate::session) fn checkpoint_offset(&self) -> u64 {
+        match self.word(CHECKPOINT_WORD).load(Ordering::Acquire) {
+            0 => 0,
+            which => self.word(words(which)).load(Ordering::Relaxed),
+        }
+    }
+
+    /// How many bytes and sizes came after it, up to these.
+    pub(in crate::session) fn since_checkpoint(&self, offset: u64, sizes: u64) -> (u64, u64) {
+        (offset.saturating_sub(self.checkpoint_offset()), sizes.saturating_sub(self.checkpoint_sizes()))
+    }
+
+    /// How many sizes came before it.
+    pub(super) fn checkpoint_sizes(&self) -> u64 {
+        match self.word(CHECKPOINT_WORD).load(Ordering::Acquire) {
+            0 => 0,
+            which => self.word(words(which) + 3).load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Where the bytes of a place begin.
+fn start(which: u64) -> usize {
+    HEADER + ring::RING + if which == 2 { PLACE } else { 0 }
+}
+
+/// Where what is known of a place begins.
+fn words(which: u64) -> usize {
+    CHECKPOINT_WORD + if which == 2 { 5 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn the_last_checkpoint_counts() {
+        let black_box = BlackBox::new().unwrap();
+        assert_eq!(black_box.checkpoint(), None);
+        let size = TermSize::new(80, 24).unwrap();
+        let long = vec![b'x'; 2 * WORTH_FREEING];
+        for (offset, bytes) in [(1, &long[..]), (2, b""), (3, b"three"), (4, b"four")] {
+            assert!(black_box.set_checkpoint(offset, size, offset, bytes));
+            let expected = Checkpoint { offset, size, sizes: offset, bytes: bytes.to_vec() };
+            assert_eq!(black_box.checkpoint(), Some(expected));
+        }
+        assert!(!black_box.set_checkpoint(5, size, 5, &vec![0; PLACE + 1]));
+        let again = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(again.checkpoint().unwrap().bytes, b"four");
+    }
+
+    #[test]
+    fn what_is_not_a_black_box_is_not_taken_for_one() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(BlackBox::open(file.into()).is_err());
+        let other = crate::sys::mapping::Mapping::new(c"other", super::super::LENGTH).unwrap();
+        assert!(BlackBox::open(other.as_fd().try_clone_to_owned().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! How far each viewer is, for the worker after this one. Written by the viewers' thread.
+
+use std::sync::atomic::Ordering;
+
+use super::{BlackBox, CURSOR_WORDS};
+use crate::protocol::worker::{VIEWERS_MAX, ViewerNumber};
+
+/// Words that the cursors take.
+pub(super) const WORDS: usize = 3 * VIEWERS_MAX;
+
+/// Set in the word of a viewer's number, so that no viewer's is that of a free place.
+const TAKEN: u64 = 1 << 32;
+
+/// The cursor of a viewer that waits for a snapshot, or had only a part of it.
+const WAITS: u64 = u64::MAX;
+
+/// Where a viewer was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Left {
+    /// It needs a snapshot.
+    Waiting,
+    /// It has everything before this offset, and was told of this many sizes.
+    At { cursor: u64, sizes: u64 },
+}
+
+impl BlackBox {
+    /// Notes how far a viewer is.
+    pub(in crate::session) fn note(&self, viewer: ViewerNumber, left: Left) {
+        let (cursor, sizes) = match left {
+            Left::Waiting => (WAITS, 0),
+            Left::At { cursor, sizes } => (cursor, sizes),
+        };
+        let place = self.place_of(viewer).or_else(|| self.find(|number| number == 0));
+        if let Some(place) = place {
+            // Killed in between, it leaves a viewer that is given a snapshot.
+            self.word(place + 1).store(WAITS, Ordering::Relaxed);
+            self.word(place + 2).store(sizes, Ordering::Release);
+            self.word(place + 1).store(cursor, Ordering::Release);
+            self.word(place).store(u64::from(viewer.0) | TAKEN, Ordering::Release);
+        }
+    }
+
+    /// Forgets a viewer.
+    pub(in crate::session) fn forget(&self, viewer: ViewerNumber) {
+        if let Some(place) = self.place_of(viewer) {
+            self.word(place).store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Where the worker before left a viewer; nothing where it had not greeted.
+    pub(in crate::session) fn noted(&self, viewer: ViewerNumber) -> Option<Left> {
+        let place = self.place_of(viewer)?;
+        let cursor = self.word(place + 1).load(Ordering::Acquire);
+        let sizes = self.word(place + 2).load(Ordering::Relaxed);
+        Some(if cursor == WAITS { Left::Waiting } else { Left::At { cursor, sizes } })
+    }
+
+    fn place_of(&self, viewer: ViewerNumber) -> Option<usize> {
+        self.find(|number| number == u64::from(viewer.0) | TAKEN)
+    }
+
+    fn find(&self, wanted: impl Fn(u64) -> bool) -> Option<usize> {
+        let mut places = (0..VIEWERS_MAX).map(|viewer| CURSOR_WORDS + 3 * viewer);
+        places.find(|place| wanted(self.word(*place).load(Ordering::Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn viewers_are_found_where_they_were_left() {
+        let black_box = BlackBox::new().unwrap();
+        let at = |cursor| Left::At { cursor, sizes: 3 };
+        black_box.note(ViewerNumber(0), at(10));
+        black_box.note(ViewerNumber(7), at(20));
+        black_box.note(ViewerNumber(7), at(30));
+        black_box.note(ViewerNumber(9), Left::Waiting);
+        black_box.forget(ViewerNumber(0));
+        let again = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(again.noted(ViewerNumber(0)), None);
+        assert_eq!(again.noted(ViewerNumber(7)), Some(at(30)));
+        assert_eq!(again.noted(ViewerNumber(9)), Some(Left::Waiting));
+        for number in (100..).take(VIEWERS_MAX + 5) {
+            again.note(ViewerNumber(number), at(1));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What outlives a worker: a memfd that systemd keeps, with the last bytes that the shell printed
+//! (`ring`), the last snapshot of its screen (`checkpoint`), every size that the terminal had since
+//! then (`sizes`), and how far each viewer was (`cursors`). From the checkpoint and the bytes behind
+//! it the next worker has the whole terminal again; so the ring overwrites nothing that is behind the
+//! checkpoint.
+//!
+//! Each part is written by one thread and read by all.
+//!
+//! ```text
+//! word    0           MAGIC
+//! words   1..4        ring: head; announced; answered
+//! words   4..13       checkpoint: which of the two places counts; for each its offset, length,
+//!                     size and number of sizes
+//! words   13, 16..    sizes: how many there were; the last ones, an offset and a size each
+//! words   144..       cursors: for each viewer its number, its cursor, its number of sizes
+//! bytes   HEADER..    the ring
+//! then                the two places of the checkpoint
+//! ```
+//!
+//! A worker of another version that lays this out otherwise has another MAGIC.
+
+mod checkpoint;
+mod cursors;
+mod ring;
+mod sizes;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(super) use self::cursors::Left;
+pub(super) use self::ring::{Behind, Filled};
+use crate::sys::mapping::Mapping;
+
+/// "TEREBOX2".
+const MAGIC: u64 = u64::from_be_bytes(*b"TEREBOX2");
+
+/// Bytes before the ring.
+const HEADER: usize = 4096;
+
+/// Length of the memfd, bytes. Memory is taken only by the pages that were written.
+const LENGTH: NonZeroUsize = match NonZeroUsize::new(HEADER + ring::RING + 2 * checkpoint::PLACE) {
+    Some(length) => length,
+    None => NonZeroUsize::MIN,
+};
+
+const MAGIC_WORD: usize = 0;
+const HEAD_WORD: usize = 1;
+const ANNOUNCED_WORD: usize = 2;
+const ANSWERED_WORD: usize = 3;
+const CHECKPOINT_WORD: usize = 4;
+const SIZES_WORD: usize = 13;
+const SIZE_WORDS: usize = 16;
+const CURSOR_WORDS: usize = 144;
+
+const _: () = assert!(SIZE_WORDS + 2 * sizes::SIZES <= CURSOR_WORDS);
+const _: () = assert!(8 * (CURSOR_WORDS + cursors::WORDS) <= HEADER);
+
+/// The black box.
+#[derive(Debug)]
+pub(super) struct BlackBox {
+    mapping: Mapping,
+}
+
+impl BlackBox {
+    /// An empty one.
+    pub(super) fn new() -> io::Result<Self> {
+        let black_box = Self { mapping: Mapping::new(c"tere-black-box", LENGTH)? };
+        black_box.word(MAGIC_WORD).store(MAGIC, Ordering::Relaxed);
+        Ok(black_box)
+    }
+
+    /// The one that an earlier worker left.
+    pub(super) fn open(fd: OwnedFd) -> io::Result<Self> {
+        let black_box = Self { mapping: Mapping::open(fd, LENGTH)? };
+        if black_box.word(MAGIC_WORD).load(Ordering::Relaxed) != MAGIC {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        black_box.mend();
+        Ok(black_box)
+    }
+
+    fn word(&self, index: usize) -> &AtomicU64 {
+        static NONE: AtomicU64 = AtomicU64::new(0);
+        // Every index in this folder lies in the header, so the spare is never taken.
+        self.mapping.word(index).unwrap_or(&NONE)
+    }
+}
+
+impl AsFd for BlackBox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.mapping.as_fd()
+    }
+}

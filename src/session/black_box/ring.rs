@@ -1,0 +1,252 @@
+//! What the shell printed, last bytes first to go, with absolute offsets. One thread writes.
+//! Everything that reads (the emulator, each viewer) is a cursor, an offset of its own, so memory
+//! does not grow with the number of readers.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{Ordering, fence};
+
+use super::{ANNOUNCED_WORD, ANSWERED_WORD, BlackBox, HEAD_WORD, HEADER};
+
+/// Size of the ring, bytes. A viewer that falls further behind than [`KEPT`] has lost what was
+/// overwritten, and is shown a snapshot instead. The shell waits where it would overwrite what the
+/// emulator has not made a checkpoint of.
+pub(super) const RING: usize = 2 * 1024 * 1024;
+
+/// Most bytes that one read from the PTY brings; the kernel gives no more at a time. The writer
+/// announces that much before it writes, so this part of the ring is never offered to readers.
+const STRIDE: usize = 4096;
+
+/// How many of the last bytes can always be read.
+const KEPT: u64 = (RING - STRIDE) as u64;
+
+/// What a read from the PTY brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::session) enum Filled {
+    /// This many bytes.
+    Bytes(usize),
+    /// Nothing more will come.
+    End,
+    /// Nothing was read: there is no room before the next checkpoint.
+    NoRoom,
+}
+
+/// What lies behind a cursor.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::session) enum Behind {
+    /// Nothing new.
+    Nothing,
+    /// These bytes were appended to the buffer; the cursor moved behind them.
+    Bytes,
+    /// The ring has overwritten what was to be read; the cursor stays.
+    Lost,
+}
+
+impl BlackBox {
+    /// Counts what the last read of a killed worker brought and it had no time to count. The
+    /// place was cleared before the read, so it ends where the zeros begin; a program that
+    /// prints zeros at that very moment loses them.
+    pub(super) fn mend(&self) {
+        let head = self.head();
+        let announced = self.word(ANNOUNCED_WORD).load(Ordering::Relaxed);
+        let room = usize::try_from(announced.saturating_sub(head)).unwrap_or_default().min(STRIDE);
+        let mut bytes = Vec::new();
+        self.mapping.read(HEADER + place(head), room, &mut bytes);
+        let uncounted = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+        self.word(HEAD_WORD).store(head + uncounted, Ordering::Release);
+        self.word(ANNOUNCED_WORD).store(head + uncounted, Ordering::Relaxed);
+    }
+
+    /// Reads once from `source` into the ring. For one thread only.
+    pub(in crate::session) fn fill_from(&self, source: BorrowedFd<'_>) -> io::Result<Filled> {
+        let head = self.word(HEAD_WORD).load(Ordering::Relaxed);
+        let at = place(head);
+        let before_checkpoint = (self.checkpoint_offset() + RING as u64).saturating_sub(head);
+        let before_checkpoint = usize::try_from(before_checkpoint).unwrap_or(usize::MAX);
+        let room = STRIDE.min(RING - at).min(before_checkpoint);
+        if room == 0 {
+            return Ok(Filled::NoRoom);
+        }
+        let announced = head + room as u64;
+        // Cleared once for each place, not again after a read that brought nothing.
+        if self.word(ANNOUNCED_WORD).load(Ordering::Relaxed) != announced {
+            // Announced before the bytes change; pairs with the fence in `read`.
+            self.word(ANNOUNCED_WORD).store(announced, Ordering::Relaxed);
+            fence(Ordering::Release);
+            self.mapping.clear(HEADER + at, room);
+        }
+        let got = self.mapping.fill_from(source, HEADER + at, room)?;
+        self.word(HEAD_WORD).store(head + got as u64, Ordering::Release);
+        Ok(if got == 0 { Filled::End } else { Filled::Bytes(got) })
+    }
+
+    /// Offset after the last byte.
+    pub(in crate::session) fn head(&self) -> u64 {
+        self.word(HEAD_WORD).load(Ordering::Acquire)
+    }
+
+    /// Offset up to which the emulator has answered what programs asked of the terminal. A worker
+    /// that reads these bytes again does not answer again.
+    pub(in crate::session) fn answered(&self) -> u64 {
+        self.word(ANSWERED_WORD).load(Ordering::Relaxed)
+    }
+
+    /// Moves [`Self::answered`]. For the emulator's thread.
+    pub(in crate::session) fn note_answered(&self, offset: u64) {
+        self.word(ANSWERED_WORD).store(offset, Ordering::Relaxed);
+    }
+
+    /// Appends up to `most` bytes behind `cursor` to `to`, and moves the cursor.
+    pub(in crate::session) fn read(&self, cursor: &mut u64, most: usize, to: &mut Vec<u8>) -> Behind {
+        let behind = self.head().saturating_sub(*cursor);
+        if behind > KEPT {
+            return Behind::Lost;
+        }
+        let wanted = usize::try_from(behind).unwrap_or(usize::MAX).min(most);
+        if wanted == 0 {
+            return Behind::Nothing;
+        }
+        let before = to.len();
+        let first = wanted.min(RING - place(*cursor));
+        self.mapping.read(HEADER + place(*cursor), first, to);
+        self.mapping.read(HEADER, wanted - first, to);
+        // What was copied counts only if the writer had not announced these places meanwhile.
+        fence(Ordering::Acquire);
+        if self.word(ANNOUNCED_WORD).load(Ordering::Relaxed) > *cursor + RING as u64 {
+            to.truncate(before);
+            return Behind::Lost;
+        }
+        *cursor += wanted as u64;
+        Behind::Bytes
+    }
+}
+
+/// Where in the ring an offset lies.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset % RING as u64).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::names::TermSize;
+
+    /// The byte at an offset of the stream that these tests print.
+    fn printed(offset: u64) -> u8 {
+        (offset % 251) as u8
+    }
+
+    /// A checkpoint here, so that there is room again.
+    fn check(black_box: &BlackBox) {
+        let size = TermSize::new(80, 24).unwrap();
+        black_box.set_checkpoint(black_box.head(), size, 0, b"");
+    }
+
+    fn print(black_box: &BlackBox, from: u64, length: usize) {
+        let (read, mut write) = std::io::pipe().unwrap();
+        let bytes: Vec<u8> = (from..from + length as u64).map(printed).collect();
+        let writer = std::thread::spawn(move || write.write_all(&bytes).unwrap());
+        let mut left = length;
+        while left > 0 {
+            match black_box.fill_from(read.as_fd()).unwrap() {
+                Filled::Bytes(got) => left -= got,
+                Filled::NoRoom => check(black_box),
+                Filled::End => panic!("the writer went away"),
+            }
+        }
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_cursor_sees_every_byte_across_the_seam() {
+        let black_box = BlackBox::new().unwrap();
+        let (mut cursor, mut offset) = (0, 0);
+        for length in [1, 1000, 500_000, 1_000_000, 700_000, 65_536, 7] {
+            print(&black_box, offset, length);
+            let mut seen = Vec::new();
+            while black_box.read(&mut cursor, 4096, &mut seen) != Behind::Nothing {}
+            let expected: Vec<u8> = (offset..offset + length as u64).map(printed).collect();
+            assert!(seen == expected);
+            offset += length as u64;
+        }
+        assert_eq!(cursor, black_box.head());
+    }
+
+    #[test]
+    fn a_read_that_was_not_counted_is_found_again() {
+        let black_box = BlackBox::new().unwrap();
+        print(&black_box, 1, 1000);
+        // Killed after a read, before it was counted.
+        let (read, mut write) = std::io::pipe().unwrap();
+        write.write_all(b"torn").unwrap();
+        black_box.fill_from(read.as_fd()).unwrap();
+        black_box.word(HEAD_WORD).store(1000, Ordering::Relaxed);
+
+        let fd = black_box.as_fd().try_clone_to_owned().unwrap();
+        drop(black_box);
+        let black_box = BlackBox::open(fd).unwrap();
+        assert_eq!(black_box.head(), 1004);
+        let (mut cursor, mut seen) = (998, Vec::new());
+        black_box.read(&mut cursor, 100, &mut seen);
+        assert_eq!(seen, [&[printed(999), printed(1000)][..], b"torn"].concat());
+    }
+
+    #[test]
+    fn nothing_behind_the_checkpoint_is_overwritten() {
+        let black_box = BlackBox::new().unwrap();
+        let (read, mut write) = std::io::pipe().unwrap();
+        let writer = std::thread::spawn(move || write.write_all(&vec![b'x'; RING + 1]).unwrap());
+        let mut got = 0;
+        while let Filled::Bytes(more) = black_box.fill_from(read.as_fd()).unwrap() {
+            got += more;
+        }
+        assert_eq!(got, RING);
+        assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::NoRoom);
+        check(&black_box);
+        assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::Bytes(1));
+        assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::End);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_cursor_that_fell_behind_is_told_so() {
+        let black_box = BlackBox::new().unwrap();
+        print(&black_box, 0, 3 * RING);
+        let (mut cursor, mut seen) = (0, Vec::new());
+        assert_eq!(black_box.read(&mut cursor, 4096, &mut seen), Behind::Lost);
+        assert!(seen.is_empty());
+        cursor = black_box.head() - KEPT;
+        let oldest = cursor;
+        assert_eq!(black_box.read(&mut cursor, 4096, &mut seen), Behind::Bytes);
+        assert_eq!(seen.first(), Some(&printed(oldest)));
+    }
+
+    #[test]
+    fn a_reader_beside_a_fast_writer_never_sees_a_wrong_byte() {
+        let black_box = BlackBox::new().unwrap();
+        let total = 32 * RING as u64;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..32 {
+                    print(&black_box, round * RING as u64, RING);
+                }
+            });
+            let mut cursor = 0;
+            let mut seen = Vec::new();
+            while cursor < total {
+                seen.clear();
+                let start = cursor;
+                match black_box.read(&mut cursor, 32 * 1024, &mut seen) {
+                    Behind::Bytes => {
+                        assert!(seen.iter().zip(start..).all(|(byte, offset)| *byte == printed(offset)));
+                    }
+                    Behind::Lost => cursor = black_box.head(),
+                    Behind::Nothing => {}
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! The sizes that the terminal had, each from an offset of the output on: whoever reads the output
+//! again must take another size at the same place. Written by one thread, which never overwrites
+//! one that is behind the checkpoint.
+
+use std::sync::atomic::Ordering;
+
+use super::{BlackBox, SIZE_WORDS, SIZES_WORD};
+use crate::names::TermSize;
+
+/// Most sizes that are kept. One more is not taken before the next checkpoint, and the newest that
+/// was asked for waits until then.
+pub(super) const SIZES: usize = 64;
+
+impl BlackBox {
+    /// Notes that the terminal has this size from here on; false where there is no room. For one
+    /// thread only.
+    pub(in crate::session) fn add_size(&self, size: TermSize) -> bool {
+        let count = self.sizes();
+        if count.saturating_sub(self.checkpoint_sizes()) >= SIZES as u64 {
+            return false;
+        }
+        let at = place(count);
+        self.word(at).store(self.head(), Ordering::Relaxed);
+        self.word(at + 1).store(to_word(size), Ordering::Relaxed);
+        self.word(SIZES_WORD).store(count + 1, Ordering::Release);
+        true
+    }
+
+    /// How many sizes there were.
+    pub(in crate::session) fn sizes(&self) -> u64 {
+        self.word(SIZES_WORD).load(Ordering::Acquire)
+    }
+
+    /// One of them, counted from 0, with the offset that it begins at. Nothing where it has been
+    /// overwritten.
+    pub(in crate::session) fn size(&self, number: u64) -> Option<(u64, TermSize)> {
+        let at = place(number);
+        let offset = self.word(at).load(Ordering::Relaxed);
+        let size = from_word(self.word(at + 1).load(Ordering::Relaxed))?;
+        let count = self.sizes();
+        (number < count && count - number < SIZES as u64).then_some((offset, size))
+    }
+}
+
+pub(super) fn to_word(size: TermSize) -> u64 {
+    u64::from(size.cols()) << 16 | u64::from(size.rows())
+}
+
+pub(super) fn from_word(word: u64) -> Option<TermSize> {
+    TermSize::new(u16::try_from(word >> 16).ok()?, u16::try_from(word & 0xffff).ok()?).ok()
+}
+
+fn place(number: u64) -> usize {
+    SIZE_WORDS + 2 * usize::try_from(number % SIZES as u64).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_behind_the_checkpoint_are_kept() {
+        let black_box = BlackBox::new().unwrap();
+        let size = |cols| TermSize::new(cols, 24).unwrap();
+        for cols in (1..).take(SIZES) {
+            assert!(black_box.add_size(size(cols)));
+        }
+        assert!(!black_box.add_size(size(500)));
+        assert_eq!(black_box.size(1), Some((0, size(2))));
+        assert_eq!(black_box.size(64), None);
+        black_box.set_checkpoint(0, size(10), 10, b"");
+        assert!(black_box.add_size(size(500)));
+        assert_eq!(black_box.size(64), Some((0, size(500))));
+        assert_eq!(black_box.size(0), None, "overwritten");
+        assert_eq!(black_box.sizes(), 65);
+    }
+}

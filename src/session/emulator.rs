@@ -1,0 +1,174 @@
+//! The thread `terminal`: a cursor into the black box that feeds the session's terminal, answers what
+//! programs ask of it, makes checkpoints, and snapshots for viewers.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::black_box::{Behind, BlackBox};
+use super::exchange::{Exchange, Snapshot};
+use super::wake::Wake;
+use crate::names::TermSize;
+use crate::protocol::viewer::Extent;
+use crate::terminal::Terminal;
+
+/// Bytes that the terminal is fed in one turn, after which viewers that wait for a snapshot get it.
+const TURN: usize = 64 * 1024;
+
+/// A checkpoint is due when this much was printed since the last: half of the ring, so that the
+/// shell does not have to wait for it.
+const CHECKPOINT_BYTES: u64 = 1024 * 1024;
+
+/// A checkpoint is due when the terminal had this many sizes since the last: half of what is kept.
+const CHECKPOINT_SIZES: u64 = 32;
+
+/// What the thread needs.
+#[derive(Debug)]
+pub(super) struct Emulator {
+    pub(super) black_box: Arc<BlackBox>,
+    pub(super) exchange: Arc<Exchange>,
+    /// Raised when something was printed, and when a snapshot is wanted.
+    pub(super) wake: Arc<Wake>,
+    /// Raised when there is room again in front of the checkpoint.
+    pub(super) room: Arc<Wake>,
+    /// Raised when a snapshot or an answer is there, or room for another size.
+    pub(super) viewers: Arc<Wake>,
+}
+
+/// What it has read so far.
+#[derive(Debug)]
+struct Reading {
+    terminal: Terminal,
+    cursor: u64,
+    /// How many sizes it has taken.
+    sizes: u64,
+    buffer: Vec<u8>,
+}
+
+impl Emulator {
+    /// Runs until the process ends.
+    pub(super) fn run(&self) {
+        let mut reading = self.begin();
+        loop {
+            self.wake.lower();
+            let more = self.advance(&mut reading);
+            self.note_checkpoint(&reading);
+            self.make_snapshots(&reading);
+            if more {
+                continue;
+            }
+            if let Err(error) = self.wait() {
+                // poll(2) fails only for want of memory or for a bug: end the process, which
+                // systemd restarts, rather than spin.
+                tracing::error!(%error, "cannot wait for output");
+                std::process::abort();
+            }
+        }
+    }
+
+    /// The terminal as the worker before left it: its checkpoint, and all that was printed since.
+    /// What that worker answered is not answered again.
+    fn begin(&self) -> Reading {
+        let checkpoint = self.black_box.checkpoint();
+        let first = || self.black_box.size(0).map(|(_, size)| size);
+        let size = checkpoint.as_ref().map(|checkpoint| checkpoint.size).or_else(first);
+        let terminal = Terminal::new(size.unwrap_or(TermSize::DEFAULT));
+        let mut reading = Reading { terminal, cursor: 0, sizes: 0, buffer: Vec::new() };
+        if let Some(checkpoint) = checkpoint {
+            reading.terminal.print(&checkpoint.bytes);
+            (reading.cursor, reading.sizes) = (checkpoint.offset, checkpoint.sizes);
+        }
+        let answered = self.black_box.answered();
+        while reading.cursor < answered && reading.step(&self.black_box, answered) {}
+        drop(reading.terminal.answers());
+        reading
+    }
+
+    /// Feeds the terminal a turn's worth; true where there is more.
+    fn advance(&self, reading: &mut Reading) -> bool {
+        let end = reading.cursor + TURN as u64;
+        let mut more = true;
+        while more && reading.cursor < end {
+            more = reading.step(&self.black_box, end);
+        }
+        let answers = reading.terminal.answers();
+        if !answers.is_empty() {
+            self.exchange.answer(&answers);
+            self.viewers.raise();
+        }
+        self.black_box.note_answered(reading.cursor);
+        more
+    }
+
+    fn note_checkpoint(&self, reading: &Reading) {
+        let (bytes, sizes) = self.black_box.since_checkpoint(reading.cursor, reading.sizes);
+        if bytes < CHECKPOINT_BYTES && sizes < CHECKPOINT_SIZES {
+            return;
+        }
+        let note = |bytes: &[u8]| {
+            self.black_box.set_checkpoint(reading.cursor, reading.terminal.size(), reading.sizes, bytes)
+        };
+        // The whole always has room; should it not, the shell must go on all the same.
+        if !note(&reading.terminal.snapshot()) && !note(&reading.terminal.snapshot_of_screen()) {
+            note(b"");
+        }
+        self.room.raise();
+        self.viewers.raise();
+    }
+
+    fn make_snapshots(&self, reading: &Reading) {
+        for extent in self.exchange.wanted() {
+            let bytes = match extent {
+                Extent::Whole => reading.terminal.snapshot(),
+                Extent::Screen => reading.terminal.snapshot_of_screen(),
+            };
+            let (size, offset, sizes) = (reading.terminal.size(), reading.cursor, reading.sizes);
+            self.exchange.give(Snapshot { extent, size, bytes, offset, sizes });
+            self.viewers.raise();
+        }
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let mut fds = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        // No deadline: a shell may be silent for as long as it likes.
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Reading {
+    /// Takes the next size, or the bytes before it, but none behind `end`; false where there is nothing.
+    fn step(&mut self, black_box: &BlackBox, end: u64) -> bool {
+        // Before the sizes: one that is added after this look begins behind what is read now.
+        let end = end.min(black_box.head());
+        let next = if self.sizes < black_box.sizes() { black_box.size(self.sizes) } else { None };
+        let end = match next {
+            Some((offset, size)) if offset <= self.cursor => {
+                self.terminal.resize(size);
+                self.sizes += 1;
+                return true;
+            }
+            Some((offset, _)) => end.min(offset),
+            None => end,
+        };
+        let most = usize::try_from(end.saturating_sub(self.cursor)).unwrap_or(TURN).min(TURN);
+        self.buffer.clear();
+        match black_box.read(&mut self.cursor, most, &mut self.buffer) {
+            Behind::Nothing => false,
+            Behind::Bytes => {
+                self.terminal.print(&self.buffer);
+                true
+            }
+            Behind::Lost => {
+                // The ring waits for this cursor. A black box that says otherwise is broken.
+                tracing::error!("output was overwritten before it was read");
+                std::process::abort();
+            }
+        }
+    }
+}

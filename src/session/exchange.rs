@@ -1,0 +1,88 @@
+//! What the threads `terminal` and `viewers` hand each other: snapshots that viewers need, and what
+//! the terminal answers to programs.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::names::TermSize;
+use crate::protocol::viewer::Extent;
+
+/// Most bytes of answers that wait to be typed. A program that asks more and does not read gets
+/// no answer to the rest.
+const ANSWERS_MAX: usize = 16 * 1024;
+
+/// The terminal at one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) extent: Extent,
+    pub(super) size: TermSize,
+    pub(super) bytes: Vec<u8>,
+    /// Output behind this offset is not in it.
+    pub(super) offset: u64,
+    /// How many sizes came before it.
+    pub(super) sizes: u64,
+}
+
+/// The exchange.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    whole: Place,
+    screen: Place,
+    answers: Mutex<Vec<u8>>,
+}
+
+/// At most one snapshot of each extent waits, whoever asked for it.
+#[derive(Debug, Default)]
+struct Place {
+    wanted: AtomicBool,
+    made: Mutex<Option<Arc<Snapshot>>>,
+}
+
+impl Exchange {
+    /// Asks for a snapshot. The terminal's thread is to be woken after this.
+    pub(super) fn ask(&self, extent: Extent) {
+        self.place(extent).wanted.store(true, Ordering::Release);
+    }
+
+    /// Which snapshots are wanted, to be made now.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = Extent> {
+        let all = [Extent::Whole, Extent::Screen].into_iter();
+        all.filter(|extent| self.place(*extent).wanted.swap(false, Ordering::AcqRel))
+    }
+
+    /// Hands a snapshot over. The viewers' thread is to be woken after this.
+    pub(super) fn give(&self, snapshot: Snapshot) {
+        let place = self.place(snapshot.extent);
+        *locked(&place.made) = Some(Arc::new(snapshot));
+    }
+
+    /// Takes the snapshot that was made, if it was.
+    pub(super) fn take(&self, extent: Extent) -> Option<Arc<Snapshot>> {
+        locked(&self.place(extent).made).take()
+    }
+
+    /// Leaves answers to be typed.
+    pub(super) fn answer(&self, bytes: &[u8]) {
+        let mut answers = locked(&self.answers);
+        if answers.len() + bytes.len() <= ANSWERS_MAX {
+            answers.extend_from_slice(bytes);
+        }
+    }
+
+    /// Takes the answers.
+    pub(super) fn answers(&self) -> Vec<u8> {
+        std::mem::take(&mut locked(&self.answers))
+    }
+
+    fn place(&self, extent: Extent) -> &Place {
+        match extent {
+            Extent::Whole => &self.whole,
+            Extent::Screen => &self.screen,
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is half done while one of these is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,161 @@
+//! How much may be on its way to one viewer. What has been sent cannot be taken back, and Ctrl-C
+//! waits behind it; so on a slow link little is sent ahead, and on a fast one enough to fill it.
+//!
+//! The viewer says how much it has shown. What takes longer from being sent to being shown than it
+//! did at best has waited behind other output: while that is little, more may be on its way, and
+//! when it is much, less. LEDBAT, RFC 6817, does so for the same reason.
+
+use std::time::{Duration, Instant};
+
+/// The window before anything is known of the link, bytes.
+const FIRST: u64 = 64 * 1024;
+
+/// The smallest window: less would be mostly headers.
+const LEAST: u64 = 4 * 1024;
+
+/// The largest window: half of the ring.
+const MOST: u64 = 1024 * 1024;
+
+/// How long output may wait on the way, beside the time that the way itself takes.
+const WAITING: Duration = Duration::from_millis(40);
+
+/// A window is sent in this many pieces or more, so that the first is shown while the last is sent.
+const PIECES: u64 = 4;
+
+/// The pace of one viewer.
+#[derive(Debug)]
+pub(super) struct Pace {
+    window: u64,
+    /// Sent and not yet shown.
+    under_way: u64,
+    /// Sent in all, and shown in all.
+    sent: u64,
+    shown: u64,
+    /// The shortest time from sending to its acknowledgement.
+    shortest: Option<Duration>,
+    sample: Option<Sample>,
+}
+
+/// A measurement that is under way: from one byte sent until it is shown.
+#[derive(Debug)]
+struct Sample {
+    until: u64,
+    began: Instant,
+    /// Whether the window was full meanwhile: only then a larger one would be of use.
+    full: bool,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self { window: FIRST, under_way: 0, sent: 0, shown: 0, shortest: None, sample: None }
+    }
+
+    /// How many bytes may be sent now.
+    pub(super) fn room(&mut self) -> usize {
+        let room = self.window.saturating_sub(self.under_way);
+        if let Some(sample) = self.sample.as_mut().filter(|_| room == 0) {
+            sample.full = true;
+        }
+        let piece = (self.window / PIECES).max(LEAST / PIECES);
+        usize::try_from(room.min(piece)).unwrap_or(usize::MAX)
+    }
+
+    /// Notes that this much was sent.
+    pub(super) fn sent(&mut self, bytes: usize, now: Instant) {
+        let bytes = bytes as u64;
+        self.under_way += bytes;
+        self.sent += bytes;
+        if self.sample.is_none() && bytes > 0 {
+            self.sample = Some(Sample { until: self.sent, began: now, full: self.under_way >= self.window });
+        }
+    }
+
+    /// Notes that the viewer says it has shown this much more. Whoever says too much is sent too
+    /// much, and nobody else.
+    pub(super) fn shown(&mut self, bytes: u64, now: Instant) {
+        let bytes = bytes.min(self.under_way);
+        self.under_way -= bytes;
+        self.shown += bytes;
+        let Some(sample) = self.sample.take_if(|sample| self.shown >= sample.until) else { return };
+        let took = now.saturating_duration_since(sample.began).max(Duration::from_micros(100));
+        let shortest = self.shortest.map_or(took, |shortest| shortest.min(took));
+        self.shortest = Some(shortest);
+        let waited = took - shortest;
+        if waited > WAITING {
+            let parts = (shortest + WAITING).as_micros().checked_mul(u128::from(self.window));
+            let fitting = parts.unwrap_or_default() / took.as_micros();
+            self.window = u64::try_from(fitting).unwrap_or(MOST).clamp(LEAST, MOST);
+        } else if sample.full && waited < WAITING / 2 {
+            self.window = (self.window + self.window / 2).min(MOST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends as much as may be over a link with this rate, in bytes a second, and this delay, for a
+    /// time; gives the bytes that were shown and the most that was on its way at the end.
+    fn run(pace: &mut Pace, rate: u64, delay: Duration, time: Duration) -> (u64, u64) {
+        let began = Instant::now();
+        let mut link_free = began;
+        let mut arrivals: std::collections::VecDeque<(Instant, u64)> = std::collections::VecDeque::new();
+        let (mut now, mut shown) = (began, 0);
+        while now < began + time {
+            while let Some((_, bytes)) = arrivals.pop_front_if(|(at, _)| *at <= now) {
+                pace.shown(bytes, now);
+                shown += bytes;
+            }
+            let room = pace.room().min(4096);
+            if room > 0 {
+                pace.sent(room, now);
+                let length = room as u64;
+                link_free = link_free.max(now) + Duration::from_secs_f64(length as f64 / rate as f64);
+                arrivals.push_back((link_free + delay, length));
+            } else {
+                now = arrivals.front().map_or(now, |(at, _)| *at);
+            }
+        }
+        let under_way = pace.under_way;
+        arrivals.into_iter().for_each(|(at, bytes)| pace.shown(bytes, at));
+        (shown, under_way)
+    }
+
+    #[test]
+    fn a_slow_link_is_kept_short_and_a_fast_one_full() {
+        for (rate, delay, most_waiting) in [
+            (125_000, 1, 0.1),
+            (125_000, 50, 0.2),
+            (1_250_000, 20, 0.1),
+            (50_000_000, 1, 0.1),
+        ] {
+            let mut pace = Pace::new();
+            let delay = Duration::from_millis(delay);
+            // A prompt, which tells how long the way is.
+            let now = Instant::now();
+            pace.sent(100, now);
+            pace.shown(100, now + delay);
+            run(&mut pace, rate, delay, Duration::from_secs(3));
+            let (shown, under_way) = run(&mut pace, rate, delay, Duration::from_secs(3));
+            let used = shown as f64 / (rate as f64 * 3.0);
+            assert!(used > 0.8 || under_way >= MOST / 2, "{rate} {delay:?}: {used} of the link");
+            let waits = under_way as f64 / rate as f64;
+            assert!(waits < most_waiting, "{rate} {delay:?}: {waits} s wait on the way");
+        }
+    }
+
+    #[test]
+    fn a_viewer_that_says_nothing_is_sent_no_more_than_the_window() {
+        let mut pace = Pace::new();
+        let now = Instant::now();
+        while pace.room() > 0 {
+            let bytes = pace.room().min(1000);
+            pace.sent(bytes, now);
+        }
+        assert_eq!(pace.under_way, FIRST);
+        // And one that says too much does not make it wrap.
+        pace.shown(u64::MAX, now);
+        assert_eq!(pace.under_way, 0);
+    }
+}

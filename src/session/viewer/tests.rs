@@ -1,0 +1,167 @@
+use super::*;
+use crate::sys::seqpacket;
+
+/// A viewer, and the other end of its socket, which has greeted.
+fn viewer(role: Role) -> (Viewer, Channel<FromViewer, ToViewer>, BlackBox) {
+    let (ours, theirs) = Channel::<ToViewer, FromViewer>::pair().unwrap();
+    seqpacket::set_nonblocking(ours.as_fd()).unwrap();
+    theirs.send_greeting(Intent::Viewer).unwrap();
+    ours.send_greeting(Intent::Viewer).unwrap();
+    theirs.receive_greeting(Intent::Viewer).unwrap();
+    seqpacket::set_nonblocking(theirs.as_fd()).unwrap();
+    (Viewer::new(ViewerNumber(1), role, ours, Instant::now()), theirs, BlackBox::new().unwrap())
+}
+
+fn print(black_box: &BlackBox, bytes: &[u8]) {
+    let (read, write) = nix::unistd::pipe().unwrap();
+    for part in bytes.chunks(4096) {
+        nix::unistd::write(&write, part).unwrap();
+        let mut left = part.len();
+        while left > 0 {
+            match black_box.fill_from(read.as_fd()).unwrap() {
+                super::super::black_box::Filled::Bytes(got) => left -= got,
+                _ => {
+                    black_box.set_checkpoint(black_box.head(), TermSize::DEFAULT, 0, b"");
+                }
+            }
+        }
+    }
+}
+
+fn snapshot(extent: Extent, bytes: &[u8], offset: u64) -> Arc<Snapshot> {
+    Arc::new(Snapshot { extent, size: TermSize::DEFAULT, bytes: bytes.to_vec(), offset, sizes: 0 })
+}
+
+/// What the viewer was sent.
+fn sent(theirs: &Channel<FromViewer, ToViewer>) -> Vec<ToViewer> {
+    std::iter::from_fn(|| theirs.receive().ok().map(|(message, _)| message)).collect()
+}
+
+/// What a viewer of this role is taken to ask for, after it typed and resized.
+fn asked(role: Role) -> Vec<Asked> {
+    let (mut viewer, theirs, black_box) = viewer(role);
+    theirs.send(&FromViewer::Input(b"rm\r".to_vec()), &[]).unwrap();
+    theirs.send(&FromViewer::Resize(TermSize::new(1, 1).unwrap()), &[]).unwrap();
+    viewer.take(&black_box, Instant::now()).unwrap()
+}
+
+#[test]
+fn a_watcher_types_nothing_and_sets_no_size() {
+    assert!(matches!(asked(Role::Owner)[..], [Asked::Input(_), Asked::Resize(_)]));
+    assert!(matches!(asked(Role::Writer)[..], [Asked::Input(_)]));
+    assert!(asked(Role::Watcher).is_empty());
+}
+
+#[test]
+fn a_viewer_that_does_not_greet_is_given_nothing() {
+    let (ours, _theirs) = Channel::<ToViewer, FromViewer>::pair().unwrap();
+    seqpacket::set_nonblocking(ours.as_fd()).unwrap();
+    let (now, black_box) = (Instant::now(), BlackBox::new().unwrap());
+    let mut viewer = Viewer::new(ViewerNumber(1), Role::Owner, ours, now);
+    assert!(viewer.take(&black_box, now).unwrap().is_empty());
+    assert_eq!(viewer.waits_for(), None);
+    assert_eq!(viewer.feed(&black_box, u64::MAX, now).unwrap(), Fed::All);
+    assert!(!viewer.has_all(0));
+}
+
+#[test]
+fn a_view_is_a_snapshot_and_what_is_printed_behind_it() {
+    let (mut viewer, theirs, black_box) = viewer(Role::Owner);
+    let now = Instant::now();
+    viewer.take(&black_box, now).unwrap();
+    print(&black_box, b"before, after");
+    assert_eq!(viewer.waits_for(), Some((Extent::Whole, viewer.mark.1)));
+    assert_eq!(viewer.feed(&black_box, u64::MAX, now).unwrap(), Fed::All);
+    assert!(sent(&theirs).is_empty());
+    viewer.show(&snapshot(Extent::Whole, b"screen", 6));
+    assert_eq!(viewer.feed(&black_box, u64::MAX, now).unwrap(), Fed::All);
+    let begins = ToViewer::SnapshotBegins { size: TermSize::DEFAULT, length: 6, extent: Extent::Whole };
+    let output = |bytes: &[u8]| ToViewer::Output(bytes.to_vec());
+    assert_eq!(sent(&theirs), [begins, output(b"screen"), output(b", after")]);
+    assert!(viewer.has_all(13));
+}
+
+#[test]
+fn a_size_comes_at_its_place_in_the_output() {
+    let (mut viewer, theirs, black_box) = viewer(Role::Watcher);
+    let now = Instant::now();
+    viewer.take(&black_box, now).unwrap();
+    viewer.show(&snapshot(Extent::Whole, b"", 0));
+    print(&black_box, b"one");
+    let size = TermSize::new(100, 30).unwrap();
+    assert!(black_box.add_size(size));
+    print(&black_box, b"two");
+    viewer.feed(&black_box, u64::MAX, now).unwrap();
+    let output = |bytes: &[u8]| ToViewer::Output(bytes.to_vec());
+    assert_eq!(sent(&theirs)[1..], [output(b"one"), ToViewer::Size(size), output(b"two")]);
+}
+
+#[test]
+fn a_viewer_that_is_late_is_given_a_snapshot_and_no_backlog() {
+    let (mut viewer, theirs, black_box) = viewer(Role::Owner);
+    let now = Instant::now();
+    viewer.take(&black_box, now).unwrap();
+    viewer.show(&snapshot(Extent::Whole, b"", 0));
+    print(&black_box, &vec![b'x'; 1024 * 1024]);
+    // It does not say that it has shown anything.
+    viewer.feed(&black_box, u64::MAX, now).unwrap();
+    viewer.feed(&black_box, u64::MAX, now + LATE).unwrap();
+    assert_eq!(viewer.waits_for(), None);
+    let later = now + LATE + Duration::from_millis(1);
+    viewer.feed(&black_box, u64::MAX, later).unwrap();
+    let Some((Extent::Screen, due)) = viewer.waits_for() else { panic!("{:?}", viewer.showing) };
+    let before = sent(&theirs);
+    let bytes: usize =
+        before.iter().map(|one| if let ToViewer::Output(bytes) = one { bytes.len() } else { 0 }).sum();
+    assert_eq!(bytes, 64 * 1024, "the first window");
+    theirs.send(&FromViewer::Shown(64 * 1024), &[]).unwrap();
+    viewer.take(&black_box, later).unwrap();
+    viewer.show(&snapshot(Extent::Screen, b"now", black_box.head()));
+    viewer.feed(&black_box, u64::MAX, due).unwrap();
+    let begins = ToViewer::SnapshotBegins { size: TermSize::DEFAULT, length: 3, extent: Extent::Screen };
+    assert_eq!(sent(&theirs), [begins, ToViewer::Output(b"now".to_vec())]);
+    // It has caught up, and is not late any more.
+    print(&black_box, &vec![b'y'; 20 * 1024]);
+    viewer.feed(&black_box, u64::MAX, due).unwrap();
+    assert_eq!(viewer.waits_for(), None);
+    assert!(viewer.has_all(black_box.head()));
+}
+
+#[test]
+fn a_viewer_that_wants_its_history_gets_it() {
+    let (mut viewer, theirs, black_box) = viewer(Role::Watcher);
+    let now = Instant::now();
+    viewer.take(&black_box, now).unwrap();
+    viewer.show(&snapshot(Extent::Whole, b"", 0));
+    viewer.feed(&black_box, u64::MAX, now).unwrap();
+    theirs.send(&FromViewer::Refresh, &[]).unwrap();
+    viewer.take(&black_box, now).unwrap();
+    assert_eq!(viewer.waits_for(), Some((Extent::Whole, now + BETWEEN_SNAPSHOTS)));
+}
+
+#[test]
+fn the_next_worker_finds_a_viewer_where_it_was() {
+    let (mut first, theirs, black_box) = viewer(Role::Owner);
+    let now = Instant::now();
+    let left = |viewer: &Viewer| {
+        let socket = viewer.as_fd().try_clone_to_owned().unwrap();
+        Viewer::left(viewer.number, Role::Owner, Channel::over(socket), &black_box, now)
+    };
+    assert!(!left(&first).greeted);
+    first.take(&black_box, now).unwrap();
+    assert!(left(&first).waits_for().is_some());
+    first.show(&snapshot(Extent::Whole, &[b's'; 3 * CHUNK_MAX], 0));
+    print(&black_box, b"live");
+    first.feed(&black_box, 0, now).unwrap();
+    // In the middle of a snapshot: it gets another.
+    assert!(left(&first).waits_for().is_some());
+    first.show(&snapshot(Extent::Whole, b"", 0));
+    sent(&theirs);
+    theirs.send(&FromViewer::Shown(u32::MAX), &[]).unwrap();
+    first.take(&black_box, now).unwrap();
+    first.feed(&black_box, 2, now).unwrap();
+    sent(&theirs);
+    let mut next = left(&first);
+    next.feed(&black_box, u64::MAX, now).unwrap();
+    assert_eq!(sent(&theirs), [ToViewer::Output(b"ve".to_vec())]);
+}
