@@ -29,6 +29,23 @@ pub(super) struct History {
     draft: Vec<u8>,
 }
 
+/// A line without its styles and links, which are all that a brush writes beside text.
+pub(super) fn plain(line: &[u8]) -> String {
+    let mut text = Vec::new();
+    let mut parts = line.split(|byte| *byte == 0x1b);
+    text.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        // A link's address holds no control characters; it ends with ESC and a backslash.
+        let behind = match part.first() {
+            Some(b'[') => part.iter().position(|byte| *byte == b'm').map(|at| at + 1),
+            Some(b'\\') => Some(1),
+            _ => None,
+        };
+        text.extend_from_slice(behind.and_then(|at| part.get(at..)).unwrap_or_default());
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// A line that left the screen.
 #[derive(Debug)]
 struct Line {

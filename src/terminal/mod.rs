@@ -125,6 +125,16 @@ impl Terminal {
         screen
     }
 
+    /// Where the cursor is: its row and column, counted from 0.
+    pub fn cursor(&self) -> (usize, usize) {
+        (self.machine.cursor.row, self.machine.cursor.col)
+    }
+
+    /// The lines of history as plain text, oldest first.
+    pub fn history_text(&self) -> impl Iterator<Item = String> {
+        self.machine.history.lines().map(history::plain)
+    }
+
     /// Number of lines of history, at most 10,000.
     pub fn history_lines(&self) -> usize {
         self.machine.history.len()

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
 use super::passkey::SoftPasskey;
+use super::screen::Screen;
 use super::shell::{PATIENCE, find, size};
 
 /// The origin of every host that is tested.
@@ -38,8 +39,8 @@ pub struct Page {
     socket: WebSocket<Socket>,
     /// Messages that nobody has waited for yet, oldest first.
     heard: VecDeque<ToPage>,
-    /// What each channel printed and nobody has expected yet.
-    printed: BTreeMap<u16, Vec<u8>>,
+    /// What each channel shows, and printed.
+    screens: BTreeMap<u16, Screen>,
 }
 
 impl Page {
@@ -51,7 +52,7 @@ impl Page {
         request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-1".parse().unwrap());
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, socket)
             .unwrap_or_else(|error| panic!("the front does not take the page: {error}"));
-        Self { socket, heard: VecDeque::new(), printed: BTreeMap::new() }
+        Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
     }
 
     /// Says something.
@@ -64,12 +65,20 @@ impl Page {
         match self.socket.read() {
             Ok(Message::Text(text)) => {
                 let message = serde_json::from_str(&text);
-                self.heard.push_back(message.unwrap_or_else(|error| panic!("{text}: {error}")));
+                let message: ToPage = message.unwrap_or_else(|error| panic!("{text}: {error}"));
+                match message {
+                    ToPage::Snapshot { channel, size, bytes, extent } => {
+                        self.screen(channel).begin(size, bytes, extent);
+                    }
+                    ToPage::Size { channel, size } => self.screen(channel).resize(size),
+                    _ => {}
+                }
+                self.heard.push_back(message);
             }
             Ok(Message::Binary(bytes)) => {
                 let (channel, bytes) = bytes.split_first_chunk().unwrap();
                 let channel = u16::from_be_bytes(*channel);
-                self.printed.entry(channel).or_default().extend(bytes);
+                self.screen(channel).take(bytes);
                 let shown = FromPage::Shown { channel, bytes: u32::try_from(bytes.len()).unwrap() };
                 // A connection that is gone is noticed at the next read.
                 drop(self.socket.send(Message::text(serde_json::to_string(&shown).unwrap())));
@@ -98,9 +107,9 @@ impl Page {
                 return found;
             }
             // Only messages count here, and a flood must not fill the memory.
-            self.printed.values_mut().for_each(|printed| {
-                let kept = printed.len().saturating_sub(64 * 1024);
-                printed.drain(..kept);
+            self.screens.values_mut().for_each(|screen| {
+                let kept = screen.printed.len().saturating_sub(64 * 1024);
+                screen.printed.drain(..kept);
             });
         }
     }
@@ -193,15 +202,25 @@ impl Page {
         let deadline = Instant::now() + PATIENCE;
         let mut searched = 0;
         loop {
-            let printed = self.printed.entry(channel).or_default();
+            let printed = &mut self.screen(channel).printed;
             if let Some(at) = find(&printed[searched..], text.as_bytes()) {
                 let seen: Vec<u8> = printed.drain(..searched + at + text.len()).collect();
                 return String::from_utf8_lossy(&seen).into_owned();
             }
             searched = printed.len().saturating_sub(text.len());
+            let gaps = self.screen(channel).gaps;
             assert!(Instant::now() < deadline, "no {text:?}; so far {}", self.so_far());
             assert!(self.step(), "no {text:?}, the connection is closed; so far {}", self.so_far());
+            // A snapshot takes the place of what was searched.
+            if self.screen(channel).printed.len() < searched || self.screen(channel).gaps > gaps {
+                searched = 0;
+            }
         }
+    }
+
+    /// What a channel shows.
+    pub fn screen(&mut self, channel: u16) -> &mut Screen {
+        self.screens.entry(channel).or_default()
     }
 
     /// Waits until a channel has shown this many bytes more, and forgets them.
@@ -211,7 +230,7 @@ impl Page {
         while seen < bytes {
             assert!(Instant::now() < deadline, "only {seen} bytes");
             assert!(self.step(), "the connection is closed after {seen} bytes");
-            seen += std::mem::take(self.printed.entry(channel).or_default()).len();
+            seen += std::mem::take(&mut self.screen(channel).printed).len();
             self.heard.retain(|message| {
                 !matches!(message, ToPage::Snapshot { channel: of, .. } if *of == channel)
             });
@@ -227,11 +246,11 @@ impl Page {
     }
 
     fn so_far(&self) -> String {
-        let shown = |(channel, printed): (&u16, &Vec<u8>)| {
-            let last = &printed[printed.len().saturating_sub(1000)..];
+        let shown = |(channel, screen): (&u16, &Screen)| {
+            let last = &screen.printed[screen.printed.len().saturating_sub(1000)..];
             format!("{channel}: {:?}", String::from_utf8_lossy(last))
         };
-        self.printed.iter().map(shown).collect::<Vec<_>>().join(", ")
+        self.screens.iter().map(shown).collect::<Vec<_>>().join(", ")
     }
 }
 

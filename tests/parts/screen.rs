@@ -8,43 +8,53 @@ use tere::terminal::Terminal;
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal,
-    /// Bytes of the snapshot that are still to come.
-    missing: usize,
+    /// Bytes of the snapshot that are still to come; nothing where none is.
+    missing: Option<usize>,
     snapshot: Vec<u8>,
-    extent: Extent,
-    /// How many snapshots it was given.
-    pub snapshots: usize,
+    /// What was printed and nobody has expected yet. A snapshot stands there as its text, in the place
+    /// of all before it.
+    pub printed: Vec<u8>,
+    /// Snapshots of the screen alone that it was given: after one, lines may be missing above.
+    pub gaps: usize,
 }
 
 impl Default for Screen {
     fn default() -> Self {
         let terminal = Terminal::new(TermSize::DEFAULT);
-        Self { terminal, missing: 0, snapshot: Vec::new(), extent: Extent::Whole, snapshots: 0 }
+        Self { terminal, missing: None, snapshot: Vec::new(), printed: Vec::new(), gaps: 0 }
     }
 }
 
 impl Screen {
     /// A snapshot begins.
     pub fn begin(&mut self, size: TermSize, length: u32, extent: Extent) {
-        self.missing = usize::try_from(length).unwrap();
+        self.missing = Some(usize::try_from(length).unwrap());
         self.snapshot.clear();
-        self.extent = extent;
-        self.snapshots += 1;
         match extent {
             Extent::Whole => self.terminal = Terminal::new(size),
-            Extent::Screen => self.terminal.resize(size),
+            Extent::Screen => {
+                self.gaps += 1;
+                self.terminal.resize(size);
+            }
         }
+        self.take(b"");
     }
 
     /// Bytes came.
     pub fn take(&mut self, bytes: &[u8]) {
-        let (part, rest) = bytes.split_at(self.missing.min(bytes.len()));
-        self.missing -= part.len();
-        self.snapshot.extend_from_slice(part);
-        if self.missing == 0 {
-            self.terminal.print(&std::mem::take(&mut self.snapshot));
+        let mut rest = bytes;
+        if let Some(missing) = self.missing {
+            let (part, behind) = bytes.split_at(missing.min(bytes.len()));
+            self.snapshot.extend_from_slice(part);
+            self.missing = Some(missing - part.len()).filter(|missing| *missing > 0);
+            rest = behind;
+            if self.missing.is_none() {
+                self.terminal.print(&std::mem::take(&mut self.snapshot));
+                self.printed = self.text().into_bytes();
+            }
         }
         self.terminal.print(rest);
+        self.printed.extend_from_slice(rest);
     }
 
     /// The terminal has another size.
@@ -52,9 +62,16 @@ impl Screen {
         self.terminal.resize(size);
     }
 
-    /// The screen as text.
+    /// All lines down to the cursor, and blanks up to it.
     pub fn text(&self) -> String {
-        self.terminal.screen_text()
+        let (row, col) = self.terminal.cursor();
+        let screen = self.terminal.screen_text();
+        let mut screen: Vec<String> = screen.lines().map(str::to_owned).collect();
+        screen.resize(screen.len().max(row + 1), String::new());
+        let missing = col.saturating_sub(screen[row].chars().count());
+        screen[row].extend(std::iter::repeat_n(' ', missing));
+        let lines: Vec<String> = self.terminal.history_text().chain(screen).collect();
+        lines.join("\r\n")
     }
 
     /// The terminal.

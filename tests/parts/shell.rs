@@ -102,9 +102,7 @@ impl Holder {
 pub struct Shell {
     pub session: SessionId,
     channel: Channel<FromViewer, ToViewer>,
-    /// Everything printed that has not been expected yet, what snapshots hold among it.
-    pub printed: Vec<u8>,
-    /// What a person sees of it.
+    /// What a person sees of it, and what was printed and not expected yet.
     pub screen: Screen,
     /// Why it ended, once it has.
     pub ended: Option<EndReason>,
@@ -114,7 +112,7 @@ impl Shell {
     fn over(session: SessionId, socket: OwnedFd) -> Self {
         let channel = Channel::over(socket);
         channel.greet(Intent::Viewer, PATIENCE).unwrap();
-        Self { session, channel, printed: Vec::new(), screen: Screen::default(), ended: None }
+        Self { session, channel, screen: Screen::default(), ended: None }
     }
 
     /// Types.
@@ -138,9 +136,8 @@ impl Shell {
             ToViewer::Output(bytes) => {
                 let shown = u32::try_from(bytes.len()).unwrap();
                 self.screen.take(&bytes);
-                self.printed.extend(bytes);
-                // A worker that is just being restarted takes it later.
-                self.channel.send(&FromViewer::Shown(shown), &[])?;
+                // A view that is closed is noticed at the next read.
+                drop(self.channel.send(&FromViewer::Shown(shown), &[]));
             }
             ToViewer::SnapshotBegins { size, length, extent } => self.screen.begin(size, length, extent),
             ToViewer::Size(size) => self.screen.resize(size),
@@ -154,12 +151,12 @@ impl Shell {
     pub fn expect(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(at) = find(&self.printed, text.as_bytes()) {
-                let seen = self.printed.drain(..at + text.len()).collect();
+            if let Some(at) = find(&self.screen.printed, text.as_bytes()) {
+                let seen = self.screen.printed.drain(..at + text.len()).collect();
                 return String::from_utf8(seen).unwrap();
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let so_far = String::from_utf8_lossy(&self.printed).into_owned();
+            let so_far = String::from_utf8_lossy(&self.screen.printed).into_owned();
             self.step(left).unwrap_or_else(|error| panic!("no {text:?}: {error}; so far: {so_far:?}"));
         }
     }

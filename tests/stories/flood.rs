@@ -10,7 +10,7 @@ use crate::parts::passkey::SoftPasskey;
 
 /// More than all buffers between a shell and a page that does not read hold together: the ring,
 /// and what waits in the kernel for the worker, the front, a proxy and the page.
-const MORE_THAN_BUFFERS: usize = 16 * 1024 * 1024;
+const MORE_THAN_BUFFERS: usize = 8 * 1024 * 1024;
 
 /// More than waits for a program that does not read: 256 KiB in the worker, and what the kernel
 /// keeps for a terminal.
