@@ -102,7 +102,8 @@ export class Terminal {
     // What comes while a program's output is parsed is an answer of the terminal, not a person's.
     xterm.onData((text) => this.#writing || events.input(textBytes(text)));
     xterm.onBinary((text) => this.#writing || events.input(latin1Bytes(text)));
-    xterm.onScroll(() => {
+    // Scrolling by hand is no event of its own, but it is drawn.
+    xterm.onRender(() => {
       const { viewportY, baseY } = xterm.buffer.active;
       if (!this.#torn || viewportY >= baseY) return;
       this.#torn = false;
