@@ -26,7 +26,9 @@ const CELLS_MAX: u32 = 250_000;
 
 /// A size outside 1..=1000, or of too many cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a terminal of {cols} columns and {rows} rows is outside 1 to 1000, or has more than {CELLS_MAX} cells")]
+#[error(
+    "a terminal of {cols} columns and {rows} rows is outside 1 to 1000, or has more than {CELLS_MAX} cells"
+)]
 pub struct BadSize {
     cols: u16,
     rows: u16,

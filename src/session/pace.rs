@@ -124,12 +124,9 @@ mod tests {
 
     #[test]
     fn a_slow_link_is_kept_short_and_a_fast_one_full() {
-        for (rate, delay, most_waiting) in [
-            (125_000, 1, 0.1),
-            (125_000, 50, 0.2),
-            (1_250_000, 20, 0.1),
-            (50_000_000, 1, 0.1),
-        ] {
+        for (rate, delay, most_waiting) in
+            [(125_000, 1, 0.1), (125_000, 50, 0.2), (1_250_000, 20, 0.1), (50_000_000, 1, 0.1)]
+        {
             let mut pace = Pace::new();
             let delay = Duration::from_millis(delay);
             // A prompt, which tells how long the way is.

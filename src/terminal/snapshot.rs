@@ -20,7 +20,8 @@ const POWER_ON: &[u8] = b"\x1bc";
 /// All that power-on does, but for the history above the screen: whatever is half said is cancelled,
 /// the alternate screen is left, both are blank, and what they saved is where it began. The modes,
 /// tab stops and the title come with what the snapshot says of them.
-const BEGIN_AGAIN: &[u8] = b"\x18\x1b[?1047h\x1b[!p\x1b]8;;\x1b\\\x1b(B\x1b)B\x1b*B\x1b+B\x0f\x1b[m\x1b[?6l\x1b[4l\x1b[r\
+const BEGIN_AGAIN: &[u8] =
+    b"\x18\x1b[?1047h\x1b[!p\x1b]8;;\x1b\\\x1b(B\x1b)B\x1b*B\x1b+B\x0f\x1b[m\x1b[?6l\x1b[4l\x1b[r\
     \x1b[H\x1b[2J\x1b7\x1b[?1047l\x1b[m\x1b[?6l\x1b[r\x1b[H\x1b[2J\x1b7\x1b[0 q";
 
 /// The colours as they were at power-on, which some terminals leave alone then.

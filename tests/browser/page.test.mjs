@@ -155,8 +155,10 @@ test('a snapshot replaces the screen, at the size of the session', minute, async
   });
   front.snapshot(1, { cols: 300, rows: 100 }, '\x1bcthe third', 'whole');
   await tab.sees(/^the third$/);
+  await tab.page.waitForFunction(() => (document.querySelector('.xterm-rows > div')?.getBoundingClientRect().height ?? 99) < 12);
   assert.ok(await fits());
   await tab.picture('page-letterbox');
+  assert.ok(!front.heard.some((message) => message.type === 'resize'), 'the window has not changed');
   tab.assertCalm();
 });
 

@@ -231,9 +231,8 @@ impl Page {
             assert!(Instant::now() < deadline, "only {seen} bytes");
             assert!(self.step(), "the connection is closed after {seen} bytes");
             seen += std::mem::take(&mut self.screen(channel).printed).len();
-            self.heard.retain(|message| {
-                !matches!(message, ToPage::Snapshot { channel: of, .. } if *of == channel)
-            });
+            self.heard
+                .retain(|message| !matches!(message, ToPage::Snapshot { channel: of, .. } if *of == channel));
         }
     }
 

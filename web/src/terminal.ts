@@ -55,6 +55,8 @@ export class Terminal {
   #font: number;
   #room: TermSize = { cols: 80, rows: 24 };
   #roomTold: (size: TermSize) => void;
+  /** The size of the place that the room was reckoned for. */
+  #fitted = '';
   #torn = false;
   #writing = false;
   #frame = 0;
@@ -172,13 +174,14 @@ export class Terminal {
   }
 
   fitNow(): void {
+    const { clientWidth, clientHeight } = this.#place;
+    // Without a place on the screen there is nothing to fit to. Smaller letters are no other window.
+    if (clientWidth === 0 || this.#fitted === `${clientWidth} ${clientHeight}`) return;
+    this.#xterm.options.fontSize = this.#font;
     const fitting = this.#fit.proposeDimensions();
-    // Without a place on the screen there is nothing to fit to.
     if (!fitting || !Number.isFinite(fitting.cols) || !Number.isFinite(fitting.rows)) return;
-    if (this.#place.clientWidth === 0) return;
-    // The letters may be smaller than they should be, for a session that is larger than this window.
-    const scale = (this.#xterm.options.fontSize ?? this.#font) / this.#font;
-    const bounded = (cells: number) => Math.min(SIZE_MAX, Math.max(SIZE_MIN, Math.floor(cells * scale)));
+    this.#fitted = `${clientWidth} ${clientHeight}`;
+    const bounded = (cells: number) => Math.min(SIZE_MAX, Math.max(SIZE_MIN, cells));
     const cols = bounded(fitting.cols);
     this.#room = { cols, rows: Math.min(bounded(fitting.rows), Math.floor(CELLS_MAX / cols)) };
     this.#roomTold(this.#room);

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::viewer::Wish;
 use super::channels::View;
 use super::closing::Closing;
 use super::core::{Action, Core, Input, PROBE_AFTER, SIGN_IN_WITHIN, SILENCE_MAX, Verdict};
+use super::viewer::Wish;
 use crate::names::{SessionId, Target, TermSize};
 use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;

@@ -233,11 +233,7 @@ async fn pass_input(channel: &ViewerChannel, mut typed: Typed) {
 }
 
 /// Tells the worker what it has not heard yet.
-async fn pass_wishes(
-    channel: &ViewerChannel,
-    passed: &mut Wishes,
-    wishes: Wishes,
-) -> Result<(), WireError> {
+async fn pass_wishes(channel: &ViewerChannel, passed: &mut Wishes, wishes: Wishes) -> Result<(), WireError> {
     let before = std::mem::replace(passed, wishes);
     if let Some(size) = wishes.size.filter(|_| wishes.sizes > before.sizes) {
         channel.send(&FromViewer::Resize(size), &[]).await?;

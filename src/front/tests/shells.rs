@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::stand_ins::{House, Page, SOON, Worker};
 use crate::names::TermSize;
 use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, TEXT_FRAME_MAX, ToPage};
-use crate::protocol::viewer::{Extent, CHUNK_MAX, FromViewer, ToViewer};
+use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
 use crate::protocol::{EndReason, Refusal};
 use crate::sys::seqpacket;
 

@@ -1,3 +1,4 @@
+use super::super::black_box::Filled;
 use super::*;
 use crate::sys::seqpacket;
 
@@ -19,10 +20,11 @@ fn print(black_box: &BlackBox, bytes: &[u8]) {
         let mut left = part.len();
         while left > 0 {
             match black_box.fill_from(read.as_fd()).unwrap() {
-                super::super::black_box::Filled::Bytes(got) => left -= got,
-                _ => {
-                    black_box.set_checkpoint(black_box.head(), TermSize::DEFAULT, 0, b"");
+                Filled::Bytes(got) => left -= got,
+                Filled::NoRoom => {
+                    assert!(black_box.set_checkpoint(black_box.head(), TermSize::DEFAULT, 0, b""));
                 }
+                Filled::End => panic!("the pipe is open"),
             }
         }
     }
