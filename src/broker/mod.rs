@@ -6,7 +6,7 @@
 //!
 //! A request comes in through `door` (auth vouches) and `principal` (one task a channel), becomes
 //! what it may be in `request`, and ends in `sessions`, where one task a session (`worker`) talks
-//! to its worker. `units` and `machines` ask systemd and machined over the `bus`.
+//! to its worker. `spares` keeps workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
 
 mod bus;
 mod door;
@@ -17,6 +17,7 @@ mod principal;
 mod records;
 mod request;
 mod sessions;
+mod spares;
 mod units;
 mod worker;
 
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use self::bus::Bus;
 use self::policy::Policy;
@@ -60,6 +61,8 @@ struct Broker {
     policy: Policy,
     bus: Bus,
     sessions: Sessions,
+    /// To the task that keeps workers waiting.
+    spares: mpsc::Sender<spares::Asker>,
     /// A permit for each session that may be opened at the same time.
     turns: Semaphore,
     /// Where the sockets of sessions are.
@@ -103,10 +106,12 @@ fn start(flags: Flags) -> Result<(), StartError> {
     let policy = Policy::load(flags.config).map_err(|error| StartError::Program(error.to_string()))?;
     let keep = [Keep::Read(folder), Keep::Write(flags.records_dir.clone())];
     service.run(Thread::Broker, &keep, async move |notify| {
+        let (spares, asked) = mpsc::channel(spares::ASKED);
         let broker = Arc::new(Broker {
             policy,
             bus: Bus::default(),
             sessions: Sessions::new(Records::at(flags.records_dir)),
+            spares,
             turns: Semaphore::new(opening::OPENING_AT_ONCE),
             session_sockets: flags.runtime_dir.join("session"),
             news: broadcast::Sender::new(NEWS),
@@ -114,6 +119,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
         // First of all: until it is there, SIGHUP ends the process.
         tokio::spawn(Arc::clone(&broker).reload_on_request()?);
         broker.take_up().await;
+        tokio::spawn(Arc::clone(&broker).keep_spares(asked));
         tokio::spawn(Arc::clone(&broker).watch_machines());
         let door = door::open(listeners, &broker)?;
         notify.say("READY=1").map_err(|error| error.to_string())?;

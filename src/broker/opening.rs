@@ -15,6 +15,7 @@ use super::Broker;
 use super::records::Record;
 use super::request::Granted;
 use super::sessions::Session;
+use super::spares::Spare;
 use super::units::Unit;
 use super::worker::{self, ORDERS, Order, Worker, WorkerChannel};
 use crate::names::{SessionId, TermSize};
@@ -55,65 +56,106 @@ impl Broker {
         // Not before: a machine that boots for a minute must not hold up the others.
         let turn = tokio::time::timeout(TURN_TIME, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else { return Err(Refusal::Unavailable) };
-        let id = SessionId::random().map_err(|error| {
-            tracing::error!(%error, "no random numbers: {error}");
-            Refusal::Unavailable
-        })?;
-        // The worker starts while machined opens the shell.
-        let (worker, shell) = tokio::join!(self.start_worker(&id), self.bus.open_shell(&granted));
-        let placed = match (worker, shell) {
-            (Ok(channel), Ok(pty)) => self.keep(&id, &granted, channel, &pty).await,
-            // A shell without a worker is hung up here, by closing its PTY.
-            (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
-        };
-        drop(place);
-        match &placed {
-            Ok(_) => {
-                let (account, target) = (granted.owner(), granted.target());
-                let (machine, user) = (&target.machine, &target.user);
-                tracing::info!(session = %id, %account, %machine, %user, "session opened");
+        // The worker starts, where none waits, while machined opens the shell.
+        let (worker, shell) = tokio::join!(self.worker(), self.bus.open_shell(&granted));
+        let (worker, pty) = match (worker, shell) {
+            (Ok(worker), Ok(pty)) => (worker, pty),
+            (Ok(worker), Err(refusal)) => {
+                self.stop_units(&worker.id).await;
+                return Err(refusal);
             }
-            Err(_) => self.stop_units(&id).await,
+            // A shell without a worker is hung up here, by closing its PTY.
+            (Err(refusal), _) => return Err(refusal),
+        };
+        let mut placed = self.keep(worker, &granted, &pty).await;
+        if placed.is_err() {
+            // It may have died while it waited. The shell is there, and one that starts now takes it.
+            placed = match Box::pin(self.start_worker()).await {
+                Ok(worker) => self.keep(worker, &granted, &pty).await,
+                Err(refusal) => Err(refusal),
+            };
+        }
+        drop(place);
+        if let Ok(view) = &placed {
+            let (account, target) = (granted.owner(), granted.target());
+            let (machine, user) = (&target.machine, &target.user);
+            tracing::info!(session = %view.session.record.id, %account, %machine, %user, "session opened");
         }
         placed
     }
 
-    async fn start_worker(&self, id: &SessionId) -> Result<WorkerChannel, Refusal> {
-        let failed = |error: &dyn std::fmt::Display| {
-            tracing::error!(session = %id, %error, "the worker does not start: {error}");
-            Refusal::WorkerUnavailable
-        };
-        self.bus.start(Unit::SessionSocket(id)).await.map_err(|error| failed(&error))?;
-        match worker::connect(&self.socket(id)).await {
-            Ok((channel, Standing::Waiting)) => Ok(channel),
-            Ok((_, Standing::Keeping)) => Err(failed(&"it has a session already")),
-            Err(error) => Err(failed(&error)),
+    /// A worker without a session: one that waits, or a new one.
+    async fn worker(&self) -> Result<Spare, Refusal> {
+        match self.take_spare().await {
+            Some(spare) => Ok(spare),
+            None => Box::pin(self.start_worker()).await,
         }
     }
 
+    /// Starts a worker, which then waits for a session.
+    pub(super) async fn start_worker(&self) -> Result<Spare, Refusal> {
+        let id = SessionId::random().map_err(|error| {
+            tracing::error!(%error, "no random numbers: {error}");
+            Refusal::Unavailable
+        })?;
+        let error: Box<dyn std::fmt::Display + Send> = match self.bus.start(Unit::SessionSocket(&id)).await {
+            Ok(()) => match worker::connect(&self.socket(&id)).await {
+                Ok((channel, Standing::Waiting)) => return Ok(Spare { id, channel }),
+                Ok((_, Standing::Keeping)) => Box::new("it has a session already"),
+                Err(error) => Box::new(error),
+            },
+            Err(error) => Box::new(error),
+        };
+        tracing::error!(session = %id, %error, "the worker does not start: {error}");
+        self.stop_units(&id).await;
+        Err(Refusal::WorkerUnavailable)
+    }
+
+    /// Gives a worker its session. One that does not take it is stopped.
     async fn keep(
         self: &Arc<Self>,
-        id: &SessionId,
+        worker: Spare,
         granted: &Granted,
-        channel: WorkerChannel,
         pty: &OwnedFd,
     ) -> Result<View, Refusal> {
+        let Spare { id, channel } = worker;
         let viewer = first_viewer();
-        let adopted = worker::adopt(&channel, id, granted.size(), pty, viewer).await;
-        let socket = adopted.map_err(|error| {
-            tracing::error!(session = %id, %error, "the worker does not take the terminal: {error}");
-            Refusal::WorkerUnavailable
-        })?;
+        let kept = match worker::adopt(&channel, &id, granted.size(), pty, viewer).await {
+            Ok(socket) => {
+                let (orders, inbox) = mpsc::channel(ORDERS);
+                self.record(&id, granted, orders).map(|session| (session, socket, inbox))
+            }
+            Err(error) => {
+                tracing::error!(session = %id, %error, "the worker does not take the terminal: {error}");
+                Err(Refusal::WorkerUnavailable)
+            }
+        };
+        match kept {
+            Ok((session, socket, inbox)) => {
+                self.run_worker(&id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
+                Ok(View { session, viewer, socket })
+            }
+            Err(refusal) => {
+                self.stop_units(&id).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Keeps the record of a new session.
+    fn record(
+        &self,
+        id: &SessionId,
+        granted: &Granted,
+        orders: mpsc::Sender<Order>,
+    ) -> Result<Arc<Session>, Refusal> {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (owner, target) = (granted.owner().clone(), granted.target().clone());
         let record = Record { id: id.clone(), owner, target, opened };
-        let (orders, inbox) = mpsc::channel(ORDERS);
-        let session = self.sessions.keep(record, orders).map_err(|error| {
+        self.sessions.keep(record, orders).map_err(|error| {
             tracing::error!(session = %id, %error, "the record cannot be kept: {error}");
             Refusal::StorageFailed
-        })?;
-        self.run_worker(id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
-        Ok(View { session, viewer, socket })
+        })
     }
 
     fn run_worker(
@@ -211,7 +253,7 @@ impl Broker {
     }
 
     /// Stops a session's units, its socket first so that nothing starts the worker again.
-    async fn stop_units(&self, id: &SessionId) {
+    pub(super) async fn stop_units(&self, id: &SessionId) {
         for unit in [Unit::SessionSocket(id), Unit::SessionService(id)] {
             if let Err(error) = self.bus.stop(unit).await {
                 tracing::debug!(session = %id, %error, "nothing to stop");

@@ -50,7 +50,13 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     let mut control = cmsg_space!([std::os::fd::RawFd; DESCRIPTORS_MAX]);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = socket::recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let raw = socket.as_raw_fd();
+    let message = match socket::recvmsg::<()>(raw, &mut parts, Some(&mut control), flags) {
+        // The peer closed while something of ours was unread there. The kernel says so once, before
+        // it hands out what the peer had sent; see unix_release_sock in net/unix/af_unix.c.
+        Err(Errno::ECONNRESET) => socket::recvmsg::<()>(raw, &mut parts, Some(&mut control), flags)?,
+        received => received?,
+    };
     let mut descriptors = Vec::new();
     // MSG_CTRUNC makes cmsgs() fail; then the kernel has closed what did not fit, and what did
     // fit is closed with the process: the peer is cut off for it.
@@ -172,4 +178,23 @@ pub fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
 /// What setsockopt(2) says.
 pub fn set_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     Ok(socket::setsockopt(&socket, socket::sockopt::SndBuf, &bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_closed_without_reading_is_still_heard() {
+        let (ours, theirs) = pair().unwrap();
+        send(ours.as_fd(), b"unread", &[]).unwrap();
+        send(theirs.as_fd(), b"last words", &[]).unwrap();
+        drop(theirs);
+        let mut buffer = [0; 64];
+        let received = receive(ours.as_fd(), &mut buffer).unwrap();
+        assert_eq!(&buffer[..received.length], b"last words");
+        assert_eq!(receive(ours.as_fd(), &mut buffer).unwrap().length, 0);
+    }
 }

@@ -7,4 +7,5 @@ pub mod page;
 pub mod passkey;
 pub mod screen;
 pub mod shell;
+pub mod spares;
 pub mod wait;

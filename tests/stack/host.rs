@@ -161,15 +161,20 @@ impl Host {
         true
     }
 
+    /// The worker of a session, which may just be started again.
+    fn worker(&self, session: &SessionId) -> i32 {
+        eventually("there is a worker", DEADLINE, || self.fake.worker(session.as_str()))
+    }
+
     /// Kills the worker of a session.
     pub fn kill_worker(&self, session: &SessionId) {
-        let worker = self.fake.worker(session.as_str()).unwrap();
+        let worker = self.worker(session);
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), Signal::SIGKILL).unwrap();
     }
 
     /// Restarts the worker of a session.
     pub fn restart_worker(&self, session: &SessionId) {
-        let worker = self.fake.worker(session.as_str()).unwrap();
+        let worker = self.worker(session);
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), Signal::SIGTERM).unwrap();
     }
 

@@ -6,6 +6,7 @@ use tere::protocol::Refusal;
 
 use crate::host::Host;
 use crate::parts::shell::PATIENCE;
+use crate::parts::spares::{SPARE_UNITS, SPARES};
 use crate::parts::wait::eventually;
 use crate::stories::holder;
 
@@ -22,8 +23,8 @@ fn a_shell_that_is_late_is_asked_for_once_more_and_none_is_left_stray() {
     assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
     shell.type_in("echo here $((1+1))\r");
     shell.expect("here 2");
-    // One worker and one shell: the late one is hung up when its answer comes.
-    eventually("the stray shell ends", PATIENCE, || (host.processes() == 2).then_some(()));
+    // One worker and one shell, and those that wait: the late one is hung up when its answer comes.
+    eventually("the stray shell ends", PATIENCE, || (host.processes() == 2 + SPARES).then_some(()));
 }
 
 #[test]
@@ -35,6 +36,6 @@ fn a_shell_that_is_late_twice_is_refused_in_time_and_none_is_left_stray() {
     assert_eq!(alice.open("dev@web1").unwrap_err(), Refusal::ShellTimedOut);
     assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
     eventually("nothing is left", PATIENCE, || {
-        (host.processes() == 0 && host.session_units().is_empty()).then_some(())
+        (host.processes() == SPARES && host.session_units().len() == SPARE_UNITS).then_some(())
     });
 }
