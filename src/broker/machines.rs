@@ -28,9 +28,11 @@ const WATCH_AGAIN: Duration = Duration::from_secs(1);
 const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 
 /// What is started in the machine: the shell of the user, as a login shell, once its terminal has
-/// its size. The size is set here because the shell could otherwise start before it. The user's
-/// SHELL is set by systemd in the machine.
-const SCRIPT: &str = r#"stty rows "$1" cols "$2" 2>/dev/null; exec "${SHELL:-/bin/sh}" -l"#;
+/// its size. The size is set here because the shell could otherwise start before it. What it prints
+/// changes nothing on a screen; with it the worker knows that systemd has done with the terminal,
+/// which it resets first, and that what is typed now is not thrown away. The user's SHELL is set by
+/// systemd in the machine.
+const SCRIPT: &str = r#"stty rows "$1" cols "$2" 2>/dev/null; printf '\033[m'; exec "${SHELL:-/bin/sh}" -l"#;
 
 impl Bus {
     /// Whether machined knows this machine.

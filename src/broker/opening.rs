@@ -264,7 +264,7 @@ impl Broker {
         }
     }
 
-    fn socket(&self, id: &SessionId) -> PathBuf {
+    pub(super) fn socket(&self, id: &SessionId) -> PathBuf {
         self.session_sockets.join(format!("{id}.sock"))
     }
 }

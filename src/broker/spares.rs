@@ -10,8 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Broker;
-use super::worker::WorkerChannel;
+use super::worker::{self, WorkerChannel};
 use crate::names::SessionId;
+use crate::protocol::Refusal;
+use crate::protocol::worker::Standing;
 
 /// How many wait. Whoever opens more sessions than these at once waits for units to start.
 const SPARES: usize = 2;
@@ -77,10 +79,23 @@ impl Broker {
                     }
                 }
                 gone = first_gone(&mut waiting) => {
-                    tracing::warn!(session = %gone.id, "a spare worker is gone");
-                    self.stop_units(&gone.id).await;
-                    not_before = Instant::now() + pause;
+                    let broker = Arc::clone(&self);
+                    starting.spawn(async move { Box::pin(broker.find_spare(gone.id)).await });
                 }
+            }
+        }
+    }
+}
+
+impl Broker {
+    /// A spare whose channel broke: an upgrade restarts it, and it waits again.
+    async fn find_spare(&self, id: SessionId) -> Result<Spare, Refusal> {
+        match worker::connect(&self.socket(&id)).await {
+            Ok((channel, Standing::Waiting)) => Ok(Spare { id, channel }),
+            Ok((_, Standing::Keeping)) | Err(_) => {
+                tracing::warn!(session = %id, "a spare worker is gone");
+                self.stop_units(&id).await;
+                Err(Refusal::WorkerUnavailable)
             }
         }
     }

@@ -60,13 +60,15 @@ impl Bus {
         self.job(unit, Verb::Stop).await
     }
 
-    /// Has systemd close what it keeps for a worker that is stopped. A worker that ended its session
-    /// has left nothing.
+    /// Has systemd close what it keeps for a worker that is stopped, and forget that the worker
+    /// failed, if it did. One that ended its session has left nothing.
     pub(super) async fn clean(&self, id: &SessionId) -> Result<(), BusError> {
         let unit = Unit::SessionService(id);
         let clean = async {
             let manager = ManagerProxy::new(&self.connection().await?).await?;
-            Ok(manager.clean_unit(unit.name(), vec!["fdstore".to_owned()]).await?)
+            let cleaned = manager.clean_unit(unit.name(), vec!["fdstore".to_owned()]).await;
+            manager.reset_failed_unit(unit.name()).await?;
+            Ok(cleaned?)
         };
         within(unit.time(), clean).await
     }

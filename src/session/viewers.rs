@@ -250,7 +250,7 @@ impl Viewers {
 
     /// Gives the PTY what it takes of what was typed.
     fn type_on(&mut self) {
-        while !self.state.typed.is_empty() {
+        while self.may_type() {
             let (bytes, _) = self.state.typed.as_slices();
             match nix::unistd::write(self.pty.as_fd(), bytes) {
                 Ok(written) => drop(self.state.typed.drain(..written)),
@@ -260,6 +260,12 @@ impl Viewers {
                 Err(_) => self.state.typed.clear(),
             }
         }
+    }
+
+    /// Whether there is something to type. Not before the first output: until then systemd prepares the
+    /// terminal, and would throw it away.
+    fn may_type(&self) -> bool {
+        !self.state.typed.is_empty() && self.black_box.head() > 0
     }
 
     /// Whether the session is over and each viewer knows it, or had its time. A viewer is closed
@@ -276,7 +282,7 @@ impl Viewers {
         let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
         // A PTY whose last slave is closed would report its hang-up at every poll, so it is only
         // asked about while there is something to type.
-        if !self.state.typed.is_empty() {
+        if self.may_type() {
             fds.push(PollFd::new(self.pty.as_fd(), PollFlags::POLLOUT));
         }
         for viewer in &self.state.viewers {

@@ -12,7 +12,8 @@ pub(super) fn manage_unit(unit: &str, method: &str) -> Result<(), Refused> {
     let session = instance("tere-session@", &[".socket", ".service"])
         .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7')));
     let machine = instance("tere-machine@", &[".service"]).is_some_and(is_machine);
-    let (start, end) = (method == "StartUnit", ["StopUnit", "CleanUnit"].contains(&method));
+    let (start, end) =
+        (method == "StartUnit", ["StopUnit", "CleanUnit", "ResetFailedUnit"].contains(&method));
     if session && (start || end) || machine && start { Ok(()) } else { Err(denied()) }
 }
 

@@ -65,6 +65,12 @@ pub(super) async fn answer(
             // The store went with the units.
             reply(connection, &header, &()).await;
         }
+        "ResetFailedUnit" => {
+            let unit: String = body(&arguments)?;
+            polkit::manage_unit(&unit, method)?;
+            // No unit here is ever failed.
+            reply(connection, &header, &()).await;
+        }
         "ListUnitsByPatterns" => {
             let (states, patterns): (Vec<String>, Vec<String>) = body(&arguments)?;
             assert!(states.is_empty(), "the fake lists units of all states only");
