@@ -1,6 +1,6 @@
 //! One task a session: the broker's end of the channel to its worker.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Broker;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
-use crate::protocol::{EndReason, Refusal};
+use crate::protocol::{About, EndReason, Refusal};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// Room for orders to one session's task. Whoever gives one more waits.
@@ -31,6 +31,8 @@ pub(super) type Asker = oneshot::Sender<Result<(ViewerNumber, OwnedFd), Refusal>
 pub(super) enum Order {
     /// A viewer.
     Attach { role: Role, size: TermSize, answer: Asker },
+    /// What there is to say about it. The sender is dropped where the worker cannot be asked.
+    Describe(oneshot::Sender<About>),
     /// One viewer less.
     Detach(ViewerNumber),
     /// End the session.
@@ -72,8 +74,14 @@ pub(super) struct Worker {
     pub(super) orders: mpsc::Receiver<Order>,
     /// Viewers that were asked for and are not there yet. At most [`ORDERS`] and those under way.
     pub(super) asked: HashMap<ViewerNumber, Asker>,
+    /// Whoever waits for `Described`, first to last. At most [`DESCRIBING_MAX`]; one more is told that
+    /// nothing is known.
+    pub(super) describing: VecDeque<oneshot::Sender<About>>,
     pub(super) next_viewer: ViewerNumber,
 }
+
+/// Most questions about one session that its worker has not answered.
+const DESCRIBING_MAX: usize = 64;
 
 impl Worker {
     /// Runs until the session is over, and cleans up after it.
@@ -118,6 +126,13 @@ impl Worker {
                 }
                 None
             }
+            FromWorker::Described(ref about) => {
+                if let Some(asker) = self.describing.pop_front() {
+                    // It may have stopped waiting.
+                    let _ = asker.send(about.clone());
+                }
+                None
+            }
             FromWorker::ViewerGone(_) => None,
             FromWorker::Ended(reason) => Some(reason),
             // Out of turn: it is not a worker of ours any more.
@@ -136,6 +151,13 @@ impl Worker {
                 self.asked.insert(viewer, answer);
                 ToWorker::Attach { viewer, role, size }
             }
+            Order::Describe(asker) => {
+                if self.describing.len() >= DESCRIBING_MAX {
+                    return Ok(());
+                }
+                self.describing.push_back(asker);
+                ToWorker::Describe
+            }
             Order::Detach(viewer) => ToWorker::Detach(viewer),
             Order::End(reason) => ToWorker::End(reason),
         };
@@ -152,6 +174,7 @@ impl Worker {
         for (_, answer) in self.asked.drain() {
             let _ = answer.send(Err(Refusal::WorkerUnavailable));
         }
+        self.describing.clear();
         self.channel = self.broker.reach(&self.id).await?;
         Ok(())
     }
