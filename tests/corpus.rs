@@ -3,6 +3,9 @@
 //! by itself; and xterm.js that is given a snapshot in the middle and the rest after it ends up
 //! where it would have without. What it may differ in is listed in `tests/corpus/differences.json`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a panic is how a test fails
+#![allow(clippy::needless_pass_by_value)] // a message is said once
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
