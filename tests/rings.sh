@@ -86,7 +86,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,previous} .ci/run debian/{postinst,prerm,postrm}
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
     check "documentation" as_owner env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
@@ -135,6 +135,7 @@ ring_wire() {
 
 ring_stack() {
     need dbus-daemon util-linux
+    step "build a worker of the version before" as_owner tests/previous
     build_test stack || return 0
     runner "stack" as_nobody "$program" ${name:+"$name"}
 }
