@@ -18,3 +18,4 @@ mod faults;
 mod host;
 mod leaks;
 mod upkeep;
+mod versions;

@@ -63,7 +63,9 @@ impl<'a> Client<'a> {
         let channel = u16::try_from(self.sessions.len()).unwrap();
         let session = page.open(channel, "dev@web1").unwrap();
         page.type_in(channel, &format!(
-            "stty -echo; PS1=; echo {tag}' 'ready; i=0; until [ $((i % 10)) = 0 ] && read -t 0.02 x; do i=$((i+1)); echo {tag} $i; done; echo {tag} over $i\r"
+            "stty -echo; PS1=; exec 9<> <(:); echo {tag}' 'ready; i=0; \
+                 until read -t 0; do i=$((i+1)); echo {tag} $i; [ $((i % 10)) = 0 ] && read -t 0.02 -u 9; done; \
+                 read; echo {tag} over $i\r"
         ));
         page.expect(channel, &format!("{tag} ready\r\n"));
         let snapshots = page.screen(channel).snapshots;
