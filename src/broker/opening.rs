@@ -48,6 +48,16 @@ pub(super) struct View {
     pub(super) socket: OwnedFd,
 }
 
+/// Why the worker of a session cannot be talked to.
+#[derive(Debug)]
+pub(super) enum Unreached {
+    /// The session is over: its worker lost it, or does not come back.
+    Over(EndReason),
+    /// The session goes on, in a worker that speaks another version than this broker, whichever of
+    /// the two was not started again. The next broker reaches it.
+    OtherVersion,
+}
+
 impl Broker {
     /// Opens a session and views it.
     pub(super) async fn open(self: &Arc<Self>, granted: Granted) -> Result<View, Refusal> {
@@ -98,17 +108,23 @@ impl Broker {
             tracing::error!(%error, "no random numbers: {error}");
             Refusal::Unavailable
         })?;
+        let mut refusal = Refusal::WorkerUnavailable;
         let error: Box<dyn std::fmt::Display + Send> = match self.bus.start(Unit::SessionSocket(&id)).await {
             Ok(()) => match worker::connect(&self.socket(&id)).await {
                 Ok((channel, Standing::Waiting)) => return Ok(Spare { id, channel }),
                 Ok((_, Standing::Keeping)) => Box::new("it has a session already"),
-                Err(error) => Box::new(error),
+                Err(error) => {
+                    if matches!(error, WireError::WrongVersion { .. }) {
+                        refusal = Refusal::VersionMismatch;
+                    }
+                    Box::new(error)
+                }
             },
             Err(error) => Box::new(error),
         };
         tracing::error!(session = %id, %error, "the worker does not start: {error}");
         self.stop_units(&id).await;
-        Err(Refusal::WorkerUnavailable)
+        Err(refusal)
     }
 
     /// Gives a worker its session. One that does not take it is stopped.
@@ -190,28 +206,39 @@ impl Broker {
     }
 
     /// Connects to the worker of a session that is there: an earlier broker's, or one whose channel
-    /// broke. systemd starts it again by itself, or because we connect.
+    /// broke. systemd starts it again by itself, or because we connect. A worker of another version
+    /// is started again in place, once: the programs were replaced under it.
     ///
     /// # Errors
-    /// Why the session is over: its worker lost it, or does not come back.
-    pub(super) async fn reach(&self, id: &SessionId) -> Result<WorkerChannel, EndReason> {
+    /// Why there is no channel to it.
+    pub(super) async fn reach(&self, id: &SessionId) -> Result<WorkerChannel, Unreached> {
         let deadline = Instant::now() + RETURN_TIME;
+        let mut started_again = false;
         loop {
             let error = match worker::connect(&self.socket(id)).await {
                 Ok((channel, Standing::Keeping)) => return Ok(channel),
-                Ok((_, Standing::Waiting)) => return Err(EndReason::WorkerGone),
+                Ok((_, Standing::Waiting)) => return Err(Unreached::Over(EndReason::WorkerGone)),
                 Err(error) => error,
             };
+            let of_another_version = matches!(error, WireError::WrongVersion { .. });
+            let late = Instant::now() >= deadline;
+            if of_another_version && (started_again || late) {
+                tracing::error!(session = %id, %error, "restart tere-broker: it is not of the version that is installed: {error}");
+                return Err(Unreached::OtherVersion);
+            }
             // No socket: the host was restarted under the record, and nothing can come back.
             let gone = matches!(&error, WireError::Io(error) if error.kind() == io::ErrorKind::NotFound);
-            if gone || Instant::now() >= deadline {
+            if gone || late {
                 tracing::warn!(session = %id, %error, "the worker does not come back: {error}");
-                return Err(EndReason::WorkerGone);
+                return Err(Unreached::Over(EndReason::WorkerGone));
             }
-            if matches!(error, WireError::WrongVersion { ours, theirs, .. } if theirs < ours) {
-                tracing::info!(session = %id, %error, "an older worker is started again in place");
-                if let Err(error) = self.bus.stop(Unit::SessionService(id)).await {
-                    tracing::warn!(session = %id, %error, "the older worker cannot be stopped: {error}");
+            if of_another_version {
+                tracing::info!(session = %id, %error, "a worker of another version is started again in place: {error}");
+                match self.bus.stop(Unit::SessionService(id)).await {
+                    Ok(()) => started_again = true,
+                    Err(error) => {
+                        tracing::warn!(session = %id, %error, "the worker of another version cannot be stopped: {error}");
+                    }
                 }
             }
             // It may have been killed while it greeted, and start again right now.
@@ -236,7 +263,12 @@ impl Broker {
                     self.run_worker(&id, channel, inbox, first_viewer());
                     tracing::info!(session = %id, "session taken up");
                 }
-                Err(reason) => self.clean_up(&id, reason).await,
+                Err(Unreached::Over(reason)) => self.clean_up(&id, reason).await,
+                Err(Unreached::OtherVersion) => {
+                    let (orders, inbox) = mpsc::channel(ORDERS);
+                    self.sessions.take_up(record, orders);
+                    tokio::spawn(Arc::clone(self).stand_by(id, inbox));
+                }
             }
         }
         match self.bus.session_units().await {
@@ -248,6 +280,12 @@ impl Broker {
             }
             Err(error) => tracing::warn!(%error, "systemd cannot be asked for units of sessions: {error}"),
         }
+    }
+
+    /// Answers for a session whose worker this broker cannot talk to.
+    async fn stand_by(self: Arc<Self>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
+        let reason = worker::stand_by(&mut orders).await;
+        self.clean_up(&id, reason).await;
     }
 
     /// Removes what is left of a session that is over.

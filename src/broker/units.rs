@@ -88,15 +88,35 @@ impl Bus {
         // Before the job is made, so that its end cannot be missed.
         let mut removed = manager.receive_job_removed().await?;
         let mode = "replace".to_owned();
-        let job = match verb {
-            Verb::Start => manager.start_unit(unit.clone(), mode).await?,
-            Verb::Stop => manager.stop_unit(unit.clone(), mode).await?,
+        let call = async {
+            match verb {
+                Verb::Start => manager.start_unit(unit.clone(), mode).await,
+                Verb::Stop => manager.stop_unit(unit.clone(), mode).await,
+            }
         };
-        while let Some(signal) = removed.next().await {
-            let ended = signal.args()?;
-            if *ended.job() == job {
-                let result = ended.result().clone();
-                return if result == "done" { Ok(()) } else { Err(BusError::Job { unit, result }) };
+        tokio::pin!(call);
+        // The ends of jobs are taken while the call is under way too. A stream that nobody takes from is
+        // full after some dozens, and with it the whole connection stands still: no answer comes any more.
+        let (mut job, mut ends) = (None, Vec::new());
+        loop {
+            tokio::select! {
+                made = &mut call, if job.is_none() => job = Some(made?),
+                signal = removed.next() => {
+                    let Some(signal) = signal else { break };
+                    let ended = signal.args()?;
+                    if *ended.unit() == unit {
+                        ends.push((ended.job().clone(), ended.result().clone()));
+                    }
+                }
+            }
+            let ours = job.as_ref().and_then(|job| ends.iter().find(|(ended, _)| ended == job));
+            if let Some((_, result)) = ours {
+                let result = result.clone();
+                return if result == "done" {
+                    Ok(())
+                } else {
+                    Err(BusError::Job { unit: unit.clone(), result })
+                };
             }
         }
         Err(BusError::Unreachable(zbus_systemd::zbus::Error::Failure("the bus went away".into())))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Broker;
+use super::opening::Unreached;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{About, EndReason, Refusal};
@@ -175,7 +176,31 @@ impl Worker {
             let _ = answer.send(Err(Refusal::WorkerUnavailable));
         }
         self.describing.clear();
-        self.channel = self.broker.reach(&self.id).await?;
-        Ok(())
+        match self.broker.reach(&self.id).await {
+            Ok(channel) => {
+                self.channel = channel;
+                Ok(())
+            }
+            Err(Unreached::Over(reason)) => Err(reason),
+            Err(Unreached::OtherVersion) => Err(stand_by(&mut self.orders).await),
+        }
+    }
+}
+
+/// Answers for a worker that speaks another version, until the session is to end: it goes on, and
+/// its viewers with it, and the next broker is of its version.
+pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>) -> EndReason {
+    loop {
+        match orders.recv().await {
+            Some(Order::Attach { answer, .. }) => {
+                // Nobody waits any more.
+                let _ = answer.send(Err(Refusal::VersionMismatch));
+            }
+            // It is listed without what its worker could say.
+            Some(Order::Describe(_) | Order::Detach(_)) => {}
+            Some(Order::End(reason)) => return reason,
+            // The table holds a sender for as long as the session is live.
+            None => return EndReason::WorkerGone,
+        }
     }
 }

@@ -14,6 +14,8 @@ mod parts;
 mod stories;
 
 mod attacks;
+mod faults;
 mod host;
 mod leaks;
 mod upkeep;
+mod versions;

@@ -3,6 +3,8 @@
 #![allow(dead_code)] // each ring uses some of it
 #![allow(unreachable_pub)] // a room that several test programs include
 
+pub mod chance;
+pub mod client;
 pub mod page;
 pub mod passkey;
 pub mod screen;

@@ -4,8 +4,8 @@
 #![allow(clippy::wildcard_enum_match_arm)] // it waits for one message among many
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{Read as _, Write as _};
-use std::time::Instant;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use socket2::Socket;
@@ -63,7 +63,15 @@ impl Page {
     /// Takes one frame; false at the end of the connection. Pings are answered on the way.
     fn step(&mut self) -> bool {
         match self.socket.read() {
-            Ok(Message::Text(text)) => {
+            Ok(message) => self.take(message),
+            Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => false,
+            Err(error) => panic!("{error}; heard {:?}, printed {}", self.heard, self.so_far()),
+        }
+    }
+
+    fn take(&mut self, message: Message) -> bool {
+        match message {
+            Message::Text(text) => {
                 let message = serde_json::from_str(&text);
                 let message: ToPage = message.unwrap_or_else(|error| panic!("{text}: {error}"));
                 match message {
@@ -75,7 +83,7 @@ impl Page {
                 }
                 self.heard.push_back(message);
             }
-            Ok(Message::Binary(bytes)) => {
+            Message::Binary(bytes) => {
                 let (channel, bytes) = bytes.split_first_chunk().unwrap();
                 let channel = u16::from_be_bytes(*channel);
                 self.screen(channel).take(bytes);
@@ -83,11 +91,26 @@ impl Page {
                 // A connection that is gone is noticed at the next read.
                 drop(self.socket.send(Message::text(serde_json::to_string(&shown).unwrap())));
             }
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {}
-            Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => return false,
-            Err(error) => panic!("{error}; heard {:?}, printed {}", self.heard, self.so_far()),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
         }
         true
+    }
+
+    /// Takes what comes within a time; false once the connection is gone, however it went.
+    pub fn poll(&mut self, at_most: Duration) -> bool {
+        self.socket.get_ref().set_read_timeout(Some(at_most)).unwrap();
+        let goes_on = match self.socket.read() {
+            Ok(message) => self.take(message),
+            Err(Error::Io(error)) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            Err(_) => false,
+        };
+        self.socket.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        goes_on
+    }
+
+    /// The messages that nobody has waited for.
+    pub fn heard(&mut self) -> impl Iterator<Item = ToPage> {
+        self.heard.drain(..)
     }
 
     /// The next message that is not terminal bytes.
@@ -184,11 +207,16 @@ impl Page {
     }
 
     fn opened(&mut self, wanted: u16) -> Result<SessionId, Refusal> {
-        self.hear_of("the channel", |message| match message {
-            ToPage::Opened { channel, session, .. } if *channel == wanted => Some(Ok(session.clone())),
-            ToPage::Refused { channel: Some(channel), refusal } if *channel == wanted => Some(Err(*refusal)),
-            _ => None,
-        })
+        // What other channels print meanwhile is kept, all of it.
+        loop {
+            match self.hear() {
+                ToPage::Opened { channel, session, .. } if channel == wanted => return Ok(session),
+                ToPage::Refused { channel: Some(channel), refusal } if channel == wanted => {
+                    return Err(refusal);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Types on a channel.

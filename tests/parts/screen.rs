@@ -16,12 +16,14 @@ pub struct Screen {
     pub printed: Vec<u8>,
     /// Snapshots of the screen alone that it was given: after one, lines may be missing above.
     pub gaps: usize,
+    /// Snapshots that are complete.
+    pub snapshots: usize,
 }
 
 impl Default for Screen {
     fn default() -> Self {
         let terminal = Terminal::new(TermSize::DEFAULT);
-        Self { terminal, missing: None, snapshot: Vec::new(), printed: Vec::new(), gaps: 0 }
+        Self { terminal, missing: None, snapshot: Vec::new(), printed: Vec::new(), gaps: 0, snapshots: 0 }
     }
 }
 
@@ -51,6 +53,7 @@ impl Screen {
             if self.missing.is_none() {
                 self.terminal.print(&std::mem::take(&mut self.snapshot));
                 self.printed = self.text().into_bytes();
+                self.snapshots += 1;
             }
         }
         self.terminal.print(rest);

@@ -8,13 +8,13 @@ use crate::parts::spares::SPARES;
 use crate::parts::wait::eventually;
 use crate::stories::holder;
 
-/// A worker is found to be older than the broker, in the middle of a session: it is started again in
-/// place, from the program that is installed by then, and nobody who watches loses a line.
+/// A worker is found to be of another version than the broker, in the middle of a session: it is
+/// started again in place, from the program that is installed by then, and nobody who watches loses a line.
 #[test]
-fn an_older_worker_is_started_again_in_place_and_loses_no_line() {
+fn a_worker_of_another_version_is_started_again_in_place_and_loses_no_line() {
     const LINES: usize = 5_000;
-    let previous = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/previous/tere-session");
-    assert!(previous.exists(), "{} is missing: run tests/previous", previous.display());
+    let next = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/next/tere-session");
+    assert!(next.exists(), "{} is missing: run tests/next", next.display());
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
     let mut shell = alice.open("dev@web1").unwrap();
@@ -28,13 +28,13 @@ fn an_older_worker_is_started_again_in_place_and_loses_no_line() {
         (host.processes() == 2 + SPARES).then_some(())
     });
     let cursor = host.journal_cursor();
-    host.next_worker_is(previous);
+    host.next_worker_is(next);
     host.kill_worker(&shell.session);
     let rest = shell.expect(&format!("over {LINES}\r\n"));
     let mut lines = rest.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<usize>().ok());
     assert!(lines.by_ref().eq(501..=LINES), "{rest}");
-    eventually("the older worker is said to be one", PATIENCE, || {
-        host.journal(&cursor).contains("an older worker is started again in place").then_some(())
+    eventually("it is said to be one", PATIENCE, || {
+        host.journal(&cursor).contains("a worker of another version is started again in place").then_some(())
     });
     // The broker has found the session again, and whoever comes back too.
     let mut again = alice.attach(&shell.session).unwrap();

@@ -1,0 +1,303 @@
+//! Faults, while people work: whatever is killed, restarted or replaced, no session ends, no line is
+//! lost and nobody sees a line of somebody else. `TERE_FAULT_RUNS` says how often each fault is made
+//! (once, where it is not set), `TERE_FAULT_SEED` repeats the moments of an earlier run.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tere::names::SessionId;
+use tere::protocol::EndReason;
+use tere::protocol::principal::{Answer, Ask};
+use tere::protocol::vouch::Principal;
+
+use crate::host::Host;
+use crate::parts::chance::Chance;
+use crate::parts::client::Client;
+use crate::parts::page::{ORIGIN, Page};
+use crate::parts::passkey::SoftPasskey;
+use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::spares::SPARE_UNITS;
+use crate::parts::wait::eventually;
+use crate::stories::{enrolment_token, holder};
+
+/// What is done to the host, as lines of shell. `$session` is a session with a viewer.
+const FAULTS: &[(&str, &str)] = &[
+    ("front killed", "systemctl kill -s KILL tere-front"),
+    ("auth killed", "systemctl kill -s KILL tere-auth"),
+    ("broker killed", "systemctl kill -s KILL tere-broker"),
+    ("worker killed", "systemctl kill -s KILL tere-session@$session.service"),
+    ("front restarted", "systemctl restart tere-front"),
+    ("auth restarted", "systemctl restart tere-auth"),
+    ("broker restarted", "systemctl restart tere-broker"),
+    ("worker restarted", "systemctl restart tere-session@$session.service"),
+    ("worker stopped", "systemctl stop tere-session@$session.service"),
+    (
+        "twelve crashes of a worker",
+        "unit=tere-session@$session.service
+         for crash in 1 2 3 4 5 6 7 8 9 10 11 12; do
+             before=$(systemctl show -P MainPID $unit)
+             kill -9 $before
+             while now=$(systemctl show -P MainPID $unit); [ $now = 0 ] || [ $now = $before ]; do :; done
+         done",
+    ),
+    ("all at once", "systemctl kill -s KILL tere-front tere-auth tere-broker 'tere-session@*.service'"),
+    ("daemon-reload", "systemctl daemon-reload"),
+    ("daemon-reexec", "systemctl daemon-reexec"),
+    ("machined killed", "systemctl kill -s KILL systemd-machined"),
+    ("dbus-daemon killed", "systemctl kill -s KILL dbus.service"),
+    (
+        "polkit away",
+        "systemctl mask --runtime --now polkit.service
+         systemctl kill -s KILL tere-broker
+         systemctl unmask --runtime polkit.service",
+    ),
+    // What dpkg runs at an upgrade.
+    ("upgrade", "/var/lib/dpkg/info/tere.postinst configure 0.0.1"),
+];
+
+/// Sessions of each of two people. 20 live ones, as on a busy host.
+const SESSIONS: usize = 10;
+
+/// Rounds of the lines of all sessions after a fault, before it counts as survived.
+const ROUNDS: usize = 2;
+
+/// The latest random moment of a fault.
+const LATEST: Duration = Duration::from_millis(300);
+
+fn runs() -> usize {
+    std::env::var("TERE_FAULT_RUNS").map_or(1, |runs| runs.parse().unwrap())
+}
+
+/// The host alone, without the sessions that other tests left running.
+fn empty_host() -> Host {
+    let host = Host::alone();
+    Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator).end_all_sessions();
+    eventually("the host is empty", PATIENCE, || (host.session_units().len() == SPARE_UNITS).then_some(()));
+    host
+}
+
+/// A passkey of an account that has none yet.
+fn enrolled(host: &Host, account: &str) -> Mutex<SoftPasskey> {
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    Page::over(host.door()).enrol(&enrolment_token(host, account), &mut passkey);
+    Mutex::new(passkey)
+}
+
+/// tere does all that it does: a session opens, prints and ends.
+fn works(host: &Host) {
+    let mut alice = holder(host, "alice");
+    let mut shell = eventually("a session opens", PATIENCE, || alice.open("dev@web1").ok());
+    shell.type_in("echo here $((1+1)); exit\r");
+    shell.expect("here 2");
+    assert_eq!(shell.expect_end(), EndReason::ShellEnded);
+}
+
+#[test]
+fn no_fault_ends_a_session_or_loses_a_line() {
+    let host = empty_host();
+    let door = || host.door();
+    let mut chance = Chance::of_this_run();
+    let passkeys = [enrolled(&host, "alice"), enrolled(&host, "bob")];
+    let mut clients: Vec<_> = passkeys.iter().map(|passkey| Client::new(&door, passkey)).collect();
+    for number in 0..SESSIONS {
+        for (who, client) in clients.iter_mut().enumerate() {
+            client.count(&format!("t{who}x{number}"));
+        }
+    }
+    let sessions: Vec<_> =
+        clients.iter().flat_map(|client| client.sessions.iter().map(|one| one.session.clone())).collect();
+    let stop = AtomicUsize::new(0);
+    let rounds = [const { AtomicUsize::new(0) }; 2];
+    std::thread::scope(|scope| {
+        let looking: Vec<_> = clients
+            .iter_mut()
+            .zip(&rounds)
+            .map(|(client, rounds)| scope.spawn(|| client.look_for_long(rounds, &stop)))
+            .collect();
+        let go_on = |after: &str| {
+            let seen = rounds.each_ref().map(|rounds| rounds.load(Ordering::Acquire));
+            eventually(&format!("lines after: {after}"), PATIENCE, || {
+                assert!(
+                    !looking.iter().any(|thread| thread.is_finished()),
+                    "a client gave up after: {after}"
+                );
+                rounds
+                    .iter()
+                    .zip(seen)
+                    .all(|(now, seen)| now.load(Ordering::Acquire) >= seen + ROUNDS)
+                    .then_some(())
+            });
+        };
+        let survived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for run in 1..=runs() {
+                for (what, line) in FAULTS {
+                    let session = &sessions[chance.below(sessions.len())];
+                    // A random moment of what the clients do, and the shells.
+                    std::thread::park_timeout(LATEST.mul_f64(chance.fraction()));
+                    let began = Instant::now();
+                    let said = host.try_run(&["sh", "-c", &format!("session={session}\n{line}")]);
+                    assert!(said.success, "{what}: {}", said.err);
+                    go_on(what);
+                    works(&host);
+                    println!("run {run}: {what}: all goes on after {:?}", began.elapsed());
+                }
+            }
+        }));
+        stop.store(1, Ordering::Release);
+        if let Err(panic) = survived {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    for client in &mut clients {
+        let longest = client.away.iter().max();
+        println!("away {} times, at most {longest:?}", client.away.len());
+        client.stop_counting();
+    }
+}
+
+/// The pause that a viewer sees of an upgrade with 20 live sessions.
+#[test]
+fn an_upgrade_is_a_short_pause() {
+    let host = empty_host();
+    let door = || host.door();
+    let passkey = enrolled(&host, "alice");
+    let mut client = Client::new(&door, &passkey);
+    (0..2 * SESSIONS).for_each(|number| client.count(&format!("u{number}")));
+    client.look_until_further(100);
+    for _ in 0..runs() {
+        let began = Instant::now();
+        let mut upgrade =
+            host.command(&["/var/lib/dpkg/info/tere.postinst", "configure", "0.0.1"]).spawn().unwrap();
+        // The longest time without a line in any session, from then on until it is long over.
+        let (mut last, mut pause) = (vec![Instant::now(); client.sessions.len()], Duration::ZERO);
+        let mut over = None;
+        while over.is_none_or(|over: Instant| over.elapsed() < Duration::from_secs(2)) {
+            if over.is_none() && upgrade.try_wait().unwrap().is_some() {
+                over = Some(Instant::now());
+            }
+            let before: Vec<_> = client.sessions.iter().map(|counted| counted.next).collect();
+            client.look();
+            for ((counted, before), last) in client.sessions.iter().zip(before).zip(&mut last) {
+                if counted.next != before {
+                    pause = pause.max(last.elapsed());
+                    *last = Instant::now();
+                }
+            }
+            assert!(began.elapsed() < PATIENCE);
+        }
+        client.look_until_further(100);
+        println!("upgrade: the longest pause of 20 sessions was {pause:?}; away {:?}", client.away);
+        assert!(pause < Duration::from_secs(10), "{pause:?}");
+    }
+    client.stop_counting();
+}
+
+/// Whom a step waits for, and who may be killed meanwhile. The one that it waits for is stopped, so that
+/// the step is reached and not passed.
+const STEPS: &[(Step, &str, &[&str])] = &[
+    (Step::SignIn, "tere-auth.service", &["tere-auth.service", "tere-front.service"]),
+    (
+        Step::SignIn,
+        "tere-broker.service",
+        &["tere-broker.service", "tere-auth.service", "tere-front.service"],
+    ),
+    (Step::Open, "tere-broker.service", &["tere-broker.service", "tere-front.service"]),
+    (
+        Step::Open,
+        "systemd-machined.service",
+        &["systemd-machined.service", "tere-broker.service", "tere-front.service", "tere-session@*.service"],
+    ),
+    (
+        Step::Open,
+        "tere-session@*.service",
+        &["tere-session@*.service", "tere-broker.service", "tere-front.service"],
+    ),
+    (Step::Attach, "tere-broker.service", &["tere-broker.service", "tere-front.service"]),
+    (
+        Step::Attach,
+        "tere-session@*.service",
+        &["tere-session@*.service", "tere-broker.service", "tere-front.service"],
+    ),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    SignIn,
+    Open,
+    Attach,
+}
+
+/// Waits until a packet lies in a socket of a unit that does not take it.
+fn something_waits_for(host: &Host, unit: &str) {
+    let shown = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
+    let pids: Vec<_> = shown.lines().filter(|pid| !pid.is_empty()).map(|pid| format!("pid={pid},")).collect();
+    eventually(&format!("something waits for {unit}"), PATIENCE, || {
+        let sockets = host.run(&["ss", "-xanp"]);
+        let waits = |line: &&str| {
+            let waiting = line.split_whitespace().nth(2);
+            waiting.is_some_and(|bytes| bytes != "0") && pids.iter().any(|pid| line.contains(pid))
+        };
+        sockets.lines().find(waits).map(drop)
+    });
+}
+
+#[test]
+fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind() {
+    let host = empty_host();
+    let passkey = enrolled(&host, "alice");
+    let mut first = holder(&host, "alice");
+    let mut shell = first.open("dev@web1").unwrap();
+    shell.type_in("mark=$((6*7)); echo set $mark\r");
+    shell.expect("set 42");
+    for _ in 0..runs() {
+        for (step, stopped, killed) in STEPS {
+            for victim in *killed {
+                println!("{step:?} waits for {stopped}, and {victim} is killed");
+                works(&host);
+                let mut page = Page::over(host.door());
+                if !matches!(step, Step::SignIn) {
+                    page.sign_in(&mut passkey.lock().unwrap());
+                }
+                host.run(&["systemctl", "kill", "-s", "STOP", stopped]);
+                std::thread::scope(|scope| {
+                    let asked = scope.spawn(|| match step {
+                        Step::SignIn => drop(page.sign_in(&mut passkey.lock().unwrap())),
+                        Step::Open => drop(page.open(1, "dev@web1")),
+                        Step::Attach => drop(page.attach(1, &shell.session)),
+                    });
+                    something_waits_for(&host, stopped);
+                    host.run(&["systemctl", "kill", "-s", "KILL", victim]);
+                    // Who is dead cannot go on.
+                    host.try_run(&["systemctl", "kill", "-s", "CONT", stopped]);
+                    // It was answered, or cut off; both are fine, and it is not kept waiting.
+                    drop(asked.join());
+                });
+                drop(page);
+                works(&host);
+                let mut again = eventually("the broker is back", PATIENCE, || {
+                    holder(&host, "alice").attach(&shell.session).ok()
+                });
+                again.type_in("echo still $mark\r");
+                again.expect("still 42");
+                nothing_stray(&host, &shell.session);
+            }
+        }
+    }
+}
+
+/// Every unit is of a session with a record or of a spare, and every shell in the machine of a session.
+fn nothing_stray(host: &Host, kept: &SessionId) {
+    let count = |line: &str| host.sh(line).parse::<usize>().unwrap();
+    eventually("nothing is stray", PATIENCE, || {
+        let records = count("ls /run/tere-broker | grep -c json || true");
+        let shells = count("systemctl -M web1 list-units --plain --no-legend 'container-shell@*' | wc -l");
+        (host.session_units().len() == 2 * records + SPARE_UNITS && shells == records).then_some(())
+    });
+    // A session that was opened for somebody who was cut off is theirs, and in their list. Here it ends.
+    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let Answer::AllSessions(sessions) = operator.ask(Ask::AllSessions { after: None }).0 else { panic!() };
+    for other in sessions.into_iter().filter(|other| other.session.id != *kept) {
+        operator.ask(Ask::End { session: other.session.id });
+    }
+}

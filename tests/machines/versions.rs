@@ -1,0 +1,133 @@
+//! Two builds, one protocol version apart: programs replaced under a host on which people work.
+//!
+//! `TERE_NEXT_PROGRAMS` is a folder with the programs of the next version: the same sources with the feature
+//! `test-next-version`. The page's own protocol is the same in both, so a page sees the whole.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use tere::protocol::Refusal;
+use tere::protocol::page::FromPage;
+
+use crate::host::Host;
+use crate::parts::client::Client;
+use crate::parts::page::{ORIGIN, Page};
+use crate::parts::passkey::SoftPasskey;
+use crate::parts::shell::PATIENCE;
+use crate::parts::spares::SPARES;
+use crate::parts::wait::eventually;
+use crate::stories::enrolment_token;
+
+const PROGRAMS: [&str; 4] = ["tere-front", "tere-auth", "tere-broker", "tere-session"];
+
+/// The programs of the package, which are put back when the test is over, whatever came of it.
+struct Installed<'a> {
+    host: &'a Host,
+    kept: tempfile::TempDir,
+}
+
+impl<'a> Installed<'a> {
+    fn keep(host: &'a Host) -> Self {
+        let kept = tempfile::tempdir().unwrap();
+        for program in PROGRAMS {
+            std::fs::copy(installed(host, program), kept.path().join(program)).unwrap();
+        }
+        Self { host, kept }
+    }
+
+    /// Puts programs where the package has them, as dpkg does: whole, under a running one.
+    fn replace(&self, folder: &Path) {
+        for program in PROGRAMS {
+            let (at, new) = (installed(self.host, program), installed(self.host, "new"));
+            std::fs::copy(folder.join(program), &new).unwrap();
+            std::fs::rename(new, at).unwrap();
+        }
+    }
+
+    fn restart(&self) {
+        self.host.run(&["systemctl", "restart", "tere-broker", "tere-auth", "tere-front"]);
+    }
+}
+
+impl Drop for Installed<'_> {
+    fn drop(&mut self) {
+        self.replace(self.kept.path());
+        self.restart();
+    }
+}
+
+fn installed(host: &Host, program: &str) -> PathBuf {
+    host.path(&format!("/usr/lib/tere/{program}"))
+}
+
+fn next_programs() -> PathBuf {
+    std::env::var_os("TERE_NEXT_PROGRAMS").expect("tests/run makes the programs of the next version").into()
+}
+
+#[test]
+fn sessions_go_on_over_programs_of_another_version_and_back() {
+    let host = Host::alone();
+    let door = || host.door();
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    Page::over(host.door()).enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let passkey = Mutex::new(passkey);
+    let mut client = Client::new(&door, &passkey);
+    ["v0", "v1", "v2"].into_iter().for_each(|tag| client.count(tag));
+    client.look_until_further(100);
+    let package = Installed::keep(&host);
+    for (what, folder) in [("newer", next_programs()), ("older", package.kept.path().to_owned())] {
+        let cursor = host.journal_cursor();
+        package.replace(&folder);
+        package.restart();
+        client.look_until_further(500);
+        let journal = host.journal(&cursor);
+        let again = journal.matches("a worker of another version is started again in place").count();
+        assert!(again >= client.sessions.len(), "{what}: {journal}");
+        // All the rest is there too: a session opens, among the others.
+        client.count(what);
+        client.look_until_further(100);
+    }
+    client.stop_counting();
+}
+
+#[test]
+fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
+    let host = Host::alone();
+    let door = || host.door();
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    Page::over(host.door()).enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let passkey = Mutex::new(passkey);
+    let mut client = Client::new(&door, &passkey);
+    client.count("w0");
+    let session = client.sessions[0].session.clone();
+    let package = Installed::keep(&host);
+    let cursor = host.journal_cursor();
+    package.replace(&next_programs());
+    // A worker that crashes now comes back in the next version, and so does every new one.
+    host.kill_worker(&session);
+    eventually("the broker says what to do", PATIENCE, || {
+        host.journal(&cursor).contains("restart tere-broker").then_some(())
+    });
+    client.look_until_further(500);
+    let mut page = Page::over(host.door());
+    page.sign_in(&mut passkey.lock().unwrap());
+    assert_eq!(page.attach(1, &session).unwrap_err(), Refusal::VersionMismatch);
+    // The workers that waited are of the broker's version. Behind them come those of the next.
+    let mut opened = Vec::new();
+    let refusal = (2..).find_map(|channel| match page.open(channel, "dev@web1") {
+        Ok(session) => {
+            opened.push(session);
+            assert!(opened.len() <= SPARES, "{opened:?}");
+            None
+        }
+        Err(refusal) => Some(refusal),
+    });
+    assert_eq!(refusal, Some(Refusal::VersionMismatch));
+    for session in opened {
+        page.say(&FromPage::End { session });
+    }
+    // What the sentence says helps.
+    package.restart();
+    client.look_until_further(500);
+    client.stop_counting();
+}

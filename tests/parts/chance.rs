@@ -1,0 +1,40 @@
+//! Random moments that can be had again.
+
+/// Numbers from a seed that is printed. xorshift64, see Marsaglia, "Xorshift RNGs".
+#[derive(Debug)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// With the seed of `TERE_FAULT_SEED`, or another one each time.
+    pub fn of_this_run() -> Self {
+        let seed = std::env::var("TERE_FAULT_SEED").map_or_else(
+            |_| {
+                let mut bytes = [0; 8];
+                getrandom::fill(&mut bytes).unwrap();
+                u64::from_ne_bytes(bytes)
+            },
+            |seed| seed.parse().unwrap(),
+        );
+        println!("TERE_FAULT_SEED={seed}");
+        // Nothing but zeros comes from zero.
+        Self(seed.max(1))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    /// A number from 0 up to 1.
+    #[allow(clippy::cast_precision_loss)] // a moment need not be exact
+    pub fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

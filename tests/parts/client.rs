@@ -1,0 +1,196 @@
+//! Somebody who stays: a page that connects again when it is cut off, and looks at every line.
+//!
+//! Each session counts: its shell prints a tag and a number, again and again. [`Client::look`] is the one
+//! place that says what it means that no line is lost: a number follows on the one before, and after a
+//! snapshot it goes on from a number that was seen.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+use tere::names::SessionId;
+use tere::protocol::page::{FromPage, ToPage};
+
+use super::page::Page;
+use super::passkey::SoftPasskey;
+use super::shell::PATIENCE;
+
+/// How long one look at the connection takes when nothing comes.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Between two attempts to connect.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// One counting session.
+#[derive(Debug)]
+pub struct Counted {
+    pub session: SessionId,
+    tag: String,
+    /// The number that comes next.
+    pub next: usize,
+    /// Snapshots and gaps that were looked at.
+    snapshots: usize,
+    gaps: usize,
+}
+
+/// The client.
+pub struct Client<'a> {
+    door: &'a (dyn Fn() -> Socket + Sync),
+    passkey: &'a Mutex<SoftPasskey>,
+    pub page: Option<Page>,
+    pub sessions: Vec<Counted>,
+    /// When the connection was lost that is not back yet.
+    lost: Option<Instant>,
+    /// How long it was away, each time.
+    pub away: Vec<Duration>,
+}
+
+impl<'a> Client<'a> {
+    /// Signs in.
+    pub fn new(door: &'a (dyn Fn() -> Socket + Sync), passkey: &'a Mutex<SoftPasskey>) -> Self {
+        let mut client =
+            Self { door, passkey, page: None, sessions: Vec::new(), lost: None, away: Vec::new() };
+        client.page = client.connect();
+        assert!(client.page.is_some(), "the client cannot sign in");
+        client
+    }
+
+    /// Opens a session that counts, at most 500 lines a second: the history lasts for 20 s away, until somebody types a line.
+    pub fn count(&mut self, tag: &str) {
+        let page = self.page.as_mut().unwrap();
+        let channel = u16::try_from(self.sessions.len()).unwrap();
+        let session = page.open(channel, "dev@web1").unwrap();
+        page.type_in(channel, &format!(
+            "stty -echo; PS1=; exec 9<> <(:); echo {tag}' 'ready; i=0; \
+                 until read -t 0; do i=$((i+1)); echo {tag} $i; [ $((i % 10)) = 0 ] && read -t 0.02 -u 9; done; \
+                 read; echo {tag} over $i\r"
+        ));
+        page.expect(channel, &format!("{tag} ready\r\n"));
+        let snapshots = page.screen(channel).snapshots;
+        self.sessions.push(Counted { session, tag: tag.to_owned(), next: 1, snapshots, gaps: 0 });
+    }
+
+    /// Takes what comes, connecting again where that is needed, and looks at it.
+    pub fn look(&mut self) {
+        if self.page.is_none() {
+            self.page = self.connect();
+            if self.page.is_none() {
+                std::thread::park_timeout(AGAIN);
+                return;
+            }
+            self.away.extend(self.lost.take().map(|lost| lost.elapsed()));
+            // The new page counts from its first snapshot.
+            for counted in &mut self.sessions {
+                (counted.snapshots, counted.gaps) = (0, 0);
+            }
+        }
+        let Some(page) = &mut self.page else { return };
+        let goes_on = page.poll(LOOK);
+        for message in page.heard() {
+            assert!(
+                !matches!(message, ToPage::Ended { .. } | ToPage::InputDropped { .. }),
+                "a session ended, or input was dropped: {message:?}"
+            );
+        }
+        for (channel, counted) in (0..).zip(&mut self.sessions) {
+            counted.look(page, channel);
+        }
+        if !goes_on {
+            self.page = None;
+            self.lost = Some(Instant::now());
+        }
+    }
+
+    /// Looks until every session has counted this much further.
+    pub fn look_until_further(&mut self, lines: usize) {
+        let wanted: Vec<_> = self.sessions.iter().map(|counted| counted.next + lines).collect();
+        let deadline = Instant::now() + PATIENCE;
+        while self.sessions.iter().zip(&wanted).any(|(counted, wanted)| counted.next < *wanted) {
+            assert!(Instant::now() < deadline, "no further than {:?}; wanted {wanted:?}", self.sessions);
+            self.look();
+        }
+    }
+
+    /// Looks until told to stop, and says how often all sessions have gone on.
+    pub fn look_for_long(&mut self, rounds: &AtomicUsize, stop: &AtomicUsize) {
+        while stop.load(Ordering::Acquire) == 0 {
+            self.look_until_further(100);
+            rounds.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Has every session end its count, and looks at the last line.
+    pub fn stop_counting(&mut self) {
+        for channel in 0..self.sessions.len() {
+            let number = u16::try_from(channel).unwrap();
+            let counted = &mut self.sessions[channel];
+            let page = self.page.as_mut().expect("the connection is there at the end");
+            counted.look(page, number);
+            page.type_in(number, "\r");
+            let over = format!("{} over ", counted.tag);
+            let deadline = Instant::now() + PATIENCE;
+            let last = loop {
+                assert!(
+                    Instant::now() < deadline && page.poll(LOOK),
+                    "the count of {counted:?} does not end"
+                );
+                // The last line stays behind complete lines that are numbers.
+                let printed = String::from_utf8_lossy(&page.screen(number).printed).into_owned();
+                if let Some((_, last)) = printed.split_once(&over)
+                    && let Some((last, _)) = last.split_once("\r\n")
+                {
+                    break last.parse::<usize>().unwrap();
+                }
+            };
+            counted.look(page, number);
+            assert_eq!(counted.next, last + 1, "{counted:?}");
+            page.type_in(number, "exit\r");
+            page.expect_end(number);
+        }
+    }
+
+    /// Connects, signs in and views every session, as a page does when it comes back.
+    fn connect(&self) -> Option<Page> {
+        // Whatever is not there yet shows as a panic in the page that is made by hand.
+        catch_unwind(AssertUnwindSafe(|| {
+            let mut page = Page::over((self.door)());
+            page.sign_in(&mut self.passkey.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            for (channel, counted) in (0..).zip(&self.sessions) {
+                page.attach(channel, &counted.session).unwrap();
+            }
+            page
+        }))
+        .ok()
+    }
+}
+
+impl Counted {
+    fn look(&mut self, page: &mut Page, channel: u16) {
+        let screen = page.screen(channel);
+        if screen.gaps != self.gaps {
+            // Lines are missing: they are in the history.
+            self.gaps = screen.gaps;
+            screen.printed.clear();
+            page.say(&FromPage::Refresh { channel });
+            return;
+        }
+        let anew = screen.snapshots != self.snapshots;
+        let Some(end) = screen.printed.iter().rposition(|byte| *byte == b'\n') else { return };
+        let lines: Vec<u8> = screen.printed.drain(..=end).collect();
+        self.snapshots = screen.snapshots;
+        let mut last = (!anew).then(|| self.next - 1);
+        for line in String::from_utf8(lines).unwrap().lines() {
+            let Some((tag, number)) = line.split_once(' ') else { continue };
+            let Ok(number) = number.parse::<usize>() else { continue };
+            assert_eq!(tag, self.tag, "a line of somebody else: {line:?}");
+            match last {
+                Some(last) => assert_eq!(number, last + 1, "of {self:?}"),
+                None => assert!(number <= self.next, "{number} after a snapshot of {self:?}"),
+            }
+            last = Some(number);
+            self.next = self.next.max(number + 1);
+        }
+    }
+}
