@@ -2,8 +2,8 @@
 //! lost and nobody sees a line of somebody else. `TERE_FAULT_RUNS` says how often each fault is made
 //! (once, where it is not set), `TERE_FAULT_SEED` repeats the moments of an earlier run.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tere::names::SessionId;
@@ -230,9 +230,10 @@ enum Step {
 
 /// Waits until a packet lies in a socket of a unit that does not take it.
 fn something_waits_for(host: &Host, unit: &str) {
-    let shown = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
-    let pids: Vec<_> = shown.lines().filter(|pid| !pid.is_empty()).map(|pid| format!("pid={pid},")).collect();
     eventually(&format!("something waits for {unit}"), PATIENCE, || {
+        let shown = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
+        let pids: Vec<_> =
+            shown.lines().filter(|pid| !pid.is_empty()).map(|pid| format!("pid={pid},")).collect();
         let sockets = host.run(&["ss", "-xanp"]);
         let waits = |line: &&str| {
             let waiting = line.split_whitespace().nth(2);
@@ -257,12 +258,14 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
                 works(&host);
                 let mut page = Page::over(host.door());
                 if !matches!(step, Step::SignIn) {
-                    page.sign_in(&mut passkey.lock().unwrap());
+                    page.sign_in(&mut passkey.lock().unwrap_or_else(PoisonError::into_inner));
                 }
                 host.run(&["systemctl", "kill", "-s", "STOP", stopped]);
                 std::thread::scope(|scope| {
                     let asked = scope.spawn(|| match step {
-                        Step::SignIn => drop(page.sign_in(&mut passkey.lock().unwrap())),
+                        Step::SignIn => {
+                            drop(page.sign_in(&mut passkey.lock().unwrap_or_else(PoisonError::into_inner)))
+                        }
                         Step::Open => drop(page.open(1, "dev@web1")),
                         Step::Attach => drop(page.attach(1, &shell.session)),
                     });
@@ -275,8 +278,10 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
                 });
                 drop(page);
                 works(&host);
-                let mut again = eventually("the broker is back", PATIENCE, || {
-                    holder(&host, "alice").attach(&shell.session).ok()
+                // The view ends with the channel.
+                let (_alice, mut again) = eventually("the session is there", PATIENCE, || {
+                    let mut alice = holder(&host, "alice");
+                    alice.attach(&shell.session).ok().map(|again| (alice, again))
                 });
                 again.type_in("echo still $mark\r");
                 again.expect("still 42");

@@ -57,7 +57,8 @@ impl<'a> Client<'a> {
         client
     }
 
-    /// Opens a session that counts, at most 500 lines a second: the history lasts for 20 s away, until somebody types a line.
+    /// Opens a session that counts until somebody types a line: at most 500 lines a second, so that the
+    /// history lasts for 20 s away.
     pub fn count(&mut self, tag: &str) {
         let page = self.page.as_mut().unwrap();
         let channel = u16::try_from(self.sessions.len()).unwrap();
@@ -109,6 +110,15 @@ impl<'a> Client<'a> {
         let deadline = Instant::now() + PATIENCE;
         while self.sessions.iter().zip(&wanted).any(|(counted, wanted)| counted.next < *wanted) {
             assert!(Instant::now() < deadline, "no further than {:?}; wanted {wanted:?}", self.sessions);
+            self.look();
+        }
+    }
+
+    /// Looks until the connection was lost and is back, once more than `before` times.
+    pub fn look_until_back(&mut self, before: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.away.len() <= before {
+            assert!(Instant::now() < deadline, "the connection is not lost, or not back");
             self.look();
         }
     }
