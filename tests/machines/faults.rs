@@ -234,7 +234,10 @@ fn something_waits_for(host: &Host, unit: &str) {
         let shown = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
         let pids: Vec<_> =
             shown.lines().filter(|pid| !pid.is_empty()).map(|pid| format!("pid={pid},")).collect();
-        let sockets = host.run(&["ss", "-xanp"]);
+        // A connected socket is in the network of whoever connected.
+        let sockets = host.sh("ss -xanp; for unit in tere-auth tere-broker; do
+                 nsenter --net=/proc/$(systemctl show -P MainPID $unit)/ns/net ss -xanp || true
+             done 2>/dev/null");
         let waits = |line: &&str| {
             let waiting = line.split_whitespace().nth(2);
             waiting.is_some_and(|bytes| bytes != "0") && pids.iter().any(|pid| line.contains(pid))
