@@ -70,7 +70,7 @@ fn runs() -> usize {
 }
 
 /// The host alone, without the sessions that other tests left running.
-fn empty_host() -> Host {
+pub fn empty_host() -> Host {
     let host = Host::alone();
     Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator).end_all_sessions();
     eventually("the host is empty", PATIENCE, || (host.session_units().len() == SPARE_UNITS).then_some(()));
@@ -78,7 +78,7 @@ fn empty_host() -> Host {
 }
 
 /// A passkey of an account that has none yet.
-fn enrolled(host: &Host, account: &str) -> Mutex<SoftPasskey> {
+pub fn enrolled(host: &Host, account: &str) -> Mutex<SoftPasskey> {
     let mut passkey = SoftPasskey::new(ORIGIN);
     Page::over(host.door()).enrol(&enrolment_token(host, account), &mut passkey);
     Mutex::new(passkey)

@@ -73,6 +73,26 @@ impl<'a> Client<'a> {
         self.sessions.push(Counted { session, tag: tag.to_owned(), next: 1, snapshots, gaps: 0 });
     }
 
+    /// Opens a session that prints what is typed to it, and no more.
+    pub fn open_quietly(&mut self) {
+        let page = self.page.as_mut().unwrap();
+        let session = page.open(0, "dev@web1").unwrap();
+        page.type_in(0, "PS1='> '; echo be' 'gun\r");
+        page.expect(0, "be gun\r\n");
+        let snapshots = page.screen(0).snapshots;
+        self.sessions.push(Counted { session, tag: "line".to_owned(), next: usize::MAX, snapshots, gaps: 0 });
+    }
+
+    /// Types, where there is a connection; whether there is.
+    pub fn try_type(&mut self, text: &str) -> bool {
+        self.page.as_mut().is_some_and(|page| page.try_type_in(0, text))
+    }
+
+    /// What the first session's screen shows, and the lines above it.
+    pub fn text(&mut self) -> String {
+        self.page.as_mut().map(|page| page.screen(0).text()).unwrap_or_default()
+    }
+
     /// Takes what comes, connecting again where that is needed, and looks at it.
     pub fn look(&mut self) {
         if self.page.is_none() {
@@ -179,6 +199,10 @@ impl<'a> Client<'a> {
 impl Counted {
     fn look(&mut self, page: &mut Page, channel: u16) {
         let screen = page.screen(channel);
+        if self.next == usize::MAX {
+            // It does not count: its screen is what is looked at.
+            screen.printed.clear();
+        }
         if screen.gaps != self.gaps {
             // Lines are missing: they are in the history.
             self.gaps = screen.gaps;
