@@ -57,8 +57,8 @@ fn every_screen_is_right_after_a_long_time_of_trouble() {
     let (stop, typed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut kills = 0;
     std::thread::scope(|scope| {
-        for (client, mut chance) in clients.iter_mut().zip(std::iter::repeat_with(Chance::of_this_run)) {
-            let (stop, typed) = (&stop, &typed);
+        for client in &mut clients {
+            let (stop, typed, mut chance) = (&stop, &typed, chance.split());
             scope.spawn(move || {
                 let mut number = 0;
                 while stop.load(Ordering::Acquire) == 0 {
