@@ -86,7 +86,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,next} .ci/run debian/{postinst,prerm,postrm}
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
     check "documentation" as_owner env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
@@ -135,8 +135,15 @@ ring_wire() {
 
 ring_stack() {
     need dbus-daemon util-linux
+    build_next
     build_test stack || return 0
     runner "stack" as_nobody "$program" ${name:+"$name"}
+}
+
+# What the tests of two versions put in the place of the package's programs.
+build_next() {
+    step "build programs of another version" as_owner tests/next
+    export TERE_NEXT_PROGRAMS=$top/target/next
 }
 
 # build_test NAME: sets $program. Compiled as the owner of the checkout, for it is run as somebody else.
@@ -188,6 +195,7 @@ ring_machines() {
     step "build the programs of the next version" build_next_programs
     step "build the programs" build_programs
     step "make the package" build_package
+    build_next
     "$top/mkosi/host" boot "$host" --deb "$(package_path)" --machine web1
     step "make machine nobus" "$top/mkosi/host" machine "$host" nobus --no-bus
     TERE_HOST=$host

@@ -1,6 +1,6 @@
 //! From a granted request to a viewer of a live session, and the end of one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -167,7 +167,7 @@ impl Broker {
     ) -> Result<Arc<Session>, Refusal> {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (owner, target) = (granted.owner().clone(), granted.target().clone());
-        let record = Record { id: id.clone(), owner, target, opened };
+        let record = Record { id: id.clone(), owner, target, opened, name: None };
         self.sessions.keep(record, orders).map_err(|error| {
             tracing::error!(session = %id, %error, "the record cannot be kept: {error}");
             Refusal::StorageFailed
@@ -182,15 +182,20 @@ impl Broker {
         next_viewer: ViewerNumber,
     ) {
         let broker = Arc::clone(self);
-        let asked = HashMap::new();
-        let worker = Worker { broker, id: id.clone(), channel, orders, asked, next_viewer };
+        let (asked, describing) = (HashMap::new(), VecDeque::new());
+        let worker = Worker { broker, id: id.clone(), channel, orders, asked, describing, next_viewer };
         tokio::spawn(worker.run());
     }
 
-    /// Makes a viewer of a session for its owner.
-    pub(super) async fn attach(&self, session: Arc<Session>, size: TermSize) -> Result<View, Refusal> {
+    /// Makes a viewer of a session.
+    pub(super) async fn attach(
+        &self,
+        session: Arc<Session>,
+        role: Role,
+        size: TermSize,
+    ) -> Result<View, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let order = Order::Attach { role: Role::Owner, size, answer };
+        let order = Order::Attach { role, size, answer };
         let attach = async {
             session.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
             answered.await.unwrap_or(Err(Refusal::NoSuchSession))

@@ -11,15 +11,15 @@ use tokio::task::JoinSet;
 
 use super::opening::View;
 use super::request::Claimed;
-use super::sessions::Session;
+use super::sessions::{Session, summaries};
 use super::worker::Order;
 use super::{Broker, News};
-use crate::names::{MachineName, SessionId};
+use crate::names::{Label, MachineName, SessionId, TermSize};
 use crate::protocol::principal::{
     Answer, Ask, FromBroker, OwnedSession, REQUESTS_MAX, Request, SESSIONS_A_PAGE, TARGETS_MAX,
 };
 use crate::protocol::vouch::Principal;
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::{Role, ViewerNumber};
 use crate::protocol::{EndReason, Refusal};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
@@ -150,12 +150,12 @@ impl Holder {
         detach(closed).await;
     }
 
-    /// Whether the policy of now lets this principal view the session.
+    /// Whether the policy of now lets this principal view the session. The operator only looks.
     fn granted(&self, session: &Session) -> bool {
         let policy = self.broker.policy.now();
         match &self.principal {
             Principal::Account(account) => policy.allows(account, &session.record.target),
-            Principal::Operator => false,
+            Principal::Operator => true,
         }
     }
 
@@ -181,7 +181,7 @@ async fn detach(views: Vec<(Arc<Session>, ViewerNumber)>) {
 async fn answer(broker: &Arc<Broker>, principal: &Principal, ask: Ask) -> Result<Outcome, Refusal> {
     let asked = format!("{ask:?}");
     let outcome = match ask {
-        Ask::Lobby => lobby(broker, principal).map(Outcome::Answer),
+        Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
         Ask::Open { target, size } => {
             let granted =
                 Claimed { target, size }.vet(principal).and_then(|vetted| vetted.grant(&broker.policy.now()));
@@ -191,14 +191,22 @@ async fn answer(broker: &Arc<Broker>, principal: &Principal, ask: Ask) -> Result
             }
         }
         Ask::Attach { session, size } => match reachable(broker, principal, &session) {
-            Ok(session) => broker.attach(session, size).await.map(Outcome::View),
+            Ok(session) => broker.attach(session, Role::Owner, size).await.map(Outcome::View),
+            Err(refusal) => Err(refusal),
+        },
+        Ask::Show { session } => match shown(broker, principal, &session) {
+            Ok(session) => broker.attach(session, Role::Watcher, TermSize::DEFAULT).await.map(Outcome::View),
+            Err(refusal) => Err(refusal),
+        },
+        Ask::Name { session, name } => match owned(broker, principal, &session) {
+            Ok(session) => rename(broker, &session, name).map(Outcome::Answer),
             Err(refusal) => Err(refusal),
         },
         Ask::End { session } => match owned(broker, principal, &session) {
             Ok(session) => end(session).await.map(Outcome::Answer),
             Err(refusal) => Err(refusal),
         },
-        Ask::AllSessions { after } => all(broker, principal, after.as_ref()).map(Outcome::Answer),
+        Ask::AllSessions { after } => all(broker, principal, after.as_ref()).await.map(Outcome::Answer),
     };
     if let Err(refusal) = &outcome {
         tracing::warn!(account = account_of(principal), %refusal, asked, "request refused");
@@ -213,23 +221,21 @@ fn account_of(principal: &Principal) -> String {
     }
 }
 
-fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal> {
+async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal> {
     let Principal::Account(account) = principal else { return Err(Refusal::NotGranted) };
-    let sessions = broker.sessions.of(account).iter().map(|session| session.summary()).collect();
+    let sessions = summaries(&broker.sessions.of(account)).await;
     let mut targets = broker.policy.now().targets_of(account);
     targets.truncate(TARGETS_MAX);
     Ok(Answer::Lobby { targets, sessions })
 }
 
-fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {
+async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {
     match principal {
         Principal::Operator => {
-            let owned = |session: Arc<Session>| OwnedSession {
-                owner: session.record.owner.clone(),
-                session: session.summary(),
-            };
             let page = broker.sessions.page(after, SESSIONS_A_PAGE);
-            Ok(Answer::AllSessions(page.into_iter().map(owned).collect()))
+            let owners = page.iter().map(|session| session.record.owner.clone());
+            let owned = owners.zip(summaries(&page).await);
+            Ok(Answer::AllSessions(owned.map(|(owner, session)| OwnedSession { owner, session }).collect()))
         }
         Principal::Account(_) => Err(Refusal::NotOperator),
     }
@@ -255,6 +261,29 @@ fn reachable(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<A
         }
         Principal::Account(_) => Err(Refusal::NotGranted),
     }
+}
+
+/// A session that this principal may look at, whoever's it is: the operator is root on the host, who
+/// can look at it in other ways. That it was done is in the journal.
+fn shown(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
+    match principal {
+        Principal::Operator => {
+            let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
+            let account = &session.record.owner;
+            tracing::info!(session = %id, %account, "the operator looks at a session");
+            Ok(session)
+        }
+        Principal::Account(_) => Err(Refusal::NotOperator),
+    }
+}
+
+fn rename(broker: &Broker, session: &Session, name: Option<Label>) -> Result<Answer, Refusal> {
+    let id = &session.record.id;
+    broker.sessions.rename(session, name).map_err(|error| {
+        tracing::error!(session = %id, %error, "the name cannot be kept: {error}");
+        Refusal::StorageFailed
+    })?;
+    Ok(Answer::Named)
 }
 
 async fn end(session: Arc<Session>) -> Result<Answer, Refusal> {

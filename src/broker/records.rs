@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{AccountName, SessionId, Target};
+use crate::names::{AccountName, Label, SessionId, Target};
 
 /// Longest record, bytes; a longer file is not one.
 const RECORD_MAX: u64 = 4096;
@@ -24,6 +24,8 @@ pub(super) struct Record {
     pub(super) target: Target,
     /// When, seconds since 1970.
     pub(super) opened: u64,
+    /// What its owner calls it.
+    pub(super) name: Option<Label>,
 }
 
 /// The folder of records.
@@ -100,6 +102,7 @@ mod tests {
             owner: "alice".parse().unwrap(),
             target: "dev@box".parse().unwrap(),
             opened: 7,
+            name: Label::cut("build"),
         };
         records.keep(&record).unwrap();
         fs::write(folder.path().join("bad.json"), "{}").unwrap();

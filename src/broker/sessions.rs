@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
 
 use super::records::{Record, Records};
 use super::worker::Order;
-use crate::names::{AccountName, MachineName, SessionId};
-use crate::protocol::{Refusal, SessionSummary};
+use crate::names::{AccountName, Label, MachineName, SessionId};
+use crate::protocol::{About, Refusal, SessionSummary};
 
 /// Most sessions of one account; one more is refused with `too-many`.
 const PER_ACCOUNT_MAX: usize = 64;
@@ -17,21 +19,43 @@ const PER_ACCOUNT_MAX: usize = 64;
 /// Most sessions of everybody; one more is refused with `too-many`.
 const SESSIONS_MAX: usize = 1024;
 
+/// How long a worker has to describe its session. One that is just being restarted is listed
+/// without that.
+const DESCRIBE_TIME: Duration = Duration::from_secs(1);
+
 /// One live session.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Whose and where: the broker's own word.
+    /// Whose and where: the broker's own word. Its name is in `name`, where it can change.
     pub(super) record: Record,
+    name: Mutex<Option<Label>>,
     /// To the task that talks to its worker.
     pub(super) worker: mpsc::Sender<Order>,
 }
 
 impl Session {
     /// How it stands in a list.
-    pub(super) fn summary(&self) -> SessionSummary {
+    pub(super) async fn summary(&self) -> SessionSummary {
         let Record { id, target, opened, .. } = &self.record;
-        SessionSummary { id: id.clone(), target: target.clone(), opened: *opened }
+        let about = tokio::time::timeout(DESCRIBE_TIME, self.describe()).await.ok().flatten();
+        let (id, target, name) = (id.clone(), target.clone(), self.name().clone());
+        SessionSummary { id, target, opened: *opened, name, about }
     }
+
+    async fn describe(&self) -> Option<About> {
+        let (asker, answer) = oneshot::channel();
+        self.worker.send(Order::Describe(asker)).await.ok()?;
+        answer.await.ok()
+    }
+
+    fn name(&self) -> MutexGuard<'_, Option<Label>> {
+        self.name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How sessions stand in a list, in their order. Their workers are asked all at once.
+pub(super) async fn summaries(sessions: &[Arc<Session>]) -> Vec<SessionSummary> {
+    join_all(sessions.iter().map(|session| session.summary())).await
 }
 
 /// All of them.
@@ -91,9 +115,18 @@ impl Sessions {
 
     /// Makes a session live whose record is there already.
     pub(super) fn take_up(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
-        let session = Arc::new(Session { record, worker });
+        let name = Mutex::new(record.name.clone());
+        let session = Arc::new(Session { record, name, worker });
         self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));
         session
+    }
+
+    /// Gives a session a name, in its record first.
+    pub(super) fn rename(&self, session: &Session, name: Option<Label>) -> io::Result<()> {
+        let mut held = session.name();
+        self.records.keep(&Record { name: name.clone(), ..session.record.clone() })?;
+        *held = name;
+        Ok(())
     }
 
     /// Forgets a session that is over.

@@ -1,6 +1,6 @@
 //! One task a session: the broker's end of the channel to its worker.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::Broker;
 use super::opening::Unreached;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
-use crate::protocol::{EndReason, Refusal};
+use crate::protocol::{About, EndReason, Refusal};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// Room for orders to one session's task. Whoever gives one more waits.
@@ -32,6 +32,8 @@ pub(super) type Asker = oneshot::Sender<Result<(ViewerNumber, OwnedFd), Refusal>
 pub(super) enum Order {
     /// A viewer.
     Attach { role: Role, size: TermSize, answer: Asker },
+    /// What there is to say about it. The sender is dropped where the worker cannot be asked.
+    Describe(oneshot::Sender<About>),
     /// One viewer less.
     Detach(ViewerNumber),
     /// End the session.
@@ -73,8 +75,14 @@ pub(super) struct Worker {
     pub(super) orders: mpsc::Receiver<Order>,
     /// Viewers that were asked for and are not there yet. At most [`ORDERS`] and those under way.
     pub(super) asked: HashMap<ViewerNumber, Asker>,
+    /// Whoever waits for `Described`, first to last. At most [`DESCRIBING_MAX`]; one more is told that
+    /// nothing is known.
+    pub(super) describing: VecDeque<oneshot::Sender<About>>,
     pub(super) next_viewer: ViewerNumber,
 }
+
+/// Most questions about one session that its worker has not answered.
+const DESCRIBING_MAX: usize = 64;
 
 impl Worker {
     /// Runs until the session is over, and cleans up after it.
@@ -119,6 +127,13 @@ impl Worker {
                 }
                 None
             }
+            FromWorker::Described(ref about) => {
+                if let Some(asker) = self.describing.pop_front() {
+                    // It may have stopped waiting.
+                    let _ = asker.send(about.clone());
+                }
+                None
+            }
             FromWorker::ViewerGone(_) => None,
             FromWorker::Ended(reason) => Some(reason),
             // Out of turn: it is not a worker of ours any more.
@@ -137,6 +152,13 @@ impl Worker {
                 self.asked.insert(viewer, answer);
                 ToWorker::Attach { viewer, role, size }
             }
+            Order::Describe(asker) => {
+                if self.describing.len() >= DESCRIBING_MAX {
+                    return Ok(());
+                }
+                self.describing.push_back(asker);
+                ToWorker::Describe
+            }
             Order::Detach(viewer) => ToWorker::Detach(viewer),
             Order::End(reason) => ToWorker::End(reason),
         };
@@ -153,6 +175,7 @@ impl Worker {
         for (_, answer) in self.asked.drain() {
             let _ = answer.send(Err(Refusal::WorkerUnavailable));
         }
+        self.describing.clear();
         match self.broker.reach(&self.id).await {
             Ok(channel) => {
                 self.channel = channel;
@@ -173,7 +196,8 @@ pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>) -> EndReason {
                 // Nobody waits any more.
                 let _ = answer.send(Err(Refusal::VersionMismatch));
             }
-            Some(Order::Detach(_)) => {}
+            // It is listed without what its worker could say.
+            Some(Order::Describe(_) | Order::Detach(_)) => {}
             Some(Order::End(reason)) => return reason,
             // The table holds a sender for as long as the session is live.
             None => return EndReason::WorkerGone,

@@ -1,6 +1,7 @@
 //! The two that the command line asks: auth on `control.sock`, and the broker on the operator's
 //! principal channel, which auth hands over.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,11 +19,7 @@ pub(super) fn auth(runtime_dir: &Path, asked: &FromCli, what: &str) -> Result<To
     Ok(reply)
 }
 
-fn exchange(
-    runtime_dir: &Path,
-    asked: &FromCli,
-    what: &str,
-) -> Result<(ToCli, Vec<std::os::fd::OwnedFd>), Failure> {
+fn exchange(runtime_dir: &Path, asked: &FromCli, what: &str) -> Result<(ToCli, Vec<OwnedFd>), Failure> {
     let path = runtime_dir.join("control.sock");
     let whom = format!("tere-auth on {}", path.display());
     let exchanged = Channel::<FromCli, ToCli>::connect(&path, Intent::Control, DEADLINE)
@@ -55,19 +52,22 @@ impl Operator {
     }
 
     /// Asks the broker one thing and waits for its answer.
-    pub(super) fn ask(&mut self, ask: Ask, what: &str) -> Result<Answer, Failure> {
+    pub(super) fn ask(&mut self, ask: Ask, what: &str) -> Result<(Answer, Vec<OwnedFd>), Failure> {
         self.number += 1;
         let failed = |error| Failure::channel(BROKER, &error);
         self.channel.send(&Request { number: self.number, ask }, &[]).map_err(failed)?;
         loop {
             match self.channel.receive_within(DEADLINE).map_err(failed)? {
-                (FromBroker::Reply { number, answer }, _) if number == self.number => match answer {
-                    Answer::Refused(refusal) => return Err(Failure::refused(what, refusal)),
-                    Answer::Lobby { .. }
-                    | Answer::Opened { .. }
-                    | Answer::Ending
-                    | Answer::AllSessions(_) => return Ok(answer),
-                },
+                (FromBroker::Reply { number, answer }, descriptors) if number == self.number => {
+                    match answer {
+                        Answer::Refused(refusal) => return Err(Failure::refused(what, refusal)),
+                        Answer::Lobby { .. }
+                        | Answer::Opened { .. }
+                        | Answer::Named
+                        | Answer::Ending
+                        | Answer::AllSessions(_) => return Ok((answer, descriptors)),
+                    }
+                }
                 (FromBroker::Reply { .. }, _) => return Err(Failure::out_of_turn(BROKER)),
                 // News for those who view a session.
                 (FromBroker::MachineStopped(_), _) => {}

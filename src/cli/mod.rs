@@ -1,7 +1,7 @@
 //! tere: the command line on the host.
 //!
 //! Reads: its arguments, answers from auth and the broker; `tere check` also the configuration,
-//! systemd, machined and /run/tere.
+//! systemd, machined and /run/tere; `show` also a snapshot from a session's worker.
 //! Holds: nothing that outlives the command. `session` holds the operator's principal channel.
 //! Has given up: nothing. It is the person who runs it, and what they may do is decided by whom
 //! it asks, from the uid that the kernel states.
@@ -11,6 +11,7 @@ mod ask;
 mod check;
 mod failure;
 mod session;
+mod show;
 mod time;
 
 use std::io::{self, Write as _};

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::ask::Operator;
 use super::failure::Failure;
+use super::show::{Form, show};
 use super::{print, table, time};
 use crate::names::SessionId;
 use crate::protocol::principal::{Answer, Ask, OwnedSession, SESSIONS_A_PAGE};
@@ -16,9 +17,23 @@ pub(super) enum Command {
     /// List the sessions of everybody.
     List {
         /// Print JSON: an array of objects with session, account, target, opened (seconds since
-        /// 1970).
+        /// 1970), name, and, where its worker answers, title, size, idle (seconds), viewers.
         #[arg(long)]
         json: bool,
+    },
+    /// Print the screen of a session as it is now. The journal notes that it was looked at.
+    Show {
+        /// The session's id, as 'tere session list' shows it.
+        #[arg(value_name = "ID")]
+        session: SessionId,
+        /// Print JSON: an object with session, title, size, cursor, and the lines of screen and
+        /// history as text.
+        #[arg(long, conflicts_with = "ansi")]
+        json: bool,
+        /// Print terminal bytes: shown in a terminal of the same size they give the same screen,
+        /// with colours and history.
+        #[arg(long)]
+        ansi: bool,
     },
     /// End a session: its shell is hung up, as when a terminal is closed.
     End {
@@ -35,15 +50,28 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
             sessions.sort_by_key(|owned| owned.session.opened);
             list(sessions, json)
         }
+        Command::Show { session, json, ansi } => {
+            let what = format!("show the session {session}");
+            let mut operator = Operator::vouched(runtime_dir, &what)?;
+            let form = match (json, ansi) {
+                (true, _) => Form::Json,
+                (false, true) => Form::Ansi,
+                (false, false) => Form::Text,
+            };
+            match operator.ask(Ask::Show { session: session.clone() }, &what)? {
+                (Answer::Opened { .. }, descriptors) => {
+                    let viewer = descriptors.into_iter().next();
+                    show(&session, viewer.ok_or_else(|| Failure::out_of_turn("tere-broker"))?, form)
+                }
+                _ => Err(Failure::out_of_turn("tere-broker")),
+            }
+        }
         Command::End { session } => {
             let what = format!("end the session {session}");
             let mut operator = Operator::vouched(runtime_dir, &what)?;
             match operator.ask(Ask::End { session: session.clone() }, &what)? {
-                Answer::Ending => print(&format!("The session {session} is ending.")),
-                Answer::Lobby { .. }
-                | Answer::Opened { .. }
-                | Answer::AllSessions(_)
-                | Answer::Refused(_) => Err(Failure::out_of_turn("tere-broker")),
+                (Answer::Ending, _) => print(&format!("The session {session} is ending.")),
+                _ => Err(Failure::out_of_turn("tere-broker")),
             }
         }
     }
@@ -57,16 +85,14 @@ fn all(mut operator: Operator) -> Result<Vec<OwnedSession>, Failure> {
     loop {
         let after = all.last().map(|owned| owned.session.id.clone());
         match operator.ask(Ask::AllSessions { after }, LIST)? {
-            Answer::AllSessions(page) => {
+            (Answer::AllSessions(page), _) => {
                 let last = page.len() < SESSIONS_A_PAGE;
                 all.extend(page);
                 if last {
                     return Ok(all);
                 }
             }
-            Answer::Lobby { .. } | Answer::Opened { .. } | Answer::Ending | Answer::Refused(_) => {
-                return Err(Failure::out_of_turn("tere-broker"));
-            }
+            _ => return Err(Failure::out_of_turn("tere-broker")),
         }
     }
 }
@@ -74,11 +100,17 @@ fn all(mut operator: Operator) -> Result<Vec<OwnedSession>, Failure> {
 fn list(sessions: Vec<OwnedSession>, json: bool) -> Result<ExitCode, Failure> {
     if json {
         let object = |OwnedSession { owner, session }: OwnedSession| {
+            let about = session.about.as_ref();
             json!({
                 "session": session.id,
                 "account": owner,
                 "target": session.target.to_string(),
                 "opened": session.opened,
+                "name": session.name,
+                "title": about.map(|about| &about.title),
+                "size": about.map(|about| about.size),
+                "idle": about.map(|about| about.idle),
+                "viewers": about.map(|about| about.viewers),
             })
         };
         return print(&serde_json::Value::from_iter(sessions.into_iter().map(object)).to_string());
@@ -88,8 +120,19 @@ fn list(sessions: Vec<OwnedSession>, json: bool) -> Result<ExitCode, Failure> {
     }
     let now = time::now();
     let row = |OwnedSession { owner, session }: OwnedSession| {
-        let opened = time::told(session.opened, now);
-        vec![session.id.to_string(), owner.to_string(), session.target.to_string(), opened]
+        let about = session.about.as_ref();
+        let title = about.and_then(|about| about.title.as_ref());
+        vec![
+            session.id.to_string(),
+            owner.to_string(),
+            session.target.to_string(),
+            time::relative(session.opened, now),
+            about
+                .map_or_else(String::new, |about| time::relative(now.saturating_sub(about.idle.into()), now)),
+            about.map_or_else(String::new, |about| about.viewers.to_string()),
+            session.name.as_ref().or(title).map_or_else(String::new, ToString::to_string),
+        ]
     };
-    print(&table(&["SESSION", "ACCOUNT", "TARGET", "OPENED"], sessions.into_iter().map(row).collect()))
+    let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME"];
+    print(&table(&head, sessions.into_iter().map(row).collect()))
 }

@@ -12,7 +12,8 @@ pub(super) fn told(time: u64, now: u64) -> String {
     format!("{} ({})", relative(time, now), date(time))
 }
 
-fn relative(time: u64, now: u64) -> String {
+/// "5 minutes ago".
+pub(super) fn relative(time: u64, now: u64) -> String {
     let apart = time.abs_diff(now);
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
     let Some((size, unit)) = units.into_iter().find(|(size, _)| apart >= *size) else {

@@ -2,11 +2,13 @@
 //! peer, a file or a command line becomes one of them before anything acts on it.
 
 mod account;
+mod label;
 mod session;
 mod size;
 mod target;
 
 pub use account::AccountName;
+pub use label::Label;
 pub use session::SessionId;
 pub use size::TermSize;
 pub use target::{MachineName, Target, UnixUser};

@@ -23,7 +23,7 @@ pub mod worker;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{SessionId, Target};
+use crate::names::{Label, SessionId, Target, TermSize};
 
 pub use refusal::Refusal;
 
@@ -69,4 +69,23 @@ pub struct SessionSummary {
     /// When it was opened, seconds since 1970.
     #[cfg_attr(test, ts(type = "number"))]
     pub opened: u64,
+    /// What its owner calls it.
+    pub name: Option<Label>,
+    /// What its worker says; nothing where it did not answer in time.
+    pub about: Option<About>,
+}
+
+/// What a session's worker says about it. For people to read: nothing is decided by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct About {
+    /// The title that a program gave the terminal.
+    pub title: Option<Label>,
+    /// The size of the terminal.
+    pub size: TermSize,
+    /// How long nothing was printed or typed, seconds.
+    pub idle: u32,
+    /// How many viewers it has.
+    pub viewers: u16,
 }

@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use super::viewer::Extent;
 use super::{EndReason, Refusal, SessionSummary};
-use crate::names::{AccountName, MachineName, SessionId, Target, TermSize};
+use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation has about 3 kB;
 /// a longer frame ends the connection.
@@ -102,6 +102,13 @@ pub enum FromPage {
     Detach {
         /// Which channel.
         channel: u16,
+    },
+    /// Name a session of mine, or take its name away. A new `lobby` follows.
+    Name {
+        /// Which.
+        session: SessionId,
+        /// What it is called from now on.
+        name: Option<Label>,
     },
     /// End a session: its shell is hung up.
     End {
@@ -215,6 +222,7 @@ mod tests {
 
     use ts_rs::TS;
 
+    use super::super::About;
     use super::*;
 
     /// Set this variable to have the file written instead of compared.
@@ -232,6 +240,7 @@ mod tests {
             Extent::decl(&config),
             Target::decl(&config),
             TermSize::decl(&config),
+            About::decl(&config),
             SessionSummary::decl(&config),
             FromPage::decl(&config),
             ToPage::decl(&config),
@@ -239,7 +248,7 @@ mod tests {
             write!(text, "\nexport {declaration}\n").unwrap();
         }
         // Names that are texts in a message are texts in the page.
-        for name in ["AccountName", "SessionId", "MachineName", "UnixUser"] {
+        for name in ["AccountName", "Label", "SessionId", "MachineName", "UnixUser"] {
             write!(text, "\nexport type {name} = string;\n").unwrap();
         }
         text.push_str("\nexport type JsonValue = unknown;\n");

@@ -9,14 +9,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Refusal, SessionSummary};
-use crate::names::{AccountName, MachineName, SessionId, Target, TermSize};
+use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 use crate::wire::Message;
 
 /// Most requests under way at once on one principal channel; one more is refused with `too-many`.
 pub const REQUESTS_MAX: usize = 32;
 
 /// Most sessions in one `AllSessions`: with the longest names they fit into a packet.
-pub const SESSIONS_A_PAGE: usize = 256;
+pub const SESSIONS_A_PAGE: usize = 128;
 
 /// Most targets in one `Lobby`; what an account is granted beyond them is left out of its list.
 pub const TARGETS_MAX: usize = 256;
@@ -48,6 +48,18 @@ pub enum Ask {
         session: SessionId,
         /// The size of the viewer's terminal.
         size: TermSize,
+    },
+    /// Name a session of mine, or take its name away.
+    Name {
+        /// Which.
+        session: SessionId,
+        /// What it is called from now on.
+        name: Option<Label>,
+    },
+    /// A view of any session, to look at its screen. For the operator.
+    Show {
+        /// Which.
+        session: SessionId,
     },
     /// End a session.
     End {
@@ -86,7 +98,9 @@ pub enum Answer {
         /// The principal's live sessions, oldest first.
         sessions: Vec<SessionSummary>,
     },
-    /// To `Open` and `Attach`. With the viewer socket.
+    /// To `Name`.
+    Named,
+    /// To `Open`, `Attach` and `Show`. With the viewer socket.
     Opened {
         /// The session viewed.
         session: SessionId,
@@ -117,7 +131,12 @@ impl Message for FromBroker {
         match self {
             Self::Reply { answer: Answer::Opened { .. }, .. } => 1,
             Self::Reply {
-                answer: Answer::Lobby { .. } | Answer::Ending | Answer::AllSessions(_) | Answer::Refused(_),
+                answer:
+                    Answer::Lobby { .. }
+                    | Answer::Named
+                    | Answer::Ending
+                    | Answer::AllSessions(_)
+                    | Answer::Refused(_),
                 ..
             }
             | Self::MachineStopped(_) => 0,

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EndReason;
+use super::{About, EndReason};
 use crate::names::{SessionId, TermSize};
 use crate::wire::Message;
 
@@ -50,6 +50,8 @@ pub enum ToWorker {
     },
     /// Close a viewer.
     Detach(ViewerNumber),
+    /// Say what there is to say about the session.
+    Describe,
     /// Hang the shell up, tell the viewers why, and exit.
     End(EndReason),
 }
@@ -65,6 +67,8 @@ pub enum FromWorker {
     Attached(ViewerNumber),
     /// To `Attach`: there are [`VIEWERS_MAX`] already.
     Full(ViewerNumber),
+    /// To `Describe`. The answers come in the order of the questions.
+    Described(About),
     /// A viewer closed its socket.
     ViewerGone(ViewerNumber),
     /// The session is over; the worker exits after this.
@@ -84,7 +88,7 @@ impl Message for ToWorker {
     fn descriptors(&self) -> usize {
         match self {
             Self::Adopt { .. } => 1,
-            Self::Attach { .. } | Self::Detach(_) | Self::End(_) => 0,
+            Self::Attach { .. } | Self::Detach(_) | Self::Describe | Self::End(_) => 0,
         }
     }
 }
@@ -93,7 +97,12 @@ impl Message for FromWorker {
     fn descriptors(&self) -> usize {
         match self {
             Self::Attached(_) => 1,
-            Self::Standing(_) | Self::Adopted | Self::Full(_) | Self::ViewerGone(_) | Self::Ended(_) => 0,
+            Self::Standing(_)
+            | Self::Adopted
+            | Self::Full(_)
+            | Self::Described(_)
+            | Self::ViewerGone(_)
+            | Self::Ended(_) => 0,
         }
     }
 }

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
+use super::about::About;
 use super::black_box::BlackBox;
 use super::core::{Action, Core, Input, Leave};
 use super::emulator::Emulator;
@@ -21,6 +22,7 @@ use super::viewer::Viewer;
 use super::viewers::{Order, State, Viewers};
 use super::wake::Wake;
 use crate::names::{SessionId, TermSize};
+use crate::protocol;
 use crate::protocol::worker::{FromWorker, Role, ToWorker, VIEWERS_MAX, ViewerNumber};
 use crate::sandbox::{self, Thread};
 use crate::sys::notify::watchdog_interval;
@@ -50,6 +52,7 @@ pub(super) struct Control {
     viewers: Arc<Wake>,
     inbox: Arc<Wake>,
     black_box: Arc<BlackBox>,
+    about: Arc<About>,
     orders: SyncSender<Order>,
     events: Receiver<Input>,
     /// What the other threads wait for: the PTY.
@@ -77,7 +80,7 @@ impl Control {
             Some(kept) => BlackBox::open(kept)?,
             None => BlackBox::new()?,
         });
-        let exchange = Arc::new(Exchange::default());
+        let (exchange, about) = (Arc::new(Exchange::default()), Arc::new(About::new()));
         let wake = || Wake::new().map(Arc::new);
         let (ended, viewers, inbox, terminal, room) = (wake()?, wake()?, wake()?, wake()?, wake()?);
         let (orders, orders_in) = sync_channel(EVENTS);
@@ -97,6 +100,7 @@ impl Control {
         let emulator = Emulator {
             black_box: Arc::clone(&black_box),
             exchange: Arc::clone(&exchange),
+            about: Arc::clone(&about),
             wake: Arc::clone(&terminal),
             room,
             viewers: Arc::clone(&viewers),
@@ -108,12 +112,13 @@ impl Control {
             }
         })?;
         let (kept, wake, control) = (Arc::clone(&black_box), Arc::clone(&viewers), Arc::clone(&inbox));
+        let noted = Arc::clone(&about);
         std::thread::Builder::new().name("viewers".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerViewers, &[]);
             let Ok(pty) = viewers_in.recv() else { return };
             let state = State::default();
-            let (black_box, orders) = (kept, orders_in);
-            Viewers { pty, black_box, exchange, wake, terminal, orders, events, control, state }.run();
+            let (black_box, about, orders) = (kept, noted, orders_in);
+            Viewers { pty, black_box, exchange, about, wake, terminal, orders, events, control, state }.run();
         })?;
         let mut control = Self {
             listener,
@@ -125,6 +130,7 @@ impl Control {
             viewers,
             inbox,
             black_box,
+            about,
             orders,
             events: events_in,
             hatch: Some(Hatch { reader: reader_hatch, terminal: terminal_hatch, viewers: viewers_hatch }),
@@ -248,6 +254,7 @@ impl Control {
                 }
                 self.tell(&message, &[]);
             }
+            Action::Describe => self.tell(&FromWorker::Described(self.describe()), &[]),
             Action::Flush(reason) => self.order(Order::Flush(reason)),
             Action::Exit(leave) => {
                 if leave == Leave::Done {
@@ -257,6 +264,16 @@ impl Control {
             }
         }
         Ok(None)
+    }
+
+    fn describe(&self) -> protocol::About {
+        let latest = self.black_box.sizes().checked_sub(1).and_then(|last| self.black_box.size(last));
+        protocol::About {
+            title: self.about.title(),
+            size: latest.map_or(TermSize::DEFAULT, |(_, size)| size),
+            idle: u32::try_from(self.about.idle().as_secs()).unwrap_or(u32::MAX),
+            viewers: self.about.viewers(),
+        }
     }
 
     fn keep(&mut self, pty: OwnedFd, session: &SessionId, size: TermSize) -> io::Result<()> {

@@ -36,6 +36,8 @@ pub(super) enum Action {
     MakeViewer { viewer: ViewerNumber, role: Role, size: TermSize },
     /// Close a viewer's socket.
     DropViewer(ViewerNumber),
+    /// Tell the broker what there is to say about the session.
+    Describe,
     /// Tell the broker.
     Tell(FromWorker),
     /// Give the viewers what is left, tell them why it is over, close them.
@@ -132,6 +134,10 @@ impl Core {
                 viewers.retain(|there| *there != viewer);
                 vec![Action::Tell(FromWorker::ViewerGone(viewer))]
             }
+            (
+                Self::Adopted { .. } | Self::Live { .. } | Self::Ending(_),
+                Input::Broker(ToWorker::Describe, None),
+            ) => vec![Action::Describe],
             (Self::Adopted { .. } | Self::Live { .. }, Input::Broker(ToWorker::End(reason), None)) => {
                 self.end(reason)
             }

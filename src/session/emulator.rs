@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::about::About;
 use super::black_box::{Behind, BlackBox};
 use super::exchange::{Exchange, Snapshot};
 use super::wake::Wake;
@@ -32,6 +33,7 @@ pub(super) struct Emulator {
     pub(super) exchange: Arc<Exchange>,
     /// Raised when something was printed, and when a snapshot is wanted.
     pub(super) wake: Arc<Wake>,
+    pub(super) about: Arc<About>,
     /// Raised when there is room again in front of the checkpoint.
     pub(super) room: Arc<Wake>,
     /// Raised when a snapshot or an answer is there, or room for another size.
@@ -46,6 +48,7 @@ struct Reading {
     /// How many sizes it has taken.
     sizes: u64,
     buffer: Vec<u8>,
+    title: String,
 }
 
 impl Emulator {
@@ -76,7 +79,7 @@ impl Emulator {
         let first = || self.black_box.size(0).map(|(_, size)| size);
         let size = checkpoint.as_ref().map(|checkpoint| checkpoint.size).or_else(first);
         let terminal = Terminal::new(size.unwrap_or(TermSize::DEFAULT));
-        let mut reading = Reading { terminal, cursor: 0, sizes: 0, buffer: Vec::new() };
+        let mut reading = Reading { terminal, cursor: 0, sizes: 0, buffer: Vec::new(), title: String::new() };
         if let Some(checkpoint) = checkpoint {
             reading.terminal.print(&checkpoint.bytes);
             (reading.cursor, reading.sizes) = (checkpoint.offset, checkpoint.sizes);
@@ -89,7 +92,7 @@ impl Emulator {
 
     /// Feeds the terminal a turn's worth; true where there is more.
     fn advance(&self, reading: &mut Reading) -> bool {
-        let end = reading.cursor + TURN as u64;
+        let (before, end) = (reading.cursor, reading.cursor + TURN as u64);
         let mut more = true;
         while more && reading.cursor < end {
             more = reading.step(&self.black_box, end);
@@ -100,6 +103,13 @@ impl Emulator {
             self.viewers.raise();
         }
         self.black_box.note_answered(reading.cursor);
+        if reading.title != reading.terminal.title() {
+            reading.terminal.title().clone_into(&mut reading.title);
+            self.about.set_title(&reading.title);
+        }
+        if reading.cursor > before {
+            self.about.note_activity();
+        }
         more
     }
 

@@ -6,9 +6,11 @@
 //!
 //! Four threads, named as in `ps -T`: the first is the control thread (`control`), `pty` (`reader`) reads
 //! the shell's output into the `black_box`, `terminal` (`emulator`) keeps the screen and answers for it,
-//! `viewers` feeds each `viewer`. What those two hand each other is in `exchange`. systemd keeps
+//! `viewers` feeds each `viewer`. What those two hand each other is in `exchange`, what the broker may
+//! ask about is in `about`. systemd keeps
 //! what the next worker needs, should this one be killed or restarted, in the `store`.
 
+mod about;
 mod black_box;
 mod control;
 mod core;

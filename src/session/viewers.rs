@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::about::About;
 use super::black_box::BlackBox;
 use super::core::Input;
 use super::exchange::{Exchange, Snapshot};
@@ -58,6 +59,7 @@ pub(super) struct Viewers {
     /// Raised when something was printed, when an order waits, and when the terminal's thread has
     /// something for this one.
     pub(super) wake: Arc<Wake>,
+    pub(super) about: Arc<About>,
     /// Wakes the terminal's thread.
     pub(super) terminal: Arc<Wake>,
     pub(super) orders: Receiver<Order>,
@@ -99,6 +101,7 @@ impl Viewers {
             self.resize(now);
             self.show_snapshots(now);
             let more = self.feed(now);
+            self.about.set_viewers(self.state.viewers.len());
             self.ask_for_snapshots(now);
             self.type_on();
             if self.flushed(now) {
@@ -153,7 +156,10 @@ impl Viewers {
                     Asked::Input(bytes) if self.state.typed.len() + bytes.len() > INPUT_MAX => {
                         viewer.input_dropped(bytes.len());
                     }
-                    Asked::Input(bytes) => self.state.typed.extend(bytes),
+                    Asked::Input(bytes) => {
+                        self.about.note_activity();
+                        self.state.typed.extend(bytes);
+                    }
                     Asked::Resize(size) => self.state.size = Some(size),
                 }
             }

@@ -24,7 +24,7 @@ const POLICY =
 export class Front {
   account = 'alice';
   targets = /** @type {Target[]} */ ([{ machine: 'web1', user: 'dev' }]);
-  sessions = /** @type {{ id: string, target: Target, opened: number }[]} */ ([]);
+  sessions = /** @type {{ id: string, target: Target, opened: number, name?: string | null, about?: object | null }[]} */ ([]);
   /** What is said to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
   /** Whether pings are answered. */
@@ -143,6 +143,9 @@ export class Front {
         this.snapshot(channel, message['size'], '', 'whole');
         return this.print(channel, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
       }
+      case 'name':
+        for (const session of this.sessions) if (session.id === message['session']) session.name = message['name'];
+        return this.#lobby();
       case 'resize':
         return this.say({ type: 'size', channel: message['channel'], size: message['size'] });
       case 'ping':

@@ -88,6 +88,24 @@ test('a live session can be viewed, and ended after a second question', minute, 
   tab.assertCalm();
 });
 
+test('a live session has a name, the title of its program, and who looks at it', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.targets = two;
+    const about = { title: 'vim notes', size: { cols: 80, rows: 24 }, idle: 90, viewers: 2 };
+    const target = two[0] ?? assert.fail();
+    front.sessions = [{ id: 'zzzzzzzz2222', target, opened: Date.now() / 1000 - 7200, name: null, about }];
+  });
+  await tab.page.getByText('vim notes').waitFor();
+  await tab.page.getByText('opened 2 hours ago, active 1 minute ago, 2 viewers').waitFor();
+  await tab.page.getByRole('button', { name: 'Name the shell of dev@web1' }).click();
+  await tab.page.keyboard.type(' the build ');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByText('the build').waitFor();
+  await tab.picture('page-named');
+  assert.equal(front.heard.find((message) => message.type === 'name')?.['name'], 'the build');
+  tab.assertCalm();
+});
+
 test('a new shell does not hide the ones that still run', minute, async () => {
   const { tab } = await signedIn((front) => {
     front.sessions = [{ id: 'zzzzzzzz2222', target: two[0] ?? assert.fail(), opened: 0 }];

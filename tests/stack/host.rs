@@ -178,6 +178,12 @@ impl Host {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), Signal::SIGTERM).unwrap();
     }
 
+    /// Has systemd start the next worker from another program, once: as if the package had been another
+    /// at that moment.
+    pub fn next_worker_is(&self, program: PathBuf) {
+        self.fake.next_worker_is(program);
+    }
+
     /// Kills the worker of a session and loses what was kept for it.
     pub fn lose_worker(&self, session: &SessionId) {
         self.fake.lose_store(session.as_str());

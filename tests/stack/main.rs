@@ -25,6 +25,7 @@ mod leaks;
 mod lost;
 mod polkit;
 mod program;
+mod skew;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! tere's own programs, started as systemd starts them: with the sockets that they listen on.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
@@ -30,9 +31,9 @@ pub(crate) fn command(wrapper: &[&str], program: &str, names: &str, sockets: &[O
 
 /// A command line which becomes `program`, with any number of sockets passed in, each with its
 /// name.
-pub(crate) fn command_with(program: &str, sockets: Vec<(String, OwnedFd)>) -> Command {
+pub(crate) fn command_with(program: impl AsRef<OsStr>, sockets: Vec<(String, OwnedFd)>) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", r#"export LISTEN_PID=$$; exec "$@""#, "sh", program]);
+    command.args(["-c", r#"export LISTEN_PID=$$; exec "$@""#, "sh"]).arg(program);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     let names: Vec<&str> = sockets.iter().map(|(name, _)| name.as_str()).collect();
     command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));

@@ -1,11 +1,12 @@
 //! Sessions, as a principal channel sees them.
 
+use tere::names::Label;
 use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::{EndReason, Refusal};
 
 use super::{holder, marked};
 use crate::host::Host;
-use crate::parts::shell::{PATIENCE, Shell};
+use crate::parts::shell::{Holder, PATIENCE, Shell, size};
 use crate::parts::wait::eventually;
 
 #[test]
@@ -143,4 +144,55 @@ fn a_removed_account_and_a_narrower_policy_close_what_is_open() {
     write(&policy);
     assert!(host.reload_broker());
     host.tere(&["session", "end", shell.session.as_str()]);
+}
+
+/// What a list says of a session, and what the operator sees of it.
+#[test]
+fn a_session_is_listed_with_its_name_and_title_and_shown_as_text() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@web1").unwrap();
+    shell.type_in(
+        "PS1='> '; printf '\\033]2;the title\\007\\033[2J\\033[H\\033[1mbold\\033[m\\n'; echo sho''wn\r",
+    );
+    shell.expect("shown");
+    let session = shell.session.clone();
+    let listed = |holder: &mut Holder| {
+        let (lobby, _) = holder.ask(Ask::Lobby);
+        let Answer::Lobby { sessions, .. } = lobby else { panic!("{lobby:?}") };
+        sessions.into_iter().find(|one| one.id == session).unwrap()
+    };
+    let name = Label::cut("the build");
+    assert_eq!(alice.ask(Ask::Name { session: session.clone(), name: name.clone() }).0, Answer::Named);
+    let about = eventually("the title is listed", PATIENCE, || {
+        let listed = listed(&mut alice);
+        assert_eq!(listed.name, name);
+        listed.about.filter(|about| about.title == Label::cut("the title"))
+    });
+    assert_eq!((about.size, about.viewers), (size(), 1));
+
+    let (shown, text) = host.tere(&["session", "show", session.as_str()]);
+    assert!(shown && text.starts_with("bold\nshown\n"), "{text}");
+    let (shown, json) = host.tere(&["session", "show", session.as_str(), "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(shown && json["title"] == "the title" && json["screen"][0] == "bold", "{json}");
+    let (shown, ansi) = host.tere(&["session", "show", session.as_str(), "--ansi"]);
+    assert!(shown && ansi.contains("\u{1b}[0;1mbold") || ansi.contains("\u{1b}[1mbold"), "{ansi:?}");
+    let (_, list) = host.tere(&["session", "list"]);
+    assert!(list.contains("the build"), "{list}");
+
+    // Nobody but its owner names it, and nobody but the operator looks at what is not theirs.
+    let mut bob = holder(&host, "bob");
+    let taken = Ask::Name { session: session.clone(), name: None };
+    assert_eq!(bob.ask(taken).0, Answer::Refused(Refusal::NoSuchSession));
+    let look = Ask::Show { session: session.clone() };
+    assert_eq!(bob.ask(look.clone()).0, Answer::Refused(Refusal::NotOperator));
+    assert_eq!(alice.ask(look).0, Answer::Refused(Refusal::NotOperator));
+    // The name outlives the broker.
+    host.kill_broker();
+    let mut again = holder(&host, "alice");
+    assert_eq!(listed(&mut again).name, name);
+    let mut last = again.attach(&session).unwrap();
+    last.type_in("exit\r");
+    last.expect_end();
 }

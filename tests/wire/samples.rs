@@ -1,6 +1,6 @@
 //! One of each message that there is.
 
-use tere::names::{AccountName, MachineName, SessionId, Target, TermSize};
+use tere::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 use tere::protocol::control::{AccountSummary, FromCli, ToCli};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::page::Ceremony;
@@ -8,7 +8,7 @@ use tere::protocol::principal::{Answer, Ask, FromBroker, OwnedSession, Request};
 use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
 use tere::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
-use tere::protocol::{EndReason, Refusal, SessionSummary};
+use tere::protocol::{About, EndReason, Refusal, SessionSummary};
 
 pub(crate) fn alice() -> AccountName {
     "alice".parse().unwrap()
@@ -31,7 +31,17 @@ fn size() -> TermSize {
 }
 
 fn summary() -> SessionSummary {
-    SessionSummary { id: session(), target: target(), opened: 300 }
+    SessionSummary {
+        id: session(),
+        target: target(),
+        opened: 300,
+        name: Label::cut("build"),
+        about: Some(about()),
+    }
+}
+
+fn about() -> About {
+    About { title: Label::cut("vim notes"), size: size(), idle: 300, viewers: 2 }
 }
 
 /// Calls the macro `$visit` with each list of samples: one for each direction of each socket.
@@ -108,6 +118,8 @@ pub(crate) fn requests() -> Vec<Request> {
         Ask::Lobby,
         Ask::Open { target: target(), size: size() },
         Ask::Attach { session: session(), size: size() },
+        Ask::Name { session: session(), name: Label::cut("build") },
+        Ask::Show { session: session() },
         Ask::End { session: session() },
         Ask::AllSessions { after: Some(session()) },
     ];
@@ -118,6 +130,7 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
     let answers = [
         Answer::Lobby { targets: vec![target()], sessions: vec![summary()] },
         Answer::Opened { session: session(), target: target() },
+        Answer::Named,
         Answer::Ending,
         Answer::AllSessions(vec![OwnedSession { owner: alice(), session: summary() }]),
         Answer::Refused(Refusal::NotGranted),
@@ -132,6 +145,7 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
         ToWorker::Adopt { session: session(), size: size() },
         ToWorker::Attach { viewer, role: Role::Watcher, size: size() },
         ToWorker::Detach(viewer),
+        ToWorker::Describe,
         ToWorker::End(EndReason::EndedByRequest),
     ]
 }
@@ -143,6 +157,7 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
         FromWorker::Adopted,
         FromWorker::Attached(viewer),
         FromWorker::Full(viewer),
+        FromWorker::Described(about()),
         FromWorker::ViewerGone(viewer),
         FromWorker::Ended(EndReason::ShellEnded),
     ]

@@ -2,7 +2,10 @@
 
 import { button, element, enterRoom, span } from './elements.ts';
 import type { SessionId, SessionSummary, Target } from './protocol.ts';
-import { ago, targetName } from './words.ts';
+import { ago, counted, targetName } from './words.ts';
+
+/** Characters of a name: each may take three of the bytes that it may have. */
+const NAME_MAX = 40;
 
 export interface Lobby {
   targets: Target[];
@@ -13,6 +16,8 @@ export interface LobbyChoices {
   open(target: Target): void;
   attach(session: SessionSummary): void;
   end(session: SessionSummary): void;
+  /** Gives a session a name, or takes it away. */
+  name(session: SessionSummary, name: string | null): void;
   again(): void;
   /** Back to the shell that is in view, if one is. */
   back?: (() => void) | undefined;
@@ -53,13 +58,53 @@ function targetRow(target: Target, choices: LobbyChoices): HTMLLIElement {
 
 function sessionRow(session: SessionSummary, viewed: SessionId | undefined, choices: LobbyChoices): HTMLLIElement {
   const row = document.createElement('li');
-  const name = targetName(session.target);
-  const age = session.id === viewed ? 'in view here' : `opened ${ago(session.opened, Date.now())}`;
+  const where = targetName(session.target);
+  const label = session.name ?? session.about?.title ?? undefined;
   const open = button('', () => choices.attach(session));
   open.className = 'choice';
-  open.append(span(name, 'name'), span(age, 'quiet'), span(session.id, 'quiet id'));
-  row.append(open, endButton(name, () => choices.end(session)));
+  open.append(span(label ?? where, 'name'));
+  if (label !== undefined) open.append(span(where, 'quiet'));
+  open.append(span(session.id === viewed ? 'in view here' : news(session), 'quiet'), span(session.id, 'quiet id'));
+  row.append(
+    open,
+    nameButton(session, choices),
+    endButton(where, () => choices.end(session)),
+  );
   return row;
+}
+
+/** What has happened to a session, as far as its worker could say. */
+function news({ opened, about }: SessionSummary): string {
+  const now = Date.now();
+  const age = `opened ${ago(opened, now)}`;
+  if (!about) return age;
+  const seen = about.viewers === 0 ? [] : [counted(about.viewers, 'viewer')];
+  return [age, `active ${ago(now / 1000 - about.idle, now)}`, ...seen].join(', ');
+}
+
+/** Asks for a name in the row itself. Enter takes it, Escape leaves it as it was. */
+function nameButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonElement {
+  const made = button('Name', () => {
+    const input = document.createElement('input');
+    input.value = session.name ?? '';
+    input.maxLength = NAME_MAX;
+    input.setAttribute('aria-label', `Name of the shell of ${targetName(session.target)}`);
+    input.onkeydown = (event) => {
+      if (event.key === 'Escape') {
+        event.stopPropagation();
+        input.replaceWith(made);
+        made.focus();
+      }
+      if (event.key !== 'Enter') return;
+      const name = input.value.trim();
+      choices.name(session, name === '' ? null : name);
+    };
+    made.replaceWith(input);
+    input.focus();
+  });
+  made.className = 'quiet-button';
+  made.setAttribute('aria-label', `Name the shell of ${targetName(session.target)}`);
+  return made;
 }
 
 /** Ending a shell cannot be undone: the button asks once more in its own place. */

@@ -289,6 +289,7 @@ export class Page {
         this.#connection?.send({ type: 'end', session: session.id });
         this.#connection?.send({ type: 'list' });
       },
+      name: (session, name) => this.#connection?.send({ type: 'name', session: session.id, name }),
       again: () => this.#connection?.send({ type: 'list' }),
       back: viewer && (() => this.#backToShell()),
     });

@@ -20,6 +20,24 @@ user: UnixUser, };
 
 export type TermSize = { cols: number, rows: number, };
 
+export type About = { 
+/**
+ * The title that a program gave the terminal.
+ */
+title: Label | null, 
+/**
+ * The size of the terminal.
+ */
+size: TermSize, 
+/**
+ * How long nothing was printed or typed, seconds.
+ */
+idle: number, 
+/**
+ * How many viewers it has.
+ */
+viewers: number, };
+
 export type SessionSummary = { 
 /**
  * Its id.
@@ -32,7 +50,15 @@ target: Target,
 /**
  * When it was opened, seconds since 1970.
  */
-opened: number, };
+opened: number, 
+/**
+ * What its owner calls it.
+ */
+name: Label | null, 
+/**
+ * What its worker says; nothing where it did not answer in time.
+ */
+about: About | null, };
 
 export type FromPage = { "type": "sign-in", } | { "type": "enrol", 
 /**
@@ -90,7 +116,15 @@ channel: number, } | { "type": "detach",
 /**
  * Which channel.
  */
-channel: number, } | { "type": "end", 
+channel: number, } | { "type": "name", 
+/**
+ * Which.
+ */
+session: SessionId, 
+/**
+ * What it is called from now on.
+ */
+name: Label | null, } | { "type": "end", 
 /**
  * Which.
  */
@@ -183,6 +217,8 @@ channel: number | null,
 refusal: Refusal, } | { "type": "pong", };
 
 export type AccountName = string;
+
+export type Label = string;
 
 export type SessionId = string;
 

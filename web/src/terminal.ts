@@ -3,7 +3,6 @@
 
 import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
-import { UnicodeGraphemesAddon } from '@xterm/addon-unicode-graphemes';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal as Xterm } from '@xterm/xterm';
@@ -14,6 +13,7 @@ import { pasteable } from './paste.ts';
 import type { Extent, TermSize } from './protocol.ts';
 import { silence } from './silence.ts';
 import { dark, light } from './themes.ts';
+import { VERSION, widths } from './widths.ts';
 
 /** The bounds of `TermSize`; a window smaller than two columns is being dragged, not used. */
 const SIZE_MIN = 2;
@@ -81,6 +81,8 @@ export class Terminal {
       macOptionClickForcesSelection: true,
       rightClickSelectsWord: false,
       scrollback: 10_000,
+      // Programs put the title aside and take it back; nothing of this tells them anything.
+      windowOptions: { pushTitle: true, popTitle: true },
     });
     this.#paint(darkness.matches);
     darkness.addEventListener('change', () => this.#paint(darkness.matches));
@@ -89,9 +91,8 @@ export class Terminal {
     silence(xterm.parser);
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
-    xterm.loadAddon(new UnicodeGraphemesAddon());
-    // Widths by code point, as programs and the worker count them.
-    xterm.unicode.activeVersion = '15';
+    xterm.unicode.register(widths);
+    xterm.unicode.activeVersion = VERSION;
     xterm.loadAddon(
       new WebLinksAddon((_event, address) => openLink(address), {
         hover: (_event, address) => events.link(address),

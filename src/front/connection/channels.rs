@@ -31,6 +31,7 @@ pub(super) struct Principal {
 pub(super) enum Asked {
     Lobby,
     View { channel: u16 },
+    Name,
     End,
 }
 
@@ -55,7 +56,7 @@ impl Principal {
         if self.asked.len() >= REQUESTS_MAX {
             let channel = match asked {
                 Asked::View { channel } => Some(channel),
-                Asked::Lobby | Asked::End => None,
+                Asked::Lobby | Asked::Name | Asked::End => None,
             };
             return tell(ToPage::Refused { channel, refusal: Refusal::TooMany });
         }
@@ -97,14 +98,26 @@ impl Principal {
             }
             // The views of the session end, and that is what the page hears.
             (Asked::End, Answer::Ending) => Ok(Vec::new()),
-            (Asked::Lobby | Asked::End, Answer::Refused(refusal)) => {
+            (Asked::Name, Answer::Named) => Ok(self.ask(Asked::Lobby, Ask::Lobby)),
+            (Asked::Lobby | Asked::Name | Asked::End, Answer::Refused(refusal)) => {
                 Ok(tell(ToPage::Refused { channel: None, refusal }))
             }
-            (Asked::Lobby, Answer::Opened { .. } | Answer::Ending | Answer::AllSessions(_))
-            | (Asked::View { .. }, Answer::Lobby { .. } | Answer::Ending | Answer::AllSessions(_))
-            | (Asked::End, Answer::Lobby { .. } | Answer::Opened { .. } | Answer::AllSessions(_)) => {
-                Err(Closing::Broken("the broker answered something else than was asked"))
-            }
+            (
+                Asked::Lobby,
+                Answer::Opened { .. } | Answer::Named | Answer::Ending | Answer::AllSessions(_),
+            )
+            | (
+                Asked::View { .. },
+                Answer::Lobby { .. } | Answer::Named | Answer::Ending | Answer::AllSessions(_),
+            )
+            | (
+                Asked::Name,
+                Answer::Lobby { .. } | Answer::Opened { .. } | Answer::Ending | Answer::AllSessions(_),
+            )
+            | (
+                Asked::End,
+                Answer::Lobby { .. } | Answer::Opened { .. } | Answer::Named | Answer::AllSessions(_),
+            ) => Err(Closing::Broken("the broker answered something else than was asked")),
         }
     }
 

@@ -181,6 +181,9 @@ impl Core {
             (State::SignedIn(principal), FromPage::Attach { channel, session, size }) => {
                 principal.open(channel, Ask::Attach { session, size })
             }
+            (State::SignedIn(principal), FromPage::Name { session, name }) => {
+                Ok(principal.ask(Asked::Name, Ask::Name { session, name }))
+            }
             (State::SignedIn(principal), FromPage::End { session }) => {
                 Ok(principal.ask(Asked::End, Ask::End { session }))
             }
@@ -199,6 +202,7 @@ impl Core {
                 FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
+                | FromPage::Name { .. }
                 | FromPage::End { .. }
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
@@ -222,6 +226,7 @@ impl Core {
                 | FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
+                | FromPage::Name { .. }
                 | FromPage::End { .. }
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }

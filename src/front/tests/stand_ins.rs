@@ -168,8 +168,9 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
                 });
                 Answer::Opened { session, target }
             }
+            Ask::Name { .. } => Answer::Named,
             Ask::End { .. } => Answer::Ending,
-            Ask::AllSessions { .. } => Answer::Refused(Refusal::NotOperator),
+            Ask::Show { .. } | Ask::AllSessions { .. } => Answer::Refused(Refusal::NotOperator),
         };
         let descriptors: Vec<_> = viewer.iter().map(|viewer| viewer.as_fd()).collect();
         if front.send(&FromBroker::Reply { number, answer }, &descriptors).is_err() {

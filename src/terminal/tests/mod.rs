@@ -2,8 +2,10 @@
 
 mod answers;
 mod bombs;
+mod corpus;
 mod emulation;
 mod fidelity;
+mod widths;
 
 use super::Terminal;
 use super::machine::Machine;

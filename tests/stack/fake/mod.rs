@@ -42,6 +42,8 @@ pub(crate) struct World {
 struct State {
     /// How many of the next shells are opened, but said to be only when nobody waits any more.
     late_shells: usize,
+    /// What the next worker is started from, in the place of the program that is tested.
+    next_worker: Option<PathBuf>,
     /// Machines that run.
     machines: BTreeSet<String>,
     /// Shells in them.
@@ -114,6 +116,11 @@ impl Fake {
     /// Has systemd lose what it keeps for the worker of a session.
     pub(crate) fn lose_store(&self, session: &str) {
         self.world.state().sessions[session].lose();
+    }
+
+    /// Starts the next worker from another program.
+    pub(crate) fn next_worker_is(&self, program: PathBuf) {
+        self.world.state().next_worker = Some(program);
     }
 
     /// How many workers and shells run.

@@ -3,7 +3,7 @@
 use std::io::PipeWriter;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -158,7 +158,9 @@ fn connected(listener: &OwnedFd, woken: &OwnedFd) -> bool {
 fn start_worker(listener: &OwnedFd, store: &Store, world: &World) -> Child {
     let mut passed = vec![("session".to_owned(), listener.try_clone().unwrap())];
     passed.extend(store.kept());
-    let mut command = program::command_with(env!("CARGO_BIN_EXE_tere-session"), passed);
+    let other = world.state().next_worker.take();
+    let ours = Path::new(env!("CARGO_BIN_EXE_tere-session"));
+    let mut command = program::command_with(other.as_deref().unwrap_or(ours), passed);
     command.env("NOTIFY_SOCKET", &store.path);
     command.stderr(super::log_file(&world.log)).spawn().unwrap()
 }

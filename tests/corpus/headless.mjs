@@ -1,0 +1,95 @@
+// Compares what xterm.js makes of each recording by itself with what it makes of our snapshots. Called by tests/corpus.rs
+// with a folder of {name, whole, streams} and the page's widths.ts as JavaScript: the first stream is a snapshot of the end, the others go on from a cut.
+
+import { readdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+
+const require = createRequire(new URL('../../web/package.json', import.meta.url));
+const { Terminal } = require('@xterm/headless');
+const { widths, VERSION } = await import(process.argv[3]);
+
+const listed = JSON.parse(await readFile(new URL('differences.json', import.meta.url), 'utf8'));
+const found = new Map();
+
+/** Plays events as the page would, and says all that there is to see. */
+async function play(events) {
+  const { cols, rows } = events[0];
+  const windowOptions = { pushTitle: true, popTitle: true };
+  const xterm = new Terminal({ allowProposedApi: true, cols, rows, logLevel: 'off', scrollback: 10_000, windowOptions });
+  xterm.unicode.register(widths);
+  xterm.unicode.activeVersion = VERSION;
+  let title = '';
+  xterm.onTitleChange((now) => (title = now));
+  for (const event of events.slice(1)) {
+    if (event.bytes === undefined) xterm.resize(event.cols, event.rows);
+    else await new Promise((done) => xterm.write(Buffer.from(event.bytes, 'latin1'), done));
+  }
+  const seen = portrait(xterm);
+  seen.title = title;
+  xterm.dispose();
+  return seen;
+}
+
+function portrait(xterm) {
+  const seen = {};
+  const { active, normal, alternate } = xterm.buffer;
+  for (const [name, buffer] of [['main', normal], ...(active.type === 'alternate' ? [['alternate', alternate]] : [])]) {
+    for (let y = 0; y < buffer.length; y += 1) {
+      const row = y - buffer.baseY;
+      const line = buffer.getLine(y);
+      if (row < 0) seen[`history ${row}`] = line.translateToString(true).trimEnd();
+      else for (let x = 0; x < xterm.cols; x += 1) cell(seen, `${name} ${row} ${x}`, line.getCell(x));
+    }
+  }
+  seen['cursor'] = `${Math.min(active.cursorX, xterm.cols - 1)} ${active.cursorY}`;
+  seen['waits to wrap'] = String(active.cursorX >= xterm.cols);
+  for (const [mode, state] of Object.entries(xterm.modes)) {
+    // Whether a synchronised update is under way is not in a snapshot of ours: what it holds back is drawn.
+    if (mode !== 'synchronizedOutputMode') seen[`mode ${mode}`] = String(state);
+  }
+  return seen;
+}
+
+function cell(seen, place, cell) {
+  const chars = cell.getChars();
+  const look = [
+    // Colours 0 to 15 can be said in two ways, which xterm.js tells apart and draws alike.
+    cell.isFgPalette() ? 1 : cell.getFgColorMode(), cell.getFgColor(), cell.isBgPalette() ? 1 : cell.getBgColorMode(), cell.getBgColor(),
+    cell.isBold(), cell.isDim(), cell.isItalic(), cell.isUnderline(), cell.isBlink(), cell.isInverse(),
+    cell.isInvisible(), cell.isStrikethrough(), cell.isOverline(),
+  ].map(Number).join(' ');
+  const blank = (chars === '' || chars === ' ') && cell.getWidth() === 1 && look === '0 -1 0 -1 0 0 0 0 0 0 0 0 0';
+  if (!blank) seen[place] = `${chars === '' && cell.getWidth() === 1 ? ' ' : chars} ${cell.getWidth()} ${look}`;
+}
+
+function difference(whole, other) {
+  const places = new Set([...Object.keys(whole), ...Object.keys(other)]);
+  return [...places].filter((place) => whole[place] !== other[place]);
+}
+
+let failed = 0;
+let streams = 0;
+const folder = process.argv[2];
+for (const file of (await readdir(folder)).sort()) {
+  const { name, whole, streams: others } = JSON.parse(await readFile(`${folder}/${file}`, 'utf8'));
+  const reference = await play(whole);
+  for (const [number, stream] of others.entries()) {
+    streams += 1;
+    const seen = await play(stream);
+    const places = difference(reference, seen);
+    if (places.length === 0) continue;
+    found.set(name, (found.get(name) ?? 0) + 1);
+    if (listed[name]) continue;
+    failed += 1;
+    const shown = places.slice(0, 6).map((place) => `  ${place}: ${reference[place]} | ${seen[place]}`).join('\n');
+    console.log(`${name}, ${number === 0 ? 'at its end' : `cut ${number}`}: ${places.length} places differ\n${shown}`);
+  }
+}
+for (const name of Object.keys(listed)) {
+  if (!found.has(name)) {
+    failed += 1;
+    console.log(`${name} is listed in differences.json, and does not differ any more`);
+  }
+}
+console.log(`${streams} streams compared, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,45 @@
+//! Two builds that speak different versions of the protocol.
+
+use std::path::Path;
+
+use crate::host::Host;
+use crate::parts::shell::PATIENCE;
+use crate::parts::spares::SPARES;
+use crate::parts::wait::eventually;
+use crate::stories::holder;
+
+/// A worker is found to be of another version than the broker, in the middle of a session: it is
+/// started again in place, from the program that is installed by then, and nobody who watches loses a line.
+#[test]
+fn a_worker_of_another_version_is_started_again_in_place_and_loses_no_line() {
+    const LINES: usize = 5_000;
+    let next = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/next/tere-session");
+    assert!(next.exists(), "{} is missing: run tests/next", next.display());
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@web1").unwrap();
+    shell.type_in("stty -echo; PS1=; echo ready $((1+1))\r");
+    shell.expect("ready 2");
+    shell.type_in(&format!(
+        "i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; done; echo over $i\r"
+    ));
+    shell.expect("line 500\r\n");
+    eventually("the next worker is this session's", PATIENCE, || {
+        (host.processes() == 2 + SPARES).then_some(())
+    });
+    let cursor = host.journal_cursor();
+    host.next_worker_is(next);
+    host.kill_worker(&shell.session);
+    let rest = shell.expect(&format!("over {LINES}\r\n"));
+    let mut lines = rest.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<usize>().ok());
+    assert!(lines.by_ref().eq(501..=LINES), "{rest}");
+    eventually("it is said to be one", PATIENCE, || {
+        host.journal(&cursor).contains("a worker of another version is started again in place").then_some(())
+    });
+    // The broker has found the session again, and whoever comes back too.
+    let mut again = alice.attach(&shell.session).unwrap();
+    again.type_in("echo $((i+1)) still\r");
+    again.expect(&format!("{} still", LINES + 1));
+    again.type_in("exit\r");
+    again.expect_end();
+}
