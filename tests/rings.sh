@@ -191,8 +191,6 @@ as_nobody() {
 ring_machines() {
     local failed_before=$failed
     need systemd-container mmdebstrap debian-archive-keyring
-    # Before the programs of the package: both are made in the same place.
-    step "build the programs of the next version" build_next_programs
     step "build the programs" build_programs
     step "make the package" build_package
     build_next
@@ -201,8 +199,7 @@ ring_machines() {
     TERE_HOST=$host
     TERE_HOST_LEADER=$(<"/run/tere-hosts/$host/leader")
     TERE_ORIGIN=http://localhost:8022
-    TERE_NEXT_PROGRAMS=$top/target/next
-    export TERE_HOST TERE_HOST_LEADER TERE_ORIGIN TERE_NEXT_PROGRAMS
+    export TERE_HOST TERE_HOST_LEADER TERE_ORIGIN
     step "write the policy" write_policy machines
     if build_test machines; then runner "machines" "$program" ${name:+"$name"}; fi
     browser

@@ -43,15 +43,6 @@ build_programs() {
     as_owner cargo build --locked --release --manifest-path "$top/Cargo.toml"
 }
 
-# build_next_programs: the daemons, one version of the protocols later, in target/next. For tests of an upgrade; no package
-# is made of them.
-build_next_programs() {
-    as_owner cargo build --locked --release --manifest-path "$top/Cargo.toml" --features test-next-version \
-        --bin tere-front --bin tere-auth --bin tere-broker --bin tere-session
-    as_owner mkdir -p "$top/target/next"
-    as_owner cp "$top"/target/release/tere-{front,auth,broker,session} "$top/target/next/"
-}
-
 build_package() {
     as_owner "$top/mkosi/package"
 }
