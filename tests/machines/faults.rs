@@ -2,8 +2,8 @@
 //! lost and nobody sees a line of somebody else. `TERE_FAULT_RUNS` says how often each fault is made
 //! (once, where it is not set), `TERE_FAULT_SEED` repeats the moments of an earlier run.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tere::names::SessionId;
@@ -41,7 +41,11 @@ const FAULTS: &[(&str, &str)] = &[
              while now=$(systemctl show -P MainPID $unit); [ $now = 0 ] || [ $now = $before ]; do :; done
          done",
     ),
-    ("all at once", "systemctl kill -s KILL tere-front tere-auth tere-broker 'tere-session@*.service'"),
+    // Among the units may be one of a session that ended a moment ago, which is gone.
+    (
+        "all at once",
+        "systemctl kill -s KILL tere-front tere-auth tere-broker 'tere-session@*.service' || true",
+    ),
     ("daemon-reload", "systemctl daemon-reload"),
     ("daemon-reexec", "systemctl daemon-reexec"),
     ("machined killed", "systemctl kill -s KILL systemd-machined"),
@@ -70,7 +74,7 @@ fn runs() -> usize {
 }
 
 /// The host alone, without the sessions that other tests left running.
-fn empty_host() -> Host {
+pub fn empty_host() -> Host {
     let host = Host::alone();
     Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator).end_all_sessions();
     eventually("the host is empty", PATIENCE, || (host.session_units().len() == SPARE_UNITS).then_some(()));
@@ -78,7 +82,7 @@ fn empty_host() -> Host {
 }
 
 /// A passkey of an account that has none yet.
-fn enrolled(host: &Host, account: &str) -> Mutex<SoftPasskey> {
+pub fn enrolled(host: &Host, account: &str) -> Mutex<SoftPasskey> {
     let mut passkey = SoftPasskey::new(ORIGIN);
     Page::over(host.door()).enrol(&enrolment_token(host, account), &mut passkey);
     Mutex::new(passkey)
@@ -230,10 +234,14 @@ enum Step {
 
 /// Waits until a packet lies in a socket of a unit that does not take it.
 fn something_waits_for(host: &Host, unit: &str) {
-    let shown = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
-    let pids: Vec<_> = shown.lines().filter(|pid| !pid.is_empty()).map(|pid| format!("pid={pid},")).collect();
     eventually(&format!("something waits for {unit}"), PATIENCE, || {
-        let sockets = host.run(&["ss", "-xanp"]);
+        let shown = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
+        let pids: Vec<_> =
+            shown.lines().filter(|pid| !pid.is_empty()).map(|pid| format!("pid={pid},")).collect();
+        // A connected socket is in the network of whoever connected.
+        let sockets = host.sh("ss -xanp; for unit in tere-auth tere-broker; do
+                 nsenter --net=/proc/$(systemctl show -P MainPID $unit)/ns/net ss -xanp || true
+             done 2>/dev/null");
         let waits = |line: &&str| {
             let waiting = line.split_whitespace().nth(2);
             waiting.is_some_and(|bytes| bytes != "0") && pids.iter().any(|pid| line.contains(pid))
@@ -257,12 +265,14 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
                 works(&host);
                 let mut page = Page::over(host.door());
                 if !matches!(step, Step::SignIn) {
-                    page.sign_in(&mut passkey.lock().unwrap());
+                    page.sign_in(&mut passkey.lock().unwrap_or_else(PoisonError::into_inner));
                 }
                 host.run(&["systemctl", "kill", "-s", "STOP", stopped]);
                 std::thread::scope(|scope| {
                     let asked = scope.spawn(|| match step {
-                        Step::SignIn => drop(page.sign_in(&mut passkey.lock().unwrap())),
+                        Step::SignIn => {
+                            drop(page.sign_in(&mut passkey.lock().unwrap_or_else(PoisonError::into_inner)))
+                        }
                         Step::Open => drop(page.open(1, "dev@web1")),
                         Step::Attach => drop(page.attach(1, &shell.session)),
                     });
@@ -275,8 +285,10 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
                 });
                 drop(page);
                 works(&host);
-                let mut again = eventually("the broker is back", PATIENCE, || {
-                    holder(&host, "alice").attach(&shell.session).ok()
+                // The view ends with the channel.
+                let (_alice, mut again) = eventually("the session is there", PATIENCE, || {
+                    let mut alice = holder(&host, "alice");
+                    alice.attach(&shell.session).ok().map(|again| (alice, again))
                 });
                 again.type_in("echo still $mark\r");
                 again.expect("still 42");

@@ -17,5 +17,6 @@ mod attacks;
 mod faults;
 mod host;
 mod leaks;
+mod soak;
 mod upkeep;
 mod versions;

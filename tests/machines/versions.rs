@@ -78,7 +78,9 @@ fn sessions_go_on_over_programs_of_another_version_and_back() {
     for (what, folder) in [("newer", next_programs()), ("older", package.kept.path().to_owned())] {
         let cursor = host.journal_cursor();
         package.replace(&folder);
+        let away = client.away.len();
         package.restart();
+        client.look_until_back(away);
         client.look_until_further(500);
         let journal = host.journal(&cursor);
         let again = journal.matches("a worker of another version is started again in place").count();
@@ -127,7 +129,9 @@ fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
         page.say(&FromPage::End { session });
     }
     // What the sentence says helps.
+    let away = client.away.len();
     package.restart();
+    client.look_until_back(away);
     client.look_until_further(500);
     client.stop_counting();
 }

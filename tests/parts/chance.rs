@@ -20,6 +20,11 @@ impl Chance {
         Self(seed.max(1))
     }
 
+    /// Another sequence, which follows from this one.
+    pub fn split(&mut self) -> Self {
+        Self(self.next())
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

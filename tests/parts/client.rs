@@ -57,7 +57,8 @@ impl<'a> Client<'a> {
         client
     }
 
-    /// Opens a session that counts, at most 500 lines a second: the history lasts for 20 s away, until somebody types a line.
+    /// Opens a session that counts until somebody types a line: at most 500 lines a second, so that the
+    /// history lasts for 20 s away.
     pub fn count(&mut self, tag: &str) {
         let page = self.page.as_mut().unwrap();
         let channel = u16::try_from(self.sessions.len()).unwrap();
@@ -70,6 +71,26 @@ impl<'a> Client<'a> {
         page.expect(channel, &format!("{tag} ready\r\n"));
         let snapshots = page.screen(channel).snapshots;
         self.sessions.push(Counted { session, tag: tag.to_owned(), next: 1, snapshots, gaps: 0 });
+    }
+
+    /// Opens a session that prints what is typed to it, and no more.
+    pub fn open_quietly(&mut self) {
+        let page = self.page.as_mut().unwrap();
+        let session = page.open(0, "dev@web1").unwrap();
+        page.type_in(0, "PS1='> '; echo be' 'gun\r");
+        page.expect(0, "be gun\r\n");
+        let snapshots = page.screen(0).snapshots;
+        self.sessions.push(Counted { session, tag: "line".to_owned(), next: usize::MAX, snapshots, gaps: 0 });
+    }
+
+    /// Types, where there is a connection; whether there is.
+    pub fn try_type(&mut self, text: &str) -> bool {
+        self.page.as_mut().is_some_and(|page| page.try_type_in(0, text))
+    }
+
+    /// What the first session's screen shows, and the lines above it.
+    pub fn text(&mut self) -> String {
+        self.page.as_mut().map(|page| page.screen(0).text()).unwrap_or_default()
     }
 
     /// Takes what comes, connecting again where that is needed, and looks at it.
@@ -109,6 +130,15 @@ impl<'a> Client<'a> {
         let deadline = Instant::now() + PATIENCE;
         while self.sessions.iter().zip(&wanted).any(|(counted, wanted)| counted.next < *wanted) {
             assert!(Instant::now() < deadline, "no further than {:?}; wanted {wanted:?}", self.sessions);
+            self.look();
+        }
+    }
+
+    /// Looks until the connection was lost and is back, once more than `before` times.
+    pub fn look_until_back(&mut self, before: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.away.len() <= before {
+            assert!(Instant::now() < deadline, "the connection is not lost, or not back");
             self.look();
         }
     }
@@ -169,6 +199,10 @@ impl<'a> Client<'a> {
 impl Counted {
     fn look(&mut self, page: &mut Page, channel: u16) {
         let screen = page.screen(channel);
+        if self.next == usize::MAX {
+            // It does not count: its screen is what is looked at.
+            screen.printed.clear();
+        }
         if screen.gaps != self.gaps {
             // Lines are missing: they are in the history.
             self.gaps = screen.gaps;

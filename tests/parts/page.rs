@@ -221,8 +221,13 @@ impl Page {
 
     /// Types on a channel.
     pub fn type_in(&mut self, channel: u16, text: &str) {
+        assert!(self.try_type_in(channel, text), "the connection is closed");
+    }
+
+    /// Types on a channel; whether the connection takes it.
+    pub fn try_type_in(&mut self, channel: u16, text: &str) -> bool {
         let frame = [&channel.to_be_bytes()[..], text.as_bytes()].concat();
-        self.socket.send(Message::binary(frame)).unwrap();
+        self.socket.send(Message::binary(frame)).is_ok()
     }
 
     /// Waits until a channel prints `text`, and forgets what came before and with it.

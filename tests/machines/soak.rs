@@ -1,0 +1,94 @@
+//! Somebody types, and something dies, for a long time: at the end every screen is what the session's is.
+//! `TERE_SOAK_SECONDS` says for how long; half a minute, where it is not set.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::faults::{empty_host, enrolled};
+use crate::host::Host;
+use crate::parts::chance::Chance;
+use crate::parts::client::Client;
+use crate::parts::shell::PATIENCE;
+use crate::stories::holder;
+
+/// Clients, each with a session of its own.
+const CLIENTS: usize = 10;
+
+/// From one kill to the next.
+const BETWEEN: Duration = Duration::from_secs(2);
+
+/// From one line that a client types to its next, at the most.
+const TYPING: Duration = Duration::from_millis(300);
+
+/// A viewer that is sent nothing for this long has everything.
+const STILL: Duration = Duration::from_millis(50);
+
+const SERVICES: [&str; 4] = ["tere-front", "tere-auth", "tere-broker", "tere-session@*"];
+
+/// Looks until the client sees what somebody sees who comes now.
+fn sees_what_is_there(host: &Host, client: &mut Client<'_>) {
+    let mut alice = holder(host, "alice");
+    let mut other = alice.attach(&client.sessions[0].session).unwrap();
+    other.type_in("echo so' 'far\r");
+    other.expect("so far\r\n");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        client.look();
+        while other.step(STILL).is_ok() {}
+        let (seen, there) = (client.text(), other.screen.text());
+        if seen == there {
+            return;
+        }
+        assert!(Instant::now() < deadline, "a screen is wrong:\n{seen}\nis to be\n{there}");
+    }
+}
+
+#[test]
+fn every_screen_is_right_after_a_long_time_of_trouble() {
+    let seconds = std::env::var("TERE_SOAK_SECONDS").map_or(30, |seconds| seconds.parse().unwrap());
+    let host = empty_host();
+    let door = || host.door();
+    let passkey = enrolled(&host, "alice");
+    let mut chance = Chance::of_this_run();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::new(&door, &passkey)).collect();
+    for client in &mut clients {
+        client.open_quietly();
+    }
+    let (stop, typed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut kills = 0;
+    std::thread::scope(|scope| {
+        for client in &mut clients {
+            let (stop, typed, mut chance) = (&stop, &typed, chance.split());
+            scope.spawn(move || {
+                let mut number = 0;
+                while stop.load(Ordering::Acquire) == 0 {
+                    let next = Instant::now() + TYPING.mul_f64(chance.fraction());
+                    while Instant::now() < next {
+                        client.look();
+                    }
+                    // Away, the page says that it drops what is typed.
+                    number += 1;
+                    if client
+                        .try_type(&format!("echo line {number} \u{4f60}\u{597d} $((number+={number}))\r"))
+                    {
+                        typed.fetch_add(1, Ordering::AcqRel);
+                    }
+                }
+            });
+        }
+        let over = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < over {
+            let service = SERVICES[chance.below(SERVICES.len())];
+            // It may just be starting again.
+            host.try_run(&["systemctl", "kill", "-s", "KILL", &format!("{service}.service")]);
+            kills += 1;
+            std::thread::park_timeout(BETWEEN);
+        }
+        stop.store(1, Ordering::Release);
+    });
+    println!("{kills} kills, {} lines typed", typed.load(Ordering::Acquire));
+    for client in &mut clients {
+        sees_what_is_there(&host, client);
+    }
+    assert!(typed.load(Ordering::Acquire) > CLIENTS, "hardly anything was typed");
+}
