@@ -9,6 +9,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use socket2::Socket;
 use tere::names::SessionId;
 
+use crate::parts::memory::memory;
 use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
 
@@ -179,6 +180,12 @@ impl Host {
     pub fn kill_worker(&self, session: &SessionId) {
         let unit = format!("tere-session@{session}.service");
         self.run(&["systemctl", "kill", "--signal=KILL", &unit]);
+    }
+
+    /// Memory that the worker of a session has to itself, bytes.
+    pub fn worker_memory(&self, session: &SessionId) -> usize {
+        let unit = format!("tere-session@{session}.service");
+        memory(&self.run(&["sh", "-c", &format!("cat /proc/$(systemctl show -P MainPID {unit})/status")]))
     }
 
     /// Restarts the worker of a session.

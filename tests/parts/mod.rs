@@ -5,6 +5,7 @@
 
 pub mod chance;
 pub mod client;
+pub mod memory;
 pub mod page;
 pub mod passkey;
 pub mod screen;

@@ -1,6 +1,6 @@
 //! A principal channel and a viewer, held by hand: what a front that was broken into could say.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
 use tere::protocol::{EndReason, Refusal};
+use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, WireError};
 
 use super::screen::Screen;
@@ -88,7 +89,8 @@ impl Holder {
         }
     }
 
-    fn view(&mut self, ask: Ask) -> Result<Shell, Refusal> {
+    /// Asks for a view of a session.
+    pub fn view(&mut self, ask: Ask) -> Result<Shell, Refusal> {
         match self.ask(ask) {
             (Answer::Opened { session, .. }, Some(socket)) => Ok(Shell::over(session, socket)),
             (Answer::Refused(refusal), None) => Err(refusal),
@@ -120,6 +122,52 @@ impl Shell {
         self.channel.send(&FromViewer::Input(text.as_bytes().to_vec()), &[]).unwrap();
     }
 
+    /// Says something to the worker.
+    pub fn send(&self, message: &FromViewer) -> Result<(), WireError> {
+        self.channel.send(message, &[])
+    }
+
+    /// Sends a packet that may be no message at all.
+    pub fn send_raw(&self, bytes: &[u8]) -> Result<(), WireError> {
+        Ok(seqpacket::send(self.channel.as_fd(), bytes, &[])?)
+    }
+
+    /// Takes what is there; false where the view is closed.
+    pub fn take_all(&mut self) -> bool {
+        loop {
+            match self.step(Duration::ZERO) {
+                Ok(()) => {}
+                Err(WireError::TimedOut) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Waits until the screen has this text.
+    pub fn expect_on_screen(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.screen.terminal().screen_text().contains(text) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let step = self.step(left);
+            step.unwrap_or_else(|error| {
+                panic!("no {text:?}: {error}; the screen has\n{}", self.screen.terminal().screen_text())
+            });
+            // A flood that nobody expects anything of must not fill the memory.
+            let kept = self.screen.printed.len().saturating_sub(64 * 1024);
+            self.screen.printed.drain(..kept);
+        }
+    }
+
+    /// Takes a packet as a link of this rate, bytes a second, brings it: no sooner. Gives its length.
+    pub fn step_at(&mut self, rate: usize, at_most: Duration) -> Result<usize, WireError> {
+        let (message, _) = self.channel.receive_within(at_most)?;
+        let length = if let ToViewer::Output(bytes) = &message { bytes.len() } else { 0 };
+        // There is no such link here: this is what its bytes would take.
+        std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
+        self.take(message);
+        Ok(length)
+    }
+
     /// Asks for a snapshot with the whole history.
     pub fn refresh(&self) {
         self.channel.send(&FromViewer::Refresh, &[]).unwrap();
@@ -132,7 +180,13 @@ impl Shell {
 
     /// Takes one packet.
     pub fn step(&mut self, at_most: Duration) -> Result<(), WireError> {
-        match self.channel.receive_within(at_most)?.0 {
+        let (message, _) = self.channel.receive_within(at_most)?;
+        self.take(message);
+        Ok(())
+    }
+
+    fn take(&mut self, message: ToViewer) {
+        match message {
             ToViewer::Output(bytes) => {
                 let shown = u32::try_from(bytes.len()).unwrap();
                 self.screen.take(&bytes);
@@ -144,7 +198,6 @@ impl Shell {
             ToViewer::Ended(reason) => self.ended = Some(reason),
             ToViewer::InputDropped(_) => {}
         }
-        Ok(())
     }
 
     /// Waits until `text` is printed, and forgets what came before and with it.
@@ -156,7 +209,8 @@ impl Shell {
                 return String::from_utf8(seen).unwrap();
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let so_far = String::from_utf8_lossy(&self.screen.printed).into_owned();
+            let last = self.screen.printed.len().saturating_sub(4000);
+            let so_far = String::from_utf8_lossy(&self.screen.printed[last..]).into_owned();
             self.step(left).unwrap_or_else(|error| panic!("no {text:?}: {error}; so far: {so_far:?}"));
         }
     }

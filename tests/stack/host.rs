@@ -15,6 +15,7 @@ use tere::sys::seqpacket;
 
 use crate::DEADLINE;
 use crate::fake::{Fake, log_file};
+use crate::parts::memory::memory;
 use crate::parts::page::ORIGIN;
 use crate::parts::shell::Holder;
 use crate::parts::wait::eventually;
@@ -164,6 +165,11 @@ impl Host {
     /// The worker of a session, which may just be started again.
     fn worker(&self, session: &SessionId) -> i32 {
         eventually("there is a worker", DEADLINE, || self.fake.worker(session.as_str()))
+    }
+
+    /// Memory that the worker of a session has to itself, bytes.
+    pub fn worker_memory(&self, session: &SessionId) -> usize {
+        memory(&std::fs::read_to_string(format!("/proc/{}/status", self.worker(session))).unwrap())
     }
 
     /// Kills the worker of a session.

@@ -14,6 +14,7 @@
 //! | `reload_broker` | whether the policy it was told to read is good |
 //! | `restart_front_and_auth`, `restart_broker`, `kill_broker`, `kill_worker`, `restart_worker` | trouble in tere |
 //! | `power_off`, `stop_machined`, `start_machined` | trouble around it |
+//! | `worker_memory` | memory that a session's worker has to itself, bytes |
 //! | `user_of_shells` | who a shell in a machine really is |
 //!
 //! The policy of it: alice and bob may be `dev@web1`; alice also `dev@nobus`, `dev@absent` and
@@ -25,6 +26,7 @@ mod logins;
 mod pages;
 mod sessions;
 mod trouble;
+mod viewers;
 
 use tere::protocol::vouch::Principal;
 

@@ -1,0 +1,180 @@
+//! Many viewers of one session, slow ones and hostile ones, and programs that print what no program
+//! should: the session goes on, in the memory that it may have.
+
+use std::time::{Duration, Instant};
+
+use tere::names::TermSize;
+use tere::protocol::principal::Ask;
+use tere::protocol::viewer::FromViewer;
+use tere::protocol::vouch::Principal;
+
+use super::holder;
+use crate::host::Host;
+use crate::parts::chance::Chance;
+use crate::parts::shell::{Holder, PATIENCE, Shell};
+
+/// Most memory of a worker, whatever is printed and whoever watches, bytes.
+const WORKER_MAX: usize = 64 * 1024 * 1024;
+
+/// Messages of a watcher that are tried.
+const HOSTILE: usize = 100_000;
+
+/// A shell without a prompt that echoes what is typed.
+fn quiet(alice: &mut Holder) -> Shell {
+    let mut shell = alice.open("dev@web1").unwrap();
+    shell.type_in("PS1=; echo ready $((1+1))\r");
+    shell.expect("ready 2");
+    shell
+}
+
+fn answers(shell: &mut Shell, word: &str) {
+    shell.type_in(&format!("echo {word} $((40+2))\r"));
+    shell.expect(&format!("{word} 42"));
+}
+
+#[test]
+fn whatever_a_watcher_sends_nothing_is_typed_and_no_size_changes() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let mut shell = quiet(&mut alice);
+    let show = Ask::Show { session: shell.session.clone() };
+    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut chance = Chance::of_this_run();
+    let mut number = |below: usize| chance.below(below);
+    let mut watcher = operator.view(show.clone()).unwrap();
+    for _ in 0..HOSTILE {
+        let sent = match number(200) {
+            // No message at all: the view is cut off, and the watcher comes again.
+            0 => {
+                let bytes: Vec<u8> = (0..number(64)).map(|_| u8::try_from(number(256)).unwrap()).collect();
+                watcher.send_raw(&bytes)
+            }
+            1..60 => {
+                let side = |number: usize| u16::try_from(1 + number).unwrap();
+                watcher
+                    .send(&FromViewer::Resize(TermSize::new(side(number(300)), side(number(300))).unwrap()))
+            }
+            60..80 => watcher.send(&FromViewer::Shown(u32::try_from(number(1 << 31)).unwrap())),
+            80..82 => watcher.send(&FromViewer::Refresh),
+            _ => {
+                let bytes = (0..number(40)).map(|_| u8::try_from(number(256)).unwrap()).collect();
+                watcher.send(&FromViewer::Input(bytes))
+            }
+        };
+        // What it is shown meanwhile is taken, so that nothing but its own words ends the view.
+        if sent.is_err() || !watcher.take_all() {
+            watcher = operator.view(show.clone()).unwrap();
+        }
+    }
+    let before = shell.screen.text();
+    assert!(before.trim_end().ends_with("ready 2"), "{before}");
+    shell.type_in("stty size\r");
+    shell.expect("24 80\r\n");
+    assert!(host.worker_memory(&shell.session) < WORKER_MAX);
+}
+
+#[test]
+fn twenty_viewers_and_two_that_do_not_keep_up() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let mut shell = quiet(&mut alice);
+    let session = shell.session.clone();
+    // One never reads, one takes a little now and then.
+    let _deaf = alice.attach(&session).unwrap();
+    let mut slow = alice.attach(&session).unwrap();
+    let mut others: Vec<Shell> = (0..18).map(|_| alice.attach(&session).unwrap()).collect();
+    shell.type_in("stty -echo; for i in 1 2 3 4 5 6 7 8; do seq 100000; echo round $i over; done\r");
+    for _ in 0..8 {
+        slow.step(PATIENCE).unwrap();
+        assert!(host.worker_memory(&session) < WORKER_MAX);
+    }
+    for other in others.iter_mut().chain([&mut shell]) {
+        other.expect_on_screen("round 8 over");
+    }
+    for other in &mut others {
+        answers(other, "prompt");
+    }
+    let memory = host.worker_memory(&session);
+    println!("the worker of 21 viewers has {} KiB", memory / 1024);
+    assert!(memory < WORKER_MAX);
+    // It has not seen much, and now sees what everybody sees.
+    slow.expect_on_screen("prompt 42");
+}
+
+#[test]
+fn what_no_program_should_print_costs_no_session() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let mut shell = quiet(&mut alice);
+    let session = shell.session.clone();
+    let bombs = [
+        ("a character repeated 2^31 times", r"printf 'x\033[2147483647b'"),
+        (
+            "huge numbers",
+            r"printf '\033[99999999999999999999;%sH\033[4294967295L\033[2147483648P' $(seq -s ';' 5000)",
+        ),
+        (
+            "a scrolling part that is moved for ever",
+            r"printf '\033[2;3r'; for i in $(seq 2000); do printf '\033[65535S\033[65535T\033[65535M'; done",
+        ),
+        ("a string without an end", r"printf '\033]0;'; head -c 20000000 /dev/zero | tr '\0' a"),
+        ("a device string without an end", r"printf '\033P'; head -c 20000000 /dev/zero | tr '\0' a"),
+        ("combining marks", r"printf 'e'; yes $(printf '\314\201') | head -n 300000 | tr -d '\n'"),
+        ("hyperlinks", r"for i in $(seq 30000); do printf '\033]8;;http://example.org/%d\033\\\\l' $i; done"),
+        ("an update that never ends", r"printf '\033[?2026h'; seq 50000"),
+        ("bells and titles", r"yes $(printf '\a\033]2;title\a') | head -n 200000"),
+        // What the terminal answers to it is typed, as in any terminal.
+        ("noise", "head -c 8000000 /dev/urandom; stty sane; while read -t 0.5 -N 1000 answer; do :; done"),
+    ];
+    for (what, bomb) in bombs {
+        shell.type_in(&format!("{bomb}; printf '\\030\\033\\\\\\\\\\033c'; stty sane; echo be''hind\r"));
+        shell.expect_on_screen("behind");
+        let began = Instant::now();
+        answers(&mut shell, "usable");
+        let memory = host.worker_memory(&session);
+        println!("after {what}: {} KiB, usable after {:?}", memory / 1024, began.elapsed());
+        assert!(memory < WORKER_MAX, "{what}: {memory} bytes");
+    }
+}
+
+#[test]
+fn a_thousand_sizes_end_with_the_last() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let mut shell = quiet(&mut alice);
+    let session = shell.session.clone();
+    for round in 0..1000_u16 {
+        shell.resize(1 + round * 7 % 500, 1 + round * 13 % 500);
+    }
+    shell.resize(80, 24);
+    answers(&mut shell, "sized");
+    shell.type_in("stty size\r");
+    shell.expect("24 80\r\n");
+    assert!(host.worker_memory(&session) < WORKER_MAX);
+}
+
+/// How long a slow link is watched.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+/// Bytes a second of a link of 1 Mbit/s.
+const MEGABIT: usize = 125_000;
+
+#[test]
+fn a_slow_link_does_not_stand_between_a_person_and_ctrl_c() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@web1").unwrap();
+    shell.type_in("PS1='pro''mpt> '; clear; yes\r");
+    let began = Instant::now();
+    while began.elapsed() < A_WHILE {
+        shell.step_at(MEGABIT, PATIENCE).unwrap();
+    }
+    shell.type_in("\u{3}");
+    let (pressed, mut bytes) = (Instant::now(), 0);
+    while !shell.screen.terminal().screen_text().trim_end().ends_with("prompt>") {
+        bytes += shell.step_at(MEGABIT, PATIENCE).unwrap();
+    }
+    println!("Ctrl-C to prompt: {bytes} bytes, {:?} on a link of 1 Mbit/s", pressed.elapsed());
+    // What is on the way when somebody presses Ctrl-C is a few windows at the most, not a backlog.
+    assert!(bytes < 64 * 1024, "{bytes} bytes came before the prompt");
+}
