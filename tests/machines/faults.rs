@@ -190,6 +190,7 @@ fn an_upgrade_is_a_short_pause() {
             }
             assert!(began.elapsed() < PATIENCE);
         }
+        assert!(upgrade.wait().unwrap().success());
         client.look_until_further(100);
         println!("upgrade: the longest pause of 20 sessions was {pause:?}; away {:?}", client.away);
         assert!(pause < Duration::from_secs(10), "{pause:?}");
