@@ -264,6 +264,8 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
             for victim in *killed {
                 println!("{step:?} waits for {stopped}, and {victim} is killed");
                 works(&host);
+                // A unit that is just going cannot be stopped, nor killed.
+                nothing_stray(&host, &shell.session);
                 let mut page = Page::over(host.door());
                 if !matches!(step, Step::SignIn) {
                     page.sign_in(&mut passkey.lock().unwrap_or_else(PoisonError::into_inner));
