@@ -225,6 +225,7 @@ impl Viewer {
         let most = usize::try_from(end.saturating_sub(cursor)).unwrap_or(CHUNK_MAX).min(CHUNK_MAX);
         let most = if most == 0 { 0 } else { most.min(self.pace.room()) };
         let mut chunk = Vec::new();
+        let before = cursor;
         match black_box.read(&mut cursor, most, &mut chunk) {
             Behind::Nothing => return Ok(Fed::All),
             Behind::Lost => {
@@ -235,7 +236,11 @@ impl Viewer {
             Behind::Bytes => {}
         }
         let length = chunk.len();
+        // A worker that is killed between sending and noting must not send the same again: what it
+        // leaves is then a viewer that gets a snapshot.
+        black_box.note(self.number, Left::Waiting);
         if !self.send(&ToViewer::Output(chunk))? {
+            self.go_on_at(black_box, before, sizes);
             return Ok(Fed::Full);
         }
         self.pace.sent(length, now);
