@@ -143,6 +143,21 @@ impl Shell {
         }
     }
 
+    /// Waits until `end` is printed, and looks whether the lines `line FROM` to `line TO` came before it,
+    /// each once and in order. A snapshot, which a viewer gets whose worker was killed in the middle of a
+    /// word to it, has earlier lines too.
+    pub fn expect_lines(&mut self, from: usize, to: usize, end: &str) {
+        let snapshots = self.screen.snapshots;
+        let rest = self.expect(end);
+        let numbers = rest.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<usize>().ok());
+        let mut numbers: Vec<usize> = numbers.collect();
+        if self.screen.snapshots > snapshots {
+            numbers.retain(|number| *number >= from);
+        }
+        let wrong = numbers.iter().zip(from..).find(|(number, expected)| **number != *expected);
+        assert_eq!((wrong, numbers.len()), (None, to + 1 - from), "with {} snapshots", self.screen.snapshots);
+    }
+
     /// Waits until the screen has this text.
     pub fn expect_on_screen(&mut self, text: &str) {
         let deadline = Instant::now() + PATIENCE;

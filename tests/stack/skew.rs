@@ -30,9 +30,7 @@ fn a_worker_of_another_version_is_started_again_in_place_and_loses_no_line() {
     let cursor = host.journal_cursor();
     host.next_worker_is(next);
     host.kill_worker(&shell.session);
-    let rest = shell.expect(&format!("over {LINES}\r\n"));
-    let mut lines = rest.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<usize>().ok());
-    assert!(lines.by_ref().eq(501..=LINES), "{rest}");
+    shell.expect_lines(501, LINES, &format!("over {LINES}\r\n"));
     eventually("it is said to be one", PATIENCE, || {
         host.journal(&cursor).contains("a worker of another version is started again in place").then_some(())
     });

@@ -121,13 +121,15 @@ impl Handle {
     /// has connected.
     fn serve(&self, listener: &OwnedFd, woken: &OwnedFd, world: &World, store: &Store) {
         while connected(listener, woken) {
+            // Before the service is held: whoever holds the world looks at services.
+            let other = world.state().next_worker.take();
             let mut child = {
                 let mut service = self.service();
                 if service.stopping {
                     return;
                 }
                 service.asked_to_stop = false;
-                let child = start_worker(listener, store, world);
+                let child = start_worker(listener, store, world, other.as_deref());
                 service.worker = Some(pid(&child));
                 child
             };
@@ -155,12 +157,11 @@ fn connected(listener: &OwnedFd, woken: &OwnedFd) -> bool {
 }
 
 /// The real worker.
-fn start_worker(listener: &OwnedFd, store: &Store, world: &World) -> Child {
+fn start_worker(listener: &OwnedFd, store: &Store, world: &World, other: Option<&Path>) -> Child {
     let mut passed = vec![("session".to_owned(), listener.try_clone().unwrap())];
     passed.extend(store.kept());
-    let other = world.state().next_worker.take();
     let ours = Path::new(env!("CARGO_BIN_EXE_tere-session"));
-    let mut command = program::command_with(other.as_deref().unwrap_or(ours), passed);
+    let mut command = program::command_with(other.unwrap_or(ours), passed);
     command.env("NOTIFY_SOCKET", &store.path);
     command.stderr(super::log_file(&world.log)).spawn().unwrap()
 }
@@ -169,7 +170,9 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
 
-/// SIGKILL is what a test does to a worker, 75 its `SuccessExitStatus=`.
+/// SIGKILL is what a test does to a worker, 75 its `SuccessExitStatus=`. SIGTERM may find one that has only
+/// just begun; on a real host it is pid 1 of its namespace, and that does not die of it.
 fn is_a_death(status: ExitStatus) -> bool {
-    !status.success() && status.code() != Some(75) && status.signal() != Some(Signal::SIGKILL as i32)
+    let sent = [Signal::SIGKILL as i32, Signal::SIGTERM as i32];
+    !status.success() && status.code() != Some(75) && !status.signal().is_some_and(|one| sent.contains(&one))
 }
