@@ -86,7 +86,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,next} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,next,removal,bench} .ci/run debian/{postinst,prerm,postrm}
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
     check "documentation" as_owner env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
@@ -204,6 +204,7 @@ ring_machines() {
     if build_test machines; then runner "machines" "$program" ${name:+"$name"}; fi
     browser
     crashes
+    check "the package is removed and purged" tests/removal "$host"
     if ((failed > failed_before)); then host_failed=1; fi
 }
 
