@@ -5,6 +5,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use zbus_systemd::zbus::{self, Connection, DBusError as _};
 
+/// systemd knows no such unit.
+pub(super) const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
+
 /// Why systemd or machined did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BusError {

@@ -6,7 +6,8 @@
 //!
 //! A request comes in through `door` (auth vouches) and `principal` (one task a channel), becomes
 //! what it may be in `request`, and ends in `sessions`, where one task a session (`worker`) talks
-//! to its worker. `spares` keeps workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
+//! to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `spares` keeps
+//! workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
 
 mod bus;
 mod door;
@@ -19,6 +20,7 @@ mod request;
 mod sessions;
 mod spares;
 mod units;
+mod upkeep;
 mod worker;
 
 use std::path::PathBuf;
@@ -118,7 +120,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
         });
         // First of all: until it is there, SIGHUP ends the process.
         tokio::spawn(Arc::clone(&broker).reload_on_request()?);
-        broker.take_up().await;
+        broker.take_up().await?;
         tokio::spawn(Arc::clone(&broker).keep_spares(asked));
         tokio::spawn(Arc::clone(&broker).watch_machines());
         let door = door::open(listeners, &broker)?;

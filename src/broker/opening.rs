@@ -1,15 +1,12 @@
-//! From a granted request to a viewer of a live session, and the end of one.
+//! From a granted request to a viewer of a live session.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use super::Broker;
 use super::records::Record;
@@ -20,7 +17,7 @@ use super::units::Unit;
 use super::worker::{self, ORDERS, Order, Worker, WorkerChannel};
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{Role, Standing, ViewerNumber};
-use crate::protocol::{EndReason, Refusal};
+use crate::protocol::Refusal;
 use crate::wire::WireError;
 
 /// How long a worker has to make a viewer.
@@ -33,12 +30,6 @@ pub(super) const OPENING_AT_ONCE: usize = 4;
 /// How long to wait for a turn, after which the person is told to try again.
 const TURN_TIME: Duration = Duration::from_secs(60);
 
-/// How long a worker that went away may take to be back, with crashes on the way.
-const RETURN_TIME: Duration = Duration::from_secs(20);
-
-/// Between two attempts: what `RestartSec=` of its unit is.
-const RETURN_PAUSE: Duration = Duration::from_millis(50);
-
 /// A new view of a session.
 #[derive(Debug)]
 pub(super) struct View {
@@ -46,16 +37,6 @@ pub(super) struct View {
     pub(super) viewer: ViewerNumber,
     /// For whoever asked.
     pub(super) socket: OwnedFd,
-}
-
-/// Why the worker of a session cannot be talked to.
-#[derive(Debug)]
-pub(super) enum Unreached {
-    /// The session is over: its worker lost it, or does not come back.
-    Over(EndReason),
-    /// The session goes on, in a worker that speaks another version than this broker, whichever of
-    /// the two was not started again. The next broker reaches it.
-    OtherVersion,
 }
 
 impl Broker {
@@ -71,7 +52,7 @@ impl Broker {
         let (worker, pty) = match (worker, shell) {
             (Ok(worker), Ok(pty)) => (worker, pty),
             (Ok(worker), Err(refusal)) => {
-                self.stop_units(&worker.id).await;
+                self.stop_units_later(&worker.id);
                 return Err(refusal);
             }
             // A shell without a worker is hung up here, by closing its PTY.
@@ -95,7 +76,7 @@ impl Broker {
     }
 
     /// A worker without a session: one that waits, or a new one.
-    async fn worker(&self) -> Result<Spare, Refusal> {
+    async fn worker(self: &Arc<Self>) -> Result<Spare, Refusal> {
         match self.take_spare().await {
             Some(spare) => Ok(spare),
             None => Box::pin(self.start_worker()).await,
@@ -103,7 +84,7 @@ impl Broker {
     }
 
     /// Starts a worker, which then waits for a session.
-    pub(super) async fn start_worker(&self) -> Result<Spare, Refusal> {
+    pub(super) async fn start_worker(self: &Arc<Self>) -> Result<Spare, Refusal> {
         let id = SessionId::random().map_err(|error| {
             tracing::error!(%error, "no random numbers: {error}");
             Refusal::Unavailable
@@ -123,7 +104,7 @@ impl Broker {
             Err(error) => Box::new(error),
         };
         tracing::error!(session = %id, %error, "the worker does not start: {error}");
-        self.stop_units(&id).await;
+        self.stop_units_later(&id);
         Err(refusal)
     }
 
@@ -152,7 +133,7 @@ impl Broker {
                 Ok(View { session, viewer, socket })
             }
             Err(refusal) => {
-                self.stop_units(&id).await;
+                self.stop_units_later(&id);
                 Err(refusal)
             }
         }
@@ -174,7 +155,7 @@ impl Broker {
         })
     }
 
-    fn run_worker(
+    pub(super) fn run_worker(
         self: &Arc<Self>,
         id: &SessionId,
         channel: WorkerChannel,
@@ -205,108 +186,6 @@ impl Broker {
         Ok(View { session, viewer, socket })
     }
 
-    /// Connects to the worker of a session that is there: an earlier broker's, or one whose channel
-    /// broke. systemd starts it again by itself, or because we connect. A worker of another version
-    /// is started again in place, once: the programs were replaced under it.
-    ///
-    /// # Errors
-    /// Why there is no channel to it.
-    pub(super) async fn reach(&self, id: &SessionId) -> Result<WorkerChannel, Unreached> {
-        let deadline = Instant::now() + RETURN_TIME;
-        let mut started_again = false;
-        loop {
-            let error = match worker::connect(&self.socket(id)).await {
-                Ok((channel, Standing::Keeping)) => return Ok(channel),
-                Ok((_, Standing::Waiting)) => return Err(Unreached::Over(EndReason::WorkerGone)),
-                Err(error) => error,
-            };
-            let of_another_version = matches!(error, WireError::WrongVersion { .. });
-            let late = Instant::now() >= deadline;
-            if of_another_version && (started_again || late) {
-                tracing::error!(session = %id, %error, "restart tere-broker: it is not of the version that is installed: {error}");
-                return Err(Unreached::OtherVersion);
-            }
-            // No socket: the host was restarted under the record, and nothing can come back.
-            let gone = matches!(&error, WireError::Io(error) if error.kind() == io::ErrorKind::NotFound);
-            if gone || late {
-                tracing::warn!(session = %id, %error, "the worker does not come back: {error}");
-                return Err(Unreached::Over(EndReason::WorkerGone));
-            }
-            if of_another_version {
-                tracing::info!(session = %id, %error, "a worker of another version is started again in place: {error}");
-                match self.bus.stop(Unit::SessionService(id)).await {
-                    Ok(()) => started_again = true,
-                    Err(error) => {
-                        tracing::warn!(session = %id, %error, "the worker of another version cannot be stopped: {error}");
-                    }
-                }
-            }
-            // It may have been killed while it greeted, and start again right now.
-            tokio::time::sleep(RETURN_PAUSE).await;
-        }
-    }
-
-    /// Takes up the sessions that an earlier broker left, and cleans up after those that ended
-    /// meanwhile.
-    pub(super) async fn take_up(self: &Arc<Self>) {
-        let records = self.sessions.left_behind().unwrap_or_else(|error| {
-            tracing::error!(%error, "the records of sessions cannot be read: {error}");
-            Vec::new()
-        });
-        let reached = records.into_iter().map(async |record| (self.reach(&record.id).await, record));
-        for (reached, record) in join_all(reached).await {
-            let id = record.id.clone();
-            match reached {
-                Ok(channel) => {
-                    let (orders, inbox) = mpsc::channel(ORDERS);
-                    self.sessions.take_up(record, orders);
-                    self.run_worker(&id, channel, inbox, first_viewer());
-                    tracing::info!(session = %id, "session taken up");
-                }
-                Err(Unreached::Over(reason)) => self.clean_up(&id, reason).await,
-                Err(Unreached::OtherVersion) => {
-                    let (orders, inbox) = mpsc::channel(ORDERS);
-                    self.sessions.take_up(record, orders);
-                    tokio::spawn(Arc::clone(self).stand_by(id, inbox));
-                }
-            }
-        }
-        match self.bus.session_units().await {
-            Ok(units) => {
-                for id in units.iter().filter(|id| self.sessions.find(id).is_none()) {
-                    tracing::warn!(session = %id, "units without a record are stopped");
-                    self.stop_units(id).await;
-                }
-            }
-            Err(error) => tracing::warn!(%error, "systemd cannot be asked for units of sessions: {error}"),
-        }
-    }
-
-    /// Answers for a session whose worker this broker cannot talk to.
-    async fn stand_by(self: Arc<Self>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
-        let reason = worker::stand_by(&mut orders).await;
-        self.clean_up(&id, reason).await;
-    }
-
-    /// Removes what is left of a session that is over.
-    pub(super) async fn clean_up(&self, id: &SessionId, reason: EndReason) {
-        let account = self.sessions.forget(id).map(|session| session.record.owner.to_string());
-        tracing::info!(session = %id, account, %reason, "session ended");
-        self.stop_units(id).await;
-    }
-
-    /// Stops a session's units, its socket first so that nothing starts the worker again.
-    pub(super) async fn stop_units(&self, id: &SessionId) {
-        for unit in [Unit::SessionSocket(id), Unit::SessionService(id)] {
-            if let Err(error) = self.bus.stop(unit).await {
-                tracing::debug!(session = %id, %error, "nothing to stop");
-            }
-        }
-        if let Err(error) = self.bus.clean(id).await {
-            tracing::debug!(session = %id, %error, "nothing to clean");
-        }
-    }
-
     pub(super) fn socket(&self, id: &SessionId) -> PathBuf {
         self.session_sockets.join(format!("{id}.sock"))
     }
@@ -314,6 +193,6 @@ impl Broker {
 
 /// Where a broker begins to number viewers. Not where the one before it did: a worker that lives
 /// on may still have viewers of that one, which are closed in a moment.
-fn first_viewer() -> ViewerNumber {
+pub(super) fn first_viewer() -> ViewerNumber {
     ViewerNumber(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos())
 }

@@ -159,15 +159,18 @@ impl Holder {
         }
     }
 
-    /// Closes every view. Requests that are under way finish first: a session that was being
-    /// opened is then there, without a viewer.
-    async fn close(&mut self) {
-        while let Some(done) = self.requests.join_next().await {
+    /// Closes the channel, and every view in its worker: who held it may not keep them. The channel
+    /// first, so that its holder hears the reason before it sees the views go. Requests that are
+    /// under way finish: a session that was being opened is then there, without a viewer.
+    async fn close(self) {
+        let Self { channel, mut views, mut requests, .. } = self;
+        drop(channel);
+        while let Some(done) = requests.join_next().await {
             if let Ok((_, Outcome::View(view))) = done {
-                self.views.push((view.session, view.viewer));
+                views.push((view.session, view.viewer));
             }
         }
-        detach(std::mem::take(&mut self.views)).await;
+        detach(views).await;
     }
 }
 

@@ -89,12 +89,12 @@ impl Broker {
 
 impl Broker {
     /// A spare whose channel broke: an upgrade restarts it, and it waits again.
-    async fn find_spare(&self, id: SessionId) -> Result<Spare, Refusal> {
+    async fn find_spare(self: &Arc<Self>, id: SessionId) -> Result<Spare, Refusal> {
         match worker::connect(&self.socket(&id)).await {
             Ok((channel, Standing::Waiting)) => Ok(Spare { id, channel }),
             Ok((_, Standing::Keeping)) | Err(_) => {
                 tracing::warn!(session = %id, "a spare worker is gone");
-                self.stop_units(&id).await;
+                self.stop_units_later(&id);
                 Err(Refusal::WorkerUnavailable)
             }
         }

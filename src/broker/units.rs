@@ -61,14 +61,14 @@ impl Bus {
     }
 
     /// Has systemd close what it keeps for a worker that is stopped, and forget that the worker
-    /// failed, if it did. One that ended its session has left nothing.
+    /// failed, if it did. One that ended its session has left nothing: systemd knows no such unit then.
     pub(super) async fn clean(&self, id: &SessionId) -> Result<(), BusError> {
         let unit = Unit::SessionService(id);
         let clean = async {
             let manager = ManagerProxy::new(&self.connection().await?).await?;
-            let cleaned = manager.clean_unit(unit.name(), vec!["fdstore".to_owned()]).await;
+            // One that failed cannot be cleaned before this.
             manager.reset_failed_unit(unit.name()).await?;
-            Ok(cleaned?)
+            Ok(manager.clean_unit(unit.name(), vec!["fdstore".to_owned()]).await?)
         };
         within(unit.time(), clean).await
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Broker;
-use super::opening::Unreached;
+use super::upkeep::Unreached;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{About, EndReason, Refusal};

@@ -1,6 +1,7 @@
 //! Faults, while people work: whatever is killed, restarted or replaced, no session ends, no line is
 //! lost and nobody sees a line of somebody else. `TERE_FAULT_RUNS` says how often each fault is made
-//! (once, where it is not set), `TERE_FAULT_SEED` repeats the moments of an earlier run.
+//! (once, where it is not set), `TERE_FAULT_ONLY` makes only those with this in their name,
+//! `TERE_FAULT_SEED` repeats the moments of an earlier run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -50,9 +51,11 @@ const FAULTS: &[(&str, &str)] = &[
     ("daemon-reexec", "systemctl daemon-reexec"),
     ("machined killed", "systemctl kill -s KILL systemd-machined"),
     ("dbus-daemon killed", "systemctl kill -s KILL dbus.service"),
+    // Asked for so often in a row, systemd would not start polkit any more.
     (
         "polkit away",
-        "systemctl mask --runtime --now polkit.service
+        "systemctl reset-failed polkit.service
+         systemctl mask --runtime --now polkit.service
          systemctl kill -s KILL tere-broker
          systemctl unmask --runtime polkit.service",
     ),
@@ -71,6 +74,12 @@ const LATEST: Duration = Duration::from_millis(300);
 
 fn runs() -> usize {
     std::env::var("TERE_FAULT_RUNS").map_or(1, |runs| runs.parse().unwrap())
+}
+
+/// The faults to make.
+fn faults() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let only = std::env::var("TERE_FAULT_ONLY").unwrap_or_default();
+    FAULTS.iter().filter(move |(what, _)| what.contains(&only))
 }
 
 /// The host alone, without the sessions that other tests left running.
@@ -135,7 +144,7 @@ fn no_fault_ends_a_session_or_loses_a_line() {
         };
         let survived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for run in 1..=runs() {
-                for (what, line) in FAULTS {
+                for (what, line) in faults() {
                     let session = &sessions[chance.below(sessions.len())];
                     // A random moment of what the clients do, and the shells.
                     std::thread::park_timeout(LATEST.mul_f64(chance.fraction()));

@@ -20,6 +20,8 @@ static TURNS: RwLock<()> = RwLock::new(());
 #[derive(Debug)]
 pub struct Host {
     leader: u32,
+    /// When the test began: what the journal says from then on is printed if it fails.
+    began: String,
     _turn: Turn,
 }
 
@@ -39,6 +41,23 @@ pub struct Said {
     pub err: String,
 }
 
+/// Lines of the journal that a failed test prints.
+const JOURNAL_LINES: &str = "80";
+
+/// A test that fails says what tere, systemd and what it stands on said meanwhile.
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let line = format!(
+                "journalctl --sync; journalctl --no-pager -q -o short-precise --no-hostname -n {JOURNAL_LINES} \
+                 --since {} $(printf -- '-t %s ' tere-broker tere-auth tere-front tere-session systemd polkitd dbus-daemon systemd-machined)",
+                self.began
+            );
+            println!("the journal of the host:\n{}", self.try_run(&["sh", "-c", &line]).out);
+        }
+    }
+}
+
 impl Host {
     /// The host, together with other tests.
     pub fn shared() -> Self {
@@ -53,7 +72,9 @@ impl Host {
     /// The host of this run, by `TERE_HOST_LEADER`: its PID 1 as seen from here.
     fn of_this_run(turn: Turn) -> Self {
         let leader = std::env::var("TERE_HOST_LEADER").expect("run this ring by tests/run machines");
-        Self { leader: leader.parse().unwrap(), _turn: turn }
+        let mut host = Self { leader: leader.parse().unwrap(), began: String::new(), _turn: turn };
+        host.began = host.run(&["date", "+@%s"]);
+        host
     }
 
     /// A path in the host, as this process reaches it. Sockets too.

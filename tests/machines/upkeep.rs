@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tere::protocol::EndReason;
 
+use crate::faults::empty_host;
 use crate::host::Host;
 use crate::parts::shell::PATIENCE;
+use crate::parts::spares::SPARE_UNITS;
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
@@ -105,4 +107,57 @@ fn a_service_that_crashes_often_is_started_again() {
     }
     shell.type_in("echo still $mark\r");
     shell.expect("still 42");
+}
+
+/// Somebody stops a session's socket by hand: no worker can come back to it. What systemd keeps for
+/// the worker, the terminal among it, goes too, or the shell would run on with nobody to reach it.
+#[test]
+fn a_session_whose_socket_is_stopped_is_over_and_leaves_nothing() {
+    let host = Host::shared();
+    let mut alice = holder(&host, "alice");
+    let shell = marked(&mut alice);
+    // Two fields, so that the line which is typed is not what is looked for.
+    shell.type_in("exec sleep 86$((400+1))\r");
+    let sleeps = || host.try_run(&["pgrep", "-f", "^sleep 86401$"]).success;
+    eventually("the shell has become a sleep", PATIENCE, || sleeps().then_some(()));
+    let session = shell.session.to_string();
+    host.run(&["systemctl", "stop", &format!("tere-session@{session}.socket")]);
+    eventually("its units are gone", PATIENCE, || {
+        (!host.session_units().iter().any(|unit| unit.contains(&session))).then_some(())
+    });
+    eventually("its shell is gone", PATIENCE, || (!sleeps()).then_some(()));
+    assert!(alice.attach(&shell.session).is_err());
+}
+
+/// Without polkit no unit can be started or stopped; whoever has a session goes on in it.
+#[test]
+fn without_polkit_sessions_are_taken_up_and_strays_are_stopped_once_it_is_back() {
+    let host = empty_host();
+    let mut alice = holder(&host, "alice");
+    let shell = marked(&mut alice);
+    let spares = || {
+        let listed = host.session_units().into_iter();
+        listed.filter(|unit| !unit.contains(&*shell.session.to_string())).collect::<Vec<_>>()
+    };
+    let strays = eventually("spares wait", PATIENCE, || {
+        let spares = spares();
+        (spares.len() == SPARE_UNITS).then_some(spares)
+    });
+    host.sh("systemctl reset-failed polkit.service; systemctl mask --runtime --now polkit.service");
+    let went_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        host.kill_broker();
+        let mut viewer = eventually("the session is there", PATIENCE, || {
+            holder(&host, "alice").attach(&shell.session).ok()
+        });
+        viewer.type_in("echo still $mark\r");
+        viewer.expect("still 42");
+    }));
+    host.run(&["systemctl", "unmask", "--runtime", "polkit.service"]);
+    if let Err(panic) = went_on {
+        std::panic::resume_unwind(panic);
+    }
+    eventually("the strays are gone and spares wait", PATIENCE, || {
+        let now = spares();
+        (now.len() == SPARE_UNITS && !now.iter().any(|unit| strays.contains(unit))).then_some(())
+    });
 }

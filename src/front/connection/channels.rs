@@ -1,14 +1,25 @@
 //! What a signed-in connection has asked of the broker, and which of the page's channels are open.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::closing::Closing;
 use super::core::{Action, tell};
 use super::viewer::Wish;
 use crate::names::{SessionId, Target, TermSize};
-use crate::protocol::Refusal;
+use crate::protocol::{EndReason, Refusal};
 use crate::protocol::page::{CHANNELS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, REQUESTS_MAX, Request};
+
+/// How long a view that broke off is asked for again. Its worker is started again within a second;
+/// the broker waits 20 s for one.
+pub(super) const AGAIN_WITHIN: Duration = Duration::from_secs(30);
+
+/// From one refused attempt to the next.
+pub(super) const AGAIN_PAUSE: Duration = Duration::from_millis(250);
+
+/// A view that breaks off this often in a row, each time within [`AGAIN_WITHIN`] of the last, is over.
+pub(in crate::front) const BROKEN_OFF_MAX: u32 = 8;
 
 /// A view of a session: the page's channel, and the number of the request that opened it, which
 /// tells it from an earlier view on the same channel.
@@ -31,6 +42,8 @@ pub(super) struct Principal {
 pub(super) enum Asked {
     Lobby,
     View { channel: u16 },
+    /// A view that broke off, once more.
+    Again { channel: u16 },
     Name,
     End,
 }
@@ -40,14 +53,47 @@ pub(super) enum Asked {
 struct Channel {
     view: View,
     state: ChannelState,
+    /// The last size that the page told.
+    size: TermSize,
+    /// How often the view broke off in a row, and when it did last.
+    broken_off: Option<(u32, Instant)>,
 }
 
 #[derive(Debug)]
 enum ChannelState {
-    /// Asked for. With the last size that the page told meanwhile.
-    Opening(Option<TermSize>),
+    /// Asked for.
+    Opening {
+        /// The size that was asked for.
+        asked: TermSize,
+    },
     /// Its viewer is there.
-    Live,
+    Live(SessionId),
+    /// Its viewer broke off, and is asked for again: the session is there as long as its shell.
+    Again {
+        session: SessionId,
+        /// The size that was asked for.
+        asked: TermSize,
+        /// When to ask next; nothing while the broker has not answered.
+        at: Option<Instant>,
+    },
+}
+
+impl Channel {
+    /// When its view is to be asked for again.
+    fn due(&self) -> Option<Instant> {
+        match self.state {
+            ChannelState::Again { at, .. } => at,
+            ChannelState::Opening { .. } | ChannelState::Live(_) => None,
+        }
+    }
+
+    fn wish(&self, wish: Wish) -> Vec<Action> {
+        match self.state {
+            ChannelState::Live(_) => vec![Action::Wish { view: self.view, wish }],
+            // A viewer begins with the whole, in the last size.
+            ChannelState::Opening { .. } | ChannelState::Again { .. } => Vec::new(),
+        }
+    }
 }
 
 impl Principal {
@@ -55,7 +101,7 @@ impl Principal {
     pub(super) fn ask(&mut self, asked: Asked, ask: Ask) -> Vec<Action> {
         if self.asked.len() >= REQUESTS_MAX {
             let channel = match asked {
-                Asked::View { channel } => Some(channel),
+                Asked::View { channel } | Asked::Again { channel } => Some(channel),
                 Asked::Lobby | Asked::Name | Asked::End => None,
             };
             return tell(ToPage::Refused { channel, refusal: Refusal::TooMany });
@@ -66,7 +112,7 @@ impl Principal {
         vec![Action::Ask(Request { number, ask })]
     }
 
-    pub(super) fn open(&mut self, channel: u16, ask: Ask) -> Result<Vec<Action>, Closing> {
+    pub(super) fn open(&mut self, channel: u16, size: TermSize, ask: Ask) -> Result<Vec<Action>, Closing> {
         if self.channels.contains_key(&channel) {
             return Err(Closing::BadMessage("a channel that is open was opened"));
         }
@@ -76,20 +122,29 @@ impl Principal {
         let view = View { channel, request: self.next };
         let actions = self.ask(Asked::View { channel }, ask);
         if self.asked.contains_key(&view.request) {
-            self.channels.insert(channel, Channel { view, state: ChannelState::Opening(None) });
+            let state = ChannelState::Opening { asked: size };
+            self.channels.insert(channel, Channel { view, state, size, broken_off: None });
         }
         Ok(actions)
     }
 
-    pub(super) fn reply(&mut self, number: u32, answer: Answer) -> Result<Vec<Action>, Closing> {
+    pub(super) fn reply(
+        &mut self,
+        number: u32,
+        answer: Answer,
+        now: Instant,
+    ) -> Result<Vec<Action>, Closing> {
         let asked =
             self.asked.remove(&number).ok_or(Closing::Broken("the broker answered what was not asked"))?;
         match (asked, answer) {
             (Asked::Lobby, Answer::Lobby { targets, sessions }) => {
                 Ok(tell(ToPage::Lobby { targets, sessions }))
             }
-            (Asked::View { channel }, Answer::Opened { session, target }) => {
+            (Asked::View { channel } | Asked::Again { channel }, Answer::Opened { session, target }) => {
                 Ok(self.opened(View { channel, request: number }, session, target))
+            }
+            (Asked::Again { channel }, Answer::Refused(refusal)) => {
+                Ok(self.refused_again(View { channel, request: number }, refusal, now))
             }
             (Asked::View { channel }, Answer::Refused(refusal)) => {
                 let wanted = self.forget(View { channel, request: number });
@@ -107,7 +162,7 @@ impl Principal {
                 Answer::Opened { .. } | Answer::Named | Answer::Ending | Answer::AllSessions(_),
             )
             | (
-                Asked::View { .. },
+                Asked::View { .. } | Asked::Again { .. },
                 Answer::Lobby { .. } | Answer::Named | Answer::Ending | Answer::AllSessions(_),
             )
             | (
@@ -125,44 +180,118 @@ impl Principal {
     /// stays in its list.
     fn opened(&mut self, view: View, session: SessionId, target: Target) -> Vec<Action> {
         let Some(channel) = self.channel(view) else { return Vec::new() };
-        match std::mem::replace(&mut channel.state, ChannelState::Live) {
-            ChannelState::Opening(size) => vec![Action::StartView { view, session, target, size }],
+        let (asked, again) = match channel.state {
+            ChannelState::Opening { asked } => (asked, false),
+            ChannelState::Again { asked, .. } => (asked, true),
             // A request is answered once: its number is gone after that.
-            ChannelState::Live => Vec::new(),
+            ChannelState::Live(_) => return Vec::new(),
+        };
+        channel.state = ChannelState::Live(session.clone());
+        let size = (channel.size != asked).then_some(channel.size);
+        vec![Action::StartView { view, session, target, size, again }]
+    }
+
+    /// A view broke off, though its session is not known to be over: it is asked for again. The
+    /// page hears of it by the snapshot that comes then.
+    pub(super) fn broke_off(&mut self, view: View, now: Instant) -> Vec<Action> {
+        let Some(channel) = self.channel(view) else { return Vec::new() };
+        let ChannelState::Live(session) = &channel.state else { return Vec::new() };
+        let session = session.clone();
+        let before = channel.broken_off.filter(|(_, last)| now < *last + AGAIN_WITHIN);
+        let times = before.map_or(0, |(times, _)| times) + 1;
+        channel.broken_off = Some((times, now));
+        if times > BROKEN_OFF_MAX {
+            return self.over(view);
+        }
+        channel.state = ChannelState::Again { session, asked: channel.size, at: Some(now) };
+        self.ask_again(now)
+    }
+
+    /// Asks for the views that broke off and are due.
+    pub(super) fn ask_again(&mut self, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        while self.asked.len() < REQUESTS_MAX {
+            let (request, latest) = (self.next, &mut self.channels);
+            let Some(due) = latest.values_mut().find(|channel| channel.due().is_some_and(|at| at <= now)) else {
+                break;
+            };
+            let ChannelState::Again { session, asked, at } = &mut due.state else { break };
+            (*asked, *at) = (due.size, None);
+            due.view.request = request;
+            let (channel, ask) = (due.view.channel, Ask::Attach { session: session.clone(), size: due.size });
+            actions.extend(self.ask(Asked::Again { channel }, ask));
+        }
+        actions
+    }
+
+    /// When [`Self::ask_again`] has something to do next. Where too much is asked already, after the next reply.
+    pub(super) fn next_again(&self) -> Option<Instant> {
+        if self.asked.len() >= REQUESTS_MAX {
+            return None;
+        }
+        self.channels.values().filter_map(Channel::due).min()
+    }
+
+    /// A worker that is just being started again is asked for once more; anything else is the end.
+    fn refused_again(&mut self, view: View, refusal: Refusal, now: Instant) -> Vec<Action> {
+        let Some(channel) = self.channel(view) else { return Vec::new() };
+        let in_time = channel.broken_off.is_some_and(|(_, last)| now < last + AGAIN_WITHIN);
+        match &mut channel.state {
+            ChannelState::Again { at, .. } if refusal == Refusal::WorkerUnavailable && in_time => {
+                *at = Some(now + AGAIN_PAUSE);
+                Vec::new()
+            }
+            ChannelState::Again { .. } | ChannelState::Opening { .. } | ChannelState::Live(_) => {
+                self.over(view)
+            }
         }
     }
 
-    /// Input for a channel that is not there was typed before the page heard of its end.
+    fn over(&mut self, view: View) -> Vec<Action> {
+        self.forget(view);
+        tell(ToPage::Ended { channel: view.channel, reason: EndReason::WorkerGone })
+    }
+
+    /// A view did not begin: its worker does not answer.
+    pub(super) fn failed(&mut self, view: View, now: Instant) -> Vec<Action> {
+        let broke_off_before = self.channel(view).is_some_and(|channel| channel.broken_off.is_some());
+        if broke_off_before {
+            return self.broke_off(view, now);
+        }
+        let refused = ToPage::Refused { channel: Some(view.channel), refusal: Refusal::WorkerUnavailable };
+        if self.forget(view) { tell(refused) } else { Vec::new() }
+    }
+
+    /// Input for a channel that is not there was typed before the page heard of its end. What is
+    /// typed while its viewer is away is thrown away, and that is said.
     pub(super) fn typed(&self, channel: u16, bytes: Vec<u8>) -> Vec<Action> {
-        match self.channels.get(&channel) {
-            Some(Channel { view, state: ChannelState::Live }) => vec![Action::Type { view: *view, bytes }],
-            Some(Channel { state: ChannelState::Opening(_), .. }) | None => Vec::new(),
+        let Some(Channel { view, state, .. }) = self.channels.get(&channel) else { return Vec::new() };
+        match state {
+            ChannelState::Live(_) => vec![Action::Type { view: *view, bytes }],
+            ChannelState::Again { .. } => {
+                tell(ToPage::InputDropped { channel, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
+            }
+            ChannelState::Opening { .. } => Vec::new(),
         }
     }
 
     pub(super) fn resize(&mut self, channel: u16, size: TermSize) -> Vec<Action> {
         let Some(channel) = self.channels.get_mut(&channel) else { return Vec::new() };
-        match &mut channel.state {
-            ChannelState::Opening(latest) => {
-                *latest = Some(size);
-                Vec::new()
-            }
-            ChannelState::Live => vec![Action::Wish { view: channel.view, wish: Wish::Size(size) }],
-        }
+        channel.size = size;
+        channel.wish(Wish::Size(size))
     }
 
     /// A channel that is not there is one that the page has not heard the end of.
     pub(super) fn wish(&self, channel: u16, wish: Wish) -> Vec<Action> {
-        match self.channels.get(&channel) {
-            Some(Channel { view, state: ChannelState::Live }) => vec![Action::Wish { view: *view, wish }],
-            Some(Channel { state: ChannelState::Opening(_), .. }) | None => Vec::new(),
-        }
+        self.channels.get(&channel).map(|channel| channel.wish(wish)).unwrap_or_default()
     }
 
     pub(super) fn detach(&mut self, channel: u16) -> Vec<Action> {
         match self.channels.remove(&channel) {
-            Some(Channel { view, state: ChannelState::Live }) => vec![Action::StopView(view)],
-            Some(Channel { state: ChannelState::Opening(_), .. }) | None => Vec::new(),
+            Some(Channel { view, state: ChannelState::Live(_), .. }) => vec![Action::StopView(view)],
+            Some(Channel { state: ChannelState::Opening { .. } | ChannelState::Again { .. }, .. }) | None => {
+                Vec::new()
+            }
         }
     }
 

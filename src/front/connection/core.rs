@@ -41,6 +41,8 @@ pub(super) enum Input {
     BrokerLost,
     /// A view is over; the page hears it from the view itself.
     ViewOver(View),
+    /// A view broke off; the page has not heard of it.
+    ViewBrokeOff(View),
     /// A view did not begin: its worker does not answer.
     ViewFailed(View),
     /// The time that [`Core::deadline`] gave has come.
@@ -68,7 +70,15 @@ pub(super) enum Action {
     /// Say this to the broker.
     Ask(Request),
     /// Begin a view on the descriptor that came with the reply just handled.
-    StartView { view: View, session: SessionId, target: Target, size: Option<TermSize> },
+    StartView {
+        view: View,
+        session: SessionId,
+        target: Target,
+        /// The size of the page's window, where it is another one by now than was asked for.
+        size: Option<TermSize>,
+        /// The page has this view: it broke off.
+        again: bool,
+    },
     /// Drop a view.
     StopView(View),
     /// Pass typed bytes on.
@@ -116,11 +126,12 @@ impl Core {
     /// When [`Input::Tick`] is due.
     pub(super) fn deadline(&self) -> Instant {
         let quiet = self.probe_at.min(self.heard + SILENCE_MAX);
-        match self.state {
+        match &self.state {
             State::Anonymous | State::Asked | State::Challenged | State::Answered => {
                 quiet.min(self.sign_in_by)
             }
-            State::SignedIn(_) | State::Over => quiet,
+            State::SignedIn(principal) => principal.next_again().map_or(quiet, |again| quiet.min(again)),
+            State::Over => quiet,
         }
     }
 
@@ -141,10 +152,11 @@ impl Core {
             Input::Unreadable(what) => Err(Closing::BadMessage(what)),
             Input::PageGone => Err(Closing::PageGone),
             Input::Login(verdict) => self.login(verdict),
-            Input::Broker(message) => self.broker(message),
+            Input::Broker(message) => self.broker(message, now),
             Input::BrokerLost => Err(Closing::BrokerLost),
             Input::ViewOver(view) => Ok(self.view_over(view)),
-            Input::ViewFailed(view) => Ok(self.view_failed(view)),
+            Input::ViewBrokeOff(view) => Ok(self.of_view(|principal| principal.broke_off(view, now))),
+            Input::ViewFailed(view) => Ok(self.of_view(|principal| principal.failed(view, now))),
             Input::Tick => self.tick(now),
         };
         handled.unwrap_or_else(|closing| {
@@ -176,10 +188,10 @@ impl Core {
             }
             (State::SignedIn(principal), FromPage::List {}) => Ok(principal.ask(Asked::Lobby, Ask::Lobby)),
             (State::SignedIn(principal), FromPage::Open { channel, target, size }) => {
-                principal.open(channel, Ask::Open { target, size })
+                principal.open(channel, size, Ask::Open { target, size })
             }
             (State::SignedIn(principal), FromPage::Attach { channel, session, size }) => {
-                principal.open(channel, Ask::Attach { session, size })
+                principal.open(channel, size, Ask::Attach { session, size })
             }
             (State::SignedIn(principal), FromPage::Name { session, name }) => {
                 Ok(principal.ask(Asked::Name, Ask::Name { session, name }))
@@ -278,10 +290,10 @@ impl Core {
         }
     }
 
-    fn broker(&mut self, message: FromBroker) -> Result<Vec<Action>, Closing> {
+    fn broker(&mut self, message: FromBroker, now: Instant) -> Result<Vec<Action>, Closing> {
         match (&mut self.state, message) {
             (State::SignedIn(principal), FromBroker::Reply { number, answer }) => {
-                principal.reply(number, answer)
+                principal.reply(number, answer, now)
             }
             (State::SignedIn(_), FromBroker::MachineStopped(machine)) => {
                 Ok(tell(ToPage::MachineStopped { machine }))
@@ -301,10 +313,11 @@ impl Core {
         Vec::new()
     }
 
-    fn view_failed(&mut self, view: View) -> Vec<Action> {
-        let State::SignedIn(principal) = &mut self.state else { return Vec::new() };
-        let refused = ToPage::Refused { channel: Some(view.channel), refusal: Refusal::WorkerUnavailable };
-        if principal.forget(view) { tell(refused) } else { Vec::new() }
+    fn of_view(&mut self, act: impl FnOnce(&mut Principal) -> Vec<Action>) -> Vec<Action> {
+        match &mut self.state {
+            State::SignedIn(principal) => act(principal),
+            State::Anonymous | State::Asked | State::Challenged | State::Answered | State::Over => Vec::new(),
+        }
     }
 
     fn tick(&mut self, now: Instant) -> Result<Vec<Action>, Closing> {
@@ -314,11 +327,12 @@ impl Core {
         if now >= self.sign_in_by && !matches!(self.state, State::SignedIn(_)) {
             return Err(Closing::NeverSignedIn);
         }
-        if now < self.probe_at {
-            return Ok(Vec::new());
+        let mut actions = self.of_view(|principal| principal.ask_again(now));
+        if now >= self.probe_at {
+            self.probe_at = now + PROBE_AFTER;
+            actions.push(Action::Probe);
         }
-        self.probe_at = now + PROBE_AFTER;
-        Ok(vec![Action::Probe])
+        Ok(actions)
     }
 }
 

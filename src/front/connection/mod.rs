@@ -20,4 +20,6 @@ mod tests;
 mod viewer;
 mod writer;
 
+#[cfg(test)]
+pub(in crate::front) use channels::BROKEN_OFF_MAX;
 pub(super) use run::run;

@@ -136,6 +136,10 @@ impl Connection {
                     self.views.remove(&view);
                     Input::ViewOver(view)
                 }
+                Event::View(ViewEvent::BrokeOff(view)) => {
+                    self.views.remove(&view);
+                    Input::ViewBrokeOff(view)
+                }
                 Event::View(ViewEvent::Failed(view)) => {
                     self.views.remove(&view);
                     Input::ViewFailed(view)
@@ -208,13 +212,13 @@ impl Connection {
                 let _ = self.questions.send(question).await;
             }
             Action::Ask(request) => self.ask(&request).await?,
-            Action::StartView { view, session, target, size } => {
+            Action::StartView { view, session, target, size, again } => {
                 let socket = descriptors.next().ok_or(Closing::Broken("a viewer socket is missing"))?;
                 let (typing, typed) = Typing::new();
                 if let Some(size) = size {
                     typing.wish(Wish::Size(size));
                 }
-                let shown = Shown { view, session, target };
+                let shown = Shown { view, session, target, again };
                 let task = self.tasks.spawn(viewer::run(socket, shown, typed, self.outlets.clone()));
                 self.views.insert(view, (typing, task));
             }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::channels::View;
+use super::channels::{AGAIN_PAUSE, AGAIN_WITHIN, BROKEN_OFF_MAX, View};
 use super::closing::Closing;
 use super::core::{Action, Core, Input, PROBE_AFTER, SIGN_IN_WITHIN, SILENCE_MAX, Verdict};
 use super::viewer::Wish;
 use crate::names::{SessionId, Target, TermSize};
-use crate::protocol::Refusal;
+use crate::protocol::{EndReason, Refusal};
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{CHANNELS_MAX, Ceremony, FromPage, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
@@ -109,7 +109,8 @@ fn opened() -> Answer {
 }
 
 fn start(channel: u16, request: u32, size: Option<TermSize>) -> Action {
-    Action::StartView { view: View { channel, request }, session: session(), target: target(), size }
+    let (view, again) = (View { channel, request }, false);
+    Action::StartView { view, session: session(), target: target(), size, again }
 }
 
 fn refused(channel: Option<u16>, refusal: Refusal) -> Action {
@@ -219,6 +220,78 @@ fn a_view_begins_passes_things_on_and_ends() {
         matches!(desk.page(attach).as_slice(), [Action::Ask(Request { number: 2, .. })]),
         "the number is free"
     );
+}
+
+/// A view that breaks off, and the request for it that follows.
+fn break_off(desk: &mut Desk, view: View, number: u32, at: TermSize) {
+    let attach = Request { number, ask: Ask::Attach { session: session(), size: at } };
+    assert_eq!(desk.take(Input::ViewBrokeOff(view)), [Action::Ask(attach)]);
+}
+
+#[test]
+fn a_view_that_breaks_off_is_asked_for_again() {
+    let mut desk = Desk::viewing();
+    let (first, second) = (View { channel: 7, request: 1 }, View { channel: 7, request: 2 });
+    desk.page(FromPage::Resize { channel: 7, size: size(90) });
+    break_off(&mut desk, first, 2, size(90));
+    assert_eq!(desk.take(Input::ViewBrokeOff(first)), [], "it is over");
+    let dropped = ToPage::InputDropped { channel: 7, bytes: 3 };
+    let typed = desk.take(Input::Typed { channel: 7, bytes: b"abc".to_vec() });
+    assert_eq!(typed, [Action::Tell(dropped)], "what is typed meanwhile is dropped, and said to be");
+    assert_eq!(desk.page(FromPage::Resize { channel: 7, size: size(100) }), []);
+    let begin = |view, size| {
+        [Action::StartView { view, session: session(), target: target(), size, again: true }]
+    };
+    assert_eq!(desk.reply(2, opened()), begin(second, Some(size(100))));
+    let typed = Action::Type { view: second, bytes: b"x".to_vec() };
+    assert_eq!(desk.take(Input::Typed { channel: 7, bytes: b"x".to_vec() }), [typed]);
+    // Its worker does not answer: once more.
+    let attach = Request { number: 3, ask: Ask::Attach { session: session(), size: size(100) } };
+    assert_eq!(desk.take(Input::ViewFailed(second)), [Action::Ask(attach)]);
+    assert_eq!(desk.page(FromPage::Detach { channel: 7 }), []);
+    assert_eq!(desk.reply(3, opened()), [], "the page has left it");
+}
+
+#[test]
+fn a_view_that_cannot_be_had_again_is_over() {
+    let gone = |refusal| {
+        let mut desk = Desk::viewing();
+        break_off(&mut desk, View { channel: 7, request: 1 }, 2, size(80));
+        (desk.reply(2, Answer::Refused(refusal)), desk)
+    };
+    let over = [Action::Tell(ToPage::Ended { channel: 7, reason: EndReason::WorkerGone })];
+    for refusal in [Refusal::NoSuchSession, Refusal::NotGranted] {
+        let (said, mut desk) = gone(refusal);
+        assert_eq!(said, over);
+        assert!(matches!(desk.page(open(7)).as_slice(), [Action::Ask(_)]), "the number is free");
+    }
+    // A worker that is being started again is asked for once more, for a while.
+    let (said, mut desk) = gone(Refusal::WorkerUnavailable);
+    assert_eq!(said, []);
+    let begun = desk.now;
+    let mut number = 3;
+    let last = loop {
+        assert_eq!(desk.core.deadline().min(desk.now + AGAIN_PAUSE), desk.now + AGAIN_PAUSE);
+        desk.take(Input::Alive);
+        desk.now += AGAIN_PAUSE;
+        let asked = desk.take(Input::Tick);
+        assert!(matches!(&asked[..], [Action::Ask(request)] if request.number == number), "{asked:?}");
+        let said = desk.reply(number, Answer::Refused(Refusal::WorkerUnavailable));
+        number += 1;
+        if !said.is_empty() {
+            break said;
+        }
+    };
+    assert_eq!((last.as_slice(), desk.now), (&over[..], begun + AGAIN_WITHIN));
+    // One that breaks off again and again is over too.
+    let mut desk = Desk::viewing();
+    let mut view = View { channel: 7, request: 1 };
+    for _ in 0..BROKEN_OFF_MAX {
+        break_off(&mut desk, view, view.request + 1, size(80));
+        view.request += 1;
+        desk.reply(view.request, opened());
+    }
+    assert_eq!(desk.take(Input::ViewBrokeOff(view)), over);
 }
 
 #[test]

@@ -30,6 +30,8 @@ const _: () = assert!(CHUNK_MAX + 2 == BINARY_FRAME_MAX);
 pub(super) enum ViewEvent {
     /// It is over, and says so to the page after this.
     Over(View),
+    /// It broke off, and the page has not heard of it.
+    BrokeOff(View),
     /// It did not begin.
     Failed(View),
 }
@@ -133,12 +135,15 @@ pub(super) struct Shown {
     pub(super) view: View,
     pub(super) session: SessionId,
     pub(super) target: Target,
+    /// The page has it already: an earlier view of it broke off.
+    pub(super) again: bool,
 }
 
 /// Runs one view from its greeting to its end. `opened` is its first word to the page, so that
-/// nothing of an earlier view on the same channel can come after it.
+/// nothing of an earlier view on the same channel can come after it. A view that the page has
+/// already goes on with its snapshot.
 pub(super) async fn run(socket: OwnedFd, shown: Shown, typed: Typed, outlets: Outlets) {
-    let Shown { view, session, target } = shown;
+    let Shown { view, session, target, again } = shown;
     let channel = match greet(socket).await {
         Ok(channel) => channel,
         Err(error) => {
@@ -148,7 +153,7 @@ pub(super) async fn run(socket: OwnedFd, shown: Shown, typed: Typed, outlets: Ou
         }
     };
     let opened = ToPage::Opened { channel: view.channel, session: session.clone(), target };
-    if outlets.page.send(text(&opened)).await.is_err() {
+    if !again && outlets.page.send(text(&opened)).await.is_err() {
         return;
     }
     let end = tokio::select! {
@@ -158,8 +163,9 @@ pub(super) async fn run(socket: OwnedFd, shown: Shown, typed: Typed, outlets: Ou
     let reason = match end {
         End::Said(reason) => reason,
         End::Lost(error) => {
-            tracing::warn!(%session, %error, "a worker broke off");
-            EndReason::WorkerGone
+            tracing::warn!(%session, %error, "a worker broke off: {error}");
+            drop(outlets.events.send(ViewEvent::BrokeOff(view)).await);
+            return;
         }
         End::PageGone => return,
     };

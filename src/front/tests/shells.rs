@@ -8,6 +8,7 @@ use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::stand_ins::{House, Page, SOON, Worker};
+use crate::front::connection::BROKEN_OFF_MAX;
 use crate::names::TermSize;
 use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, TEXT_FRAME_MAX, ToPage};
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
@@ -64,9 +65,25 @@ async fn from_sign_in_to_exit() {
     assert_eq!(page.output().await, (300, b"bye".to_vec()));
     assert_eq!(page.heard().await, ToPage::Ended { channel: 300, reason: EndReason::ShellEnded });
     // The number is free at once.
-    let worker = another(&house, &mut page, 300).await;
+    another(&house, &mut page, 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_breaks_off_comes_back_and_the_page_sees_its_snapshot() {
+    let house = House::build();
+    let (mut page, mut worker) = shell(&house, 1).await;
+    let size = TermSize::new(80, 24).unwrap();
+    for _ in 0..BROKEN_OFF_MAX {
+        drop(worker);
+        worker = tokio::task::block_in_place(|| house.worker());
+        worker.send(&ToViewer::SnapshotBegins { size, length: 5, extent: Extent::Whole }, &[]).unwrap();
+        let snapshot = ToPage::Snapshot { channel: 1, size, bytes: 5, extent: Extent::Whole };
+        assert_eq!(page.heard().await, snapshot);
+        page.send_typed(1, b"x").await;
+        assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"x".to_vec()));
+    }
     drop(worker);
-    assert_eq!(page.heard().await, ToPage::Ended { channel: 300, reason: EndReason::WorkerGone });
+    assert_eq!(page.heard().await, ToPage::Ended { channel: 1, reason: EndReason::WorkerGone });
 }
 
 #[tokio::test(flavor = "multi_thread")]
