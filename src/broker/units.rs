@@ -60,17 +60,15 @@ impl Bus {
         self.job(unit, Verb::Stop).await
     }
 
-    /// Has systemd close what it keeps for a worker that is stopped, and forget that the worker
-    /// failed, if it did. One that ended its session has left nothing: systemd knows no such unit then.
-    pub(super) async fn clean(&self, id: &SessionId) -> Result<(), BusError> {
+    /// Has systemd forget that a worker failed, if it did. Its unit is then not kept any more, and
+    /// neither is what is in its descriptor store: the socket that kept it is stopped.
+    pub(super) async fn forget_failure(&self, id: &SessionId) -> Result<(), BusError> {
         let unit = Unit::SessionService(id);
-        let clean = async {
+        let forget = async {
             let manager = ManagerProxy::new(&self.connection().await?).await?;
-            // One that failed cannot be cleaned before this.
-            manager.reset_failed_unit(unit.name()).await?;
-            Ok(manager.clean_unit(unit.name(), vec!["fdstore".to_owned()]).await?)
+            Ok(manager.reset_failed_unit(unit.name()).await?)
         };
-        within(unit.time(), clean).await
+        within(unit.time(), forget).await
     }
 
     async fn job(&self, unit: Unit<'_>, verb: Verb) -> Result<(), BusError> {

@@ -161,7 +161,8 @@ impl Broker {
                 Err(error) => return Err(error),
             }
         }
-        match self.bus.clean(id).await {
+        match self.bus.forget_failure(id).await {
+            // As a rule: a unit that ended well is forgotten by itself.
             Err(error) if !error.is(NO_SUCH_UNIT) => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
