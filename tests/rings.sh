@@ -213,8 +213,11 @@ ring_machines() {
 write_policy() {
     {
         printf '# Written by tests/run.\norigin = "%s"\n' "$TERE_ORIGIN"
-        grant '"alice", "bob"' web1 dev
-        if [[ $1 == machines ]]; then
+        if [[ $1 == browser ]]; then
+            grant '"alice", "bob"' web1 dev true
+        else
+            grant '"alice"' web1 dev true
+            grant '"bob"' web1 dev
             grant '"alice"' nobus dev
             grant '"alice"' absent dev
             grant '"alice"' web1 nobody-there
@@ -226,7 +229,7 @@ write_policy() {
 }
 
 grant() {
-    printf '\n[[grant]]\naccounts = [%s]\nmachine = "%s"\nuser = "%s"\n' "$@"
+    printf '\n[[grant]]\naccounts = [%s]\nmachine = "%s"\nuser = "%s"\nshare = %s\n' "$1" "$2" "$3" "${4:-false}"
 }
 
 browser() {

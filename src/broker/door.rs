@@ -71,6 +71,12 @@ async fn vouched(socket: OwnedFd, broker: Arc<Broker>) -> Result<(), WireError> 
         }
         FromAuth::Revoke(account) => {
             tracing::info!(%account, "account revoked");
+            // Whoever gets the name next is not whom it was shared with.
+            for (session, _) in broker.sessions.shared_with(&account, usize::MAX) {
+                if let Err(refusal) = broker.sessions.share(&session, &account, None) {
+                    tracing::error!(session = %session.record.id, %refusal, "it stays shared with a revoked account");
+                }
+            }
             // No channel is open: then nobody needs to hear it.
             let _ = broker.news.send(News::Revoked(account));
             channel.send(&ToAuth::Revoked, &[]).await

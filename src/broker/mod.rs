@@ -13,6 +13,7 @@ mod bus;
 mod door;
 mod machines;
 mod opening;
+mod people;
 mod policy;
 mod principal;
 mod records;

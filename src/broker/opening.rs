@@ -15,9 +15,9 @@ use super::sessions::Session;
 use super::spares::Spare;
 use super::units::Unit;
 use super::worker::{self, ORDERS, Order, Worker, WorkerChannel};
-use crate::names::{SessionId, TermSize};
-use crate::protocol::worker::{Role, Standing, ViewerNumber};
-use crate::protocol::Refusal;
+use crate::names::{AccountName, SessionId, TermSize};
+use crate::protocol::worker::{Standing, ViewerNumber};
+use crate::protocol::{Refusal, Role};
 use crate::wire::WireError;
 
 /// How long a worker has to make a viewer.
@@ -35,6 +35,7 @@ const TURN_TIME: Duration = Duration::from_secs(60);
 pub(super) struct View {
     pub(super) session: Arc<Session>,
     pub(super) viewer: ViewerNumber,
+    pub(super) role: Role,
     /// For whoever asked.
     pub(super) socket: OwnedFd,
 }
@@ -93,7 +94,7 @@ impl Broker {
         let error: Box<dyn std::fmt::Display + Send> = match self.bus.start(Unit::SessionSocket(&id)).await {
             Ok(()) => match worker::connect(&self.socket(&id)).await {
                 Ok((channel, Standing::Waiting)) => return Ok(Spare { id, channel }),
-                Ok((_, Standing::Keeping)) => Box::new("it has a session already"),
+                Ok((_, Standing::Keeping(_))) => Box::new("it has a session already"),
                 Err(error) => {
                     if matches!(error, WireError::WrongVersion { .. }) {
                         refusal = Refusal::VersionMismatch;
@@ -129,8 +130,9 @@ impl Broker {
         };
         match kept {
             Ok((session, socket, inbox)) => {
+                session.viewer_came(viewer, granted.owner().clone());
                 self.run_worker(&id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
-                Ok(View { session, viewer, socket })
+                Ok(View { session, viewer, role: Role::Owner, socket })
             }
             Err(refusal) => {
                 self.stop_units_later(&id);
@@ -148,7 +150,7 @@ impl Broker {
     ) -> Result<Arc<Session>, Refusal> {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (owner, target) = (granted.owner().clone(), granted.target().clone());
-        let record = Record { id: id.clone(), owner, target, opened, name: None };
+        let record = Record { id: id.clone(), owner, target, opened, name: None, guests: Vec::new() };
         self.sessions.keep(record, orders).map_err(|error| {
             tracing::error!(session = %id, %error, "the record cannot be kept: {error}");
             Refusal::StorageFailed
@@ -168,22 +170,23 @@ impl Broker {
         tokio::spawn(worker.run());
     }
 
-    /// Makes a viewer of a session.
+    /// Makes a viewer of a session, for an account or, without one, for the operator.
     pub(super) async fn attach(
         &self,
         session: Arc<Session>,
+        account: Option<AccountName>,
         role: Role,
         size: TermSize,
     ) -> Result<View, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let order = Order::Attach { role, size, answer };
+        let order = Order::Attach { account, role, size, answer };
         let attach = async {
             session.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
             answered.await.unwrap_or(Err(Refusal::NoSuchSession))
         };
         let attached = tokio::time::timeout(ATTACH_TIME, attach).await;
         let (viewer, socket) = attached.unwrap_or(Err(Refusal::WorkerUnavailable))?;
-        Ok(View { session, viewer, socket })
+        Ok(View { session, viewer, role, socket })
     }
 
     pub(super) fn socket(&self, id: &SessionId) -> PathBuf {

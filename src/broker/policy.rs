@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
+use super::sessions::Session;
 use crate::config::{Config, ConfigError};
+use crate::names::AccountName;
+use crate::protocol::{Refusal, Role};
 
 /// The policy and where it was read.
 #[derive(Debug)]
@@ -24,6 +27,18 @@ impl Policy {
         let config = Arc::new(Config::load(&self.path)?);
         *self.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = config;
         Ok(())
+    }
+
+    /// What this account may do in a session, by the one in force now: its own, where it may still open one
+    /// there; another's that is shared with it, where that one may still share it.
+    pub(super) fn view(&self, account: &AccountName, session: &Session) -> Result<Role, Refusal> {
+        let role = session.role_of(account).ok_or(Refusal::NoSuchSession)?;
+        let (owner, target, policy) = (&session.record.owner, &session.record.target, self.now());
+        let granted = match role {
+            Role::Owner => policy.allows(owner, target),
+            Role::Writer | Role::Watcher => policy.lets_share(owner, target),
+        };
+        if granted { Ok(role) } else { Err(Refusal::NotGranted) }
     }
 
     /// The one in force now.

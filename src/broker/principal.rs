@@ -1,12 +1,14 @@
 //! One task a principal channel: requests in, replies and viewer sockets out. When the channel
 //! closes, every view that was made through it is closed in its worker.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::opening::View;
@@ -14,13 +16,13 @@ use super::request::Claimed;
 use super::sessions::{Session, summaries};
 use super::worker::Order;
 use super::{Broker, News};
-use crate::names::{Label, MachineName, SessionId, TermSize};
+use crate::names::{AccountName, Label, MachineName, SessionId, TermSize};
 use crate::protocol::principal::{
-    Answer, Ask, FromBroker, OwnedSession, REQUESTS_MAX, Request, SESSIONS_A_PAGE, TARGETS_MAX,
+    Answer, Ask, FromBroker, REQUESTS_MAX, Request, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX,
 };
 use crate::protocol::vouch::Principal;
-use crate::protocol::worker::{Role, ViewerNumber};
-use crate::protocol::{EndReason, Refusal};
+use crate::protocol::worker::ViewerNumber;
+use crate::protocol::{EndReason, GuestRole, Refusal, Role};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// How long auth has to hand the channel over and its holder to greet.
@@ -28,6 +30,10 @@ const GREETING_TIME: Duration = Duration::from_secs(10);
 
 /// How long the holder may leave a reply unread. Its socket has room for many.
 const REPLY_TIME: Duration = Duration::from_secs(10);
+
+/// Room for sessions of which the holder is to hear who views them. What changes while there is none is
+/// told once there is.
+const CHANGES: usize = 16;
 
 type PrincipalChannel = AsyncChannel<FromBroker, Request>;
 
@@ -49,6 +55,50 @@ struct Holder {
     /// Where it had a session, to be told when such a machine goes away.
     machines: Vec<MachineName>,
     requests: JoinSet<(u32, Outcome)>,
+    company: Company,
+}
+
+/// Of which sessions the holder hears who may view them and who does.
+#[derive(Debug)]
+struct Company {
+    watched: BTreeSet<SessionId>,
+    /// One a session in `watched`; it ends with the session.
+    watches: JoinSet<SessionId>,
+    to_tell: mpsc::Sender<Arc<Session>>,
+    changed: mpsc::Receiver<Arc<Session>>,
+}
+
+impl Company {
+    fn new() -> Self {
+        let (to_tell, changed) = mpsc::channel(CHANGES);
+        Self { watched: BTreeSet::new(), watches: JoinSet::new(), to_tell, changed }
+    }
+
+    /// Hears of a session from now on, and of how it is at once.
+    fn watch(&mut self, session: &Arc<Session>) {
+        while let Some(Ok(over)) = self.watches.try_join_next() {
+            self.watched.remove(&over);
+        }
+        if self.watched.insert(session.record.id.clone()) {
+            let (watched, changes) = (Arc::downgrade(session), session.changes());
+            self.watches.spawn(watch(session.record.id.clone(), watched, changes, self.to_tell.clone()));
+        }
+    }
+}
+
+/// Tells of a session at once and at each change, until it is over. It does not keep the session.
+async fn watch(
+    id: SessionId,
+    session: Weak<Session>,
+    mut changes: watch::Receiver<()>,
+    to_tell: mpsc::Sender<Arc<Session>>,
+) -> SessionId {
+    while let Some(session) = session.upgrade() {
+        if to_tell.send(session).await.is_err() || changes.changed().await.is_err() {
+            break;
+        }
+    }
+    id
 }
 
 /// Serves one principal channel until it closes.
@@ -61,7 +111,8 @@ pub(super) async fn serve(
     let channel = PrincipalChannel::over(socket)?;
     channel.greet(Intent::Principal, GREETING_TIME).await?;
     let (views, machines, requests) = (Vec::new(), Vec::new(), JoinSet::new());
-    let mut holder = Holder { principal, broker, channel, views, machines, requests };
+    let company = Company::new();
+    let mut holder = Holder { principal, broker, channel, views, machines, requests, company };
     let served = holder.run(news).await;
     holder.close().await;
     match served {
@@ -80,6 +131,7 @@ impl Holder {
                     let Ok((number, outcome)) = done else { continue };
                     self.reply(number, outcome).await?;
                 }
+                Some(session) = self.company.changed.recv() => self.tell_sharing(&session).await?,
                 heard = news.recv() => match heard {
                     Ok(News::Revoked(account)) if self.principal == Principal::Account(account.clone()) => {
                         return Ok(());
@@ -122,6 +174,10 @@ impl Holder {
                     self.machines.push(record.target.machine.clone());
                 }
                 self.views.retain(|(session, _)| !session.worker.is_closed());
+                self.set_role(&view).await;
+                if matches!(self.principal, Principal::Account(_)) {
+                    self.company.watch(&view.session);
+                }
                 self.views.push((view.session, view.viewer));
                 (opened, Some(view.socket))
             }
@@ -133,6 +189,25 @@ impl Holder {
         let descriptors: Vec<_> = socket.iter().map(AsFd::as_fd).collect();
         let sent = tokio::time::timeout(REPLY_TIME, self.channel.send(message, &descriptors));
         sent.await.unwrap_or(Err(WireError::TimedOut))
+    }
+
+    /// The role may have changed while the view was being made.
+    async fn set_role(&self, view: &View) {
+        let Principal::Account(account) = &self.principal else { return };
+        if let Some(role) = view.session.role_of(account).filter(|role| *role != view.role) {
+            // A session that is over has no viewers.
+            let _ = view.session.worker.send(Order::SetRole { viewer: view.viewer, role }).await;
+        }
+    }
+
+    /// Tells who may view a session, and who does, as long as the holder may view it.
+    async fn tell_sharing(&self, session: &Session) -> Result<(), WireError> {
+        let Principal::Account(account) = &self.principal else { return Ok(()) };
+        let Ok(role) = self.broker.policy.view(account, session) else { return Ok(()) };
+        let record = &session.record;
+        let shareable = self.broker.policy.now().lets_share(&record.owner, &record.target);
+        let (session, people) = (record.id.clone(), session.company());
+        self.send(&FromBroker::Sharing { session, people, role, shareable }, None).await
     }
 
     async fn tell_removed(&mut self, machine: MachineName) -> Result<(), WireError> {
@@ -152,9 +227,8 @@ impl Holder {
 
     /// Whether the policy of now lets this principal view the session. The operator only looks.
     fn granted(&self, session: &Session) -> bool {
-        let policy = self.broker.policy.now();
         match &self.principal {
-            Principal::Account(account) => policy.allows(account, &session.record.target),
+            Principal::Account(account) => self.broker.policy.view(account, session).is_ok(),
             Principal::Operator => true,
         }
     }
@@ -194,17 +268,24 @@ async fn answer(broker: &Arc<Broker>, principal: &Principal, ask: Ask) -> Result
             }
         }
         Ask::Attach { session, size } => match reachable(broker, principal, &session) {
-            Ok(session) => broker.attach(session, Role::Owner, size).await.map(Outcome::View),
+            Ok((session, account, role)) => {
+                broker.attach(session, Some(account), role, size).await.map(Outcome::View)
+            }
             Err(refusal) => Err(refusal),
         },
         Ask::Show { session } => match shown(broker, principal, &session) {
-            Ok(session) => broker.attach(session, Role::Watcher, TermSize::DEFAULT).await.map(Outcome::View),
+            Ok(session) => {
+                broker.attach(session, None, Role::Watcher, TermSize::DEFAULT).await.map(Outcome::View)
+            }
             Err(refusal) => Err(refusal),
         },
         Ask::Name { session, name } => match owned(broker, principal, &session) {
             Ok(session) => rename(broker, &session, name).map(Outcome::Answer),
             Err(refusal) => Err(refusal),
         },
+        Ask::Share { session, account, role } => {
+            share(broker, principal, &session, &account, role).await.map(Outcome::Answer)
+        }
         Ask::End { session } => match owned(broker, principal, &session) {
             Ok(session) => end(session).await.map(Outcome::Answer),
             Err(refusal) => Err(refusal),
@@ -226,7 +307,10 @@ fn account_of(principal: &Principal) -> String {
 
 async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal> {
     let Principal::Account(account) = principal else { return Err(Refusal::NotGranted) };
-    let sessions = summaries(&broker.sessions.of(account)).await;
+    let own = broker.sessions.of(account).into_iter().map(|session| (session, Role::Owner));
+    let shared = broker.sessions.shared_with(account, SHARED_MAX).into_iter();
+    let shared = shared.filter(|(session, _)| broker.policy.view(account, session).is_ok());
+    let sessions = summaries(&own.chain(shared).collect::<Vec<_>>()).await;
     let mut targets = broker.policy.now().targets_of(account);
     targets.truncate(TARGETS_MAX);
     Ok(Answer::Lobby { targets, sessions })
@@ -236,9 +320,8 @@ async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) 
     match principal {
         Principal::Operator => {
             let page = broker.sessions.page(after, SESSIONS_A_PAGE);
-            let owners = page.iter().map(|session| session.record.owner.clone());
-            let owned = owners.zip(summaries(&page).await);
-            Ok(Answer::AllSessions(owned.map(|(owner, session)| OwnedSession { owner, session }).collect()))
+            let page: Vec<_> = page.into_iter().map(|session| (session, Role::Watcher)).collect();
+            Ok(Answer::AllSessions(summaries(&page).await))
         }
         Principal::Account(_) => Err(Refusal::NotOperator),
     }
@@ -254,15 +337,19 @@ fn owned(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<S
     }
 }
 
-/// A session that this principal may view: its own, where the policy still lets it be.
-fn reachable(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
-    let session = owned(broker, principal, id)?;
+/// A session that this principal may view, and as what.
+fn reachable(
+    broker: &Broker,
+    principal: &Principal,
+    id: &SessionId,
+) -> Result<(Arc<Session>, AccountName, Role), Refusal> {
+    let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
     match principal {
         Principal::Operator => Err(Refusal::NotGranted),
-        Principal::Account(account) if broker.policy.now().allows(account, &session.record.target) => {
-            Ok(session)
+        Principal::Account(account) => {
+            let role = broker.policy.view(account, &session)?;
+            Ok((session, account.clone(), role))
         }
-        Principal::Account(_) => Err(Refusal::NotGranted),
     }
 }
 
@@ -287,6 +374,39 @@ fn rename(broker: &Broker, session: &Session, name: Option<Label>) -> Result<Ans
         Refusal::StorageFailed
     })?;
     Ok(Answer::Named)
+}
+
+/// Only the owner shares, and only where the policy lets it; it may take back what it shared at any time.
+async fn share(
+    broker: &Broker,
+    principal: &Principal,
+    id: &SessionId,
+    guest: &AccountName,
+    role: Option<GuestRole>,
+) -> Result<Answer, Refusal> {
+    let Principal::Account(account) = principal else { return Err(Refusal::NotGranted) };
+    let session = owned(broker, principal, id)?;
+    let record = &session.record;
+    if role.is_some() && !broker.policy.now().lets_share(&record.owner, &record.target) {
+        return Err(Refusal::NotShareable);
+    }
+    if *guest == record.owner {
+        return Err(Refusal::BadMessage);
+    }
+    let viewers = broker.sessions.share(&session, guest, role)?;
+    match role {
+        Some(role) => tracing::info!(session = %id, %account, %guest, ?role, "session shared"),
+        None => tracing::info!(session = %id, %account, %guest, "session not shared any more"),
+    }
+    for viewer in viewers {
+        let order = match role {
+            Some(role) => Order::SetRole { viewer, role: role.into() },
+            None => Order::Detach(viewer),
+        };
+        // A session that is over has no viewers.
+        let _ = session.worker.send(order).await;
+    }
+    Ok(Answer::Shared)
 }
 
 async fn end(session: Arc<Session>) -> Result<Answer, Refusal> {

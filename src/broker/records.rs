@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{AccountName, Label, SessionId, Target};
+use crate::protocol::GuestRole;
 
 /// Longest record, bytes; a longer file is not one.
 const RECORD_MAX: u64 = 4096;
@@ -26,6 +27,20 @@ pub(super) struct Record {
     pub(super) opened: u64,
     /// What its owner calls it.
     pub(super) name: Option<Label>,
+    /// Whom its owner shares it with. At most [`GUESTS_MAX`](crate::protocol::GUESTS_MAX). The record of
+    /// an earlier version has none.
+    #[serde(default)]
+    pub(super) guests: Vec<Guest>,
+}
+
+/// An account that a session is shared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Guest {
+    /// Who.
+    pub(super) account: AccountName,
+    /// What it may do.
+    pub(super) role: GuestRole,
 }
 
 /// The folder of records.
@@ -103,6 +118,7 @@ mod tests {
             target: "dev@box".parse().unwrap(),
             opened: 7,
             name: Label::cut("build"),
+            guests: vec![Guest { account: "bob".parse().unwrap(), role: GuestRole::Watcher }],
         };
         records.keep(&record).unwrap();
         fs::write(folder.path().join("bad.json"), "{}").unwrap();

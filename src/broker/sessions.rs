@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::people::People;
 use super::records::{Record, Records};
 use super::worker::Order;
 use crate::names::{AccountName, Label, MachineName, SessionId};
-use crate::protocol::{About, Refusal, SessionSummary};
+use crate::protocol::worker::ViewerNumber;
+use crate::protocol::{About, GuestRole, Person, Refusal, Role, SessionSummary};
 
 /// Most sessions of one account; one more is refused with `too-many`.
 const PER_ACCOUNT_MAX: usize = 64;
@@ -26,20 +28,26 @@ const DESCRIBE_TIME: Duration = Duration::from_secs(1);
 /// One live session.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Whose and where: the broker's own word. Its name is in `name`, where it can change.
+    /// Whose and where: the broker's own word. Its name and guests are in `people`, where they can change.
     pub(super) record: Record,
-    name: Mutex<Option<Label>>,
+    people: Mutex<People>,
+    /// Raised when who may view the session, or who does, has changed.
+    changed: watch::Sender<()>,
     /// To the task that talks to its worker.
     pub(super) worker: mpsc::Sender<Order>,
 }
 
 impl Session {
-    /// How it stands in a list.
-    pub(super) async fn summary(&self) -> SessionSummary {
-        let Record { id, target, opened, .. } = &self.record;
+    /// How it stands in a list, for somebody of this role in it.
+    pub(super) async fn summary(&self, role: Role) -> SessionSummary {
+        let Record { id, owner, target, opened, .. } = &self.record;
         let about = tokio::time::timeout(DESCRIBE_TIME, self.describe()).await.ok().flatten();
-        let (id, target, name) = (id.clone(), target.clone(), self.name().clone());
-        SessionSummary { id, target, opened: *opened, name, about }
+        let (id, owner, target) = (id.clone(), owner.clone(), target.clone());
+        let (name, viewing) = {
+            let people = self.people();
+            (people.name.clone(), people.viewing())
+        };
+        SessionSummary { id, target, opened: *opened, owner, role, name, viewing, about }
     }
 
     async fn describe(&self) -> Option<About> {
@@ -48,14 +56,48 @@ impl Session {
         answer.await.ok()
     }
 
-    fn name(&self) -> MutexGuard<'_, Option<Label>> {
-        self.name.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What this account may do in it; nothing where it is not the account's, nor shared with it.
+    pub(super) fn role_of(&self, account: &AccountName) -> Option<Role> {
+        if *account == self.record.owner { Some(Role::Owner) } else { self.people().guest(account) }
+    }
+
+    /// Who may view it, and who does: the owner first.
+    pub(super) fn company(&self) -> Vec<Person> {
+        self.people().company(&self.record.owner)
+    }
+
+    /// A receiver that hears of every change of [`Self::company`].
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Notes that this account has a viewer.
+    pub(super) fn viewer_came(&self, viewer: ViewerNumber, account: AccountName) {
+        self.people().views.insert(viewer, account);
+        self.changed.send_replace(());
+    }
+
+    /// Notes that a viewer has gone.
+    pub(super) fn viewer_left(&self, viewer: ViewerNumber) {
+        if self.people().views.remove(&viewer).is_some() {
+            self.changed.send_replace(());
+        }
+    }
+
+    /// Notes that no other viewers than these are left.
+    pub(super) fn viewers_are(&self, viewers: &[ViewerNumber]) {
+        self.people().views.retain(|viewer, _| viewers.contains(viewer));
+        self.changed.send_replace(());
+    }
+
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// How sessions stand in a list, in their order. Their workers are asked all at once.
-pub(super) async fn summaries(sessions: &[Arc<Session>]) -> Vec<SessionSummary> {
-    join_all(sessions.iter().map(|session| session.summary())).await
+pub(super) async fn summaries(sessions: &[(Arc<Session>, Role)]) -> Vec<SessionSummary> {
+    join_all(sessions.iter().map(|(session, role)| session.summary(*role))).await
 }
 
 /// All of them.
@@ -115,18 +157,42 @@ impl Sessions {
 
     /// Makes a session live whose record is there already.
     pub(super) fn take_up(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
-        let name = Mutex::new(record.name.clone());
-        let session = Arc::new(Session { record, name, worker });
+        let people = Mutex::new(People::of(&record));
+        let changed = watch::Sender::new(());
+        let session = Arc::new(Session { record, people, changed, worker });
         self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));
         session
     }
 
     /// Gives a session a name, in its record first.
     pub(super) fn rename(&self, session: &Session, name: Option<Label>) -> io::Result<()> {
-        let mut held = session.name();
-        self.records.keep(&Record { name: name.clone(), ..session.record.clone() })?;
-        *held = name;
+        let mut people = session.people();
+        let (name, guests) = (name, people.guests.clone());
+        self.records.keep(&Record { name: name.clone(), guests, ..session.record.clone() })?;
+        people.name = name;
         Ok(())
+    }
+
+    /// Shares a session with an account, or no more, in its record first. Gives the viewers that the account
+    /// has there now.
+    pub(super) fn share(
+        &self,
+        session: &Session,
+        account: &AccountName,
+        role: Option<GuestRole>,
+    ) -> Result<Vec<ViewerNumber>, Refusal> {
+        let mut people = session.people();
+        let guests = people.guests_with(account, role)?;
+        let record = Record { name: people.name.clone(), guests, ..session.record.clone() };
+        self.records.keep(&record).map_err(|error| {
+            tracing::error!(session = %record.id, %error, "the record cannot be kept: {error}");
+            Refusal::StorageFailed
+        })?;
+        people.guests = record.guests;
+        let viewers = people.viewers_of(account);
+        drop(people);
+        session.changed.send_replace(());
+        Ok(viewers)
     }
 
     /// Forgets a session that is over.
@@ -153,6 +219,20 @@ impl Sessions {
         let mut sessions: Vec<_> = self.live().sessions.values().filter(theirs).cloned().collect();
         sessions.sort_by_key(|session| session.record.opened);
         sessions
+    }
+
+    /// The sessions of others that are shared with an account, at most `most` of them, oldest first.
+    pub(super) fn shared_with(&self, account: &AccountName, most: usize) -> Vec<(Arc<Session>, Role)> {
+        let live = self.live();
+        let shared = live.sessions.values().filter_map(|session| {
+            let role = session.role_of(account).filter(|role| *role != Role::Owner)?;
+            Some((Arc::clone(session), role))
+        });
+        let mut shared: Vec<_> = shared.collect();
+        drop(live);
+        shared.sort_by_key(|(session, _)| session.record.opened);
+        shared.truncate(most);
+        shared
     }
 
     /// The sessions on a machine.

@@ -92,7 +92,7 @@ impl Broker {
     async fn find_spare(self: &Arc<Self>, id: SessionId) -> Result<Spare, Refusal> {
         match worker::connect(&self.socket(&id)).await {
             Ok((channel, Standing::Waiting)) => Ok(Spare { id, channel }),
-            Ok((_, Standing::Keeping)) | Err(_) => {
+            Ok((_, Standing::Keeping(_))) | Err(_) => {
                 tracing::warn!(session = %id, "a spare worker is gone");
                 self.stop_units_later(&id);
                 Err(Refusal::WorkerUnavailable)

@@ -16,7 +16,7 @@ use super::units::Unit;
 use super::worker::{self, ORDERS, Order, WorkerChannel};
 use crate::names::SessionId;
 use crate::protocol::EndReason;
-use crate::protocol::worker::Standing;
+use crate::protocol::worker::{Standing, ViewerNumber};
 use crate::wire::WireError;
 
 /// How long a worker that went away may take to be back, with crashes on the way.
@@ -40,18 +40,21 @@ pub(super) enum Unreached {
 }
 
 impl Broker {
-    /// Connects to the worker of a session that is there: an earlier broker's, or one whose channel
+    /// Connects to the worker of a session that is there, and hears which viewers it has: an earlier broker's, or one whose channel
     /// broke. systemd starts it again by itself, or because we connect. A worker of another version
     /// is started again in place, once: the programs were replaced under it.
     ///
     /// # Errors
     /// Why there is no channel to it.
-    pub(super) async fn reach(&self, id: &SessionId) -> Result<WorkerChannel, Unreached> {
+    pub(super) async fn reach(
+        &self,
+        id: &SessionId,
+    ) -> Result<(WorkerChannel, Vec<ViewerNumber>), Unreached> {
         let deadline = Instant::now() + RETURN_TIME;
         let mut started_again = false;
         loop {
             let error = match worker::connect(&self.socket(id)).await {
-                Ok((channel, Standing::Keeping)) => return Ok(channel),
+                Ok((channel, Standing::Keeping(viewers))) => return Ok((channel, viewers)),
                 Ok((_, Standing::Waiting)) => return Err(Unreached::Over(EndReason::WorkerGone)),
                 Err(error) => error,
             };
@@ -93,7 +96,8 @@ impl Broker {
         for (reached, record) in join_all(reached).await {
             let id = record.id.clone();
             match reached {
-                Ok(channel) => {
+                // Its viewers are those of channels that closed with the broker before.
+                Ok((channel, _)) => {
                     let (orders, inbox) = mpsc::channel(ORDERS);
                     self.sessions.take_up(record, orders);
                     self.run_worker(&id, channel, inbox, first_viewer());

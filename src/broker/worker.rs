@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Broker;
+use super::sessions::Session;
 use super::upkeep::Unreached;
-use crate::names::{SessionId, TermSize};
-use crate::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
-use crate::protocol::{About, EndReason, Refusal};
+use crate::names::{AccountName, SessionId, TermSize};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
+use crate::protocol::{About, EndReason, Refusal, Role};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// Room for orders to one session's task. Whoever gives one more waits.
@@ -30,8 +31,10 @@ pub(super) type Asker = oneshot::Sender<Result<(ViewerNumber, OwnedFd), Refusal>
 /// What the rest of the broker wants of a worker.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// A viewer.
-    Attach { role: Role, size: TermSize, answer: Asker },
+    /// A viewer, of this account or of the operator.
+    Attach { account: Option<AccountName>, role: Role, size: TermSize, answer: Asker },
+    /// A viewer may do this from now on.
+    SetRole { viewer: ViewerNumber, role: Role },
     /// What there is to say about it. The sender is dropped where the worker cannot be asked.
     Describe(oneshot::Sender<About>),
     /// One viewer less.
@@ -74,7 +77,7 @@ pub(super) struct Worker {
     pub(super) channel: WorkerChannel,
     pub(super) orders: mpsc::Receiver<Order>,
     /// Viewers that were asked for and are not there yet. At most [`ORDERS`] and those under way.
-    pub(super) asked: HashMap<ViewerNumber, Asker>,
+    pub(super) asked: HashMap<ViewerNumber, (Option<AccountName>, Asker)>,
     /// Whoever waits for `Described`, first to last. At most [`DESCRIBING_MAX`]; one more is told that
     /// nothing is known.
     pub(super) describing: VecDeque<oneshot::Sender<About>>,
@@ -114,15 +117,18 @@ impl Worker {
     fn hear(&mut self, message: &FromWorker, descriptors: Vec<OwnedFd>) -> Option<EndReason> {
         match *message {
             FromWorker::Attached(viewer) => {
-                let answer = self.asked.remove(&viewer);
-                if let (Some(answer), Some(socket)) = (answer, descriptors.into_iter().next()) {
+                let asked = self.asked.remove(&viewer);
+                if let (Some((account, answer)), Some(socket)) = (asked, descriptors.into_iter().next()) {
+                    if let (Some(session), Some(account)) = (self.session(), account) {
+                        session.viewer_came(viewer, account);
+                    }
                     // Nobody waits any more: the socket closes, and the worker sees it.
                     let _ = answer.send(Ok((viewer, socket)));
                 }
                 None
             }
             FromWorker::Full(viewer) => {
-                if let Some(answer) = self.asked.remove(&viewer) {
+                if let Some((_, answer)) = self.asked.remove(&viewer) {
                     let _ = answer.send(Err(Refusal::TooMany));
                 }
                 None
@@ -134,7 +140,10 @@ impl Worker {
                 }
                 None
             }
-            FromWorker::ViewerGone(_) => None,
+            FromWorker::ViewerGone(viewer) => {
+                self.viewer_left(viewer);
+                None
+            }
             FromWorker::Ended(reason) => Some(reason),
             // Out of turn: it is not a worker of ours any more.
             FromWorker::Standing(_) | FromWorker::Adopted => {
@@ -146,10 +155,10 @@ impl Worker {
 
     async fn pass_on(&mut self, order: Order) -> Result<(), WireError> {
         let message = match order {
-            Order::Attach { role, size, answer } => {
+            Order::Attach { account, role, size, answer } => {
                 let viewer = self.next_viewer;
                 self.next_viewer = ViewerNumber(viewer.0.wrapping_add(1));
-                self.asked.insert(viewer, answer);
+                self.asked.insert(viewer, (account, answer));
                 ToWorker::Attach { viewer, role, size }
             }
             Order::Describe(asker) => {
@@ -159,7 +168,11 @@ impl Worker {
                 self.describing.push_back(asker);
                 ToWorker::Describe
             }
-            Order::Detach(viewer) => ToWorker::Detach(viewer),
+            Order::SetRole { viewer, role } => ToWorker::SetRole { viewer, role },
+            Order::Detach(viewer) => {
+                self.viewer_left(viewer);
+                ToWorker::Detach(viewer)
+            }
             Order::End(reason) => ToWorker::End(reason),
         };
         tokio::time::timeout(ANSWER_TIME, self.channel.send(&message, &[]))
@@ -167,18 +180,31 @@ impl Worker {
             .unwrap_or(Err(WireError::TimedOut))
     }
 
+    fn session(&self) -> Option<Arc<Session>> {
+        self.broker.sessions.find(&self.id)
+    }
+
+    fn viewer_left(&self, viewer: ViewerNumber) {
+        if let Some(session) = self.session() {
+            session.viewer_left(viewer);
+        }
+    }
+
     /// The channel broke: systemd has started the worker again by now, or does when we connect.
     /// One that still keeps the session goes on; one that lost it is the session's end.
     async fn find_again(&mut self, error: WireError) -> Result<(), EndReason> {
         tracing::warn!(session = %self.id, %error, "the worker's channel broke; connecting again: {error}");
         // Whoever waits for a viewer may ask again.
-        for (_, answer) in self.asked.drain() {
+        for (_, (_, answer)) in self.asked.drain() {
             let _ = answer.send(Err(Refusal::WorkerUnavailable));
         }
         self.describing.clear();
         match self.broker.reach(&self.id).await {
-            Ok(channel) => {
+            Ok((channel, viewers)) => {
                 self.channel = channel;
+                if let Some(session) = self.session() {
+                    session.viewers_are(&viewers);
+                }
                 Ok(())
             }
             Err(Unreached::Over(reason)) => Err(reason),
@@ -197,7 +223,7 @@ pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>) -> EndReason {
                 let _ = answer.send(Err(Refusal::VersionMismatch));
             }
             // It is listed without what its worker could say.
-            Some(Order::Describe(_) | Order::Detach(_)) => {}
+            Some(Order::Describe(_) | Order::SetRole { .. } | Order::Detach(_)) => {}
             Some(Order::End(reason)) => return reason,
             // The table holds a sender for as long as the session is live.
             None => return EndReason::WorkerGone,

@@ -64,13 +64,14 @@ impl Operator {
                         Answer::Lobby { .. }
                         | Answer::Opened { .. }
                         | Answer::Named
+                        | Answer::Shared
                         | Answer::Ending
                         | Answer::AllSessions(_) => return Ok((answer, descriptors)),
                     }
                 }
                 (FromBroker::Reply { .. }, _) => return Err(Failure::out_of_turn(BROKER)),
                 // News for those who view a session.
-                (FromBroker::MachineStopped(_), _) => {}
+                (FromBroker::Sharing { .. } | FromBroker::MachineStopped(_), _) => {}
             }
         }
     }

@@ -33,6 +33,7 @@ impl Failure {
             | Refusal::ShellTimedOut
             | Refusal::ShellRefused
             | Refusal::WorkerUnavailable
+            | Refusal::NotShareable
             | Refusal::AccountExists
             | Refusal::NoSuchAccount
             | Refusal::PasskeysFull => refusal.sentence(),

@@ -9,7 +9,8 @@ use super::failure::Failure;
 use super::show::{Form, show};
 use super::{print, table, time};
 use crate::names::SessionId;
-use crate::protocol::principal::{Answer, Ask, OwnedSession, SESSIONS_A_PAGE};
+use crate::protocol::SessionSummary;
+use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE};
 
 /// What can be done with sessions.
 #[derive(Debug, Subcommand)]
@@ -47,7 +48,7 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
     match command {
         Command::List { json } => {
             let mut sessions = all(Operator::vouched(runtime_dir, LIST)?)?;
-            sessions.sort_by_key(|owned| owned.session.opened);
+            sessions.sort_by_key(|session| session.opened);
             list(sessions, json)
         }
         Command::Show { session, json, ansi } => {
@@ -80,10 +81,10 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
 const LIST: &str = "list the sessions";
 
 /// Every page of the list.
-fn all(mut operator: Operator) -> Result<Vec<OwnedSession>, Failure> {
-    let mut all: Vec<OwnedSession> = Vec::new();
+fn all(mut operator: Operator) -> Result<Vec<SessionSummary>, Failure> {
+    let mut all: Vec<SessionSummary> = Vec::new();
     loop {
-        let after = all.last().map(|owned| owned.session.id.clone());
+        let after = all.last().map(|session| session.id.clone());
         match operator.ask(Ask::AllSessions { after }, LIST)? {
             (Answer::AllSessions(page), _) => {
                 let last = page.len() < SESSIONS_A_PAGE;
@@ -97,13 +98,13 @@ fn all(mut operator: Operator) -> Result<Vec<OwnedSession>, Failure> {
     }
 }
 
-fn list(sessions: Vec<OwnedSession>, json: bool) -> Result<ExitCode, Failure> {
+fn list(sessions: Vec<SessionSummary>, json: bool) -> Result<ExitCode, Failure> {
     if json {
-        let object = |OwnedSession { owner, session }: OwnedSession| {
+        let object = |session: SessionSummary| {
             let about = session.about.as_ref();
             json!({
                 "session": session.id,
-                "account": owner,
+                "account": session.owner,
                 "target": session.target.to_string(),
                 "opened": session.opened,
                 "name": session.name,
@@ -111,6 +112,7 @@ fn list(sessions: Vec<OwnedSession>, json: bool) -> Result<ExitCode, Failure> {
                 "size": about.map(|about| about.size),
                 "idle": about.map(|about| about.idle),
                 "viewers": about.map(|about| about.viewers),
+                "viewing": session.viewing,
             })
         };
         return print(&serde_json::Value::from_iter(sessions.into_iter().map(object)).to_string());
@@ -119,12 +121,12 @@ fn list(sessions: Vec<OwnedSession>, json: bool) -> Result<ExitCode, Failure> {
         return print("No session is open.");
     }
     let now = time::now();
-    let row = |OwnedSession { owner, session }: OwnedSession| {
+    let row = |session: SessionSummary| {
         let about = session.about.as_ref();
         let title = about.and_then(|about| about.title.as_ref());
         vec![
             session.id.to_string(),
-            owner.to_string(),
+            session.owner.to_string(),
             session.target.to_string(),
             time::relative(session.opened, now),
             about

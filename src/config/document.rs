@@ -14,13 +14,14 @@ struct Kind {
 }
 
 const TOP: Kind = Kind { keys: &["origin", "grant"], place: "at the top of the file" };
-const GRANT: Kind = Kind { keys: &["accounts", "machine", "user"], place: "in a grant" };
+const GRANT: Kind = Kind { keys: &["accounts", "machine", "user", "share"], place: "in a grant" };
 
 const ORIGIN_EXAMPLE: &str = "origin = \"https://shell.example.org\"";
 const GRANT_EXAMPLE: &str = "[[grant]]";
 const ACCOUNTS_EXAMPLE: &str = "accounts = [\"alice\"]";
 const MACHINE_EXAMPLE: &str = "machine = \"alice-box\"";
 const USER_EXAMPLE: &str = "user = \"dev\"";
+const SHARE_EXAMPLE: &str = "share = true";
 
 type Value<'a> = Spanned<DeValue<'a>>;
 
@@ -83,8 +84,12 @@ fn read_grant(value: &Value<'_>) -> Result<Placed, Found> {
     if user_name.as_str() == "root" {
         return Err(found(Fault::Root, user.span()));
     }
+    let share = match table.get("share") {
+        None => false,
+        Some(value) => value.get_ref().as_bool().ok_or_else(|| wrong_type(value, "share", SHARE_EXAMPLE))?,
+    };
     let target = Target { machine: machine_name, user: user_name };
-    Ok(Placed { grant: Grant { accounts, target }, start: value.span().start })
+    Ok(Placed { grant: Grant { accounts, target, share }, start: value.span().start })
 }
 
 fn read_accounts(value: &Value<'_>) -> Result<Vec<AccountName>, Found> {

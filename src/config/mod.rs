@@ -7,6 +7,7 @@
 //! accounts = ["alice", "bob"]
 //! machine = "alice-box"
 //! user = "dev"
+//! share = true
 //! ```
 //!
 //! One parser for the daemons and for `tere check`. What it does not know it refuses, with file,
@@ -43,6 +44,8 @@ pub struct Grant {
     pub accounts: Vec<AccountName>,
     /// What they may open: never root, never the host itself.
     pub target: Target,
+    /// Whether they may share the sessions that they open there.
+    pub share: bool,
 }
 
 impl Config {
@@ -81,7 +84,16 @@ impl Config {
 
     /// Whether `account` may open `target`.
     pub fn allows(&self, account: &AccountName, target: &Target) -> bool {
-        self.grants.iter().any(|grant| grant.target == *target && grant.accounts.contains(account))
+        self.grant_of(account, target).is_some()
+    }
+
+    /// Whether `account` may share its sessions on `target`.
+    pub fn lets_share(&self, account: &AccountName, target: &Target) -> bool {
+        self.grant_of(account, target).is_some_and(|grant| grant.share)
+    }
+
+    fn grant_of(&self, account: &AccountName, target: &Target) -> Option<&Grant> {
+        self.grants.iter().find(|grant| grant.target == *target && grant.accounts.contains(account))
     }
 }
 

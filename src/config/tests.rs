@@ -36,6 +36,22 @@ fn a_policy_reads_as_it_is_written() {
 }
 
 #[test]
+fn sessions_are_shared_only_where_the_grant_says_so() {
+    let grant = |user: &str, rest: &str| {
+        format!("[[grant]]\naccounts = [\"alice\"]\nmachine = \"box\"\nuser = \"{user}\"\n{rest}\n")
+    };
+    let text = [ORIGIN.to_owned(), grant("a", ""), grant("b", "share = false"), grant("c", "share = true")];
+    let config = parse(&text.concat()).unwrap();
+    let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
+    let shares = |account, target: &str| config.lets_share(account, &target.parse().unwrap());
+    assert!(shares(&alice, "c@box"));
+    assert!(!shares(&alice, "a@box") && !shares(&alice, "b@box") && !shares(&alice, "c@other"));
+    assert!(!shares(&bob, "c@box"));
+    let said = refusal(&[ORIGIN, &grant("a", "share = \"yes\"")].concat());
+    assert_eq!(said, "tere.toml:6:9: \"share\" has a text for its value: write it like share = true");
+}
+
+#[test]
 fn a_policy_without_grants_grants_nothing() {
     assert!(parse(ORIGIN).unwrap().grants.is_empty());
 }

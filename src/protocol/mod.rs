@@ -23,7 +23,7 @@ pub mod worker;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Label, SessionId, Target, TermSize};
+use crate::names::{AccountName, Label, SessionId, Target, TermSize};
 
 pub use refusal::Refusal;
 
@@ -42,6 +42,8 @@ pub enum EndReason {
     EndedByRequest,
     /// The worker went away.
     WorkerGone,
+    /// The session goes on, but it is not this viewer's to see any more.
+    ViewClosed,
 }
 
 impl std::fmt::Display for EndReason {
@@ -53,9 +55,62 @@ impl std::fmt::Display for EndReason {
             Self::MachineGone => "machine-gone",
             Self::EndedByRequest => "ended-by-request",
             Self::WorkerGone => "worker-gone",
+            Self::ViewClosed => "view-closed",
         })
     }
 }
+
+/// What a viewer may do. Enforced in the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum Role {
+    /// Types, sets the size, and says who else may view.
+    Owner,
+    /// Types.
+    Writer,
+    /// Sees.
+    Watcher,
+}
+
+/// What an account may do in a session that is shared with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum GuestRole {
+    /// Types.
+    Writer,
+    /// Sees.
+    Watcher,
+}
+
+impl From<GuestRole> for Role {
+    fn from(role: GuestRole) -> Self {
+        match role {
+            GuestRole::Writer => Self::Writer,
+            GuestRole::Watcher => Self::Watcher,
+        }
+    }
+}
+
+/// Somebody who may view a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Person {
+    /// Who.
+    pub account: AccountName,
+    /// What they may do.
+    pub role: Role,
+    /// How many views they have right now.
+    pub views: u16,
+}
+
+/// Most accounts that one session is shared with; one more is refused with `too-many`.
+pub const GUESTS_MAX: usize = 16;
+
+/// Most accounts that a list names as viewing one session.
+pub const VIEWING_MAX: usize = 4;
 
 /// One live session, as it stands in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +124,14 @@ pub struct SessionSummary {
     /// When it was opened, seconds since 1970.
     #[cfg_attr(test, ts(type = "number"))]
     pub opened: u64,
+    /// Who opened it.
+    pub owner: AccountName,
+    /// What whoever asks may do in it. The operator only looks.
+    pub role: Role,
     /// What its owner calls it.
     pub name: Option<Label>,
+    /// Accounts that view it now, at most [`VIEWING_MAX`] of them.
+    pub viewing: Vec<AccountName>,
     /// What its worker says; nothing where it did not answer in time.
     pub about: Option<About>,
 }

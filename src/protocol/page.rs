@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::viewer::Extent;
-use super::{EndReason, Refusal, SessionSummary};
+use super::{EndReason, GuestRole, Person, Refusal, Role, SessionSummary};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation has about 3 kB;
@@ -110,6 +110,16 @@ pub enum FromPage {
         /// What it is called from now on.
         name: Option<Label>,
     },
+    /// Share a session of mine with an account, change what it may do there, or share it no more. A new
+    /// `sharing` follows.
+    Share {
+        /// Which.
+        session: SessionId,
+        /// With whom.
+        account: AccountName,
+        /// Writer or watcher; nothing for no more.
+        role: Option<GuestRole>,
+    },
     /// End a session: its shell is hung up.
     End {
         /// Which.
@@ -187,6 +197,17 @@ pub enum ToPage {
         /// Why.
         reason: EndReason,
     },
+    /// Who may view a session, and who does. It comes after `opened`, and whenever it changes.
+    Sharing {
+        /// Of which.
+        session: SessionId,
+        /// The owner first.
+        people: Vec<Person>,
+        /// What this account may do.
+        role: Role,
+        /// Whether the owner may share it, by the policy.
+        shareable: bool,
+    },
     /// A machine went away on which this connection viewed a session until a moment ago: this is
     /// why the shell ended.
     MachineStopped {
@@ -238,6 +259,9 @@ mod tests {
             EndReason::decl(&config),
             Ceremony::decl(&config),
             Extent::decl(&config),
+            Role::decl(&config),
+            GuestRole::decl(&config),
+            Person::decl(&config),
             Target::decl(&config),
             TermSize::decl(&config),
             About::decl(&config),

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, SessionSummary};
+use super::{GuestRole, Person, Refusal, Role, SessionSummary};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 use crate::wire::Message;
 
@@ -16,10 +16,14 @@ use crate::wire::Message;
 pub const REQUESTS_MAX: usize = 32;
 
 /// Most sessions in one `AllSessions`: with the longest names they fit into a packet.
-pub const SESSIONS_A_PAGE: usize = 128;
+pub const SESSIONS_A_PAGE: usize = 96;
 
 /// Most targets in one `Lobby`; what an account is granted beyond them is left out of its list.
-pub const TARGETS_MAX: usize = 256;
+pub const TARGETS_MAX: usize = 128;
+
+/// Most sessions of others in one `Lobby`; what is shared with an account beyond them is left out of
+/// its list, and can be viewed by whoever knows its id.
+pub const SHARED_MAX: usize = 32;
 
 /// From the holder of the channel to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +60,15 @@ pub enum Ask {
         /// What it is called from now on.
         name: Option<Label>,
     },
+    /// Share a session of mine with an account, change what it may do there, or share it no more.
+    Share {
+        /// Which.
+        session: SessionId,
+        /// With whom.
+        account: AccountName,
+        /// Writer or watcher; nothing for no more.
+        role: Option<GuestRole>,
+    },
     /// A view of any session, to look at its screen. For the operator.
     Show {
         /// Which.
@@ -83,6 +96,18 @@ pub enum FromBroker {
         /// What came of it.
         answer: Answer,
     },
+    /// Who may view a session, and who does: said to each of its viewers when the view begins, and
+    /// whenever it changes.
+    Sharing {
+        /// Of which.
+        session: SessionId,
+        /// The owner first.
+        people: Vec<Person>,
+        /// What whoever holds the channel may do.
+        role: Role,
+        /// Whether the owner may share it, by the policy.
+        shareable: bool,
+    },
     /// A machine went away on which this principal had a session until a moment ago: this is why
     /// the shell ended.
     MachineStopped(MachineName),
@@ -95,11 +120,13 @@ pub enum Answer {
     Lobby {
         /// Granted targets, in the order of the policy.
         targets: Vec<Target>,
-        /// The principal's live sessions, oldest first.
+        /// The principal's live sessions, oldest first, then those that are shared with it.
         sessions: Vec<SessionSummary>,
     },
     /// To `Name`.
     Named,
+    /// To `Share`.
+    Shared,
     /// To `Open`, `Attach` and `Show`. With the viewer socket.
     Opened {
         /// The session viewed.
@@ -110,18 +137,9 @@ pub enum Answer {
     /// To `End`: its shell is hung up and will be gone in a moment.
     Ending,
     /// To `AllSessions`. Fewer than [`SESSIONS_A_PAGE`]: these were the last.
-    AllSessions(Vec<OwnedSession>),
+    AllSessions(Vec<SessionSummary>),
     /// Not granted.
     Refused(Refusal),
-}
-
-/// One live session with its owner.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnedSession {
-    /// Who opened it.
-    pub owner: AccountName,
-    /// The session.
-    pub session: SessionSummary,
 }
 
 impl Message for Request {}
@@ -134,11 +152,13 @@ impl Message for FromBroker {
                 answer:
                     Answer::Lobby { .. }
                     | Answer::Named
+                    | Answer::Shared
                     | Answer::Ending
                     | Answer::AllSessions(_)
                     | Answer::Refused(_),
                 ..
             }
+            | Self::Sharing { .. }
             | Self::MachineStopped(_) => 0,
         }
     }

@@ -30,6 +30,8 @@ pub enum Refusal {
     WorkerUnavailable,
     /// There is no such session, or it is not this account's.
     NoSuchSession,
+    /// The policy does not let this session be shared.
+    NotShareable,
     /// A bound on sessions, channels or connections is reached.
     TooMany,
     /// The message cannot be read, or is not allowed now. The connection ends.
@@ -77,6 +79,9 @@ impl Refusal {
             }
             Self::WorkerUnavailable => "The session's process does not answer. Try again in a moment.",
             Self::NoSuchSession => "There is no such session of yours. It may have ended.",
+            Self::NotShareable => {
+                "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant."
+            }
             Self::TooMany => "Too many are open already. Close one and try again.",
             Self::BadMessage => "The page and the server did not understand each other. Reload the page.",
             Self::Unavailable => {

@@ -34,7 +34,7 @@ pub enum ToViewer {
     Size(TermSize),
     /// This many bytes of the viewer's input were thrown away: the program does not read.
     InputDropped(u64),
-    /// The session is over.
+    /// The view is over, as a rule with the session.
     Ended(EndReason),
 }
 

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, EndReason};
+use super::{About, EndReason, Role};
 use crate::names::{SessionId, TermSize};
 use crate::wire::Message;
 
@@ -17,17 +17,6 @@ pub const VIEWERS_MAX: usize = 64;
 /// A viewer of a session, by the number that the broker gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ViewerNumber(pub u32);
-
-/// What a viewer may do. Enforced in the worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// Types, and sets the size.
-    Owner,
-    /// Types.
-    Writer,
-    /// Sees.
-    Watcher,
-}
 
 /// From the broker to the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +37,14 @@ pub enum ToWorker {
         /// The size of its terminal; an owner's becomes the session's.
         size: TermSize,
     },
-    /// Close a viewer.
+    /// A viewer may do this from now on.
+    SetRole {
+        /// Which.
+        viewer: ViewerNumber,
+        /// What it may do.
+        role: Role,
+    },
+    /// Tell a viewer that its view is closed, and close it.
     Detach(ViewerNumber),
     /// Say what there is to say about the session.
     Describe,
@@ -76,19 +72,19 @@ pub enum FromWorker {
 }
 
 /// What a worker has when the broker connects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// No shell: a new worker, or one that lost everything.
     Waiting,
-    /// A shell, and viewers or none.
-    Keeping,
+    /// A shell, and these viewers. At most [`VIEWERS_MAX`].
+    Keeping(Vec<ViewerNumber>),
 }
 
 impl Message for ToWorker {
     fn descriptors(&self) -> usize {
         match self {
             Self::Adopt { .. } => 1,
-            Self::Attach { .. } | Self::Detach(_) | Self::Describe | Self::End(_) => 0,
+            Self::Attach { .. } | Self::SetRole { .. } | Self::Detach(_) | Self::Describe | Self::End(_) => 0,
         }
     }
 }

@@ -22,8 +22,8 @@ use super::viewer::Viewer;
 use super::viewers::{Order, State, Viewers};
 use super::wake::Wake;
 use crate::names::{SessionId, TermSize};
-use crate::protocol;
-use crate::protocol::worker::{FromWorker, Role, ToWorker, VIEWERS_MAX, ViewerNumber};
+use crate::protocol::worker::{FromWorker, ToWorker, VIEWERS_MAX, ViewerNumber};
+use crate::protocol::{self, Role};
 use crate::sandbox::{self, Thread};
 use crate::sys::notify::watchdog_interval;
 use crate::sys::{pty, seqpacket};
@@ -244,6 +244,11 @@ impl Control {
         match action {
             Action::Keep { pty, session, size } => self.keep(pty, &session, size)?,
             Action::MakeViewer { viewer, role, size } => self.make_viewer(viewer, role, size),
+            Action::SetRole { viewer, role } => {
+                // First here, so that no key of a former writer counts any more.
+                self.order(Order::SetRole(viewer, role));
+                self.store.change_role(viewer, role)?;
+            }
             Action::DropViewer(viewer) => {
                 self.store.forget_viewer(viewer)?;
                 self.order(Order::Drop(viewer));
@@ -306,7 +311,7 @@ impl Control {
             seqpacket::set_nonblocking(ours.as_fd())?;
             seqpacket::set_send_buffer(ours.as_fd(), VIEWER_BUFFER)?;
             ours.send_greeting(Intent::Viewer)?;
-            self.store.keep(Kept::Viewer(number, role), ours.as_fd())?;
+            self.store.keep_viewer(number, role, ours.as_fd())?;
             Ok((ours, theirs))
         });
         match made {

@@ -4,8 +4,8 @@
 use std::os::fd::OwnedFd;
 
 use crate::names::{SessionId, TermSize};
-use crate::protocol::EndReason;
-use crate::protocol::worker::{FromWorker, Role, Standing, ToWorker, VIEWERS_MAX, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, VIEWERS_MAX, ViewerNumber};
+use crate::protocol::{EndReason, Role};
 
 /// What happened.
 #[derive(Debug)]
@@ -34,7 +34,9 @@ pub(super) enum Action {
     Keep { pty: OwnedFd, session: SessionId, size: TermSize },
     /// Make a viewer and send the broker its other end.
     MakeViewer { viewer: ViewerNumber, role: Role, size: TermSize },
-    /// Close a viewer's socket.
+    /// Let a viewer do this from now on.
+    SetRole { viewer: ViewerNumber, role: Role },
+    /// Tell a viewer that its view is closed, and close its socket.
     DropViewer(ViewerNumber),
     /// Tell the broker what there is to say about the session.
     Describe,
@@ -88,7 +90,8 @@ impl Core {
     pub(super) fn standing(&self) -> Standing {
         match self {
             Self::Waiting => Standing::Waiting,
-            Self::Adopted { .. } | Self::Live { .. } | Self::Ending(_) => Standing::Keeping,
+            Self::Live { viewers } => Standing::Keeping(viewers.clone()),
+            Self::Adopted { .. } | Self::Ending(_) => Standing::Keeping(Vec::new()),
         }
     }
 
@@ -126,6 +129,10 @@ impl Core {
                 viewers.push(viewer);
                 vec![Action::MakeViewer { viewer, role, size }]
             }
+            (Self::Live { viewers }, Input::Broker(ToWorker::SetRole { viewer, role }, None)) => {
+                // It may have gone a moment ago.
+                if viewers.contains(&viewer) { vec![Action::SetRole { viewer, role }] } else { Vec::new() }
+            }
             (Self::Live { viewers }, Input::Broker(ToWorker::Detach(viewer), None)) => {
                 viewers.retain(|there| *there != viewer);
                 vec![Action::DropViewer(viewer)]
@@ -156,7 +163,13 @@ impl Core {
             // What was on its way when the shell ended comes too late, and the end says so.
             (
                 Self::Ending(_),
-                Input::Broker(ToWorker::Attach { .. } | ToWorker::Detach(_) | ToWorker::End(_), None)
+                Input::Broker(
+                    ToWorker::Attach { .. }
+                    | ToWorker::SetRole { .. }
+                    | ToWorker::Detach(_)
+                    | ToWorker::End(_),
+                    None,
+                )
                 | Input::ShellEnded { .. }
                 | Input::ViewerGone(_)
                 | Input::Stop,
@@ -264,7 +277,7 @@ mod tests {
         let restart = live().handle(Input::Stop);
         assert!(matches!(restart[..], [Action::Exit(Leave::Restart)]));
         let mut again = Core::going_on(vec![ViewerNumber(3)]);
-        assert_eq!(again.standing(), Standing::Keeping);
+        assert_eq!(again.standing(), Standing::Keeping(vec![ViewerNumber(3)]));
         assert!(matches!(again.handle(attach(4))[..], [Action::MakeViewer { .. }]));
     }
 

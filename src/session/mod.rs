@@ -74,7 +74,7 @@ fn run() -> io::Result<Leave> {
         return Err(io::Error::other("no socket named session was passed in: start tere-session@ID.socket"));
     };
     let listener = inherited.swap_remove(at).fd;
-    let control = Control::start(listener, Store::open(notify, inherited), signals)?;
+    let control = Control::start(listener, Store::open(notify, inherited)?, signals)?;
     sandbox::enter(Thread::WorkerControl, &[]).map_err(io::Error::other)?;
     control.run()
 }

@@ -2,10 +2,12 @@
 //! that is killed, restarted or upgraded leaves it as it is; one whose session is over empties it.
 //! See sd_notify(3) and `FileDescriptorStoreMax=`.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::protocol::worker::{Role, ViewerNumber};
+use crate::protocol::Role;
+use crate::protocol::worker::ViewerNumber;
 use crate::sys::inherited::Inherited;
 use crate::sys::notify::Notify;
 
@@ -58,12 +60,18 @@ pub(super) struct Left {
 pub(super) struct Store {
     notify: Notify,
     kept: Vec<Kept>,
+    /// Our end of each viewer's socket once more: systemd wants it again to keep it under another name.
+    viewers: BTreeMap<ViewerNumber, OwnedFd>,
 }
 
 impl Store {
     /// The store behind systemd's notify socket, and what is in it.
-    pub(super) fn open(notify: Notify, inherited: Vec<Inherited>) -> (Self, Left) {
-        let (mut store, mut left) = (Self { notify, kept: Vec::new() }, Left::default());
+    ///
+    /// # Errors
+    /// There is no room for one more descriptor.
+    pub(super) fn open(notify: Notify, inherited: Vec<Inherited>) -> io::Result<(Self, Left)> {
+        let mut store = Self { notify, kept: Vec::new(), viewers: BTreeMap::new() };
+        let mut left = Left::default();
         for Inherited { name, fd } in inherited {
             let Some(kept) = Kept::parse(&name) else {
                 tracing::warn!(name, "a descriptor of another name is closed");
@@ -73,10 +81,13 @@ impl Store {
             match kept {
                 Kept::Pty => left.pty = Some(fd),
                 Kept::BlackBox => left.black_box = Some(fd),
-                Kept::Viewer(number, role) => left.viewers.push((number, role, fd)),
+                Kept::Viewer(number, role) => {
+                    store.viewers.insert(number, fd.try_clone()?);
+                    left.viewers.push((number, role, fd));
+                }
             }
         }
-        (store, left)
+        Ok((store, left))
     }
 
     /// Says one thing to systemd.
@@ -93,8 +104,28 @@ impl Store {
         Ok(())
     }
 
+    /// Has systemd keep a viewer's socket.
+    pub(super) fn keep_viewer(
+        &mut self,
+        number: ViewerNumber,
+        role: Role,
+        fd: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        self.viewers.insert(number, fd.try_clone_to_owned()?);
+        self.keep(Kept::Viewer(number, role), fd)
+    }
+
+    /// Has systemd keep a viewer's socket under the name of another role. It keeps a descriptor only
+    /// once, so the first name goes first: a worker killed in between loses the view, and front asks for it again.
+    pub(super) fn change_role(&mut self, number: ViewerNumber, role: Role) -> io::Result<()> {
+        let Some(fd) = self.viewers.remove(&number) else { return Ok(()) };
+        self.forget_viewer(number)?;
+        self.keep_viewer(number, role, fd.as_fd())
+    }
+
     /// Has systemd close a viewer's socket.
     pub(super) fn forget_viewer(&mut self, number: ViewerNumber) -> io::Result<()> {
+        self.viewers.remove(&number);
         self.forget(|kept| matches!(kept, Kept::Viewer(viewer, _) if viewer == number))
     }
 

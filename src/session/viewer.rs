@@ -11,9 +11,9 @@ use super::black_box::{Behind, BlackBox, Left};
 use super::exchange::Snapshot;
 use super::pace::Pace;
 use crate::names::TermSize;
-use crate::protocol::EndReason;
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
-use crate::protocol::worker::{Role, ViewerNumber};
+use crate::protocol::worker::ViewerNumber;
+use crate::protocol::{EndReason, Role};
 use crate::wire::{Channel, Intent, WireError};
 
 /// Packets that one viewer may send or be sent in one turn of the loop, so that none starves the
@@ -323,7 +323,12 @@ impl Viewer {
         Ok(asked)
     }
 
-    /// Says why the session is over; false where the socket is full.
+    /// Lets it do this from now on.
+    pub(super) fn set_role(&mut self, role: Role) {
+        self.role = role;
+    }
+
+    /// Says why its view is over; false where the socket is full.
     pub(super) fn end(&self, reason: EndReason) -> Result<bool, WireError> {
         self.send(&ToViewer::Ended(reason))
     }

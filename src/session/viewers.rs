@@ -18,9 +18,9 @@ use super::exchange::{Exchange, Snapshot};
 use super::viewer::{Asked, Fed, Viewer};
 use super::wake::Wake;
 use crate::names::TermSize;
-use crate::protocol::EndReason;
 use crate::protocol::viewer::Extent;
 use crate::protocol::worker::ViewerNumber;
+use crate::protocol::{EndReason, Role};
 use crate::sys::pty;
 use crate::wire::WireError;
 
@@ -46,6 +46,7 @@ pub(super) enum Order {
     Add(Viewer, TermSize),
     /// A viewer of the worker before.
     GoOn(Viewer),
+    SetRole(ViewerNumber, Role),
     Drop(ViewerNumber),
     Flush(EndReason),
 }
@@ -127,7 +128,14 @@ impl Viewers {
                     self.state.viewers.push(viewer);
                 }
                 Order::GoOn(viewer) => self.state.viewers.push(viewer),
+                Order::SetRole(number, role) => {
+                    let viewers = self.state.viewers.iter_mut();
+                    viewers.filter(|viewer| viewer.number == number).for_each(|viewer| viewer.set_role(role));
+                }
                 Order::Drop(number) => {
+                    let gone = self.state.viewers.iter().find(|viewer| viewer.number == number);
+                    // One that does not read will see that its socket closes.
+                    gone.map(|viewer| viewer.end(EndReason::ViewClosed));
                     self.black_box.forget(number);
                     self.state.viewers.retain(|viewer| viewer.number != number);
                 }

@@ -321,7 +321,7 @@ fn nothing_stray(host: &Host, kept: &SessionId) {
     // A session that was opened for somebody who was cut off is theirs, and in their list. Here it ends.
     let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     let Answer::AllSessions(sessions) = operator.ask(Ask::AllSessions { after: None }).0 else { panic!() };
-    for other in sessions.into_iter().filter(|other| other.session.id != *kept) {
-        operator.ask(Ask::End { session: other.session.id });
+    for other in sessions.into_iter().filter(|other| other.id != *kept) {
+        operator.ask(Ask::End { session: other.id });
     }
 }

@@ -1,7 +1,7 @@
 //! The ring of machines: a real systemd, machined, polkit and nspawn machine, tere installed from
 //! its package. `tests/run machines` boots the host once and all of these share it.
 //!
-//! The policy of the host: alice and bob may be `dev@web1`; alice also `dev@nobus`, `dev@absent`
+//! The policy of the host: alice and bob may be `dev@web1`, and alice may share her sessions there; alice also `dev@nobus`, `dev@absent`
 //! and `nobody-there@web1`.
 
 // A panic is how a test fails, in its helpers too.

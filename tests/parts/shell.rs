@@ -1,5 +1,6 @@
 //! A principal channel and a viewer, held by hand: what a front that was broken into could say.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use tere::names::{MachineName, SessionId, TermSize};
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
-use tere::protocol::{EndReason, Refusal};
+use tere::protocol::{EndReason, Person, Refusal};
 use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, WireError};
 
@@ -22,6 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Holder {
     channel: Channel<Request, FromBroker>,
     number: u32,
+    /// The last that it was told of who views which session.
+    sharing: BTreeMap<SessionId, Vec<Person>>,
 }
 
 /// A terminal of 80 columns and 24 rows.
@@ -44,7 +47,7 @@ impl Holder {
     pub fn over(socket: OwnedFd) -> Self {
         let channel = Channel::over(socket);
         channel.greet(Intent::Principal, PATIENCE).unwrap();
-        Self { channel, number: 0 }
+        Self { channel, number: 0, sharing: BTreeMap::new() }
     }
 
     /// Asks and waits for the answer.
@@ -53,9 +56,28 @@ impl Holder {
         self.channel.send(&Request { number: self.number, ask }, &[]).unwrap();
         loop {
             let (message, descriptors) = self.channel.receive_within(PATIENCE).unwrap();
-            if let FromBroker::Reply { number, answer } = message {
-                assert_eq!(number, self.number);
-                return (answer, descriptors.into_iter().next());
+            match message {
+                FromBroker::Reply { number, answer } => {
+                    assert_eq!(number, self.number);
+                    return (answer, descriptors.into_iter().next());
+                }
+                FromBroker::Sharing { session, people, .. } => {
+                    self.sharing.insert(session, people);
+                }
+                FromBroker::MachineStopped(_) => {}
+            }
+        }
+    }
+
+    /// Waits to be told that those who may view a session are such.
+    pub fn expect_sharing(&mut self, is: impl Fn(&SessionId, &[Person]) -> bool) {
+        while !self.sharing.iter().any(|(session, people)| is(session, people)) {
+            let (message, _) = self
+                .channel
+                .receive_within(PATIENCE)
+                .unwrap_or_else(|error| panic!("{error}; the last that was told: {:?}", self.sharing));
+            if let FromBroker::Sharing { session, people, .. } = message {
+                self.sharing.insert(session, people);
             }
         }
     }
@@ -74,8 +96,8 @@ impl Holder {
     pub fn end_all_sessions(&mut self) {
         let (all, _) = self.ask(Ask::AllSessions { after: None });
         let Answer::AllSessions(sessions) = all else { panic!("{all:?}") };
-        for owned in sessions {
-            self.ask(Ask::End { session: owned.session.id });
+        for session in sessions {
+            self.ask(Ask::End { session: session.id });
         }
     }
 
@@ -84,7 +106,7 @@ impl Holder {
         loop {
             match self.channel.receive_within(PATIENCE).unwrap().0 {
                 FromBroker::MachineStopped(machine) => return machine,
-                FromBroker::Reply { .. } => {}
+                FromBroker::Reply { .. } | FromBroker::Sharing { .. } => {}
             }
         }
     }

@@ -24,7 +24,13 @@ use crate::program::{self, Program};
 /// Who may what, as on the host of the ring of machines.
 const POLICY: &str = r#"
 [[grant]]
-accounts = ["alice", "bob"]
+accounts = ["alice"]
+machine = "web1"
+user = "dev"
+share = true
+
+[[grant]]
+accounts = ["bob"]
 machine = "web1"
 user = "dev"
 

@@ -73,9 +73,7 @@ fn the_operator_lists_and_ends_but_opens_and_views_nothing() {
     assert_eq!(operator.attach(&shell.session).unwrap_err(), Refusal::NotGranted);
     let (all, _) = operator.ask(Ask::AllSessions { after: None });
     let Answer::AllSessions(sessions) = all else { panic!("{all:?}") };
-    assert!(
-        sessions.iter().any(|owned| owned.session.id == shell.session && owned.owner.as_str() == "alice")
-    );
+    assert!(sessions.iter().any(|session| session.id == shell.session && session.owner.as_str() == "alice"));
     let end = Ask::End { session: shell.session.clone() };
     assert_eq!(operator.ask(end).0, Answer::Ending);
     assert_eq!(shell.expect_end(), tere::protocol::EndReason::EndedByRequest);

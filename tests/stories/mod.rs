@@ -17,7 +17,7 @@
 //! | `worker_memory` | memory that a session's worker has to itself, bytes |
 //! | `user_of_shells` | who a shell in a machine really is |
 //!
-//! The policy of it: alice and bob may be `dev@web1`; alice also `dev@nobus`, `dev@absent` and
+//! The policy of it: alice and bob may be `dev@web1`, and alice may share her sessions there; alice also `dev@nobus`, `dev@absent` and
 //! `nobody-there@web1`.
 
 pub mod attacks;
@@ -25,6 +25,7 @@ mod flood;
 mod logins;
 mod pages;
 mod sessions;
+mod sharing;
 mod trouble;
 mod viewers;
 

@@ -4,11 +4,11 @@ use tere::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 use tere::protocol::control::{AccountSummary, FromCli, ToCli};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::page::Ceremony;
-use tere::protocol::principal::{Answer, Ask, FromBroker, OwnedSession, Request};
+use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
-use tere::protocol::worker::{FromWorker, Role, Standing, ToWorker, ViewerNumber};
-use tere::protocol::{About, EndReason, Refusal, SessionSummary};
+use tere::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
+use tere::protocol::{About, EndReason, GuestRole, Person, Refusal, Role, SessionSummary};
 
 pub(crate) fn alice() -> AccountName {
     "alice".parse().unwrap()
@@ -35,6 +35,9 @@ fn summary() -> SessionSummary {
         id: session(),
         target: target(),
         opened: 300,
+        owner: alice(),
+        role: Role::Writer,
+        viewing: vec![alice()],
         name: Label::cut("build"),
         about: Some(about()),
     }
@@ -119,6 +122,7 @@ pub(crate) fn requests() -> Vec<Request> {
         Ask::Open { target: target(), size: size() },
         Ask::Attach { session: session(), size: size() },
         Ask::Name { session: session(), name: Label::cut("build") },
+        Ask::Share { session: session(), account: alice(), role: Some(GuestRole::Watcher) },
         Ask::Show { session: session() },
         Ask::End { session: session() },
         Ask::AllSessions { after: Some(session()) },
@@ -131,12 +135,15 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
         Answer::Lobby { targets: vec![target()], sessions: vec![summary()] },
         Answer::Opened { session: session(), target: target() },
         Answer::Named,
+        Answer::Shared,
         Answer::Ending,
-        Answer::AllSessions(vec![OwnedSession { owner: alice(), session: summary() }]),
+        Answer::AllSessions(vec![summary()]),
         Answer::Refused(Refusal::NotGranted),
     ];
     let replies = answers.into_iter().map(|answer| FromBroker::Reply { number: 7, answer });
-    replies.chain([FromBroker::MachineStopped(machine())]).collect()
+    let people = vec![Person { account: alice(), role: Role::Owner, views: 2 }];
+    let sharing = FromBroker::Sharing { session: session(), people, role: Role::Owner, shareable: true };
+    replies.chain([sharing, FromBroker::MachineStopped(machine())]).collect()
 }
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {
@@ -144,6 +151,7 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
     vec![
         ToWorker::Adopt { session: session(), size: size() },
         ToWorker::Attach { viewer, role: Role::Watcher, size: size() },
+        ToWorker::SetRole { viewer, role: Role::Writer },
         ToWorker::Detach(viewer),
         ToWorker::Describe,
         ToWorker::End(EndReason::EndedByRequest),
@@ -153,7 +161,7 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
 pub(crate) fn from_worker() -> Vec<FromWorker> {
     let viewer = ViewerNumber(5);
     vec![
-        FromWorker::Standing(Standing::Keeping),
+        FromWorker::Standing(Standing::Keeping(vec![viewer])),
         FromWorker::Adopted,
         FromWorker::Attached(viewer),
         FromWorker::Full(viewer),

@@ -1,12 +1,30 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "not-granted" | "machine-unavailable" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "no-such-session" | "too-many" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "no-such-account" | "storage-failed" | "passkeys-full";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "not-granted" | "machine-unavailable" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "no-such-session" | "not-shareable" | "too-many" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "no-such-account" | "storage-failed" | "passkeys-full";
 
-export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "worker-gone";
+export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "worker-gone" | "view-closed";
 
 export type Ceremony = "create" | "get";
 
 export type Extent = "whole" | "screen";
+
+export type Role = "owner" | "writer" | "watcher";
+
+export type GuestRole = "writer" | "watcher";
+
+export type Person = { 
+/**
+ * Who.
+ */
+account: AccountName, 
+/**
+ * What they may do.
+ */
+role: Role, 
+/**
+ * How many views they have right now.
+ */
+views: number, };
 
 export type Target = { 
 /**
@@ -52,9 +70,21 @@ target: Target,
  */
 opened: number, 
 /**
+ * Who opened it.
+ */
+owner: AccountName, 
+/**
+ * What whoever asks may do in it. The operator only looks.
+ */
+role: Role, 
+/**
  * What its owner calls it.
  */
 name: Label | null, 
+/**
+ * Accounts that view it now, at most [`VIEWING_MAX`] of them.
+ */
+viewing: Array<AccountName>, 
 /**
  * What its worker says; nothing where it did not answer in time.
  */
@@ -124,7 +154,19 @@ session: SessionId,
 /**
  * What it is called from now on.
  */
-name: Label | null, } | { "type": "end", 
+name: Label | null, } | { "type": "share", 
+/**
+ * Which.
+ */
+session: SessionId, 
+/**
+ * With whom.
+ */
+account: AccountName, 
+/**
+ * Writer or watcher; nothing for no more.
+ */
+role: GuestRole | null, } | { "type": "end", 
 /**
  * Which.
  */
@@ -202,7 +244,23 @@ channel: number,
 /**
  * Why.
  */
-reason: EndReason, } | { "type": "machine-stopped", 
+reason: EndReason, } | { "type": "sharing", 
+/**
+ * Of which.
+ */
+session: SessionId, 
+/**
+ * The owner first.
+ */
+people: Array<Person>, 
+/**
+ * What this account may do.
+ */
+role: Role, 
+/**
+ * Whether the owner may share it, by the policy.
+ */
+shareable: boolean, } | { "type": "machine-stopped", 
 /**
  * Which.
  */

@@ -7,9 +7,9 @@ use super::closing::Closing;
 use super::core::{Action, tell};
 use super::viewer::Wish;
 use crate::names::{SessionId, Target, TermSize};
-use crate::protocol::{EndReason, Refusal};
 use crate::protocol::page::{CHANNELS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, REQUESTS_MAX, Request};
+use crate::protocol::{EndReason, Refusal};
 
 /// How long a view that broke off is asked for again. Its worker is started again within a second;
 /// the broker waits 20 s for one.
@@ -41,10 +41,15 @@ pub(super) struct Principal {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asked {
     Lobby,
-    View { channel: u16 },
+    View {
+        channel: u16,
+    },
     /// A view that broke off, once more.
-    Again { channel: u16 },
+    Again {
+        channel: u16,
+    },
     Name,
+    Share,
     End,
 }
 
@@ -102,7 +107,7 @@ impl Principal {
         if self.asked.len() >= REQUESTS_MAX {
             let channel = match asked {
                 Asked::View { channel } | Asked::Again { channel } => Some(channel),
-                Asked::Lobby | Asked::Name | Asked::End => None,
+                Asked::Lobby | Asked::Name | Asked::Share | Asked::End => None,
             };
             return tell(ToPage::Refused { channel, refusal: Refusal::TooMany });
         }
@@ -153,25 +158,25 @@ impl Principal {
             }
             // The views of the session end, and that is what the page hears.
             (Asked::End, Answer::Ending) => Ok(Vec::new()),
+            // What changed is said to each of the session's viewers.
+            (Asked::Share, Answer::Shared) => Ok(Vec::new()),
             (Asked::Name, Answer::Named) => Ok(self.ask(Asked::Lobby, Ask::Lobby)),
-            (Asked::Lobby | Asked::Name | Asked::End, Answer::Refused(refusal)) => {
+            (Asked::Lobby | Asked::Name | Asked::Share | Asked::End, Answer::Refused(refusal)) => {
                 Ok(tell(ToPage::Refused { channel: None, refusal }))
             }
             (
-                Asked::Lobby,
-                Answer::Opened { .. } | Answer::Named | Answer::Ending | Answer::AllSessions(_),
-            )
-            | (
-                Asked::View { .. } | Asked::Again { .. },
-                Answer::Lobby { .. } | Answer::Named | Answer::Ending | Answer::AllSessions(_),
-            )
-            | (
-                Asked::Name,
-                Answer::Lobby { .. } | Answer::Opened { .. } | Answer::Ending | Answer::AllSessions(_),
-            )
-            | (
-                Asked::End,
-                Answer::Lobby { .. } | Answer::Opened { .. } | Answer::Named | Answer::AllSessions(_),
+                Asked::Lobby
+                | Asked::View { .. }
+                | Asked::Again { .. }
+                | Asked::Name
+                | Asked::Share
+                | Asked::End,
+                Answer::Lobby { .. }
+                | Answer::Opened { .. }
+                | Answer::Named
+                | Answer::Shared
+                | Answer::Ending
+                | Answer::AllSessions(_),
             ) => Err(Closing::Broken("the broker answered something else than was asked")),
         }
     }
@@ -212,7 +217,8 @@ impl Principal {
         let mut actions = Vec::new();
         while self.asked.len() < REQUESTS_MAX {
             let (request, latest) = (self.next, &mut self.channels);
-            let Some(due) = latest.values_mut().find(|channel| channel.due().is_some_and(|at| at <= now)) else {
+            let Some(due) = latest.values_mut().find(|channel| channel.due().is_some_and(|at| at <= now))
+            else {
                 break;
             };
             let ChannelState::Again { session, asked, at } = &mut due.state else { break };

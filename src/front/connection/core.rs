@@ -196,6 +196,9 @@ impl Core {
             (State::SignedIn(principal), FromPage::Name { session, name }) => {
                 Ok(principal.ask(Asked::Name, Ask::Name { session, name }))
             }
+            (State::SignedIn(principal), FromPage::Share { session, account, role }) => {
+                Ok(principal.ask(Asked::Share, Ask::Share { session, account, role }))
+            }
             (State::SignedIn(principal), FromPage::End { session }) => {
                 Ok(principal.ask(Asked::End, Ask::End { session }))
             }
@@ -215,6 +218,7 @@ impl Core {
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
                 | FromPage::Name { .. }
+                | FromPage::Share { .. }
                 | FromPage::End { .. }
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
@@ -239,6 +243,7 @@ impl Core {
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
                 | FromPage::Name { .. }
+                | FromPage::Share { .. }
                 | FromPage::End { .. }
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
@@ -295,14 +300,20 @@ impl Core {
             (State::SignedIn(principal), FromBroker::Reply { number, answer }) => {
                 principal.reply(number, answer, now)
             }
+            (State::SignedIn(_), FromBroker::Sharing { session, people, role, shareable }) => {
+                Ok(tell(ToPage::Sharing { session, people, role, shareable }))
+            }
             (State::SignedIn(_), FromBroker::MachineStopped(machine)) => {
                 Ok(tell(ToPage::MachineStopped { machine }))
             }
             (
                 State::Anonymous | State::Asked | State::Challenged | State::Answered,
-                FromBroker::Reply { .. } | FromBroker::MachineStopped(_),
+                FromBroker::Reply { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
             ) => Err(Closing::Broken("the broker spoke before anybody signed in")),
-            (State::Over, FromBroker::Reply { .. } | FromBroker::MachineStopped(_)) => Ok(Vec::new()),
+            (
+                State::Over,
+                FromBroker::Reply { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
+            ) => Ok(Vec::new()),
         }
     }
 

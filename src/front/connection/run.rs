@@ -263,6 +263,7 @@ impl Connection {
             | ToPage::Size { .. }
             | ToPage::InputDropped { .. }
             | ToPage::Ended { .. }
+            | ToPage::Sharing { .. }
             | ToPage::MachineStopped { .. }
             | ToPage::Pong {} => {}
         }

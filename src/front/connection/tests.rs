@@ -9,10 +9,10 @@ use super::closing::Closing;
 use super::core::{Action, Core, Input, PROBE_AFTER, SIGN_IN_WITHIN, SILENCE_MAX, Verdict};
 use super::viewer::Wish;
 use crate::names::{SessionId, Target, TermSize};
-use crate::protocol::{EndReason, Refusal};
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{CHANNELS_MAX, Ceremony, FromPage, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
+use crate::protocol::{EndReason, Refusal};
 
 /// A core whose time stands still unless a test moves it.
 struct Desk {
@@ -239,9 +239,8 @@ fn a_view_that_breaks_off_is_asked_for_again() {
     let typed = desk.take(Input::Typed { channel: 7, bytes: b"abc".to_vec() });
     assert_eq!(typed, [Action::Tell(dropped)], "what is typed meanwhile is dropped, and said to be");
     assert_eq!(desk.page(FromPage::Resize { channel: 7, size: size(100) }), []);
-    let begin = |view, size| {
-        [Action::StartView { view, session: session(), target: target(), size, again: true }]
-    };
+    let begin =
+        |view, size| [Action::StartView { view, session: session(), target: target(), size, again: true }];
     assert_eq!(desk.reply(2, opened()), begin(second, Some(size(100))));
     let typed = Action::Type { view: second, bytes: b"x".to_vec() };
     assert_eq!(desk.take(Input::Typed { channel: 7, bytes: b"x".to_vec() }), [typed]);

@@ -169,6 +169,7 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
                 Answer::Opened { session, target }
             }
             Ask::Name { .. } => Answer::Named,
+            Ask::Share { .. } => Answer::Shared,
             Ask::End { .. } => Answer::Ending,
             Ask::Show { .. } | Ask::AllSessions { .. } => Answer::Refused(Refusal::NotOperator),
         };

@@ -1,0 +1,158 @@
+//! Two people on one session: whom its owner names, what they may do, and when it is over.
+
+use tere::protocol::principal::{Answer, Ask};
+use tere::protocol::{EndReason, GuestRole, Refusal, Role, SessionSummary};
+
+use super::{holder, marked};
+use crate::host::Host;
+use crate::parts::shell::{Holder, PATIENCE, Shell};
+use crate::parts::wait::eventually;
+
+/// Shares a session, or takes it back.
+fn share(owner: &mut Holder, shell: &Shell, account: &str, role: Option<GuestRole>) -> Answer {
+    let (session, account) = (shell.session.clone(), account.parse().unwrap());
+    owner.ask(Ask::Share { session, account, role }).0
+}
+
+/// Waits until the session's viewers are these.
+fn expect_company(holder: &mut Holder, shell: &Shell, expected: &[(&str, Role, u16)]) {
+    holder.expect_sharing(|session, people| {
+        *session == shell.session
+            && people.len() == expected.len()
+            && people.iter().zip(expected).all(|(person, (account, role, views))| {
+                (person.account.as_str(), person.role, person.views) == (*account, *role, *views)
+            })
+    });
+}
+
+fn listed(holder: &mut Holder, shell: &Shell) -> Option<SessionSummary> {
+    let (lobby, _) = holder.ask(Ask::Lobby);
+    let Answer::Lobby { sessions, .. } = lobby else { panic!("{lobby:?}") };
+    sessions.into_iter().find(|session| session.id == shell.session)
+}
+
+/// The shell prints what `typist` types.
+fn types(typist: &Shell, seen_by: &mut Shell, word: &str) {
+    typist.type_in(&format!("echo {word} $((40+2))\r"));
+    seen_by.expect(&format!("{word} 42"));
+}
+
+/// What `typist` types comes nowhere. The owner's own line is the mark behind it.
+fn types_nothing(typist: &mut Shell, owner: &mut Shell, word: &str) {
+    typist.type_in(&format!("echo {word} $((40+2))\r"));
+    typist.resize(7, 7);
+    // Once the whole is there that it asks for, the worker has read what came before.
+    let snapshots = typist.screen.snapshots;
+    typist.refresh();
+    while typist.screen.snapshots == snapshots {
+        typist.step(PATIENCE).unwrap();
+    }
+    owner.type_in("echo mark $((40+3)); tput cols\r");
+    let before = owner.expect("mark 43");
+    assert!(!before.contains(word), "{before}");
+    owner.expect("80");
+}
+
+#[test]
+fn an_owner_shares_a_session_hands_the_keyboard_over_and_takes_it_back() {
+    let host = Host::alone();
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let mut shell = marked(&mut alice);
+    expect_company(&mut alice, &shell, &[("alice", Role::Owner, 1)]);
+
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Watcher)), Answer::Shared);
+    let invited = listed(&mut bob, &shell).expect("it is in bob's list");
+    assert_eq!((invited.owner.as_str(), invited.role), ("alice", Role::Watcher));
+    let mut view = bob.attach(&shell.session).unwrap();
+    view.expect("set 42");
+    let both = [("alice", Role::Owner, 1), ("bob", Role::Watcher, 1)];
+    expect_company(&mut alice, &shell, &both);
+    expect_company(&mut bob, &shell, &both);
+    types_nothing(&mut view, &mut shell, "watcher");
+    types(&shell, &mut view, "owner");
+
+    // The keyboard is bob's too, and stays his over a worker that is killed.
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
+    expect_company(&mut bob, &shell, &[("alice", Role::Owner, 1), ("bob", Role::Writer, 1)]);
+    types(&view, &mut shell, "writer");
+    host.kill_worker(&shell.session);
+    types(&view, &mut shell, "still");
+
+    // And not any more, over one that is killed too.
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Watcher)), Answer::Shared);
+    types_nothing(&mut view, &mut shell, "former");
+    host.kill_worker(&shell.session);
+    types(&shell, &mut view, "owner again");
+    types_nothing(&mut view, &mut shell, "never");
+
+    // What is over is over at once, and the session goes on.
+    assert_eq!(share(&mut alice, &shell, "bob", None), Answer::Shared);
+    assert_eq!(view.expect_end(), EndReason::ViewClosed);
+    expect_company(&mut alice, &shell, &[("alice", Role::Owner, 1)]);
+    assert_eq!(bob.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
+    assert!(listed(&mut bob, &shell).is_none());
+    shell.type_in("echo mark is $mark\r");
+    shell.expect("mark is 42");
+}
+
+#[test]
+fn only_its_owner_shares_a_session_and_only_where_the_policy_lets_it() {
+    let host = Host::shared();
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let (shell, bobs) = (marked(&mut alice), marked(&mut bob));
+    let watcher = Some(GuestRole::Watcher);
+    assert_eq!(share(&mut bob, &shell, "bob", watcher), Answer::Refused(Refusal::NoSuchSession));
+    assert_eq!(share(&mut bob, &bobs, "alice", watcher), Answer::Refused(Refusal::NotShareable));
+    assert_eq!(share(&mut alice, &shell, "alice", watcher), Answer::Refused(Refusal::BadMessage));
+    // A guest shares nothing, names nothing, ends nothing.
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
+    assert_eq!(share(&mut bob, &shell, "mallory", watcher), Answer::Refused(Refusal::NoSuchSession));
+    let session = shell.session.clone();
+    let name = Ask::Name { session: session.clone(), name: None };
+    for ask in [name, Ask::End { session: session.clone() }, Ask::Show { session }] {
+        assert!(matches!(bob.ask(ask).0, Answer::Refused(Refusal::NoSuchSession | Refusal::NotOperator)));
+    }
+    // An account that is granted nothing may be a guest, and is nobody elsewhere.
+    let mut mallory = holder(&host, "mallory");
+    assert_eq!(mallory.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
+    assert_eq!(share(&mut alice, &shell, "mallory", watcher), Answer::Shared);
+    let mut view = mallory.attach(&shell.session).unwrap();
+    view.expect("set 42");
+    assert_eq!(mallory.open("dev@web1").unwrap_err(), Refusal::NotGranted);
+}
+
+#[test]
+fn what_is_shared_stays_so_over_restarts_and_ends_with_the_policy_and_the_account() {
+    let host = Host::alone();
+    host.tere(&["account", "add", "carol"]);
+    let policy = std::fs::read_to_string(host.path("/etc/tere/tere.toml")).unwrap();
+    let write = |text: &str| {
+        std::fs::write(host.path("/etc/tere/tere.toml"), text).unwrap();
+        assert!(host.reload_broker());
+    };
+    let mut alice = holder(&host, "alice");
+    let shell = marked(&mut alice);
+    assert_eq!(share(&mut alice, &shell, "carol", Some(GuestRole::Watcher)), Answer::Shared);
+    host.kill_broker();
+    let mut view =
+        eventually("carol can come back", PATIENCE, || holder(&host, "carol").attach(&shell.session).ok());
+    // The holder is gone, and its view with it.
+    view.expect_closed();
+    let mut carol = holder(&host, "carol");
+    let mut view = carol.attach(&shell.session).unwrap();
+    view.expect("set 42");
+
+    write(&policy.replace("share = true", "share = false"));
+    assert_eq!(view.expect_end(), EndReason::ViewClosed);
+    assert_eq!(carol.attach(&shell.session).unwrap_err(), Refusal::NotGranted);
+    assert!(listed(&mut carol, &shell).is_none());
+    write(&policy);
+    let mut view = carol.attach(&shell.session).unwrap();
+
+    // Whoever is called carol next is somebody else.
+    host.tere(&["account", "remove", "carol"]);
+    view.expect_closed();
+    host.tere(&["account", "add", "carol"]);
+    assert_eq!(holder(&host, "carol").attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
+    host.tere(&["account", "remove", "carol"]);
+}
