@@ -130,7 +130,7 @@ impl Broker {
         };
         match kept {
             Ok((session, socket, inbox)) => {
-                session.viewer_came(viewer, granted.owner().clone());
+                session.viewer_came(viewer, Some(granted.owner().clone()), Role::Owner);
                 self.run_worker(&id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
                 Ok(View { session, viewer, role: Role::Owner, socket })
             }

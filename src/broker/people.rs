@@ -15,7 +15,16 @@ pub(super) struct People {
     /// Whom its owner shares it with. At most [`GUESTS_MAX`].
     pub(super) guests: Vec<Guest>,
     /// Whose each viewer is. At most [`VIEWERS_MAX`]: the worker makes no more.
-    pub(super) views: BTreeMap<ViewerNumber, AccountName>,
+    pub(super) views: BTreeMap<ViewerNumber, Viewing>,
+}
+
+/// A viewer, as its worker has it.
+#[derive(Debug)]
+pub(super) struct Viewing {
+    /// Whose it is; nobody's, where it is the operator's.
+    pub(super) account: Option<AccountName>,
+    /// What the worker lets it do.
+    pub(super) role: Role,
 }
 
 impl People {
@@ -61,12 +70,19 @@ impl People {
 
     /// The viewers of an account.
     pub(super) fn viewers_of(&self, account: &AccountName) -> Vec<ViewerNumber> {
-        self.views.iter().filter(|(_, whose)| *whose == account).map(|(number, _)| *number).collect()
+        let theirs = self.views.iter().filter(|(_, viewing)| viewing.account.as_ref() == Some(account));
+        theirs.map(|(number, _)| *number).collect()
+    }
+
+    /// Whether the worker lets each viewer of an account do just this; no viewer is there for nothing.
+    pub(super) fn settled(&self, account: &AccountName, role: Option<Role>) -> bool {
+        let mut theirs = self.views.values().filter(|viewing| viewing.account.as_ref() == Some(account));
+        theirs.all(|viewing| Some(viewing.role) == role)
     }
 
     /// Who views it, at most [`VIEWING_MAX`] of them.
     pub(super) fn viewing(&self) -> Vec<AccountName> {
-        let mut viewing: Vec<_> = self.views.values().cloned().collect();
+        let mut viewing: Vec<_> = self.views.values().filter_map(|viewing| viewing.account.clone()).collect();
         viewing.sort();
         viewing.dedup();
         viewing.truncate(VIEWING_MAX);
@@ -104,11 +120,14 @@ mod tests {
         let mut people = People { name: None, guests: Vec::new(), views: BTreeMap::new() };
         people.guests = people.guests_with(&name(1), Some(GuestRole::Watcher)).unwrap();
         for (number, account) in [(1, 0), (2, 1), (3, 1)] {
-            people.views.insert(ViewerNumber(number), name(account));
+            let role = if account == 0 { Role::Owner } else { Role::Watcher };
+            people.views.insert(ViewerNumber(number), Viewing { account: Some(name(account)), role });
         }
         let person = |number, role, views| Person { account: name(number), role, views };
         assert_eq!(people.company(&name(0)), [person(0, Role::Owner, 1), person(1, Role::Watcher, 2)]);
         assert_eq!(people.viewers_of(&name(1)), [ViewerNumber(2), ViewerNumber(3)]);
         assert_eq!(people.viewing(), [name(0), name(1)]);
+        assert!(people.settled(&name(1), Some(Role::Watcher)) && people.settled(&name(2), None));
+        assert!(!people.settled(&name(1), Some(Role::Writer)) && !people.settled(&name(1), None));
     }
 }

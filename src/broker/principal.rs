@@ -167,6 +167,10 @@ impl Holder {
                 detach(vec![(view.session, view.viewer)]).await;
                 (Answer::Refused(Refusal::NotGranted), None)
             }
+            Outcome::View(view) if self.set_role(&view).await.is_err() => {
+                detach(vec![(view.session, view.viewer)]).await;
+                (Answer::Refused(Refusal::WorkerUnavailable), None)
+            }
             Outcome::View(view) => {
                 let record = &view.session.record;
                 let opened = Answer::Opened { session: record.id.clone(), target: record.target.clone() };
@@ -174,7 +178,6 @@ impl Holder {
                     self.machines.push(record.target.machine.clone());
                 }
                 self.views.retain(|(session, _)| !session.worker.is_closed());
-                self.set_role(&view).await;
                 if matches!(self.principal, Principal::Account(_)) {
                     self.company.watch(&view.session);
                 }
@@ -192,11 +195,15 @@ impl Holder {
     }
 
     /// The role may have changed while the view was being made.
-    async fn set_role(&self, view: &View) {
-        let Principal::Account(account) = &self.principal else { return };
-        if let Some(role) = view.session.role_of(account).filter(|role| *role != view.role) {
-            // A session that is over has no viewers.
-            let _ = view.session.worker.send(Order::SetRole { viewer: view.viewer, role }).await;
+    async fn set_role(&self, view: &View) -> Result<(), Refusal> {
+        let Principal::Account(account) = &self.principal else { return Ok(()) };
+        match view.session.role_of(account).filter(|role| *role != view.role) {
+            None => Ok(()),
+            Some(role) => {
+                // A session that is over has no viewers.
+                let _ = view.session.worker.send(Order::SetRole { viewer: view.viewer, role }).await;
+                view.session.settled(account).await
+            }
         }
     }
 
@@ -406,6 +413,7 @@ async fn share(
         // A session that is over has no viewers.
         let _ = session.worker.send(order).await;
     }
+    session.settled(guest).await?;
     Ok(Answer::Shared)
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::people::People;
+use super::people::{People, Viewing};
 use super::records::{Record, Records};
 use super::worker::Order;
 use crate::names::{AccountName, Label, MachineName, SessionId};
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::{ToWorker, ViewerNumber};
 use crate::protocol::{About, GuestRole, Person, Refusal, Role, SessionSummary};
 
 /// Most sessions of one account; one more is refused with `too-many`.
@@ -24,6 +24,9 @@ const SESSIONS_MAX: usize = 1024;
 /// How long a worker has to describe its session. One that is just being restarted is listed
 /// without that.
 const DESCRIBE_TIME: Duration = Duration::from_secs(1);
+
+/// How long a worker has to let a viewer do what it may, with a crash on the way.
+const SETTLE_TIME: Duration = Duration::from_secs(8);
 
 /// One live session.
 #[derive(Debug)]
@@ -71,22 +74,59 @@ impl Session {
         self.changed.subscribe()
     }
 
-    /// Notes that this account has a viewer.
-    pub(super) fn viewer_came(&self, viewer: ViewerNumber, account: AccountName) {
-        self.people().views.insert(viewer, account);
-        self.changed.send_replace(());
+    /// Notes a viewer of this account, or of the operator.
+    pub(super) fn viewer_came(&self, viewer: ViewerNumber, account: Option<AccountName>, role: Role) {
+        self.change(|people| drop(people.views.insert(viewer, Viewing { account, role })));
+    }
+
+    /// Notes what its worker lets a viewer do.
+    pub(super) fn role_set(&self, viewer: ViewerNumber, role: Role) {
+        self.change(|people| {
+            if let Some(viewing) = people.views.get_mut(&viewer) {
+                viewing.role = role;
+            }
+        });
     }
 
     /// Notes that a viewer has gone.
     pub(super) fn viewer_left(&self, viewer: ViewerNumber) {
-        if self.people().views.remove(&viewer).is_some() {
-            self.changed.send_replace(());
+        self.change(|people| drop(people.views.remove(&viewer)));
+    }
+
+    /// Notes which viewers a worker has that was started again, and says what it is to be told: it may not
+    /// have heard the last that was said to the one before it.
+    pub(super) fn viewers_are(&self, viewers: &[ViewerNumber]) -> Vec<ToWorker> {
+        self.change(|people| people.views.retain(|viewer, _| viewers.contains(viewer)));
+        let people = self.people();
+        let told = |viewer: &ViewerNumber| {
+            let role = match people.views.get(viewer) {
+                Some(Viewing { account: Some(account), .. }) if *account == self.record.owner => {
+                    Some(Role::Owner)
+                }
+                Some(Viewing { account: Some(account), .. }) => people.guest(account),
+                Some(Viewing { account: None, role }) => Some(*role),
+                None => None,
+            };
+            let viewer = *viewer;
+            role.map_or(ToWorker::Detach(viewer), |role| ToWorker::SetRole { viewer, role })
+        };
+        viewers.iter().map(told).collect()
+    }
+
+    /// Waits until the worker lets the viewers of an account do just what they may.
+    pub(super) async fn settled(&self, account: &AccountName) -> Result<(), Refusal> {
+        let role = self.role_of(account);
+        let mut changes = self.changes();
+        let settled = changes.wait_for(|()| self.people().settled(account, role));
+        match tokio::time::timeout(SETTLE_TIME, settled).await {
+            Ok(_) => Ok(()),
+            // It is told again when it is back.
+            Err(_) => Err(Refusal::WorkerUnavailable),
         }
     }
 
-    /// Notes that no other viewers than these are left.
-    pub(super) fn viewers_are(&self, viewers: &[ViewerNumber]) {
-        self.people().views.retain(|viewer, _| viewers.contains(viewer));
+    fn change(&self, change: impl FnOnce(&mut People)) {
+        change(&mut self.people());
         self.changed.send_replace(());
     }
 

@@ -16,7 +16,7 @@ use super::units::Unit;
 use super::worker::{self, ORDERS, Order, WorkerChannel};
 use crate::names::SessionId;
 use crate::protocol::EndReason;
-use crate::protocol::worker::{Standing, ViewerNumber};
+use crate::protocol::worker::{Standing, ToWorker, ViewerNumber};
 use crate::wire::WireError;
 
 /// How long a worker that went away may take to be back, with crashes on the way.
@@ -96,8 +96,13 @@ impl Broker {
         for (reached, record) in join_all(reached).await {
             let id = record.id.clone();
             match reached {
-                // Its viewers are those of channels that closed with the broker before.
-                Ok((channel, _)) => {
+                Ok((channel, viewers)) => {
+                    // They are those of channels that closed with the broker before.
+                    for viewer in viewers {
+                        if let Err(error) = channel.send(&ToWorker::Detach(viewer), &[]).await {
+                            tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
+                        }
+                    }
                     let (orders, inbox) = mpsc::channel(ORDERS);
                     self.sessions.take_up(record, orders);
                     self.run_worker(&id, channel, inbox, first_viewer());

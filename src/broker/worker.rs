@@ -28,6 +28,14 @@ pub(super) type WorkerChannel = AsyncChannel<ToWorker, FromWorker>;
 /// Whoever waits for a viewer: for its number and its socket.
 pub(super) type Asker = oneshot::Sender<Result<(ViewerNumber, OwnedFd), Refusal>>;
 
+/// A viewer that was asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    account: Option<AccountName>,
+    role: Role,
+    answer: Asker,
+}
+
 /// What the rest of the broker wants of a worker.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -77,7 +85,7 @@ pub(super) struct Worker {
     pub(super) channel: WorkerChannel,
     pub(super) orders: mpsc::Receiver<Order>,
     /// Viewers that were asked for and are not there yet. At most [`ORDERS`] and those under way.
-    pub(super) asked: HashMap<ViewerNumber, (Option<AccountName>, Asker)>,
+    pub(super) asked: HashMap<ViewerNumber, Wanted>,
     /// Whoever waits for `Described`, first to last. At most [`DESCRIBING_MAX`]; one more is told that
     /// nothing is known.
     pub(super) describing: VecDeque<oneshot::Sender<About>>,
@@ -118,9 +126,10 @@ impl Worker {
         match *message {
             FromWorker::Attached(viewer) => {
                 let asked = self.asked.remove(&viewer);
-                if let (Some((account, answer)), Some(socket)) = (asked, descriptors.into_iter().next()) {
-                    if let (Some(session), Some(account)) = (self.session(), account) {
-                        session.viewer_came(viewer, account);
+                let socket = descriptors.into_iter().next();
+                if let (Some(Wanted { account, role, answer }), Some(socket)) = (asked, socket) {
+                    if let Some(session) = self.session() {
+                        session.viewer_came(viewer, account, role);
                     }
                     // Nobody waits any more: the socket closes, and the worker sees it.
                     let _ = answer.send(Ok((viewer, socket)));
@@ -128,7 +137,7 @@ impl Worker {
                 None
             }
             FromWorker::Full(viewer) => {
-                if let Some((_, answer)) = self.asked.remove(&viewer) {
+                if let Some(Wanted { answer, .. }) = self.asked.remove(&viewer) {
                     let _ = answer.send(Err(Refusal::TooMany));
                 }
                 None
@@ -137,6 +146,12 @@ impl Worker {
                 if let Some(asker) = self.describing.pop_front() {
                     // It may have stopped waiting.
                     let _ = asker.send(about.clone());
+                }
+                None
+            }
+            FromWorker::RoleSet { viewer, role } => {
+                if let Some(session) = self.session() {
+                    session.role_set(viewer, role);
                 }
                 None
             }
@@ -158,7 +173,7 @@ impl Worker {
             Order::Attach { account, role, size, answer } => {
                 let viewer = self.next_viewer;
                 self.next_viewer = ViewerNumber(viewer.0.wrapping_add(1));
-                self.asked.insert(viewer, (account, answer));
+                self.asked.insert(viewer, Wanted { account, role, answer });
                 ToWorker::Attach { viewer, role, size }
             }
             Order::Describe(asker) => {
@@ -169,13 +184,14 @@ impl Worker {
                 ToWorker::Describe
             }
             Order::SetRole { viewer, role } => ToWorker::SetRole { viewer, role },
-            Order::Detach(viewer) => {
-                self.viewer_left(viewer);
-                ToWorker::Detach(viewer)
-            }
+            Order::Detach(viewer) => ToWorker::Detach(viewer),
             Order::End(reason) => ToWorker::End(reason),
         };
-        tokio::time::timeout(ANSWER_TIME, self.channel.send(&message, &[]))
+        self.tell(&message).await
+    }
+
+    async fn tell(&self, message: &ToWorker) -> Result<(), WireError> {
+        tokio::time::timeout(ANSWER_TIME, self.channel.send(message, &[]))
             .await
             .unwrap_or(Err(WireError::TimedOut))
     }
@@ -195,15 +211,17 @@ impl Worker {
     async fn find_again(&mut self, error: WireError) -> Result<(), EndReason> {
         tracing::warn!(session = %self.id, %error, "the worker's channel broke; connecting again: {error}");
         // Whoever waits for a viewer may ask again.
-        for (_, (_, answer)) in self.asked.drain() {
+        for (_, Wanted { answer, .. }) in self.asked.drain() {
             let _ = answer.send(Err(Refusal::WorkerUnavailable));
         }
         self.describing.clear();
         match self.broker.reach(&self.id).await {
             Ok((channel, viewers)) => {
                 self.channel = channel;
-                if let Some(session) = self.session() {
-                    session.viewers_are(&viewers);
+                for told in self.session().map(|session| session.viewers_are(&viewers)).unwrap_or_default() {
+                    if let Err(error) = self.tell(&told).await {
+                        tracing::warn!(session = %self.id, %error, "the worker cannot be told: {error}");
+                    }
                 }
                 Ok(())
             }

@@ -65,7 +65,14 @@ pub enum FromWorker {
     Full(ViewerNumber),
     /// To `Describe`. The answers come in the order of the questions.
     Described(About),
-    /// A viewer closed its socket.
+    /// To `SetRole`: from now on nothing counts that the viewer may not do.
+    RoleSet {
+        /// Which.
+        viewer: ViewerNumber,
+        /// What it may do.
+        role: Role,
+    },
+    /// A viewer closed its socket, or was closed by `Detach`.
     ViewerGone(ViewerNumber),
     /// The session is over; the worker exits after this.
     Ended(EndReason),
@@ -97,6 +104,7 @@ impl Message for FromWorker {
             | Self::Adopted
             | Self::Full(_)
             | Self::Described(_)
+            | Self::RoleSet { .. }
             | Self::ViewerGone(_)
             | Self::Ended(_) => 0,
         }

@@ -29,8 +29,9 @@ use crate::sys::notify::watchdog_interval;
 use crate::sys::{pty, seqpacket};
 use crate::wire::{Channel, Intent, WireError};
 
-/// Room for orders to and events from the viewers' thread. There is at most one event a viewer
-/// and one at the end, and orders are taken as fast as they come, so neither fills up.
+/// Room for orders to and events from the viewers' thread. There is at most one event an order, one a viewer
+/// and one at the end, and both are taken as fast as they come. Past it an order is lost, and the broker,
+/// which waits for its effect, says so.
 pub(super) const EVENTS: usize = 4 * VIEWERS_MAX;
 
 /// Most terminal bytes that wait in the kernel for one viewer. What is beyond stays in the ring, and
@@ -245,14 +246,10 @@ impl Control {
             Action::Keep { pty, session, size } => self.keep(pty, &session, size)?,
             Action::MakeViewer { viewer, role, size } => self.make_viewer(viewer, role, size),
             Action::SetRole { viewer, role } => {
-                // First here, so that no key of a former writer counts any more.
-                self.order(Order::SetRole(viewer, role));
                 self.store.change_role(viewer, role)?;
+                self.order(Order::SetRole(viewer, role));
             }
-            Action::DropViewer(viewer) => {
-                self.store.forget_viewer(viewer)?;
-                self.order(Order::Drop(viewer));
-            }
+            Action::DropViewer(viewer) => self.order(Order::Drop(viewer)),
             Action::Tell(message) => {
                 if let FromWorker::ViewerGone(viewer) = message {
                     self.store.forget_viewer(viewer)?;

@@ -19,7 +19,9 @@ pub(super) enum Input {
         /// How much it printed in all, bytes.
         printed: u64,
     },
-    /// This viewer closed its socket, or broke the protocol.
+    /// This viewer may do this from now on.
+    RoleSet { viewer: ViewerNumber, role: Role },
+    /// This viewer closed its socket, or broke the protocol, or was closed.
     ViewerGone(ViewerNumber),
     /// systemd asks this process to stop.
     Stop,
@@ -134,8 +136,10 @@ impl Core {
                 if viewers.contains(&viewer) { vec![Action::SetRole { viewer, role }] } else { Vec::new() }
             }
             (Self::Live { viewers }, Input::Broker(ToWorker::Detach(viewer), None)) => {
-                viewers.retain(|there| *there != viewer);
-                vec![Action::DropViewer(viewer)]
+                if viewers.contains(&viewer) { vec![Action::DropViewer(viewer)] } else { Vec::new() }
+            }
+            (Self::Live { .. }, Input::RoleSet { viewer, role }) => {
+                vec![Action::Tell(FromWorker::RoleSet { viewer, role })]
             }
             (Self::Live { viewers }, Input::ViewerGone(viewer)) => {
                 viewers.retain(|there| *there != viewer);
@@ -171,12 +175,16 @@ impl Core {
                     None,
                 )
                 | Input::ShellEnded { .. }
+                | Input::RoleSet { .. }
                 | Input::ViewerGone(_)
                 | Input::Stop,
             ) => Vec::new(),
             // Neither of these can come from our own threads in these states; nothing is lost.
-            (Self::Waiting, Input::ShellEnded { .. } | Input::ViewerGone(_) | Input::Flushed)
-            | (Self::Adopted { .. }, Input::ViewerGone(_) | Input::Flushed)
+            (
+                Self::Waiting,
+                Input::ShellEnded { .. } | Input::RoleSet { .. } | Input::ViewerGone(_) | Input::Flushed,
+            )
+            | (Self::Adopted { .. }, Input::RoleSet { .. } | Input::ViewerGone(_) | Input::Flushed)
             | (Self::Live { .. }, Input::Flushed) => Vec::new(),
             (
                 Self::Waiting | Self::Adopted { .. } | Self::Live { .. } | Self::Ending(_),

@@ -131,6 +131,7 @@ impl Viewers {
                 Order::SetRole(number, role) => {
                     let viewers = self.state.viewers.iter_mut();
                     viewers.filter(|viewer| viewer.number == number).for_each(|viewer| viewer.set_role(role));
+                    self.report(Input::RoleSet { viewer: number, role });
                 }
                 Order::Drop(number) => {
                     let gone = self.state.viewers.iter().find(|viewer| viewer.number == number);
@@ -138,6 +139,7 @@ impl Viewers {
                     gone.map(|viewer| viewer.end(EndReason::ViewClosed));
                     self.black_box.forget(number);
                     self.state.viewers.retain(|viewer| viewer.number != number);
+                    self.report(Input::ViewerGone(number));
                 }
                 Order::Flush(reason) => {
                     let (at, deadline) = (self.black_box.head(), now + FLUSH_TIME);

@@ -166,6 +166,7 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
         FromWorker::Attached(viewer),
         FromWorker::Full(viewer),
         FromWorker::Described(about()),
+        FromWorker::RoleSet { viewer, role: Role::Watcher },
         FromWorker::ViewerGone(viewer),
         FromWorker::Ended(EndReason::ShellEnded),
     ]
