@@ -197,7 +197,7 @@ pub enum ToPage {
         /// Why.
         reason: EndReason,
     },
-    /// Who may view a session, and who does. It comes after `opened`, and whenever it changes.
+    /// Who may view a session, and who does. It comes with `opened`, before it or after, and whenever it changes.
     Sharing {
         /// Of which.
         session: SessionId,

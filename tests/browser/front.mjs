@@ -24,7 +24,7 @@ const POLICY =
 export class Front {
   account = 'alice';
   targets = /** @type {Target[]} */ ([{ machine: 'web1', user: 'dev' }]);
-  sessions = /** @type {{ id: string, target: Target, opened: number, name?: string | null, about?: object | null }[]} */ ([]);
+  sessions = /** @type {{ id: string, target: Target, opened: number, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
   /** What is said to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
   /** Whether pings are answered. */
@@ -155,6 +155,7 @@ export class Front {
   }
 
   #lobby() {
-    this.say({ type: 'lobby', targets: this.targets, sessions: this.sessions });
+    const own = { owner: this.account, role: 'owner', viewing: [] };
+    this.say({ type: 'lobby', targets: this.targets, sessions: this.sessions.map((one) => ({ ...own, ...one })) });
   }
 }

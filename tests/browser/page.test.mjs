@@ -106,6 +106,76 @@ test('a live session has a name, the title of its program, and who looks at it',
   tab.assertCalm();
 });
 
+test('an owner sees who is there, hands the keyboard over, takes it back and removes', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const session = 'abcdefgh2345';
+  /** @param {object[]} guests */
+  const company = (guests) => [{ account: front.account, role: 'owner', views: 1 }, ...guests];
+  /** @param {object[]} guests */
+  const say = (guests) => front.say({ type: 'sharing', session, people: company(guests), role: 'owner', shareable: true });
+  const share = tab.page.locator('#bar-share');
+  assert.ok(!(await share.isVisible()), 'nothing is said of sharing yet');
+  say([]);
+  await share.click();
+  await tab.page.keyboard.type('Bob!');
+  await tab.page.keyboard.press('Enter');
+  assert.ok(!front.heard.some((message) => message.type === 'share'), 'that is no name of an account');
+  await tab.page.locator('#share-account').fill('bob');
+  await tab.page.keyboard.press('Enter');
+  await front.hears('share');
+  say([{ account: 'bob', role: 'watcher', views: 0 }, { account: 'carol', role: 'writer', views: 2 }]);
+  await tab.page.getByText('may watch, is not here').waitFor();
+  await tab.page.getByText('may type, is here').waitFor();
+  assert.equal(await tab.page.locator('#bar-people').textContent(), 'with carol');
+  await tab.picture('page-share');
+  await tab.page.getByRole('button', { name: 'Hand keyboard over' }).click();
+  await tab.page.getByRole('button', { name: 'Take keyboard back' }).click();
+  await tab.page.getByRole('button', { name: 'Remove carol' }).click();
+  say([{ account: 'bob', role: 'writer', views: 1 }]);
+  await tab.page.getByText('carol').waitFor({ state: 'detached' });
+  const said = front.heard.filter((message) => message.type === 'share');
+  assert.deepEqual(
+    said.map((message) => [message['session'], message['account'], message['role']]),
+    [['bob', 'watcher'], ['bob', 'writer'], ['carol', 'watcher'], ['carol', null]].map((one) => [session, ...one]),
+  );
+  await tab.page.keyboard.press('Escape');
+  await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  tab.assertCalm();
+});
+
+test('a watcher is told that keys go nowhere, and when they do not any more', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.targets = [];
+    const target = two[0] ?? assert.fail();
+    const opened = Date.now() / 1000;
+    front.sessions = [{ id: 'zzzzzzzz2222', target, opened, owner: 'carol', role: 'watcher', viewing: ['carol'] }];
+  });
+  await tab.page.getByText('of carol, to watch').waitFor();
+  assert.equal(await tab.page.getByRole('button', { name: /^(Name|End) / }).count(), 0, 'it is not theirs');
+  await tab.picture('page-shared-with-me');
+  await tab.page.getByRole('button', { name: 'dev@web1' }).click();
+  await tab.shell();
+  /** @param {string} role */
+  const say = (role) => {
+    const people = [{ account: 'carol', role: 'owner', views: 1 }, { account: front.account, role, views: 1 }];
+    front.say({ type: 'sharing', session: 'zzzzzzzz2222', people, role, shareable: true });
+  };
+  say('watcher');
+  await tab.page.getByText('shell of carol, and you are watching').waitFor();
+  assert.ok(!(await tab.page.locator('#bar-share').isVisible()));
+  await tab.page.keyboard.type('secret');
+  await tab.page.getByText('You are watching: what you type goes nowhere.').waitFor();
+  say('writer');
+  await tab.page.getByText('The keyboard is yours too').waitFor();
+  await tab.page.keyboard.type('ls');
+  await front.typedAll(/^ls$/);
+  front.say({ type: 'ended', channel: 1, reason: 'view-closed' });
+  await tab.panelSays(/not shared with you any more/);
+  assert.equal(await tab.page.getByRole('button', { name: 'New shell' }).count(), 0);
+  tab.assertCalm();
+});
+
 test('a new shell does not hide the ones that still run', minute, async () => {
   const { tab } = await signedIn((front) => {
     front.sessions = [{ id: 'zzzzzzzz2222', target: two[0] ?? assert.fail(), opened: 0 }];

@@ -52,6 +52,40 @@ test('an enrolment link leads to a shell', minute, async () => {
   tab.assertCalm();
 });
 
+test('two people are in one shell', minute, async () => {
+  const alice = await enrolled('alice');
+  const bob = await enrolled('bob');
+  await alice.run(String.raw`printf '\033[2J\033[H\033[1mplan\033[0m\n'`);
+  await alice.page.getByRole('button', { name: 'Share' }).click();
+  await alice.page.keyboard.type('bob');
+  await alice.page.keyboard.press('Enter');
+  await alice.page.getByText('may watch, is not here').waitFor();
+
+  await bob.page.keyboard.press('Control+Shift+L');
+  await bob.page.getByRole('button', { name: 'of alice, to watch' }).click();
+  await bob.page.getByText('shell of alice, and you are watching').waitFor();
+  await bob.sees(/^plan$/m);
+  await bob.run('echo nobody $((1+1))');
+  await bob.page.getByText('You are watching: what you type goes nowhere.').waitFor();
+  await alice.page.getByText('may watch, is here').waitFor();
+  await alice.picture('share-owner');
+  await bob.picture('share-watcher');
+
+  await alice.page.getByRole('button', { name: 'Hand keyboard over' }).click();
+  await bob.page.getByText('The keyboard is yours too').waitFor();
+  await bob.run('echo from bob $((40+2))');
+  await alice.sees(/^from bob 42$/m);
+  assert.doesNotMatch(await alice.screen(), /nobody/);
+
+  await alice.page.getByRole('button', { name: 'Remove bob' }).click();
+  await bob.panelSays(/not shared with you any more/);
+  await alice.page.keyboard.press('Escape');
+  await alice.run('echo still $((1+2))');
+  await alice.sees(/^still 3$/m);
+  alice.assertCalm();
+  bob.assertCalm();
+});
+
 test('the shell follows the size of the window', minute, async () => {
   const tab = await enrolled('alice');
   const before = tab.size();

@@ -64,9 +64,13 @@ function sessionRow(session: SessionSummary, viewed: SessionId | undefined, choi
   open.className = 'choice';
   open.append(span(label ?? where, 'name'));
   if (label !== undefined) open.append(span(where, 'quiet'));
+  if (session.role !== 'owner') {
+    open.append(span(`of ${session.owner}, ${session.role === 'writer' ? 'you may type' : 'to watch'}`, 'quiet'));
+  }
   open.append(span(session.id === viewed ? 'in view here' : news(session), 'quiet'), span(session.id, 'quiet id'));
+  row.append(open);
+  if (session.role !== 'owner') return row;
   row.append(
-    open,
     nameButton(session, choices),
     endButton(where, () => choices.end(session)),
   );
@@ -74,11 +78,11 @@ function sessionRow(session: SessionSummary, viewed: SessionId | undefined, choi
 }
 
 /** What has happened to a session, as far as its worker could say. */
-function news({ opened, about }: SessionSummary): string {
+function news({ opened, viewing, about }: SessionSummary): string {
   const now = Date.now();
   const age = `opened ${ago(opened, now)}`;
   if (!about) return age;
-  const seen = about.viewers === 0 ? [] : [counted(about.viewers, 'viewer')];
+  const seen = viewing.length > 0 ? [`viewed by ${viewing.join(', ')}`] : about.viewers === 0 ? [] : [counted(about.viewers, 'viewer')];
   return [age, `active ${ago(now / 1000 - about.idle, now)}`, ...seen].join(', ');
 }
 

@@ -11,6 +11,7 @@ import { announce, endNotices, notice } from './notice.ts';
 import { hidePanel, panelKey, showPanel } from './panel.ts';
 import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
 import { endSentence, needsReload, refusalSentence } from './refusal.ts';
+import { makeShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys, withControl } from './touchkeys.ts';
 import { Viewer } from './viewer.ts';
@@ -24,6 +25,10 @@ const OPENING_SHOWN_MS = 400;
 
 /** Reports of the mouse and of the focus: nobody typed them. */
 const REPORT = /^\x1b\[(?:[IO]$|M|<)/;
+
+function isReport(bytes: Uint8Array): boolean {
+  return REPORT.test(String.fromCharCode(...bytes.subarray(0, 3)));
+}
 
 export class Page {
   #enrolToken: string | undefined;
@@ -42,10 +47,22 @@ export class Page {
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent = false;
   #inputDropped = 0;
+  /** Who is in each shell that this connection has viewed, as it was heard last: before `opened` or after it. */
+  #company = new Map<SessionId, Sharing>();
+  /** Who is in the shell that is in view. */
+  #sharing: Sharing | undefined;
+  #share: ShareChoices = {
+    share: (account, role) => {
+      const session = this.#viewer?.session;
+      if (session !== undefined) this.#connection?.send({ type: 'share', session, account, role });
+    },
+    closed: () => this.#terminal?.focus(),
+  };
 
   constructor(enrolToken: string | undefined) {
     this.#enrolToken = enrolToken;
     element('bar-shells').onclick = () => this.#visitLobby();
+    makeShare(this.#share);
     window.addEventListener('online', () => this.#wake());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.#wake();
@@ -142,6 +159,10 @@ export class Page {
       case 'ended':
         if (message.channel === this.#viewer?.channel) this.#ended(message.reason);
         return;
+      case 'sharing':
+        this.#company.set(message.session, message);
+        if (message.session === this.#viewer?.session && this.#viewer.state === 'live') this.#shared(message);
+        return;
       case 'machine-stopped':
         this.#machineStopped(message.machine);
         return;
@@ -194,21 +215,42 @@ export class Page {
     this.#remember(session);
     hidePanel();
     this.#light('live');
+    const sharing = this.#company.get(session);
+    if (sharing) this.#shared(sharing);
     announce(`Shell of ${targetName(viewer.target)}`);
     if (this.#keysDropped > 0) {
       const keys = counted(this.#keysDropped, 'keystroke');
       notice('keys', `Not sent, because the connection was lost: ${keys}.`);
       this.#keysDropped = 0;
     }
-    const others = this.#lobby.sessions.filter((one) => one.id !== session).length;
+    const others = this.#lobby.sessions.filter((one) => one.id !== session && one.role === 'owner').length;
     if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
     if (element('lobby').hidden) this.#terminal?.focus();
+  }
+
+  /** Who is in the shell has changed. */
+  #shared({ people, role, shareable }: Sharing): void {
+    const before = this.#sharing;
+    this.#sharing = { people, role, shareable };
+    showSharing(this.#sharing, this.#share);
+    if (!before) return;
+    if (before.role === 'watcher' && role === 'writer') notice('role', 'The keyboard is yours too: what you type goes to the shell.');
+    if (before.role === 'writer' && role === 'watcher') notice('role', 'You are watching from now on: what you type goes nowhere.');
+    const here = (sharing: Sharing) => sharing.people.filter((person) => person.views > 0 && person.account !== this.#account);
+    const came = here(this.#sharing).filter((person) => !here(before).some((one) => one.account === person.account));
+    if (came.length > 0) announce(`Here now: ${came.map((person) => person.account).join(', ')}`);
+  }
+
+  #forgetSharing(): void {
+    this.#sharing = undefined;
+    showSharing(undefined, this.#share);
   }
 
   #ended(reason: EndReason): void {
     const viewer = this.#viewer;
     if (!viewer) return;
     viewer.over();
+    this.#forgetSharing();
     this.#remember(undefined);
     this.#overPanel(endSentence(this.#machineWent ? 'machine-gone' : reason), viewer.target);
   }
@@ -257,12 +299,14 @@ export class Page {
     announce(title);
     const others =
       this.#lobby.targets.length > 1 || this.#lobby.sessions.some((session) => session.id !== this.#viewer?.session);
+    // A guest saw a shell where it may have none of its own.
+    const mayOpen = this.#lobby.targets.some((one) => targetName(one) === targetName(target));
     showPanel({
       title,
       detail: targetName(target),
       actions: [
-        { label, run: () => this.#view(target, undefined) },
-        ...(others ? [{ label: 'Shells', run: () => this.#visitLobby() }] : []),
+        ...(mayOpen ? [{ label, run: () => this.#view(target, undefined) }] : []),
+        ...(others || !mayOpen ? [{ label: 'Shells', run: () => this.#visitLobby() }] : []),
       ],
       focus: element('shell').hidden ? 'stay' : 'first',
     });
@@ -308,6 +352,7 @@ export class Page {
   #view(target: Target, session: SessionId | undefined): void {
     if (!this.#connection) return;
     this.#viewer?.detach();
+    this.#forgetSharing();
     enterRoom('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
@@ -353,9 +398,11 @@ export class Page {
   }
 
   #typed(bytes: Uint8Array): void {
-    if (this.#connection) {
+    if (this.#connection && this.#sharing?.role === 'watcher') {
+      if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
+    } else if (this.#connection) {
       this.#viewer?.input(withControl(bytes));
-    } else if (!REPORT.test(String.fromCharCode(...bytes.subarray(0, 3)))) {
+    } else if (!isReport(bytes)) {
       this.#loss?.typed();
     }
   }
@@ -385,9 +432,11 @@ export class Page {
   #lost(): void {
     const hadShell = this.#viewer !== undefined;
     this.#connection = undefined;
+    this.#company.clear();
     this.#entering = false;
     clearTimeout(this.#slowOpening);
     this.#viewer?.over();
+    this.#forgetSharing();
     if (!hadShell) {
       this.#atDoor('The connection to the server was lost. Sign in again.');
       return;

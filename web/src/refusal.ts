@@ -17,6 +17,8 @@ export const refusalSentences: Record<Refusal, string> = {
   'shell-refused': "The host refused to open this shell. Ask whoever runs it to run 'tere check'.",
   'worker-unavailable': "The session's process does not answer. Try again in a moment.",
   'no-such-session': 'There is no such session of yours. It may have ended.',
+  'not-shareable':
+    "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant.",
   'too-many': 'Too many are open already. Close one and try again.',
   'bad-message': 'The page and the server did not understand each other. Reload the page.',
   unavailable: 'A part of tere is not running. Try again in a moment, or ask whoever runs this host.',
@@ -35,6 +37,7 @@ export const endSentences: Record<EndReason, string> = {
   'ended-by-request': 'This session was ended on request.',
   'never-started':
     'The shell did not start. The user of this target may not exist in the machine: ask whoever runs this host.',
+  'view-closed': 'This shell is not shared with you any more. It goes on without you.',
   'worker-gone': "The session's process went away, and the shell with it.",
 };
 
