@@ -20,6 +20,7 @@ fn a_session_goes_on_through_an_upgrade_and_restarts_of_what_tere_stands_on() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
     let mut shell = marked(&mut alice);
+    let mut holders = vec![alice];
     for (round, line) in [
         "systemctl daemon-reload",
         "systemctl daemon-reexec",
@@ -32,6 +33,17 @@ fn a_session_goes_on_through_an_upgrade_and_restarts_of_what_tere_stands_on() {
     .enumerate()
     {
         host.sh(line);
+        if line.contains("postinst") {
+            // The broker is another one, and vouches for none of the viewers of before.
+            shell.expect_closed();
+            let again = eventually("tere is back", PATIENCE, || {
+                let mut alice = holder(&host, "alice");
+                let shell = alice.attach(&shell.session).ok()?;
+                Some((alice, shell))
+            });
+            shell = again.1;
+            holders.push(again.0);
+        }
         shell.type_in(&format!("echo {round}: still $mark\r"));
         shell.expect(&format!("{round}: still 42"));
         // And so does all the rest: a new session opens, a list is there.
@@ -146,8 +158,10 @@ fn without_polkit_sessions_are_taken_up_and_strays_are_stopped_once_it_is_back()
     host.sh("systemctl reset-failed polkit.service; systemctl mask --runtime --now polkit.service");
     let went_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         host.kill_broker();
-        let mut viewer = eventually("the session is there", PATIENCE, || {
-            holder(&host, "alice").attach(&shell.session).ok()
+        let (_alice, mut viewer) = eventually("the session is there", PATIENCE, || {
+            let mut alice = holder(&host, "alice");
+            let viewer = alice.attach(&shell.session).ok()?;
+            Some((alice, viewer))
         });
         viewer.type_in("echo still $mark\r");
         viewer.expect("still 42");

@@ -60,13 +60,14 @@ fn a_restart_of_front_auth_and_broker_ends_no_session() {
         } else {
             host.kill_broker()
         }
-        same_shell(&mut shell);
+        // Whoever vouched for its viewers is gone, and so are they; the session is not.
+        shell.expect_closed();
         let mut again = holder(&host, "alice");
         let (lobby, _) = again.ask(Ask::Lobby);
         let Answer::Lobby { sessions, .. } = lobby else { panic!("{lobby:?}") };
         assert!(sessions.iter().any(|session| session.id == shell.session), "after {how}: {sessions:?}");
-        let mut viewer = again.attach(&shell.session).unwrap();
-        same_shell(&mut viewer);
+        shell = again.attach(&shell.session).unwrap();
+        same_shell(&mut shell);
     }
     let mut last = holder(&host, "alice");
     let mut viewer = last.attach(&shell.session).unwrap();
