@@ -163,3 +163,43 @@ impl Message for FromBroker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{About, VIEWING_MAX};
+    use super::*;
+    use crate::wire::PACKET_MAX;
+
+    /// The longest names that there are.
+    fn summary() -> SessionSummary {
+        let account: AccountName = "a".repeat(32).parse().unwrap();
+        let label = Label::cut(&"a".repeat(1000));
+        let size = TermSize::new(1000, 250).unwrap();
+        SessionSummary {
+            id: "abcdefghijkl".parse().unwrap(),
+            target: target(),
+            opened: u64::MAX,
+            owner: account.clone(),
+            role: Role::Watcher,
+            name: label.clone(),
+            viewing: vec![account; VIEWING_MAX],
+            about: Some(About { title: label, size, idle: u32::MAX, viewers: u16::MAX }),
+        }
+    }
+
+    fn target() -> Target {
+        format!("{}@{}", "a".repeat(32), "a".repeat(64)).parse().unwrap()
+    }
+
+    #[test]
+    fn the_longest_lists_fit_into_a_packet() {
+        let sessions = vec![summary(); 64 + SHARED_MAX];
+        let lobby = Answer::Lobby { targets: vec![target(); TARGETS_MAX], sessions };
+        let all = Answer::AllSessions(vec![summary(); SESSIONS_A_PAGE]);
+        for answer in [lobby, all] {
+            let reply = FromBroker::Reply { number: u32::MAX, answer };
+            let length = postcard::to_allocvec(&reply).unwrap().len();
+            assert!(length <= PACKET_MAX, "{length} bytes");
+        }
+    }
+}
