@@ -8,6 +8,15 @@
 mkosi_room=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 image_names=(host target)
 
+# room_of IMAGE, release_of IMAGE: `host-testing` is `host` of another release.
+room_of() {
+    printf '%s/image/%s\n' "$mkosi_room" "${1%-testing}"
+}
+
+release_of() {
+    if [[ $1 == *-testing ]]; then echo testing; else echo "$image_release"; fi
+}
+
 tools_packages=mkosi,apt,dpkg,debian-archive-keyring,ca-certificates,kmod,cpio,zstd,tar,systemd,systemd-container,uidmap,e2fsprogs
 
 tools_key() {
@@ -15,7 +24,7 @@ tools_key() {
 }
 
 image_key() {
-    key_of "$(tools_key)" "$mkosi_room/image/$1" "$(declare -f build_image shift_owners run_tools)"
+    key_of "$(tools_key)" "$(release_of "$1")" "$(room_of "$1")" "$(declare -f build_image shift_owners run_tools)"
 }
 
 # image_path NAME: where that image is, or will be.
@@ -44,7 +53,7 @@ make_images() {
 bootstrap_tools() {
     local settings=() line sources
     while IFS= read -r line; do settings+=(--aptopt="$line"); done < <(fetch_settings)
-    sources=$(sources_list)
+    sources=$(sources_list "$image_release")
     # The tree is filled under a folder of its own: mmdebstrap wants to make it.
     mkdir "$1.tmp"
     TMPDIR=$1.tmp mmdebstrap --variant=minbase --include="$tools_packages" "${settings[@]}" \
@@ -53,16 +62,17 @@ bootstrap_tools() {
 }
 
 build_image() {
-    local out=$1 room
+    local out=$1 room release
+    release=$(release_of "$image")
     room=$out.room
     mkdir "$room"
-    cp -a "$mkosi_room/image/$image/." "$room/"
+    cp -a "$(room_of "$image")/." "$room/"
     # mkosi's own list names an archive that a mirror may not carry; a file of the same name wins over it.
     mkdir -p "$room/mkosi.sandbox/etc/apt/sources.list.d" "$room/mkosi.sandbox/etc/apt/apt.conf.d"
-    sources_deb822 >"$room/mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources"
+    sources_deb822 "$release" >"$room/mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources"
     fetch_settings >"$room/mkosi.sandbox/etc/apt/apt.conf.d/50machine.conf"
     mkdir -p "$TERE_CACHE/packages"
-    run_tools "$room" "$out.made" mkosi --package-cache-dir=/packages --workspace-dir=/out --output-dir=/out --force build
+    run_tools "$room" "$out.made" mkosi --release="$release" --package-cache-dir=/packages --workspace-dir=/out --output-dir=/out --force build
     rm -rf "$room"
     # The builder made $out empty; what mkosi made goes in its place.
     rmdir "$out"

@@ -7,43 +7,44 @@
 image_release=trixie
 archive_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# debian_sources: lines "URI SUITE COMPONENT", the machine's Debian sources turned to $image_release.
+# debian_sources RELEASE: lines "URI SUITE COMPONENT", the machine's Debian sources turned to that release.
 debian_sources() {
-    local codename lines
+    local release=$1 codename lines
     # shellcheck source=/dev/null
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     [[ $codename ]] || fail "/etc/os-release names no release" "tere's images are made on Debian 12 or 13"
-    lines=$(own_sources "$codename")
+    lines=$(own_sources "$codename" "$release")
     if [[ ! $lines ]]; then
         # apt only lists sources whose index it has, and a fresh machine has none.
         apt-get -q update >&2
-        lines=$(own_sources "$codename")
+        lines=$(own_sources "$codename" "$release")
     fi
     [[ $lines ]] || fail "apt has no source for Debian $codename" "see /etc/apt/sources.list and /etc/apt/sources.list.d"
     printf '%s\n' "$lines"
 }
 
-# The exact suites keep third parties' sources out.
+# The exact suites keep third parties' sources out. What is to be the next release has all in one suite.
 own_sources() {
     # shellcheck disable=SC2016 # the names are apt's, not the shell's
     apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-        awk -v own="$1" -v want="$image_release" '
+        awk -v own="$1" -v want="$2" '
             $3 == "main" && ($2 == own || $2 == own "-updates" || $2 == own "-security") {
+                if (want == "testing" && $2 != own) next
                 sub("^" own, want, $2)
                 if (!seen[$0]++) print
             }'
 }
 
-# sources_list: the same as one-line sources, for mmdebstrap.
+# sources_list RELEASE: the same as one-line sources, for mmdebstrap.
 sources_list() {
-    debian_sources | while read -r uri suite component; do
+    debian_sources "$1" | while read -r uri suite component; do
         printf 'deb [signed-by=%s] %s %s %s\n' "$archive_keyring" "$uri" "$suite" "$component"
     done
 }
 
-# sources_deb822: the same in the other format, for mkosi.
+# sources_deb822 RELEASE: the same in the other format, for mkosi.
 sources_deb822() {
-    debian_sources | while read -r uri suite component; do
+    debian_sources "$1" | while read -r uri suite component; do
         printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n\n' \
             "$uri" "$suite" "$component" "$archive_keyring"
     done
