@@ -102,9 +102,8 @@ const CRASHES: usize = 12;
 #[test]
 fn a_service_that_crashes_often_is_started_again() {
     let host = Host::alone();
-    let mut alice = holder(&host, "alice");
-    let mut shell = marked(&mut alice);
-    let worker = format!("tere-session@{}.service", shell.session);
+    let session = marked(&mut holder(&host, "alice")).session;
+    let worker = format!("tere-session@{session}.service");
     for unit in ["tere-front.service", "tere-auth.service", "tere-broker.service", &worker] {
         host.run(&["systemctl", "start", unit]);
         let pid = || host.run(&["systemctl", "show", "-P", "MainPID", unit]);
@@ -117,6 +116,11 @@ fn a_service_that_crashes_often_is_started_again() {
             });
         }
     }
+    let (_alice, mut shell) = eventually("the session is there", PATIENCE, || {
+        let mut alice = holder(&host, "alice");
+        let shell = alice.attach(&session).ok()?;
+        Some((alice, shell))
+    });
     shell.type_in("echo still $mark\r");
     shell.expect("still 42");
 }

@@ -123,8 +123,12 @@ fn what_no_program_should_print_costs_no_session() {
         ("hyperlinks", r"for i in $(seq 30000); do printf '\033]8;;http://example.org/%d\033\\\\l' $i; done"),
         ("an update that never ends", r"printf '\033[?2026h'; seq 50000"),
         ("bells and titles", r"yes $(printf '\a\033]2;title\a') | head -n 200000"),
-        // What the terminal answers to it is typed, as in any terminal.
-        ("noise", "head -c 8000000 /dev/urandom; stty sane; while read -t 0.5 -N 1000 answer; do :; done"),
+        // What the terminal answers to it is typed, as in any terminal. All of that came when it
+        // says where the cursor is.
+        (
+            "noise",
+            r"head -c 8000000 /dev/urandom; stty sane; while read -t 0.5 -N 1000 answer; do :; done; printf '\030\033\\\\\033c\033[17;23H\033[6n'; until [[ $answer == *'[17;23' ]]; do read -r -d R answer; done",
+        ),
     ];
     for (what, bomb) in bombs {
         shell.type_in(&format!("{bomb}; printf '\\030\\033\\\\\\\\\\033c'; stty sane; echo be''hind\r"));
