@@ -3,9 +3,10 @@
 #
 # mkosi differs between Debian releases, so everybody uses the same one: a Debian 13 tree with mkosi in it is bootstrapped
 # once, and mkosi runs there. Needs words.sh, needs.sh, keyed.sh and sources.sh.
-# shellcheck disable=SC2154 # $image_release is set in sources.sh, $image by make_images
+# shellcheck disable=SC2154 # $image is set by make_images
 
 mkosi_room=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+image_release=trixie
 image_names=(host target)
 
 # room_of IMAGE, release_of IMAGE: `host-testing` is `host` of another release.

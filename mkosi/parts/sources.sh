@@ -4,7 +4,6 @@
 # No mirror's address stands in this tree: a machine behind a mirror of its own, or with a proxy, builds the same
 # images as any other. Needs words.sh and needs.sh.
 
-image_release=trixie
 archive_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # debian_sources RELEASE: lines "URI SUITE COMPONENT", the machine's Debian sources turned to that release.
