@@ -8,6 +8,9 @@ use zbus_systemd::zbus::{self, Connection, DBusError as _};
 /// systemd knows no such unit.
 pub(super) const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 
+/// Nor an object of that path: the unit was forgotten between two questions.
+pub(super) const NO_SUCH_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
+
 /// Why systemd or machined did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BusError {

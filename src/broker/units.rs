@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use zbus_systemd::systemd1::ManagerProxy;
+use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy};
+use zbus_systemd::zbus::proxy::CacheProperties;
 
-use super::bus::{Bus, BusError, within};
+use super::bus::{Bus, BusError, NO_SUCH_OBJECT, NO_SUCH_UNIT, within};
 use crate::names::{MachineName, SessionId};
 
 /// How long systemd has for a session's units. They start in about 0.1 s.
@@ -60,8 +61,7 @@ impl Bus {
         self.job(unit, Verb::Stop).await
     }
 
-    /// Has systemd forget that a worker failed, if it did. Its unit is then not kept any more, and
-    /// neither is what is in its descriptor store: the socket that kept it is stopped.
+    /// Has systemd forget that a worker failed, if it did, or its unit would be kept for people to look at.
     pub(super) async fn forget_failure(&self, id: &SessionId) -> Result<(), BusError> {
         let unit = Unit::SessionService(id);
         let forget = async {
@@ -69,6 +69,23 @@ impl Bus {
             Ok(manager.reset_failed_unit(unit.name()).await?)
         };
         within(unit.time(), forget).await
+    }
+
+    /// How many descriptors systemd keeps for a session's worker.
+    pub(super) async fn kept(&self, id: &SessionId) -> Result<u32, BusError> {
+        let unit = Unit::SessionService(id);
+        let count = async {
+            let connection = self.connection().await?;
+            let path = ManagerProxy::new(&connection).await?.get_unit(unit.name()).await?;
+            let service = ServiceProxy::builder(&connection).path(path);
+            let service = service.cache_properties(CacheProperties::No).build().await?;
+            Ok(service.n_file_descriptor_store().await?)
+        };
+        match within(unit.time(), count).await {
+            // It is forgotten, and they with it.
+            Err(error) if error.is(NO_SUCH_UNIT) || error.is(NO_SUCH_OBJECT) => Ok(0),
+            counted => counted,
+        }
     }
 
     async fn job(&self, unit: Unit<'_>, verb: Verb) -> Result<(), BusError> {

@@ -39,6 +39,17 @@ pub(super) enum Unreached {
     OtherVersion,
 }
 
+/// Why units of a session that is over are still there.
+#[derive(Debug, thiserror::Error)]
+enum Unstopped {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error("its worker cannot be told that it is over: {0}")]
+    Worker(#[from] WireError),
+    #[error("its worker left {0} descriptors with systemd")]
+    Kept(u32),
+}
+
 impl Broker {
     /// Connects to the worker of a session that is there, and hears which viewers it has: an earlier broker's, or one whose channel
     /// broke. systemd starts it again by itself, or because we connect. A worker of another version
@@ -161,7 +172,20 @@ impl Broker {
         }
     }
 
-    async fn try_stop_units(&self, id: &SessionId) -> Result<(), BusError> {
+    async fn try_stop_units(&self, id: &SessionId) -> Result<(), Unstopped> {
+        self.stop_both(id).await?;
+        if self.bus.kept(id).await? == 0 {
+            return Ok(());
+        }
+        self.let_go(id).await?;
+        self.stop_both(id).await?;
+        match self.bus.kept(id).await? {
+            0 => Ok(()),
+            kept => Err(Unstopped::Kept(kept)),
+        }
+    }
+
+    async fn stop_both(&self, id: &SessionId) -> Result<(), BusError> {
         for unit in [Unit::SessionSocket(id), Unit::SessionService(id)] {
             match self.bus.stop(unit).await {
                 // Another job took this one's place, or there is no such unit any more.
@@ -174,6 +198,21 @@ impl Broker {
             // As a rule: a unit that ended well is forgotten by itself.
             Err(error) if !error.is(NO_SUCH_UNIT) => Err(error),
             Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Has a worker end what a worker before it left in systemd's store: the terminal is in there, and
+    /// with it the shell would run on, with nobody to reach it. systemd 257 throws the store away when it
+    /// forgets a stopped unit; 262 keeps both until the store is empty, which only a worker, or root,
+    /// can do.
+    async fn let_go(&self, id: &SessionId) -> Result<(), Unstopped> {
+        tracing::info!(session = %id, "a worker is started to end what one before it left");
+        self.bus.start(Unit::SessionSocket(id)).await?;
+        let (channel, standing) = worker::connect(&self.socket(id)).await?;
+        match standing {
+            Standing::Keeping(_) => Ok(worker::end(&channel, EndReason::WorkerGone).await?),
+            // It has let go, and leaves with us.
+            Standing::Waiting => Ok(()),
         }
     }
 }

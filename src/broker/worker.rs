@@ -36,6 +36,13 @@ pub(super) struct Wanted {
     answer: Asker,
 }
 
+/// Ends a worker's session, and waits until the worker leaves.
+pub(super) async fn end(channel: &WorkerChannel, reason: EndReason) -> Result<(), WireError> {
+    channel.send(&ToWorker::End(reason), &[]).await?;
+    let over = async { while channel.receive().await.is_ok() {} };
+    tokio::time::timeout(ANSWER_TIME, over).await.map_err(|_| WireError::TimedOut)
+}
+
 /// What the rest of the broker wants of a worker.
 #[derive(Debug)]
 pub(super) enum Order {
