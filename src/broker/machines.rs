@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::time::Instant;
 use zbus_systemd::machine1::ManagerProxy;
 
 use super::bus::{Bus, BusError, within};
@@ -24,6 +25,11 @@ const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 
 /// How long to wait before the bus is asked again for news of machines.
 const WATCH_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a machine that is not there any more may keep its unit from being started, and how often
+/// it is tried meanwhile.
+const GOING_TIME: Duration = Duration::from_secs(5);
+const GOING_PAUSE: Duration = Duration::from_millis(50);
 
 const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 
@@ -55,18 +61,28 @@ impl Bus {
             self.forget().await;
             runs = self.runs(machine).await;
         }
-        let runs = runs.map_err(|error| {
+        let unasked = |error: BusError| {
             tracing::warn!(%machine, %error, "machined cannot be asked: {error}");
             Refusal::MachinedUnavailable
-        })?;
-        if runs {
-            return Ok(());
+        };
+        let deadline = Instant::now() + GOING_TIME;
+        let mut runs = runs.map_err(unasked)?;
+        while !runs {
+            self.start(Unit::Machine(machine)).await.map_err(|error| {
+                tracing::warn!(%machine, %error, "the machine does not start: {error}");
+                Refusal::MachineUnavailable
+            })?;
+            runs = self.runs(machine).await.map_err(unasked)?;
+            if runs {
+                tracing::info!(%machine, "machine started");
+            } else if Instant::now() >= deadline {
+                tracing::warn!(%machine, "the unit of the machine is started, and machined does not know the machine");
+                return Err(Refusal::MachineUnavailable);
+            } else {
+                // It powers off right now: for a moment its unit counts as started still.
+                tokio::time::sleep(GOING_PAUSE).await;
+            }
         }
-        self.start(Unit::Machine(machine)).await.map_err(|error| {
-            tracing::warn!(%machine, %error, "the machine does not start: {error}");
-            Refusal::MachineUnavailable
-        })?;
-        tracing::info!(%machine, "machine started");
         Ok(())
     }
 

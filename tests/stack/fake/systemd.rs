@@ -54,16 +54,12 @@ pub(super) async fn answer(
                 }
             });
         }
-        "CleanUnit" => {
-            let (unit, what): (String, Vec<String>) = body(&arguments)?;
-            polkit::manage_unit(&unit, method)?;
-            assert_eq!(what, ["fdstore"]);
-            if is_loaded(world, &unit) {
-                let message = format!("Unit {unit} is not inactive or failed.");
-                return Err(Refused("org.freedesktop.systemd1.UnitBusy", message));
-            }
-            // The store went with the units.
-            reply(connection, &header, &()).await;
+        "GetUnit" => {
+            // As systemd 257: with the units goes the store. tere only asks when they are stopped.
+            let unit: String = body(&arguments)?;
+            assert!(!is_loaded(world, &unit), "{unit} is asked about while it is there");
+            let message = format!("Unit {unit} not loaded.");
+            return Err(Refused("org.freedesktop.systemd1.NoSuchUnit", message));
         }
         "ResetFailedUnit" => {
             let unit: String = body(&arguments)?;
