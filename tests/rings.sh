@@ -3,7 +3,6 @@
 # shellcheck disable=SC2154 # $top, $name and $keep are set there
 
 passed=0 failed=0 skipped=0
-host=tests-$$
 
 begin_ring() {
     ring=$1
@@ -189,23 +188,32 @@ as_nobody() {
 }
 
 ring_machines() {
-    local failed_before=$failed
     need systemd-container mmdebstrap debian-archive-keyring
     step "build the programs" build_programs
     step "make the package" build_package
     build_next
-    "$top/mkosi/host" boot "$host" --deb "$(package_path)" --machine web1
+    on_host "tests-$$"
+    on_host "tests-$$-testing" --testing
+}
+
+# on_host NAME [--testing]: the ring on a host of Debian stable, or of testing with its newer systemd.
+on_host() {
+    host=$1 failed_before=$failed
+    shift
+    "$top/mkosi/host" boot "$host" "$@" --deb "$(package_path)" --machine web1
     step "make machine nobus" "$top/mkosi/host" machine "$host" nobus --no-bus
     TERE_HOST=$host
     TERE_HOST_LEADER=$(<"/run/tere-hosts/$host/leader")
     TERE_ORIGIN=http://localhost:8022
     export TERE_HOST TERE_HOST_LEADER TERE_ORIGIN
     step "write the policy" write_policy machines
+    printf -- '-- %s\n' "$("$top/mkosi/host" enter "$host" systemctl --version | head -n 1)"
     if build_test machines; then runner "machines" "$program" ${name:+"$name"}; fi
-    browser
+    # The page is the same on both.
+    if [[ ! $* ]]; then browser; fi
     crashes
     check "the package is removed and purged" tests/removal "$host"
-    if ((failed > failed_before)); then host_failed=1; fi
+    end_host
 }
 
 # The policies of the two halves of the ring: `machines` has a grant of each kind for alice (nobus has no D-Bus, absent was never
@@ -252,13 +260,15 @@ crashes() {
     fi
 }
 
-host_failed=''
-clean_up() {
-    [[ -d /run/tere-hosts/$host ]] || return 0
-    if [[ $keep && $host_failed ]]; then
+# The host that is up, and what had failed before it was.
+host='' failed_before=0
+end_host() {
+    [[ $host && -d /run/tere-hosts/$host ]] || return 0
+    if [[ $keep ]] && ((failed > failed_before)); then
         say "the host is still running. Get in: mkosi/host enter $host. End it: mkosi/host stop $host"
-        return
+    else
+        "$top/mkosi/host" enter "$host" journalctl --boot --no-pager >"$top/target/tests/${host/#tests-$$/host}.journal" 2>/dev/null || true
+        "$top/mkosi/host" stop "$host"
     fi
-    "$top/mkosi/host" enter "$host" journalctl --boot --no-pager >"$top/target/tests/host.journal" 2>/dev/null || true
-    "$top/mkosi/host" stop "$host"
+    host=''
 }
