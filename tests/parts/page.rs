@@ -55,6 +55,11 @@ impl Page {
         Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
     }
 
+    /// The WebSocket, for whoever speaks it from here on.
+    pub fn into_socket(self) -> WebSocket<Socket> {
+        self.socket
+    }
+
     /// Says something.
     pub fn say(&mut self, message: &FromPage) {
         self.socket.send(Message::text(serde_json::to_string(message).unwrap())).unwrap();

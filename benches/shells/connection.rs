@@ -1,0 +1,200 @@
+//! One shell, as whoever sits before it has it: bytes in, bytes out.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::fd::AsFd as _;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::pty::Winsize;
+use socket2::Socket;
+use tere::protocol::page::{FromPage, ToPage};
+use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
+
+/// How long anything here may take. ttyd needs 21 s for a Ctrl-C on a slow link.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Most that is read at once.
+const READ: usize = 64 * 1024;
+
+/// A shell.
+pub trait Connection: Send {
+    /// Types.
+    fn send(&mut self, bytes: &[u8]);
+
+    /// Adds what is printed within a time to `into`.
+    fn receive(&mut self, into: &mut Vec<u8>, at_most: Duration);
+}
+
+impl dyn Connection + '_ {
+    /// Waits until one of these is printed, and gives how many bytes came until then.
+    pub fn wait_for(&mut self, wanted: &[&str]) -> usize {
+        let (deadline, mut printed, mut came) = (Instant::now() + PATIENCE, Vec::new(), 0);
+        loop {
+            let before = printed.len();
+            self.receive(&mut printed, PATIENCE);
+            came += printed.len() - before;
+            let found = |text: &&&str| printed.windows(text.len()).any(|window| window == text.as_bytes());
+            if wanted.iter().any(|text| found(&text)) {
+                return came;
+            }
+            // What could be the beginning of it stays.
+            let longest = wanted.iter().map(|text| text.len()).max().unwrap_or_default();
+            let tail = String::from_utf8_lossy(&printed[printed.len().saturating_sub(200)..]).into_owned();
+            assert!(Instant::now() < deadline, "none of {wanted:?} came; the last that came: {tail:?}");
+            printed.drain(..printed.len().saturating_sub(longest));
+        }
+    }
+
+    /// Runs a line and waits until it is done.
+    pub fn run(&mut self, line: &str) -> usize {
+        // The line that is echoed has a break in the word.
+        self.send(format!("{line}; echo do''ne\r").as_bytes());
+        self.wait_for(&["done"])
+    }
+}
+
+/// A program on a PTY of ours.
+#[derive(Debug)]
+pub struct OnPty {
+    master: File,
+    program: Child,
+    /// Bytes a second that are read, if not all there are.
+    rate: Option<usize>,
+}
+
+impl OnPty {
+    /// Starts a program of 80 columns and 24 rows.
+    pub fn start(words: &[String], rate: Option<usize>) -> Self {
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = nix::pty::openpty(&size, None).unwrap();
+        let slave = || pty.slave.try_clone().unwrap();
+        let program = Command::new("setsid")
+            .args(["--ctty", "--wait"])
+            .args(words)
+            .envs([("TERM", "xterm-256color"), ("LANG", "C.UTF-8")])
+            .env_remove("TMUX")
+            .stdin(slave())
+            .stdout(slave())
+            .stderr(slave())
+            .spawn()
+            .unwrap();
+        Self { master: File::from(pty.master), program, rate }
+    }
+}
+
+impl Connection for OnPty {
+    fn send(&mut self, bytes: &[u8]) {
+        self.master.write_all(bytes).unwrap();
+    }
+
+    fn receive(&mut self, into: &mut Vec<u8>, at_most: Duration) {
+        let mut fds = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+        let at_most = PollTimeout::try_from(at_most).unwrap();
+        if nix::poll::poll(&mut fds, at_most).unwrap() == 0 {
+            return;
+        }
+        let mut buffer = vec![0; if self.rate.is_some() { 1024 } else { READ }];
+        let length = self.master.read(&mut buffer).unwrap();
+        into.extend_from_slice(&buffer[..length]);
+        if let Some(rate) = self.rate {
+            std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
+        }
+    }
+}
+
+impl Drop for OnPty {
+    fn drop(&mut self) {
+        // It may be gone.
+        drop(self.program.kill());
+        drop(self.program.wait());
+    }
+}
+
+/// A WebSocket of ttyd: what is typed and what is printed begin with `0`.
+#[derive(Debug)]
+pub struct OnTtyd(pub WebSocket<TcpStream>);
+
+impl Connection for OnTtyd {
+    fn send(&mut self, bytes: &[u8]) {
+        self.0.send(Message::binary([b"0", bytes].concat())).unwrap();
+    }
+
+    fn receive(&mut self, into: &mut Vec<u8>, at_most: Duration) {
+        self.0.get_ref().set_read_timeout(Some(at_most)).unwrap();
+        match self.0.read() {
+            Ok(Message::Binary(bytes)) if bytes.first() == Some(&b'0') => into.extend_from_slice(&bytes[1..]),
+            Ok(_) => {}
+            Err(error) => within(&error),
+        }
+    }
+}
+
+/// A channel of a page of tere. It ends its session when it is dropped.
+#[derive(Debug)]
+pub struct OnTere {
+    pub socket: WebSocket<Socket>,
+    pub session: tere::names::SessionId,
+}
+
+/// The one channel of each page.
+pub const CHANNEL: u16 = 1;
+
+impl OnTere {
+    fn say(&mut self, message: &FromPage) {
+        self.socket.send(Message::text(serde_json::to_string(message).unwrap())).unwrap();
+    }
+}
+
+impl Connection for OnTere {
+    fn send(&mut self, bytes: &[u8]) {
+        self.socket.send(Message::binary([&CHANNEL.to_be_bytes()[..], bytes].concat())).unwrap();
+    }
+
+    fn receive(&mut self, into: &mut Vec<u8>, at_most: Duration) {
+        self.socket.get_ref().set_read_timeout(Some(at_most)).unwrap();
+        match self.socket.read() {
+            Ok(Message::Binary(bytes)) => {
+                into.extend_from_slice(&bytes[2..]);
+                let shown = u32::try_from(bytes.len() - 2).unwrap();
+                self.say(&FromPage::Shown { channel: CHANNEL, bytes: shown });
+            }
+            Ok(Message::Text(text)) => {
+                let ended = matches!(serde_json::from_str(&text), Ok(ToPage::Ended { .. }));
+                assert!(!ended, "the session ended: {text}");
+            }
+            Ok(_) => {}
+            Err(error) => within(&error),
+        }
+    }
+}
+
+impl Drop for OnTere {
+    fn drop(&mut self) {
+        let end = FromPage::End { session: self.session.clone() };
+        // The front may be gone. What it says until it has done is of no interest.
+        if self.socket.send(Message::text(serde_json::to_string(&end).unwrap())).is_ok() {
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while Instant::now() < deadline {
+                match self.socket.read() {
+                    Ok(Message::Text(text))
+                        if matches!(serde_json::from_str(&text), Ok(ToPage::Ended { .. })) =>
+                    {
+                        return;
+                    }
+                    Ok(_) => {}
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+}
+
+/// Nothing came in time: not an error.
+fn within(error: &Error) {
+    let in_time =
+        |error: &std::io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    assert!(matches!(error, Error::Io(error) if in_time(error)), "{error}");
+}

@@ -1,0 +1,209 @@
+//! What is measured of each carrier, and the table of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::ROUNDS;
+use crate::carriers::Carrier;
+use crate::connection::Connection;
+use crate::processes;
+
+/// Bytes that are printed at full speed.
+const PRINTED: usize = 64 * 1024 * 1024;
+
+/// What is printed: lines of plain text, and colours that change with every cell or two.
+const KINDS: [(&str, &str); 2] = [
+    ("plain", "yes 'The quick brown fox jumps over the lazy dog, and runs away over the hills. 0123'"),
+    (
+        "dense",
+        r"yes $(for i in $(seq 0 255); do printf '\033[38;5;%dm#\033[48;5;%dm%%\033[1mab\033[0m_' $i $((255-i)); done)",
+    ),
+];
+
+/// Keys for the time that an echo takes, without those that warm it up.
+const KEYS: usize = 1000;
+const WARM_UP: usize = 50;
+
+/// Sessions that print without an end beside the one that is typed in.
+const FLOODS: usize = 8;
+
+/// A link of 1 Mbit/s, in bytes a second, and how long it is flooded.
+const SLOW: usize = 125_000;
+const FLOODED: Duration = Duration::from_secs(3);
+
+/// One figure of one round; nothing where it cannot be had.
+type Figure = Option<f64>;
+
+/// The figures of one round, in the order of [`ROWS`].
+pub type Figures = [Figure; ROWS.len()];
+
+/// What they are, and their digits behind the point.
+const ROWS: [(&str, usize); 13] = [
+    ("start to prompt, ms", 1),
+    ("plain output, MB/s", 1),
+    ("  of it delivered, %", 0),
+    ("  processors, s per 100 MB", 2),
+    ("dense output, MB/s", 1),
+    ("  of it delivered, %", 0),
+    ("  processors, s per 100 MB", 2),
+    ("echo p50, ms", 2),
+    ("echo p99, ms", 2),
+    ("echo p50 beside eight floods, ms", 2),
+    ("echo p99 beside eight floods, ms", 2),
+    ("Ctrl-C to prompt at 1 Mbit/s, ms", 0),
+    ("memory of an idle session, MiB", 2),
+];
+
+/// Measures everything once.
+pub fn measure(carrier: &dyn Carrier) -> Figures {
+    let began = Instant::now();
+    let mut shell = carrier.open(None);
+    shell.wait_for(&["$ ", "# "]);
+    let start = began.elapsed().as_secs_f64() * 1000.0;
+    prepare(&mut *shell);
+    let [plain, dense] = KINDS.map(|(kind, text)| output(carrier, &mut *shell, kind, text));
+    let quiet = echo(&mut *shell);
+    let memory = processes::memory(&carrier.processes());
+    let mut others: Vec<Box<dyn Connection>> = (0..FLOODS).map(|_| opened(carrier, None)).collect();
+    let memory = (processes::memory(&carrier.processes()) - memory) / FLOODS as f64 / f64::from(1 << 20);
+    let flooded = beside_floods(&mut *shell, &mut others);
+    drop(others);
+    drop(shell);
+    let interrupt = interrupt(carrier);
+    let has_processes = !carrier.processes().is_empty();
+    let of_processes = |figure: f64| has_processes.then_some(figure);
+    [
+        Some(start),
+        Some(plain.rate),
+        Some(plain.delivered),
+        of_processes(plain.seconds),
+        Some(dense.rate),
+        Some(dense.delivered),
+        of_processes(dense.seconds),
+        Some(quiet.0),
+        Some(quiet.1),
+        Some(flooded.0),
+        Some(flooded.1),
+        Some(interrupt),
+        of_processes(memory),
+    ]
+}
+
+/// A shell with a prompt that is known.
+fn opened(carrier: &dyn Carrier, rate: Option<usize>) -> Box<dyn Connection> {
+    let mut shell = carrier.open(rate);
+    shell.wait_for(&["$ ", "# "]);
+    prepare(&mut *shell);
+    shell
+}
+
+/// The same shell with the same prompt for all.
+fn prepare(shell: &mut dyn Connection) {
+    shell.send(b"exec bash --norc --noprofile -i\r");
+    shell.wait_for(&["bash-"]);
+    shell.send(b"PS1='ben''ch> '\r");
+    shell.wait_for(&["bench> "]);
+}
+
+struct Output {
+    /// Megabytes a second.
+    rate: f64,
+    /// Per cent of what was printed that came.
+    delivered: f64,
+    /// Seconds of a processor for 100 MB.
+    seconds: f64,
+}
+
+fn output(carrier: &dyn Carrier, shell: &mut dyn Connection, kind: &str, text: &str) -> Output {
+    let file = format!("/tmp/tere-bench-{kind}");
+    shell.run(&format!("[ -e {file} ] || {text} | head -c {PRINTED} > {file}"));
+    let servers = carrier.processes();
+    let (before, began) = (processes::seconds(&servers), Instant::now());
+    let came = shell.run(&format!("cat {file}"));
+    let (took, seconds) = (began.elapsed().as_secs_f64(), processes::seconds(&servers) - before);
+    shell.send(b"clear\r");
+    shell.wait_for(&["bench> "]);
+    let megabytes = PRINTED as f64 / 1e6;
+    Output {
+        rate: megabytes / took,
+        delivered: (came as f64 / PRINTED as f64 * 100.0).min(100.0),
+        seconds: seconds / megabytes * 100.0,
+    }
+}
+
+/// The median and the 99th percentile of the time until a key is seen, ms. The terminal echoes it, so that no
+/// program is in the way.
+fn echo(shell: &mut dyn Connection) -> (f64, f64) {
+    shell.run("true");
+    shell.wait_for(&["bench> "]);
+    shell.send(b"cat >/dev/null\r");
+    shell.wait_for(&["/dev/null"]);
+    let mut times = Vec::with_capacity(WARM_UP + KEYS);
+    for _ in 0..WARM_UP + KEYS {
+        let began = Instant::now();
+        shell.send(b"#");
+        shell.wait_for(&["#"]);
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+    }
+    shell.send(b"\x03");
+    shell.wait_for(&["bench> "]);
+    let mut times = times.split_off(WARM_UP);
+    times.sort_by(f64::total_cmp);
+    (times[KEYS / 2], times[KEYS * 99 / 100])
+}
+
+/// [`echo`], while the others print without an end.
+fn beside_floods(shell: &mut dyn Connection, others: &mut [Box<dyn Connection>]) -> (f64, f64) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for other in others {
+            let over = &over;
+            scope.spawn(move || {
+                other.send(b"yes\r");
+                let mut printed = Vec::new();
+                while !over.load(Ordering::Relaxed) {
+                    printed.clear();
+                    other.receive(&mut printed, Duration::from_millis(100));
+                }
+            });
+        }
+        let times = echo(shell);
+        over.store(true, Ordering::Relaxed);
+        times
+    })
+}
+
+/// From Ctrl-C to the prompt on a slow link on which a program prints without an end, ms.
+fn interrupt(carrier: &dyn Carrier) -> f64 {
+    let mut shell = opened(carrier, Some(SLOW));
+    shell.send(b"yes\r");
+    let (began, mut printed) = (Instant::now(), Vec::new());
+    while began.elapsed() < FLOODED {
+        printed.clear();
+        shell.receive(&mut printed, FLOODED);
+    }
+    let pressed = Instant::now();
+    shell.send(b"\x03");
+    shell.wait_for(&["bench> "]);
+    pressed.elapsed().as_secs_f64() * 1000.0
+}
+
+/// All of it: the medians, a column a carrier.
+pub fn table(names: &[&str], measured: &[Vec<Figures>]) -> String {
+    let mut table = comfy_table::Table::new();
+    let head: Vec<String> = std::iter::once(format!("median of {ROUNDS}"))
+        .chain(names.iter().map(|&name| name.to_owned()))
+        .collect();
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(head);
+    for (row, (what, digits)) in ROWS.iter().enumerate() {
+        let cells = measured.iter().map(|rounds| {
+            let mut figures: Vec<f64> = rounds.iter().filter_map(|figures| figures[row]).collect();
+            figures.sort_by(f64::total_cmp);
+            figures
+                .get(figures.len() / 2)
+                .map_or_else(|| "-".to_owned(), |median| format!("{median:.digits$}"))
+        });
+        table.add_row(std::iter::once((*what).to_owned()).chain(cells));
+    }
+    table.to_string()
+}
