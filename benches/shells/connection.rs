@@ -7,6 +7,7 @@ use std::os::fd::AsFd as _;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::pty::Winsize;
 use socket2::Socket;
@@ -70,6 +71,8 @@ impl OnPty {
     pub fn start(words: &[String], rate: Option<usize>) -> Self {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(&size, None).unwrap();
+        // What is started later must not keep it open: the shell is to hear that it is closed.
+        fcntl(&pty.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         let slave = || pty.slave.try_clone().unwrap();
         let program = Command::new("setsid")
             .args(["--ctty", "--wait"])

@@ -31,6 +31,9 @@ const FLOODS: usize = 8;
 const SLOW: usize = 125_000;
 const FLOODED: Duration = Duration::from_secs(3);
 
+/// The prompt of all, without a blank: what brings screens moves over blanks.
+const PROMPT: &str = "bench>";
+
 /// One figure of one round; nothing where it cannot be had.
 type Figure = Option<f64>;
 
@@ -101,8 +104,8 @@ fn opened(carrier: &dyn Carrier, rate: Option<usize>) -> Box<dyn Connection> {
 fn prepare(shell: &mut dyn Connection) {
     shell.send(b"exec bash --norc --noprofile -i\r");
     shell.wait_for(&["bash-"]);
-    shell.send(b"PS1='ben''ch> '\r");
-    shell.wait_for(&["bench> "]);
+    shell.send(b"PS1='ben''ch>'\r");
+    shell.wait_for(&[PROMPT]);
 }
 
 struct Output {
@@ -122,7 +125,7 @@ fn output(carrier: &dyn Carrier, shell: &mut dyn Connection, kind: &str, text: &
     let came = shell.run(&format!("cat {file}"));
     let (took, seconds) = (began.elapsed().as_secs_f64(), processes::seconds(&servers) - before);
     shell.send(b"clear\r");
-    shell.wait_for(&["bench> "]);
+    shell.wait_for(&[PROMPT]);
     let megabytes = PRINTED as f64 / 1e6;
     Output {
         rate: megabytes / took,
@@ -134,8 +137,6 @@ fn output(carrier: &dyn Carrier, shell: &mut dyn Connection, kind: &str, text: &
 /// The median and the 99th percentile of the time until a key is seen, ms. The terminal echoes it, so that no
 /// program is in the way.
 fn echo(shell: &mut dyn Connection) -> (f64, f64) {
-    shell.run("true");
-    shell.wait_for(&["bench> "]);
     shell.send(b"cat >/dev/null\r");
     shell.wait_for(&["/dev/null"]);
     let mut times = Vec::with_capacity(WARM_UP + KEYS);
@@ -146,7 +147,7 @@ fn echo(shell: &mut dyn Connection) -> (f64, f64) {
         times.push(began.elapsed().as_secs_f64() * 1000.0);
     }
     shell.send(b"\x03");
-    shell.wait_for(&["bench> "]);
+    shell.wait_for(&[PROMPT]);
     let mut times = times.split_off(WARM_UP);
     times.sort_by(f64::total_cmp);
     (times[KEYS / 2], times[KEYS * 99 / 100])
@@ -156,6 +157,7 @@ fn echo(shell: &mut dyn Connection) -> (f64, f64) {
 fn beside_floods(shell: &mut dyn Connection, others: &mut [Box<dyn Connection>]) -> (f64, f64) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _over = Over(&over);
         for other in others {
             let over = &over;
             scope.spawn(move || {
@@ -167,10 +169,17 @@ fn beside_floods(shell: &mut dyn Connection, others: &mut [Box<dyn Connection>])
                 }
             });
         }
-        let times = echo(shell);
-        over.store(true, Ordering::Relaxed);
-        times
+        echo(shell)
     })
+}
+
+/// Says that it is over when it is dropped: a panic too must not wait for the others.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// From Ctrl-C to the prompt on a slow link on which a program prints without an end, ms.
@@ -184,7 +193,7 @@ fn interrupt(carrier: &dyn Carrier) -> f64 {
     }
     let pressed = Instant::now();
     shell.send(b"\x03");
-    shell.wait_for(&["bench> "]);
+    shell.wait_for(&[PROMPT]);
     pressed.elapsed().as_secs_f64() * 1000.0
 }
 
