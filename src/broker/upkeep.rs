@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -15,8 +14,8 @@ use super::opening::first_viewer;
 use super::units::Unit;
 use super::worker::{self, ORDERS, Order, WorkerChannel};
 use crate::names::SessionId;
-use crate::protocol::EndReason;
 use crate::protocol::worker::{Standing, ToWorker, ViewerNumber};
+use crate::protocol::{EndReason, Refusal};
 use crate::wire::WireError;
 
 /// How long a worker that went away may take to be back, with crashes on the way.
@@ -29,15 +28,24 @@ const RETURN_PAUSE: Duration = Duration::from_millis(50);
 const STOP_AGAIN: Duration = Duration::from_secs(1);
 const STOP_AGAIN_MAX: Duration = Duration::from_secs(60);
 
+/// How long the worker of a session that goes on is left alone after it did not come back in time.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
+
 /// Why the worker of a session cannot be talked to.
 #[derive(Debug)]
-pub(super) enum Unreached {
-    /// The session is over: its worker lost it, or does not come back.
-    Over(EndReason),
+enum Unreached {
+    /// The session is over: its worker lost it.
+    Over,
+    /// The session goes on: systemd has its terminal. But no worker answered in [`RETURN_TIME`]; the host may be
+    /// busy with other things.
+    NoAnswer,
     /// The session goes on, in a worker that speaks another version than this broker, whichever of
     /// the two was not started again. The next broker reaches it.
     OtherVersion,
 }
+
+/// The channel to a worker, and the viewers that it has.
+type Reached = (WorkerChannel, Vec<ViewerNumber>);
 
 /// Why units of a session that is over are still there.
 #[derive(Debug, thiserror::Error)]
@@ -52,21 +60,41 @@ enum Unstopped {
 
 impl Broker {
     /// Connects to the worker of a session that is there, and hears which viewers it has: an earlier broker's, or one whose channel
-    /// broke. systemd starts it again by itself, or because we connect. A worker of another version
-    /// is started again in place, once: the programs were replaced under it.
+    /// broke. While that takes longer than a restart does, whoever wants something of the session is told so.
     ///
     /// # Errors
-    /// Why there is no channel to it.
-    pub(super) async fn reach(
+    /// The session is over, or somebody wants its end.
+    pub(super) async fn return_to(
         &self,
         id: &SessionId,
-    ) -> Result<(WorkerChannel, Vec<ViewerNumber>), Unreached> {
+        orders: &mut mpsc::Receiver<Order>,
+    ) -> Result<Reached, EndReason> {
+        loop {
+            match self.reach(id).await {
+                Ok(reached) => return Ok(reached),
+                Err(Unreached::Over) => return Err(EndReason::WorkerGone),
+                Err(Unreached::OtherVersion) => {
+                    return Err(worker::stand_by(orders, Refusal::VersionMismatch).await);
+                }
+                Err(Unreached::NoAnswer) => {
+                    let standing_by = worker::stand_by(orders, Refusal::WorkerUnavailable);
+                    if let Ok(reason) = tokio::time::timeout(LEFT_ALONE, standing_by).await {
+                        return Err(reason);
+                    }
+                }
+            }
+        }
+    }
+
+    /// systemd starts a worker again by itself, or because we connect. One of another version
+    /// is started again in place, once: the programs were replaced under it.
+    async fn reach(&self, id: &SessionId) -> Result<Reached, Unreached> {
         let deadline = Instant::now() + RETURN_TIME;
         let mut started_again = false;
         loop {
             let error = match worker::connect(&self.socket(id)).await {
                 Ok((channel, Standing::Keeping(viewers))) => return Ok((channel, viewers)),
-                Ok((_, Standing::Waiting)) => return Err(Unreached::Over(EndReason::WorkerGone)),
+                Ok((_, Standing::Waiting)) => return Err(Unreached::Over),
                 Err(error) => error,
             };
             let of_another_version = matches!(error, WireError::WrongVersion { .. });
@@ -75,11 +103,13 @@ impl Broker {
                 tracing::error!(session = %id, %error, "restart tere-broker: it is not of the version that is installed: {error}");
                 return Err(Unreached::OtherVersion);
             }
-            // No socket: the host was restarted under the record, and nothing can come back.
+            // No socket: the host was restarted under the record, or somebody stopped it.
             let gone = matches!(&error, WireError::Io(error) if error.kind() == io::ErrorKind::NotFound);
             if gone || late {
-                tracing::warn!(session = %id, %error, "the worker does not come back: {error}");
-                return Err(Unreached::Over(EndReason::WorkerGone));
+                self.still_kept(id, &error).await?;
+            }
+            if late {
+                return Err(Unreached::NoAnswer);
             }
             if of_another_version {
                 tracing::info!(session = %id, %error, "a worker of another version is started again in place: {error}");
@@ -95,40 +125,39 @@ impl Broker {
         }
     }
 
-    /// Takes up the sessions that an earlier broker left, and cleans up after those that ended
-    /// meanwhile.
+    /// Looks whether systemd still has the terminal of a session whose worker does not answer, and has its socket there.
+    async fn still_kept(&self, id: &SessionId, error: &WireError) -> Result<(), Unreached> {
+        match self.bus.kept(id).await {
+            Ok(0) => {
+                tracing::warn!(session = %id, %error, "the worker does not come back: {error}");
+                return Err(Unreached::Over);
+            }
+            Ok(_) => {
+                tracing::warn!(session = %id, %error, "the session goes on, but its worker does not answer: {error}")
+            }
+            Err(unasked) => {
+                tracing::warn!(session = %id, error = %unasked, "systemd cannot be asked for a session: {unasked}");
+                return Ok(());
+            }
+        }
+        if let Err(error) = self.bus.start(Unit::SessionSocket(id)).await {
+            tracing::warn!(session = %id, %error, "the socket of a session cannot be started: {error}");
+        }
+        Ok(())
+    }
+
+    /// Takes up the sessions that an earlier broker left. How their workers are is found out while others are served.
     ///
     /// # Errors
     /// The records cannot be read. A broker that went on would take living sessions for strays.
     pub(super) async fn take_up(self: &Arc<Self>) -> Result<(), String> {
         let unreadable = |error| format!("the records of sessions cannot be read: {error}");
         let records = self.sessions.left_behind().map_err(unreadable)?;
-        let reached = records.into_iter().map(async |record| (self.reach(&record.id).await, record));
-        for (reached, record) in join_all(reached).await {
+        for record in records {
             let id = record.id.clone();
-            match reached {
-                Ok((channel, viewers)) => {
-                    // They are those of channels that closed with the broker before.
-                    for viewer in viewers {
-                        if let Err(error) = channel.send(&ToWorker::Detach(viewer), &[]).await {
-                            tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
-                        }
-                    }
-                    let (orders, inbox) = mpsc::channel(ORDERS);
-                    self.sessions.take_up(record, orders);
-                    self.run_worker(&id, channel, inbox, first_viewer());
-                    tracing::info!(session = %id, "session taken up");
-                }
-                Err(Unreached::Over(reason)) => {
-                    let broker = Arc::clone(self);
-                    tokio::spawn(async move { broker.clean_up(&id, reason).await });
-                }
-                Err(Unreached::OtherVersion) => {
-                    let (orders, inbox) = mpsc::channel(ORDERS);
-                    self.sessions.take_up(record, orders);
-                    tokio::spawn(Arc::clone(self).stand_by(id, inbox));
-                }
-            }
+            let (orders, inbox) = mpsc::channel(ORDERS);
+            self.sessions.take_up(record, orders);
+            tokio::spawn(Arc::clone(self).go_on_with(id, inbox));
         }
         match self.bus.session_units().await {
             Ok(units) => {
@@ -142,10 +171,20 @@ impl Broker {
         Ok(())
     }
 
-    /// Answers for a session whose worker this broker cannot talk to.
-    async fn stand_by(self: Arc<Self>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
-        let reason = worker::stand_by(&mut orders).await;
-        self.clean_up(&id, reason).await;
+    /// Goes on with a session of an earlier broker, or cleans up after it where it ended meanwhile.
+    async fn go_on_with(self: Arc<Self>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
+        let (channel, viewers) = match self.return_to(&id, &mut orders).await {
+            Ok(reached) => reached,
+            Err(reason) => return self.clean_up(&id, reason).await,
+        };
+        // They are those of channels that closed with the broker before.
+        for viewer in viewers {
+            if let Err(error) = channel.send(&ToWorker::Detach(viewer), &[]).await {
+                tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
+            }
+        }
+        tracing::info!(session = %id, "session taken up");
+        self.run_worker(&id, channel, orders, first_viewer());
     }
 
     /// Removes what is left of a session that is over.

@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Broker;
 use super::sessions::Session;
-use super::upkeep::Unreached;
 use crate::names::{AccountName, SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{About, EndReason, Refusal, Role};
@@ -222,30 +221,24 @@ impl Worker {
             let _ = answer.send(Err(Refusal::WorkerUnavailable));
         }
         self.describing.clear();
-        match self.broker.reach(&self.id).await {
-            Ok((channel, viewers)) => {
-                self.channel = channel;
-                for told in self.session().map(|session| session.viewers_are(&viewers)).unwrap_or_default() {
-                    if let Err(error) = self.tell(&told).await {
-                        tracing::warn!(session = %self.id, %error, "the worker cannot be told: {error}");
-                    }
-                }
-                Ok(())
+        let (channel, viewers) = self.broker.return_to(&self.id, &mut self.orders).await?;
+        self.channel = channel;
+        for told in self.session().map(|session| session.viewers_are(&viewers)).unwrap_or_default() {
+            if let Err(error) = self.tell(&told).await {
+                tracing::warn!(session = %self.id, %error, "the worker cannot be told: {error}");
             }
-            Err(Unreached::Over(reason)) => Err(reason),
-            Err(Unreached::OtherVersion) => Err(stand_by(&mut self.orders).await),
         }
+        Ok(())
     }
 }
 
-/// Answers for a worker that speaks another version, until the session is to end: it goes on, and
-/// its viewers with it, and the next broker is of its version.
-pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>) -> EndReason {
+/// Answers for a worker that cannot be talked to, until the session is to end: it goes on, and its viewers with it.
+pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>, refusal: Refusal) -> EndReason {
     loop {
         match orders.recv().await {
             Some(Order::Attach { answer, .. }) => {
                 // Nobody waits any more.
-                let _ = answer.send(Err(Refusal::VersionMismatch));
+                let _ = answer.send(Err(refusal));
             }
             // It is listed without what its worker could say.
             Some(Order::Describe(_) | Order::SetRole { .. } | Order::Detach(_)) => {}
