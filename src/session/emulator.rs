@@ -1,6 +1,7 @@
 //! The thread `terminal`: a cursor into the black box that feeds the session's terminal, answers what
 //! programs ask of it, makes checkpoints, and snapshots for viewers.
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -25,6 +26,25 @@ const CHECKPOINT_BYTES: u64 = 1024 * 1024;
 
 /// A checkpoint is due when the terminal had this many sizes since the last: half of what is kept.
 const CHECKPOINT_SIZES: u64 = 32;
+
+/// What stands on a screen that could not be restored.
+const LOST: &[u8] =
+    b"\x1b[7m tere lost this screen: what was printed could not be read. The shell goes on. \x1b[m\r\n";
+
+thread_local! {
+    /// Where a panic of this thread is noted.
+    static NOTED_IN: OnceCell<Arc<BlackBox>> = const { OnceCell::new() };
+}
+
+/// Notes for the next worker that the thread that panics right now is the terminal's, if it is.
+pub(super) fn note_panic() {
+    // A thread that is just ending has no such place any more.
+    let _ = NOTED_IN.try_with(|black_box| {
+        if let Some(black_box) = black_box.get() {
+            black_box.note_panic();
+        }
+    });
+}
 
 /// What the thread needs.
 #[derive(Debug)]
@@ -54,6 +74,7 @@ struct Reading {
 impl Emulator {
     /// Runs until the process ends.
     pub(super) fn run(&self) {
+        NOTED_IN.with(|black_box| drop(black_box.set(Arc::clone(&self.black_box))));
         let mut reading = self.begin();
         loop {
             self.wake.lower();
@@ -75,6 +96,9 @@ impl Emulator {
     /// The terminal as the worker before left it: its checkpoint, and all that was printed since.
     /// What that worker answered is not answered again.
     fn begin(&self) -> Reading {
+        if self.black_box.is_poisoned() {
+            return self.begin_blank();
+        }
         let checkpoint = self.black_box.checkpoint();
         let first = || self.black_box.size(0).map(|(_, size)| size);
         let size = checkpoint.as_ref().map(|checkpoint| checkpoint.size).or_else(first);
@@ -87,6 +111,22 @@ impl Emulator {
         let answered = self.black_box.answered();
         while reading.cursor < answered && reading.step(&self.black_box, answered) {}
         drop(reading.terminal.answers());
+        reading
+    }
+
+    /// A blank terminal behind all that was printed: that has made the terminal panic, and would do so in every
+    /// worker to come. The shell and its viewers go on.
+    fn begin_blank(&self) -> Reading {
+        tracing::error!(
+            "what was printed made the terminal panic again; its screen is lost, the shell goes on"
+        );
+        let (cursor, sizes) = (self.black_box.head(), self.black_box.sizes());
+        let size = sizes.checked_sub(1).and_then(|last| self.black_box.size(last)).map(|(_, size)| size);
+        let mut terminal = Terminal::new(size.unwrap_or(TermSize::DEFAULT));
+        terminal.print(LOST);
+        self.black_box.note_answered(cursor);
+        let reading = Reading { terminal, cursor, sizes, buffer: Vec::new(), title: String::new() };
+        self.set_checkpoint(&reading);
         reading
     }
 
@@ -118,6 +158,10 @@ impl Emulator {
         if bytes < CHECKPOINT_BYTES && sizes < CHECKPOINT_SIZES {
             return;
         }
+        self.set_checkpoint(reading);
+    }
+
+    fn set_checkpoint(&self, reading: &Reading) {
         let note = |bytes: &[u8]| {
             self.black_box.set_checkpoint(reading.cursor, reading.terminal.size(), reading.sizes, bytes)
         };
@@ -125,6 +169,7 @@ impl Emulator {
         if !note(&reading.terminal.snapshot()) && !note(&reading.terminal.snapshot_of_screen()) {
             note(b"");
         }
+        self.black_box.forget_panics();
         self.room.raise();
         self.viewers.raise();
     }
@@ -180,5 +225,50 @@ impl Reading {
                 std::process::abort();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn emulator(black_box: &Arc<BlackBox>) -> Emulator {
+        let wake = || Arc::new(Wake::new().unwrap());
+        Emulator {
+            black_box: Arc::clone(black_box),
+            exchange: Arc::default(),
+            about: Arc::new(About::new()),
+            wake: wake(),
+            room: wake(),
+            viewers: wake(),
+        }
+    }
+
+    #[test]
+    fn what_makes_the_terminal_panic_is_not_read_a_third_time() {
+        let black_box = Arc::new(BlackBox::new().unwrap());
+        black_box.add_size(TermSize::new(100, 30).unwrap());
+        let (read, mut write) = io::pipe().unwrap();
+        write.write_all(b"poison").unwrap();
+        black_box.fill_from(read.as_fd()).unwrap();
+        for _ in 0..2 {
+            let worker = emulator(&black_box);
+            let mut reading = worker.begin();
+            while worker.advance(&mut reading) {}
+            assert_eq!(reading.terminal.screen_text(), "poison");
+            let panics = std::thread::spawn(move || {
+                NOTED_IN.with(|noted| noted.set(worker.black_box).unwrap());
+                note_panic();
+            });
+            panics.join().unwrap();
+        }
+        let reading = emulator(&black_box).begin();
+        assert!(reading.terminal.screen_text().starts_with(" tere lost this screen"));
+        assert_eq!((reading.cursor, reading.terminal.size().cols()), (black_box.head(), 100));
+        // The next one has it from the checkpoint, and reads all that comes.
+        assert!(!black_box.is_poisoned());
+        assert_eq!(emulator(&black_box).begin().terminal.screen_text(), reading.terminal.screen_text());
     }
 }

@@ -60,6 +60,7 @@ pub fn main() -> ExitCode {
 fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        emulator::note_panic();
         tracing::error!(place, "a thread panicked; the worker is started again");
         std::process::abort();
     }));

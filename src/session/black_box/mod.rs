@@ -1,6 +1,6 @@
 //! What outlives a worker: a memfd that systemd keeps, with the last bytes that the shell printed
 //! (`ring`), the last snapshot of its screen (`checkpoint`), every size that the terminal had since
-//! then (`sizes`), and how far each viewer was (`cursors`). From the checkpoint and the bytes behind
+//! then (`sizes`), how far each viewer was (`cursors`), and how often the terminal panicked (`panics`). From the checkpoint and the bytes behind
 //! it the next worker has the whole terminal again; so the ring overwrites nothing that is behind the
 //! checkpoint.
 //!
@@ -11,6 +11,7 @@
 //! words   1..4        ring: head; announced; answered
 //! words   4..13       checkpoint: which of the two places counts; for each its offset, length,
 //!                     size and number of sizes
+//! word    14          panics
 //! words   13, 16..    sizes: how many there were; the last ones, an offset and a size each
 //! words   144..       cursors: for each viewer its number, its cursor, its number of sizes
 //! bytes   HEADER..    the ring
@@ -21,6 +22,7 @@
 
 mod checkpoint;
 mod cursors;
+mod panics;
 mod ring;
 mod sizes;
 
@@ -51,6 +53,7 @@ const ANNOUNCED_WORD: usize = 2;
 const ANSWERED_WORD: usize = 3;
 const CHECKPOINT_WORD: usize = 4;
 const SIZES_WORD: usize = 13;
+const PANICS_WORD: usize = 14;
 const SIZE_WORDS: usize = 16;
 const CURSOR_WORDS: usize = 144;
 
