@@ -27,6 +27,9 @@ const CHECKPOINT_BYTES: u64 = 1024 * 1024;
 /// A checkpoint is due when the terminal had this many sizes since the last: half of what is kept.
 const CHECKPOINT_SIZES: u64 = 32;
 
+/// Bytes of history that a new viewer is shown at once: a quarter of a second on a link of 1 Mbit/s.
+const RECENT: usize = 32 * 1024;
+
 /// What stands on a screen that could not be restored.
 const LOST: &[u8] =
     b"\x1b[7m tere lost this screen: what was printed could not be read. The shell goes on. \x1b[m\r\n";
@@ -175,13 +178,16 @@ impl Emulator {
     }
 
     fn make_snapshots(&self, reading: &Reading) {
-        for extent in self.exchange.wanted() {
-            let bytes = match extent {
-                Extent::Whole => reading.terminal.snapshot(),
-                Extent::Screen => reading.terminal.snapshot_of_screen(),
+        for wanted in self.exchange.wanted() {
+            let (extent, bytes) = match wanted {
+                Extent::Recent if reading.terminal.history_bytes() > RECENT => {
+                    (Extent::Recent, reading.terminal.snapshot_of_recent(RECENT))
+                }
+                Extent::Whole | Extent::Recent => (Extent::Whole, reading.terminal.snapshot()),
+                Extent::Screen => (Extent::Screen, reading.terminal.snapshot_of_screen()),
             };
             let (size, offset, sizes) = (reading.terminal.size(), reading.cursor, reading.sizes);
-            self.exchange.give(Snapshot { extent, size, bytes, offset, sizes });
+            self.exchange.give(wanted, Snapshot { extent, size, bytes, offset, sizes });
             self.viewers.raise();
         }
     }

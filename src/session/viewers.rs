@@ -14,11 +14,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::about::About;
 use super::black_box::BlackBox;
 use super::core::Input;
-use super::exchange::{Exchange, Snapshot};
+use super::exchange::{EXTENTS, Exchange, Snapshot};
 use super::viewer::{Asked, Fed, Viewer};
 use super::wake::Wake;
 use crate::names::TermSize;
-use crate::protocol::viewer::Extent;
 use crate::protocol::worker::ViewerNumber;
 use crate::protocol::{EndReason, Role};
 use crate::sys::pty;
@@ -201,7 +200,7 @@ impl Viewers {
 
     /// Shows the snapshots that were made to all who wait for one.
     fn show_snapshots(&mut self, now: Instant) {
-        for extent in [Extent::Whole, Extent::Screen] {
+        for extent in EXTENTS {
             let Some(snapshot) = self.exchange.take(extent) else { continue };
             for viewer in &mut self.state.viewers {
                 if viewer.waits_for().is_some_and(|(wanted, _)| wanted == extent) {

@@ -65,6 +65,22 @@ impl History {
         self.lines.iter().map(|line| &*line.bytes)
     }
 
+    /// How many of the last lines take no more than so many bytes.
+    pub(super) fn last_lines(&self, bytes: usize) -> usize {
+        let mut left = bytes;
+        let fits = |line: &&Line| {
+            let rest = left.checked_sub(line.bytes.len() + LINE_OVERHEAD);
+            left = rest.unwrap_or_default();
+            rest.is_some()
+        };
+        self.lines.iter().rev().take_while(fits).count()
+    }
+
+    /// Bytes that it takes, with [`LINE_OVERHEAD`] for each line.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether a line is wider than this.
     pub(super) fn is_wider_than(&self, cols: usize) -> bool {
         self.lines.iter().any(|line| usize::from(line.cols) > cols)

@@ -100,7 +100,12 @@ impl Terminal {
     /// Terminal bytes which, fed to a fresh terminal of the same size and followed by the rest of the
     /// stream, give what the whole stream gives. They make no terminal answer, ring or copy.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut bytes = self.machine.snapshot();
+        self.snapshot_of_recent(usize::MAX)
+    }
+
+    /// The same with no more than the last lines of the history, which take at most so many bytes.
+    pub fn snapshot_of_recent(&self, history: usize) -> Vec<u8> {
+        let mut bytes = self.machine.snapshot(history);
         bytes.extend_from_slice(self.parser.undigested());
         bytes
     }
@@ -133,6 +138,11 @@ impl Terminal {
     /// The lines of history as plain text, oldest first.
     pub fn history_text(&self) -> impl Iterator<Item = String> {
         self.machine.history.lines().map(history::plain)
+    }
+
+    /// Bytes that the history takes in a snapshot, or a little more.
+    pub fn history_bytes(&self) -> usize {
+        self.machine.history.bytes()
     }
 
     /// Number of lines of history, at most 10,000.

@@ -28,12 +28,12 @@ const BEGIN_AGAIN: &[u8] =
 const FIRST_COLORS: &[u8] = b"\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
 impl Machine {
-    /// The bytes.
-    pub(super) fn snapshot(&self) -> Vec<u8> {
+    /// The bytes, with at most so many of history.
+    pub(super) fn snapshot(&self, history: usize) -> Vec<u8> {
         let mut brush = Brush::new(&self.links, &self.marks);
         brush.out.extend_from_slice(POWER_ON);
         brush.out.extend_from_slice(FIRST_COLORS);
-        self.write_history(&mut brush);
+        self.write_history(&mut brush, history);
         self.write_rest(brush)
     }
 
@@ -62,12 +62,13 @@ impl Machine {
     }
 
     /// Lets the lines of history scroll out of the screen, and leaves it blank.
-    fn write_history(&self, brush: &mut Brush<'_>) {
-        for line in self.history.lines() {
+    fn write_history(&self, brush: &mut Brush<'_>, most: usize) {
+        let lines = self.history.last_lines(most);
+        for line in self.history.lines().skip(self.history.len() - lines) {
             brush.out.extend_from_slice(line);
             brush.out.extend_from_slice(b"\r\n");
         }
-        let left = self.history.len().min(self.rows.saturating_sub(1));
+        let left = lines.min(self.rows.saturating_sub(1));
         if left > 0 {
             brush.go(self.rows - 1, 0);
             brush.out.extend(std::iter::repeat_n(b'\n', left));

@@ -175,6 +175,7 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
 pub(crate) fn to_viewer() -> Vec<ToViewer> {
     vec![
         ToViewer::SnapshotBegins { size: size(), length: 4, extent: Extent::Screen },
+        ToViewer::SnapshotBegins { size: size(), length: 4, extent: Extent::Recent },
         ToViewer::Output(b"hi\r\n".to_vec()),
         ToViewer::Size(size()),
         ToViewer::InputDropped(300),

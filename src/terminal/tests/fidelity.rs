@@ -244,3 +244,23 @@ fn at_every_byte_of_a_full_session() {
     }
     assert!(whole.history_lines() > 1);
 }
+
+#[test]
+fn a_recent_snapshot_is_the_whole_but_for_the_oldest_lines() {
+    let mut terminal = Terminal::new(size(20, 5));
+    for line in 0..1000 {
+        terminal.print(format!("\x1b[3{}mline {line}\r\n", line % 8).as_bytes());
+    }
+    let mut recent = Terminal::new(size(20, 5));
+    recent.print(&terminal.snapshot_of_recent(4096));
+    let lines = recent.history_lines();
+    assert!((40..100).contains(&lines), "{lines} lines");
+    let all: Vec<String> = terminal.history_text().collect();
+    assert_eq!(recent.history_text().collect::<Vec<_>>(), all[all.len() - lines..]);
+    assert_eq!((recent.screen_text(), recent.cursor()), (terminal.screen_text(), terminal.cursor()));
+    // No history at all, and no more than there is.
+    let mut none = Terminal::new(size(20, 5));
+    none.print(&terminal.snapshot_of_recent(0));
+    assert_eq!((none.history_lines(), none.screen_text()), (0, terminal.screen_text()));
+    assert_eq!(terminal.snapshot_of_recent(usize::MAX), terminal.snapshot());
+}
