@@ -30,8 +30,8 @@ use crate::sys::{pty, seqpacket};
 use crate::wire::{Channel, Intent, WireError};
 
 /// Room for orders to and events from the viewers' thread. There is at most one event an order, one a viewer
-/// and one at the end, and both are taken as fast as they come. Past it an order is lost, and the broker,
-/// which waits for its effect, says so.
+/// and one at the end, and both are taken as fast as they come. Past it one of the threads does not turn any more:
+/// then the process ends, and the next worker goes on.
 pub(super) const EVENTS: usize = 4 * VIEWERS_MAX;
 
 /// Most terminal bytes that wait in the kernel for one viewer. What is beyond stays in the ring, and
@@ -74,13 +74,10 @@ impl Control {
     /// Starts the other threads and takes over what systemd passed in.
     pub(super) fn start(
         listener: OwnedFd,
-        (store, mut left): (Store, Left),
+        (mut store, mut left): (Store, Left),
         signals: SignalFd,
     ) -> io::Result<Self> {
-        let black_box = Arc::new(match left.black_box.take() {
-            Some(kept) => BlackBox::open(kept)?,
-            None => BlackBox::new()?,
-        });
+        let black_box = Arc::new(take_over(&mut store, &mut left)?);
         let (exchange, about) = (Arc::new(Exchange::default()), Arc::new(About::new()));
         let wake = || Wake::new().map(Arc::new);
         let (ended, viewers, inbox, terminal, room) = (wake()?, wake()?, wake()?, wake()?, wake()?);
@@ -136,13 +133,17 @@ impl Control {
             events: events_in,
             hatch: Some(Hatch { reader: reader_hatch, terminal: terminal_hatch, viewers: viewers_hatch }),
         };
-        control.go_on(left);
+        control.go_on(left)?;
         Ok(control)
     }
 
     /// Goes on with what the worker before left, if it had a terminal.
-    fn go_on(&mut self, left: Left) {
-        let Some(pty) = left.pty else { return };
+    fn go_on(&mut self, left: Left) -> io::Result<()> {
+        let Some(pty) = left.pty else { return Ok(()) };
+        // The worker before may have been killed between noting a size and setting it.
+        if let Some(size) = self.black_box.latest_size() {
+            pty::set_size(pty.as_fd(), size)?;
+        }
         self.core = Core::going_on(left.viewers.iter().map(|(number, ..)| *number).collect());
         for (number, role, socket) in left.viewers {
             let viewer = Viewer::left(number, role, Channel::over(socket), &self.black_box, Instant::now());
@@ -150,6 +151,7 @@ impl Control {
         }
         self.hand_over(pty);
         tracing::info!("going on where the worker before was left");
+        Ok(())
     }
 
     /// Runs until the session is over.
@@ -269,10 +271,9 @@ impl Control {
     }
 
     fn describe(&self) -> protocol::About {
-        let latest = self.black_box.sizes().checked_sub(1).and_then(|last| self.black_box.size(last));
         protocol::About {
             title: self.about.title(),
-            size: latest.map_or(TermSize::DEFAULT, |(_, size)| size),
+            size: self.black_box.latest_size().unwrap_or(TermSize::DEFAULT),
             idle: u32::try_from(self.about.idle().as_secs()).unwrap_or(u32::MAX),
             viewers: self.about.viewers(),
         }
@@ -332,7 +333,37 @@ impl Control {
     }
 
     fn order(&self, order: Order) {
-        drop(self.orders.try_send(order));
+        if self.orders.try_send(order).is_err() {
+            // The viewers' thread does not turn any more. The next worker goes on with what is in the store.
+            tracing::error!("the viewers' thread takes no orders");
+            std::process::abort();
+        }
         self.viewers.raise();
     }
+}
+
+/// The black box that the worker before left, or a new one. One that cannot be read, as after a change of its
+/// layout, costs the screen and the views, which front asks for again, but not the shell.
+fn take_over(store: &mut Store, left: &mut Left) -> io::Result<BlackBox> {
+    let Some(kept) = left.black_box.take() else { return BlackBox::new() };
+    let (black_box, viewers_go_on) = match BlackBox::open(kept) {
+        Ok(black_box) => {
+            let viewers_go_on = black_box.take_over_viewers();
+            (black_box, viewers_go_on)
+        }
+        Err(error) => {
+            tracing::error!(%error, "what the worker before left cannot be read: {error}");
+            let size = left.pty.as_ref().map(|pty| pty::size(pty.as_fd())).transpose()?.flatten();
+            let black_box = BlackBox::in_place_of_a_lost_one(size.unwrap_or(TermSize::DEFAULT))?;
+            store.forget_black_box()?;
+            store.keep(Kept::BlackBox, black_box.as_fd())?;
+            (black_box, false)
+        }
+    };
+    if !viewers_go_on {
+        for (viewer, ..) in std::mem::take(&mut left.viewers) {
+            store.forget_viewer(viewer)?;
+        }
+    }
+    Ok(black_box)
 }

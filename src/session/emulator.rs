@@ -63,6 +63,16 @@ pub(super) struct Emulator {
     pub(super) viewers: Arc<Wake>,
 }
 
+/// What came of a step.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// It took one, and there may be another.
+    More,
+    Nothing,
+    /// What comes next was overwritten.
+    Lost,
+}
+
 /// What it has read so far.
 #[derive(Debug)]
 struct Reading {
@@ -112,20 +122,23 @@ impl Emulator {
             (reading.cursor, reading.sizes) = (checkpoint.offset, checkpoint.sizes);
         }
         let answered = self.black_box.answered();
-        while reading.cursor < answered && reading.step(&self.black_box, answered) {}
+        while reading.cursor < answered {
+            match reading.step(&self.black_box, answered) {
+                Step::More => {}
+                Step::Nothing => break,
+                Step::Lost => return self.begin_blank(),
+            }
+        }
         drop(reading.terminal.answers());
         reading
     }
 
-    /// A blank terminal behind all that was printed: that has made the terminal panic, and would do so in every
-    /// worker to come. The shell and its viewers go on.
+    /// A blank terminal behind all that was printed: that cannot be read, or has made the terminal panic and would do
+    /// so in every worker to come. The shell and its viewers go on.
     fn begin_blank(&self) -> Reading {
-        tracing::error!(
-            "what was printed made the terminal panic again; its screen is lost, the shell goes on"
-        );
+        tracing::error!("what was printed cannot be read again; the screen is lost, the shell goes on");
         let (cursor, sizes) = (self.black_box.head(), self.black_box.sizes());
-        let size = sizes.checked_sub(1).and_then(|last| self.black_box.size(last)).map(|(_, size)| size);
-        let mut terminal = Terminal::new(size.unwrap_or(TermSize::DEFAULT));
+        let mut terminal = Terminal::new(self.black_box.latest_size().unwrap_or(TermSize::DEFAULT));
         terminal.print(LOST);
         self.black_box.note_answered(cursor);
         let reading = Reading { terminal, cursor, sizes, buffer: Vec::new(), title: String::new() };
@@ -138,7 +151,12 @@ impl Emulator {
         let (before, end) = (reading.cursor, reading.cursor + TURN as u64);
         let mut more = true;
         while more && reading.cursor < end {
-            more = reading.step(&self.black_box, end);
+            match reading.step(&self.black_box, end) {
+                Step::More => {}
+                Step::Nothing => more = false,
+                // The ring waits for this cursor: only a broken black box says so.
+                Step::Lost => *reading = self.begin_blank(),
+            }
         }
         let answers = reading.terminal.answers();
         if !answers.is_empty() {
@@ -203,8 +221,8 @@ impl Emulator {
 }
 
 impl Reading {
-    /// Takes the next size, or the bytes before it, but none behind `end`; false where there is nothing.
-    fn step(&mut self, black_box: &BlackBox, end: u64) -> bool {
+    /// Takes the next size, or the bytes before it, but none behind `end`.
+    fn step(&mut self, black_box: &BlackBox, end: u64) -> Step {
         // Before the sizes: one that is added after this look begins behind what is read now.
         let end = end.min(black_box.head());
         let next = if self.sizes < black_box.sizes() { black_box.size(self.sizes) } else { None };
@@ -212,7 +230,7 @@ impl Reading {
             Some((offset, size)) if offset <= self.cursor => {
                 self.terminal.resize(size);
                 self.sizes += 1;
-                return true;
+                return Step::More;
             }
             Some((offset, _)) => end.min(offset),
             None => end,
@@ -220,16 +238,12 @@ impl Reading {
         let most = usize::try_from(end.saturating_sub(self.cursor)).unwrap_or(TURN).min(TURN);
         self.buffer.clear();
         match black_box.read(&mut self.cursor, most, &mut self.buffer) {
-            Behind::Nothing => false,
+            Behind::Nothing => Step::Nothing,
             Behind::Bytes => {
                 self.terminal.print(&self.buffer);
-                true
+                Step::More
             }
-            Behind::Lost => {
-                // The ring waits for this cursor. A black box that says otherwise is broken.
-                tracing::error!("output was overwritten before it was read");
-                std::process::abort();
-            }
+            Behind::Lost => Step::Lost,
         }
     }
 }

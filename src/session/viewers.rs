@@ -184,8 +184,7 @@ impl Viewers {
     /// program prints for the new size must not be read for the old one.
     fn resize(&mut self, now: Instant) {
         let Some(size) = self.state.size else { return };
-        let latest = self.black_box.sizes().checked_sub(1).and_then(|last| self.black_box.size(last));
-        if latest.is_some_and(|(_, latest)| latest == size) {
+        if self.black_box.latest_size() == Some(size) {
             self.state.size = None;
         } else if self.state.next_size.is_none_or(|next| now >= next) && self.black_box.add_size(size) {
             self.state.size = None;
@@ -290,7 +289,12 @@ impl Viewers {
         let (reason, at) = (ending.reason, ending.at);
         // Kept: who has not got all, and who has but whose socket is full right now.
         self.state.viewers.retain(|viewer| !viewer.has_all(at) || matches!(viewer.end(reason), Ok(false)));
-        self.state.viewers.is_empty() || now >= ending.deadline
+        let late = now >= ending.deadline;
+        if late {
+            // They hear at least why; one whose socket is full does not.
+            self.state.viewers.iter().for_each(|viewer| drop(viewer.end(reason)));
+        }
+        late || self.state.viewers.is_empty()
     }
 
     fn wait(&self, more: bool, now: Instant) -> io::Result<()> {
@@ -326,7 +330,10 @@ impl Viewers {
     }
 
     fn report(&self, event: Input) {
-        drop(self.events.try_send(event));
+        if self.events.try_send(event).is_err() {
+            tracing::error!("the control thread takes no events");
+            std::process::abort();
+        }
         self.control.raise();
     }
 }

@@ -72,7 +72,14 @@ impl<'a> Client<'a> {
         ));
         page.expect(channel, &format!("{tag} ready\r\n"));
         let snapshots = page.screen(channel).snapshots;
-        self.sessions.push(Counted { session, tag: tag.to_owned(), next: 1, snapshots, gaps: 0, wholes: None });
+        self.sessions.push(Counted {
+            session,
+            tag: tag.to_owned(),
+            next: 1,
+            snapshots,
+            gaps: 0,
+            wholes: None,
+        });
     }
 
     /// Opens a session that prints what is typed to it, and no more.

@@ -39,7 +39,7 @@ fn a_long_history_does_not_stand_before_the_screen() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
     let mut shell = quiet(&mut alice);
-    shell.type_in("seq 20000; echo behind\r");
+    shell.type_in("seq 20000; echo be''hind\r");
     shell.expect("behind\r\n");
     let mut other = alice.attach(&shell.session).unwrap();
     other.expect("20000\r\nbehind");

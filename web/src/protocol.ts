@@ -6,7 +6,7 @@ export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ende
 
 export type Ceremony = "create" | "get";
 
-export type Extent = "whole" | "screen";
+export type Extent = "whole" | "screen" | "recent";
 
 export type Role = "owner" | "writer" | "watcher";
 

@@ -130,12 +130,12 @@ export class Terminal {
     this.#writing = false;
   }
 
-  /** Shows a snapshot. One of the screen alone leaves a gap in the history, until somebody looks. */
+  /** Shows a snapshot. One without the whole history leaves a gap in it, until somebody looks. */
   show(size: TermSize, snapshot: Uint8Array, extent: Extent): void {
     const { baseY, viewportY } = this.#xterm.buffer.active;
     const above = baseY - viewportY;
-    if (extent === 'whole') this.#xterm.reset();
-    this.#torn = extent === 'screen';
+    if (extent !== 'screen') this.#xterm.reset();
+    this.#torn = extent !== 'whole';
     this.resize(size);
     this.write(snapshot);
     if (above > 0) this.#xterm.scrollToLine(Math.max(0, this.#xterm.buffer.active.baseY - above));
