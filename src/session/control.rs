@@ -21,11 +21,11 @@ use super::store::{Kept, Left, Store};
 use super::viewer::Viewer;
 use super::viewers::{Order, State, Viewers};
 use super::wake::Wake;
+use super::watchdog::Watchdog;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, ToWorker, VIEWERS_MAX, ViewerNumber};
 use crate::protocol::{self, Role};
 use crate::sandbox::{self, Thread};
-use crate::sys::notify::watchdog_interval;
 use crate::sys::{pty, seqpacket};
 use crate::wire::{Channel, Intent, WireError};
 
@@ -52,6 +52,7 @@ pub(super) struct Control {
     ended: Arc<Wake>,
     viewers: Arc<Wake>,
     inbox: Arc<Wake>,
+    watchdog: Option<Watchdog>,
     black_box: Arc<BlackBox>,
     about: Arc<About>,
     orders: SyncSender<Order>,
@@ -89,6 +90,7 @@ impl Control {
 
         // The senders go away without a word only when the process ends.
         let printed = [Arc::clone(&viewers), Arc::clone(&terminal)];
+        let watchdog = Watchdog::new(printed.clone());
         let (kept, over, there) = (Arc::clone(&black_box), Arc::clone(&ended), Arc::clone(&room));
         std::thread::Builder::new().name("pty".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerPty, &[]);
@@ -127,6 +129,7 @@ impl Control {
             ended,
             viewers,
             inbox,
+            watchdog,
             black_box,
             about,
             orders,
@@ -170,8 +173,10 @@ impl Control {
 
     /// Waits for what happens next. Pets the watchdog on the way.
     fn next(&mut self) -> io::Result<Vec<Input>> {
-        let interval = watchdog_interval();
-        let timeout = interval.and_then(|time| PollTimeout::try_from(time).ok()).unwrap_or(PollTimeout::NONE);
+        let left = self.watchdog.as_ref().map(|dog| dog.left(Instant::now()));
+        // Rounded up: a wait that ends too early would be a turn for nothing.
+        let left = left.map(|left| left + Duration::from_millis(1));
+        let timeout = left.and_then(|left| PollTimeout::try_from(left).ok()).unwrap_or(PollTimeout::NONE);
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut fds = vec![
             readable(self.listener.as_fd()),
@@ -187,7 +192,9 @@ impl Control {
         let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
         drop(fds);
         let ready = |index: usize| ready.get(index).copied().unwrap_or(false);
-        if interval.is_some() {
+        // Before there is a terminal the others wait for it, and cannot be kept busy.
+        let (now, waiting) = (Instant::now(), self.hatch.is_some());
+        if self.watchdog.as_mut().is_some_and(|dog| dog.is_due(now, waiting)) {
             self.store.say("WATCHDOG=1")?;
         }
         let mut inputs = Vec::new();

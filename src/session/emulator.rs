@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,8 +18,12 @@ use crate::names::TermSize;
 use crate::protocol::viewer::Extent;
 use crate::terminal::Terminal;
 
-/// Bytes that the terminal is fed in one turn, after which viewers that wait for a snapshot get it.
-const TURN: usize = 64 * 1024;
+/// Bytes that the terminal is fed at a time.
+const FEED: usize = 4 * 1024;
+
+/// How long it is fed in one turn, after which viewers that wait for a snapshot get it. Two bytes can clear a large
+/// screen, so a turn is bounded by time and not by bytes.
+const TURN: Duration = Duration::from_millis(5);
 
 /// A checkpoint is due when this much was printed since the last: half of the ring, so that the
 /// shell does not have to wait for it.
@@ -148,10 +153,10 @@ impl Emulator {
 
     /// Feeds the terminal a turn's worth; true where there is more.
     fn advance(&self, reading: &mut Reading) -> bool {
-        let (before, end) = (reading.cursor, reading.cursor + TURN as u64);
+        let (before, deadline) = (reading.cursor, Instant::now() + TURN);
         let mut more = true;
-        while more && reading.cursor < end {
-            match reading.step(&self.black_box, end) {
+        while more && Instant::now() < deadline {
+            match reading.step(&self.black_box, u64::MAX) {
                 Step::More => {}
                 Step::Nothing => more = false,
                 // The ring waits for this cursor: only a broken black box says so.
@@ -235,7 +240,7 @@ impl Reading {
             Some((offset, _)) => end.min(offset),
             None => end,
         };
-        let most = usize::try_from(end.saturating_sub(self.cursor)).unwrap_or(TURN).min(TURN);
+        let most = usize::try_from(end.saturating_sub(self.cursor)).unwrap_or(FEED).min(FEED);
         self.buffer.clear();
         match black_box.read(&mut self.cursor, most, &mut self.buffer) {
             Behind::Nothing => Step::Nothing,

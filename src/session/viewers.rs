@@ -31,8 +31,8 @@ const INPUT_MAX: usize = 256 * 1024;
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 
 /// From one change of the terminal's size to the next. Of those in between the last one counts: a
-/// window that is dragged asks for hundreds.
-const BETWEEN_SIZES: Duration = Duration::from_millis(10);
+/// window that is dragged asks for hundreds, and each narrower one wraps rows that are not joined again.
+const BETWEEN_SIZES: Duration = Duration::from_millis(200);
 
 /// Most bytes of snapshots that viewers are being sent. Past it those with the oldest one begin
 /// again with a new one, which all of them share.
@@ -73,6 +73,8 @@ pub(super) struct Viewers {
 #[derive(Debug, Default)]
 pub(super) struct State {
     viewers: Vec<Viewer>,
+    /// Whose socket had something to read, and whose was full.
+    readable: Vec<ViewerNumber>,
     full: Vec<ViewerNumber>,
     typed: VecDeque<u8>,
     /// The size that an owner asked for last and the terminal does not have yet.
@@ -148,11 +150,11 @@ impl Viewers {
         }
     }
 
-    /// Takes what viewers sent. No socket is asked that poll did not name, but one that is empty
-    /// costs only a call.
+    /// Takes what viewers sent.
     fn listen(&mut self, now: Instant) {
         let mut gone = Vec::new();
-        for viewer in &mut self.state.viewers {
+        let readable = std::mem::take(&mut self.state.readable);
+        for viewer in self.state.viewers.iter_mut().filter(|viewer| readable.contains(&viewer.number)) {
             let asked = match viewer.take(&self.black_box, now) {
                 Ok(asked) => asked,
                 Err(error) => {
@@ -297,13 +299,14 @@ impl Viewers {
         late || self.state.viewers.is_empty()
     }
 
-    fn wait(&self, more: bool, now: Instant) -> io::Result<()> {
+    fn wait(&mut self, more: bool, now: Instant) -> io::Result<()> {
         let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
         // A PTY whose last slave is closed would report its hang-up at every poll, so it is only
         // asked about while there is something to type.
         if self.may_type() {
             fds.push(PollFd::new(self.pty.as_fd(), PollFlags::POLLOUT));
         }
+        let before = fds.len();
         for viewer in &self.state.viewers {
             let mut events = PollFlags::POLLIN;
             events.set(PollFlags::POLLOUT, self.state.full.contains(&viewer.number));
@@ -311,9 +314,15 @@ impl Viewers {
         }
         let timeout = if more { PollTimeout::ZERO } else { self.next_deadline(now) };
         match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        // Everything but room is a reason to read: a socket that broke says so there.
+        let is_readable = |fd: &PollFd<'_>| fd.revents().is_some_and(|is| is.intersects(!PollFlags::POLLOUT));
+        let viewers = self.state.viewers.iter().zip(fds.iter().skip(before));
+        let readable = viewers.filter(|(_, fd)| is_readable(fd)).map(|(viewer, _)| viewer.number).collect();
+        self.state.readable = readable;
+        Ok(())
     }
 
     /// How long nothing is to be done unless something happens.

@@ -348,7 +348,7 @@ impl Machine {
         self.obey_origin();
     }
 
-    /// DECSTR.
+    /// DECSTR, with all that xterm.js puts back.
     fn soft_reset(&mut self) {
         for (mode, on) in [
             ((true, 25), true),
@@ -357,9 +357,14 @@ impl Machine {
             (INSERT, false),
             (ORIGIN, false),
             (KEYPAD, false),
+            ((true, 45), false),
+            ((true, 1004), false),
+            ((true, 2004), false),
+            ((true, 2026), false),
         ] {
             self.modes.switch(mode, on);
         }
+        self.cursor_shape = 0;
         let last = self.rows.saturating_sub(1);
         let screen = self.screen_mut();
         (screen.top, screen.bottom) = (0, last);

@@ -1,6 +1,6 @@
 //! What is shown, in stories short enough to be read.
 
-use super::{fed, size};
+use super::{assert_same, fed, size};
 
 #[test]
 fn text_wraps_and_scrolls_into_history() {
@@ -67,4 +67,22 @@ fn titles_are_text() {
 #[test]
 fn an_aborted_sequence_shows_nothing() {
     assert_eq!(fed(9, 1, b"a\x1b[31\x18b\x1b]0;x\x1ac\x1bPxyz\x1b\\d").screen_text(), "abcd");
+}
+
+#[test]
+fn eight_bit_codes_are_what_they_stand_for() {
+    for (eight, seven) in [
+        ("a\u{85}b", "a\x1bEb"),
+        ("\u{9b}31mred\u{9b}m", "\x1b[31mred\x1b[m"),
+        ("ä\u{84}ö", "ä\x1bDö"),
+        ("\u{9d}2;title\x07", "\x1b]2;title\x07"),
+        ("\u{90}$qm\x1b\\after", "\x1bP$qm\x1b\\after"),
+        ("\u{80}\u{99}none", "\x1b@\x1bYnone"),
+    ] {
+        let expected = fed(20, 5, seven.as_bytes());
+        assert_same(&expected, &fed(20, 5, eight.as_bytes()), seven);
+        let mut byte_by_byte = fed(20, 5, b"");
+        eight.bytes().for_each(|byte| byte_by_byte.print(&[byte]));
+        assert_same(&expected, &byte_by_byte, seven);
+    }
 }
