@@ -275,6 +275,32 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
 }
 
 #[test]
+fn an_account_that_is_gone_is_said_to_the_broker_until_it_knows() {
+    let auth = Auth::start();
+    auth.add("alice");
+    let not_revoked = ToCli::Refused(Refusal::NotRevoked);
+    assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, not_revoked);
+    assert_eq!(auth.ask(FromCli::AccountList).0, ToCli::Accounts(Vec::new()), "it is gone all the same");
+    assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, not_revoked, "asked again");
+    // Whoever is called alice next must not have the channels of the one before.
+    assert_eq!(auth.ask(FromCli::AccountAdd(name("alice"))).0, not_revoked);
+    let (_, err, code) = tere(&auth, &["account", "remove", "alice"]);
+    assert_eq!(code, 1);
+    assert!(err.contains(": not-revoked\n") && !err.contains("nothing has changed"), "{err}");
+
+    let told = broker(auth.folder.path());
+    let revoke = FromAuth::Revoke(name("alice"));
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), revoke, "nobody has asked again");
+    auth.add("alice");
+    // Of a name that is not known the broker is told too: auth may have been restarted in between.
+    assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, ToCli::Done);
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), revoke);
+    let unknown = auth.ask(FromCli::AccountRemove(name("alice"))).0;
+    assert_eq!(unknown, ToCli::Refused(Refusal::NoSuchAccount));
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), revoke);
+}
+
+#[test]
 fn root_is_the_operator_and_without_the_broker_nothing_is_promised() {
     let auth = Auth::start();
     assert_eq!(auth.ask(FromCli::Principal).0, ToCli::Refused(Refusal::Unavailable));

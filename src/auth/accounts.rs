@@ -100,6 +100,8 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) enum Planned {
     Write(Account),
+    /// Only when somebody signed in last is another: as good where it is not stored.
+    Note(Account),
     Remove(Account),
 }
 
@@ -154,7 +156,9 @@ impl Accounts {
     /// Makes a planned change, once it is stored.
     pub(super) fn commit(&mut self, planned: Planned) {
         match planned {
-            Planned::Write(account) => drop(self.by_id.insert(account.id, account)),
+            Planned::Write(account) | Planned::Note(account) => {
+                drop(self.by_id.insert(account.id, account));
+            }
             Planned::Remove(account) => drop(self.by_id.remove(&account.id)),
         }
     }
@@ -203,9 +207,11 @@ impl Accounts {
         let mut passkeys = account.passkeys.iter_mut();
         let enrolled = passkeys.find(|enrolled| enrolled.passkey.cred_id() == result.cred_id());
         let enrolled = enrolled.ok_or(Refusal::UnknownPasskey)?;
-        enrolled.passkey.update_credential(result).ok_or(Refusal::UnknownPasskey)?;
+        let changed = enrolled.passkey.update_credential(result).ok_or(Refusal::UnknownPasskey)?;
         enrolled.last_sign_in = Some(now);
-        Ok(Planned::Write(account))
+        // A counter must be stored before anybody is let in by it, or a copy of the authenticator is
+        // as good as the first. Most passkeys have none.
+        Ok(if changed { Planned::Write(account) } else { Planned::Note(account) })
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::Desk;
+use super::book::Made;
 use super::clock::Now;
 use super::login::{Action, Input, Login, Why};
 use crate::protocol::Refusal;
@@ -124,7 +125,7 @@ async fn turn(desk: &Arc<Desk>, login: Login, input: Input) -> (Login, Action) {
         let now = Now::read();
         match login.handle(input, &pages.accounts, &party, now) {
             (next, Action::Store(change)) => {
-                let stored = Input::Stored(pages.apply(change, now));
+                let stored = Input::Stored(pages.apply(change, now).and_then(Made::well));
                 next.handle(stored, &pages.accounts, &party, now)
             }
             (

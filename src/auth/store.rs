@@ -84,7 +84,7 @@ impl Store {
     /// Makes the files what the plan says.
     pub(super) fn make(&self, planned: &Planned) -> Result<(), StoreError> {
         match planned {
-            Planned::Write(account) => self.write(account),
+            Planned::Write(account) | Planned::Note(account) => self.write(account),
             Planned::Remove(account) => self.remove(account.id),
         }
     }

@@ -46,8 +46,12 @@ pub enum Refusal {
     AccountExists,
     /// There is no account of that name.
     NoSuchAccount,
-    /// The disk is full or the state folder cannot be written.
+    /// An account is gone, and the broker, which may still hold channels of it, was not told.
+    NotRevoked,
+    /// The disk is full or the state folder cannot be written. Nothing has changed.
     StorageFailed,
+    /// It is done, but the disk failed and it may not outlive a power cut.
+    MayNotLast,
     /// The account has as many passkeys as one may have.
     PasskeysFull,
 }
@@ -91,7 +95,13 @@ impl Refusal {
             Self::NotOperator => "Only root may do this.",
             Self::AccountExists => "An account of that name exists already.",
             Self::NoSuchAccount => "There is no account of that name. 'tere account list' shows them.",
+            Self::NotRevoked => {
+                "There is no account of this name any more, but tere-broker could not be told: what it had open may still be open. tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once."
+            }
             Self::StorageFailed => "The host could not store this. Its disk may be full.",
+            Self::MayNotLast => {
+                "This is done, but the host's disk failed: a power cut may undo it. Ask whoever runs this host to look at the disk."
+            }
             Self::PasskeysFull => {
                 "This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account."
             }

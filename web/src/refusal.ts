@@ -26,7 +26,11 @@ export const refusalSentences: Record<Refusal, string> = {
   'not-operator': 'Only root may do this.',
   'account-exists': 'An account of that name exists already.',
   'no-such-account': "There is no account of that name. 'tere account list' shows them.",
+  'not-revoked':
+    "There is no account of this name any more, but tere-broker could not be told: what it had open may still be open. tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once.",
   'storage-failed': 'The host could not store this. Its disk may be full.',
+  'may-not-last':
+    "This is done, but the host's disk failed: a power cut may undo it. Ask whoever runs this host to look at the disk.",
   'passkeys-full':
     'This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account.',
 };

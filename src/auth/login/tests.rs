@@ -5,7 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::super::accounts::{LINK_LIFE, Link};
-use super::super::book::Pages;
+use super::super::book::{Made, Pages};
 use super::super::store::Store;
 use super::*;
 use crate::config::Config;
@@ -80,7 +80,9 @@ impl Auth {
             let (next, action) = taken.handle(input, &self.pages.accounts, &self.party, self.now);
             *login = next;
             input = match action {
-                Action::Store(change) => Input::Stored(self.pages.apply(change, self.now)),
+                Action::Store(change) => {
+                    Input::Stored(self.pages.apply(change, self.now).and_then(Made::well))
+                }
                 Action::Vouch { .. } => Input::Vouched(broker),
                 Action::Challenge(ToFront::Challenge { options, .. }) => return Outcome::Challenge(options),
                 Action::Challenge(other) => panic!("{other:?}"),
@@ -338,7 +340,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     let answer = Input::Asked(FromFront::Answer { credential });
     let (next, action) = vouching.handle(answer, &auth.pages.accounts, &auth.party, auth.now);
     let Action::Store(change) = action else { panic!("{action:?}") };
-    let stored = Input::Stored(auth.pages.apply(change, auth.now));
+    let stored = Input::Stored(auth.pages.apply(change, auth.now).and_then(Made::well));
     let (next, action) = next.handle(stored, &auth.pages.accounts, &auth.party, auth.now);
     assert!(matches!(action, Action::Vouch { .. }), "{action:?}");
 
@@ -377,6 +379,33 @@ fn what_cannot_be_stored_changes_nothing() {
     assert_eq!(auth.pages.accounts.summaries()[0].passkeys, 1);
     assert_signed_in(auth.sign_in(&mut passkey));
     assert_enrolled(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)));
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_out_whose_passkey_has_nothing_new() {
+    let mut auth = Auth::new();
+    let token = auth.add("alice");
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    passkey.counts = false;
+    assert_enrolled(auth.enrol(&token, &mut passkey));
+    let before = auth.files();
+    let folder = auth.folder.path().join("accounts");
+    let aside = auth.folder.path().join("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    auth.pass(5);
+    assert_signed_in(auth.sign_in(&mut passkey));
+    assert_eq!(
+        auth.pages.accounts.summaries()[0].last_sign_in,
+        Some(auth.now.unix),
+        "it is known till the end"
+    );
+    // A counter that is not stored lets nobody in.
+    passkey.counts = true;
+    assert_refused(auth.sign_in(&mut passkey), Refusal::StorageFailed);
+    std::fs::rename(&aside, &folder).unwrap();
+    assert_eq!(auth.files(), before);
+    assert_signed_in(auth.sign_in(&mut passkey));
+    assert_ne!(auth.files(), before);
 }
 
 #[test]
