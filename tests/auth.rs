@@ -335,7 +335,7 @@ fn more_connections_than_there_are_places_are_told_so() {
     let one_more = auth.front();
     one_more.send(&FromFront::SignIn, &[]).unwrap();
     let (reply, _) = one_more.receive_within(DEADLINE).unwrap();
-    assert_eq!(reply, ToFront::Refused(Refusal::TooMany));
+    assert_eq!(reply, ToFront::Refused(Refusal::Busy));
     challenge(fronts.last().unwrap(), FromFront::SignIn);
     drop(fronts);
     // Their places are free again once auth has seen them go.

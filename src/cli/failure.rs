@@ -29,6 +29,7 @@ impl Failure {
             Refusal::UnknownPasskey
             | Refusal::ChallengeExpired
             | Refusal::LinkInvalid
+            | Refusal::PasskeyRegistered
             | Refusal::NotGranted
             | Refusal::MachineUnavailable
             | Refusal::MachineWithoutBus
@@ -37,6 +38,8 @@ impl Failure {
             | Refusal::ShellRefused
             | Refusal::WorkerUnavailable
             | Refusal::NotShareable
+            | Refusal::Yourself
+            | Refusal::Busy
             | Refusal::AccountExists
             | Refusal::NoSuchAccount
             | Refusal::NotRevoked

@@ -28,7 +28,7 @@ struct Auth {
 #[derive(Debug)]
 enum Outcome {
     Challenge(String),
-    SignedIn(String, Verified),
+    SignedIn(String, How),
     Refused(Refusal),
     Violation,
 }
@@ -159,15 +159,12 @@ fn assert_refused(outcome: Outcome, expected: Refusal) {
 
 #[track_caller]
 fn assert_enrolled(outcome: Outcome) {
-    assert!(
-        matches!(&outcome, Outcome::SignedIn(name, Verified::Enrolment) if name == "alice"),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, Outcome::SignedIn(name, How::Enrolment) if name == "alice"), "{outcome:?}");
 }
 
 #[track_caller]
 fn assert_signed_in(outcome: Outcome) {
-    assert!(matches!(&outcome, Outcome::SignedIn(name, Verified::Passkey) if name == "alice"), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::SignedIn(name, How::SignIn) if name == "alice"), "{outcome:?}");
 }
 
 #[test]
@@ -417,6 +414,17 @@ fn without_the_broker_nobody_is_signed_in_and_the_page_may_try_again() {
     assert_refused(auth.step(&mut login, answer, Err(Refusal::Unavailable)), Refusal::Unavailable);
     let options = auth.challenge(&mut login, FromFront::SignIn);
     assert_signed_in(auth.answer(&mut login, passkey.sign_in(&options)));
+
+    // An enrolment is done but for that: its link is used up, and its passkey is good.
+    let token = auth.link("alice");
+    let mut laptop = SoftPasskey::new(ORIGIN);
+    let mut login = Login::new();
+    let options = auth.challenge(&mut login, enrol(&token));
+    let answer = FromFront::Answer { credential: laptop.register(&options) };
+    assert_refused(auth.step(&mut login, answer, Err(Refusal::Unavailable)), Refusal::PasskeyRegistered);
+    assert_refused(auth.say(&mut login, enrol(&token)), Refusal::LinkInvalid);
+    let options = auth.challenge(&mut login, FromFront::SignIn);
+    assert_signed_in(auth.answer(&mut login, laptop.sign_in(&options)));
 }
 
 #[test]
@@ -426,7 +434,7 @@ fn a_connection_has_its_fill_of_challenges() {
     for _ in 0..CHALLENGES_MAX {
         auth.challenge(&mut login, FromFront::SignIn);
     }
-    assert_refused(auth.say(&mut login, FromFront::SignIn), Refusal::TooMany);
+    assert_refused(auth.say(&mut login, FromFront::SignIn), Refusal::Busy);
 }
 
 #[test]
