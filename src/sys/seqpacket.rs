@@ -152,10 +152,22 @@ pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
 /// # Errors
 /// `TimedOut`, or what poll(2) says.
 pub fn wait_readable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
+    wait(socket, PollFlags::POLLIN, at_most)
+}
+
+/// Waits until a packet can be sent without waiting, or the time is over.
+///
+/// # Errors
+/// `TimedOut`, or what poll(2) says.
+pub fn wait_writable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
+    wait(socket, PollFlags::POLLOUT, at_most)
+}
+
+fn wait(socket: BorrowedFd<'_>, for_what: PollFlags, at_most: Duration) -> io::Result<()> {
     let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
     let deadline = std::time::Instant::now() + at_most;
     loop {
-        let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(socket, for_what)];
         match nix::poll::poll(&mut fds, timeout) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => return Ok(()),
