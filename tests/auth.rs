@@ -390,6 +390,38 @@ fn the_command_line_makes_lists_and_removes_accounts() {
 }
 
 #[test]
+fn an_account_file_that_cannot_be_used_is_listed_keeps_its_name_and_can_be_removed() {
+    let mut auth = Auth::start();
+    let _told = broker(auth.folder.path());
+    auth.add("alice");
+    let folder = auth.path("state/accounts");
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replacen('{', "{\"of a later version\":true,", 1)).unwrap();
+    auth.restart(&WE_ARE_ROOT);
+
+    let (out, _, code) = tere(&auth, &["account", "list"]);
+    assert_eq!(code, 0);
+    let line = out.lines().last().unwrap();
+    assert!(out.contains("cannot be used") && line.starts_with("alice"), "{out}");
+    assert!(line.ends_with(file.to_str().unwrap()), "{out}");
+    let (out, _, _) = tere(&auth, &["account", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&listed[0]["account"], &listed[0]["unusable"]), (&"alice".into(), &file.to_str().into()));
+    for ask in ["add", "link"] {
+        let (_, err, code) = tere(&auth, &["account", ask, "alice"]);
+        assert_eq!(code, 1);
+        assert!(err.contains(": account-unusable\n"), "{err}");
+    }
+    let (out, _, code) = tere(&auth, &["account", "remove", "alice", "--json"]);
+    assert_eq!((out.as_str(), code), ("{\"account\":\"alice\"}\n", 0));
+    assert!(!file.exists());
+    auth.add("alice");
+    let (out, _, _) = tere(&auth, &["account", "list"]);
+    assert!(!out.contains("cannot be used"), "{out}");
+}
+
+#[test]
 fn nobody_but_root_may_ask_and_nothing_tells_them_what_is_there() {
     let mut auth = Auth::start();
     auth.add("alice");

@@ -7,10 +7,11 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-use super::accounts::{Accounts, Change, Planned};
+use super::accounts::{Accounts, Change, Planned, Unusable};
 use super::clock::Now;
 use super::store::{Store, StoreError};
 use crate::protocol::Refusal;
+use crate::protocol::control::{ToCli, UnusableFile};
 
 /// Most turns that wait for the thread: one a connection, at most.
 const TURNS_MAX: usize = super::gate::LOGINS_MAX + super::control::CONTROLS_MAX;
@@ -84,6 +85,16 @@ impl Pages {
         self.accounts.commit(planned);
         Ok(made)
     }
+
+    /// The files that are no accounts, for people.
+    pub(super) fn unusable(&self) -> ToCli {
+        let file = |unusable: &Unusable| UnusableFile {
+            file: unusable.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: unusable.name.clone(),
+        };
+        let files = self.accounts.unusable().iter().map(file).collect();
+        ToCli::Unusable { folder: self.store.folder().display().to_string(), files }
+    }
 }
 
 /// How a change was made.
@@ -96,8 +107,10 @@ pub(super) enum Made {
 }
 
 impl Made {
+    /// For one who must hear of all but the best.
+    ///
     /// # Errors
-    /// [`Refusal::MayNotLast`], for the one who asked.
+    /// [`Refusal::MayNotLast`].
     pub(super) fn well(self) -> Result<(), Refusal> {
         match self {
             Self::Well => Ok(()),
@@ -119,13 +132,13 @@ fn in_spite_of(error: &StoreError, planned: &Planned) -> Result<Made, Refusal> {
             tracing::warn!(account = %account.name, %error, "the time of a sign-in is not stored: {error}");
             Ok(Made::Well)
         }
-        (Planned::Write(_) | Planned::Remove(_), StoreError::NotSynced { .. }) => {
+        (Planned::Write(_) | Planned::Remove { .. }, StoreError::NotSynced { .. }) => {
             // The file is changed already, and what is in memory must agree with it.
             tracing::error!(%error, "the accounts are changed but may not outlive a power cut: {error}");
             Ok(Made::Unsynced)
         }
         (
-            Planned::Write(_) | Planned::Remove(_),
+            Planned::Write(_) | Planned::Remove { .. },
             StoreError::Unchanged { .. } | StoreError::Folder { .. } | StoreError::NotAnAccount { .. },
         ) => {
             tracing::error!(%error, "the accounts are not changed: {error}");

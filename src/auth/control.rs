@@ -108,6 +108,7 @@ async fn answer(
             let accounts = desk.book.turn(|pages| pages.accounts.summaries()).await?;
             Ok((ToCli::Accounts(accounts), None))
         }
+        FromCli::AccountUnusable => Ok((desk.book.turn(|pages| pages.unusable()).await?, None)),
         FromCli::AccountAdd(name) => {
             // Whoever gets a name next must not be taken for whom it belonged to.
             if desk.revocations.has(&name) {

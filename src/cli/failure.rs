@@ -41,6 +41,7 @@ impl Failure {
             | Refusal::Yourself
             | Refusal::Busy
             | Refusal::AccountExists
+            | Refusal::AccountUnusable
             | Refusal::NoSuchAccount
             | Refusal::NotRevoked
             | Refusal::PasskeysFull => refusal.sentence(),

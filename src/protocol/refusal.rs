@@ -50,6 +50,8 @@ pub enum Refusal {
     NotOperator,
     /// An account of that name exists.
     AccountExists,
+    /// There is a file of that account, and it cannot be used.
+    AccountUnusable,
     /// There is no account of that name.
     NoSuchAccount,
     /// An account is gone, and the broker, which may still hold channels of it, was not told.
@@ -109,6 +111,9 @@ impl Refusal {
             }
             Self::NotOperator => "Only root may do this.",
             Self::AccountExists => "An account of that name exists already.",
+            Self::AccountUnusable => {
+                "The file of this account cannot be used. 'tere account list' shows it: mend it, or remove the account."
+            }
             Self::NoSuchAccount => "There is no account of that name. 'tere account list' shows them.",
             Self::NotRevoked => {
                 "There is no account of this name any more, but tere-broker could not be told: what it had open may still be open. tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once."

@@ -1,6 +1,7 @@
 //! `tere check`: looks at everything that tere needs. Each look gives findings; a finding that
 //! something is wrong says how to mend it.
 
+mod accounts;
 mod builds;
 mod bus;
 mod files;
@@ -96,6 +97,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     findings.push(files::polkit_rule());
     findings.extend(files::sockets(runtime_dir));
     findings.extend(builds::look(runtime_dir));
+    findings.push(accounts::look(runtime_dir));
     if flags.json {
         let all = findings.iter().map(Finding::for_programs);
         print(&serde_json::Value::from_iter(all).to_string())?;

@@ -341,6 +341,7 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::BadMessage
         | Refusal::NotOperator
         | Refusal::AccountExists
+        | Refusal::AccountUnusable
         | Refusal::NoSuchAccount
         | Refusal::NotRevoked
         | Refusal::StorageFailed
