@@ -398,7 +398,7 @@ async fn share(
         return Err(Refusal::NotShareable);
     }
     if *guest == record.owner {
-        return Err(Refusal::BadMessage);
+        return Err(Refusal::Yourself);
     }
     let viewers = broker.sessions.share(&session, guest, role)?;
     match role {

@@ -171,7 +171,7 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
   await tab.page.keyboard.type('ls');
   await front.typedAll(/^ls$/);
   front.say({ type: 'ended', channel: 1, reason: 'view-closed' });
-  await tab.panelSays(/not shared with you any more/);
+  await tab.panelSays(/may not see this shell any more/);
   assert.equal(await tab.page.getByRole('button', { name: 'New shell' }).count(), 0);
   tab.assertCalm();
 });
@@ -322,11 +322,15 @@ test('a shell that ended meanwhile is said to have ended', minute, async () => {
   tab.assertCalm();
 });
 
-test('a front of another version asks for a fresh page', minute, async () => {
+test('a front that does not understand the page asks for a fresh one, and a worker that is upgraded does not', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
-  front.say({ type: 'refused', channel: null, refusal: 'version-mismatch' });
-  await tab.panelSays(/The server was upgraded\. Reload the page\./);
+  front.say({ type: 'refused', channel: 1, refusal: 'version-mismatch' });
+  await tab.panelSays(/tere is being upgraded\. Try again in a moment/);
+  await tab.page.getByRole('button', { name: 'Try again' }).click();
+  await tab.shell();
+  front.say({ type: 'refused', channel: null, refusal: 'bad-message' });
+  await tab.panelSays(/did not understand each other\. Reload the page\./);
   await tab.page.getByRole('button', { name: 'Reload' }).click();
   await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
   tab.assertCalm();

@@ -78,7 +78,7 @@ test('two people are in one shell', minute, async () => {
   assert.doesNotMatch(await alice.screen(), /nobody/);
 
   await alice.page.getByRole('button', { name: 'Remove bob' }).click();
-  await bob.panelSays(/not shared with you any more/);
+  await bob.panelSays(/may not see this shell any more/);
   await alice.page.keyboard.press('Escape');
   await alice.run('echo still $((1+2))');
   await alice.sees(/^still 3$/m);
