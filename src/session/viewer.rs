@@ -215,8 +215,9 @@ impl Viewer {
                     if !self.send(&ToViewer::Size(size))? {
                         return Ok(Fed::Full);
                     }
-                    self.go_on_at(black_box, cursor, sizes + 1);
-                    return Ok(Fed::More);
+                    // Terminals do not agree on where lines go at another size: it is shown what the session's has.
+                    self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, black_box);
+                    return Ok(Fed::All);
                 }
                 Some((offset, _)) => end = end.min(offset),
                 None => {

@@ -121,6 +121,10 @@ impl Machine {
             (0, 0, b'T') if csi.parameters().len() < 2 => {
                 self.scroll(|screen, top, bottom, blank| screen.scroll_down(top, bottom, n, blank));
             }
+            (b'>', 0, b'w') => {
+                let row = self.cursor.row;
+                self.screen_mut().set_flows(row, csi.value(0).into());
+            }
             (0, 0, b'm') => self.style_mut().select(csi.parameters()),
             (0, 0, b'r') => self.set_region(n - 1, usize::from(csi.value(1)).min(rows)),
             (0, 0, b's') => self.save(),

@@ -14,7 +14,7 @@
 //! Whatever is printed, memory stays below [`WEIGHT_MAX`]; each part names its own cap.
 //!
 //! # Known limits
-//! - **reflow**: a narrower screen wraps its rows, a wider one does not join them again.
+//! - **reflow**: rows that stood above the screen stay there when it grows.
 //! - **double size**: lines of double width and height (`ESC # 3`) are shown as they are.
 //! - **protection**: protected cells (DECSCA), rectangles, and left and right margins are not there.
 //! - **one column**: a wide character cannot be shown on a screen of one column, and is left out.
@@ -137,7 +137,7 @@ impl Terminal {
 
     /// The lines of history as plain text, oldest first.
     pub fn history_text(&self) -> impl Iterator<Item = String> {
-        self.machine.history.lines().map(history::plain)
+        self.machine.history.lines().map(|line| history::plain(line.bytes()))
     }
 
     /// Bytes that the history takes in a snapshot, or a little more.

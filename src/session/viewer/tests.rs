@@ -95,7 +95,9 @@ fn a_size_comes_at_its_place_in_the_output() {
     print(&black_box, b"two");
     viewer.feed(&black_box, u64::MAX, now).unwrap();
     let output = |bytes: &[u8]| ToViewer::Output(bytes.to_vec());
-    assert_eq!(sent(&theirs)[1..], [output(b"one"), ToViewer::Size(size), output(b"two")]);
+    assert_eq!(sent(&theirs)[1..], [output(b"one"), ToViewer::Size(size)]);
+    // Where the lines are then is for the session's terminal to say.
+    assert_eq!(viewer.waits_for(), Some((Extent::Screen, now + BETWEEN_SNAPSHOTS)));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is shown, in stories short enough to be read.
 
+use super::super::Terminal;
 use super::{assert_same, fed, size};
 
 #[test]
@@ -55,7 +56,7 @@ fn a_narrower_screen_keeps_every_character() {
     terminal.print(b"x");
     assert_eq!(terminal.screen_text(), "日本\n語!\n$ x");
     terminal.resize(size(4, 5));
-    assert_eq!((terminal.history_lines(), terminal.screen_text().as_str()), (4, "日本\n語!\n$ x"));
+    assert_eq!((terminal.history_lines(), terminal.screen_text().as_str()), (3, "日本\n語!\n$ x"));
 }
 
 #[test]
@@ -85,4 +86,27 @@ fn eight_bit_codes_are_what_they_stand_for() {
         eight.bytes().for_each(|byte| byte_by_byte.print(&[byte]));
         assert_same(&expected, &byte_by_byte, seven);
     }
+}
+
+#[test]
+fn a_window_that_is_dragged_there_and_back_shows_what_it_showed() {
+    let mut terminal = Terminal::new(size(80, 10));
+    for line in 0..40 {
+        terminal.print(
+            format!("\x1b[3{}m{line:02} {}\x1b[m\r\n", line % 8, "word 日本語 ".repeat(line % 14)).as_bytes(),
+        );
+    }
+    terminal.print(b"$ ");
+    let history = |terminal: &Terminal| terminal.history_text().take(40).collect::<Vec<_>>();
+    let all = |terminal: &Terminal| {
+        let lines: Vec<String> = terminal.history_text().chain([terminal.screen_text()]).collect();
+        lines.concat().split_whitespace().collect::<String>()
+    };
+    let before = (history(&terminal), all(&terminal));
+    // One column after the other, and the lines stay whole.
+    for cols in (33..80).rev().chain(34..=80) {
+        terminal.resize(size(cols, 10));
+        assert_same(&terminal, &fed(cols, 10, &terminal.snapshot()), "a snapshot on the way");
+    }
+    assert_eq!((history(&terminal), all(&terminal)), before);
 }

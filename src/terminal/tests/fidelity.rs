@@ -202,11 +202,11 @@ proptest! {
         there.resize(wanted.size());
         // Half a character is shown as one that is broken, and may be what moves a line out.
         there.print(b"\x18");
-        let history: Vec<Vec<u8>> = there.machine.history.lines().map(<[u8]>::to_vec).collect();
+        let history: Vec<Vec<u8>> = there.machine.history.lines().map(|line| line.bytes().to_vec()).collect();
         there.answers();
         there.print(&wanted.snapshot_of_screen());
         prop_assert!(there.answers().is_empty());
-        let kept: Vec<Vec<u8>> = there.machine.history.lines().map(<[u8]>::to_vec).collect();
+        let kept: Vec<Vec<u8>> = there.machine.history.lines().map(|line| line.bytes().to_vec()).collect();
         prop_assert_eq!(history, kept);
         wanted.machine.history.clear();
         there.machine.history.clear();
