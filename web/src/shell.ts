@@ -1,0 +1,365 @@
+// The room of a shell: the terminal, the bar above it, who else is there, and what is said when the
+// view of it is over.
+
+import type { Connection } from './connection.ts';
+import { element, enterRoom } from './elements.ts';
+import { makeFind, openFind } from './find.ts';
+import type { Lobby } from './lobby.ts';
+import { announce, endNotices, notice } from './notice.ts';
+import { hidePanel, panelKey, showPanel } from './panel.ts';
+import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
+import { endSentence, refusalSentence } from './refusal.ts';
+import { makeShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
+import { Terminal } from './terminal.ts';
+import { makeTouchKeys, withControl } from './touchkeys.ts';
+import { Viewer } from './viewer.ts';
+import { amount, counted, targetName, windowTitle } from './words.ts';
+
+/** Which session this tab had, so that a reloaded tab has it again. It is a name, not a key. */
+const REMEMBERED = 'tere.session';
+
+/** An opening that takes longer than this is worth a word. */
+const OPENING_SHOWN_MS = 400;
+
+/** Reports of the mouse and of the focus: nobody typed them. */
+const REPORT = /^\x1b\[(?:[IO]$|M|<)/;
+
+function isReport(bytes: Uint8Array): boolean {
+  return REPORT.test(String.fromCharCode(...bytes.subarray(0, 3)));
+}
+
+export interface ShellEvents {
+  /** What this account may open and has, as it was heard last. */
+  lobby(): Lobby;
+  /** Somebody wants to go there. */
+  visitLobby(): void;
+  /** Something was typed though the way is lost. */
+  typedBlind(): void;
+}
+
+export class Shell {
+  #events: ShellEvents;
+  /** Of the account that is signed in, while the way is not lost. */
+  #connection: Connection | undefined;
+  #account: AccountName | undefined;
+  #terminal: Terminal | undefined;
+  #viewer: Viewer | undefined;
+  #title = '';
+  #slowOpening: ReturnType<typeof setTimeout> | undefined;
+  #machineWent = false;
+  #inputDropped = 0;
+  /** Typed while the way was lost; said once the shell is back. */
+  #keysDropped = 0;
+  /** Who is in each shell that this connection has viewed, as it was heard last: before `opened` or after it. */
+  #company = new Map<SessionId, Sharing>();
+  /** Who is in the shell that is in view. */
+  #sharing: Sharing | undefined;
+  #share: ShareChoices = {
+    share: (account, role) => {
+      const session = this.#viewer?.session;
+      if (session !== undefined) this.#connection?.send({ type: 'share', session, account, role });
+    },
+    closed: () => this.#terminal?.focus(),
+  };
+
+  constructor(events: ShellEvents) {
+    this.#events = events;
+    element('bar-shells').onclick = () => events.visitLobby();
+    makeShare(this.#share);
+  }
+
+  /** Whether this tab has shown a shell, which may be over. */
+  get used(): boolean {
+    return this.#viewer !== undefined;
+  }
+
+  /** The session that is in view. */
+  get inView(): SessionId | undefined {
+    return this.#viewer?.state === 'live' ? this.#viewer.session : undefined;
+  }
+
+  /** The session that this tab had, also before it was reloaded. */
+  get wanted(): SessionId | undefined {
+    return this.#viewer?.session ?? sessionStorage.getItem(REMEMBERED) ?? undefined;
+  }
+
+  /** Somebody is signed in. Somebody else does not get to see the screen of the one before. */
+  signedIn(connection: Connection, account: AccountName, keysDropped: number): void {
+    if (this.#account !== undefined && this.#account !== account) {
+      this.#viewer = undefined;
+      this.#terminal?.reset();
+      this.#title = '';
+      this.#remember(undefined);
+    }
+    this.#connection = connection;
+    this.#account = account;
+    this.#keysDropped = keysDropped;
+    element('bar-account').textContent = account;
+  }
+
+  /** The way is lost, and the view with it. */
+  lost(): void {
+    this.#connection = undefined;
+    this.#company.clear();
+    clearTimeout(this.#slowOpening);
+    this.#viewer?.over();
+    this.#forgetSharing();
+    if (!this.#viewer) return;
+    enterRoom('shell');
+    this.#light('lost');
+    this.#terminal?.focus();
+  }
+
+  /** Opens a new shell on the target, or views the session that is there. */
+  view(target: Target, session: SessionId | undefined): void {
+    if (!this.#connection) return;
+    this.#viewer?.detach();
+    this.#forgetSharing();
+    enterRoom('shell');
+    hidePanel();
+    this.#terminal ??= this.#makeTerminal();
+    this.#viewer = new Viewer(this.#connection, target, session, this.#terminal.room, this.#terminal);
+    this.#light('opening');
+    element('bar-where').textContent = targetName(target);
+    this.#setTitle('');
+    this.#terminal.focus();
+    clearTimeout(this.#slowOpening);
+    this.#slowOpening = setTimeout(() => {
+      showPanel({ title: `Opening ${targetName(target)}…`, detail: 'The machine may have to start first.', focus: 'stay' });
+    }, OPENING_SHOWN_MS);
+  }
+
+  /** From the lobby to what was in view. */
+  back(): void {
+    enterRoom('shell');
+    this.#showTitle();
+    this.#terminal?.fit();
+    this.#terminal?.focus();
+  }
+
+  /** The session that this tab had is not there any more. False if this tab did not have one. */
+  endedMeanwhile(): boolean {
+    const viewer = this.#viewer;
+    if (!viewer || viewer.session === undefined || viewer.session !== sessionStorage.getItem(REMEMBERED)) return false;
+    this.#remember(undefined);
+    this.#overPanel('The shell ended while you were away.', viewer.target);
+    return true;
+  }
+
+  /** Nothing but a fresh page helps. */
+  mustReload(refusal: Refusal): void {
+    this.#connection = undefined;
+    this.#light('over');
+    showPanel({
+      title: refusalSentence(refusal),
+      detail: 'Your session goes on; sign in again after that.',
+      actions: [{ label: 'Reload', run: () => location.reload() }],
+    });
+  }
+
+  // What the front says.
+
+  output(channel: number, bytes: Uint8Array): void {
+    if (channel === this.#viewer?.channel) this.#viewer.output(bytes);
+  }
+
+  heard(message: ToPage): void {
+    switch (message.type) {
+      case 'opened':
+        this.#opened(message.channel, message.session);
+        return;
+      case 'snapshot':
+        if (message.channel === this.#viewer?.channel) {
+          this.#viewer.snapshot(message.size, message.bytes, message.extent);
+        }
+        return;
+      case 'size':
+        if (message.channel === this.#viewer?.channel) this.#terminal?.resize(message.size);
+        return;
+      case 'input-dropped':
+        if (message.channel === this.#viewer?.channel) {
+          this.#inputDropped += message.bytes;
+          notice('input', `The program is not reading: ${amount(this.#inputDropped)} typed were thrown away.`);
+        }
+        return;
+      case 'ended':
+        if (message.channel === this.#viewer?.channel) this.#ended(message.reason);
+        return;
+      case 'refused':
+        if (message.channel === this.#viewer?.channel) this.#refused(message.refusal);
+        return;
+      case 'sharing':
+        this.#company.set(message.session, message);
+        if (message.session === this.#viewer?.session && this.#viewer.state === 'live') this.#shared(message);
+        return;
+      case 'machine-stopped':
+        this.#machineStopped(message.machine);
+        return;
+      case 'lobby':
+      case 'challenge':
+      case 'signed-in':
+      case 'pong':
+        return;
+      default:
+        // A newer front may know more; what this page was built for is all here.
+        message satisfies never;
+    }
+  }
+
+  #opened(channel: number, session: SessionId): void {
+    const viewer = this.#viewer;
+    const terminal = this.#terminal;
+    if (!terminal || channel !== viewer?.channel || viewer.state !== 'opening') {
+      this.#connection?.send({ type: 'detach', channel });
+      return;
+    }
+    clearTimeout(this.#slowOpening);
+    const isNew = viewer.session === undefined;
+    terminal.reset();
+    this.#setTitle('');
+    this.#inputDropped = 0;
+    this.#machineWent = false;
+    endNotices();
+    viewer.opened(session, terminal.room);
+    this.#remember(session);
+    hidePanel();
+    this.#light('live');
+    const sharing = this.#company.get(session);
+    if (sharing) this.#shared(sharing);
+    announce(`Shell of ${targetName(viewer.target)}`);
+    if (this.#keysDropped > 0) {
+      const keys = counted(this.#keysDropped, 'keystroke');
+      notice('keys', `Not sent, because the connection was lost: ${keys}.`);
+      this.#keysDropped = 0;
+    }
+    const others = this.#events.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
+    if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
+    if (element('lobby').hidden) this.#terminal?.focus();
+  }
+
+  /** Who is in the shell has changed. */
+  #shared({ people, role, shareable }: Sharing): void {
+    const before = this.#sharing;
+    this.#sharing = { people, role, shareable };
+    showSharing(this.#sharing, this.#share);
+    if (!before) return;
+    if (before.role === 'watcher' && role === 'writer') notice('role', 'The keyboard is yours too: what you type goes to the shell.');
+    if (before.role === 'writer' && role === 'watcher') notice('role', 'You are watching from now on: what you type goes nowhere.');
+    const here = (sharing: Sharing) => sharing.people.filter((person) => person.views > 0 && person.account !== this.#account);
+    const came = here(this.#sharing).filter((person) => !here(before).some((one) => one.account === person.account));
+    if (came.length > 0) announce(`Here now: ${came.map((person) => person.account).join(', ')}`);
+  }
+
+  #forgetSharing(): void {
+    this.#sharing = undefined;
+    showSharing(undefined, this.#share);
+  }
+
+  #ended(reason: EndReason): void {
+    const viewer = this.#viewer;
+    if (!viewer) return;
+    viewer.over();
+    this.#forgetSharing();
+    this.#remember(undefined);
+    this.#overPanel(endSentence(this.#machineWent ? 'machine-gone' : reason), viewer.target);
+  }
+
+  /** Why the shell ended, which may be heard before its end or after it. */
+  #machineStopped(machine: MachineName): void {
+    const viewer = this.#viewer;
+    if (viewer?.target.machine !== machine) return;
+    this.#machineWent = true;
+    if (viewer.state === 'over' && this.#connection) this.#overPanel(endSentence('machine-gone'), viewer.target);
+  }
+
+  #refused(refusal: Refusal): void {
+    const viewer = this.#viewer;
+    if (!viewer) return;
+    viewer.over();
+    clearTimeout(this.#slowOpening);
+    this.#remember(undefined);
+    this.#overPanel(refusalSentence(refusal), viewer.target, 'Try again');
+  }
+
+  /** The view is over, and its last screen stays in view. */
+  #overPanel(title: string, target: Target, label = 'New shell'): void {
+    this.#light('over');
+    announce(title);
+    const { targets, sessions } = this.#events.lobby();
+    const others = targets.length > 1 || sessions.some((session) => session.id !== this.#viewer?.session);
+    // A guest saw a shell where it may have none of its own.
+    const mayOpen = targets.some((one) => targetName(one) === targetName(target));
+    showPanel({
+      title,
+      detail: targetName(target),
+      actions: [
+        ...(mayOpen ? [{ label, run: () => this.view(target, undefined) }] : []),
+        ...(others || !mayOpen ? [{ label: 'Shells', run: () => this.#events.visitLobby() }] : []),
+      ],
+      focus: element('shell').hidden ? 'stay' : 'first',
+    });
+    if (element('shell').hidden) this.#events.visitLobby();
+  }
+
+  // The terminal and the bar.
+
+  #makeTerminal(): Terminal {
+    const terminal = new Terminal(element('screen'), {
+      input: (bytes) => this.#typed(bytes),
+      room: (size) => this.#viewer?.room(size),
+      incomplete: () => this.#viewer?.refresh(),
+      title: (title) => this.#setTitle(title),
+      link: (address) => {
+        element('link-address').textContent = address ?? '';
+        element('link-address').hidden = address === undefined;
+      },
+      key: (event) => this.#key(event),
+    });
+    makeTouchKeys(terminal);
+    makeFind(terminal);
+    terminal.fitNow();
+    return terminal;
+  }
+
+  #key(event: KeyboardEvent): boolean {
+    if (event.ctrlKey && event.shiftKey && !event.altKey && !event.metaKey) {
+      const own = { KeyL: () => this.#events.visitLobby(), KeyF: openFind }[event.code];
+      if (own) {
+        event.preventDefault();
+        if (event.type === 'keydown') own();
+        return true;
+      }
+    }
+    return panelKey(event);
+  }
+
+  #typed(bytes: Uint8Array): void {
+    if (this.#connection && this.#sharing?.role === 'watcher') {
+      if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
+    } else if (this.#connection) {
+      this.#viewer?.input(withControl(bytes));
+    } else if (!isReport(bytes)) {
+      this.#events.typedBlind();
+    }
+  }
+
+  #remember(session: SessionId | undefined): void {
+    if (session === undefined) sessionStorage.removeItem(REMEMBERED);
+    else sessionStorage.setItem(REMEMBERED, session);
+  }
+
+  #setTitle(title: string): void {
+    this.#title = title;
+    this.#showTitle();
+  }
+
+  #showTitle(): void {
+    const title = windowTitle(this.#title, this.#viewer?.target);
+    element('bar-title').textContent = this.#title === '' ? '' : title.replace(/ · tere$/, '');
+    if (!element('shell').hidden) document.title = title;
+  }
+
+  #light(state: 'opening' | 'live' | 'over' | 'lost'): void {
+    element('bar').dataset['state'] = state;
+  }
+}
