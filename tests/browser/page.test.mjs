@@ -39,10 +39,8 @@ async function signedIn(prepare) {
   return { front, tab };
 }
 
-const two = [
-  { machine: 'web1', user: 'dev' },
-  { machine: 'alice-box', user: 'alice' },
-];
+const web1 = { machine: 'web1', user: 'dev' };
+const two = [web1, { machine: 'alice-box', user: 'alice' }];
 
 test('the token of a link goes to the front and out of the address and the history', minute, async () => {
   const { front, tab } = await signedIn();
@@ -71,7 +69,7 @@ test('a live session can be viewed, and ended after a second question', minute, 
   const opened = Date.now() / 1000 - 7200;
   const { front, tab } = await signedIn((front) => {
     front.targets = two;
-    front.sessions = [{ id: 'zzzzzzzz2222', target: two[0] ?? assert.fail(), opened }];
+    front.sessions = [{ id: 'zzzzzzzz2222', target: web1, opened, viewing: ['alice'] }];
   });
   await tab.page.getByText('opened 2 hours ago').waitFor();
   const end = tab.page.getByRole('button', { name: 'End the shell of dev@web1' });
@@ -92,11 +90,11 @@ test('a live session has a name, the title of its program, and who looks at it',
   const { front, tab } = await signedIn((front) => {
     front.targets = two;
     const about = { title: 'vim notes', size: { cols: 80, rows: 24 }, idle: 90, viewers: 2 };
-    const target = two[0] ?? assert.fail();
-    front.sessions = [{ id: 'zzzzzzzz2222', target, opened: Date.now() / 1000 - 7200, name: null, about }];
+    const opened = Date.now() / 1000 - 7200;
+    front.sessions = [{ id: 'zzzzzzzz2222', target: web1, opened, name: null, about, viewing: ['alice', 'bob'] }];
   });
   await tab.page.getByText('vim notes').waitFor();
-  await tab.page.getByText('opened 2 hours ago, active 1 minute ago, 2 viewers').waitFor();
+  await tab.page.getByText('opened 2 hours ago, active 1 minute ago, viewed by alice, bob').waitFor();
   await tab.page.getByRole('button', { name: 'Name the shell of dev@web1' }).click();
   await tab.page.keyboard.type(' the build ');
   await tab.page.keyboard.press('Enter');
@@ -147,9 +145,8 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
 test('a watcher is told that keys go nowhere, and when they do not any more', minute, async () => {
   const { front, tab } = await signedIn((front) => {
     front.targets = [];
-    const target = two[0] ?? assert.fail();
     const opened = Date.now() / 1000;
-    front.sessions = [{ id: 'zzzzzzzz2222', target, opened, owner: 'carol', role: 'watcher', viewing: ['carol'] }];
+    front.sessions = [{ id: 'zzzzzzzz2222', target: web1, opened, owner: 'carol', role: 'watcher', viewing: ['carol'] }];
   });
   await tab.page.getByText('of carol, to watch').waitFor();
   assert.equal(await tab.page.getByRole('button', { name: /^(Name|End) / }).count(), 0, 'it is not theirs');
@@ -178,7 +175,7 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
 
 test('a new shell does not hide the ones that still run', minute, async () => {
   const { tab } = await signedIn((front) => {
-    front.sessions = [{ id: 'zzzzzzzz2222', target: two[0] ?? assert.fail(), opened: 0 }];
+    front.sessions = [{ id: 'zzzzzzzz2222', target: web1, opened: 0, viewing: ['alice'] }];
   });
   await tab.shell();
   await tab.page.getByText('1 other shell of yours is still running: see Shells.').waitFor();
@@ -186,6 +183,30 @@ test('a new shell does not hide the ones that still run', minute, async () => {
   await tab.page.getByRole('heading', { name: 'Still running' }).waitFor();
   await tab.page.keyboard.press('Escape');
   await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  tab.assertCalm();
+});
+
+test('a shell that was left is there again, in another tab or on another device', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.sessions = [
+      { id: 'aaaaaaaa2222', target: web1, opened: 0 },
+      { id: 'bbbbbbbb2222', target: web1, opened: 0, viewing: ['alice'] },
+      { id: 'cccccccc2222', target: web1, opened: 0, owner: 'carol', role: 'watcher' },
+    ];
+  });
+  await tab.shell();
+  assert.equal(front.heard.find((message) => message.type === 'attach')?.['session'], 'aaaaaaaa2222');
+  assert.ok(!front.heard.some((message) => message.type === 'open'));
+  tab.assertCalm();
+});
+
+test('of several shells that were left the person chooses', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.sessions = ['aaaaaaaa2222', 'bbbbbbbb2222'].map((id) => ({ id, target: web1, opened: 0 }));
+  });
+  await tab.page.getByRole('heading', { name: 'Still running' }).waitFor();
+  assert.equal(await tab.page.locator('#lobby-sessions li').count(), 2);
+  assert.ok(!front.heard.some((message) => message.type === 'open' || message.type === 'attach'));
   tab.assertCalm();
 });
 

@@ -215,6 +215,22 @@ test('a reloaded tab has its shell again', minute, async () => {
   tab.assertCalm();
 });
 
+test('a closed tab has left a shell, and the next one finds it', minute, async () => {
+  const first = await enrolled('alice');
+  await first.run('kept=$((6*7)); echo re""ady');
+  await first.sees(/^ready$/m);
+  const next = await Tab.open(first.page.context());
+  await next.takePasskeys(first);
+  await first.page.close();
+  await next.page.goto(origin);
+  await next.knock();
+  await next.shell();
+  await next.run('echo kept-$kept');
+  await next.sees(/^kept-42$/m);
+  await sessionsAre(1);
+  next.assertCalm();
+});
+
 test('a passkey that is not given is a calm word, and the button again', minute, async () => {
   const tab = await enrolled('alice');
   await tab.page.reload();

@@ -105,9 +105,15 @@ export class Page {
     this.#entering = false;
     const { targets, sessions } = this.#lobby;
     const there = sessions.find((session) => session.id === this.#shell.wanted);
-    if (there) this.#shell.view(there.target, there.id);
-    else if (this.#shell.endedMeanwhile()) return;
-    else if (targets.length === 1 && targets[0]) this.#shell.view(targets[0], undefined);
+    if (there) {
+      this.#shell.view(there.target, there.id);
+      return;
+    }
+    if (this.#shell.endedMeanwhile()) return;
+    // A shell that nobody views was left: in a tab that was closed, on another device. One that is viewed is another tab's.
+    const left = sessions.filter((session) => session.role === 'owner' && session.viewing.length === 0);
+    if (left.length === 1 && left[0]) this.#shell.view(left[0].target, left[0].id);
+    else if (left.length === 0 && targets.length === 1 && targets[0]) this.#shell.view(targets[0], undefined);
     else this.#inLobby();
   }
 
