@@ -226,6 +226,45 @@ test('a refused shell is a sentence, and can be tried again', minute, async () =
   tab.assertCalm();
 });
 
+for (const refusal of ['worker-unavailable', 'version-mismatch']) {
+  test(`a shell that cannot be viewed again right now (${refusal}) is not forgotten for a new one`, minute, async () => {
+    const { front, tab } = await signedIn();
+    await tab.shell();
+    front.print(1, 'kept');
+    await tab.sees(/kept$/);
+    await front.drop();
+    await tab.panelSays(/The server is back/);
+    front.sessions = [{ id: 'abcdefgh2345', target: web1, opened: 0 }];
+    front.refusal = refusal;
+    await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+    await tab.panelSays(/Try again in a moment/);
+    assert.match(await tab.screen(), /kept$/);
+    front.refusal = undefined;
+    await tab.page.getByRole('button', { name: 'Try again' }).click();
+    await tab.shell();
+    const asked = front.heard.filter((message) => message.type === 'open' || message.type === 'attach');
+    assert.deepEqual(asked.map((message) => [message.type, message['session']]), [
+      ['open', undefined],
+      ['attach', 'abcdefgh2345'],
+      ['attach', 'abcdefgh2345'],
+    ]);
+    tab.assertCalm();
+  });
+}
+
+test('a shell that is not there any more is not tried again', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.sessions = [{ id: 'aaaaaaaa2222', target: web1, opened: 0 }];
+    front.refusal = 'no-such-session';
+  });
+  await tab.panelSays(/There is no such session of yours/);
+  front.refusal = undefined;
+  await tab.page.getByRole('button', { name: 'New shell' }).click();
+  await tab.shell();
+  assert.ok(front.heard.some((message) => message.type === 'open'));
+  tab.assertCalm();
+});
+
 test('the terminal answers no program, and a program writes to no clipboard', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
@@ -339,6 +378,25 @@ test('a shell that ended meanwhile is said to have ended', minute, async () => {
   await tab.panelSays(/The shell ended while you were away/);
   assert.match(await tab.screen(), /last words/);
   await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  tab.assertCalm();
+});
+
+test('a shell that was over before the loss still is: its last screen stays, and nothing is opened', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, 'last words');
+  await tab.sees(/last words/);
+  front.say({ type: 'ended', channel: 1, reason: 'machine-gone' });
+  await tab.panelSays(/The machine went away/);
+  await front.drop();
+  await tab.panelSays(/Connection lost.*The machine went away|The server is back/);
+  await tab.panelSays(/The server is back/);
+  await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+  await tab.panelSays(/^\s*The machine went away/);
+  assert.match(await tab.screen(), /last words/);
+  assert.equal(front.heard.filter((message) => message.type === 'open').length, 1);
+  await tab.page.getByRole('button', { name: 'New shell' }).click();
   await tab.shell();
   tab.assertCalm();
 });

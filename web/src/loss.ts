@@ -12,14 +12,17 @@ export class Loss {
   /** `reached`: the server is there, and waits for the person. `asking`: the browser asks for a passkey. */
   #stage: 'reaching' | 'reached' | 'asking' | 'over' = 'reaching';
   #enter: (signedIn: SignedIn) => void;
+  #meanwhile: string;
   /** Open, but nobody's. */
   #spare: Connection | undefined;
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #keysDropped = 0;
 
-  constructor(enter: (signedIn: SignedIn) => void) {
+  /** `meanwhile` is a sentence about the shell that was in view. */
+  constructor(enter: (signedIn: SignedIn) => void, meanwhile: string) {
     this.#enter = enter;
+    this.#meanwhile = meanwhile;
     announce('Connection lost. What you type now is not sent.');
     this.#reach();
   }
@@ -43,7 +46,7 @@ export class Loss {
     this.#stage = 'reaching';
     showPanel({
       title: 'Connection lost. Trying to reach the server…',
-      detail: 'What you type now is not sent and not kept. Your shell goes on without you.',
+      detail: `What you type now is not sent and not kept. ${this.#meanwhile}`,
       actions: [{ label: 'Try now', run: () => void this.#try() }],
       tone: 'lost',
       focus: 'stay',

@@ -90,7 +90,7 @@ export class Page {
       this.#lobby = { targets: message.targets, sessions: message.sessions };
       if (this.#entering) this.#arrive();
       else if (!element('lobby').hidden) this.#inLobby();
-    } else if (message.type === 'refused' && needsReload(message.refusal)) {
+    } else if (message.type === 'refused' && message.channel === null && needsReload(message.refusal)) {
       this.#mustReload(message.refusal);
     } else if (message.type === 'refused' && message.channel === null) {
       notice('refused', refusalSentence(message.refusal));
@@ -104,6 +104,7 @@ export class Page {
   #arrive(): void {
     this.#entering = false;
     const { targets, sessions } = this.#lobby;
+    if (this.#shell.sayOverAgain()) return;
     const there = sessions.find((session) => session.id === this.#shell.wanted);
     if (there) {
       this.#shell.view(there.target, there.id);
@@ -155,7 +156,7 @@ export class Page {
   #lost(): void {
     this.#connection = undefined;
     this.#entering = false;
-    if (this.#shell.used) this.#loss = new Loss((signedIn) => this.#enter(signedIn));
+    if (this.#shell.used) this.#loss = new Loss((signedIn) => this.#enter(signedIn), this.#shell.meanwhile);
     else this.#atDoor('The connection to the server was lost. Sign in again.');
     this.#shell.lost();
   }

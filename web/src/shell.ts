@@ -8,7 +8,7 @@ import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
 import { hidePanel, panelKey, showPanel } from './panel.ts';
 import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
-import { endSentence, refusalSentence } from './refusal.ts';
+import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
 import { makeShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys, withControl } from './touchkeys.ts';
@@ -24,8 +24,20 @@ const OPENING_SHOWN_MS = 400;
 /** Reports of the mouse and of the focus: nobody typed them. */
 const REPORT = /^\x1b\[(?:[IO]$|M|<)/;
 
+/** After these there is nothing to come back to. */
+const GONE: readonly Refusal[] = ['no-such-session', 'not-granted'];
+
 function isReport(bytes: Uint8Array): boolean {
   return REPORT.test(String.fromCharCode(...bytes.subarray(0, 3)));
+}
+
+/** Why a view is over, while the way to the server was there. */
+interface Over {
+  title: string;
+  target: Target;
+  /** The session is there, and may be viewed another time. */
+  session?: SessionId | undefined;
+  label: 'New shell' | 'Try again';
 }
 
 export interface ShellEvents {
@@ -44,6 +56,7 @@ export class Shell {
   #account: AccountName | undefined;
   #terminal: Terminal | undefined;
   #viewer: Viewer | undefined;
+  #over: Over | undefined;
   #title = '';
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent = false;
@@ -87,6 +100,7 @@ export class Shell {
   signedIn(connection: Connection, account: AccountName, keysDropped: number): void {
     if (this.#account !== undefined && this.#account !== account) {
       this.#viewer = undefined;
+      this.#over = undefined;
       this.#terminal?.reset();
       this.#title = '';
       this.#remember(undefined);
@@ -114,6 +128,7 @@ export class Shell {
   view(target: Target, session: SessionId | undefined): void {
     if (!this.#connection) return;
     this.#viewer?.detach();
+    this.#over = undefined;
     this.#forgetSharing();
     enterRoom('shell');
     hidePanel();
@@ -137,13 +152,28 @@ export class Shell {
     this.#terminal?.focus();
   }
 
+  /**
+   * What was over before the way was lost still is. Its last screen stays, and nothing is opened by itself: that might
+   * start a machine which somebody has just powered off. False if there is nothing of the kind to say.
+   */
+  sayOverAgain(): boolean {
+    if (!this.#over || this.#over.session !== undefined) return false;
+    this.#sayOver(this.#over);
+    return true;
+  }
+
   /** The session that this tab had is not there any more. False if this tab did not have one. */
   endedMeanwhile(): boolean {
     const viewer = this.#viewer;
     if (!viewer || viewer.session === undefined || viewer.session !== sessionStorage.getItem(REMEMBERED)) return false;
     this.#remember(undefined);
-    this.#overPanel('The shell ended while you were away.', viewer.target);
+    this.#sayOver({ title: 'The shell ended while you were away.', target: viewer.target, label: 'New shell' });
     return true;
+  }
+
+  /** What goes on, or does not, while nobody is signed in. */
+  get meanwhile(): string {
+    return this.#over?.title ?? 'Your shell goes on without you.';
   }
 
   /** Nothing but a fresh page helps. */
@@ -261,7 +291,8 @@ export class Shell {
     viewer.over();
     this.#forgetSharing();
     this.#remember(undefined);
-    this.#overPanel(endSentence(this.#machineWent ? 'machine-gone' : reason), viewer.target);
+    const title = endSentence(this.#machineWent ? 'machine-gone' : reason);
+    this.#sayOver({ title, target: viewer.target, label: 'New shell' });
   }
 
   /** Why the shell ended, which may be heard before its end or after it. */
@@ -269,7 +300,8 @@ export class Shell {
     const viewer = this.#viewer;
     if (viewer?.target.machine !== machine) return;
     this.#machineWent = true;
-    if (viewer.state === 'over' && this.#connection) this.#overPanel(endSentence('machine-gone'), viewer.target);
+    if (!this.#over || this.#over.label === 'Try again') return;
+    this.#sayOver({ ...this.#over, title: endSentence('machine-gone') });
   }
 
   #refused(refusal: Refusal): void {
@@ -277,24 +309,29 @@ export class Shell {
     if (!viewer) return;
     viewer.over();
     clearTimeout(this.#slowOpening);
-    this.#remember(undefined);
-    this.#overPanel(refusalSentence(refusal), viewer.target, 'Try again');
+    const { session, target } = viewer;
+    const gone = session === undefined || GONE.includes(refusal);
+    if (gone && session !== undefined) this.#remember(undefined);
+    const label = session !== undefined && gone ? 'New shell' : 'Try again';
+    this.#sayOver({ title: viewRefusalSentence(refusal), target, session: gone ? undefined : session, label });
   }
 
   /** The view is over, and its last screen stays in view. */
-  #overPanel(title: string, target: Target, label = 'New shell'): void {
+  #sayOver(over: Over): void {
+    const { title, target, session, label } = over;
+    this.#over = over;
     this.#light('over');
     announce(title);
     const { targets, sessions } = this.#events.lobby();
-    const others = targets.length > 1 || sessions.some((session) => session.id !== this.#viewer?.session);
+    const others = targets.length > 1 || sessions.some((one) => one.id !== this.#viewer?.session);
     // A guest saw a shell where it may have none of its own.
-    const mayOpen = targets.some((one) => targetName(one) === targetName(target));
+    const mayOpen = session !== undefined || targets.some((one) => targetName(one) === targetName(target));
     showPanel({
       title,
       detail: targetName(target),
       actions: [
-        ...(mayOpen ? [{ label, run: () => this.view(target, undefined) }] : []),
-        ...(others || !mayOpen ? [{ label: 'Shells', run: () => this.#events.visitLobby() }] : []),
+        ...(mayOpen ? [{ label, run: () => this.view(target, session) }] : []),
+        ...(others || !mayOpen || session !== undefined ? [{ label: 'Shells', run: () => this.#events.visitLobby() }] : []),
       ],
       focus: element('shell').hidden ? 'stay' : 'first',
     });
