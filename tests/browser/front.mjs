@@ -27,6 +27,8 @@ export class Front {
   sessions = /** @type {{ id: string, target: Target, opened: number, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
   /** What is said to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
+  /** Whether a view has its screen at once; or else a story sends it. */
+  prompt = true;
   /** Whether pings are answered. */
   alive = true;
   /** Messages from the page, in order. */
@@ -140,6 +142,7 @@ export class Front {
         const known = this.sessions.find((session) => session.id === message['session']);
         const target = known?.target ?? message['target'];
         this.say({ type: 'opened', channel, session: known?.id ?? 'abcdefgh2345', target });
+        if (!this.prompt) return;
         this.snapshot(channel, message['size'], '', 'whole');
         return this.print(channel, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
       }

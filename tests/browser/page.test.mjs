@@ -324,14 +324,39 @@ test('a history with a gap is asked for when somebody looks at it', minute, asyn
   tab.assertCalm();
 });
 
+test('nothing is typed into a shell whose screen is not there yet, and the old screen stays until it is', minute, async () => {
+  const { front, tab } = await signedIn((front) => (front.prompt = false));
+  await front.hears('open');
+  await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  await tab.page.keyboard.type('ab');
+  await tab.panelSays(/Opening dev@web1.*Not sent: 2 keystrokes\./s);
+  assert.equal(await tab.page.locator('#bar').getAttribute('data-state'), 'opening');
+  front.snapshot(1, { cols: 80, rows: 24 }, '\x1b[?2004h$ ', 'whole');
+  await tab.shell();
+  await tab.page.getByText('The shell was not there to take what you typed. Not sent: 2 keystrokes.').waitFor();
+  await tab.page.keyboard.type('c');
+  await front.typedAll(/^c$/);
+
+  front.sessions = [{ id: 'abcdefgh2345', target: web1, opened: 0 }];
+  await front.drop();
+  await tab.panelSays(/The server is back/);
+  await tab.page.keyboard.type('d');
+  await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+  await front.hears('attach');
+  await tab.paste('one\ntwo\n');
+  await tab.panelSays(/Opening dev@web1.*Not sent: 21 bytes\./s);
+  assert.match(await tab.screen(), /^\$$/m, 'the screen of before is still there');
+  front.snapshot(2, { cols: 80, rows: 24 }, '\x1b[?2004h$ ', 'whole');
+  await tab.shell();
+  await tab.paste('one\ntwo\n');
+  await front.typedAll(/^c\x1b\[200~one\rtwo\r\x1b\[201~$/);
+  tab.assertCalm();
+});
+
 test('a long paste goes out in frames that the front takes', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
-  await tab.page.evaluate(() => {
-    const clipboardData = new DataTransfer();
-    clipboardData.setData('text/plain', `${'é'.repeat(50_000)}\n`);
-    document.activeElement?.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
-  });
+  await tab.paste(`${'é'.repeat(50_000)}\n`);
   await front.typedAll(/^(?:\xc3\xa9){50000}\r$/);
   assert.ok(front.frames.length > 3 && front.frames.every((length) => length <= 32 * 1024 + 2));
   tab.assertCalm();
@@ -390,7 +415,7 @@ test('a shell that was over before the loss still is: its last screen stays, and
   front.say({ type: 'ended', channel: 1, reason: 'machine-gone' });
   await tab.panelSays(/The machine went away/);
   await front.drop();
-  await tab.panelSays(/Connection lost.*The machine went away|The server is back/);
+  await tab.panelSays(/Connection lost.*The machine went away|The server is back/s);
   await tab.panelSays(/The server is back/);
   await tab.page.getByRole('button', { name: 'Sign in again' }).click();
   await tab.panelSays(/^\s*The machine went away/);

@@ -113,6 +113,15 @@ export class Tab {
     await this.page.keyboard.press('Enter');
   }
 
+  /** Pastes a text where the focus is. @param {string} text */
+  async paste(text) {
+    await this.page.evaluate((text) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData('text/plain', text);
+      document.activeElement?.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+    }, text);
+  }
+
   /** The screen's lines, joined. */
   async screen() {
     return this.page.evaluate(readScreen);

@@ -5,8 +5,8 @@ import { backoff } from './backoff.ts';
 import { Connection, ConnectionLost } from './connection.ts';
 import { logIn, loginTrouble, type SignedIn } from './login.ts';
 import { announce } from './notice.ts';
-import { panelNote, showPanel } from './panel.ts';
-import { counted } from './words.ts';
+import { showPanel } from './panel.ts';
+import type { Unsent } from './unsent.ts';
 
 export class Loss {
   /** `reached`: the server is there, and waits for the person. `asking`: the browser asks for a passkey. */
@@ -17,24 +17,15 @@ export class Loss {
   #spare: Connection | undefined;
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #keysDropped = 0;
+  #unsent: Unsent;
 
   /** `meanwhile` is a sentence about the shell that was in view. */
-  constructor(enter: (signedIn: SignedIn) => void, meanwhile: string) {
+  constructor(enter: (signedIn: SignedIn) => void, unsent: Unsent, meanwhile: string) {
     this.#enter = enter;
+    this.#unsent = unsent;
     this.#meanwhile = meanwhile;
     announce('Connection lost. What you type now is not sent.');
     this.#reach();
-  }
-
-  get keysDropped(): number {
-    return this.#keysDropped;
-  }
-
-  /** Something was typed. It is neither sent nor kept, and the panel says so. */
-  typed(): void {
-    this.#keysDropped += 1;
-    this.#noteKeys();
   }
 
   /** The computer woke, or has a network again: do not wait for the next turn. */
@@ -48,10 +39,10 @@ export class Loss {
       title: 'Connection lost. Trying to reach the server…',
       detail: `What you type now is not sent and not kept. ${this.#meanwhile}`,
       actions: [{ label: 'Try now', run: () => void this.#try() }],
+      note: this.#unsent.words,
       tone: 'lost',
       focus: 'stay',
     });
-    this.#noteKeys();
     this.#tryLater();
   }
 
@@ -88,17 +79,17 @@ export class Loss {
       title,
       detail: 'What you type before that is not sent and not kept.',
       actions: [{ label: 'Sign in again', run: () => void this.#signIn() }],
+      note: this.#unsent.words,
       tone: 'lost',
       focus: 'stay',
     });
-    this.#noteKeys();
   }
 
   async #signIn(): Promise<void> {
     this.#stage = 'asking';
     const spare = this.#spare;
     this.#spare = undefined;
-    showPanel({ title: 'Waiting for your passkey…', tone: 'lost', focus: 'stay' });
+    showPanel({ title: 'Waiting for your passkey…', note: this.#unsent.words, tone: 'lost', focus: 'stay' });
     try {
       const signedIn = await logIn(spare);
       this.#stage = 'over';
@@ -107,9 +98,5 @@ export class Loss {
       if (error instanceof ConnectionLost) this.#reach();
       else this.#reached(loginTrouble(error));
     }
-  }
-
-  #noteKeys(): void {
-    if (this.#keysDropped > 0) panelNote(`Not sent: ${counted(this.#keysDropped, 'keystroke')}.`);
   }
 }

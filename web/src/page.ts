@@ -23,7 +23,6 @@ export class Page {
   #shell = new Shell({
     lobby: () => this.#lobby,
     visitLobby: () => this.#visitLobby(),
-    typedBlind: () => this.#loss?.typed(),
   });
 
   constructor(enrolToken: string | undefined) {
@@ -70,7 +69,7 @@ export class Page {
 
   #enter({ connection, account }: SignedIn): void {
     this.#enrolToken = undefined;
-    this.#shell.signedIn(connection, account, this.#loss?.keysDropped ?? 0);
+    this.#shell.signedIn(connection, account);
     this.#loss = undefined;
     this.#account = account;
     this.#connection = connection;
@@ -156,7 +155,7 @@ export class Page {
   #lost(): void {
     this.#connection = undefined;
     this.#entering = false;
-    if (this.#shell.used) this.#loss = new Loss((signedIn) => this.#enter(signedIn), this.#shell.meanwhile);
+    if (this.#shell.used) this.#loss = new Loss((signedIn) => this.#enter(signedIn), this.#shell.unsent, this.#shell.meanwhile);
     else this.#atDoor('The connection to the server was lost. Sign in again.');
     this.#shell.lost();
   }

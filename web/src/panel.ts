@@ -10,6 +10,8 @@ export interface Action {
 export interface PanelText {
   title: string;
   detail?: string;
+  /** One more line, for what changes while it stands: see `panelNote`. */
+  note?: string;
   /** The first is the one that Enter takes. */
   actions?: Action[];
   /** `lost` dims the terminal. */
@@ -25,7 +27,7 @@ let first: Action | undefined;
 export function showPanel(text: PanelText): void {
   element('panel-title').textContent = text.title;
   element('panel-detail').textContent = text.detail ?? '';
-  panelNote('');
+  panelNote(text.note ?? '');
   first = text.actions?.[0];
   actions.replaceChildren(...(text.actions ?? []).map((action) => button(action.label, action.run)));
   actions.firstElementChild?.classList.add('primary');
@@ -34,7 +36,7 @@ export function showPanel(text: PanelText): void {
   if (text.focus !== 'stay') actions.querySelector('button')?.focus();
 }
 
-/** One more line in a panel that stands. */
+/** Another note in a panel that stands. */
 export function panelNote(text: string): void {
   element('panel-note').textContent = text;
 }

@@ -6,12 +6,13 @@ import { element, enterRoom } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
 import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
-import { hidePanel, panelKey, showPanel } from './panel.ts';
+import { hidePanel, panelKey, panelNote, showPanel } from './panel.ts';
 import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
 import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
 import { makeShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys, withControl } from './touchkeys.ts';
+import { Unsent } from './unsent.ts';
 import { Viewer } from './viewer.ts';
 import { amount, counted, targetName, windowTitle } from './words.ts';
 
@@ -45,24 +46,24 @@ export interface ShellEvents {
   lobby(): Lobby;
   /** Somebody wants to go there. */
   visitLobby(): void;
-  /** Something was typed though the way is lost. */
-  typedBlind(): void;
 }
 
 export class Shell {
+  /** Typed while no view was live; said at once, and once more when the shell is there. */
+  readonly unsent = new Unsent();
   #events: ShellEvents;
   /** Of the account that is signed in, while the way is not lost. */
   #connection: Connection | undefined;
   #account: AccountName | undefined;
   #terminal: Terminal | undefined;
   #viewer: Viewer | undefined;
+  /** The session whose screen the terminal has. */
+  #onScreen: SessionId | undefined;
   #over: Over | undefined;
   #title = '';
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent = false;
   #inputDropped = 0;
-  /** Typed while the way was lost; said once the shell is back. */
-  #keysDropped = 0;
   /** Who is in each shell that this connection has viewed, as it was heard last: before `opened` or after it. */
   #company = new Map<SessionId, Sharing>();
   /** Who is in the shell that is in view. */
@@ -97,17 +98,16 @@ export class Shell {
   }
 
   /** Somebody is signed in. Somebody else does not get to see the screen of the one before. */
-  signedIn(connection: Connection, account: AccountName, keysDropped: number): void {
+  signedIn(connection: Connection, account: AccountName): void {
     if (this.#account !== undefined && this.#account !== account) {
       this.#viewer = undefined;
       this.#over = undefined;
-      this.#terminal?.reset();
-      this.#title = '';
+      this.#clear();
+      this.unsent.clear();
       this.#remember(undefined);
     }
     this.#connection = connection;
     this.#account = account;
-    this.#keysDropped = keysDropped;
     element('bar-account').textContent = account;
   }
 
@@ -128,19 +128,27 @@ export class Shell {
   view(target: Target, session: SessionId | undefined): void {
     if (!this.#connection) return;
     this.#viewer?.detach();
+    // That was said in the panel which goes now.
+    if (this.#over) this.unsent.clear();
     this.#over = undefined;
     this.#forgetSharing();
     enterRoom('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
-    this.#viewer = new Viewer(this.#connection, target, session, this.#terminal.room, this.#terminal);
+    const { room } = this.#terminal;
+    this.#viewer = new Viewer(this.#connection, target, session, room, this.#terminal, () => this.#live());
     this.#light('opening');
     element('bar-where').textContent = targetName(target);
-    this.#setTitle('');
+    this.#setTitle(session !== undefined && session === this.#onScreen ? this.#title : '');
     this.#terminal.focus();
     clearTimeout(this.#slowOpening);
     this.#slowOpening = setTimeout(() => {
-      showPanel({ title: `Opening ${targetName(target)}…`, detail: 'The machine may have to start first.', focus: 'stay' });
+      showPanel({
+        title: `Opening ${targetName(target)}…`,
+        detail: session === undefined ? 'The machine may have to start first.' : 'Its screen is on the way.',
+        note: this.unsent.words,
+        focus: 'stay',
+      });
     }, OPENING_SHOWN_MS);
   }
 
@@ -238,33 +246,45 @@ export class Shell {
 
   #opened(channel: number, session: SessionId): void {
     const viewer = this.#viewer;
-    const terminal = this.#terminal;
-    if (!terminal || channel !== viewer?.channel || viewer.state !== 'opening') {
+    if (channel !== viewer?.channel || viewer.state !== 'opening') {
       this.#connection?.send({ type: 'detach', channel });
       return;
     }
-    clearTimeout(this.#slowOpening);
-    const isNew = viewer.session === undefined;
-    terminal.reset();
-    this.#setTitle('');
+    viewer.session = session;
+    this.#remember(session);
+    // The screen of the session itself stays until there is a newer one: a large history takes its time.
+    if (session !== this.#onScreen) this.#clear();
+    this.#onScreen = session;
     this.#inputDropped = 0;
     this.#machineWent = false;
+  }
+
+  /** The screen is there, and in the modes of the session: from now on keys are taken. */
+  #live(): void {
+    const viewer = this.#viewer;
+    const terminal = this.#terminal;
+    if (!terminal || viewer?.session === undefined) return;
+    const { session, target, isNew } = viewer;
+    clearTimeout(this.#slowOpening);
     endNotices();
-    viewer.opened(session, terminal.room);
-    this.#remember(session);
+    viewer.room(terminal.room);
     hidePanel();
     this.#light('live');
     const sharing = this.#company.get(session);
     if (sharing) this.#shared(sharing);
-    announce(`Shell of ${targetName(viewer.target)}`);
-    if (this.#keysDropped > 0) {
-      const keys = counted(this.#keysDropped, 'keystroke');
-      notice('keys', `Not sent, because the connection was lost: ${keys}.`);
-      this.#keysDropped = 0;
-    }
+    announce(`Shell of ${targetName(target)}`);
+    if (this.unsent.words !== '') notice('keys', `The shell was not there to take what you typed. ${this.unsent.words}`);
+    this.unsent.clear();
     const others = this.#events.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
     if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
-    if (element('lobby').hidden) this.#terminal?.focus();
+    if (element('lobby').hidden) terminal.focus();
+  }
+
+  /** Nothing of what was on the screen is to be seen any more. */
+  #clear(): void {
+    this.#terminal?.reset();
+    this.#onScreen = undefined;
+    this.#setTitle('');
   }
 
   /** Who is in the shell has changed. */
@@ -291,6 +311,7 @@ export class Shell {
     viewer.over();
     this.#forgetSharing();
     this.#remember(undefined);
+    this.unsent.clear();
     const title = endSentence(this.#machineWent ? 'machine-gone' : reason);
     this.#sayOver({ title, target: viewer.target, label: 'New shell' });
   }
@@ -329,6 +350,7 @@ export class Shell {
     showPanel({
       title,
       detail: targetName(target),
+      note: this.unsent.words,
       actions: [
         ...(mayOpen ? [{ label, run: () => this.view(target, session) }] : []),
         ...(others || !mayOpen || session !== undefined ? [{ label: 'Shells', run: () => this.#events.visitLobby() }] : []),
@@ -371,12 +393,15 @@ export class Shell {
   }
 
   #typed(bytes: Uint8Array): void {
-    if (this.#connection && this.#sharing?.role === 'watcher') {
+    const viewer = this.#viewer;
+    if (viewer?.state !== 'live') {
+      if (isReport(bytes)) return;
+      this.unsent.add(bytes);
+      panelNote(this.unsent.words);
+    } else if (this.#sharing?.role === 'watcher') {
       if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
-    } else if (this.#connection) {
-      this.#viewer?.input(withControl(bytes));
-    } else if (!isReport(bytes)) {
-      this.#events.typedBlind();
+    } else {
+      viewer.input(withControl(bytes));
     }
   }
 

@@ -10,7 +10,9 @@ let lastChannel = 0;
 export class Viewer {
   readonly channel: number;
   readonly target: Target;
-  /** `opening` until the front says `opened`; `over` after `ended`, `refused`, `detach` or a loss. */
+  /** Of a session that was opened for it. */
+  readonly isNew: boolean;
+  /** `opening` until its first snapshot is shown; `over` after `ended`, `refused`, `detach` or a loss. */
   state: 'opening' | 'live' | 'over' = 'opening';
   session: SessionId | undefined;
   #connection: Connection;
@@ -28,33 +30,39 @@ export class Viewer {
     session: SessionId | undefined,
     size: TermSize,
     screen: Screen,
+    live: () => void,
   ) {
     lastChannel = (lastChannel + 1) % 0x10000;
     this.channel = lastChannel;
     this.target = target;
     this.session = session;
+    this.isNew = session === undefined;
     this.#connection = connection;
     this.#room = size;
     const { channel } = this;
-    this.#feed = new Feed(screen, (bytes) => connection.send({ type: 'shown', channel, bytes }));
+    // Before its first snapshot the terminal is not in the modes of the session: a paste would not be bracketed.
+    const shows: Screen = {
+      write: (bytes) => screen.write(bytes),
+      show: (size, snapshot, extent) => {
+        screen.show(size, snapshot, extent);
+        if (this.state !== 'opening') return;
+        this.state = 'live';
+        live();
+      },
+    };
+    this.#feed = new Feed(shows, (bytes) => connection.send({ type: 'shown', channel, bytes }));
     connection.send(
       session === undefined ? { type: 'open', channel, target, size } : { type: 'attach', channel, session, size },
     );
   }
 
-  opened(session: SessionId, room: TermSize): void {
-    this.session = session;
-    this.state = 'live';
-    this.room(room);
-  }
-
   /** The next bytes are a snapshot. */
   snapshot(size: TermSize, bytes: number, extent: Extent): void {
-    if (this.state === 'live') this.#feed.begin(size, bytes, extent);
+    if (this.state !== 'over') this.#feed.begin(size, bytes, extent);
   }
 
   output(bytes: Uint8Array): void {
-    if (this.state === 'live') this.#feed.take(bytes);
+    if (this.state !== 'over') this.#feed.take(bytes);
   }
 
   /** Asks for the whole history. */
