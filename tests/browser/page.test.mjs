@@ -310,6 +310,36 @@ test('a snapshot replaces the screen, at the size of the session', minute, async
   tab.assertCalm();
 });
 
+test('whoever comes back from the phone has the size of their window again', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const window = front.heard.find((message) => message.type === 'open')?.['size'];
+  const onThePhone = { type: 'size', channel: 1, size: { cols: 40, rows: 50 } };
+  const claims = () => front.heard.filter((message) => message.type === 'resize').map((message) => message['size']);
+  front.say(onThePhone);
+  front.print(1, 'one');
+  await tab.sees(/one$/);
+  assert.deepEqual(claims(), [], 'nobody is at this window');
+  await tab.page.keyboard.type('xy');
+  await front.typedAll(/^xy$/);
+  assert.deepEqual(claims(), [window]);
+  front.say(onThePhone);
+  front.print(1, 'two');
+  await tab.sees(/two$/);
+  await tab.page.evaluate(() => dispatchEvent(new Event('focus')));
+  await tab.page.waitForFunction((rows) => document.querySelectorAll('.xterm-rows > div').length === rows, window.rows);
+  assert.deepEqual(claims(), [window, window]);
+  const people = [{ account: 'carol', role: 'owner', views: 1 }, { account: 'alice', role: 'writer', views: 1 }];
+  front.say({ type: 'sharing', session: 'abcdefgh2345', people, role: 'writer', shareable: true });
+  front.say(onThePhone);
+  front.print(1, 'three');
+  await tab.sees(/three$/);
+  await tab.page.keyboard.type('z');
+  await front.typedAll(/z$/);
+  assert.deepEqual(claims(), [window, window], 'the size is its owner\'s');
+  tab.assertCalm();
+});
+
 test('a history with a gap is asked for when somebody looks at it', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();

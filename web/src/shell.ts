@@ -80,6 +80,8 @@ export class Shell {
     this.#events = events;
     element('bar-shells').onclick = () => events.visitLobby();
     makeShare(this.#share);
+    window.addEventListener('focus', () => this.#claimSize());
+    document.addEventListener('visibilitychange', () => this.#claimSize());
   }
 
   /** Whether this tab has shown a shell, which may be over. */
@@ -212,7 +214,10 @@ export class Shell {
         }
         return;
       case 'size':
-        if (message.channel === this.#viewer?.channel) this.#terminal?.resize(message.size);
+        if (message.channel === this.#viewer?.channel) {
+          this.#viewer.sized(message.size);
+          this.#terminal?.resize(message.size);
+        }
         return;
       case 'input-dropped':
         if (message.channel === this.#viewer?.channel) {
@@ -401,8 +406,16 @@ export class Shell {
     } else if (this.#sharing?.role === 'watcher') {
       if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
     } else {
+      if (!isReport(bytes)) this.#claimSize();
       viewer.input(withControl(bytes));
     }
+  }
+
+  /** The owner is at this window now: what a phone made of the session's size is over. */
+  #claimSize(): void {
+    if (document.hidden || element('shell').hidden || !this.#terminal) return;
+    // Nobody else sets it, and a role that is not heard yet is the owner's or makes no difference.
+    if (this.#sharing === undefined || this.#sharing.role === 'owner') this.#viewer?.claim(this.#terminal.room);
   }
 
   #remember(session: SessionId | undefined): void {

@@ -18,6 +18,10 @@ export class Viewer {
   #connection: Connection;
   /** What the window has room for, as it was told last. */
   #room: TermSize;
+  /** The session's size, as it was heard last. */
+  #size: TermSize | undefined;
+  /** That was asked to change, and nothing has been heard since. */
+  #claimed = false;
   #feed: Feed;
   #typing = new Typing((bytes) => {
     if (this.state === 'live') this.#connection.sendInput(this.channel, bytes);
@@ -58,7 +62,15 @@ export class Viewer {
 
   /** The next bytes are a snapshot. */
   snapshot(size: TermSize, bytes: number, extent: Extent): void {
-    if (this.state !== 'over') this.#feed.begin(size, bytes, extent);
+    if (this.state === 'over') return;
+    this.sized(size);
+    this.#feed.begin(size, bytes, extent);
+  }
+
+  /** The session has this size now. */
+  sized(size: TermSize): void {
+    this.#size = size;
+    this.#claimed = false;
   }
 
   output(bytes: Uint8Array): void {
@@ -76,9 +88,17 @@ export class Viewer {
 
   /** Tells what the window has room for, unless it was told last. */
   room(size: TermSize): void {
-    if (this.state !== 'live' || (size.cols === this.#room.cols && size.rows === this.#room.rows)) return;
+    if (this.state !== 'live' || same(size, this.#room)) return;
     this.#room = size;
     this.#connection.send({ type: 'resize', channel: this.channel, size });
+  }
+
+  /** Gives the session the size of this window again, where another window of its owner has given it another. */
+  claim(room: TermSize): void {
+    if (this.state !== 'live' || this.#claimed || !this.#size || same(this.#size, room)) return;
+    this.#claimed = true;
+    this.#room = room;
+    this.#connection.send({ type: 'resize', channel: this.channel, size: room });
   }
 
   /** The view is over: ended, refused or lost. */
@@ -93,4 +113,8 @@ export class Viewer {
     if (this.state !== 'over') this.#connection.send({ type: 'detach', channel: this.channel });
     this.over();
   }
+}
+
+function same(one: TermSize, other: TermSize): boolean {
+  return one.cols === other.cols && one.rows === other.rows;
 }
