@@ -550,3 +550,37 @@ test('on a phone there are the keys that its keyboard lacks', minute, async () =
   await tab.picture('page-phone');
   tab.assertCalm();
 });
+
+test('the last row and the last column are whole, whatever the height of the window', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  for (let height = 400; height < 420; height += 1) {
+    await tab.page.setViewportSize({ width: 700 + height, height });
+    const over = await tab.page.evaluate(async () => {
+      // The terminal is fitted with the picture after the one that knows of the new size.
+      for (let pictures = 0; pictures < 3; pictures += 1) await new Promise(requestAnimationFrame);
+      const [screen, place] = ['.xterm-screen', '#screen'].map((name) => document.querySelector(name)?.getBoundingClientRect());
+      return screen && place && Math.max(screen.bottom - place.bottom, screen.right - place.right);
+    });
+    assert.ok(over !== undefined && over <= 0, `at ${height} px, ${over} px of the terminal are cut off`);
+  }
+  tab.assertCalm();
+});
+
+test('a session that is too large for the smallest letters can be scrolled', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.snapshot(1, { cols: 500, rows: 200 }, '\x1b[200;490Hcorner', 'whole');
+  await tab.sees(/corner$/);
+  await tab.page.locator('#screen[data-cut]').waitFor();
+  const seen = await tab.page.evaluate(() => {
+    const [screen, place] = ['.xterm-screen', '#screen'].map((name) => document.querySelector(name));
+    place?.scrollTo(10_000, 10_000);
+    const [inner, outer] = [screen, place].map((one) => one?.getBoundingClientRect());
+    return inner && outer && inner.right <= outer.right && inner.bottom <= outer.bottom;
+  });
+  assert.ok(seen);
+  await tab.picture('page-cut');
+  assert.ok(!front.heard.some((message) => message.type === 'resize'), 'scroll bars are no other window');
+  tab.assertCalm();
+});

@@ -22,6 +22,9 @@ const SIZE_MAX = 1000;
 /** Most cells of a terminal: a bound of `TermSize`. */
 const CELLS_MAX = 250_000;
 
+/** Pixels around the terminal in either direction: see `.xterm` in the stylesheet. */
+const PADDING = 10;
+
 /** The smallest letters, pixels. What is larger than the window even so can be scrolled. */
 const FONT_MIN = 5;
 
@@ -175,13 +178,14 @@ export class Terminal {
   }
 
   fitNow(): void {
-    const { clientWidth, clientHeight } = this.#place;
+    // With the scroll bars, which may come and go: they are no other window either.
+    const { offsetWidth, offsetHeight } = this.#place;
     // Without a place on the screen there is nothing to fit to. Smaller letters are no other window.
-    if (clientWidth === 0 || this.#fitted === `${clientWidth} ${clientHeight}`) return;
+    if (offsetWidth === 0 || this.#fitted === `${offsetWidth} ${offsetHeight}`) return;
     this.#xterm.options.fontSize = this.#font;
     const fitting = this.#fit.proposeDimensions();
     if (!fitting || !Number.isFinite(fitting.cols) || !Number.isFinite(fitting.rows)) return;
-    this.#fitted = `${clientWidth} ${clientHeight}`;
+    this.#fitted = `${offsetWidth} ${offsetHeight}`;
     const bounded = (cells: number) => Math.min(SIZE_MAX, Math.max(SIZE_MIN, cells));
     const cols = bounded(fitting.cols);
     this.#room = { cols, rows: Math.min(bounded(fitting.rows), Math.floor(CELLS_MAX / cols)) };
@@ -193,8 +197,22 @@ export class Terminal {
   #fitLetters(): void {
     const { cols, rows } = this.#xterm;
     const fitting = Math.min(this.#room.cols / cols, this.#room.rows / rows, 1);
-    const font = Math.max(FONT_MIN, Math.floor(this.#font * fitting * 2) / 2);
-    if (this.#xterm.options.fontSize !== font) this.#xterm.options.fontSize = font;
+    let font = Math.max(FONT_MIN, Math.floor(this.#font * fitting * 2) / 2);
+    this.#setFont(font);
+    // Cells are whole pixels high, so what should fit by reckoning may not.
+    while (fitting < 1 && font > FONT_MIN && this.#isCut()) this.#setFont((font -= 0.5));
+    this.#place.toggleAttribute('data-cut', fitting < 1 && this.#isCut());
+  }
+
+  #setFont(size: number): void {
+    if (this.#xterm.options.fontSize !== size) this.#xterm.options.fontSize = size;
+  }
+
+  /** Whether the terminal is larger than the place that it was fitted to. */
+  #isCut(): boolean {
+    const screen = this.#place.querySelector<HTMLElement>('.xterm-screen');
+    const [width = 0, height = 0] = this.#fitted.split(' ').map(Number);
+    return screen !== null && (screen.offsetWidth > width - PADDING || screen.offsetHeight > height - PADDING);
   }
 
   /** The graphics card draws, until it is lost; then the DOM renderer takes over. */
