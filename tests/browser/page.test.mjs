@@ -414,7 +414,7 @@ test('somebody else at the same page does not see the screen of the one before',
   await tab.panelSays(/The server is back/);
   front.account = 'bob';
   front.targets = two;
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.page.getByText('Signed in as bob.').waitFor();
   await tab.page.locator('.choice').first().click();
   await tab.shell();
@@ -432,7 +432,7 @@ test('a shell that ended meanwhile is said to have ended', minute, async () => {
   await tab.page.getByRole('button', { name: 'Sign in again' }).click();
   await tab.panelSays(/The shell ended while you were away/);
   assert.match(await tab.screen(), /last words/);
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.shell();
   tab.assertCalm();
 });
@@ -476,12 +476,12 @@ test('a machine that went away is the reason, whether it is heard before the end
   front.say({ ...stopped, machine: 'another' });
   front.say(stopped);
   await tab.panelSays(/The machine went away/);
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.shell();
   front.say(stopped);
   front.say({ ...ended, channel: 2 });
   await tab.panelSays(/The machine went away/);
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.shell();
   front.say({ ...ended, channel: 3 });
   await tab.panelSays(/The shell has ended/);
@@ -582,5 +582,61 @@ test('a session that is too large for the smallest letters can be scrolled', min
   assert.ok(seen);
   await tab.picture('page-cut');
   assert.ok(!front.heard.some((message) => message.type === 'resize'), 'scroll bars are no other window');
+  tab.assertCalm();
+});
+
+test('a panel hides nothing: the last line stays in view, and nobody is told of another size', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, `${'line\r\n'.repeat(60)}killed: no space left`);
+  await tab.sees(/no space left$/);
+  const { rows } = front.heard.find((message) => message.type === 'open')?.['size'];
+  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  await tab.panelSays(/The shell has ended/);
+  const gap = () =>
+    tab.page.evaluate(() => {
+      const last = [...document.querySelectorAll('.xterm-rows > div')].findLast((row) => row.textContent?.trim());
+      const [row, panel, bar] = [last, document.querySelector('#panel'), document.querySelector('#bar')].map((one) =>
+        one?.getBoundingClientRect(),
+      );
+      return row && panel && bar && { above: panel.top - row.bottom, below: row.top - bar.bottom };
+    });
+  await tab.page.waitForFunction(() => (document.querySelector('#screen')?.scrollTop ?? 0) > 0);
+  const ended = await gap();
+  assert.ok(ended && ended.above >= 0 && ended.below > 0, JSON.stringify(ended));
+  await tab.picture('page-ended-full');
+  assert.equal(await tab.page.locator('.xterm-rows > div').count(), rows);
+  await tab.page.getByRole('button', { name: 'New shell' }).click();
+  await tab.shell();
+  assert.ok(!front.heard.some((message) => message.type === 'resize'), 'the window has not changed');
+  assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
+
+  // Little on the screen stays where it is.
+  front.say({ type: 'ended', channel: 2, reason: 'shell-ended' });
+  await tab.panelSays(/The shell has ended/);
+  assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
+  tab.assertCalm();
+});
+
+test('whoever types on when a shell ends does not open another one', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const opens = () => front.heard.filter((message) => message.type === 'open').length;
+  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  await tab.panelSays(/The shell has ended/);
+  assert.ok(await tab.page.evaluate(() => document.activeElement?.closest('#screen') !== null), 'the keyboard stays');
+  await tab.run('ls -l');
+  await tab.page.keyboard.press('Space');
+  await tab.panelSays(/Not sent: 6 keystrokes/);
+  assert.equal(opens(), 1);
+  // The same on the button itself.
+  await tab.page.keyboard.press('Tab');
+  await tab.page.keyboard.press('Space');
+  await tab.page.keyboard.press('Enter');
+  assert.ok(await tab.page.evaluate(() => document.activeElement?.closest('#panel') !== null), 'it can be reached by Tab');
+  assert.equal(opens(), 1);
+  await tab.answer();
+  await tab.shell();
+  assert.equal(opens(), 2);
   tab.assertCalm();
 });

@@ -177,7 +177,7 @@ test('exit says that the shell ended and offers a new one', minute, async () => 
   await tab.panelSays(/The shell has ended\./);
   assert.match(await tab.screen(), /^first$/m, 'the last screen stays');
   await tab.picture('5-ended');
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.shell();
   await tab.run('echo sec""ond');
   await tab.sees(/^second$/m);
@@ -275,7 +275,7 @@ test('a restarted front is a lost connection too, and Enter is enough', minute, 
   await tab.run('kept=$((6*7))');
   await inHost('systemctl', 'restart', 'tere-front.service');
   await tab.panelSays(/The server is back\. Sign in again/, 40_000);
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.shell();
   await tab.run('echo kept-$kept');
   await tab.sees(/^kept-42$/m);

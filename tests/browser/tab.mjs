@@ -154,6 +154,12 @@ export class Tab {
     });
   }
 
+  /** Presses Enter once the panel takes it, wherever the focus is. */
+  async answer() {
+    await this.page.locator('#panel[data-ready]').waitFor();
+    await this.page.keyboard.press('Enter');
+  }
+
   /** Waits until the door says what went wrong. @param {RegExp} pattern */
   async doorSays(pattern) {
     await this.page.locator('#door-message').filter({ hasText: pattern }).waitFor();

@@ -41,7 +41,6 @@ export class Loss {
       actions: [{ label: 'Try now', run: () => void this.#try() }],
       note: this.#unsent.words,
       tone: 'lost',
-      focus: 'stay',
     });
     this.#tryLater();
   }
@@ -81,7 +80,6 @@ export class Loss {
       actions: [{ label: 'Sign in again', run: () => void this.#signIn() }],
       note: this.#unsent.words,
       tone: 'lost',
-      focus: 'stay',
     });
   }
 
@@ -89,7 +87,7 @@ export class Loss {
     this.#stage = 'asking';
     const spare = this.#spare;
     this.#spare = undefined;
-    showPanel({ title: 'Waiting for your passkey…', note: this.#unsent.words, tone: 'lost', focus: 'stay' });
+    showPanel({ title: 'Waiting for your passkey…', note: this.#unsent.words, tone: 'lost' });
     try {
       const signedIn = await logIn(spare);
       this.#stage = 'over';

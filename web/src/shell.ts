@@ -6,7 +6,7 @@ import { element, enterRoom } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
 import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
-import { hidePanel, panelKey, panelNote, showPanel } from './panel.ts';
+import { hidePanel, panelKey, panelNote, panelStands, showPanel } from './panel.ts';
 import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
 import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
 import { makeShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
@@ -149,7 +149,6 @@ export class Shell {
         title: `Opening ${targetName(target)}…`,
         detail: session === undefined ? 'The machine may have to start first.' : 'Its screen is on the way.',
         note: this.unsent.words,
-        focus: 'stay',
       });
     }, OPENING_SHOWN_MS);
   }
@@ -360,7 +359,6 @@ export class Shell {
         ...(mayOpen ? [{ label, run: () => this.view(target, session) }] : []),
         ...(others || !mayOpen || session !== undefined ? [{ label: 'Shells', run: () => this.#events.visitLobby() }] : []),
       ],
-      focus: element('shell').hidden ? 'stay' : 'first',
     });
     if (element('shell').hidden) this.#events.visitLobby();
   }
@@ -378,6 +376,7 @@ export class Shell {
         element('link-address').hidden = address === undefined;
       },
       key: (event) => this.#key(event),
+      givesWay: panelStands,
     });
     makeTouchKeys(terminal);
     makeFind(terminal);

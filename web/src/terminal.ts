@@ -48,6 +48,8 @@ export interface TerminalEvents {
   link(address: string | undefined): void;
   /** Every key before the terminal takes it; true keeps it from the terminal. */
   key(event: KeyboardEvent): boolean;
+  /** Whether something else stands in its place for a while. It keeps its size then. */
+  givesWay(): boolean;
 }
 
 export class Terminal {
@@ -58,6 +60,7 @@ export class Terminal {
   #font: number;
   #room: TermSize = { cols: 80, rows: 24 };
   #roomTold: (size: TermSize) => void;
+  #givesWay: () => boolean;
   /** The size of the place that the room was reckoned for. */
   #fitted = '';
   #torn = false;
@@ -67,6 +70,7 @@ export class Terminal {
   constructor(place: HTMLElement, events: TerminalEvents) {
     this.#place = place;
     this.#roomTold = events.room;
+    this.#givesWay = events.givesWay;
     this.#font = place.clientWidth < 500 ? 12 : 14;
     const darkness = window.matchMedia('(prefers-color-scheme: dark)');
     this.#xterm = new Xterm({
@@ -118,7 +122,17 @@ export class Terminal {
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
-    new ResizeObserver(() => this.fit()).observe(place);
+    // A screen that gives way is scrolled in its place, also one of a program that would have the wheel for itself.
+    place.addEventListener(
+      'wheel',
+      (event) => {
+        const taken = xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
+        if (taken && events.givesWay()) event.stopPropagation();
+      },
+      { capture: true },
+    );
+    // A terminal that gives way does so before the browser draws.
+    new ResizeObserver(() => (events.givesWay() ? this.#showEnd() : this.fit())).observe(place);
     this.fitNow();
   }
 
@@ -180,6 +194,7 @@ export class Terminal {
   fitNow(): void {
     // With the scroll bars, which may come and go: they are no other window either.
     const { offsetWidth, offsetHeight } = this.#place;
+    if (this.#givesWay()) return;
     // Without a place on the screen there is nothing to fit to. Smaller letters are no other window.
     if (offsetWidth === 0 || this.#fitted === `${offsetWidth} ${offsetHeight}`) return;
     this.#xterm.options.fontSize = this.#font;
@@ -191,6 +206,20 @@ export class Terminal {
     this.#room = { cols, rows: Math.min(bounded(fitting.rows), Math.floor(CELLS_MAX / cols)) };
     this.#roomTold(this.#room);
     this.#fitLetters();
+  }
+
+  /** Scrolls the terminal in its place so far that its last line with anything in it is seen. */
+  #showEnd(): void {
+    const screen = this.#place.querySelector<HTMLElement>('.xterm-screen');
+    const { viewportY, baseY, cursorY } = this.#xterm.buffer.active;
+    const { rows } = this.#xterm;
+    if (!screen) return;
+    const cursor = baseY + cursorY - viewportY;
+    let last = rows - 1;
+    const isBlank = (row: number) => this.#xterm.buffer.active.getLine(viewportY + row)?.translateToString(true) === '';
+    while (last > 0 && last !== cursor && isBlank(last)) last -= 1;
+    const end = screen.offsetTop + ((last + 1) * screen.offsetHeight) / rows + PADDING;
+    this.#place.scrollTop = end - this.#place.clientHeight;
   }
 
   /** Makes the letters as large as they should be, or as small as the session's size needs. */
