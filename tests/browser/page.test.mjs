@@ -640,3 +640,28 @@ test('whoever types on when a shell ends does not open another one', minute, asy
   assert.equal(opens(), 2);
   tab.assertCalm();
 });
+
+test('whoever types into a dead connection hears of it within seconds, and what may not have arrived', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.clock.install();
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  front.alive = false;
+  await tab.page.clock.runFor(3000);
+  await tab.page.keyboard.type('rm');
+  await front.hears('ping');
+  await tab.page.clock.runFor(1100);
+  await tab.page.locator('#bar[data-state=awaited]').getByText('The server does not answer').waitFor();
+  await tab.picture('page-awaited');
+  front.alive = true;
+  front.say({ type: 'pong' });
+  await tab.page.locator('#bar[data-state=live]').waitFor();
+  front.alive = false;
+  await tab.page.clock.runFor(3000);
+  await tab.page.keyboard.type('ls');
+  await tab.page.clock.runFor(8100);
+  await tab.page.keyboard.type('x');
+  await tab.panelSays(/Not sent: 1 keystroke\. Sent, but perhaps not arrived: 2 keystrokes\./);
+  tab.assertCalm();
+});

@@ -6,7 +6,6 @@ import { Connection, ConnectionLost } from './connection.ts';
 import { logIn, loginTrouble, type SignedIn } from './login.ts';
 import { announce } from './notice.ts';
 import { showPanel } from './panel.ts';
-import type { Unsent } from './unsent.ts';
 
 export class Loss {
   /** `reached`: the server is there, and waits for the person. `asking`: the browser asks for a passkey. */
@@ -17,12 +16,12 @@ export class Loss {
   #spare: Connection | undefined;
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #unsent: Unsent;
+  #notSent: () => string;
 
-  /** `meanwhile` is a sentence about the shell that was in view. */
-  constructor(enter: (signedIn: SignedIn) => void, unsent: Unsent, meanwhile: string) {
+  /** `notSent` says what was typed in vain, `meanwhile` is a sentence about the shell that was in view. */
+  constructor(enter: (signedIn: SignedIn) => void, notSent: () => string, meanwhile: string) {
     this.#enter = enter;
-    this.#unsent = unsent;
+    this.#notSent = notSent;
     this.#meanwhile = meanwhile;
     announce('Connection lost. What you type now is not sent.');
     this.#reach();
@@ -39,7 +38,7 @@ export class Loss {
       title: 'Connection lost. Trying to reach the server…',
       detail: `What you type now is not sent and not kept. ${this.#meanwhile}`,
       actions: [{ label: 'Try now', run: () => void this.#try() }],
-      note: this.#unsent.words,
+      note: this.#notSent(),
       tone: 'lost',
     });
     this.#tryLater();
@@ -63,7 +62,7 @@ export class Loss {
       }
       this.#spare = spare;
       // A server that tires of waiting for the person is asked again when they come.
-      spare.listener = { message: () => {}, output: () => {}, lost: () => (this.#spare = undefined) };
+      spare.listener = { message: () => {}, output: () => {}, pulse: () => {}, lost: () => (this.#spare = undefined) };
       this.#reached('The server is back. Sign in again to go on.');
     } catch {
       if (this.#stage === 'reaching') this.#tryLater();
@@ -78,7 +77,7 @@ export class Loss {
       title,
       detail: 'What you type before that is not sent and not kept.',
       actions: [{ label: 'Sign in again', run: () => void this.#signIn() }],
-      note: this.#unsent.words,
+      note: this.#notSent(),
       tone: 'lost',
     });
   }
@@ -87,7 +86,7 @@ export class Loss {
     this.#stage = 'asking';
     const spare = this.#spare;
     this.#spare = undefined;
-    showPanel({ title: 'Waiting for your passkey…', note: this.#unsent.words, tone: 'lost' });
+    showPanel({ title: 'Waiting for your passkey…', note: this.#notSent(), tone: 'lost' });
     try {
       const signedIn = await logIn(spare);
       this.#stage = 'over';

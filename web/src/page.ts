@@ -77,6 +77,7 @@ export class Page {
     connection.listener = {
       message: (message) => this.#heard(message),
       output: (channel, bytes) => this.#shell.output(channel, bytes),
+      pulse: (pulse) => this.#shell.pulse(pulse),
       lost: () => this.#lost(),
     };
     connection.watch();
@@ -155,9 +156,10 @@ export class Page {
   #lost(): void {
     this.#connection = undefined;
     this.#entering = false;
-    if (this.#shell.used) this.#loss = new Loss((signedIn) => this.#enter(signedIn), this.#shell.unsent, this.#shell.meanwhile);
+    const shell = this.#shell;
+    shell.lost();
+    if (shell.used) this.#loss = new Loss((signedIn) => this.#enter(signedIn), () => shell.notSent, shell.meanwhile);
     else this.#atDoor('The connection to the server was lost. Sign in again.');
-    this.#shell.lost();
   }
 
   /** The computer woke, or has a network again: do not wait for the next turn. */

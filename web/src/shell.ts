@@ -9,10 +9,11 @@ import { announce, endNotices, notice } from './notice.ts';
 import { hidePanel, panelKey, panelNote, panelStands, showPanel } from './panel.ts';
 import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
 import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
+import { isReport } from './reports.ts';
 import { makeShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
+import { Tally } from './tally.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys, withControl } from './touchkeys.ts';
-import { Unsent } from './unsent.ts';
 import { Viewer } from './viewer.ts';
 import { amount, counted, targetName, windowTitle } from './words.ts';
 
@@ -22,15 +23,8 @@ const REMEMBERED = 'tere.session';
 /** An opening that takes longer than this is worth a word. */
 const OPENING_SHOWN_MS = 400;
 
-/** Reports of the mouse and of the focus: nobody typed them. */
-const REPORT = /^\x1b\[(?:[IO]$|M|<)/;
-
 /** After these there is nothing to come back to. */
 const GONE: readonly Refusal[] = ['no-such-session', 'not-granted'];
-
-function isReport(bytes: Uint8Array): boolean {
-  return REPORT.test(String.fromCharCode(...bytes.subarray(0, 3)));
-}
 
 /** Why a view is over, while the way to the server was there. */
 interface Over {
@@ -49,14 +43,16 @@ export interface ShellEvents {
 }
 
 export class Shell {
-  /** Typed while no view was live; said at once, and once more when the shell is there. */
-  readonly unsent = new Unsent();
   #events: ShellEvents;
   /** Of the account that is signed in, while the way is not lost. */
   #connection: Connection | undefined;
   #account: AccountName | undefined;
   #terminal: Terminal | undefined;
   #viewer: Viewer | undefined;
+  /** Typed while no view was live; said at once, and once more when the shell is there. */
+  #unsent = new Tally();
+  /** Typed shortly before the loss, and nothing was heard since. */
+  #unsure = '';
   /** The session whose screen the terminal has. */
   #onScreen: SessionId | undefined;
   #over: Over | undefined;
@@ -105,7 +101,7 @@ export class Shell {
       this.#viewer = undefined;
       this.#over = undefined;
       this.#clear();
-      this.unsent.clear();
+      this.#forgetUnsent();
       this.#remember(undefined);
     }
     this.#connection = connection;
@@ -115,6 +111,7 @@ export class Shell {
 
   /** The way is lost, and the view with it. */
   lost(): void {
+    if (this.#viewer?.state === 'live') this.#unsure = this.#connection?.unanswered.words ?? '';
     this.#connection = undefined;
     this.#company.clear();
     clearTimeout(this.#slowOpening);
@@ -131,14 +128,17 @@ export class Shell {
     if (!this.#connection) return;
     this.#viewer?.detach();
     // That was said in the panel which goes now.
-    if (this.#over) this.unsent.clear();
+    if (this.#over) this.#forgetUnsent();
     this.#over = undefined;
     this.#forgetSharing();
     enterRoom('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
     const { room } = this.#terminal;
-    this.#viewer = new Viewer(this.#connection, target, session, room, this.#terminal, () => this.#live());
+    this.#viewer = new Viewer(this.#connection, target, session, room, this.#terminal, {
+      live: () => this.#live(),
+      dropped: (bytes) => this.#dropped(bytes),
+    });
     this.#light('opening');
     element('bar-where').textContent = targetName(target);
     this.#setTitle(session !== undefined && session === this.#onScreen ? this.#title : '');
@@ -148,7 +148,7 @@ export class Shell {
       showPanel({
         title: `Opening ${targetName(target)}…`,
         detail: session === undefined ? 'The machine may have to start first.' : 'Its screen is on the way.',
-        note: this.unsent.words,
+        note: this.notSent,
       });
     }, OPENING_SHOWN_MS);
   }
@@ -180,6 +180,13 @@ export class Shell {
     return true;
   }
 
+  /** What was typed in vain, as a sentence or two, or nothing. */
+  get notSent(): string {
+    const { words } = this.#unsent;
+    const sentences = [words && `Not sent: ${words}.`, this.#unsure && `Sent, but perhaps not arrived: ${this.#unsure}.`];
+    return sentences.filter((sentence) => sentence !== '').join(' ');
+  }
+
   /** What goes on, or does not, while nobody is signed in. */
   get meanwhile(): string {
     return this.#over?.title ?? 'Your shell goes on without you.';
@@ -197,6 +204,15 @@ export class Shell {
   }
 
   // What the front says.
+
+  /** A server that is slow to answer is said to be; keys still go to it. */
+  pulse(pulse: 'awaited' | 'there'): void {
+    if (this.#viewer?.state !== 'live') return;
+    this.#light(pulse === 'awaited' ? 'awaited' : 'live');
+    if (pulse === 'there') return;
+    element('bar-pulse').textContent = 'The server does not answer…';
+    announce('The server does not answer.');
+  }
 
   output(channel: number, bytes: Uint8Array): void {
     if (channel === this.#viewer?.channel) this.#viewer.output(bytes);
@@ -277,8 +293,8 @@ export class Shell {
     const sharing = this.#company.get(session);
     if (sharing) this.#shared(sharing);
     announce(`Shell of ${targetName(target)}`);
-    if (this.unsent.words !== '') notice('keys', `The shell was not there to take what you typed. ${this.unsent.words}`);
-    this.unsent.clear();
+    if (this.notSent !== '') notice('keys', `The shell was not there to take what you typed. ${this.notSent}`);
+    this.#forgetUnsent();
     const others = this.#events.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
     if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
     if (element('lobby').hidden) terminal.focus();
@@ -312,10 +328,10 @@ export class Shell {
   #ended(reason: EndReason): void {
     const viewer = this.#viewer;
     if (!viewer) return;
+    this.#forgetUnsent();
     viewer.over();
     this.#forgetSharing();
     this.#remember(undefined);
-    this.unsent.clear();
     const title = endSentence(this.#machineWent ? 'machine-gone' : reason);
     this.#sayOver({ title, target: viewer.target, label: 'New shell' });
   }
@@ -354,7 +370,7 @@ export class Shell {
     showPanel({
       title,
       detail: targetName(target),
-      note: this.unsent.words,
+      note: this.notSent,
       actions: [
         ...(mayOpen ? [{ label, run: () => this.view(target, session) }] : []),
         ...(others || !mayOpen || session !== undefined ? [{ label: 'Shells', run: () => this.#events.visitLobby() }] : []),
@@ -400,14 +416,28 @@ export class Shell {
     const viewer = this.#viewer;
     if (viewer?.state !== 'live') {
       if (isReport(bytes)) return;
-      this.unsent.add(bytes);
-      panelNote(this.unsent.words);
+      this.#unsent.add(bytes);
+      panelNote(this.notSent);
     } else if (this.#sharing?.role === 'watcher') {
       if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
     } else {
       if (!isReport(bytes)) this.#claimSize();
       viewer.input(withControl(bytes));
     }
+  }
+
+  #dropped(bytes: number): void {
+    if (this.#viewer?.state === 'live') {
+      notice('dropped', `Of what you pasted ${amount(bytes)} were not sent.`);
+    } else {
+      this.#unsent.add({ length: bytes });
+      panelNote(this.notSent);
+    }
+  }
+
+  #forgetUnsent(): void {
+    this.#unsent.clear();
+    this.#unsure = '';
   }
 
   /** The owner is at this window now: what a phone made of the session's size is over. */
@@ -433,7 +463,8 @@ export class Shell {
     if (!element('shell').hidden) document.title = title;
   }
 
-  #light(state: 'opening' | 'live' | 'over' | 'lost'): void {
+  #light(state: 'opening' | 'live' | 'awaited' | 'over' | 'lost'): void {
+    if (state !== 'awaited') element('bar-pulse').textContent = '';
     element('bar').dataset['state'] = state;
   }
 }

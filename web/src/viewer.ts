@@ -7,6 +7,13 @@ import { Typing } from './typing.ts';
 
 let lastChannel = 0;
 
+export interface ViewerEvents {
+  /** Its first snapshot is shown. */
+  live(): void;
+  /** So many typed bytes do not go out. */
+  dropped(bytes: number): void;
+}
+
 export class Viewer {
   readonly channel: number;
   readonly target: Target;
@@ -23,9 +30,7 @@ export class Viewer {
   /** That was asked to change, and nothing has been heard since. */
   #claimed = false;
   #feed: Feed;
-  #typing = new Typing((bytes) => {
-    if (this.state === 'live') this.#connection.sendInput(this.channel, bytes);
-  });
+  #typing: Typing;
 
   /** Asks for a view: of a new session on the target, or of one that is there. */
   constructor(
@@ -34,7 +39,7 @@ export class Viewer {
     session: SessionId | undefined,
     size: TermSize,
     screen: Screen,
-    live: () => void,
+    events: ViewerEvents,
   ) {
     lastChannel = (lastChannel + 1) % 0x10000;
     this.channel = lastChannel;
@@ -51,9 +56,14 @@ export class Viewer {
         screen.show(size, snapshot, extent);
         if (this.state !== 'opening') return;
         this.state = 'live';
-        live();
+        events.live();
       },
     };
+    this.#typing = new Typing({
+      send: (bytes) => connection.sendInput(channel, bytes),
+      isBehind: () => connection.isBehind,
+      dropped: (bytes) => events.dropped(bytes),
+    });
     this.#feed = new Feed(shows, (bytes) => connection.send({ type: 'shown', channel, bytes }));
     connection.send(
       session === undefined ? { type: 'open', channel, target, size } : { type: 'attach', channel, session, size },
