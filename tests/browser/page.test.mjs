@@ -665,3 +665,74 @@ test('whoever types into a dead connection hears of it within seconds, and what 
   await tab.panelSays(/Not sent: 1 keystroke\. Sent, but perhaps not arrived: 2 keystrokes\./);
   tab.assertCalm();
 });
+
+test('only a plain click opens a link, and what is shown is what opens', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  // A letter that looks like another one is seen for what it is.
+  front.print(1, '\x1b[2J\x1b[H\x1b]8;;https://ex\u0430mple.org/real\x07click here\x1b]8;;\x07\r\ndone');
+  await tab.sees(/done/);
+  const place = await tab.page.locator('.xterm-rows > div').first().boundingBox();
+  assert.ok(place);
+  const [x, y] = [place.x + 20, place.y + 8];
+  await tab.page.mouse.move(x, y + 60);
+  await tab.page.mouse.move(x, y, { steps: 4 });
+  await tab.page.locator('#link-address:visible').filter({ hasText: 'https://xn--exmple-4nf.org/real' }).waitFor();
+  await tab.page.evaluate(() => {
+    Object.assign(globalThis, { opened: [], open: (/** @type {string} */ url) => void globalThis.opened.push(url) });
+  });
+  const opened = () => tab.page.evaluate(() => globalThis.opened);
+  await tab.page.mouse.click(x, y, { button: 'middle' });
+  await tab.page.mouse.click(x, y, { button: 'right' });
+  await tab.page.mouse.down();
+  await tab.page.mouse.move(x + 40, y, { steps: 4 });
+  await tab.page.mouse.up();
+  assert.deepEqual(await opened(), []);
+  await tab.page.mouse.dblclick(x, y);
+  assert.deepEqual(await opened(), ['https://xn--exmple-4nf.org/real'], 'twice is once');
+  tab.assertCalm();
+});
+
+test('Ctrl-W asks before it closes the tab of a shell, and other ways do not', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  await tab.page.keyboard.type('word');
+  let asked = 0;
+  tab.page.on('dialog', (dialog) => {
+    asked += 1;
+    assert.equal(dialog.type(), 'beforeunload');
+    return dialog.dismiss();
+  });
+  await tab.page.keyboard.down('Control');
+  await tab.page.close({ runBeforeUnload: true });
+  await tab.page.keyboard.up('Control');
+  assert.equal(await tab.page.locator('#bar').getAttribute('data-state'), 'live');
+  assert.equal(asked, 1);
+  const closed = tab.page.waitForEvent('close');
+  await tab.page.close({ runBeforeUnload: true });
+  await closed;
+  assert.equal(asked, 1);
+});
+
+test('in full screen the shell has all keys', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.addInitScript(() => {
+    globalThis.opened = [];
+    Object.assign(Reflect.get(navigator, 'keyboard'), {
+      lock: async () => globalThis.opened.push('locked'),
+      unlock: () => globalThis.opened.push('unlocked'),
+    });
+  });
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  const full = tab.page.getByRole('button', { name: 'Full screen' });
+  await full.click();
+  await tab.page.waitForFunction(() => document.fullscreenElement && globalThis.opened.length === 1);
+  await tab.page.keyboard.press('Control+w');
+  await front.typedAll(/^\x17$/);
+  await full.click();
+  await tab.page.waitForFunction(() => !document.fullscreenElement);
+  assert.deepEqual(await tab.page.evaluate(() => globalThis.opened), ['locked', 'unlocked']);
+  tab.assertCalm();
+});

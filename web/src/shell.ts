@@ -4,6 +4,7 @@
 import type { Connection } from './connection.ts';
 import { element, enterRoom } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
+import { guardLeaving, makeFullScreen } from './leaving.ts';
 import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
 import { hidePanel, panelKey, panelNote, panelStands, showPanel } from './panel.ts';
@@ -76,6 +77,8 @@ export class Shell {
     this.#events = events;
     element('bar-shells').onclick = () => events.visitLobby();
     makeShare(this.#share);
+    makeFullScreen(() => this.#terminal?.focus());
+    guardLeaving(() => this.#viewer?.state === 'live' && !element('shell').hidden);
     window.addEventListener('focus', () => this.#claimSize());
     document.addEventListener('visibilitychange', () => this.#claimSize());
   }

@@ -8,7 +8,7 @@ import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal as Xterm } from '@xterm/xterm';
 
 import { latin1Bytes, textBytes } from './frames.ts';
-import { openLink } from './links.ts';
+import { openLink, webAddress } from './links.ts';
 import { pasteable } from './paste.ts';
 import type { Extent, TermSize } from './protocol.ts';
 import { silence } from './silence.ts';
@@ -44,7 +44,7 @@ export interface TerminalEvents {
   /** Somebody looks at a history in which lines are missing. */
   incomplete(): void;
   title(title: string): void;
-  /** A link under the pointer, or none. */
+  /** The address that the link under the pointer opens, or nothing. */
   link(address: string | undefined): void;
   /** Every key before the terminal takes it; true keeps it from the terminal. */
   key(event: KeyboardEvent): boolean;
@@ -80,8 +80,8 @@ export class Terminal {
       fontSize: this.#font,
       lineHeight: 1.15,
       linkHandler: {
-        activate: (_event, address) => openLink(address),
-        hover: (_event, address) => events.link(address),
+        activate: (event, address) => openLink(event, address, this.#xterm.hasSelection()),
+        hover: (_event, address) => events.link(webAddress(address)),
         leave: () => events.link(undefined),
       },
       logLevel: 'off',
@@ -101,8 +101,8 @@ export class Terminal {
     xterm.unicode.register(widths);
     xterm.unicode.activeVersion = VERSION;
     xterm.loadAddon(
-      new WebLinksAddon((_event, address) => openLink(address), {
-        hover: (_event, address) => events.link(address),
+      new WebLinksAddon((event, address) => openLink(event, address, xterm.hasSelection()), {
+        hover: (_event, address) => events.link(webAddress(address)),
         leave: () => events.link(undefined),
       }),
     );
