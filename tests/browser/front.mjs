@@ -102,6 +102,11 @@ export class Front {
     }
   }
 
+  /** Tells the page what there is, unasked. */
+  tellLobby() {
+    this.#lobby();
+  }
+
   /** The connection breaks. */
   async drop() {
     await this.#socket?.close({ code: 1001 });
@@ -146,6 +151,9 @@ export class Front {
         this.snapshot(channel, message['size'], '', 'whole');
         return this.print(channel, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
       }
+      case 'end':
+        this.sessions = this.sessions.filter((session) => session.id !== message['session']);
+        return;
       case 'name':
         for (const session of this.sessions) if (session.id === message['session']) session.name = message['name'];
         return this.#lobby();

@@ -141,10 +141,7 @@ export class Page {
         if (shell.inView === session.id) shell.back();
         else shell.view(session.target, session.id);
       },
-      end: (session) => {
-        this.#connection?.send({ type: 'end', session: session.id });
-        this.#connection?.send({ type: 'list' });
-      },
+      end: (session) => this.#connection?.send({ type: 'end', session: session.id }),
       name: (session, name) => this.#connection?.send({ type: 'name', session: session.id, name }),
       again: () => this.#connection?.send({ type: 'list' }),
       back: shell.used ? () => shell.back() : undefined,

@@ -21,6 +21,8 @@ export interface ShareChoices {
 const panel = element('share');
 const opener = element<HTMLButtonElement>('bar-share');
 const name = element<HTMLInputElement>('share-account');
+/** Whose shell it is. */
+let owner: AccountName | undefined;
 
 /** Makes the panel, once. */
 export function makeShare(choices: ShareChoices): void {
@@ -31,16 +33,22 @@ export function makeShare(choices: ShareChoices): void {
   };
   element<HTMLFormElement>('share-form').onsubmit = (event) => {
     event.preventDefault();
-    choices.share(name.value.trim(), 'watcher');
+    const account = name.value.trim();
+    const isOwn = account === owner;
+    element('share-trouble').textContent = isOwn ? 'That is you: this shell is yours already.' : '';
+    if (isOwn) return;
+    choices.share(account, 'watcher');
     name.value = '';
   };
+  name.oninput = () => (element('share-trouble').textContent = '');
 }
 
 /** Shows who is there, or that nobody else is or can be. */
 export function showSharing(sharing: Sharing | undefined, choices: ShareChoices): void {
-  const owner = sharing?.people.find((person) => person.role === 'owner');
+  const whose = sharing?.people.find((person) => person.role === 'owner');
+  owner = whose?.account;
   const guests = sharing?.people.filter((person) => person.role !== 'owner') ?? [];
-  element('bar-people').textContent = sharing && owner ? company(sharing, owner, guests) : '';
+  element('bar-people').textContent = sharing && whose ? company(sharing, whose, guests) : '';
   element('bar').dataset['role'] = sharing?.role ?? '';
   // What is shared can be taken back, whatever the policy says by now.
   opener.hidden = sharing?.role !== 'owner' || !(sharing.shareable || guests.length > 0);
