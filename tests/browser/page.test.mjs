@@ -573,7 +573,8 @@ test('a graphics card draws the terminal, and when it is lost nothing on the scr
   tab.assertCalm();
 });
 
-test('on a phone there are the keys that its keyboard lacks', minute, async () => {
+/** A shell on a phone. */
+async function onThePhone() {
   const person = await browser.newContext({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
   await person.addInitScript(() => {
     globalThis.tereScreen = () => document.querySelector('.xterm-rows')?.textContent?.trimEnd() ?? '';
@@ -583,12 +584,64 @@ test('on a phone there are the keys that its keyboard lacks', minute, async () =
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
   await tab.page.tap('#door-button');
   await tab.shell();
-  await tab.page.getByRole('button', { name: 'Control, for the next key' }).tap();
+  return { front, tab };
+}
+
+test('on a phone there are the keys that its keyboard lacks', minute, async () => {
+  const { front, tab } = await onThePhone();
+  const control = tab.page.getByRole('button', { name: 'Control, for the next key' });
+  await control.tap();
   await tab.page.keyboard.type('c');
   await tab.page.getByRole('button', { name: 'Up' }).tap();
+  await control.tap();
+  await tab.page.getByRole('button', { name: 'Right' }).tap();
+  await tab.page.keyboard.type('d');
   await tab.page.getByRole('button', { name: 'Escape' }).tap();
-  await front.typedAll(/^\x03\x1b\[A\x1b$/);
+  // What no Ctrl can be made of is not turned into anything, and the key after it is itself.
+  await control.tap();
+  await tab.page.keyboard.type('\u00e9c');
+  await front.typedAll(/^\x03\x1b\[A\x1b\[1;5Cd\x1b\xc3\xa9c$/);
+  assert.equal(await control.getAttribute('aria-pressed'), 'false');
   await tab.picture('page-phone');
+  tab.assertCalm();
+});
+
+test('a finger scrolls the terminal, turns the wheel of a program, and finds what it is to press', minute, async () => {
+  const { front, tab } = await onThePhone();
+  /** @param {number} from @param {number} to */
+  const drag = async (from, to) => {
+    const at = (/** @type {number} */ y) => ({ touchPoints: [{ x: 200, y }] });
+    await tab.devtools.send('Input.dispatchTouchEvent', { type: 'touchStart', ...at(from) });
+    for (let step = 1; step <= 5; step += 1) {
+      await tab.devtools.send('Input.dispatchTouchEvent', { type: 'touchMove', ...at(from + ((to - from) * step) / 5) });
+    }
+    await tab.devtools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  };
+  front.print(1, Array.from({ length: 300 }, (_, line) => `\r\nline ${line}`).join(''));
+  await tab.sees(/line 299$/);
+  await drag(200, 600);
+  await tab.sees(/line 2[0-7]\d$/);
+  await drag(600, 100);
+  await tab.sees(/line 299$/);
+  assert.equal(front.typed, '');
+  front.print(1, '\x1b[?1049h\x1b[2J\x1b[Hless');
+  await tab.sees(/^less$/);
+  await drag(200, 300);
+  await front.typedAll(/^(\x1b\[A){4,7}$/);
+
+  const small = await tab.page.locator('button:visible').evaluateAll((buttons) =>
+    buttons.map((one) => one.getBoundingClientRect()).filter((box) => box.width < 40 || box.height < 40).length,
+  );
+  assert.equal(small, 0, 'a finger needs 40 pixels');
+  // Whoever looks closer sees less of the page, and has the same terminal.
+  const resizes = () => front.heard.filter((message) => message.type === 'resize').length;
+  const before = resizes();
+  await tab.devtools.send('Emulation.setPageScaleFactor', { pageScaleFactor: 2 });
+  await tab.page.waitForFunction(() => visualViewport?.scale === 2);
+  await tab.page.evaluate(async () => {
+    for (let pictures = 0; pictures < 3; pictures += 1) await new Promise(requestAnimationFrame);
+  });
+  assert.equal(resizes(), before);
   tab.assertCalm();
 });
 
@@ -771,7 +824,7 @@ test('in full screen the shell has all keys', minute, async () => {
   await tab.page.keyboard.press('Control+w');
   await front.typedAll(/^\x17$/);
   await full.click();
-  await tab.page.waitForFunction(() => !document.fullscreenElement);
+  await tab.page.waitForFunction(() => !document.fullscreenElement && globalThis.opened.length === 2);
   assert.deepEqual(await tab.page.evaluate(() => globalThis.opened), ['locked', 'unlocked']);
   tab.assertCalm();
 });

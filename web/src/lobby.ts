@@ -233,7 +233,7 @@ function endButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonEl
     clearTimeout(askedTimer);
     redraw();
   };
-  made.className = 'danger';
+  made.className = isSure ? 'danger sure' : 'danger';
   made.dataset['key'] = `end ${id}`;
   made.setAttribute('aria-label', isSure ? `Really end ${whole(session)}? Press once more.` : `End ${whole(session)}`);
   made.onblur = () => {

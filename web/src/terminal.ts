@@ -13,6 +13,7 @@ import { pasteable } from './paste.ts';
 import type { Extent, TermSize } from './protocol.ts';
 import { silence } from './silence.ts';
 import { dark, light } from './themes.ts';
+import { makeTouchScroll } from './touchscroll.ts';
 import { VERSION, widths } from './widths.ts';
 
 /** The bounds of `TermSize`; a window smaller than two columns is being dragged, not used. */
@@ -122,15 +123,20 @@ export class Terminal {
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
+    const takesWheel = () => xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
     // A screen that gives way is scrolled in its place, also one of a program that would have the wheel for itself.
     place.addEventListener(
       'wheel',
       (event) => {
-        const taken = xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
-        if (taken && events.givesWay()) event.stopPropagation();
+        if (takesWheel() && events.givesWay()) event.stopPropagation();
       },
       { capture: true },
     );
+    makeTouchScroll(place, {
+      rowHeight: () => this.#screen().offsetHeight / xterm.rows,
+      takesWheel,
+      scrollLines: (lines) => xterm.scrollLines(lines),
+    });
     // A terminal that gives way does so before the browser draws.
     new ResizeObserver(() => (events.givesWay() ? this.#showEnd() : this.fit())).observe(place);
     this.fitNow();
@@ -210,10 +216,9 @@ export class Terminal {
 
   /** Scrolls the terminal in its place so far that its last line with anything in it is seen. */
   #showEnd(): void {
-    const screen = this.#place.querySelector<HTMLElement>('.xterm-screen');
+    const screen = this.#screen();
     const { viewportY, baseY, cursorY } = this.#xterm.buffer.active;
     const { rows } = this.#xterm;
-    if (!screen) return;
     const cursor = baseY + cursorY - viewportY;
     let last = rows - 1;
     const isBlank = (row: number) => this.#xterm.buffer.active.getLine(viewportY + row)?.translateToString(true) === '';
@@ -237,11 +242,16 @@ export class Terminal {
     if (this.#xterm.options.fontSize !== size) this.#xterm.options.fontSize = size;
   }
 
+  /** What holds the rows, in their very size. */
+  #screen(): HTMLElement {
+    return this.#place.querySelector<HTMLElement>('.xterm-screen') ?? this.#place;
+  }
+
   /** Whether the terminal is larger than the place that it was fitted to. */
   #isCut(): boolean {
-    const screen = this.#place.querySelector<HTMLElement>('.xterm-screen');
+    const screen = this.#screen();
     const [width = 0, height = 0] = this.#fitted.split(' ').map(Number);
-    return screen !== null && (screen.offsetWidth > width - PADDING || screen.offsetHeight > height - PADDING);
+    return screen.offsetWidth > width - PADDING || screen.offsetHeight > height - PADDING;
   }
 
   /** The graphics card draws, until it is lost; then the DOM renderer takes over. */
