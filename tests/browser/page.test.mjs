@@ -180,6 +180,11 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   );
   await tab.page.keyboard.press('Escape');
   await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  await tab.page.keyboard.press('Control+Shift+S');
+  await tab.page.locator('#share').waitFor();
+  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  await tab.page.locator('#share').waitFor({ state: 'hidden' });
+  assert.equal(await share.getAttribute('aria-expanded'), 'false');
   tab.assertCalm();
 });
 
@@ -392,6 +397,35 @@ test('a history with a gap is asked for when somebody looks at it', minute, asyn
   await tab.page.mouse.move(300, 300);
   await tab.page.mouse.wheel(0, -400);
   await front.hears('refresh');
+  tab.assertCalm();
+});
+
+test('while a program prints on, its whole history is asked for once, and again when it is quiet', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.clock.install();
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  const refreshes = () => front.heard.filter((message) => message.type === 'refresh').length;
+  const many = 'line\r\n'.repeat(200);
+  front.print(1, many);
+  await tab.sees(/line$/);
+  await tab.page.mouse.move(300, 300);
+  await tab.page.mouse.wheel(0, -400);
+  await tab.page.clock.runFor(100);
+  for (let times = 0; times < 5; times += 1) {
+    front.snapshot(1, { cols: 80, rows: 24 }, '\x1b[H\x1b[2Jnow', 'screen');
+    await tab.page.clock.runFor(300);
+    assert.equal(refreshes(), 1);
+    front.snapshot(1, { cols: 80, rows: 24 }, `${many}whole`, 'whole');
+    await tab.page.clock.runFor(300);
+  }
+  front.snapshot(1, { cols: 80, rows: 24 }, '\x1b[H\x1b[2Jnow', 'screen');
+  await tab.page.clock.runFor(900);
+  assert.equal(refreshes(), 1);
+  await tab.page.clock.runFor(300);
+  await tab.page.evaluate(() => undefined);
+  assert.equal(refreshes(), 2);
   tab.assertCalm();
 });
 
@@ -629,7 +663,7 @@ test('a finger scrolls the terminal, turns the wheel of a program, and finds wha
   await drag(200, 300);
   await front.typedAll(/^(\x1b\[A){4,7}$/);
 
-  const small = await tab.page.locator('button:visible').evaluateAll((buttons) =>
+  const small = await tab.page.locator('button:visible:not(#bar-reader)').evaluateAll((buttons) =>
     buttons.map((one) => one.getBoundingClientRect()).filter((box) => box.width < 40 || box.height < 40).length,
   );
   assert.equal(small, 0, 'a finger needs 40 pixels');
@@ -826,5 +860,94 @@ test('in full screen the shell has all keys', minute, async () => {
   await full.click();
   await tab.page.waitForFunction(() => !document.fullscreenElement && globalThis.opened.length === 2);
   assert.deepEqual(await tab.page.evaluate(() => globalThis.opened), ['locked', 'unlocked']);
+  tab.assertCalm();
+});
+
+test('several lines go to a program that would run each of them only when that is meant', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  await tab.paste('one\n');
+  await front.typedAll(/^one\r$/);
+  await tab.paste('two\nthree\n');
+  await tab.panelSays(/Paste 2 lines\?/);
+  await tab.picture('page-paste');
+  await tab.page.keyboard.press('Escape');
+  await tab.page.locator('#panel').waitFor({ state: 'hidden' });
+  await tab.page.keyboard.type('x');
+  await front.typedAll(/^one\rx$/);
+  await tab.paste('two\nthree\n');
+  await tab.panelSays(/Paste 2 lines\?/);
+  await tab.answer();
+  await front.typedAll(/^one\rxtwo\rthree\r$/);
+  await tab.page.keyboard.type('y');
+  await front.typedAll(/three\ry$/);
+  tab.assertCalm();
+});
+
+test('a screen reader is served where somebody wants it, also the next time', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  const reader = tab.page.getByRole('button', { name: 'Screen reader' });
+  await reader.focus();
+  await tab.page.keyboard.press('Enter');
+  await tab.page.locator('.xterm-accessibility').waitFor({ state: 'attached' });
+  assert.equal(await reader.getAttribute('aria-pressed'), 'true');
+  await tab.page.reload();
+  await tab.knock();
+  await tab.shell();
+  await tab.page.locator('.xterm-accessibility').waitFor({ state: 'attached' });
+  await reader.click();
+  await tab.page.locator('.xterm-accessibility').waitFor({ state: 'detached' });
+  tab.assertCalm();
+});
+
+test('what is not found is said', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, 'needle');
+  await tab.sees(/needle$/);
+  await tab.page.keyboard.press('Control+Shift+F');
+  await tab.page.keyboard.type('haystack');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByText('Not found').waitFor();
+  await tab.page.locator('#find-text').fill('needle');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByText('Not found').waitFor({ state: 'detached' });
+  await tab.page.keyboard.press('Escape');
+  await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  tab.assertCalm();
+});
+
+test('another tab shows what became of a shell, and a server that is not understood a fresh page', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.clock.install();
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  assert.equal(await tab.page.title(), 'dev@web1 · tere');
+  await tab.page.evaluate(() => {
+    class Refused {
+      /** @type {(() => void) | null} */
+      onclose = null;
+      constructor() {
+        // As the browser does where the answer is 400.
+        setTimeout(() => this.onclose?.());
+      }
+      close() {}
+    }
+    Object.assign(globalThis, { WebSocket: Refused });
+  });
+  await front.drop();
+  await tab.panelSays(/Connection lost/);
+  assert.equal(await tab.page.title(), 'lost · dev@web1 · tere');
+  assert.equal(await tab.page.getByRole('button', { name: 'Reload' }).count(), 0);
+  for (let tries = 0; tries < 5; tries += 1) await tab.page.clock.runFor(8_000);
+  await tab.page.getByRole('button', { name: 'Reload' }).waitFor();
+  await tab.page.reload();
+  await tab.knock();
+  await tab.shell();
+  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  await tab.panelSays(/The shell has ended/);
+  assert.equal(await tab.page.title(), 'ended · dev@web1 · tere');
   tab.assertCalm();
 });

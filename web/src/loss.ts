@@ -7,6 +7,9 @@ import { logIn, loginTrouble, type SignedIn } from './login.ts';
 import { announce } from './notice.ts';
 import { showPanel } from './panel.ts';
 
+/** After so many tries in vain a fresh page may be what is missing: a server of another version does not speak with this one. */
+const TRIES_IN_VAIN = 4;
+
 export class Loss {
   /** `reached`: the server is there, and waits for the person. `asking`: the browser asks for a passkey. */
   #stage: 'reaching' | 'reached' | 'asking' | 'over' = 'reaching';
@@ -34,20 +37,28 @@ export class Loss {
 
   #reach(): void {
     this.#stage = 'reaching';
+    this.#showReaching();
+    this.#tryLater();
+  }
+
+  #showReaching(): void {
     showPanel({
       title: 'Connection lost. Trying to reach the server…',
       detail: `What you type now is not sent and not kept. ${this.#meanwhile}`,
-      actions: [{ label: 'Try now', run: () => void this.#try() }],
+      actions: [
+        { label: 'Try now', run: () => void this.#try() },
+        ...(this.#tries < TRIES_IN_VAIN ? [] : [{ label: 'Reload', run: () => location.reload() }]),
+      ],
       note: this.#notSent(),
       tone: 'lost',
     });
-    this.#tryLater();
   }
 
   #tryLater(): void {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#try(), backoff(this.#tries, Math.random()));
     this.#tries += 1;
+    if (this.#tries === TRIES_IN_VAIN) this.#showReaching();
   }
 
   async #try(): Promise<void> {

@@ -15,6 +15,8 @@ export interface PanelText {
   note?: string;
   /** The first is the one that Enter takes. */
   actions?: Action[];
+  /** What Escape does in a question. A question takes the keyboard at once: what it is about goes on meanwhile. */
+  leave?: () => void;
   /** `lost` dims the terminal. */
   tone?: 'calm' | 'lost';
 }
@@ -25,6 +27,7 @@ const QUIET_MS = 700;
 const panel = element('panel');
 const actions = element('panel-actions');
 let first: Action | undefined;
+let leave: (() => void) | undefined;
 let untilQuiet: ReturnType<typeof setTimeout> | undefined;
 /** A key that is down and does not answer. */
 let ignored: string | undefined;
@@ -32,7 +35,8 @@ let ignored: string | undefined;
 /** Shows a panel, in place of one that stands. The keyboard stays where it is, unless that was a panel or nowhere. */
 export function showPanel(text: PanelText): void {
   const focused = document.activeElement;
-  const free = focused === null || focused === document.body || panel.contains(focused);
+  leave = text.leave;
+  const free = leave !== undefined || focused === null || focused === document.body || panel.contains(focused);
   element('panel-title').textContent = text.title;
   element('panel-detail').textContent = text.detail ?? '';
   panelNote(text.note ?? '');
@@ -53,6 +57,7 @@ export function panelNote(text: string): void {
 export function hidePanel(): void {
   panel.hidden = true;
   first = undefined;
+  leave = undefined;
   delete document.body.dataset['tone'];
 }
 
@@ -96,6 +101,9 @@ window.addEventListener(
   },
   { capture: true },
 );
+panel.onkeydown = (event) => {
+  if (event.key === 'Escape') leave?.();
+};
 // Some browsers press a button when the key comes up.
 window.addEventListener(
   'keyup',

@@ -4,14 +4,16 @@
 import type { Connection } from './connection.ts';
 import { element, enterRoom } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
+import { ownKey } from './keys.ts';
 import { guardLeaving, makeFullScreen } from './leaving.ts';
 import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
 import { hidePanel, panelKey, panelNote, panelStands, showPanel } from './panel.ts';
 import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
 import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
+import { makeReaderSwitch, readerIsOn } from './reader.ts';
 import { isReport } from './reports.ts';
-import { makeShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
+import { makeShare, openShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
 import { Tally } from './tally.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys, withControl } from './touchkeys.ts';
@@ -77,6 +79,12 @@ export class Shell {
     this.#events = events;
     element('bar-shells').onclick = () => events.visitLobby();
     makeShare(this.#share);
+    makeReaderSwitch(() => {
+      this.#terminal?.readAloud(readerIsOn());
+      this.#terminal?.focus();
+    });
+    // Wherever the keyboard is, and before the terminal has the key.
+    window.addEventListener('keydown', (event) => this.#ownKey(event), { capture: true });
     makeFullScreen(() => this.#terminal?.focus());
     guardLeaving(() => this.#viewer?.state === 'live' && !element('shell').hidden);
     window.addEventListener('focus', () => this.#claimSize());
@@ -394,25 +402,48 @@ export class Shell {
         element('link-address').textContent = address ?? '';
         element('link-address').hidden = address === undefined;
       },
-      key: (event) => this.#key(event),
+      key: panelKey,
+      runsLines: (lines, paste) => this.#askPaste(lines, paste),
       givesWay: panelStands,
     });
+    terminal.readAloud(readerIsOn());
     makeTouchKeys(terminal);
     makeFind(terminal);
     terminal.fitNow();
     return terminal;
   }
 
-  #key(event: KeyboardEvent): boolean {
-    if (event.ctrlKey && event.shiftKey && !event.altKey && !event.metaKey) {
-      const own = { KeyL: () => this.#events.visitLobby(), KeyF: openFind }[event.code];
-      if (own) {
-        event.preventDefault();
-        if (event.type === 'keydown') own();
-        return true;
-      }
+  #ownKey(event: KeyboardEvent): void {
+    const key = element('shell').hidden ? undefined : ownKey(event);
+    if (key !== 'shells' && key !== 'find' && key !== 'share') return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (key === 'shells') this.#events.visitLobby();
+    else if (key === 'find') openFind();
+    else if (!openShare()) notice('share', 'Only its owner shares a shell, where the policy lets it be shared.');
+  }
+
+  /** A program that does not know a paste from typing runs each line of it at once. */
+  #askPaste(lines: number, paste: () => void): void {
+    if (this.#viewer?.state !== 'live') {
+      paste();
+      return;
     }
-    return panelKey(event);
+    const done = (then: () => void) => () => {
+      hidePanel();
+      this.#terminal?.focus();
+      then();
+    };
+    const leave = done(() => undefined);
+    showPanel({
+      title: `Paste ${counted(lines, 'line')}?`,
+      detail: 'The program that runs now takes each of them as if you had pressed Enter.',
+      actions: [
+        { label: 'Paste', run: done(paste) },
+        { label: 'Cancel', run: leave },
+      ],
+      leave,
+    });
   }
 
   #typed(bytes: Uint8Array): void {
@@ -461,13 +492,18 @@ export class Shell {
   }
 
   #showTitle(): void {
-    const title = windowTitle(this.#title, this.#viewer?.target);
-    element('bar-title').textContent = this.#title === '' ? '' : title.replace(/ · tere$/, '');
-    if (!element('shell').hidden) document.title = title;
+    const target = this.#viewer?.target;
+    const said = this.#title === '' ? '' : windowTitle(this.#title, target).replace(/ · tere$/, '');
+    element('bar-title').textContent = said;
+    // Whoever is in another tab sees it there.
+    const ended = this.#over?.label === 'New shell' ? 'ended' : 'not open';
+    const state = { lost: 'lost', over: ended }[element('bar').dataset['state'] ?? ''];
+    if (!element('shell').hidden) document.title = windowTitle(this.#title, target, state);
   }
 
   #light(state: 'opening' | 'live' | 'awaited' | 'over' | 'lost'): void {
     if (state !== 'awaited') element('bar-pulse').textContent = '';
     element('bar').dataset['state'] = state;
+    this.#showTitle();
   }
 }

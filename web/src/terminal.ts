@@ -8,8 +8,9 @@ import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal as Xterm } from '@xterm/xterm';
 
 import { latin1Bytes, textBytes } from './frames.ts';
+import { ownKey, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
-import { pasteable } from './paste.ts';
+import { lines, pasteable } from './paste.ts';
 import type { Extent, TermSize } from './protocol.ts';
 import { silence } from './silence.ts';
 import { dark, light } from './themes.ts';
@@ -28,6 +29,9 @@ const PADDING = 10;
 
 /** The smallest letters, pixels. What is larger than the window even so can be scrolled. */
 const FONT_MIN = 5;
+
+/** A program that has printed nothing for so long is quiet. */
+const QUIET_MS = 1000;
 
 /**
  * xterm.js parses what it is given "later", in slices, so a flood piles up in the page and Ctrl-C
@@ -49,6 +53,8 @@ export interface TerminalEvents {
   link(address: string | undefined): void;
   /** Every key before the terminal takes it; true keeps it from the terminal. */
   key(event: KeyboardEvent): boolean;
+  /** A paste of several lines goes to a program that would run each; `paste` goes on with it. */
+  runsLines(lines: number, paste: () => void): void;
   /** Whether something else stands in its place for a while. It keeps its size then. */
   givesWay(): boolean;
 }
@@ -61,17 +67,26 @@ export class Terminal {
   #font: number;
   #room: TermSize = { cols: 80, rows: 24 };
   #roomTold: (size: TermSize) => void;
+  #incomplete: () => void;
   #givesWay: () => boolean;
+  #runsLines: (lines: number, paste: () => void) => void;
   /** The size of the place that the room was reckoned for. */
   #fitted = '';
+  /** Lines are missing in the history. */
   #torn = false;
+  /** The whole was asked for since somebody began to look. */
+  #asked = false;
+  #untilQuiet: ReturnType<typeof setTimeout> | undefined;
+  #wroteAt = 0;
   #writing = false;
   #frame = 0;
 
   constructor(place: HTMLElement, events: TerminalEvents) {
     this.#place = place;
     this.#roomTold = events.room;
+    this.#incomplete = events.incomplete;
     this.#givesWay = events.givesWay;
+    this.#runsLines = events.runsLines;
     this.#font = place.clientWidth < 500 ? 12 : 14;
     const darkness = window.matchMedia('(prefers-color-scheme: dark)');
     this.#xterm = new Xterm({
@@ -114,12 +129,7 @@ export class Terminal {
     xterm.onData((text) => this.#writing || events.input(textBytes(text)));
     xterm.onBinary((text) => this.#writing || events.input(latin1Bytes(text)));
     // Scrolling by hand is no event of its own, but it is drawn.
-    xterm.onRender(() => {
-      const { viewportY, baseY } = xterm.buffer.active;
-      if (!this.#torn || viewportY >= baseY) return;
-      this.#torn = false;
-      events.incomplete();
-    });
+    xterm.onRender(() => this.#lookAtHistory());
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
@@ -148,6 +158,7 @@ export class Terminal {
   }
 
   write(bytes: Uint8Array): void {
+    this.#wroteAt = Date.now();
     this.#writing = true;
     (this.#xterm as unknown as WritesNow)._core.writeSync(bytes);
     this.#writing = false;
@@ -184,7 +195,15 @@ export class Terminal {
   }
 
   paste(text: string): void {
-    this.#xterm.paste(pasteable(text));
+    const plain = pasteable(text);
+    const count = lines(plain);
+    if (count === 1 || this.#xterm.modes.bracketedPasteMode) this.#xterm.paste(plain);
+    else this.#runsLines(count, () => this.#xterm.paste(plain));
+  }
+
+  /** Whether a screen reader is to read it. */
+  readAloud(isOn: boolean): void {
+    this.#xterm.options.screenReaderMode = isOn;
   }
 
   get applicationCursorKeys(): boolean {
@@ -212,6 +231,29 @@ export class Terminal {
     this.#room = { cols, rows: Math.min(bounded(fitting.rows), Math.floor(CELLS_MAX / cols)) };
     this.#roomTold(this.#room);
     this.#fitLetters();
+  }
+
+  /**
+   * Somebody may be looking at a history in which lines are missing. The whole is asked for once; while the program prints on,
+   * more would only be missing again, and each whole history costs everybody's line. So the next time is when it is quiet,
+   * or when somebody was at the end and looks back anew.
+   */
+  #lookAtHistory(): void {
+    const { viewportY, baseY } = this.#xterm.buffer.active;
+    if (viewportY >= baseY) {
+      this.#asked = false;
+    } else if (this.#torn && !this.#asked) {
+      this.#asked = true;
+      this.#torn = false;
+      this.#incomplete();
+    } else if (this.#torn && this.#untilQuiet === undefined) {
+      const left = this.#wroteAt + QUIET_MS - Date.now();
+      this.#untilQuiet = setTimeout(() => {
+        this.#untilQuiet = undefined;
+        this.#asked = Date.now() - this.#wroteAt < QUIET_MS;
+        this.#lookAtHistory();
+      }, left);
+    }
   }
 
   /** Scrolls the terminal in its place so far that its last line with anything in it is seen. */
@@ -280,13 +322,18 @@ export class Terminal {
 
   /** Ctrl-Shift-C copies; Ctrl-Shift-V and the menus paste by the browser's own hand. */
   #ownKey(event: KeyboardEvent): boolean {
-    if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return false;
-    if (event.code === 'KeyC') {
+    const kept = event.type === 'keydown' ? pastInputMethod(event) : undefined;
+    if (kept !== undefined) {
       event.preventDefault();
-      if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');
+      this.type(kept);
       return true;
     }
-    return event.code === 'KeyV';
+    const own = ownKey(event);
+    if (own === 'copy') {
+      event.preventDefault();
+      if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');
+    }
+    return own === 'copy' || own === 'paste';
   }
 }
 

@@ -50,10 +50,8 @@ function arm(on: boolean): void {
 }
 
 async function paste(terminal: Terminal): Promise<void> {
-  try {
-    terminal.paste(await navigator.clipboard.readText());
-  } catch {
-    // The person said no.
-  }
+  // The person may say no.
+  const text = await navigator.clipboard.readText().catch(() => '');
   terminal.focus();
+  if (text !== '') terminal.paste(text);
 }
