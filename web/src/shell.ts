@@ -1,6 +1,9 @@
 // The room of a shell: the terminal, the bar above it, who else is there, and what is said when the
 // view of it is over.
 
+import { askPaste } from './askpaste.ts';
+import { Bar } from './bar.ts';
+import { Company } from './company.ts';
 import type { Connection } from './connection.ts';
 import { element, enterRoom } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
@@ -8,17 +11,18 @@ import { ownKey } from './keys.ts';
 import { guardLeaving, makeFullScreen } from './leaving.ts';
 import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
+import { showOver, type Over } from './over.ts';
 import { hidePanel, panelKey, panelNote, panelStands, showPanel } from './panel.ts';
 import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
 import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
 import { makeReaderSwitch, readerIsOn } from './reader.ts';
 import { isReport } from './reports.ts';
-import { makeShare, openShare, showSharing, type ShareChoices, type Sharing } from './share.ts';
-import { Tally } from './tally.ts';
+import { makeShare, openShare, type ShareChoices } from './share.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys, withControl } from './touchkeys.ts';
+import { Unsent } from './unsent.ts';
 import { Viewer } from './viewer.ts';
-import { amount, counted, targetName, windowTitle } from './words.ts';
+import { amount, counted, targetName } from './words.ts';
 
 /** Which session this tab had, so that a reloaded tab has it again. It is a name, not a key. */
 const REMEMBERED = 'tere.session';
@@ -28,15 +32,6 @@ const OPENING_SHOWN_MS = 400;
 
 /** After these there is nothing to come back to. */
 const GONE: readonly Refusal[] = ['no-such-session', 'not-granted'];
-
-/** Why a view is over, while the way to the server was there. */
-interface Over {
-  title: string;
-  target: Target;
-  /** The session is there, and may be viewed another time. */
-  session?: SessionId | undefined;
-  label: 'New shell' | 'Try again';
-}
 
 export interface ShellEvents {
   /** What this account may open and has, as it was heard last. */
@@ -52,21 +47,14 @@ export class Shell {
   #account: AccountName | undefined;
   #terminal: Terminal | undefined;
   #viewer: Viewer | undefined;
-  /** Typed while no view was live; said at once, and once more when the shell is there. */
-  #unsent = new Tally();
-  /** Typed shortly before the loss, and nothing was heard since. */
-  #unsure = '';
+  #unsent = new Unsent();
   /** The session whose screen the terminal has. */
   #onScreen: SessionId | undefined;
   #over: Over | undefined;
-  #title = '';
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent = false;
   #inputDropped = 0;
-  /** Who is in each shell that this connection has viewed, as it was heard last: before `opened` or after it. */
-  #company = new Map<SessionId, Sharing>();
-  /** Who is in the shell that is in view. */
-  #sharing: Sharing | undefined;
+  #bar = new Bar();
   #share: ShareChoices = {
     share: (account, role) => {
       const session = this.#viewer?.session;
@@ -74,6 +62,7 @@ export class Shell {
     },
     closed: () => this.#terminal?.focus(),
   };
+  #company = new Company(this.#share);
 
   constructor(events: ShellEvents) {
     this.#events = events;
@@ -112,25 +101,24 @@ export class Shell {
       this.#viewer = undefined;
       this.#over = undefined;
       this.#clear();
-      this.#forgetUnsent();
+      this.#unsent.clear();
       this.#remember(undefined);
     }
     this.#connection = connection;
     this.#account = account;
-    element('bar-account').textContent = account;
+    this.#bar.account(account);
   }
 
   /** The way is lost, and the view with it. */
   lost(): void {
-    if (this.#viewer?.state === 'live') this.#unsure = this.#connection?.unanswered.words ?? '';
+    if (this.#viewer?.state === 'live' && this.#connection) this.#unsent.mayBe(this.#connection.unanswered);
     this.#connection = undefined;
-    this.#company.clear();
     clearTimeout(this.#slowOpening);
     this.#viewer?.over();
-    this.#forgetSharing();
+    this.#company.forget();
     if (!this.#viewer) return;
     enterRoom('shell');
-    this.#light('lost');
+    this.#bar.light('lost', 'lost');
     this.#terminal?.focus();
   }
 
@@ -139,9 +127,9 @@ export class Shell {
     if (!this.#connection) return;
     this.#viewer?.detach();
     // That was said in the panel which goes now.
-    if (this.#over) this.#forgetUnsent();
+    if (this.#over) this.#unsent.clear();
     this.#over = undefined;
-    this.#forgetSharing();
+    this.#company.leave();
     enterRoom('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
@@ -150,9 +138,9 @@ export class Shell {
       live: () => this.#live(),
       dropped: (bytes) => this.#dropped(bytes),
     });
-    this.#light('opening');
-    element('bar-where').textContent = targetName(target);
-    this.#setTitle(session !== undefined && session === this.#onScreen ? this.#title : '');
+    this.#bar.where(target);
+    if (session === undefined || session !== this.#onScreen) this.#bar.title('');
+    this.#bar.light('opening');
     this.#terminal.focus();
     clearTimeout(this.#slowOpening);
     this.#slowOpening = setTimeout(() => {
@@ -167,7 +155,7 @@ export class Shell {
   /** From the lobby to what was in view. */
   back(): void {
     enterRoom('shell');
-    this.#showTitle();
+    this.#bar.show();
     this.#terminal?.fit();
     this.#terminal?.focus();
   }
@@ -193,9 +181,7 @@ export class Shell {
 
   /** What was typed in vain, as a sentence or two, or nothing. */
   get notSent(): string {
-    const { words } = this.#unsent;
-    const sentences = [words && `Not sent: ${words}.`, this.#unsure && `Sent, but perhaps not arrived: ${this.#unsure}.`];
-    return sentences.filter((sentence) => sentence !== '').join(' ');
+    return this.#unsent.words;
   }
 
   /** What goes on, or does not, while nobody is signed in. */
@@ -206,7 +192,7 @@ export class Shell {
   /** Nothing but a fresh page helps. */
   mustReload(refusal: Refusal): void {
     this.#connection = undefined;
-    this.#light('over');
+    this.#bar.light('over');
     showPanel({
       title: refusalSentence(refusal),
       detail: 'Your session goes on; sign in again after that.',
@@ -218,11 +204,7 @@ export class Shell {
 
   /** A server that is slow to answer is said to be; keys still go to it. */
   pulse(pulse: 'awaited' | 'there'): void {
-    if (this.#viewer?.state !== 'live') return;
-    this.#light(pulse === 'awaited' ? 'awaited' : 'live');
-    if (pulse === 'there') return;
-    element('bar-pulse').textContent = 'The server does not answer…';
-    announce('The server does not answer.');
+    if (this.#viewer?.state === 'live') this.#bar.light(pulse === 'awaited' ? 'awaited' : 'live');
   }
 
   output(channel: number, bytes: Uint8Array): void {
@@ -258,8 +240,7 @@ export class Shell {
         if (message.channel === this.#viewer?.channel) this.#refused(message.refusal);
         return;
       case 'sharing':
-        this.#company.set(message.session, message);
-        if (message.session === this.#viewer?.session && this.#viewer.state === 'live') this.#shared(message);
+        this.#company.heard(message.session, message);
         return;
       case 'machine-stopped':
         this.#machineStopped(message.machine);
@@ -300,12 +281,11 @@ export class Shell {
     endNotices();
     viewer.room(terminal.room);
     hidePanel();
-    this.#light('live');
-    const sharing = this.#company.get(session);
-    if (sharing) this.#shared(sharing);
+    this.#bar.light('live');
+    this.#company.enter(session, this.#account);
     announce(`Shell of ${targetName(target)}`);
     if (this.notSent !== '') notice('keys', `The shell was not there to take what you typed. ${this.notSent}`);
-    this.#forgetUnsent();
+    this.#unsent.clear();
     const others = this.#events.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
     if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
     if (element('lobby').hidden) terminal.focus();
@@ -315,33 +295,15 @@ export class Shell {
   #clear(): void {
     this.#terminal?.reset();
     this.#onScreen = undefined;
-    this.#setTitle('');
-  }
-
-  /** Who is in the shell has changed. */
-  #shared({ people, role, shareable }: Sharing): void {
-    const before = this.#sharing;
-    this.#sharing = { people, role, shareable };
-    showSharing(this.#sharing, this.#share);
-    if (!before) return;
-    if (before.role === 'watcher' && role === 'writer') notice('role', 'The keyboard is yours too: what you type goes to the shell.');
-    if (before.role === 'writer' && role === 'watcher') notice('role', 'You are watching from now on: what you type goes nowhere.');
-    const here = (sharing: Sharing) => sharing.people.filter((person) => person.views > 0 && person.account !== this.#account);
-    const came = here(this.#sharing).filter((person) => !here(before).some((one) => one.account === person.account));
-    if (came.length > 0) announce(`Here now: ${came.map((person) => person.account).join(', ')}`);
-  }
-
-  #forgetSharing(): void {
-    this.#sharing = undefined;
-    showSharing(undefined, this.#share);
+    this.#bar.title('');
   }
 
   #ended(reason: EndReason): void {
     const viewer = this.#viewer;
     if (!viewer) return;
-    this.#forgetUnsent();
+    this.#unsent.clear();
     viewer.over();
-    this.#forgetSharing();
+    this.#company.leave();
     this.#remember(undefined);
     const title = endSentence(this.#machineWent ? 'machine-gone' : reason);
     this.#sayOver({ title, target: viewer.target, label: 'New shell' });
@@ -370,22 +332,12 @@ export class Shell {
 
   /** The view is over, and its last screen stays in view. */
   #sayOver(over: Over): void {
-    const { title, target, session, label } = over;
     this.#over = over;
-    this.#light('over');
-    announce(title);
-    const { targets, sessions } = this.#events.lobby();
-    const others = targets.length > 1 || sessions.some((one) => one.id !== this.#viewer?.session);
-    // A guest saw a shell where it may have none of its own.
-    const mayOpen = session !== undefined || targets.some((one) => targetName(one) === targetName(target));
-    showPanel({
-      title,
-      detail: targetName(target),
-      note: this.notSent,
-      actions: [
-        ...(mayOpen ? [{ label, run: () => this.view(target, session) }] : []),
-        ...(others || !mayOpen || session !== undefined ? [{ label: 'Shells', run: () => this.#events.visitLobby() }] : []),
-      ],
+    this.#bar.light('over', over.label === 'New shell' ? 'ended' : 'not open');
+    announce(over.title);
+    showOver(over, this.#viewer?.session, this.notSent, this.#events.lobby(), {
+      view: (target, session) => this.view(target, session),
+      visitLobby: () => this.#events.visitLobby(),
     });
     if (element('shell').hidden) this.#events.visitLobby();
   }
@@ -397,13 +349,16 @@ export class Shell {
       input: (bytes) => this.#typed(bytes),
       room: (size) => this.#viewer?.room(size),
       incomplete: () => this.#viewer?.refresh(),
-      title: (title) => this.#setTitle(title),
+      title: (title) => this.#bar.title(title),
       link: (address) => {
         element('link-address').textContent = address ?? '';
         element('link-address').hidden = address === undefined;
       },
       key: panelKey,
-      runsLines: (lines, paste) => this.#askPaste(lines, paste),
+      runsLines: (lines, paste) => {
+        if (this.#viewer?.state === 'live') askPaste(lines, paste, () => this.#terminal?.focus());
+        else paste();
+      },
       givesWay: panelStands,
     });
     terminal.readAloud(readerIsOn());
@@ -423,36 +378,13 @@ export class Shell {
     else if (!openShare()) notice('share', 'Only its owner shares a shell, where the policy lets it be shared.');
   }
 
-  /** A program that does not know a paste from typing runs each line of it at once. */
-  #askPaste(lines: number, paste: () => void): void {
-    if (this.#viewer?.state !== 'live') {
-      paste();
-      return;
-    }
-    const done = (then: () => void) => () => {
-      hidePanel();
-      this.#terminal?.focus();
-      then();
-    };
-    const leave = done(() => undefined);
-    showPanel({
-      title: `Paste ${counted(lines, 'line')}?`,
-      detail: 'The program that runs now takes each of them as if you had pressed Enter.',
-      actions: [
-        { label: 'Paste', run: done(paste) },
-        { label: 'Cancel', run: leave },
-      ],
-      leave,
-    });
-  }
-
   #typed(bytes: Uint8Array): void {
     const viewer = this.#viewer;
     if (viewer?.state !== 'live') {
       if (isReport(bytes)) return;
       this.#unsent.add(bytes);
       panelNote(this.notSent);
-    } else if (this.#sharing?.role === 'watcher') {
+    } else if (this.#company.role === 'watcher') {
       if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
     } else {
       if (!isReport(bytes)) this.#claimSize();
@@ -469,41 +401,15 @@ export class Shell {
     }
   }
 
-  #forgetUnsent(): void {
-    this.#unsent.clear();
-    this.#unsure = '';
-  }
-
   /** The owner is at this window now: what a phone made of the session's size is over. */
   #claimSize(): void {
     if (document.hidden || element('shell').hidden || !this.#terminal) return;
     // Nobody else sets it, and a role that is not heard yet is the owner's or makes no difference.
-    if (this.#sharing === undefined || this.#sharing.role === 'owner') this.#viewer?.claim(this.#terminal.room);
+    if (this.#company.role === undefined || this.#company.role === 'owner') this.#viewer?.claim(this.#terminal.room);
   }
 
   #remember(session: SessionId | undefined): void {
     if (session === undefined) sessionStorage.removeItem(REMEMBERED);
     else sessionStorage.setItem(REMEMBERED, session);
-  }
-
-  #setTitle(title: string): void {
-    this.#title = title;
-    this.#showTitle();
-  }
-
-  #showTitle(): void {
-    const target = this.#viewer?.target;
-    const said = this.#title === '' ? '' : windowTitle(this.#title, target).replace(/ · tere$/, '');
-    element('bar-title').textContent = said;
-    // Whoever is in another tab sees it there.
-    const ended = this.#over?.label === 'New shell' ? 'ended' : 'not open';
-    const state = { lost: 'lost', over: ended }[element('bar').dataset['state'] ?? ''];
-    if (!element('shell').hidden) document.title = windowTitle(this.#title, target, state);
-  }
-
-  #light(state: 'opening' | 'live' | 'awaited' | 'over' | 'lost'): void {
-    if (state !== 'awaited') element('bar-pulse').textContent = '';
-    element('bar').dataset['state'] = state;
-    this.#showTitle();
   }
 }

@@ -27,8 +27,8 @@ export class Viewer {
   #room: TermSize;
   /** The session's size, as it was heard last. */
   #size: TermSize | undefined;
-  /** That was asked to change, and nothing has been heard since. */
-  #claimed = false;
+  /** Another was asked for, and nothing has been heard since. */
+  #asked = false;
   #feed: Feed;
   #typing: Typing;
 
@@ -80,7 +80,7 @@ export class Viewer {
   /** The session has this size now. */
   sized(size: TermSize): void {
     this.#size = size;
-    this.#claimed = false;
+    this.#asked = false;
   }
 
   output(bytes: Uint8Array): void {
@@ -98,17 +98,18 @@ export class Viewer {
 
   /** Tells what the window has room for, unless it was told last. */
   room(size: TermSize): void {
-    if (this.state !== 'live' || same(size, this.#room)) return;
-    this.#room = size;
-    this.#connection.send({ type: 'resize', channel: this.channel, size });
+    if (this.state === 'live' && !same(size, this.#room)) this.#ask(size);
   }
 
   /** Gives the session the size of this window again, where another window of its owner has given it another. */
   claim(room: TermSize): void {
-    if (this.state !== 'live' || this.#claimed || !this.#size || same(this.#size, room)) return;
-    this.#claimed = true;
-    this.#room = room;
-    this.#connection.send({ type: 'resize', channel: this.channel, size: room });
+    if (this.state === 'live' && !this.#asked && this.#size && !same(this.#size, room)) this.#ask(room);
+  }
+
+  #ask(size: TermSize): void {
+    this.#asked = true;
+    this.#room = size;
+    this.#connection.send({ type: 'resize', channel: this.channel, size });
   }
 
   /** The view is over: ended, refused or lost. */
