@@ -57,12 +57,18 @@ export function refusalSentence(refusal: Refusal): string {
   return refusalSentences[refusal] ?? `The server refused this (${refusal}). Reload the page.`;
 }
 
+/** The sentence of a refused view. The version there is that of a process of the host, which a fresh page does not change. */
+export function viewRefusalSentence(refusal: Refusal): string {
+  if (refusal !== 'version-mismatch') return refusalSentence(refusal);
+  return 'A part of tere was upgraded and another was not. Try again in a moment, or ask whoever runs this host to restart it.';
+}
+
 /** The sentence of an end, also of one that a newer server made up. */
 export function endSentence(reason: EndReason): string {
   return endSentences[reason] ?? 'The session has ended.';
 }
 
-/** After this a connection is of no more use, and only a fresh page can help. */
+/** After this, said of the connection, it is of no more use, and only a fresh page can help. */
 export function needsReload(refusal: Refusal): boolean {
   return refusal === 'bad-message';
 }
