@@ -1,7 +1,7 @@
 //! tere-auth: decides who somebody is.
 //!
 //! Reads: logins from the front, requests of `tere` on the host, its own account files.
-//! Holds: accounts with their public keys, hashes of enrolment links, challenges in memory.
+//! Holds: accounts with their public keys, hashes of enrolment links; in memory challenges, and who is gone.
 //! Has given up: the network, D-Bus, all files but its state folder, starting programs.
 //!
 //! What somebody may do is the broker's: auth vouches for a principal on a fresh connection to the
