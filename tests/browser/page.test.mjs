@@ -738,9 +738,16 @@ test('a panel hides nothing: the last line stays in view, and nobody is told of 
   assert.ok(ended && ended.above >= 0 && ended.below > 0, JSON.stringify(ended));
   await tab.picture('page-ended-full');
   assert.equal(await tab.page.locator('.xterm-rows > div').count(), rows);
+  // Nor when somebody comes back to it.
+  await tab.page.keyboard.press('Control+Shift+L');
+  await tab.page.getByRole('button', { name: 'Back' }).click();
+  await tab.page.evaluate(async () => {
+    for (let pictures = 0; pictures < 3; pictures += 1) await new Promise(requestAnimationFrame);
+  });
   await tab.page.getByRole('button', { name: 'New shell' }).click();
   await tab.shell();
-  assert.ok(!front.heard.some((message) => message.type === 'resize'), 'the window has not changed');
+  const sizes = front.heard.filter((message) => 'size' in message).map((message) => message['size'].rows);
+  assert.deepEqual(sizes, [rows, rows], 'the window has not changed');
   assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
 
   // Little on the screen stays where it is.
@@ -822,6 +829,11 @@ test('only a plain click opens a link, and what is shown is what opens', minute,
   assert.deepEqual(await opened(), []);
   await tab.page.mouse.dblclick(x, y);
   assert.deepEqual(await opened(), ['https://xn--exmple-4nf.org/real'], 'twice is once');
+  // A program that has the mouse leaves nothing selected.
+  front.print(1, '\x1b[?1000h\r\nmouse');
+  await tab.sees(/mouse$/);
+  await tab.page.mouse.dblclick(x, y);
+  assert.equal((await opened()).length, 2);
   tab.assertCalm();
 });
 

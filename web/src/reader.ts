@@ -6,18 +6,37 @@ import { element } from './elements.ts';
 const REMEMBERED = 'tere.reader';
 const made = element<HTMLButtonElement>('bar-reader');
 
+let isOn = remembered();
+
 export function readerIsOn(): boolean {
-  return localStorage.getItem(REMEMBERED) !== null;
+  return isOn;
 }
 
 /** Makes the switch, once; `turned` hears of each turn. */
 export function makeReaderSwitch(turned: () => void): void {
-  const show = () => made.setAttribute('aria-pressed', String(readerIsOn()));
+  made.setAttribute('aria-pressed', String(isOn));
   made.onclick = () => {
-    if (readerIsOn()) localStorage.removeItem(REMEMBERED);
-    else localStorage.setItem(REMEMBERED, 'on');
-    show();
+    isOn = !isOn;
+    made.setAttribute('aria-pressed', String(isOn));
+    remember();
     turned();
   };
-  show();
+}
+
+/** A browser that stores nothing for pages has the switch all the same. */
+function remembered(): boolean {
+  try {
+    return localStorage.getItem(REMEMBERED) !== null;
+  } catch {
+    return false;
+  }
+}
+
+function remember(): void {
+  try {
+    if (isOn) localStorage.setItem(REMEMBERED, 'on');
+    else localStorage.removeItem(REMEMBERED);
+  } catch {
+    // Then it is for this time only.
+  }
 }
