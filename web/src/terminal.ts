@@ -7,6 +7,7 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal as Xterm } from '@xterm/xterm';
 
+import { bound } from './bounds.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
 import { ownKey, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
@@ -112,6 +113,7 @@ export class Terminal {
 
     const xterm = this.#xterm;
     silence(xterm.parser);
+    bound(xterm.parser, () => this.#incomplete());
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
     xterm.unicode.register(widths);
@@ -160,8 +162,11 @@ export class Terminal {
   write(bytes: Uint8Array): void {
     this.#wroteAt = Date.now();
     this.#writing = true;
-    (this.#xterm as unknown as WritesNow)._core.writeSync(bytes);
-    this.#writing = false;
+    try {
+      (this.#xterm as unknown as WritesNow)._core.writeSync(bytes);
+    } finally {
+      this.#writing = false;
+    }
   }
 
   /** Shows a snapshot. One without the whole history leaves a gap in it, until somebody looks. */
