@@ -535,7 +535,7 @@ test('a front that does not understand the page asks for a fresh one, and a work
   const { front, tab } = await signedIn();
   await tab.shell();
   front.say({ type: 'refused', channel: 1, refusal: 'version-mismatch' });
-  await tab.panelSays(/tere is being upgraded\. Try again in a moment/);
+  await tab.panelSays(/A part of tere was upgraded and another was not\. Try again in a moment/);
   await tab.page.getByRole('button', { name: 'Try again' }).click();
   await tab.shell();
   front.say({ type: 'refused', channel: null, refusal: 'bad-message' });
