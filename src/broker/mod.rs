@@ -4,11 +4,12 @@
 //! Holds: the policy, the record of each session, the right to open shells (a gid, see polkit/).
 //! Has given up: the network, all files but its policy and its records, starting programs.
 //!
-//! A request comes in through `door` (auth vouches) and `principal` (one task a channel), becomes
-//! what it may be in `request`, and ends in `sessions`, where one task a session (`worker`) talks
-//! to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `spares` keeps
+//! A request comes in through `door` (auth vouches) and `principal` (one task a channel), is answered in
+//! `answers`, becomes what it may be in `request`, and ends in `sessions`, where one task a session (`worker`)
+//! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `spares` keeps
 //! workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
 
+mod answers;
 mod bus;
 mod door;
 mod machines;
