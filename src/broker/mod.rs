@@ -4,13 +4,14 @@
 //! Holds: the policy, the record of each session, the right to open shells (a gid, see polkit/).
 //! Has given up: the network, all files but its policy and its records, starting programs.
 //!
-//! A request comes in through `door` (auth vouches) and `principal` (one task a channel), is answered in
+//! A request comes in through `door` (auth vouches, `channels` has a place) and `principal` (one task a channel), is answered in
 //! `answers`, becomes what it may be in `request`, and ends in `sessions`, where one task a session (`worker`)
 //! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `spares` keeps
 //! workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
 
 mod answers;
 mod bus;
+mod channels;
 mod door;
 mod machines;
 mod opening;
@@ -34,6 +35,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use self::bus::Bus;
+use self::channels::Channels;
 use self::policy::Policy;
 use self::records::Records;
 use self::sessions::Sessions;
@@ -65,6 +67,7 @@ struct Broker {
     policy: Policy,
     bus: Bus,
     sessions: Sessions,
+    channels: Channels,
     /// To the task that keeps workers waiting.
     spares: mpsc::Sender<spares::Asker>,
     /// A permit for each session that may be opened at the same time.
@@ -115,6 +118,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
             policy,
             bus: Bus::default(),
             sessions: Sessions::new(Records::at(flags.records_dir)),
+            channels: Channels::default(),
             spares,
             turns: Semaphore::new(opening::OPENING_AT_ONCE),
             session_sockets: flags.runtime_dir.join("session"),

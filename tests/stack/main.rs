@@ -18,6 +18,7 @@ mod parts;
 #[path = "../stories/mod.rs"]
 mod stories;
 
+mod descriptors;
 mod fake;
 mod host;
 mod late;
