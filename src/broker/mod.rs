@@ -6,8 +6,8 @@
 //!
 //! A request comes in through `door` (auth vouches, `channels` has a place) and `principal` (one task a channel), is answered in
 //! `answers`, becomes what it may be in `request`, and ends in `sessions`, where one task a session (`worker`)
-//! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `spares` keeps
-//! workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
+//! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `strays` finds what nobody
+//! cleaned up after, `spares` keeps workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
 
 mod answers;
 mod bus;
@@ -22,6 +22,7 @@ mod records;
 mod request;
 mod sessions;
 mod spares;
+mod strays;
 mod units;
 mod upkeep;
 mod worker;
@@ -39,6 +40,7 @@ use self::channels::Channels;
 use self::policy::Policy;
 use self::records::Records;
 use self::sessions::Sessions;
+use self::strays::NoStrays;
 use crate::names::{AccountName, MachineName};
 use crate::sandbox::{Keep, Thread};
 use crate::service::{self, Service, StartError};
@@ -68,6 +70,7 @@ struct Broker {
     bus: Bus,
     sessions: Sessions,
     channels: Channels,
+    no_strays: NoStrays,
     /// To the task that keeps workers waiting.
     spares: mpsc::Sender<spares::Asker>,
     /// A permit for each session that may be opened at the same time.
@@ -119,6 +122,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
             bus: Bus::default(),
             sessions: Sessions::new(Records::at(flags.records_dir)),
             channels: Channels::default(),
+            no_strays: NoStrays::default(),
             spares,
             turns: Semaphore::new(opening::OPENING_AT_ONCE),
             session_sockets: flags.runtime_dir.join("session"),
@@ -126,7 +130,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
         });
         // First of all: until it is there, SIGHUP ends the process.
         tokio::spawn(Arc::clone(&broker).reload_on_request()?);
-        broker.take_up().await?;
+        broker.take_up()?;
         tokio::spawn(Arc::clone(&broker).keep_spares(asked));
         tokio::spawn(Arc::clone(&broker).watch_machines());
         let door = door::open(listeners, &broker)?;

@@ -90,6 +90,7 @@ impl Broker {
             tracing::error!(%error, "no random numbers: {error}");
             Refusal::Unavailable
         })?;
+        self.no_strays.note(&id);
         let mut refusal = Refusal::WorkerUnavailable;
         let error: Box<dyn std::fmt::Display + Send> = match self.bus.start(Unit::SessionSocket(&id)).await {
             Ok(()) => match worker::connect(&self.socket(&id)).await {
@@ -148,9 +149,7 @@ impl Broker {
         granted: &Granted,
         orders: mpsc::Sender<Order>,
     ) -> Result<Arc<Session>, Refusal> {
-        let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let (owner, target) = (granted.owner().clone(), granted.target().clone());
-        let record = Record { id: id.clone(), owner, target, opened, name: None, guests: Vec::new() };
+        let record = Record::of_now(id.clone(), granted.owner().clone(), granted.target().clone());
         self.sessions.keep(record, orders).map_err(|error| {
             tracing::error!(session = %id, %error, "the record cannot be kept: {error}");
             Refusal::StorageFailed

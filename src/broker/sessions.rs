@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::people::{People, Viewing};
-use super::records::{Record, Records};
+use super::records::{LeftBehind, Record, Records};
 use super::worker::Order;
 use crate::names::{AccountName, Label, MachineName, SessionId};
 use crate::protocol::worker::{ToWorker, ViewerNumber};
@@ -282,7 +282,7 @@ impl Sessions {
     }
 
     /// The records that an earlier broker left.
-    pub(super) fn left_behind(&self) -> io::Result<Vec<Record>> {
+    pub(super) fn left_behind(&self) -> io::Result<LeftBehind> {
         self.records.all()
     }
 

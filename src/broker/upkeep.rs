@@ -14,7 +14,7 @@ use super::opening::first_viewer;
 use super::units::Unit;
 use super::worker::{self, ORDERS, Order, WorkerChannel};
 use crate::names::SessionId;
-use crate::protocol::worker::{Standing, ToWorker, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{EndReason, Refusal};
 use crate::wire::WireError;
 
@@ -30,6 +30,9 @@ const STOP_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// How long the worker of a session that goes on is left alone after it did not come back in time.
 const LEFT_ALONE: Duration = Duration::from_secs(5);
+
+/// How long a worker has to close the viewers of a session that is left alone.
+const LEAVE_TIME: Duration = Duration::from_secs(8);
 
 /// Why the worker of a session cannot be talked to.
 #[derive(Debug)]
@@ -150,24 +153,22 @@ impl Broker {
     ///
     /// # Errors
     /// The records cannot be read. A broker that went on would take living sessions for strays.
-    pub(super) async fn take_up(self: &Arc<Self>) -> Result<(), String> {
+    pub(super) fn take_up(self: &Arc<Self>) -> Result<(), String> {
         let unreadable = |error| format!("the records of sessions cannot be read: {error}");
-        let records = self.sessions.left_behind().map_err(unreadable)?;
-        for record in records {
+        let left = self.sessions.left_behind().map_err(unreadable)?;
+        // Their shells run on: they are not this build's to judge.
+        for id in left.unreadable {
+            self.no_strays.note(&id);
+            tokio::spawn(Arc::clone(self).leave_alone(id));
+        }
+        for record in left.records {
             let id = record.id.clone();
+            self.no_strays.note(&id);
             let (orders, inbox) = mpsc::channel(ORDERS);
             self.sessions.take_up(record, orders);
             tokio::spawn(Arc::clone(self).go_on_with(id, inbox));
         }
-        match self.bus.session_units().await {
-            Ok(units) => {
-                for id in units.into_iter().filter(|id| self.sessions.find(id).is_none()) {
-                    tracing::warn!(session = %id, "units without a record are stopped");
-                    self.stop_units_later(&id);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "systemd cannot be asked for units of sessions: {error}"),
-        }
+        tokio::spawn(Arc::clone(self).stop_strays());
         Ok(())
     }
 
@@ -177,14 +178,31 @@ impl Broker {
             Ok(reached) => reached,
             Err(reason) => return self.clean_up(&id, reason).await,
         };
-        // They are those of channels that closed with the broker before.
-        for viewer in viewers {
-            if let Err(error) = channel.send(&ToWorker::Detach(viewer), &[]).await {
-                tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
-            }
+        if let Err(error) = close_views_of_before(&channel, &viewers).await {
+            tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
         }
         tracing::info!(session = %id, "session taken up");
         self.run_worker(&id, channel, orders, first_viewer());
+    }
+
+    /// Leaves a session alone whose record cannot be read: nobody views it, and it goes on.
+    async fn leave_alone(self: Arc<Self>, id: SessionId) {
+        let Ok((channel, viewers)) = self.reach(&id).await else { return };
+        let mut closed = close_views_of_before(&channel, &viewers).await;
+        let mut left = viewers.len();
+        while closed.is_ok() && left > 0 {
+            closed = match channel.receive_within(LEAVE_TIME).await {
+                Ok((FromWorker::ViewerGone(_), _)) => {
+                    left -= 1;
+                    Ok(())
+                }
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+        if let Err(error) = closed {
+            tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
+        }
     }
 
     /// Removes what is left of a session that is over.
@@ -254,4 +272,12 @@ impl Broker {
             Standing::Waiting => Ok(()),
         }
     }
+}
+
+/// Closes the viewers that a worker has from before: those of channels that closed with an earlier broker.
+async fn close_views_of_before(channel: &WorkerChannel, viewers: &[ViewerNumber]) -> Result<(), WireError> {
+    for viewer in viewers {
+        channel.send(&ToWorker::Detach(*viewer), &[]).await?;
+    }
+    Ok(())
 }

@@ -212,6 +212,16 @@ impl Host {
         self.fake.stop_machined();
     }
 
+    /// Has systemd not answer on the bus.
+    pub fn stop_systemd(&self) {
+        self.fake.stop_systemd();
+    }
+
+    /// Has it answer again.
+    pub fn start_systemd(&self) {
+        self.fake.start_systemd();
+    }
+
     /// machined opens the next `count` shells, but says so too late.
     pub fn answer_late(&self, count: usize) {
         self.fake.answer_late(count);

@@ -26,6 +26,7 @@ mod leaks;
 mod lost;
 mod polkit;
 mod program;
+mod records;
 mod skew;
 
 use std::time::Duration;
