@@ -7,7 +7,8 @@
 //! A request comes in through `door` (auth vouches, `channels` has a place) and `principal` (one task a channel), is answered in
 //! `answers`, becomes what it may be in `request`, and ends in `sessions`, where one task a session (`worker`)
 //! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `strays` finds what nobody
-//! cleaned up after, `spares` keeps workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
+//! cleaned up after, `spares` keeps workers waiting for sessions to come, `turns` says how many are opened at once.
+//! `units` and `machines` ask systemd and machined over the `bus`.
 
 mod answers;
 mod bus;
@@ -23,6 +24,7 @@ mod request;
 mod sessions;
 mod spares;
 mod strays;
+mod turns;
 mod units;
 mod upkeep;
 mod worker;
@@ -33,7 +35,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 
 use self::bus::Bus;
 use self::channels::Channels;
@@ -41,6 +43,7 @@ use self::policy::Policy;
 use self::records::Records;
 use self::sessions::Sessions;
 use self::strays::NoStrays;
+use self::turns::Turns;
 use crate::names::{AccountName, MachineName};
 use crate::sandbox::{Keep, Thread};
 use crate::service::{self, Service, StartError};
@@ -73,8 +76,7 @@ struct Broker {
     no_strays: NoStrays,
     /// To the task that keeps workers waiting.
     spares: mpsc::Sender<spares::Asker>,
-    /// A permit for each session that may be opened at the same time.
-    turns: Semaphore,
+    turns: Turns,
     /// Where the sockets of sessions are.
     session_sockets: PathBuf,
     news: broadcast::Sender<News>,
@@ -124,7 +126,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
             channels: Channels::default(),
             no_strays: NoStrays::default(),
             spares,
-            turns: Semaphore::new(opening::OPENING_AT_ONCE),
+            turns: Turns::default(),
             session_sockets: flags.runtime_dir.join("session"),
             news: broadcast::Sender::new(NEWS),
         });

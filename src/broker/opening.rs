@@ -23,13 +23,6 @@ use crate::wire::WireError;
 /// How long a worker has to make a viewer.
 const ATTACH_TIME: Duration = Duration::from_secs(8);
 
-/// How many sessions are opened at once. More only slow each other down until each misses its
-/// deadlines; they wait for their turn instead.
-pub(super) const OPENING_AT_ONCE: usize = 4;
-
-/// How long to wait for a turn, after which the person is told to try again.
-const TURN_TIME: Duration = Duration::from_secs(60);
-
 /// A new view of a session.
 #[derive(Debug)]
 pub(super) struct View {
@@ -46,8 +39,7 @@ impl Broker {
         let place = self.sessions.place(granted.owner())?;
         self.bus.ensure_running(&granted.target().machine).await?;
         // Not before: a machine that boots for a minute must not hold up the others.
-        let turn = tokio::time::timeout(TURN_TIME, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(Refusal::Unavailable) };
+        let _turn = self.turns.take(&granted.target().machine).await?;
         // The worker starts, where none waits, while machined opens the shell.
         let (worker, shell) = tokio::join!(self.worker(), self.bus.open_shell(&granted));
         let (worker, pty) = match (worker, shell) {
