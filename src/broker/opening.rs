@@ -14,7 +14,7 @@ use super::request::Granted;
 use super::sessions::Session;
 use super::spares::Spare;
 use super::units::Unit;
-use super::worker::{self, ORDERS, Order, Worker, WorkerChannel};
+use super::worker::{self, NotAdopted, ORDERS, Order, Worker, WorkerChannel};
 use crate::names::{AccountName, SessionId, TermSize};
 use crate::protocol::worker::{Standing, ViewerNumber};
 use crate::protocol::{Refusal, Role};
@@ -31,6 +31,15 @@ pub(super) struct View {
     pub(super) role: Role,
     /// For whoever asked.
     pub(super) socket: OwnedFd,
+}
+
+/// Why a worker does not keep a session.
+#[derive(Debug)]
+enum Unkept {
+    /// It is gone, with all that it had. Another may have the terminal.
+    Gone,
+    /// The session is not to be.
+    Refused(Refusal),
 }
 
 impl Broker {
@@ -51,21 +60,23 @@ impl Broker {
             // A shell without a worker is hung up here, by closing its PTY.
             (Err(refusal), _) => return Err(refusal),
         };
-        let mut placed = self.keep(worker, &granted, &pty).await;
-        if placed.is_err() {
-            // It may have died while it waited. The shell is there, and one that starts now takes it.
-            placed = match Box::pin(self.start_worker()).await {
-                Ok(worker) => self.keep(worker, &granted, &pty).await,
-                Err(refusal) => Err(refusal),
-            };
-        }
+        let view = match self.keep(worker, &granted, &pty).await {
+            // The shell is there, and a worker that starts now takes it.
+            Err(Unkept::Gone) => {
+                let another = Box::pin(self.start_worker()).await?;
+                self.keep(another, &granted, &pty).await
+            }
+            kept @ (Ok(_) | Err(Unkept::Refused(_))) => kept,
+        };
+        let view = view.map_err(|unkept| match unkept {
+            Unkept::Gone => Refusal::WorkerUnavailable,
+            Unkept::Refused(refusal) => refusal,
+        })?;
         drop(place);
-        if let Ok(view) = &placed {
-            let (account, target) = (granted.owner(), granted.target());
-            let (machine, user) = (&target.machine, &target.user);
-            tracing::info!(session = %view.session.record.id, %account, %machine, %user, "session opened");
-        }
-        placed
+        let (account, target) = (granted.owner(), granted.target());
+        let (machine, user) = (&target.machine, &target.user);
+        tracing::info!(session = %view.session.record.id, %account, %machine, %user, "session opened");
+        Ok(view)
     }
 
     /// A worker without a session: one that waits, or a new one.
@@ -103,35 +114,38 @@ impl Broker {
     }
 
     /// Gives a worker its session. One that does not take it is stopped.
-    async fn keep(
-        self: &Arc<Self>,
-        worker: Spare,
-        granted: &Granted,
-        pty: &OwnedFd,
-    ) -> Result<View, Refusal> {
+    async fn keep(self: &Arc<Self>, worker: Spare, granted: &Granted, pty: &OwnedFd) -> Result<View, Unkept> {
         let Spare { id, channel } = worker;
         let viewer = first_viewer();
-        let kept = match worker::adopt(&channel, &id, granted.size(), pty, viewer).await {
-            Ok(socket) => {
-                let (orders, inbox) = mpsc::channel(ORDERS);
-                self.record(&id, granted, orders).map(|session| (session, socket, inbox))
-            }
+        let socket = match worker::adopt(&channel, &id, granted.size(), pty, viewer).await {
+            Ok(socket) => socket,
             Err(error) => {
                 tracing::error!(session = %id, %error, "the worker does not take the terminal: {error}");
-                Err(Refusal::WorkerUnavailable)
+                return Err(self.take_back(&id, &error).await);
             }
         };
-        match kept {
-            Ok((session, socket, inbox)) => {
-                session.viewer_came(viewer, Some(granted.owner().clone()), Role::Owner);
-                self.run_worker(&id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
-                Ok(View { session, viewer, role: Role::Owner, socket })
-            }
-            Err(refusal) => {
-                self.stop_units_later(&id);
-                Err(refusal)
-            }
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        let session = self.record(&id, granted, orders).map_err(|refusal| {
+            self.stop_units_later(&id);
+            Unkept::Refused(refusal)
+        })?;
+        session.viewer_came(viewer, Some(granted.owner().clone()), Role::Owner);
+        self.run_worker(&id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
+        Ok(View { session, viewer, role: Role::Owner, socket })
+    }
+
+    /// Stops a worker that did not say that it keeps a terminal, which it may have all the same. Another one may have
+    /// it only when this one is known not to come back: two would each read half of what the shell prints.
+    async fn take_back(self: &Arc<Self>, id: &SessionId, error: &NotAdopted) -> Unkept {
+        match error {
+            NotAdopted::Gone(_) => match self.try_stop_units(id).await {
+                Ok(()) => return Unkept::Gone,
+                Err(error) => tracing::warn!(session = %id, %error, "units cannot be stopped yet: {error}"),
+            },
+            NotAdopted::Unclear(_) => {}
         }
+        self.stop_units_later(id);
+        Unkept::Refused(Refusal::WorkerUnavailable)
     }
 
     /// Keeps the record of a new session.

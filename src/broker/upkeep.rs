@@ -52,7 +52,7 @@ type Reached = (WorkerChannel, Vec<ViewerNumber>);
 
 /// Why units of a session that is over are still there.
 #[derive(Debug, thiserror::Error)]
-enum Unstopped {
+pub(super) enum Unstopped {
     #[error(transparent)]
     Bus(#[from] BusError),
     #[error("its worker cannot be told that it is over: {0}")]
@@ -229,7 +229,8 @@ impl Broker {
         }
     }
 
-    async fn try_stop_units(&self, id: &SessionId) -> Result<(), Unstopped> {
+    /// [`Self::stop_units`], once.
+    pub(super) async fn try_stop_units(&self, id: &SessionId) -> Result<(), Unstopped> {
         self.stop_both(id).await?;
         if self.bus.kept(id).await? == 0 {
             return Ok(());

@@ -1,6 +1,7 @@
 //! One task a session: the broker's end of the channel to its worker.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -65,6 +66,17 @@ pub(super) async fn connect(path: &Path) -> Result<(WorkerChannel, Standing), Wi
     Ok((channel, standing))
 }
 
+/// Why a worker does not keep a terminal that it was given.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotAdopted {
+    /// Its channel broke before it said that it keeps it.
+    #[error("it went away: {0}")]
+    Gone(WireError),
+    /// It may have it, and be only slow to say so.
+    #[error("it may have it, or not: {0}")]
+    Unclear(WireError),
+}
+
 /// Gives a waiting worker its PTY and makes the first viewer in the same breath, so that even a
 /// shell that ends at once is seen to.
 pub(super) async fn adopt(
@@ -73,14 +85,40 @@ pub(super) async fn adopt(
     size: TermSize,
     pty: &OwnedFd,
     viewer: ViewerNumber,
-) -> Result<OwnedFd, WireError> {
+) -> Result<OwnedFd, NotAdopted> {
     let adopt = ToWorker::Adopt { session: session.clone(), size };
-    channel.send(&adopt, &[pty.as_fd()]).await?;
-    channel.send(&ToWorker::Attach { viewer, role: Role::Owner, size }, &[]).await?;
-    let (adopted, _) = channel.receive_within(ANSWER_TIME).await?;
-    let (attached, socket) = channel.receive_within(ANSWER_TIME).await?;
+    let given = async {
+        channel.send(&adopt, &[pty.as_fd()]).await?;
+        channel.send(&ToWorker::Attach { viewer, role: Role::Owner, size }, &[]).await
+    };
+    match given.await {
+        Err(error) if !broke(&error) => return Err(NotAdopted::Unclear(error)),
+        // What the worker said before its channel broke is heard first.
+        Ok(()) | Err(_) => {}
+    }
+    let (adopted, _) = channel
+        .receive_within(ANSWER_TIME)
+        .await
+        .map_err(|error| if broke(&error) { NotAdopted::Gone(error) } else { NotAdopted::Unclear(error) })?;
+    let (attached, socket) = channel.receive_within(ANSWER_TIME).await.map_err(NotAdopted::Unclear)?;
     let in_order = adopted == FromWorker::Adopted && attached == FromWorker::Attached(viewer);
-    socket.into_iter().next().filter(|_| in_order).ok_or(WireError::NoGreeting)
+    let socket = socket.into_iter().next().filter(|_| in_order);
+    socket.ok_or(NotAdopted::Unclear(WireError::NoGreeting))
+}
+
+fn broke(error: &WireError) -> bool {
+    match error {
+        WireError::Closed => true,
+        WireError::Io(error) => matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset),
+        WireError::TimedOut
+        | WireError::Oversize
+        | WireError::Unreadable { .. }
+        | WireError::TrailingBytes { .. }
+        | WireError::WrongDescriptors { .. }
+        | WireError::NoGreeting
+        | WireError::WrongIntent { .. }
+        | WireError::WrongVersion { .. } => false,
+    }
 }
 
 /// The task of one session.
@@ -246,5 +284,33 @@ pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>, refusal: Refusa
             // The table holds a sender for as long as the session is live.
             None => return EndReason::WorkerGone,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Message as _;
+
+    const VIEWER: ViewerNumber = ViewerNumber(7);
+
+    /// What comes of it where the worker says this, and goes.
+    async fn adopted(says: &[FromWorker]) -> Result<OwnedFd, NotAdopted> {
+        let (channel, worker) = WorkerChannel::pair().unwrap();
+        for word in says {
+            let socket = crate::sys::seqpacket::pair().unwrap().0;
+            let sockets = if word.descriptors() == 1 { vec![socket.as_fd()] } else { Vec::new() };
+            worker.send(word, &sockets).await.unwrap();
+        }
+        drop(worker);
+        let pty = crate::sys::seqpacket::pair().unwrap().0;
+        adopt(&channel, &"abcdefghijkl".parse().unwrap(), TermSize::DEFAULT, &pty, VIEWER).await
+    }
+
+    #[tokio::test]
+    async fn only_a_worker_that_went_without_a_word_has_no_terminal_for_sure() {
+        assert!(matches!(adopted(&[]).await, Err(NotAdopted::Gone(_))));
+        assert!(matches!(adopted(&[FromWorker::Adopted]).await, Err(NotAdopted::Unclear(_))));
+        assert!(matches!(adopted(&[FromWorker::Full(VIEWER)]).await, Err(NotAdopted::Unclear(_))));
     }
 }

@@ -20,6 +20,7 @@ mod stories;
 
 mod descriptors;
 mod fake;
+mod frozen;
 mod host;
 mod late;
 mod leaks;
