@@ -168,12 +168,13 @@ async fn share(
         None => tracing::info!(session = %id, %account, %guest, "session not shared any more"),
     }
     for viewer in viewers {
-        let order = match role {
-            Some(role) => Order::SetRole { viewer, role: role.into() },
-            None => Order::Detach(viewer),
-        };
-        // A session that is over has no viewers.
-        let _ = session.worker.send(order).await;
+        match role {
+            Some(role) => {
+                // A session that is over has no viewers.
+                let _ = session.worker.send(Order::SetRole { viewer, role: role.into() }).await;
+            }
+            None => session.close_view(viewer).await,
+        }
     }
     session.settled(guest).await?;
     Ok(Answer::Shared)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::Broker;
 use super::records::Record;
@@ -14,7 +15,7 @@ use super::request::Granted;
 use super::sessions::Session;
 use super::spares::Spare;
 use super::units::Unit;
-use super::worker::{self, NotAdopted, ORDERS, Order, Worker, WorkerChannel};
+use super::worker::{self, NotAdopted, ORDERS, Order, Returns, Worker, WorkerChannel};
 use crate::names::{AccountName, SessionId, TermSize};
 use crate::protocol::worker::{Standing, ViewerNumber};
 use crate::protocol::{Refusal, Role};
@@ -171,7 +172,8 @@ impl Broker {
     ) {
         let broker = Arc::clone(self);
         let (asked, describing) = (HashMap::new(), VecDeque::new());
-        let worker = Worker { broker, id: id.clone(), channel, orders, asked, describing, next_viewer };
+        let (id, ending, returns) = (id.clone(), None, Returns::to_come(Instant::now()));
+        let worker = Worker { broker, id, channel, orders, asked, describing, next_viewer, ending, returns };
         tokio::spawn(worker.run());
     }
 

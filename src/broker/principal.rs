@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
@@ -246,9 +247,7 @@ impl Holder {
     }
 }
 
+/// Closes views, all at once: a worker that is away must not keep others from being told.
 async fn detach(views: Vec<(Arc<Session>, ViewerNumber)>) {
-    for (session, viewer) in views {
-        // A session that is over has no viewers.
-        let _ = session.worker.send(Order::Detach(viewer)).await;
-    }
+    join_all(views.iter().map(|(session, viewer)| session.close_view(*viewer))).await;
 }

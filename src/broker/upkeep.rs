@@ -66,20 +66,25 @@ impl Broker {
     /// broke. While that takes longer than a restart does, whoever wants something of the session is told so.
     ///
     /// # Errors
-    /// The session is over, or somebody wants its end.
+    /// The session is over, or somebody wants its end: now, or before, which is what `ending` says.
     pub(super) async fn return_to(
         &self,
         id: &SessionId,
         orders: &mut mpsc::Receiver<Order>,
+        ending: Option<EndReason>,
     ) -> Result<Reached, EndReason> {
         loop {
-            match self.reach(id).await {
+            let unreached = match self.reach(id).await {
                 Ok(reached) => return Ok(reached),
-                Err(Unreached::Over) => return Err(EndReason::WorkerGone),
-                Err(Unreached::OtherVersion) => {
+                Err(unreached) => unreached,
+            };
+            match (unreached, ending) {
+                (Unreached::Over, _) => return Err(EndReason::WorkerGone),
+                (Unreached::OtherVersion | Unreached::NoAnswer, Some(reason)) => return Err(reason),
+                (Unreached::OtherVersion, None) => {
                     return Err(worker::stand_by(orders, Refusal::VersionMismatch).await);
                 }
-                Err(Unreached::NoAnswer) => {
+                (Unreached::NoAnswer, None) => {
                     let standing_by = worker::stand_by(orders, Refusal::WorkerUnavailable);
                     if let Ok(reason) = tokio::time::timeout(LEFT_ALONE, standing_by).await {
                         return Err(reason);
@@ -174,7 +179,7 @@ impl Broker {
 
     /// Goes on with a session of an earlier broker, or cleans up after it where it ended meanwhile.
     async fn go_on_with(self: Arc<Self>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
-        let (channel, viewers) = match self.return_to(&id, &mut orders).await {
+        let (channel, viewers) = match self.return_to(&id, &mut orders, None).await {
             Ok(reached) => reached,
             Err(reason) => return self.clean_up(&id, reason).await,
         };

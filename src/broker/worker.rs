@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::Broker;
 use super::sessions::Session;
@@ -134,6 +135,9 @@ pub(super) struct Worker {
     /// nothing is known.
     pub(super) describing: VecDeque<oneshot::Sender<About>>,
     pub(super) next_viewer: ViewerNumber,
+    /// Why the session is to end, once somebody wants it to.
+    pub(super) ending: Option<EndReason>,
+    pub(super) returns: Returns,
 }
 
 /// Most questions about one session that its worker has not answered.
@@ -157,8 +161,10 @@ impl Worker {
                 order = self.orders.recv() => {
                     // The table holds a sender for as long as the session is live.
                     let Some(order) = order else { break EndReason::WorkerGone };
-                    if let Err(error) = self.pass_on(order).await {
-                        tracing::warn!(session = %self.id, %error, "the worker cannot be told: {error}");
+                    if let Err(error) = self.pass_on(order).await
+                        && let Err(reason) = self.find_again(error).await
+                    {
+                        break reason;
                     }
                 }
             }
@@ -229,7 +235,7 @@ impl Worker {
             }
             Order::SetRole { viewer, role } => ToWorker::SetRole { viewer, role },
             Order::Detach(viewer) => ToWorker::Detach(viewer),
-            Order::End(reason) => ToWorker::End(reason),
+            Order::End(reason) => ToWorker::End(*self.ending.get_or_insert(reason)),
         };
         self.tell(&message).await
     }
@@ -252,21 +258,66 @@ impl Worker {
 
     /// The channel broke: systemd has started the worker again by now, or does when we connect.
     /// One that still keeps the session goes on; one that lost it is the session's end.
-    async fn find_again(&mut self, error: WireError) -> Result<(), EndReason> {
-        tracing::warn!(session = %self.id, %error, "the worker's channel broke; connecting again: {error}");
-        // Whoever waits for a viewer may ask again.
-        for (_, Wanted { answer, .. }) in self.asked.drain() {
-            let _ = answer.send(Err(Refusal::WorkerUnavailable));
-        }
-        self.describing.clear();
-        let (channel, viewers) = self.broker.return_to(&self.id, &mut self.orders).await?;
-        self.channel = channel;
-        for told in self.session().map(|session| session.viewers_are(&viewers)).unwrap_or_default() {
-            if let Err(error) = self.tell(&told).await {
-                tracing::warn!(session = %self.id, %error, "the worker cannot be told: {error}");
+    async fn find_again(&mut self, mut error: WireError) -> Result<(), EndReason> {
+        loop {
+            tracing::warn!(session = %self.id, %error, "the worker's channel broke; connecting again: {error}");
+            // Whoever waits for a viewer may ask again.
+            for (_, Wanted { answer, .. }) in self.asked.drain() {
+                let _ = answer.send(Err(Refusal::WorkerUnavailable));
+            }
+            self.describing.clear();
+            tokio::time::sleep(self.returns.pause(Instant::now())).await;
+            let returned = self.broker.return_to(&self.id, &mut self.orders, self.ending).await;
+            let (channel, viewers) = returned.map_err(|reason| self.ending.unwrap_or(reason))?;
+            self.channel = channel;
+            match self.tell_again(&viewers).await {
+                Ok(()) => return Ok(()),
+                Err(again) => error = again,
             }
         }
-        Ok(())
+    }
+
+    /// Tells a worker that is back what counts now. What the one before it was told last may have been lost with it.
+    async fn tell_again(&self, viewers: &[ViewerNumber]) -> Result<(), WireError> {
+        for told in self.session().map(|session| session.viewers_are(viewers)).unwrap_or_default() {
+            self.tell(&told).await?;
+        }
+        match self.ending {
+            Some(reason) => self.tell(&ToWorker::End(reason)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// How soon a worker is returned to whose channel broke: at once, unless the channel did not last. One that greets and
+/// hangs up for ever must not keep the broker busy.
+#[derive(Debug)]
+pub(super) struct Returns {
+    /// When the last channel came.
+    since: Instant,
+    next: Duration,
+}
+
+/// A channel that lived this long is one that lasts.
+const LASTS: Duration = Duration::from_secs(1);
+
+/// Before a worker is returned to whose channel did not last; it doubles up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(4);
+
+impl Returns {
+    /// None yet, with a channel that came just now.
+    pub(super) fn to_come(now: Instant) -> Self {
+        Self { since: now, next: PAUSE }
+    }
+
+    /// How long to wait before the next return; the channel after it comes then.
+    fn pause(&mut self, now: Instant) -> Duration {
+        let lasted = now.saturating_duration_since(self.since) >= LASTS;
+        let pause = if lasted { Duration::ZERO } else { self.next };
+        self.next = if lasted { PAUSE } else { (2 * self.next).min(PAUSE_MAX) };
+        self.since = now + pause;
+        pause
     }
 }
 
@@ -305,6 +356,25 @@ mod tests {
         drop(worker);
         let pty = crate::sys::seqpacket::pair().unwrap().0;
         adopt(&channel, &"abcdefghijkl".parse().unwrap(), TermSize::DEFAULT, &pty, VIEWER).await
+    }
+
+    #[test]
+    fn a_worker_that_hangs_up_again_and_again_is_returned_to_more_and_more_seldom() {
+        let mut now = Instant::now();
+        let mut returns = Returns::to_come(now);
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            now += Duration::from_millis(10);
+            let pause = returns.pause(now);
+            now += pause;
+            pauses.push(pause);
+        }
+        assert_eq!(pauses.first(), Some(&PAUSE));
+        assert!(pauses.windows(2).all(|two| two[1] == (2 * two[0]).min(PAUSE_MAX)), "{pauses:?}");
+        assert_eq!(pauses.last(), Some(&PAUSE_MAX));
+        now += LASTS;
+        assert_eq!(returns.pause(now), Duration::ZERO);
+        assert_eq!(returns.pause(now), PAUSE);
     }
 
     #[tokio::test]
