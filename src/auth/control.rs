@@ -11,7 +11,7 @@ use super::Desk;
 use super::accounts::{AccountId, Change, LINK_LIFE, Link};
 use super::book::Pages;
 use super::clock::Now;
-use super::gate::{ACCEPT_PAUSE, PEER_DEADLINE};
+use super::gate::PEER_DEADLINE;
 use super::secret::EnrolSecret;
 use crate::names::AccountName;
 use crate::protocol::Refusal;
@@ -36,14 +36,7 @@ pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, desk: Arc<Des
     let (for_root, for_others) = (Semaphore::new(FOR_ROOT), Semaphore::new(CONTROLS_MAX - FOR_ROOT));
     let (for_root, for_others) = (Arc::new(for_root), Arc::new(for_others));
     loop {
-        let (cli, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot take a control connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let (cli, peer) = listener.next().await;
         let places = if peer.uid() == 0 { &for_root } else { &for_others };
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             let (pid, uid) = (peer.pid(), peer.uid());

@@ -27,9 +27,6 @@ const TURNED_AWAY_MAX: usize = 32;
 /// How long a peer has for its greeting, and to take what it is sent.
 pub(super) const PEER_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long to wait after accept(2) failed, which it does when descriptors run out.
-pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
 type Front = AsyncChannel<ToFront, FromFront>;
 
 /// Takes connections for as long as the program runs.
@@ -37,14 +34,7 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, desk: Arc
     let places = Arc::new(Semaphore::new(LOGINS_MAX));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     loop {
-        let (front, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot take a login connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let (front, peer) = listener.next().await;
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
                 let desk = Arc::clone(&desk);

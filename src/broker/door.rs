@@ -1,85 +1,100 @@
 //! `broker.sock`: auth comes in, says who stands behind the connection, and hands it over.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::{Broker, News, principal};
+use crate::names::AccountName;
 use crate::protocol::vouch::{FromAuth, ToAuth};
 use crate::sys::inherited::Inherited;
-use crate::sys::{reactor, seqpacket};
-use crate::wire::{AsyncChannel, Intent, WireError};
+use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 
-/// Most connections at once, principal channels among them. Further ones wait in the backlog of
-/// the socket, and whoever waits there too long is told that tere is not available.
-const CONNECTIONS_MAX: usize = 1024;
+/// Most connections at once that have not said what they came for, or are being told what came of it. Further
+/// ones wait in the backlog of the socket, and whoever waits there too long is told that tere is not available.
+/// Principal channels do not count: a removal is heard however many there are.
+const ARRIVING_MAX: usize = 64;
 
-/// How long auth has to say what it came for.
+/// How long auth has to say what it came for, and to take the answer.
 const VOUCH_TIME: Duration = Duration::from_secs(5);
+
+type Auth = AsyncChannel<ToAuth, FromAuth>;
 
 /// Serves the listening sockets for as long as the broker runs.
 pub(super) fn open(
     listeners: Vec<Inherited>,
     broker: &Arc<Broker>,
 ) -> Result<impl Future<Output = Result<(), String>>, String> {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let arriving = Arc::new(Semaphore::new(ARRIVING_MAX));
     let mut doors = JoinSet::new();
     for listener in listeners {
-        doors.spawn(serve(listener.fd, Arc::clone(broker), Arc::clone(&room)));
+        let listener = AsyncListener::over(listener)
+            .map_err(|error| format!("cannot listen on the socket that was passed in: {error}"))?;
+        doors.spawn(serve(listener, Arc::clone(broker), Arc::clone(&arriving)));
     }
     Ok(async move {
         match doors.join_next().await {
-            Some(Ok(Err(error))) => Err(format!("the listening socket failed: {error}")),
             Some(Err(error)) => Err(error.to_string()),
-            Some(Ok(Ok(()))) | None => Ok(()),
+            Some(Ok(())) | None => Ok(()),
         }
     })
 }
 
-async fn serve(listener: OwnedFd, broker: Arc<Broker>, room: Arc<Semaphore>) -> std::io::Result<()> {
-    seqpacket::set_nonblocking(listener.as_fd())?;
-    let listener = reactor::register(listener)?;
+async fn serve(listener: AsyncListener<ToAuth, FromAuth>, broker: Arc<Broker>, arriving: Arc<Semaphore>) {
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return Ok(()) };
-        let socket = listener.async_io(Interest::READABLE, |fd| seqpacket::accept(fd.as_fd())).await?;
-        tokio::spawn(receive(socket, Arc::clone(&broker), permit));
+        let Ok(place) = Arc::clone(&arriving).acquire_owned().await else { return };
+        let (channel, peer) = listener.next().await;
+        let broker = Arc::clone(&broker);
+        tokio::spawn(async move {
+            if let Err(error) = receive(channel, broker, place).await {
+                let (pid, uid) = (peer.pid(), peer.uid());
+                tracing::warn!(pid, uid, %error, "a connection of auth is cut off: {error}");
+            }
+        });
     }
 }
 
-async fn receive(socket: OwnedFd, broker: Arc<Broker>, permit: OwnedSemaphorePermit) {
-    let peer = seqpacket::peer(socket.as_fd()).map(|peer| (peer.pid(), peer.uid())).unwrap_or_default();
-    if let Err(error) = vouched(socket, broker).await {
-        tracing::warn!(pid = peer.0, uid = peer.1, %error, "a connection of auth is cut off: {error}");
-    }
-    drop(permit);
-}
-
-async fn vouched(socket: OwnedFd, broker: Arc<Broker>) -> Result<(), WireError> {
-    let channel: AsyncChannel<ToAuth, FromAuth> = AsyncChannel::over(socket)?;
+/// Hears what auth came for. The place is free again once that is known and answered.
+async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit) -> Result<(), WireError> {
     channel.greet(Intent::Vouch, VOUCH_TIME).await?;
     match channel.receive_within(VOUCH_TIME).await?.0 {
         FromAuth::Vouch { principal, how, at } => {
+            let _held = match broker.channels.place(&principal) {
+                Ok(held) => held,
+                Err(refusal) => {
+                    tracing::warn!(?principal, %refusal, "a principal is refused: it has too many channels");
+                    return tell(&channel, &ToAuth::Refused(refusal)).await;
+                }
+            };
             tracing::debug!(?principal, ?how, at, "vouched");
             // Before auth hears that the channel is the account's: from then on a removal reaches it.
             let news = broker.news.subscribe();
-            channel.send(&ToAuth::Vouched, &[]).await?;
-            principal::serve(channel.into_socket(), principal, broker, news).await
+            tell(&channel, &ToAuth::Vouched).await?;
+            drop(place);
+            principal::serve(channel.into_socket(), principal, Arc::clone(&broker), news).await
         }
         FromAuth::Revoke(account) => {
-            tracing::info!(%account, "account revoked");
-            // Whoever gets the name next is not whom it was shared with.
-            for (session, _) in broker.sessions.shared_with(&account, usize::MAX) {
-                if let Err(refusal) = broker.sessions.share(&session, &account, None) {
-                    tracing::error!(session = %session.record.id, %refusal, "it stays shared with a revoked account");
-                }
-            }
-            // No channel is open: then nobody needs to hear it.
-            let _ = broker.news.send(News::Revoked(account));
-            channel.send(&ToAuth::Revoked, &[]).await
+            revoke(&broker, &account);
+            tell(&channel, &ToAuth::Revoked).await
         }
     }
+}
+
+async fn tell(channel: &Auth, answer: &ToAuth) -> Result<(), WireError> {
+    let told = tokio::time::timeout(VOUCH_TIME, channel.send(answer, &[]));
+    told.await.unwrap_or(Err(WireError::TimedOut))
+}
+
+fn revoke(broker: &Broker, account: &AccountName) {
+    tracing::info!(%account, "account revoked");
+    // Whoever gets the name next is not whom it was shared with.
+    for (session, _) in broker.sessions.shared_with(account, usize::MAX) {
+        if let Err(refusal) = broker.sessions.share(&session, account, None) {
+            tracing::error!(session = %session.record.id, %refusal, "it stays shared with a revoked account");
+        }
+    }
+    // No channel is open: then nobody needs to hear it.
+    let _ = broker.news.send(News::Revoked(account.clone()));
 }

@@ -4,12 +4,15 @@
 //! Holds: the policy, the record of each session, the right to open shells (a gid, see polkit/).
 //! Has given up: the network, all files but its policy and its records, starting programs.
 //!
-//! A request comes in through `door` (auth vouches) and `principal` (one task a channel), becomes
-//! what it may be in `request`, and ends in `sessions`, where one task a session (`worker`) talks
-//! to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `spares` keeps
-//! workers waiting for sessions to come. `units` and `machines` ask systemd and machined over the `bus`.
+//! A request comes in through `door` (auth vouches, `channels` has a place) and `principal` (one task a channel), is answered in
+//! `answers`, becomes what it may be in `request`, and ends in `sessions`, where one task a session (`worker`)
+//! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `strays` finds what nobody
+//! cleaned up after, `spares` keeps workers waiting for sessions to come, `turns` says how many are opened at once.
+//! `units` and `machines` ask systemd and machined over the `bus`.
 
+mod answers;
 mod bus;
+mod channels;
 mod door;
 mod machines;
 mod opening;
@@ -20,6 +23,8 @@ mod records;
 mod request;
 mod sessions;
 mod spares;
+mod strays;
+mod turns;
 mod units;
 mod upkeep;
 mod worker;
@@ -30,12 +35,15 @@ use std::sync::Arc;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 
 use self::bus::Bus;
+use self::channels::Channels;
 use self::policy::Policy;
 use self::records::Records;
 use self::sessions::Sessions;
+use self::strays::NoStrays;
+use self::turns::Turns;
 use crate::names::{AccountName, MachineName};
 use crate::sandbox::{Keep, Thread};
 use crate::service::{self, Service, StartError};
@@ -64,10 +72,11 @@ struct Broker {
     policy: Policy,
     bus: Bus,
     sessions: Sessions,
+    channels: Channels,
+    no_strays: NoStrays,
     /// To the task that keeps workers waiting.
     spares: mpsc::Sender<spares::Asker>,
-    /// A permit for each session that may be opened at the same time.
-    turns: Semaphore,
+    turns: Turns,
     /// Where the sockets of sessions are.
     session_sockets: PathBuf,
     news: broadcast::Sender<News>,
@@ -114,14 +123,16 @@ fn start(flags: Flags) -> Result<(), StartError> {
             policy,
             bus: Bus::default(),
             sessions: Sessions::new(Records::at(flags.records_dir)),
+            channels: Channels::default(),
+            no_strays: NoStrays::default(),
             spares,
-            turns: Semaphore::new(opening::OPENING_AT_ONCE),
+            turns: Turns::default(),
             session_sockets: flags.runtime_dir.join("session"),
             news: broadcast::Sender::new(NEWS),
         });
         // First of all: until it is there, SIGHUP ends the process.
         tokio::spawn(Arc::clone(&broker).reload_on_request()?);
-        broker.take_up().await?;
+        broker.take_up()?;
         tokio::spawn(Arc::clone(&broker).keep_spares(asked));
         tokio::spawn(Arc::clone(&broker).watch_machines());
         let door = door::open(listeners, &broker)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::Broker;
 use super::records::Record;
@@ -14,7 +15,7 @@ use super::request::Granted;
 use super::sessions::Session;
 use super::spares::Spare;
 use super::units::Unit;
-use super::worker::{self, ORDERS, Order, Worker, WorkerChannel};
+use super::worker::{self, NotAdopted, ORDERS, Order, Returns, Worker, WorkerChannel};
 use crate::names::{AccountName, SessionId, TermSize};
 use crate::protocol::worker::{Standing, ViewerNumber};
 use crate::protocol::{Refusal, Role};
@@ -22,13 +23,6 @@ use crate::wire::WireError;
 
 /// How long a worker has to make a viewer.
 const ATTACH_TIME: Duration = Duration::from_secs(8);
-
-/// How many sessions are opened at once. More only slow each other down until each misses its
-/// deadlines; they wait for their turn instead.
-pub(super) const OPENING_AT_ONCE: usize = 4;
-
-/// How long to wait for a turn, after which the person is told to try again.
-const TURN_TIME: Duration = Duration::from_secs(60);
 
 /// A new view of a session.
 #[derive(Debug)]
@@ -40,14 +34,22 @@ pub(super) struct View {
     pub(super) socket: OwnedFd,
 }
 
+/// Why a worker does not keep a session.
+#[derive(Debug)]
+enum Unkept {
+    /// It is gone, with all that it had. Another may have the terminal.
+    Gone,
+    /// The session is not to be.
+    Refused(Refusal),
+}
+
 impl Broker {
     /// Opens a session and views it.
     pub(super) async fn open(self: &Arc<Self>, granted: Granted) -> Result<View, Refusal> {
         let place = self.sessions.place(granted.owner())?;
         self.bus.ensure_running(&granted.target().machine).await?;
         // Not before: a machine that boots for a minute must not hold up the others.
-        let turn = tokio::time::timeout(TURN_TIME, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(Refusal::Unavailable) };
+        let _turn = self.turns.take(&granted.target().machine).await?;
         // The worker starts, where none waits, while machined opens the shell.
         let (worker, shell) = tokio::join!(self.worker(), self.bus.open_shell(&granted));
         let (worker, pty) = match (worker, shell) {
@@ -59,21 +61,23 @@ impl Broker {
             // A shell without a worker is hung up here, by closing its PTY.
             (Err(refusal), _) => return Err(refusal),
         };
-        let mut placed = self.keep(worker, &granted, &pty).await;
-        if placed.is_err() {
-            // It may have died while it waited. The shell is there, and one that starts now takes it.
-            placed = match Box::pin(self.start_worker()).await {
-                Ok(worker) => self.keep(worker, &granted, &pty).await,
-                Err(refusal) => Err(refusal),
-            };
-        }
+        let view = match self.keep(worker, &granted, &pty).await {
+            // The shell is there, and a worker that starts now takes it.
+            Err(Unkept::Gone) => {
+                let another = Box::pin(self.start_worker()).await?;
+                self.keep(another, &granted, &pty).await
+            }
+            kept @ (Ok(_) | Err(Unkept::Refused(_))) => kept,
+        };
+        let view = view.map_err(|unkept| match unkept {
+            Unkept::Gone => Refusal::WorkerUnavailable,
+            Unkept::Refused(refusal) => refusal,
+        })?;
         drop(place);
-        if let Ok(view) = &placed {
-            let (account, target) = (granted.owner(), granted.target());
-            let (machine, user) = (&target.machine, &target.user);
-            tracing::info!(session = %view.session.record.id, %account, %machine, %user, "session opened");
-        }
-        placed
+        let (account, target) = (granted.owner(), granted.target());
+        let (machine, user) = (&target.machine, &target.user);
+        tracing::info!(session = %view.session.record.id, %account, %machine, %user, "session opened");
+        Ok(view)
     }
 
     /// A worker without a session: one that waits, or a new one.
@@ -90,6 +94,7 @@ impl Broker {
             tracing::error!(%error, "no random numbers: {error}");
             Refusal::Unavailable
         })?;
+        self.no_strays.note(&id);
         let mut refusal = Refusal::WorkerUnavailable;
         let error: Box<dyn std::fmt::Display + Send> = match self.bus.start(Unit::SessionSocket(&id)).await {
             Ok(()) => match worker::connect(&self.socket(&id)).await {
@@ -110,35 +115,38 @@ impl Broker {
     }
 
     /// Gives a worker its session. One that does not take it is stopped.
-    async fn keep(
-        self: &Arc<Self>,
-        worker: Spare,
-        granted: &Granted,
-        pty: &OwnedFd,
-    ) -> Result<View, Refusal> {
+    async fn keep(self: &Arc<Self>, worker: Spare, granted: &Granted, pty: &OwnedFd) -> Result<View, Unkept> {
         let Spare { id, channel } = worker;
         let viewer = first_viewer();
-        let kept = match worker::adopt(&channel, &id, granted.size(), pty, viewer).await {
-            Ok(socket) => {
-                let (orders, inbox) = mpsc::channel(ORDERS);
-                self.record(&id, granted, orders).map(|session| (session, socket, inbox))
-            }
+        let socket = match worker::adopt(&channel, &id, granted.size(), pty, viewer).await {
+            Ok(socket) => socket,
             Err(error) => {
                 tracing::error!(session = %id, %error, "the worker does not take the terminal: {error}");
-                Err(Refusal::WorkerUnavailable)
+                return Err(self.take_back(&id, &error).await);
             }
         };
-        match kept {
-            Ok((session, socket, inbox)) => {
-                session.viewer_came(viewer, Some(granted.owner().clone()), Role::Owner);
-                self.run_worker(&id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
-                Ok(View { session, viewer, role: Role::Owner, socket })
-            }
-            Err(refusal) => {
-                self.stop_units_later(&id);
-                Err(refusal)
-            }
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        let session = self.record(&id, granted, orders).map_err(|refusal| {
+            self.stop_units_later(&id);
+            Unkept::Refused(refusal)
+        })?;
+        session.viewer_came(viewer, Some(granted.owner().clone()), Role::Owner);
+        self.run_worker(&id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
+        Ok(View { session, viewer, role: Role::Owner, socket })
+    }
+
+    /// Stops a worker that did not say that it keeps a terminal, which it may have all the same. Another one may have
+    /// it only when this one is known not to come back: two would each read half of what the shell prints.
+    async fn take_back(self: &Arc<Self>, id: &SessionId, error: &NotAdopted) -> Unkept {
+        match error {
+            NotAdopted::Gone(_) => match self.try_stop_units(id).await {
+                Ok(()) => return Unkept::Gone,
+                Err(error) => tracing::warn!(session = %id, %error, "units cannot be stopped yet: {error}"),
+            },
+            NotAdopted::Unclear(_) => {}
         }
+        self.stop_units_later(id);
+        Unkept::Refused(Refusal::WorkerUnavailable)
     }
 
     /// Keeps the record of a new session.
@@ -148,9 +156,7 @@ impl Broker {
         granted: &Granted,
         orders: mpsc::Sender<Order>,
     ) -> Result<Arc<Session>, Refusal> {
-        let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let (owner, target) = (granted.owner().clone(), granted.target().clone());
-        let record = Record { id: id.clone(), owner, target, opened, name: None, guests: Vec::new() };
+        let record = Record::of_now(id.clone(), granted.owner().clone(), granted.target().clone());
         self.sessions.keep(record, orders).map_err(|error| {
             tracing::error!(session = %id, %error, "the record cannot be kept: {error}");
             Refusal::StorageFailed
@@ -166,7 +172,8 @@ impl Broker {
     ) {
         let broker = Arc::clone(self);
         let (asked, describing) = (HashMap::new(), VecDeque::new());
-        let worker = Worker { broker, id: id.clone(), channel, orders, asked, describing, next_viewer };
+        let (id, ending, returns) = (id.clone(), None, Returns::to_come(Instant::now()));
+        let worker = Worker { broker, id, channel, orders, asked, describing, next_viewer, ending, returns };
         tokio::spawn(worker.run());
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Viewing {
     pub(super) account: Option<AccountName>,
     /// What the worker lets it do.
     pub(super) role: Role,
+    /// It is to be closed, and the worker has not said that it is.
+    pub(super) closing: bool,
 }
 
 impl People {
@@ -121,7 +123,9 @@ mod tests {
         people.guests = people.guests_with(&name(1), Some(GuestRole::Watcher)).unwrap();
         for (number, account) in [(1, 0), (2, 1), (3, 1)] {
             let role = if account == 0 { Role::Owner } else { Role::Watcher };
-            people.views.insert(ViewerNumber(number), Viewing { account: Some(name(account)), role });
+            people
+                .views
+                .insert(ViewerNumber(number), Viewing { account: Some(name(account)), role, closing: false });
         }
         let person = |number, role, views| Person { account: name(number), role, views };
         assert_eq!(people.company(&name(0)), [person(0, Role::Owner, 1), person(1, Role::Watcher, 2)]);

@@ -1,9 +1,11 @@
 //! The record of each session: one small file, kept by systemd while the broker restarts. It is
 //! the only word on whose a session is; a worker is never asked.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +15,10 @@ use crate::protocol::GuestRole;
 /// Longest record, bytes; a longer file is not one.
 const RECORD_MAX: u64 = 4096;
 
-/// What is known of a session.
+/// What is known of a session. A build that came later may have written more: that is kept as it is, so that a session
+/// gets over a rollback and the way back. What must not be passed over by an earlier build belongs into a field
+/// that this one has, changed so that the record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Record {
     /// Its id.
     pub(super) id: SessionId,
@@ -31,9 +34,21 @@ pub(super) struct Record {
     /// an earlier version has none.
     #[serde(default)]
     pub(super) guests: Vec<Guest>,
+    /// What a later build wrote beside these.
+    #[serde(flatten)]
+    pub(super) later: serde_json::Map<String, serde_json::Value>,
 }
 
-/// An account that a session is shared with.
+impl Record {
+    /// Of a session that is opened now.
+    pub(super) fn of_now(id: SessionId, owner: AccountName, target: Target) -> Self {
+        let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Self { id, owner, target, opened, name: None, guests: Vec::new(), later: serde_json::Map::new() }
+    }
+}
+
+/// An account that a session is shared with. One of which this build does not know all is not taken for a guest:
+/// the record cannot be read then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Guest {
@@ -41,6 +56,15 @@ pub(super) struct Guest {
     pub(super) account: AccountName,
     /// What it may do.
     pub(super) role: GuestRole,
+}
+
+/// The records that an earlier broker left.
+#[derive(Debug, Default)]
+pub(super) struct LeftBehind {
+    /// Those that can be read.
+    pub(super) records: Vec<Record>,
+    /// Whose record is there and cannot be read. They are sessions like others, and nobody reaches them.
+    pub(super) unreadable: BTreeSet<SessionId>,
 }
 
 /// The folder of records.
@@ -78,20 +102,35 @@ impl Records {
     }
 
     /// All records. A file that is not one is left where it is, and said.
-    pub(super) fn all(&self) -> io::Result<Vec<Record>> {
-        let mut records = Vec::new();
+    pub(super) fn all(&self) -> io::Result<LeftBehind> {
+        let mut left = LeftBehind::default();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            match read(&path) {
-                Ok(record) if self.path(&record.id) == path => records.push(record),
-                Ok(_) => tracing::warn!(path = %path.display(), "a record has another's name"),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "not a record: {error}"),
+            let error = match read(&path) {
+                Ok(record) if self.path(&record.id) == path => {
+                    left.records.push(record);
+                    continue;
+                }
+                Ok(record) => format!("it is of the session {}", record.id),
+                Err(error) => error.to_string(),
+            };
+            match path.file_stem().and_then(|stem| stem.to_str()?.parse::<SessionId>().ok()) {
+                Some(id) => {
+                    let (session, path) = (id.to_string(), path.display());
+                    tracing::error!(
+                        session, %path, error,
+                        "a record cannot be read ({error}); its session goes on, and nobody reaches it: start the build of \
+                         tere-broker that wrote {path}, or stop tere-session@{id}.socket and remove the file"
+                    );
+                    left.unreadable.insert(id);
+                }
+                None => tracing::warn!(path = %path.display(), error, "not a record: {error}"),
             }
         }
-        Ok(records)
+        Ok(left)
     }
 
     fn path(&self, id: &SessionId) -> PathBuf {
@@ -99,7 +138,7 @@ impl Records {
     }
 }
 
-fn read(path: &std::path::Path) -> io::Result<Record> {
+fn read(path: &Path) -> io::Result<Record> {
     let file = io::Read::take(File::open(path)?, RECORD_MAX);
     Ok(serde_json::from_reader(file)?)
 }
@@ -119,12 +158,45 @@ mod tests {
             opened: 7,
             name: Label::cut("build"),
             guests: vec![Guest { account: "bob".parse().unwrap(), role: GuestRole::Watcher }],
+            later: serde_json::Map::new(),
         };
         records.keep(&record).unwrap();
         fs::write(folder.path().join("bad.json"), "{}").unwrap();
         fs::copy(folder.path().join("abcdefghijkl.json"), folder.path().join("mallory.json")).unwrap();
-        assert_eq!(records.all().unwrap(), std::slice::from_ref(&record));
+        let left = records.all().unwrap();
+        assert_eq!(left.records, std::slice::from_ref(&record));
+        assert!(left.unreadable.is_empty());
         records.forget(&record.id);
-        assert!(records.all().unwrap().is_empty());
+        assert!(records.all().unwrap().records.is_empty());
+    }
+
+    #[test]
+    fn what_a_later_build_wrote_is_kept_or_its_session_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::at(folder.path().to_owned());
+        let write = |id: &str, guest: &str, more: &str| {
+            let record =
+                Record::of_now(id.parse().unwrap(), "alice".parse().unwrap(), "dev@box".parse().unwrap());
+            records.keep(&record).unwrap();
+            let path = folder.path().join(format!("{id}.json"));
+            let text = fs::read_to_string(&path)
+                .unwrap()
+                .replace(r#""guests":[]"#, &format!(r#""guests":[{guest}]{more}"#));
+            fs::write(path, text).unwrap();
+        };
+        write("aaaaaaaaaaaa", "", "");
+        write("bbbbbbbbbbbb", "", r#","colour":{"red":7}"#);
+        write("cccccccccccc", r#"{"account":"bob","role":"conductor"}"#, "");
+        write("dddddddddddd", r#"{"account":"bob","role":"writer","until":7}"#, "");
+        let id = |id: &str| id.parse::<SessionId>().unwrap();
+        fs::copy(folder.path().join("aaaaaaaaaaaa.json"), folder.path().join("eeeeeeeeeeee.json")).unwrap();
+        let left = records.all().unwrap();
+        let unreadable = ["cccccccccccc", "dddddddddddd", "eeeeeeeeeeee"].map(id);
+        assert_eq!(left.unreadable, BTreeSet::from(unreadable));
+        assert_eq!(left.records.len(), 2);
+        let newer = left.records.into_iter().find(|record| record.id == id("bbbbbbbbbbbb")).unwrap();
+        records.keep(&Record { name: Label::cut("build"), ..newer }).unwrap();
+        let text = fs::read_to_string(folder.path().join("bbbbbbbbbbbb.json")).unwrap();
+        assert!(text.contains(r#""colour":{"red":7}"#) && text.contains("build"), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::people::{People, Viewing};
-use super::records::{Record, Records};
+use super::records::{LeftBehind, Record, Records};
 use super::worker::Order;
 use crate::names::{AccountName, Label, MachineName, SessionId};
 use crate::protocol::worker::{ToWorker, ViewerNumber};
@@ -76,7 +76,8 @@ impl Session {
 
     /// Notes a viewer of this account, or of the operator.
     pub(super) fn viewer_came(&self, viewer: ViewerNumber, account: Option<AccountName>, role: Role) {
-        self.change(|people| drop(people.views.insert(viewer, Viewing { account, role })));
+        let viewing = Viewing { account, role, closing: false };
+        self.change(|people| drop(people.views.insert(viewer, viewing)));
     }
 
     /// Notes what its worker lets a viewer do.
@@ -93,6 +94,15 @@ impl Session {
         self.change(|people| drop(people.views.remove(&viewer)));
     }
 
+    /// Closes a view. Its worker may be away: then it is told when it is back.
+    pub(super) async fn close_view(&self, viewer: ViewerNumber) {
+        if let Some(viewing) = self.people().views.get_mut(&viewer) {
+            viewing.closing = true;
+        }
+        // A session that is over has no viewers.
+        let _ = self.worker.send(Order::Detach(viewer)).await;
+    }
+
     /// Notes which viewers a worker has that was started again, and says what it is to be told: it may not
     /// have heard the last that was said to the one before it.
     pub(super) fn viewers_are(&self, viewers: &[ViewerNumber]) -> Vec<ToWorker> {
@@ -100,12 +110,12 @@ impl Session {
         let people = self.people();
         let told = |viewer: &ViewerNumber| {
             let role = match people.views.get(viewer) {
+                Some(Viewing { closing: true, .. }) | None => None,
                 Some(Viewing { account: Some(account), .. }) if *account == self.record.owner => {
                     Some(Role::Owner)
                 }
                 Some(Viewing { account: Some(account), .. }) => people.guest(account),
-                Some(Viewing { account: None, role }) => Some(*role),
-                None => None,
+                Some(Viewing { account: None, role, .. }) => Some(*role),
             };
             let viewer = *viewer;
             role.map_or(ToWorker::Detach(viewer), |role| ToWorker::SetRole { viewer, role })
@@ -282,7 +292,7 @@ impl Sessions {
     }
 
     /// The records that an earlier broker left.
-    pub(super) fn left_behind(&self) -> io::Result<Vec<Record>> {
+    pub(super) fn left_behind(&self) -> io::Result<LeftBehind> {
         self.records.all()
     }
 

@@ -10,7 +10,7 @@ use zbus_systemd::zbus::proxy::CacheProperties;
 use super::bus::{Bus, BusError, NO_SUCH_OBJECT, NO_SUCH_UNIT, within};
 use crate::names::{MachineName, SessionId};
 
-/// How long systemd has for a session's units. They start in about 0.1 s.
+/// How long systemd has for a session's units, and to list them. They start in about 0.1 s.
 const SESSION_TIME: Duration = Duration::from_secs(8);
 
 /// How long a machine has to boot, after which the person is told that it did not.
@@ -139,9 +139,12 @@ impl Bus {
 
     /// The sessions that have a unit loaded.
     pub(super) async fn session_units(&self) -> Result<Vec<SessionId>, BusError> {
-        let manager = ManagerProxy::new(&self.connection().await?).await?;
         let patterns = vec!["tere-session@*.socket".to_owned(), "tere-session@*.service".to_owned()];
-        let units = manager.list_units_by_patterns(Vec::new(), patterns).await?;
+        let list = async {
+            let manager = ManagerProxy::new(&self.connection().await?).await?;
+            Ok(manager.list_units_by_patterns(Vec::new(), patterns).await?)
+        };
+        let units = within(SESSION_TIME, list).await?;
         let id = |name: &str| name.strip_prefix("tere-session@")?.split('.').next()?.parse().ok();
         let mut ids: Vec<SessionId> = units.iter().filter_map(|unit| id(&unit.0)).collect();
         ids.sort();

@@ -14,7 +14,7 @@ use super::opening::first_viewer;
 use super::units::Unit;
 use super::worker::{self, ORDERS, Order, WorkerChannel};
 use crate::names::SessionId;
-use crate::protocol::worker::{Standing, ToWorker, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{EndReason, Refusal};
 use crate::wire::WireError;
 
@@ -30,6 +30,9 @@ const STOP_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// How long the worker of a session that goes on is left alone after it did not come back in time.
 const LEFT_ALONE: Duration = Duration::from_secs(5);
+
+/// How long a worker has to close the viewers of a session that is left alone.
+const LEAVE_TIME: Duration = Duration::from_secs(8);
 
 /// Why the worker of a session cannot be talked to.
 #[derive(Debug)]
@@ -49,7 +52,7 @@ type Reached = (WorkerChannel, Vec<ViewerNumber>);
 
 /// Why units of a session that is over are still there.
 #[derive(Debug, thiserror::Error)]
-enum Unstopped {
+pub(super) enum Unstopped {
     #[error(transparent)]
     Bus(#[from] BusError),
     #[error("its worker cannot be told that it is over: {0}")]
@@ -63,20 +66,25 @@ impl Broker {
     /// broke. While that takes longer than a restart does, whoever wants something of the session is told so.
     ///
     /// # Errors
-    /// The session is over, or somebody wants its end.
+    /// The session is over, or somebody wants its end: now, or before, which is what `ending` says.
     pub(super) async fn return_to(
         &self,
         id: &SessionId,
         orders: &mut mpsc::Receiver<Order>,
+        ending: Option<EndReason>,
     ) -> Result<Reached, EndReason> {
         loop {
-            match self.reach(id).await {
+            let unreached = match self.reach(id).await {
                 Ok(reached) => return Ok(reached),
-                Err(Unreached::Over) => return Err(EndReason::WorkerGone),
-                Err(Unreached::OtherVersion) => {
+                Err(unreached) => unreached,
+            };
+            match (unreached, ending) {
+                (Unreached::Over, _) => return Err(EndReason::WorkerGone),
+                (Unreached::OtherVersion | Unreached::NoAnswer, Some(reason)) => return Err(reason),
+                (Unreached::OtherVersion, None) => {
                     return Err(worker::stand_by(orders, Refusal::VersionMismatch).await);
                 }
-                Err(Unreached::NoAnswer) => {
+                (Unreached::NoAnswer, None) => {
                     let standing_by = worker::stand_by(orders, Refusal::WorkerUnavailable);
                     if let Ok(reason) = tokio::time::timeout(LEFT_ALONE, standing_by).await {
                         return Err(reason);
@@ -150,41 +158,56 @@ impl Broker {
     ///
     /// # Errors
     /// The records cannot be read. A broker that went on would take living sessions for strays.
-    pub(super) async fn take_up(self: &Arc<Self>) -> Result<(), String> {
+    pub(super) fn take_up(self: &Arc<Self>) -> Result<(), String> {
         let unreadable = |error| format!("the records of sessions cannot be read: {error}");
-        let records = self.sessions.left_behind().map_err(unreadable)?;
-        for record in records {
+        let left = self.sessions.left_behind().map_err(unreadable)?;
+        // Their shells run on: they are not this build's to judge.
+        for id in left.unreadable {
+            self.no_strays.note(&id);
+            tokio::spawn(Arc::clone(self).leave_alone(id));
+        }
+        for record in left.records {
             let id = record.id.clone();
+            self.no_strays.note(&id);
             let (orders, inbox) = mpsc::channel(ORDERS);
             self.sessions.take_up(record, orders);
             tokio::spawn(Arc::clone(self).go_on_with(id, inbox));
         }
-        match self.bus.session_units().await {
-            Ok(units) => {
-                for id in units.into_iter().filter(|id| self.sessions.find(id).is_none()) {
-                    tracing::warn!(session = %id, "units without a record are stopped");
-                    self.stop_units_later(&id);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "systemd cannot be asked for units of sessions: {error}"),
-        }
+        tokio::spawn(Arc::clone(self).stop_strays());
         Ok(())
     }
 
     /// Goes on with a session of an earlier broker, or cleans up after it where it ended meanwhile.
     async fn go_on_with(self: Arc<Self>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
-        let (channel, viewers) = match self.return_to(&id, &mut orders).await {
+        let (channel, viewers) = match self.return_to(&id, &mut orders, None).await {
             Ok(reached) => reached,
             Err(reason) => return self.clean_up(&id, reason).await,
         };
-        // They are those of channels that closed with the broker before.
-        for viewer in viewers {
-            if let Err(error) = channel.send(&ToWorker::Detach(viewer), &[]).await {
-                tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
-            }
+        if let Err(error) = close_views_of_before(&channel, &viewers).await {
+            tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
         }
         tracing::info!(session = %id, "session taken up");
         self.run_worker(&id, channel, orders, first_viewer());
+    }
+
+    /// Leaves a session alone whose record cannot be read: nobody views it, and it goes on.
+    async fn leave_alone(self: Arc<Self>, id: SessionId) {
+        let Ok((channel, viewers)) = self.reach(&id).await else { return };
+        let mut closed = close_views_of_before(&channel, &viewers).await;
+        let mut left = viewers.len();
+        while closed.is_ok() && left > 0 {
+            closed = match channel.receive_within(LEAVE_TIME).await {
+                Ok((FromWorker::ViewerGone(_), _)) => {
+                    left -= 1;
+                    Ok(())
+                }
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+        if let Err(error) = closed {
+            tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
+        }
     }
 
     /// Removes what is left of a session that is over.
@@ -211,7 +234,8 @@ impl Broker {
         }
     }
 
-    async fn try_stop_units(&self, id: &SessionId) -> Result<(), Unstopped> {
+    /// [`Self::stop_units`], once.
+    pub(super) async fn try_stop_units(&self, id: &SessionId) -> Result<(), Unstopped> {
         self.stop_both(id).await?;
         if self.bus.kept(id).await? == 0 {
             return Ok(());
@@ -254,4 +278,12 @@ impl Broker {
             Standing::Waiting => Ok(()),
         }
     }
+}
+
+/// Closes the viewers that a worker has from before: those of channels that closed with an earlier broker.
+async fn close_views_of_before(channel: &WorkerChannel, viewers: &[ViewerNumber]) -> Result<(), WireError> {
+    for viewer in viewers {
+        channel.send(&ToWorker::Detach(*viewer), &[]).await?;
+    }
+    Ok(())
 }

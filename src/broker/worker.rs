@@ -1,12 +1,14 @@
 //! One task a session: the broker's end of the channel to its worker.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::Broker;
 use super::sessions::Session;
@@ -65,6 +67,17 @@ pub(super) async fn connect(path: &Path) -> Result<(WorkerChannel, Standing), Wi
     Ok((channel, standing))
 }
 
+/// Why a worker does not keep a terminal that it was given.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotAdopted {
+    /// Its channel broke before it said that it keeps it.
+    #[error("it went away: {0}")]
+    Gone(WireError),
+    /// It may have it, and be only slow to say so.
+    #[error("it may have it, or not: {0}")]
+    Unclear(WireError),
+}
+
 /// Gives a waiting worker its PTY and makes the first viewer in the same breath, so that even a
 /// shell that ends at once is seen to.
 pub(super) async fn adopt(
@@ -73,14 +86,40 @@ pub(super) async fn adopt(
     size: TermSize,
     pty: &OwnedFd,
     viewer: ViewerNumber,
-) -> Result<OwnedFd, WireError> {
+) -> Result<OwnedFd, NotAdopted> {
     let adopt = ToWorker::Adopt { session: session.clone(), size };
-    channel.send(&adopt, &[pty.as_fd()]).await?;
-    channel.send(&ToWorker::Attach { viewer, role: Role::Owner, size }, &[]).await?;
-    let (adopted, _) = channel.receive_within(ANSWER_TIME).await?;
-    let (attached, socket) = channel.receive_within(ANSWER_TIME).await?;
+    let given = async {
+        channel.send(&adopt, &[pty.as_fd()]).await?;
+        channel.send(&ToWorker::Attach { viewer, role: Role::Owner, size }, &[]).await
+    };
+    match given.await {
+        Err(error) if !broke(&error) => return Err(NotAdopted::Unclear(error)),
+        // What the worker said before its channel broke is heard first.
+        Ok(()) | Err(_) => {}
+    }
+    let (adopted, _) = channel
+        .receive_within(ANSWER_TIME)
+        .await
+        .map_err(|error| if broke(&error) { NotAdopted::Gone(error) } else { NotAdopted::Unclear(error) })?;
+    let (attached, socket) = channel.receive_within(ANSWER_TIME).await.map_err(NotAdopted::Unclear)?;
     let in_order = adopted == FromWorker::Adopted && attached == FromWorker::Attached(viewer);
-    socket.into_iter().next().filter(|_| in_order).ok_or(WireError::NoGreeting)
+    let socket = socket.into_iter().next().filter(|_| in_order);
+    socket.ok_or(NotAdopted::Unclear(WireError::NoGreeting))
+}
+
+fn broke(error: &WireError) -> bool {
+    match error {
+        WireError::Closed => true,
+        WireError::Io(error) => matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset),
+        WireError::TimedOut
+        | WireError::Oversize
+        | WireError::Unreadable { .. }
+        | WireError::TrailingBytes { .. }
+        | WireError::WrongDescriptors { .. }
+        | WireError::NoGreeting
+        | WireError::WrongIntent { .. }
+        | WireError::WrongVersion { .. } => false,
+    }
 }
 
 /// The task of one session.
@@ -96,6 +135,9 @@ pub(super) struct Worker {
     /// nothing is known.
     pub(super) describing: VecDeque<oneshot::Sender<About>>,
     pub(super) next_viewer: ViewerNumber,
+    /// Why the session is to end, once somebody wants it to.
+    pub(super) ending: Option<EndReason>,
+    pub(super) returns: Returns,
 }
 
 /// Most questions about one session that its worker has not answered.
@@ -119,8 +161,10 @@ impl Worker {
                 order = self.orders.recv() => {
                     // The table holds a sender for as long as the session is live.
                     let Some(order) = order else { break EndReason::WorkerGone };
-                    if let Err(error) = self.pass_on(order).await {
-                        tracing::warn!(session = %self.id, %error, "the worker cannot be told: {error}");
+                    if let Err(error) = self.pass_on(order).await
+                        && let Err(reason) = self.find_again(error).await
+                    {
+                        break reason;
                     }
                 }
             }
@@ -191,7 +235,7 @@ impl Worker {
             }
             Order::SetRole { viewer, role } => ToWorker::SetRole { viewer, role },
             Order::Detach(viewer) => ToWorker::Detach(viewer),
-            Order::End(reason) => ToWorker::End(reason),
+            Order::End(reason) => ToWorker::End(*self.ending.get_or_insert(reason)),
         };
         self.tell(&message).await
     }
@@ -214,21 +258,66 @@ impl Worker {
 
     /// The channel broke: systemd has started the worker again by now, or does when we connect.
     /// One that still keeps the session goes on; one that lost it is the session's end.
-    async fn find_again(&mut self, error: WireError) -> Result<(), EndReason> {
-        tracing::warn!(session = %self.id, %error, "the worker's channel broke; connecting again: {error}");
-        // Whoever waits for a viewer may ask again.
-        for (_, Wanted { answer, .. }) in self.asked.drain() {
-            let _ = answer.send(Err(Refusal::WorkerUnavailable));
-        }
-        self.describing.clear();
-        let (channel, viewers) = self.broker.return_to(&self.id, &mut self.orders).await?;
-        self.channel = channel;
-        for told in self.session().map(|session| session.viewers_are(&viewers)).unwrap_or_default() {
-            if let Err(error) = self.tell(&told).await {
-                tracing::warn!(session = %self.id, %error, "the worker cannot be told: {error}");
+    async fn find_again(&mut self, mut error: WireError) -> Result<(), EndReason> {
+        loop {
+            tracing::warn!(session = %self.id, %error, "the worker's channel broke; connecting again: {error}");
+            // Whoever waits for a viewer may ask again.
+            for (_, Wanted { answer, .. }) in self.asked.drain() {
+                let _ = answer.send(Err(Refusal::WorkerUnavailable));
+            }
+            self.describing.clear();
+            tokio::time::sleep(self.returns.pause(Instant::now())).await;
+            let returned = self.broker.return_to(&self.id, &mut self.orders, self.ending).await;
+            let (channel, viewers) = returned.map_err(|reason| self.ending.unwrap_or(reason))?;
+            self.channel = channel;
+            match self.tell_again(&viewers).await {
+                Ok(()) => return Ok(()),
+                Err(again) => error = again,
             }
         }
-        Ok(())
+    }
+
+    /// Tells a worker that is back what counts now. What the one before it was told last may have been lost with it.
+    async fn tell_again(&self, viewers: &[ViewerNumber]) -> Result<(), WireError> {
+        for told in self.session().map(|session| session.viewers_are(viewers)).unwrap_or_default() {
+            self.tell(&told).await?;
+        }
+        match self.ending {
+            Some(reason) => self.tell(&ToWorker::End(reason)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// How soon a worker is returned to whose channel broke: at once, unless the channel did not last. One that greets and
+/// hangs up for ever must not keep the broker busy.
+#[derive(Debug)]
+pub(super) struct Returns {
+    /// When the last channel came.
+    since: Instant,
+    next: Duration,
+}
+
+/// A channel that lived this long is one that lasts.
+const LASTS: Duration = Duration::from_secs(1);
+
+/// Before a worker is returned to whose channel did not last; it doubles up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(4);
+
+impl Returns {
+    /// None yet, with a channel that came just now.
+    pub(super) fn to_come(now: Instant) -> Self {
+        Self { since: now, next: PAUSE }
+    }
+
+    /// How long to wait before the next return; the channel after it comes then.
+    fn pause(&mut self, now: Instant) -> Duration {
+        let lasted = now.saturating_duration_since(self.since) >= LASTS;
+        let pause = if lasted { Duration::ZERO } else { self.next };
+        self.next = if lasted { PAUSE } else { (2 * self.next).min(PAUSE_MAX) };
+        self.since = now + pause;
+        pause
     }
 }
 
@@ -246,5 +335,52 @@ pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>, refusal: Refusa
             // The table holds a sender for as long as the session is live.
             None => return EndReason::WorkerGone,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Message as _;
+
+    const VIEWER: ViewerNumber = ViewerNumber(7);
+
+    /// What comes of it where the worker says this, and goes.
+    async fn adopted(says: &[FromWorker]) -> Result<OwnedFd, NotAdopted> {
+        let (channel, worker) = WorkerChannel::pair().unwrap();
+        for word in says {
+            let socket = crate::sys::seqpacket::pair().unwrap().0;
+            let sockets = if word.descriptors() == 1 { vec![socket.as_fd()] } else { Vec::new() };
+            worker.send(word, &sockets).await.unwrap();
+        }
+        drop(worker);
+        let pty = crate::sys::seqpacket::pair().unwrap().0;
+        adopt(&channel, &"abcdefghijkl".parse().unwrap(), TermSize::DEFAULT, &pty, VIEWER).await
+    }
+
+    #[test]
+    fn a_worker_that_hangs_up_again_and_again_is_returned_to_more_and_more_seldom() {
+        let mut now = Instant::now();
+        let mut returns = Returns::to_come(now);
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            now += Duration::from_millis(10);
+            let pause = returns.pause(now);
+            now += pause;
+            pauses.push(pause);
+        }
+        assert_eq!(pauses.first(), Some(&PAUSE));
+        assert!(pauses.windows(2).all(|two| two[1] == (2 * two[0]).min(PAUSE_MAX)), "{pauses:?}");
+        assert_eq!(pauses.last(), Some(&PAUSE_MAX));
+        now += LASTS;
+        assert_eq!(returns.pause(now), Duration::ZERO);
+        assert_eq!(returns.pause(now), PAUSE);
+    }
+
+    #[tokio::test]
+    async fn only_a_worker_that_went_without_a_word_has_no_terminal_for_sure() {
+        assert!(matches!(adopted(&[]).await, Err(NotAdopted::Gone(_))));
+        assert!(matches!(adopted(&[FromWorker::Adopted]).await, Err(NotAdopted::Unclear(_))));
+        assert!(matches!(adopted(&[FromWorker::Full(VIEWER)]).await, Err(NotAdopted::Unclear(_))));
     }
 }

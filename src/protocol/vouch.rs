@@ -10,6 +10,9 @@ use super::Refusal;
 use crate::names::AccountName;
 use crate::wire::Message;
 
+/// Most principal channels of one account at once; one more is refused with `too-many`.
+pub const CHANNELS_PER_ACCOUNT_MAX: usize = 32;
+
 /// From auth to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromAuth {

@@ -120,6 +120,9 @@ impl<Out, In> AsFd for AsyncChannel<Out, In> {
     }
 }
 
+/// How long to wait after accept(2) failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
 /// A listening socket that systemd passed in: each connection is a channel of the same two types.
 #[derive(Debug)]
 pub struct AsyncListener<Out, In> {
@@ -137,11 +140,21 @@ impl<Out: Message, In: Message> AsyncListener<Out, In> {
         Ok(Self { socket: reactor::register(socket.fd)?, types: PhantomData })
     }
 
-    /// The next connection, not yet greeted, and who made it.
-    ///
-    /// # Errors
-    /// What accept4(2) or getsockopt(2) says. Out of descriptors is one: wait before the next try.
-    pub async fn accept(&self) -> Result<(AsyncChannel<Out, In>, Peer), WireError> {
+    /// The next connection, not yet greeted, and who made it. Where none can be taken, as when descriptors
+    /// run out, that is logged and it waits: others close meanwhile.
+    pub async fn next(&self) -> (AsyncChannel<Out, In>, Peer) {
+        loop {
+            match self.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot take a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn accept(&self) -> Result<(AsyncChannel<Out, In>, Peer), WireError> {
         let accept = |fd: &OwnedFd| seqpacket::accept(fd.as_fd());
         let socket = self.socket.async_io(Interest::READABLE, accept).await?;
         let peer = seqpacket::peer(socket.as_fd())?;

@@ -35,12 +35,20 @@ pub fn size() -> TermSize {
 impl Holder {
     /// Comes to the broker as auth does, and vouches for `principal`.
     pub fn vouched(broker_socket: &Path, principal: Principal) -> Self {
+        Self::vouched_or_refused(broker_socket, principal).unwrap()
+    }
+
+    /// The same, where the broker may say no.
+    pub fn vouched_or_refused(broker_socket: &Path, principal: Principal) -> Result<Self, Refusal> {
         let channel: Channel<FromAuth, ToAuth> =
             Channel::connect(broker_socket, Intent::Vouch, PATIENCE).unwrap();
         let how = Verified::PeerUid(0);
         channel.send(&FromAuth::Vouch { principal, how, at: 0 }, &[]).unwrap();
-        assert_eq!(channel.receive_within(PATIENCE).unwrap().0, ToAuth::Vouched);
-        Self::over(channel.into_socket())
+        match channel.receive_within(PATIENCE).unwrap().0 {
+            ToAuth::Vouched => Ok(Self::over(channel.into_socket())),
+            ToAuth::Refused(refusal) => Err(refusal),
+            ToAuth::Revoked => panic!("nobody was to be revoked"),
+        }
     }
 
     /// Takes over a principal channel.
@@ -107,6 +115,17 @@ impl Holder {
             match self.channel.receive_within(PATIENCE).unwrap().0 {
                 FromBroker::MachineStopped(machine) => return machine,
                 FromBroker::Reply { .. } | FromBroker::Sharing { .. } => {}
+            }
+        }
+    }
+
+    /// Waits for the broker to close the channel, whatever it says before.
+    pub fn expect_closed(&mut self) {
+        loop {
+            match self.channel.receive_within(PATIENCE) {
+                Ok(_) => {}
+                Err(WireError::Closed) => return,
+                Err(error) => panic!("the channel is not closed: {error}"),
             }
         }
     }

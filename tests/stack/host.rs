@@ -184,6 +184,23 @@ impl Host {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), Signal::SIGKILL).unwrap();
     }
 
+    /// Stops the worker of a session, or one that waits, in the middle of whatever it does.
+    pub fn freeze_worker(&self, session: &SessionId) {
+        let worker = nix::unistd::Pid::from_raw(self.worker(session));
+        nix::sys::signal::kill(worker, Signal::SIGSTOP).unwrap();
+        // Until then it may take one more message.
+        let stat = format!("/proc/{worker}/stat");
+        eventually("it stands still", DEADLINE, || {
+            std::fs::read_to_string(&stat).unwrap().rsplit_once(") ")?.1.starts_with('T').then_some(())
+        });
+    }
+
+    /// Lets it go on.
+    pub fn thaw_worker(&self, session: &SessionId) {
+        let worker = self.worker(session);
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), Signal::SIGCONT).unwrap();
+    }
+
     /// Restarts the worker of a session.
     pub fn restart_worker(&self, session: &SessionId) {
         let worker = self.worker(session);
@@ -210,6 +227,16 @@ impl Host {
     /// Stops machined for good.
     pub fn stop_machined(&self) {
         self.fake.stop_machined();
+    }
+
+    /// Has systemd not answer on the bus.
+    pub fn stop_systemd(&self) {
+        self.fake.stop_systemd();
+    }
+
+    /// Has it answer again.
+    pub fn start_systemd(&self) {
+        self.fake.start_systemd();
     }
 
     /// machined opens the next `count` shells, but says so too late.

@@ -18,13 +18,16 @@ mod parts;
 #[path = "../stories/mod.rs"]
 mod stories;
 
+mod descriptors;
 mod fake;
+mod frozen;
 mod host;
 mod late;
 mod leaks;
 mod lost;
 mod polkit;
 mod program;
+mod records;
 mod skew;
 
 use std::time::Duration;

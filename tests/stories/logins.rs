@@ -2,11 +2,15 @@
 
 use tere::protocol::Refusal;
 use tere::protocol::page::{FromPage, ToPage};
+use tere::protocol::principal::{Answer, Ask};
+use tere::protocol::vouch::{CHANNELS_PER_ACCOUNT_MAX, Principal};
 
-use super::enrolment_token;
+use super::{enrolment_token, holder};
 use crate::host::Host;
 use crate::parts::page::{HOST, ORIGIN, Page, knock};
 use crate::parts::passkey::SoftPasskey;
+use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::wait::eventually;
 
 fn refused(refusal: Refusal) -> Option<ToPage> {
     Some(ToPage::Refused { channel: None, refusal })
@@ -84,4 +88,29 @@ fn only_the_page_itself_comes_through_the_door() {
     ] {
         assert_eq!(knock(host.door(), headers), 403, "{headers:?}");
     }
+}
+
+#[test]
+fn an_account_that_has_all_the_channels_it_may_have_is_told_so_and_keeps_nobody_out() {
+    let host = Host::alone();
+    let mut passkey = alice(&host);
+    let broker = host.path("/run/tere/broker.sock");
+    let account = || Principal::Account("alice".parse().unwrap());
+    let mut held = Vec::new();
+    // The channel that came with the passkey is closed a moment after its page.
+    eventually("all her channels are held here", PATIENCE, || {
+        held.extend(Holder::vouched_or_refused(&broker, account()));
+        (held.len() == CHANNELS_PER_ACCOUNT_MAX).then_some(())
+    });
+    assert_eq!(Holder::vouched_or_refused(&broker, account()).unwrap_err(), Refusal::TooMany);
+    let mut page = Page::over(host.door());
+    let answer = passkey.sign_in(&page.ask_to_sign_in());
+    assert_eq!(page.answer(&answer).unwrap_err(), Refusal::TooMany);
+
+    holder(&host, "bob").open("dev@web1").unwrap();
+    let all = Holder::vouched(&broker, Principal::Operator).ask(Ask::AllSessions { after: None }).0;
+    assert!(matches!(all, Answer::AllSessions(_)), "{all:?}");
+    // A removal is heard, and closes what she has.
+    assert!(host.tere(&["account", "remove", "alice"]).0);
+    held.iter_mut().for_each(Holder::expect_closed);
 }

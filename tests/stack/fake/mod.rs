@@ -145,6 +145,16 @@ impl Fake {
         assert!(self.block_on(self.connection.release_name(machined::NAME)).unwrap());
     }
 
+    /// systemd does not answer on the bus.
+    pub(crate) fn stop_systemd(&self) {
+        assert!(self.block_on(self.connection.release_name(systemd::NAME)).unwrap());
+    }
+
+    /// It does again.
+    pub(crate) fn start_systemd(&self) {
+        self.block_on(self.connection.request_name(systemd::NAME)).unwrap();
+    }
+
     /// The answers to the next `count` requests for a shell come too late.
     pub(crate) fn answer_late(&self, count: usize) {
         self.world.state().late_shells = count;

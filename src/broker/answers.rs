@@ -1,0 +1,187 @@
+//! What a principal is answered: each request, by the policy and by whose the session is.
+
+use std::sync::Arc;
+
+use super::Broker;
+use super::opening::View;
+use super::request::Claimed;
+use super::sessions::{Session, summaries};
+use super::worker::Order;
+use crate::names::{AccountName, Label, SessionId, TermSize};
+use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX};
+use crate::protocol::vouch::Principal;
+use crate::protocol::{EndReason, GuestRole, Refusal, Role};
+
+/// What came of a request, before it is sent.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Answer(Answer),
+    View(View),
+}
+
+/// Does what is asked.
+pub(super) async fn answer(
+    broker: &Arc<Broker>,
+    principal: &Principal,
+    ask: Ask,
+) -> Result<Outcome, Refusal> {
+    let asked = format!("{ask:?}");
+    let outcome = match ask {
+        Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
+        Ask::Open { target, size } => {
+            let granted =
+                Claimed { target, size }.vet(principal).and_then(|vetted| vetted.grant(&broker.policy.now()));
+            match granted {
+                Ok(granted) => Box::pin(broker.open(granted)).await.map(Outcome::View),
+                Err(refusal) => Err(refusal),
+            }
+        }
+        Ask::Attach { session, size } => match reachable(broker, principal, &session) {
+            Ok((session, account, role)) => {
+                broker.attach(session, Some(account), role, size).await.map(Outcome::View)
+            }
+            Err(refusal) => Err(refusal),
+        },
+        Ask::Show { session } => match shown(broker, principal, &session) {
+            Ok(session) => {
+                broker.attach(session, None, Role::Watcher, TermSize::DEFAULT).await.map(Outcome::View)
+            }
+            Err(refusal) => Err(refusal),
+        },
+        Ask::Name { session, name } => match owned(broker, principal, &session) {
+            Ok(session) => rename(broker, &session, name).map(Outcome::Answer),
+            Err(refusal) => Err(refusal),
+        },
+        Ask::Share { session, account, role } => {
+            share(broker, principal, &session, &account, role).await.map(Outcome::Answer)
+        }
+        Ask::End { session } => match owned(broker, principal, &session) {
+            Ok(session) => end(session).await.map(Outcome::Answer),
+            Err(refusal) => Err(refusal),
+        },
+        Ask::AllSessions { after } => all(broker, principal, after.as_ref()).await.map(Outcome::Answer),
+    };
+    if let Err(refusal) = &outcome {
+        tracing::warn!(account = account_of(principal), %refusal, asked, "request refused");
+    }
+    outcome
+}
+
+fn account_of(principal: &Principal) -> String {
+    match principal {
+        Principal::Account(name) => name.to_string(),
+        Principal::Operator => "(operator)".to_owned(),
+    }
+}
+
+async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal> {
+    let Principal::Account(account) = principal else { return Err(Refusal::NotGranted) };
+    let own = broker.sessions.of(account).into_iter().map(|session| (session, Role::Owner));
+    let shared = broker.sessions.shared_with(account, SHARED_MAX).into_iter();
+    let shared = shared.filter(|(session, _)| broker.policy.view(account, session).is_ok());
+    let sessions = summaries(&own.chain(shared).collect::<Vec<_>>()).await;
+    let mut targets = broker.policy.now().targets_of(account);
+    targets.truncate(TARGETS_MAX);
+    Ok(Answer::Lobby { targets, sessions })
+}
+
+async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {
+    match principal {
+        Principal::Operator => {
+            let page = broker.sessions.page(after, SESSIONS_A_PAGE);
+            let page: Vec<_> = page.into_iter().map(|session| (session, Role::Watcher)).collect();
+            Ok(Answer::AllSessions(summaries(&page).await))
+        }
+        Principal::Account(_) => Err(Refusal::NotOperator),
+    }
+}
+
+/// A session that this principal may end. Another's is as good as none.
+fn owned(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
+    let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
+    match principal {
+        Principal::Operator => Ok(session),
+        Principal::Account(account) if session.record.owner == *account => Ok(session),
+        Principal::Account(_) => Err(Refusal::NoSuchSession),
+    }
+}
+
+/// A session that this principal may view, and as what.
+fn reachable(
+    broker: &Broker,
+    principal: &Principal,
+    id: &SessionId,
+) -> Result<(Arc<Session>, AccountName, Role), Refusal> {
+    let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
+    match principal {
+        Principal::Operator => Err(Refusal::NotGranted),
+        Principal::Account(account) => {
+            let role = broker.policy.view(account, &session)?;
+            Ok((session, account.clone(), role))
+        }
+    }
+}
+
+/// A session that this principal may look at, whoever's it is: the operator is root on the host, who
+/// can look at it in other ways. That it was done is in the journal.
+fn shown(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
+    match principal {
+        Principal::Operator => {
+            let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
+            let account = &session.record.owner;
+            tracing::info!(session = %id, %account, "the operator looks at a session");
+            Ok(session)
+        }
+        Principal::Account(_) => Err(Refusal::NotOperator),
+    }
+}
+
+fn rename(broker: &Broker, session: &Session, name: Option<Label>) -> Result<Answer, Refusal> {
+    let id = &session.record.id;
+    broker.sessions.rename(session, name).map_err(|error| {
+        tracing::error!(session = %id, %error, "the name cannot be kept: {error}");
+        Refusal::StorageFailed
+    })?;
+    Ok(Answer::Named)
+}
+
+/// Only the owner shares, and only where the policy lets it; it may take back what it shared at any time.
+async fn share(
+    broker: &Broker,
+    principal: &Principal,
+    id: &SessionId,
+    guest: &AccountName,
+    role: Option<GuestRole>,
+) -> Result<Answer, Refusal> {
+    let Principal::Account(account) = principal else { return Err(Refusal::NotGranted) };
+    let session = owned(broker, principal, id)?;
+    let record = &session.record;
+    if role.is_some() && !broker.policy.now().lets_share(&record.owner, &record.target) {
+        return Err(Refusal::NotShareable);
+    }
+    if *guest == record.owner {
+        return Err(Refusal::Yourself);
+    }
+    let viewers = broker.sessions.share(&session, guest, role)?;
+    match role {
+        Some(role) => tracing::info!(session = %id, %account, %guest, ?role, "session shared"),
+        None => tracing::info!(session = %id, %account, %guest, "session not shared any more"),
+    }
+    for viewer in viewers {
+        match role {
+            Some(role) => {
+                // A session that is over has no viewers.
+                let _ = session.worker.send(Order::SetRole { viewer, role: role.into() }).await;
+            }
+            None => session.close_view(viewer).await,
+        }
+    }
+    session.settled(guest).await?;
+    Ok(Answer::Shared)
+}
+
+async fn end(session: Arc<Session>) -> Result<Answer, Refusal> {
+    let order = Order::End(EndReason::EndedByRequest);
+    session.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
+    Ok(Answer::Ending)
+}

@@ -1,0 +1,90 @@
+//! Places for principal channels: no account keeps the others out, and none the operator.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::protocol::Refusal;
+use crate::protocol::vouch::{CHANNELS_PER_ACCOUNT_MAX, Principal};
+
+/// Most principal channels of all accounts at once; one more is refused with `too-many`.
+const CHANNELS_MAX: usize = 1024;
+
+/// Most of the operator, beside those of accounts; one more is refused with `too-many`.
+const OPERATORS_MAX: usize = 16;
+
+/// How many channels each principal has. Entries go with the last channel.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    held: Mutex<HashMap<Principal, usize>>,
+}
+
+/// A place for one channel, until it is dropped.
+#[derive(Debug)]
+pub(super) struct ChannelPlace<'a> {
+    channels: &'a Channels,
+    principal: Principal,
+}
+
+impl Channels {
+    /// A place for one more channel of this principal.
+    pub(super) fn place(&self, principal: &Principal) -> Result<ChannelPlace<'_>, Refusal> {
+        let mut held = self.held();
+        let theirs = held.get(principal).copied().unwrap_or_default();
+        let full = match principal {
+            Principal::Account(_) => {
+                let operators = held.get(&Principal::Operator).copied().unwrap_or_default();
+                let all = held.values().sum::<usize>() - operators;
+                theirs >= CHANNELS_PER_ACCOUNT_MAX || all >= CHANNELS_MAX
+            }
+            Principal::Operator => theirs >= OPERATORS_MAX,
+        };
+        if full {
+            return Err(Refusal::TooMany);
+        }
+        held.insert(principal.clone(), theirs + 1);
+        Ok(ChannelPlace { channels: self, principal: principal.clone() })
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Principal, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ChannelPlace<'_> {
+    fn drop(&mut self) {
+        let mut held = self.channels.held();
+        if let Some(count) = held.get_mut(&self.principal) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.principal);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(number: usize) -> Principal {
+        Principal::Account(format!("account{number}").parse().unwrap())
+    }
+
+    #[test]
+    fn an_account_keeps_no_other_out_and_all_of_them_not_the_operator() {
+        let channels = Channels::default();
+        let take = |principal| channels.place(&principal);
+        let mut places: Vec<_> = (0..CHANNELS_PER_ACCOUNT_MAX).map(|_| take(account(0)).unwrap()).collect();
+        assert_eq!(take(account(0)).unwrap_err(), Refusal::TooMany);
+        places.extend((CHANNELS_PER_ACCOUNT_MAX..CHANNELS_MAX).map(|number| take(account(number)).unwrap()));
+        assert_eq!(take(account(CHANNELS_MAX)).unwrap_err(), Refusal::TooMany);
+        let operators: Vec<_> = (0..OPERATORS_MAX).map(|_| take(Principal::Operator).unwrap()).collect();
+        assert_eq!(take(Principal::Operator).unwrap_err(), Refusal::TooMany);
+        // The operator's are counted apart.
+        drop(places.pop());
+        assert!(take(account(0)).is_err());
+        places.push(take(account(CHANNELS_MAX)).unwrap());
+        drop((places, operators));
+        assert!(channels.held().is_empty());
+    }
+}

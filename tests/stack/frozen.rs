@@ -1,0 +1,97 @@
+//! Workers that stand still, as on a host that is busy with other things.
+
+use tere::names::SessionId;
+use tere::protocol::principal::{Answer, Ask};
+use tere::protocol::vouch::Principal;
+use tere::protocol::{EndReason, Refusal};
+
+use crate::host::Host;
+use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::spares::{SPARE_UNITS, SPARES};
+use crate::parts::wait::eventually;
+use crate::stories::{holder, marked};
+
+/// The workers that wait, once they do.
+fn spares(host: &Host) -> Vec<SessionId> {
+    eventually("spares wait", PATIENCE, || (host.processes() == SPARES).then_some(()));
+    let units = host.session_units();
+    let id = |unit: &String| unit.strip_prefix("tere-session@")?.strip_suffix(".service")?.parse().ok();
+    units.iter().filter_map(id).collect()
+}
+
+#[test]
+fn a_terminal_that_a_slow_worker_may_have_is_given_to_no_other() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let spares = spares(&host);
+    spares.iter().for_each(|spare| host.freeze_worker(spare));
+    assert_eq!(alice.open("dev@web1").unwrap_err(), Refusal::WorkerUnavailable);
+    // One of them takes the terminal now, and is stopped.
+    spares.iter().for_each(|spare| host.thaw_worker(spare));
+    eventually("nothing is left of it", PATIENCE, || {
+        (host.processes() == SPARES && host.session_units().len() == SPARE_UNITS).then_some(())
+    });
+    marked(&mut alice);
+}
+
+#[test]
+fn a_worker_that_died_while_it_was_given_a_terminal_has_another_in_its_place() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let spares = spares(&host);
+    spares.iter().for_each(|spare| host.freeze_worker(spare));
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| drop(marked(&mut alice)));
+        eventually("the shell is there, and a worker more waits", PATIENCE, || {
+            (host.processes() == SPARES + 2).then_some(())
+        });
+        spares.iter().for_each(|spare| host.kill_worker(spare));
+        opened.join().unwrap();
+    });
+    eventually("one worker keeps it", PATIENCE, || {
+        (host.processes() == SPARES + 2 && host.session_units().len() == SPARE_UNITS + 2).then_some(())
+    });
+}
+
+/// Has a session's worker die with what it was told last, and had not heard.
+fn kill_unheard(host: &Host, operator: &mut Holder, session: &SessionId) {
+    // It is asked for what the list says of it, and given its time: what it was told before is with it by then.
+    let Answer::AllSessions(all) = operator.ask(Ask::AllSessions { after: None }).0 else {
+        panic!("no list")
+    };
+    let listed = all.iter().find(|listed| listed.id == *session).unwrap();
+    assert_eq!(listed.about, None);
+    host.kill_worker(session);
+}
+
+#[test]
+fn what_a_worker_died_with_and_did_not_hear_the_next_one_is_told() {
+    let host = Host::alone();
+    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut alice = holder(&host, "alice");
+    let mut shell = marked(&mut alice);
+    let session = shell.session.clone();
+
+    // That a view is over.
+    let path = host.path("/etc/tere/tere.toml");
+    let policy = std::fs::read_to_string(&path).unwrap();
+    host.freeze_worker(&session);
+    std::fs::write(&path, policy.replace("alice", "nobody")).unwrap();
+    assert!(host.reload_broker());
+    kill_unheard(&host, &mut operator, &session);
+    assert_eq!(shell.expect_end(), EndReason::ViewClosed);
+    std::fs::write(&path, policy).unwrap();
+    assert!(host.reload_broker());
+    let mut shell = alice.attach(&session).unwrap();
+    shell.type_in("echo still $mark\r");
+    shell.expect("still 42");
+
+    // That the session is.
+    host.freeze_worker(&session);
+    assert_eq!(alice.ask(Ask::End { session: session.clone() }).0, Answer::Ending);
+    kill_unheard(&host, &mut operator, &session);
+    assert_eq!(shell.expect_end(), EndReason::EndedByRequest);
+    eventually("nothing is left of it", PATIENCE, || {
+        (host.processes() == SPARES && host.session_units().len() == SPARE_UNITS).then_some(())
+    });
+}
