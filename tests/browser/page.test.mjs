@@ -534,6 +534,7 @@ test('a shell that was over before the loss still is: its last screen stays, and
 test('a front that does not understand the page asks for a fresh one, and a worker that is upgraded does not', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
+  front.sessions = [{ id: 'abcdefgh2345', target: web1, opened: 0 }];
   front.say({ type: 'refused', channel: 1, refusal: 'version-mismatch' });
   await tab.panelSays(/A part of tere was upgraded and another was not\. Try again in a moment/);
   await tab.page.getByRole('button', { name: 'Try again' }).click();
@@ -542,6 +543,19 @@ test('a front that does not understand the page asks for a fresh one, and a work
   await tab.panelSays(/did not understand each other\. Reload the page\./);
   await tab.page.getByRole('button', { name: 'Reload' }).click();
   await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+  tab.assertCalm();
+});
+
+test('a view that broke off is tried again, and its session not given up', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.sessions = [{ id: 'abcdefgh2345', target: web1, opened: 0 }];
+  front.say({ type: 'ended', channel: 1, reason: 'view-lost' });
+  await tab.panelSays(/broke off, but the shell goes on/);
+  assert.equal(await tab.page.title(), 'not open · dev@web1 · tere');
+  await tab.page.getByRole('button', { name: 'Try again' }).click();
+  await tab.shell();
+  assert.equal(front.heard.find((message) => message.type === 'attach')?.['session'], 'abcdefgh2345');
   tab.assertCalm();
 });
 

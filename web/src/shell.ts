@@ -304,9 +304,14 @@ export class Shell {
     this.#unsent.clear();
     viewer.over();
     this.#company.leave();
+    const { target, session } = viewer;
+    if (reason === 'view-lost' && !this.#machineWent) {
+      this.#sayOver({ title: endSentence(reason), target, session, label: 'Try again' });
+      return;
+    }
     this.#remember(undefined);
     const title = endSentence(this.#machineWent ? 'machine-gone' : reason);
-    this.#sayOver({ title, target: viewer.target, label: 'New shell' });
+    this.#sayOver({ title, target, label: 'New shell' });
   }
 
   /** Why the shell ended, which may be heard before its end or after it. */
