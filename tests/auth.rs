@@ -278,7 +278,13 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
 fn root_is_the_operator_and_without_the_broker_nothing_is_promised() {
     let auth = Auth::start();
     assert_eq!(auth.ask(FromCli::Principal).0, ToCli::Refused(Refusal::Unavailable));
+    // A removal is done, and a broker that comes later hears of it when it is asked for again.
+    auth.add("alice");
+    let remove = || auth.ask(FromCli::AccountRemove(name("alice"))).0;
+    assert_eq!(remove(), ToCli::Refused(Refusal::Unavailable));
     let told = broker(auth.folder.path());
+    assert_eq!(remove(), ToCli::Refused(Refusal::NoSuchAccount));
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), FromAuth::Revoke(name("alice")));
     let (reply, channel) = auth.ask(FromCli::Principal);
     assert_eq!(reply, ToCli::Principal);
     assert_principal_channel(channel);

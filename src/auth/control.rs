@@ -113,14 +113,21 @@ async fn answer(
         }
         FromCli::AccountRemove(name) => {
             let account = name.clone();
-            desk.book.turn(move |pages| pages.apply(Change::Remove { name }, Now::read())).await??;
-            tracing::info!(%account, how = "account removed", "an account is removed");
-            // It is removed whatever the broker says. If the broker is not there, neither is a
-            // channel of it: they all end with the broker.
+            let removed =
+                desk.book.turn(move |pages| pages.apply(Change::Remove { name }, Now::read())).await?;
+            match removed {
+                Ok(()) => tracing::info!(%account, how = "account removed", "an account is removed"),
+                // It may be one of which the broker could not be told.
+                Err(Refusal::NoSuchAccount) => {}
+                Err(refusal) => return Err(refusal),
+            }
+            // It is removed whatever the broker says. No channel of it outlives a broker that is not there, but its
+            // sessions do: asked again, this tells the next one.
             if let Err(error) = desk.broker.revoke(account.clone()).await {
                 tracing::error!(%account, %error, "the broker was not told that an account is gone");
                 return Err(error.refusal());
             }
+            removed?;
             Ok((ToCli::Done, None))
         }
         FromCli::Principal => {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::Broker;
 use super::opening::View;
 use super::request::Claimed;
-use super::sessions::{Session, summaries};
+use super::session::{Session, summaries};
 use super::worker::Order;
-use crate::names::{AccountName, Label, SessionId, TermSize};
+use crate::names::{AccountName, SessionId, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX};
 use crate::protocol::vouch::Principal;
 use crate::protocol::{EndReason, GuestRole, Refusal, Role};
@@ -49,7 +49,7 @@ pub(super) async fn answer(
             Err(refusal) => Err(refusal),
         },
         Ask::Name { session, name } => match owned(broker, principal, &session) {
-            Ok(session) => rename(broker, &session, name).map(Outcome::Answer),
+            Ok(session) => broker.sessions.rename(&session, name).map(|()| Outcome::Answer(Answer::Named)),
             Err(refusal) => Err(refusal),
         },
         Ask::Share { session, account, role } => {
@@ -101,7 +101,7 @@ fn owned(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<S
     let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
     match principal {
         Principal::Operator => Ok(session),
-        Principal::Account(account) if session.record.owner == *account => Ok(session),
+        Principal::Account(account) if session.is_of(account) => Ok(session),
         Principal::Account(_) => Err(Refusal::NoSuchSession),
     }
 }
@@ -134,15 +134,6 @@ fn shown(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<S
         }
         Principal::Account(_) => Err(Refusal::NotOperator),
     }
-}
-
-fn rename(broker: &Broker, session: &Session, name: Option<Label>) -> Result<Answer, Refusal> {
-    let id = &session.record.id;
-    broker.sessions.rename(session, name).map_err(|error| {
-        tracing::error!(session = %id, %error, "the name cannot be kept: {error}");
-        Refusal::StorageFailed
-    })?;
-    Ok(Answer::Named)
 }
 
 /// Only the owner shares, and only where the policy lets it; it may take back what it shared at any time.

@@ -16,7 +16,7 @@ impl Failure {
             Refusal::TooMany => "There are as many as tere can keep. Remove some first.",
             Refusal::NoSuchSession => "There is no such session. 'tere session list' shows them.",
             Refusal::StorageFailed => {
-                "tere-auth could not store this, and nothing has changed. Is the disk full? 'journalctl -u tere-auth' tells more."
+                "This could not be stored. Is a disk full? 'journalctl -u tere-auth -u tere-broker' tells more."
             }
             Refusal::Unavailable => {
                 "A part of tere is not running. 'tere check' says which, and how to mend it."
