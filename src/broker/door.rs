@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::decisions::account_of;
 use super::{Broker, News, principal};
 use crate::names::AccountName;
 use crate::protocol::Refusal;
@@ -65,7 +66,8 @@ async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit
             let _held = match broker.channels.place(&principal) {
                 Ok(held) => held,
                 Err(refusal) => {
-                    tracing::warn!(?principal, %refusal, "a principal is refused: it has too many channels");
+                    let account = account_of(&principal);
+                    tracing::warn!(account, %refusal, "a principal is refused: it has too many channels");
                     return tell(&channel, &ToAuth::Refused(refusal)).await;
                 }
             };

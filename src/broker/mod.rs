@@ -8,11 +8,12 @@
 //! `answers`, becomes what it may be in `request`, and ends in `sessions`, where one task a session (`worker`)
 //! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `strays` finds what nobody
 //! cleaned up after, `spares` keeps workers waiting for sessions to come, `turns` says how many are opened at once.
-//! `units` and `machines` ask systemd and machined over the `bus`.
+//! `units` and `machines` ask systemd and machined over the `bus`. What was decided is recorded by `decisions`.
 
 mod answers;
 mod bus;
 mod channels;
+mod decisions;
 mod door;
 mod machines;
 mod opening;

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Broker;
+use super::decisions::{Decision, note};
 use super::records::Record;
 use super::request::Granted;
 use super::returns::Returns;
@@ -77,9 +78,7 @@ impl Broker {
             Unkept::Refused(refusal) => refusal,
         })?;
         drop(place);
-        let (account, target) = (granted.owner(), granted.target());
-        let (machine, user) = (&target.machine, &target.user);
-        tracing::info!(session = %view.session.record.id, %account, %machine, %user, "session opened");
+        note(Decision::Opened, None, &view.session.record);
         Ok(view)
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::decisions::{Decision, note};
 use super::records::{LeftBehind, Record, Records};
 use super::session::{Session, Views};
 use super::worker::Order;
@@ -132,6 +133,9 @@ impl Sessions {
         let (mut over, mut kept) = (Vec::new(), Ok(()));
         for session in concerned {
             let mut people = session.people();
+            if people.owner.as_ref() == Some(account) {
+                note(Decision::Ownerless, None, &session.record);
+            }
             over.extend(people.part_with(account).into_iter().map(|viewer| (Arc::clone(&session), viewer)));
             // Whatever becomes of the record: it is so for as long as this broker runs.
             let record = people.record(&session.record);
