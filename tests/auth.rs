@@ -275,16 +275,36 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
 }
 
 #[test]
+fn an_account_that_is_gone_is_said_to_the_broker_until_it_knows() {
+    let auth = Auth::start();
+    auth.add("alice");
+    let not_revoked = ToCli::Refused(Refusal::NotRevoked);
+    assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, not_revoked);
+    assert_eq!(auth.ask(FromCli::AccountList).0, ToCli::Accounts(Vec::new()), "it is gone all the same");
+    assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, not_revoked, "asked again");
+    // Whoever is called alice next must not have the channels of the one before.
+    assert_eq!(auth.ask(FromCli::AccountAdd(name("alice"))).0, not_revoked);
+    let (_, err, code) = tere(&auth, &["account", "remove", "alice"]);
+    assert_eq!(code, 1);
+    assert!(err.contains(": not-revoked\n") && !err.contains("nothing has changed"), "{err}");
+
+    let told = broker(auth.folder.path());
+    let revoke = FromAuth::Revoke(name("alice"));
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), revoke, "nobody has asked again");
+    auth.add("alice");
+    // Of a name that is not known the broker is told too: auth may have been restarted in between.
+    assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, ToCli::Done);
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), revoke);
+    let unknown = auth.ask(FromCli::AccountRemove(name("alice"))).0;
+    assert_eq!(unknown, ToCli::Refused(Refusal::NoSuchAccount));
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), revoke);
+}
+
+#[test]
 fn root_is_the_operator_and_without_the_broker_nothing_is_promised() {
     let auth = Auth::start();
     assert_eq!(auth.ask(FromCli::Principal).0, ToCli::Refused(Refusal::Unavailable));
-    // A removal is done, and a broker that comes later hears of it when it is asked for again.
-    auth.add("alice");
-    let remove = || auth.ask(FromCli::AccountRemove(name("alice"))).0;
-    assert_eq!(remove(), ToCli::Refused(Refusal::Unavailable));
     let told = broker(auth.folder.path());
-    assert_eq!(remove(), ToCli::Refused(Refusal::NoSuchAccount));
-    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), FromAuth::Revoke(name("alice")));
     let (reply, channel) = auth.ask(FromCli::Principal);
     assert_eq!(reply, ToCli::Principal);
     assert_principal_channel(channel);
@@ -315,7 +335,7 @@ fn more_connections_than_there_are_places_are_told_so() {
     let one_more = auth.front();
     one_more.send(&FromFront::SignIn, &[]).unwrap();
     let (reply, _) = one_more.receive_within(DEADLINE).unwrap();
-    assert_eq!(reply, ToFront::Refused(Refusal::TooMany));
+    assert_eq!(reply, ToFront::Refused(Refusal::Busy));
     challenge(fronts.last().unwrap(), FromFront::SignIn);
     drop(fronts);
     // Their places are free again once auth has seen them go.
@@ -367,6 +387,39 @@ fn the_command_line_makes_lists_and_removes_accounts() {
     assert_eq!(tere(&auth, &["account", "remove", "alice"]).2, 0);
     assert_eq!(tere(&auth, &["account", "remove", "alice"]).2, 1);
     assert_eq!(tere(&auth, &["account", "remove", "../alice"]).2, 2);
+}
+
+#[test]
+fn an_account_file_that_cannot_be_used_is_listed_keeps_its_name_and_can_be_removed() {
+    let mut auth = Auth::start();
+    let _told = broker(auth.folder.path());
+    auth.add("alice");
+    let folder = auth.path("state/accounts");
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replacen('{', "{\"of a later version\":true,", 1)).unwrap();
+    auth.restart(&WE_ARE_ROOT);
+
+    let (out, _, code) = tere(&auth, &["account", "list"]);
+    assert_eq!(code, 0);
+    let line = out.lines().last().unwrap();
+    assert!(out.contains("cannot be used") && line.starts_with("alice"), "{out}");
+    assert!(line.ends_with(file.to_str().unwrap()), "{out}");
+    let (out, _, _) = tere(&auth, &["account", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&listed[0]["account"], &listed[0]["unusable"]), (&"alice".into(), &file.to_str().into()));
+    for ask in ["add", "link"] {
+        let (_, err, code) = tere(&auth, &["account", ask, "alice"]);
+        assert_eq!(code, 1);
+        assert!(err.contains(": account-unusable\n"), "{err}");
+    }
+    let (out, _, code) = tere(&auth, &["account", "remove", "alice", "--json"]);
+    // The stand-in for the broker lists none.
+    assert_eq!((out.as_str(), code), ("{\"account\":\"alice\",\"sessions\":null}\n", 0));
+    assert!(!file.exists());
+    auth.add("alice");
+    let (out, _, _) = tere(&auth, &["account", "list"]);
+    assert!(!out.contains("cannot be used"), "{out}");
 }
 
 #[test]

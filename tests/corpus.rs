@@ -15,7 +15,7 @@ use tere::names::TermSize;
 use tere::terminal::Terminal;
 
 /// Places at which each recording is cut.
-const CUTS: u64 = 8;
+const CUTS: u64 = 50;
 
 fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()

@@ -31,6 +31,9 @@ const FLOODS: usize = 8;
 const SLOW: usize = 125_000;
 const FLOODED: Duration = Duration::from_secs(3);
 
+/// What the first prompts end with, but for the blank: what brings screens moves over blanks.
+const FIRST_PROMPTS: [&str; 2] = ["$", "#"];
+
 /// The prompt of all, without a blank: what brings screens moves over blanks.
 const PROMPT: &str = "bench>";
 
@@ -61,7 +64,7 @@ const ROWS: [(&str, usize); 13] = [
 pub fn measure(carrier: &dyn Carrier) -> Figures {
     let began = Instant::now();
     let mut shell = carrier.open(None);
-    shell.wait_for(&["$ ", "# "]);
+    shell.wait_for(&FIRST_PROMPTS);
     let start = began.elapsed().as_secs_f64() * 1000.0;
     prepare(&mut *shell);
     let [plain, dense] = KINDS.map(|(kind, text)| output(carrier, &mut *shell, kind, text));
@@ -95,7 +98,7 @@ pub fn measure(carrier: &dyn Carrier) -> Figures {
 /// A shell with a prompt that is known.
 fn opened(carrier: &dyn Carrier, rate: Option<usize>) -> Box<dyn Connection> {
     let mut shell = carrier.open(rate);
-    shell.wait_for(&["$ ", "# "]);
+    shell.wait_for(&FIRST_PROMPTS);
     prepare(&mut *shell);
     shell
 }
@@ -137,8 +140,9 @@ fn output(carrier: &dyn Carrier, shell: &mut dyn Connection, kind: &str, text: &
 /// The median and the 99th percentile of the time until a key is seen, ms. The terminal echoes it, so that no
 /// program is in the way.
 fn echo(shell: &mut dyn Connection) -> (f64, f64) {
-    shell.send(b"cat >/dev/null\r");
-    shell.wait_for(&["/dev/null"]);
+    // What is typed before the terminal echoes is not echoed later.
+    shell.send(b"echo list''ens; cat >/dev/null\r");
+    shell.wait_for(&["listens"]);
     let mut times = Vec::with_capacity(WARM_UP + KEYS);
     for _ in 0..WARM_UP + KEYS {
         let began = Instant::now();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::{AuthenticationResult, Passkey, Uuid};
@@ -10,7 +11,7 @@ use webauthn_rs::prelude::{AuthenticationResult, Passkey, Uuid};
 use super::secret::SecretHash;
 use crate::names::AccountName;
 use crate::protocol::Refusal;
-use crate::protocol::control::AccountSummary;
+use crate::protocol::control::{AccountSummary, UNUSABLE_MAX};
 
 /// Most accounts. A list of this many fits in one packet, which the tests check.
 pub(super) const ACCOUNTS_MAX: usize = 1000;
@@ -100,13 +101,29 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) enum Planned {
     Write(Account),
-    Remove(Account),
+    /// Only when somebody signed in last is another: as good where it is not stored.
+    Note(Account),
+    /// The account that can be used, and files of that name which cannot.
+    Remove {
+        account: Option<AccountId>,
+        unusable: Vec<PathBuf>,
+    },
 }
 
-/// All accounts that can be used.
+/// A file that is no account as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unusable {
+    pub(super) path: PathBuf,
+    /// Whose it is, where that much can be read. Nobody else gets that name.
+    pub(super) name: Option<AccountName>,
+}
+
+/// All accounts.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     by_id: BTreeMap<AccountId, Account>,
+    /// At most [`UNUSABLE_MAX`].
+    unusable: Vec<Unusable>,
 }
 
 impl Accounts {
@@ -130,6 +147,28 @@ impl Accounts {
         all
     }
 
+    /// Notes a file that cannot be used.
+    pub(super) fn set_aside(&mut self, unusable: Unusable) {
+        if self.unusable.len() < UNUSABLE_MAX {
+            self.unusable.push(unusable);
+        }
+    }
+
+    /// The files that cannot be used.
+    pub(super) fn unusable(&self) -> &[Unusable] {
+        &self.unusable
+    }
+
+    fn unusable_of(&self, name: &AccountName) -> Vec<PathBuf> {
+        let theirs = self.unusable.iter().filter(|unusable| unusable.name.as_ref() == Some(name));
+        theirs.map(|unusable| unusable.path.clone()).collect()
+    }
+
+    /// Why there is no account of this name.
+    fn missing(&self, name: &AccountName) -> Refusal {
+        if self.unusable_of(name).is_empty() { Refusal::NoSuchAccount } else { Refusal::AccountUnusable }
+    }
+
     /// What a change comes to.
     ///
     /// # Errors
@@ -139,12 +178,17 @@ impl Accounts {
         match change {
             Change::Add { id, name, link } => self.plan_add(id, name, link, now),
             Change::Link { name, link } => {
-                let mut account = self.by_name(&name).ok_or(Refusal::NoSuchAccount)?.clone();
+                let mut account = self.by_name(&name).ok_or_else(|| self.missing(&name))?.clone();
                 account.link = Some(link);
                 Ok(Planned::Write(account))
             }
             Change::Remove { name } => {
-                Ok(Planned::Remove(self.by_name(&name).ok_or(Refusal::NoSuchAccount)?.clone()))
+                let account = self.by_name(&name).map(|account| account.id);
+                let unusable = self.unusable_of(&name);
+                if account.is_none() && unusable.is_empty() {
+                    return Err(Refusal::NoSuchAccount);
+                }
+                Ok(Planned::Remove { account, unusable })
             }
             Change::Enrol { account, link, passkey } => self.plan_enrol(account, &link, *passkey, now),
             Change::SignIn { account, result } => self.plan_sign_in(account, &result, now),
@@ -154,14 +198,21 @@ impl Accounts {
     /// Makes a planned change, once it is stored.
     pub(super) fn commit(&mut self, planned: Planned) {
         match planned {
-            Planned::Write(account) => drop(self.by_id.insert(account.id, account)),
-            Planned::Remove(account) => drop(self.by_id.remove(&account.id)),
+            Planned::Write(account) | Planned::Note(account) => {
+                drop(self.by_id.insert(account.id, account));
+            }
+            Planned::Remove { account, unusable } => {
+                account.map(|account| self.by_id.remove(&account));
+                self.unusable.retain(|one| !unusable.contains(&one.path));
+            }
         }
     }
 
     fn plan_add(&self, id: AccountId, name: AccountName, link: Link, now: u64) -> Result<Planned, Refusal> {
         if self.by_name(&name).is_some() {
             Err(Refusal::AccountExists)
+        } else if !self.unusable_of(&name).is_empty() {
+            Err(Refusal::AccountUnusable)
         } else if self.by_id.len() >= ACCOUNTS_MAX {
             Err(Refusal::TooMany)
         } else {
@@ -203,9 +254,11 @@ impl Accounts {
         let mut passkeys = account.passkeys.iter_mut();
         let enrolled = passkeys.find(|enrolled| enrolled.passkey.cred_id() == result.cred_id());
         let enrolled = enrolled.ok_or(Refusal::UnknownPasskey)?;
-        enrolled.passkey.update_credential(result).ok_or(Refusal::UnknownPasskey)?;
+        let changed = enrolled.passkey.update_credential(result).ok_or(Refusal::UnknownPasskey)?;
         enrolled.last_sign_in = Some(now);
-        Ok(Planned::Write(account))
+        // A counter must be stored before anybody is let in by it, or a copy of the authenticator is
+        // as good as the first. Most passkeys have none.
+        Ok(if changed { Planned::Write(account) } else { Planned::Note(account) })
     }
 }
 
@@ -228,7 +281,7 @@ impl Account {
 mod tests {
     use super::super::secret::EnrolSecret;
     use super::*;
-    use crate::protocol::control::ToCli;
+    use crate::protocol::control::{ToCli, UnusableFile};
 
     fn link(expires: u64) -> Link {
         Link { hash: EnrolSecret::random().unwrap().hash(), expires }
@@ -259,6 +312,11 @@ mod tests {
         }
         assert_eq!(longest.len(), ACCOUNTS_MAX);
         assert!(crate::wire::encode(&ToCli::Accounts(longest)).is_ok(), "a full list fits one packet");
+        // The longest path and file name that the kernel takes, see path_resolution(7).
+        let name = Some(format!("{:032}", 7).parse().unwrap());
+        let file = UnusableFile { file: "f".repeat(255), name };
+        let unusable = ToCli::Unusable { folder: "f".repeat(4096), files: vec![file; UNUSABLE_MAX] };
+        assert!(crate::wire::encode(&unusable).is_ok(), "and so does this one");
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-use super::accounts::{Accounts, Change};
+use super::accounts::{Accounts, Change, Planned, Unusable};
 use super::clock::Now;
 use super::store::{Store, StoreError};
 use crate::protocol::Refusal;
+use crate::protocol::control::{ToCli, UnusableFile};
 
 /// Most turns that wait for the thread: one a connection, at most.
 const TURNS_MAX: usize = super::gate::LOGINS_MAX + super::control::CONTROLS_MAX;
@@ -75,28 +76,73 @@ impl Pages {
     /// # Errors
     /// Why it may not be made; [`Refusal::StorageFailed`] where the files say no, and then
     /// nothing has changed.
-    pub(super) fn apply(&mut self, change: Change, now: Now) -> Result<(), Refusal> {
+    pub(super) fn apply(&mut self, change: Change, now: Now) -> Result<Made, Refusal> {
         let planned = self.accounts.plan(change, now.unix)?;
-        match self.store.make(&planned) {
-            Ok(()) => {
-                self.accounts.commit(planned);
-                Ok(())
-            }
-            Err(error @ StoreError::NotSynced { .. }) => {
-                // The file is changed already, and what is here must agree with it. The one who
-                // asked is told that it may not last.
-                tracing::error!(%error, "the accounts are changed but may not outlive a power cut");
-                self.accounts.commit(planned);
-                Err(Refusal::StorageFailed)
-            }
-            Err(
-                error @ (StoreError::Unchanged { .. }
-                | StoreError::Folder { .. }
-                | StoreError::NotAnAccount { .. }),
-            ) => {
-                tracing::error!(%error, "the accounts are not changed");
-                Err(Refusal::StorageFailed)
-            }
+        let made = match self.store.make(&planned) {
+            Ok(()) => Made::Well,
+            Err(error) => in_spite_of(&error, &planned)?,
+        };
+        self.accounts.commit(planned);
+        Ok(made)
+    }
+
+    /// The files that are no accounts, for people.
+    pub(super) fn unusable(&self) -> ToCli {
+        let file = |unusable: &Unusable| UnusableFile {
+            file: unusable.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            name: unusable.name.clone(),
+        };
+        let files = self.accounts.unusable().iter().map(file).collect();
+        ToCli::Unusable { folder: self.store.folder().display().to_string(), files }
+    }
+}
+
+/// How a change was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// It lasts, as far as it has to.
+    Well,
+    /// It stands in the files, but may not outlive a power cut.
+    Unsynced,
+}
+
+impl Made {
+    /// For one who must hear of all but the best.
+    ///
+    /// # Errors
+    /// [`Refusal::MayNotLast`].
+    pub(super) fn well(self) -> Result<(), Refusal> {
+        match self {
+            Self::Well => Ok(()),
+            Self::Unsynced => Err(Refusal::MayNotLast),
+        }
+    }
+}
+
+/// What a change comes to that could not be stored as it should.
+fn in_spite_of(error: &StoreError, planned: &Planned) -> Result<Made, Refusal> {
+    match (planned, error) {
+        (
+            Planned::Note(account),
+            StoreError::NotSynced { .. }
+            | StoreError::Unchanged { .. }
+            | StoreError::Folder { .. }
+            | StoreError::NotAnAccount { .. },
+        ) => {
+            tracing::warn!(account = %account.name, %error, "the time of a sign-in is not stored: {error}");
+            Ok(Made::Well)
+        }
+        (Planned::Write(_) | Planned::Remove { .. }, StoreError::NotSynced { .. }) => {
+            // The file is changed already, and what is in memory must agree with it.
+            tracing::error!(%error, "the accounts are changed but may not outlive a power cut: {error}");
+            Ok(Made::Unsynced)
+        }
+        (
+            Planned::Write(_) | Planned::Remove { .. },
+            StoreError::Unchanged { .. } | StoreError::Folder { .. } | StoreError::NotAnAccount { .. },
+        ) => {
+            tracing::error!(%error, "the accounts are not changed: {error}");
+            Err(Refusal::StorageFailed)
         }
     }
 }
@@ -106,5 +152,37 @@ impl Ended {
     pub(super) async fn wait(&mut self) {
         // The sender is never used; it goes with the thread.
         drop((&mut self.0).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use landlock::{AccessFs, Ruleset, RulesetAttr as _};
+
+    use super::super::accounts::{AccountId, Link};
+    use super::super::secret::EnrolSecret;
+    use super::*;
+
+    #[test]
+    fn what_stands_but_may_not_last_is_made_and_said_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut pages = Pages::over(store.read_all().unwrap(), store);
+        let name: crate::names::AccountName = "alice".parse().unwrap();
+        let link = Link { hash: EnrolSecret::random().unwrap().hash(), expires: u64::MAX };
+        let id = AccountId::random().unwrap();
+        let changes = [Change::Add { id, name: name.clone(), link }, Change::Remove { name }];
+        // A thread that may write files and cannot open the folder to sync it.
+        let made = std::thread::scope(|scope| {
+            let unsynced = || {
+                let rules = Ruleset::default().handle_access(AccessFs::ReadDir).unwrap();
+                rules.create().unwrap().restrict_self().unwrap();
+                changes.map(|change| (pages.apply(change, Now::read()), pages.accounts.summaries().len()))
+            };
+            scope.spawn(unsynced).join().unwrap()
+        });
+        assert_eq!(made, [(Ok(Made::Unsynced), 1), (Ok(Made::Unsynced), 0)]);
+        assert_eq!(Made::Unsynced.well(), Err(Refusal::MayNotLast));
+        assert_eq!(std::fs::read_dir(folder.path().join("accounts")).unwrap().count(), 0);
     }
 }

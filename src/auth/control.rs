@@ -101,7 +101,12 @@ async fn answer(
             let accounts = desk.book.turn(|pages| pages.accounts.summaries()).await?;
             Ok((ToCli::Accounts(accounts), None))
         }
+        FromCli::AccountUnusable => Ok((desk.book.turn(|pages| pages.unusable()).await?, None)),
         FromCli::AccountAdd(name) => {
+            // Whoever gets a name next must not be taken for whom it belonged to.
+            if desk.revocations.has(&name) {
+                desk.revocations.settle_now(&name, &desk.broker).await?;
+            }
             let origin = Arc::clone(&desk.party);
             let added = desk.book.turn(move |pages| add(pages, name, origin.origin(), Now::read())).await??;
             Ok((added, None))
@@ -112,22 +117,7 @@ async fn answer(
             Ok((made, None))
         }
         FromCli::AccountRemove(name) => {
-            let account = name.clone();
-            let removed =
-                desk.book.turn(move |pages| pages.apply(Change::Remove { name }, Now::read())).await?;
-            match removed {
-                Ok(()) => tracing::info!(%account, how = "account removed", "an account is removed"),
-                // It may be one of which the broker could not be told.
-                Err(Refusal::NoSuchAccount) => {}
-                Err(refusal) => return Err(refusal),
-            }
-            // It is removed whatever the broker says. No channel of it outlives a broker that is not there, but its
-            // sessions do: asked again, this tells the next one.
-            if let Err(error) = desk.broker.revoke(account.clone()).await {
-                tracing::error!(%account, %error, "the broker was not told that an account is gone");
-                return Err(error.refusal());
-            }
-            removed?;
+            remove(name, desk).await?;
             Ok((ToCli::Done, None))
         }
         FromCli::Principal => {
@@ -143,11 +133,32 @@ async fn answer(
     }
 }
 
+/// Removes an account, and has the broker close what it holds. The broker is told of a name that is
+/// not known too: the account may have gone before, and the broker not have heard of it.
+async fn remove(account: AccountName, desk: &Arc<Desk>) -> Result<(), Refusal> {
+    let place = desk.revocations.place()?;
+    let told_before = desk.revocations.has(&account);
+    let name = account.clone();
+    let made = desk.book.turn(move |pages| pages.apply(Change::Remove { name }, Now::read())).await?;
+    let removed = match made {
+        Ok(made) => {
+            tracing::info!(%account, how = "account removed", "an account is removed");
+            made.well()
+        }
+        Err(Refusal::NoSuchAccount) if told_before => Ok(()),
+        Err(Refusal::NoSuchAccount) => Err(Refusal::NoSuchAccount),
+        // It is still there.
+        Err(refusal) => return Err(refusal),
+    };
+    desk.revocations.settle(&account, place, &desk.broker).await?;
+    removed
+}
+
 fn add(pages: &mut Pages, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
     let (secret, link) = new_link(now)?;
     let id = AccountId::random().map_err(|_| Refusal::Unavailable)?;
     let expires = link.expires;
-    pages.apply(Change::Add { id, name: name.clone(), link }, now)?;
+    pages.apply(Change::Add { id, name: name.clone(), link }, now)?.well()?;
     tracing::info!(account = %name, how = "account added", "an account is added, with a link");
     Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
 }
@@ -155,7 +166,7 @@ fn add(pages: &mut Pages, name: AccountName, origin: &str, now: Now) -> Result<T
 fn link(pages: &mut Pages, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
     let (secret, link) = new_link(now)?;
     let expires = link.expires;
-    pages.apply(Change::Link { name: name.clone(), link }, now)?;
+    pages.apply(Change::Link { name: name.clone(), link }, now)?.well()?;
     tracing::info!(account = %name, how = "link made", "an enrolment link is made");
     Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
 }

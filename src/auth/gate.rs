@@ -8,16 +8,17 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::Desk;
+use super::book::Made;
 use super::clock::Now;
-use super::login::{Action, Input, Login, Why};
+use super::login::{Action, How, Input, Login, Why};
 use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, IDLE, ToFront};
-use crate::protocol::vouch::{Principal, Verified};
+use crate::protocol::vouch::Principal;
 use crate::sys::seqpacket::Peer;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 
 /// Most login connections at once. They are short: a connection ends when it is signed in. One
-/// more is told `too-many`.
+/// more is told `busy`.
 pub(super) const LOGINS_MAX: usize = 256;
 
 /// Most connections at once that are being told so; beyond, they wait in the kernel's backlog.
@@ -43,7 +44,7 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, desk: Arc
                 });
             }
             Err(_) => {
-                tracing::warn!(refusal = %Refusal::TooMany, "login connections are at their bound");
+                tracing::warn!(refusal = %Refusal::Busy, "login connections are at their bound");
                 let place = Arc::clone(&turned_away).acquire_owned().await;
                 tokio::spawn(async move {
                     // Whatever comes of it, the peer is gone after it.
@@ -59,7 +60,7 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, desk: Arc
 async fn turn_away(front: &Front) -> Result<(), WireError> {
     front.greet(Intent::Login, PEER_DEADLINE).await?;
     front.receive_within(PEER_DEADLINE).await?;
-    send(front, &ToFront::Refused(Refusal::TooMany), None).await
+    send(front, &ToFront::Refused(Refusal::Busy), None).await
 }
 
 /// How a connection ended that did not end in a fault.
@@ -84,7 +85,7 @@ async fn converse(front: &Front, desk: &Arc<Desk>) -> Result<Ending, WireError> 
         let (next, action, channel) = match action {
             Action::Vouch { account, how, at } => {
                 let principal = Principal::Account(account.clone());
-                let (outcome, channel) = match desk.broker.vouch(principal, how, at).await {
+                let (outcome, channel) = match desk.broker.vouch(principal, how.into(), at).await {
                     Ok(channel) => (Ok(()), Some(channel)),
                     Err(error) => {
                         tracing::error!(%account, %error, "the broker did not take a principal");
@@ -114,7 +115,7 @@ async fn turn(desk: &Arc<Desk>, login: Login, input: Input) -> (Login, Action) {
         let now = Now::read();
         match login.handle(input, &pages.accounts, &party, now) {
             (next, Action::Store(change)) => {
-                let stored = Input::Stored(pages.apply(change, now));
+                let stored = Input::Stored(pages.apply(change, now).and_then(Made::well));
                 next.handle(stored, &pages.accounts, &party, now)
             }
             (
@@ -147,9 +148,8 @@ async fn act(front: &Front, action: Action, channel: Option<OwnedFd>) -> Result<
         }
         (Action::SignedIn { account, how }, Some(channel)) => {
             let how = match how {
-                Verified::Passkey => "signed in",
-                Verified::Enrolment => "enrolled",
-                Verified::PeerUid(_) => "by uid",
+                How::SignIn => "signed in",
+                How::Enrolment => "enrolled",
             };
             send(front, &ToFront::SignedIn { account: account.clone() }, Some(channel)).await?;
             tracing::info!(%account, how, "an account has a connection");

@@ -26,8 +26,8 @@ use crate::protocol::login::{CHALLENGE, FromFront, ToFront};
 use crate::protocol::page::Ceremony;
 use crate::protocol::vouch::Verified;
 
-/// Most challenges on one connection. A person who cancels and tries again needs a few; front
-/// counts what a source address is owed across connections.
+/// Most challenges on one connection. A person who cancels and tries again needs a few; one more is
+/// refused with `busy`, and a new connection has its own.
 pub(super) const CHALLENGES_MAX: u32 = 32;
 
 /// One login connection.
@@ -67,12 +67,30 @@ enum Ceremonial {
     Enrol { account: AccountId, link: SecretHash, kept: Box<PasskeyRegistration> },
 }
 
+/// How somebody has shown who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// By a passkey that was there before.
+    SignIn,
+    /// By a passkey just registered with an enrolment link.
+    Enrolment,
+}
+
+impl From<How> for Verified {
+    fn from(how: How) -> Self {
+        match how {
+            How::SignIn => Self::Passkey,
+            How::Enrolment => Self::Enrolment,
+        }
+    }
+}
+
 /// Who has shown who they are, and how.
 #[derive(Debug)]
 struct Person {
     id: AccountId,
     name: AccountName,
-    how: Verified,
+    how: How,
     /// When, seconds since 1970.
     at: u64,
 }
@@ -96,9 +114,9 @@ pub(super) enum Action {
     /// Make a change, and say what came of it.
     Store(Change),
     /// Have the broker take this principal, and say what came of it.
-    Vouch { account: AccountName, how: Verified, at: u64 },
+    Vouch { account: AccountName, how: How, at: u64 },
     /// Hand the principal channel over; the connection is done.
-    SignedIn { account: AccountName, how: Verified },
+    SignedIn { account: AccountName, how: How },
     /// Say no, and keep a record of why.
     Refuse { refusal: Refusal, account: Option<AccountName>, why: Why },
     /// End the connection: this was not allowed now.
@@ -177,7 +195,7 @@ impl Login {
                         let (account, result) = party.check_sign_in(&credential, *kept, accounts);
                         match (account, result) {
                             (Some(account), Ok(result)) => {
-                                let person = Person::of(account, Verified::Passkey, now);
+                                let person = Person::of(account, How::SignIn, now);
                                 let result = Box::new(result);
                                 login.store(person, Change::SignIn { account: account.id, result })
                             }
@@ -197,7 +215,7 @@ impl Login {
                         };
                         match party.check_registration(&credential, &kept) {
                             Ok(passkey) => {
-                                let person = Person::of(account, Verified::Enrolment, now);
+                                let person = Person::of(account, How::Enrolment, now);
                                 let (account, passkey) = (account.id, Box::new(passkey));
                                 login.store(person, Change::Enrol { account, link, passkey })
                             }
@@ -228,6 +246,11 @@ impl Login {
                 (Self { state: State::Over, ..self }, action)
             }
             (State::Vouching(person), Input::Vouched(Err(refusal))) => {
+                let refusal = match person.how {
+                    How::SignIn => refusal,
+                    // Its link is used up: to try that again would lead nowhere.
+                    How::Enrolment => Refusal::PasskeyRegistered,
+                };
                 Self { state: State::Idle, ..self }.refuse(refusal, Some(person.name), Why::Broker)
             }
             // Nothing else may happen in these states: the front talks while it should wait or
@@ -247,7 +270,7 @@ impl Login {
         make: impl FnOnce() -> Result<(Ceremony, String, Ceremonial), (Refusal, Why)>,
     ) -> (Self, Action) {
         if self.challenges >= CHALLENGES_MAX {
-            return self.refuse(Refusal::TooMany, None, Why::Challenges);
+            return self.refuse(Refusal::Busy, None, Why::Challenges);
         }
         let login = Self { challenges: self.challenges + 1, ..self };
         match make() {
@@ -270,7 +293,7 @@ impl Login {
 }
 
 impl Person {
-    fn of(account: &super::accounts::Account, how: Verified, now: Now) -> Self {
+    fn of(account: &super::accounts::Account, how: How, now: Now) -> Self {
         Self { id: account.id, name: account.name.clone(), how, at: now.unix }
     }
 }

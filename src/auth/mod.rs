@@ -1,7 +1,7 @@
 //! tere-auth: decides who somebody is.
 //!
 //! Reads: logins from the front, requests of `tere` on the host, its own account files.
-//! Holds: accounts with their public keys, hashes of enrolment links, challenges in memory.
+//! Holds: accounts with their public keys, hashes of enrolment links; in memory challenges, and who is gone.
 //! Has given up: the network, D-Bus, all files but its state folder, starting programs.
 //!
 //! What somebody may do is the broker's: auth vouches for a principal on a fresh connection to the
@@ -19,6 +19,7 @@
 //! | `store` | the files of the accounts |
 //! | `book` | the one thread that holds both and changes them together |
 //! | `vouch` | auth's end of `broker.sock` |
+//! | `revocations` | accounts that are gone, until the broker knows it |
 
 mod accounts;
 mod book;
@@ -27,6 +28,7 @@ mod control;
 mod gate;
 mod login;
 mod passkeys;
+mod revocations;
 mod secret;
 mod store;
 mod vouch;
@@ -72,6 +74,7 @@ struct Desk {
     book: book::Book,
     party: Arc<passkeys::RelyingParty>,
     broker: vouch::Broker,
+    revocations: revocations::Revocations,
 }
 
 /// The program.
@@ -93,7 +96,9 @@ fn run(flags: &Flags) -> Result<(), StartError> {
     service.run(Thread::Auth, &keep, async move |notify| {
         // Started from a thread that is in the sandbox, the book's thread is in it from birth.
         let (book, mut book_ended) = book::Book::open(accounts, store).map_err(|error| error.to_string())?;
-        let desk = Arc::new(Desk { book, party: Arc::new(party), broker });
+        let revocations = revocations::Revocations::new();
+        let desk = Arc::new(Desk { book, party: Arc::new(party), broker, revocations });
+        tokio::spawn(revocations::serve(Arc::clone(&desk)));
         for socket in logins {
             let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;
             tokio::spawn(gate::serve(listener, Arc::clone(&desk)));

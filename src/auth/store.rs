@@ -7,7 +7,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::accounts::{Account, AccountId, Accounts, Planned};
+use super::accounts::{Account, AccountId, Accounts, Planned, Unusable};
+use crate::names::AccountName;
 
 /// Largest account file, bytes. The largest that is written, with 16 passkeys, has a tenth.
 const FILE_MAX: u64 = 256 * 1024;
@@ -60,7 +61,7 @@ impl Store {
         Ok(Self { folder })
     }
 
-    /// Reads every account. One that does not read is logged and left out; the others work.
+    /// Reads every account. One that does not read is logged and set aside; the others work.
     pub(super) fn read_all(&self) -> Result<Accounts, StoreError> {
         let failed = |cause| StoreError::Folder { operation: "list", path: self.folder.clone(), cause };
         let mut accounts = Accounts::default();
@@ -70,12 +71,17 @@ impl Store {
                 None => Ok(account),
                 Some(other) => {
                     let why = format!("{}.json has the same name, {}", other.id, account.name);
-                    Err(StoreError::NotAnAccount { path, why })
+                    Err(StoreError::NotAnAccount { path: path.clone(), why })
                 }
             });
             match read {
                 Ok(account) => accounts.commit(Planned::Write(account)),
-                Err(error) => tracing::error!(%error, "an account is left out"),
+                Err(error) => {
+                    let name = read_name(&path);
+                    let account = name.as_ref().map(AccountName::as_str);
+                    tracing::error!(account, %error, "an account cannot be used: {error}");
+                    accounts.set_aside(Unusable { path, name });
+                }
             }
         }
         Ok(accounts)
@@ -84,8 +90,8 @@ impl Store {
     /// Makes the files what the plan says.
     pub(super) fn make(&self, planned: &Planned) -> Result<(), StoreError> {
         match planned {
-            Planned::Write(account) => self.write(account),
-            Planned::Remove(account) => self.remove(account.id),
+            Planned::Write(account) | Planned::Note(account) => self.write(account),
+            Planned::Remove { account, unusable } => self.remove(*account, unusable),
         }
     }
 
@@ -106,10 +112,27 @@ impl Store {
         renamed.and_then(|()| self.sync())
     }
 
-    fn remove(&self, id: AccountId) -> Result<(), StoreError> {
-        let path = self.path(id);
-        fs::remove_file(&path).map_err(|cause| StoreError::Unchanged { operation: "remove", path, cause })?;
+    /// What cannot be used goes first: where that fails, the account is still what it was.
+    fn remove(&self, account: Option<AccountId>, unusable: &[PathBuf]) -> Result<(), StoreError> {
+        let failed =
+            |path: &Path, cause| StoreError::Unchanged { operation: "remove", path: path.to_owned(), cause };
+        for path in unusable {
+            match fs::remove_file(path) {
+                // Somebody did it by hand.
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|cause| failed(path, cause))?,
+            }
+        }
+        if let Some(account) = account {
+            let path = self.path(account);
+            fs::remove_file(&path).map_err(|cause| failed(&path, cause))?;
+        }
         self.sync()
+    }
+
+    /// The folder of the files.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -130,9 +153,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn read(path: &Path) -> Result<Account, StoreError> {
     let not = |why: String| StoreError::NotAnAccount { path: path.to_owned(), why };
-    let file = File::open(path).map_err(|cause| not(cause.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX).read_to_end(&mut bytes).map_err(|cause| not(cause.to_string()))?;
+    let bytes = read_bytes(path).map_err(|cause| not(cause.to_string()))?;
     // serde's messages name a field and a place, never a whole value of a passkey.
     let account: Account = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
     // Written again it must be what was read: whatever would be lost is not understood. This
@@ -148,6 +169,18 @@ fn read(path: &Path) -> Result<Account, StoreError> {
     Ok(account)
 }
 
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The name in a file that is otherwise not understood.
+fn read_name(path: &Path) -> Option<AccountName> {
+    let json: serde_json::Value = serde_json::from_slice(&read_bytes(path).ok()?).ok()?;
+    json.get("name")?.as_str()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -157,6 +190,7 @@ mod tests {
     use super::super::accounts::{Change, Link};
     use super::super::secret::EnrolSecret;
     use super::*;
+    use crate::protocol::Refusal;
     use crate::sandbox::{Keep, Thread, enter};
 
     fn store_with(names: &[&str]) -> (TempDir, Store, Accounts) {
@@ -191,8 +225,8 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             assert!(!path.to_str().unwrap().contains("alice"));
         }
-        let alice = accounts.by_name(&"alice".parse().unwrap()).unwrap().clone();
-        store.make(&Planned::Remove(alice)).unwrap();
+        let alice = accounts.plan(Change::Remove { name: "alice".parse().unwrap() }, 2).unwrap();
+        store.make(&alice).unwrap();
         assert_eq!(names(&store.read_all().unwrap()), ["bob"]);
     }
 
@@ -221,6 +255,35 @@ mod tests {
         fs::write(&path, &good).unwrap();
         fs::write(&twin, &good).unwrap();
         assert_eq!(names(&store.read_all().unwrap()), ["alice", "bob"], "a file under another id");
+    }
+
+    #[test]
+    fn a_name_whose_file_cannot_be_used_is_nobody_elses_until_the_file_is_removed() {
+        let (_folder, store, accounts) = store_with(&["alice", "bob"]);
+        let alice = accounts.by_name(&"alice".parse().unwrap()).unwrap();
+        let path = store.path(alice.id);
+        let good = fs::read_to_string(&path).unwrap();
+        fs::write(&path, good.replacen('{', "{\"of a later version\":true,", 1)).unwrap();
+        fs::write(store.folder.join("nameless.json"), "{").unwrap();
+        let mut accounts = store.read_all().unwrap();
+        let mut unusable = accounts.unusable().to_vec();
+        unusable.sort_by(|one, other| one.name.cmp(&other.name));
+        let nameless = Unusable { path: store.folder.join("nameless.json"), name: None };
+        let alices = Unusable { path: path.clone(), name: Some("alice".parse().unwrap()) };
+        assert_eq!(unusable, [nameless, alices]);
+
+        let link = || Link { hash: EnrolSecret::random().unwrap().hash(), expires: 9 };
+        let name = || "alice".parse().unwrap();
+        let add = Change::Add { id: AccountId::random().unwrap(), name: name(), link: link() };
+        assert_eq!(accounts.plan(add, 1).unwrap_err(), Refusal::AccountUnusable);
+        let made = accounts.plan(Change::Link { name: name(), link: link() }, 1);
+        assert_eq!(made.unwrap_err(), Refusal::AccountUnusable);
+        let removed = accounts.plan(Change::Remove { name: name() }, 1).unwrap();
+        store.make(&removed).unwrap();
+        accounts.commit(removed);
+        assert!(!path.exists());
+        store.make(&planned(&accounts, "alice")).unwrap();
+        assert_eq!(names(&store.read_all().unwrap()), ["alice", "bob"]);
     }
 
     #[test]

@@ -166,7 +166,7 @@ async fn share(
         return Err(Refusal::NotShareable);
     }
     if *guest == record.owner {
-        return Err(Refusal::BadMessage);
+        return Err(Refusal::Yourself);
     }
     let viewers = broker.sessions.share(&session, guest, role)?;
     let decision = role.map_or(Decision::NotShared(guest), |role| Decision::Shared(guest, role));

@@ -67,7 +67,7 @@ async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit
                 Ok(held) => held,
                 Err(refusal) => {
                     let account = account_of(&principal);
-                    tracing::warn!(account, %refusal, "a principal is refused: it has too many channels");
+                    tracing::warn!(account, %refusal, "a principal is refused: there are too many channels");
                     return tell(&channel, &ToAuth::Refused(refusal)).await;
                 }
             };

@@ -140,7 +140,8 @@ impl Sessions {
             // Whatever becomes of the record: it is so for as long as this broker runs.
             let record = people.record(&session.record);
             if let Err(error) = self.records.keep(&record) {
-                kept = Err(not_kept(&record, &error));
+                not_kept(&record, &error);
+                kept = Err(Refusal::MayNotLast);
             }
             drop(people);
             session.has_changed();
@@ -279,7 +280,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        assert_eq!(sessions.part_with(&alice).1, Err(Refusal::StorageFailed));
+        assert_eq!(sessions.part_with(&alice).1, Err(Refusal::MayNotLast));
         std::fs::remove_dir(&path).unwrap();
         assert_eq!(sessions.part_with(&alice).1, Ok(()));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);

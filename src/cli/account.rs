@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::{ask, print, session, table, time};
 use crate::names::AccountName;
 use crate::protocol::SessionSummary;
-use crate::protocol::control::{AccountSummary, FromCli, ToCli};
+use crate::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 
 /// What can be done with accounts.
 #[derive(Debug, Subcommand)]
@@ -18,10 +18,11 @@ pub(super) enum Command {
     /// Give the link to the person. Opened in a browser, once and within 15 minutes, it registers
     /// a passkey and signs them in. What the account may open is written in /etc/tere/tere.toml.
     Add(Named),
-    /// List all accounts.
+    /// List all accounts, and account files that cannot be used.
     List {
-        /// Print JSON: an array of objects with account, created, passkeys, last_sign_in. Times
-        /// are seconds since 1970.
+        /// Print JSON: an array of objects with account, created, passkeys, last_sign_in, unusable.
+        /// Times are seconds since 1970. unusable is the path of a file that cannot be used; then
+        /// only account may be known beside it.
         #[arg(long)]
         json: bool,
     },
@@ -33,6 +34,10 @@ pub(super) enum Command {
         /// The account.
         #[arg(value_name = "NAME")]
         account: AccountName,
+        /// Print JSON: an object with account and sessions: the ids of those that go on, or null where
+        /// the broker did not say.
+        #[arg(long)]
+        json: bool,
     },
     /// Print a new enrolment link for an account, to register another passkey or after the first
     /// link ran out. An older link stops working.
@@ -61,23 +66,34 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
             link(ask::auth(runtime_dir, &FromCli::AccountLink(account), &what)?, json)
         }
         Command::List { json } => match ask::auth(runtime_dir, &FromCli::AccountList, "list the accounts")? {
-            ToCli::Accounts(accounts) => list(accounts, json),
-            ToCli::Link { .. } | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => out_of_turn(),
+            ToCli::Accounts(accounts) => list(accounts, unusable(runtime_dir)?, json),
+            ToCli::Link { .. }
+            | ToCli::Unusable { .. }
+            | ToCli::Done
+            | ToCli::Refused(_)
+            | ToCli::Principal => out_of_turn(),
         },
-        Command::Remove { account } => {
+        Command::Remove { account, json } => {
             let what = format!("remove the account {account}");
             match ask::auth(runtime_dir, &FromCli::AccountRemove(account.clone()), &what)? {
-                ToCli::Done => print(&removed(&account, session::of(&account, runtime_dir))),
-                ToCli::Link { .. } | ToCli::Accounts(_) | ToCli::Refused(_) | ToCli::Principal => {
-                    out_of_turn()
-                }
+                ToCli::Done => print(&removed(&account, session::of(&account, runtime_dir), json)),
+                ToCli::Link { .. }
+                | ToCli::Accounts(_)
+                | ToCli::Unusable { .. }
+                | ToCli::Refused(_)
+                | ToCli::Principal => out_of_turn(),
             }
         }
     }
 }
 
 /// Its sessions go on: whoever removed it is to know which.
-fn removed(account: &AccountName, sessions: Result<Vec<SessionSummary>, Failure>) -> String {
+fn removed(account: &AccountName, sessions: Result<Vec<SessionSummary>, Failure>, json: bool) -> String {
+    if json {
+        let ids = |sessions: Vec<SessionSummary>| sessions.into_iter().map(|session| session.id).collect();
+        let ids: Option<Vec<_>> = sessions.ok().map(ids);
+        return json!({ "account": account, "sessions": ids }).to_string();
+    }
     let removed = format!("The account {account} is removed.");
     let sessions = match sessions {
         Ok(sessions) if sessions.is_empty() => return removed,
@@ -111,11 +127,38 @@ fn link(reply: ToCli, json: bool) -> Result<ExitCode, Failure> {
                  It is shown only now: whoever has it can sign in as {account}."
             ))
         }
-        ToCli::Accounts(_) | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => out_of_turn(),
+        ToCli::Accounts(_) | ToCli::Unusable { .. } | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => {
+            out_of_turn()
+        }
     }
 }
 
-fn list(accounts: Vec<AccountSummary>, json: bool) -> Result<ExitCode, Failure> {
+/// An account file that cannot be used.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    /// Whose it is, where that much can be read.
+    pub(super) account: Option<AccountName>,
+    pub(super) path: PathBuf,
+}
+
+/// The account files that cannot be used.
+pub(super) fn unusable(runtime_dir: &Path) -> Result<Vec<Unusable>, Failure> {
+    match ask::auth(runtime_dir, &FromCli::AccountUnusable, "list the account files that cannot be used")? {
+        ToCli::Unusable { folder, files } => {
+            // A file may be called anything, and a terminal acts on some of it.
+            let shown = |name: &str| name.replace(char::is_control, "\u{fffd}");
+            let folder = PathBuf::from(shown(&folder));
+            let one =
+                |file: UnusableFile| Unusable { account: file.name, path: folder.join(shown(&file.file)) };
+            Ok(files.into_iter().map(one).collect())
+        }
+        ToCli::Link { .. } | ToCli::Accounts(_) | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => {
+            Err(Failure::out_of_turn("tere-auth"))
+        }
+    }
+}
+
+fn list(accounts: Vec<AccountSummary>, unusable: Vec<Unusable>, json: bool) -> Result<ExitCode, Failure> {
     if json {
         let object = |account: AccountSummary| {
             json!({
@@ -123,20 +166,49 @@ fn list(accounts: Vec<AccountSummary>, json: bool) -> Result<ExitCode, Failure> 
                 "created": account.created,
                 "passkeys": account.passkeys,
                 "last_sign_in": account.last_sign_in,
+                "unusable": null,
             })
         };
-        return print(&serde_json::Value::from_iter(accounts.into_iter().map(object)).to_string());
+        let unusable_object = |unusable: Unusable| {
+            json!({
+                "account": unusable.account,
+                "created": null,
+                "passkeys": null,
+                "last_sign_in": null,
+                "unusable": unusable.path.to_string_lossy(),
+            })
+        };
+        let all = accounts.into_iter().map(object).chain(unusable.into_iter().map(unusable_object));
+        return print(&serde_json::Value::from_iter(all).to_string());
     }
+    let mut parts = Vec::new();
     if accounts.is_empty() {
-        return print("There are no accounts. Make one: tere account add NAME");
+        parts.push("There are no accounts. Make one: tere account add NAME".to_owned());
+    } else {
+        parts.push(usable_table(accounts));
     }
+    if !unusable.is_empty() {
+        let row = |unusable: Unusable| {
+            let account = unusable.account.map_or_else(|| "?".to_owned(), String::from);
+            vec![account, unusable.path.display().to_string()]
+        };
+        parts.push(format!(
+            "These files cannot be used: 'journalctl -u tere-auth' says why. Mend a file and restart tere-auth, \
+             or remove it with its account.\n\n{}",
+            table(&["ACCOUNT", "FILE"], unusable.into_iter().map(row).collect())
+        ));
+    }
+    print(&parts.join("\n\n"))
+}
+
+fn usable_table(accounts: Vec<AccountSummary>) -> String {
     let now = time::now();
     let row = |account: AccountSummary| {
         let last = account.last_sign_in.map_or_else(|| "never".to_owned(), |last| time::told(last, now));
         vec![account.name.to_string(), account.passkeys.to_string(), time::told(account.created, now), last]
     };
     let rows = accounts.into_iter().map(row).collect();
-    print(&table(&["ACCOUNT", "PASSKEYS", "CREATED", "LAST SIGN-IN"], rows))
+    table(&["ACCOUNT", "PASSKEYS", "CREATED", "LAST SIGN-IN"], rows)
 }
 
 fn out_of_turn() -> Result<ExitCode, Failure> {

@@ -16,7 +16,10 @@ impl Failure {
             Refusal::TooMany => "There are as many as tere can keep. Remove some first.",
             Refusal::NoSuchSession => "There is no such session. 'tere session list' shows them.",
             Refusal::StorageFailed => {
-                "This could not be stored. Is a disk full? 'journalctl -u tere-auth -u tere-broker' tells more."
+                "tere-auth could not store this, and nothing has changed. Is the disk full? 'journalctl -u tere-auth' tells more."
+            }
+            Refusal::MayNotLast => {
+                "This is done, but the disk failed: a power cut may undo it. 'journalctl -u tere-auth' tells more, and 'tere account list' shows what there is."
             }
             Refusal::Unavailable => {
                 "A part of tere is not running. 'tere check' says which, and how to mend it."
@@ -26,6 +29,7 @@ impl Failure {
             Refusal::UnknownPasskey
             | Refusal::ChallengeExpired
             | Refusal::LinkInvalid
+            | Refusal::PasskeyRegistered
             | Refusal::NotGranted
             | Refusal::MachineUnavailable
             | Refusal::MachineWithoutBus
@@ -34,8 +38,12 @@ impl Failure {
             | Refusal::ShellRefused
             | Refusal::WorkerUnavailable
             | Refusal::NotShareable
+            | Refusal::Yourself
+            | Refusal::Busy
             | Refusal::AccountExists
+            | Refusal::AccountUnusable
             | Refusal::NoSuchAccount
+            | Refusal::NotRevoked
             | Refusal::PasskeysFull => refusal.sentence(),
         };
         Self { cause: format!("cannot {what}: {refusal}"), next: next.to_owned() }
@@ -65,3 +73,17 @@ impl Failure {
 }
 
 const RESTART: &str = "tere and its services are of different versions. Restart them: systemctl restart tere-front tere-auth tere-broker";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_is_not_said_to_have_changed_nothing() {
+        let next = |refusal| Failure::refused("remove the account alice", refusal).next;
+        assert!(next(Refusal::StorageFailed).contains("nothing has changed"));
+        for refusal in [Refusal::MayNotLast, Refusal::NotRevoked] {
+            assert!(!next(refusal).contains("nothing has changed"), "{refusal}");
+        }
+    }
+}

@@ -4,7 +4,8 @@
 //! systemd, machined and /run/tere; `show` also a snapshot from a session's worker.
 //! Holds: nothing that outlives the command. `session` holds the operator's principal channel.
 //! Has given up: nothing. It is the person who runs it, and what they may do is decided by whom
-//! it asks, from the uid that the kernel states.
+//! it asks, from the uid that the kernel states. Only the thread that reads what a worker says has
+//! given up all that the worker's own has.
 
 mod account;
 mod ask;

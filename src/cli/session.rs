@@ -18,7 +18,8 @@ pub(super) enum Command {
     /// List the sessions of everybody.
     List {
         /// Print JSON: an array of objects with session, account, target, opened (seconds since
-        /// 1970), name, and, where its worker answers, title, size, idle (seconds), viewers.
+        /// 1970), name, viewing (accounts, at most four), and, where its worker answers, title, size,
+        /// idle (seconds), viewers.
         #[arg(long)]
         json: bool,
     },
@@ -41,6 +42,9 @@ pub(super) enum Command {
         /// The session's id, as 'tere session list' shows it.
         #[arg(value_name = "ID")]
         session: SessionId,
+        /// Print JSON: an object with session.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -64,15 +68,29 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
                     let viewer = descriptors.into_iter().next();
                     show(&session, viewer.ok_or_else(|| Failure::out_of_turn("tere-broker"))?, form)
                 }
-                _ => Err(Failure::out_of_turn("tere-broker")),
+                (
+                    Answer::Lobby { .. }
+                    | Answer::Named
+                    | Answer::Shared
+                    | Answer::Ending
+                    | Answer::AllSessions(_)
+                    | Answer::Refused(_),
+                    _,
+                ) => Err(Failure::out_of_turn("tere-broker")),
             }
         }
-        Command::End { session } => {
+        Command::End { session, json } => {
             let what = format!("end the session {session}");
             let mut operator = Operator::vouched(runtime_dir, &what)?;
-            match operator.ask(Ask::End { session: session.clone() }, &what)? {
-                (Answer::Ending, _) => print(&format!("The session {session} is ending.")),
-                _ => Err(Failure::out_of_turn("tere-broker")),
+            match operator.ask(Ask::End { session: session.clone() }, &what)?.0 {
+                Answer::Ending if json => print(&json!({ "session": session }).to_string()),
+                Answer::Ending => print(&format!("The session {session} is ending.")),
+                Answer::Lobby { .. }
+                | Answer::Opened { .. }
+                | Answer::Named
+                | Answer::Shared
+                | Answer::AllSessions(_)
+                | Answer::Refused(_) => Err(Failure::out_of_turn("tere-broker")),
             }
         }
     }
@@ -92,37 +110,27 @@ fn all(mut operator: Operator) -> Result<Vec<SessionSummary>, Failure> {
     let mut all: Vec<SessionSummary> = Vec::new();
     loop {
         let after = all.last().map(|session| session.id.clone());
-        match operator.ask(Ask::AllSessions { after }, LIST)? {
-            (Answer::AllSessions(page), _) => {
+        match operator.ask(Ask::AllSessions { after }, LIST)?.0 {
+            Answer::AllSessions(page) => {
                 let last = page.len() < SESSIONS_A_PAGE;
                 all.extend(page);
                 if last {
                     return Ok(all);
                 }
             }
-            _ => return Err(Failure::out_of_turn("tere-broker")),
+            Answer::Lobby { .. }
+            | Answer::Opened { .. }
+            | Answer::Named
+            | Answer::Shared
+            | Answer::Ending
+            | Answer::Refused(_) => return Err(Failure::out_of_turn("tere-broker")),
         }
     }
 }
 
 fn list(sessions: Vec<SessionSummary>, json: bool) -> Result<ExitCode, Failure> {
     if json {
-        let object = |session: SessionSummary| {
-            let about = session.about.as_ref();
-            json!({
-                "session": session.id,
-                "account": session.owner,
-                "target": session.target.to_string(),
-                "opened": session.opened,
-                "name": session.name,
-                "title": about.map(|about| &about.title),
-                "size": about.map(|about| about.size),
-                "idle": about.map(|about| about.idle),
-                "viewers": about.map(|about| about.viewers),
-                "viewing": session.viewing,
-            })
-        };
-        return print(&serde_json::Value::from_iter(sessions.into_iter().map(object)).to_string());
+        return print(&serde_json::Value::from_iter(sessions.iter().map(object)).to_string());
     }
     if sessions.is_empty() {
         return print("No session is open.");
@@ -144,4 +152,48 @@ fn list(sessions: Vec<SessionSummary>, json: bool) -> Result<ExitCode, Failure> 
     };
     let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME"];
     print(&table(&head, sessions.into_iter().map(row).collect()))
+}
+
+/// A session for programs.
+fn object(session: &SessionSummary) -> serde_json::Value {
+    let about = session.about.as_ref();
+    json!({
+        "session": session.id,
+        "account": session.owner,
+        "target": session.target.to_string(),
+        "opened": session.opened,
+        "name": session.name,
+        "viewing": session.viewing,
+        "title": about.map(|about| &about.title),
+        "size": about.map(|about| about.size),
+        "idle": about.map(|about| about.idle),
+        "viewers": about.map(|about| about.viewers),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Role;
+
+    #[test]
+    fn the_help_says_all_that_a_list_for_programs_has() {
+        let summary = SessionSummary {
+            id: "abcdefghijkl".parse().unwrap(),
+            target: "dev@web1".parse().unwrap(),
+            opened: 1,
+            owner: "alice".parse().unwrap(),
+            role: Role::Watcher,
+            name: None,
+            viewing: Vec::new(),
+            about: None,
+        };
+        let mut command = Command::augment_subcommands(clap::Command::new("session"));
+        let list = command.find_subcommand_mut("list").unwrap();
+        let help = list.render_long_help().to_string();
+        let words: Vec<_> = help.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        for key in object(&summary).as_object().unwrap().keys() {
+            assert!(words.contains(&key.as_str()), "{key} is not in: {help}");
+        }
+    }
 }

@@ -1,4 +1,6 @@
 //! `tere session show`: a look at the screen of a session, without a word to whoever works there.
+//! What the worker sends may be anything, and whoever looks is root: it is read in a thread that has
+//! entered the sandbox of the worker's own terminal.
 
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use super::failure::Failure;
 use super::print;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::viewer::{FromViewer, ToViewer};
+use crate::sandbox::{self, Thread};
 use crate::terminal::Terminal;
 use crate::wire::{Channel, Intent, WireError};
 
@@ -35,16 +38,34 @@ struct Snapshot {
 
 /// Prints the screen of the session that this viewer socket leads to.
 pub(super) fn show(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<ExitCode, Failure> {
+    print(&confined(|| text(session, viewer, form))??)
+}
+
+/// Does this in a thread of its own, and in the sandbox of a worker's terminal.
+fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    let failed = |why: String| Failure {
+        cause: format!("cannot look at what a worker sends: {why}"),
+        next: "It is looked at in a sandbox or not at all. 'journalctl -k' may tell more.".to_owned(),
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| sandbox::enter(Thread::WorkerTerminal, &[]).map(|()| work()));
+        let done = thread.join().map_err(|_| failed("the thread that looks at it has ended".to_owned()))?;
+        done.map_err(|error| failed(error.to_string()))
+    })
+}
+
+/// The screen as it is to be printed.
+fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Failure> {
     let whom = format!("the worker of {session}");
-    let snapshot = snapshot(viewer).map_err(|error| Failure::channel(&whom, &error))?;
+    let snapshot = snapshot(viewer, DEADLINE).map_err(|error| Failure::channel(&whom, &error))?;
     if form == Form::Ansi {
         // Terminal bytes for a terminal: nothing else in tere prints them.
-        return print(&String::from_utf8_lossy(&snapshot.bytes));
+        return Ok(String::from_utf8_lossy(&snapshot.bytes).into_owned());
     }
     let mut terminal = Terminal::new(snapshot.size);
     terminal.print(&snapshot.bytes);
     if form == Form::Text {
-        return print(&terminal.screen_text());
+        return Ok(terminal.screen_text());
     }
     let (row, col) = terminal.cursor();
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
@@ -56,14 +77,14 @@ pub(super) fn show(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<E
         "screen": lines(&terminal.screen_text()),
         "history": terminal.history_text().collect::<Vec<_>>(),
     });
-    print(&object.to_string())
+    Ok(object.to_string())
 }
 
 /// Takes the snapshot that a view begins with.
-fn snapshot(viewer: OwnedFd) -> Result<Snapshot, WireError> {
+fn snapshot(viewer: OwnedFd, at_most: Duration) -> Result<Snapshot, WireError> {
     let channel: Channel<FromViewer, ToViewer> = Channel::over(viewer);
-    channel.greet(Intent::Viewer, DEADLINE)?;
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + at_most;
+    channel.greet(Intent::Viewer, at_most)?;
     let mut begun: Option<(TermSize, usize)> = None;
     let mut bytes = Vec::new();
     loop {
@@ -84,10 +105,60 @@ fn snapshot(viewer: OwnedFd) -> Result<Snapshot, WireError> {
                 let shown = u32::try_from(part.len()).unwrap_or(u32::MAX);
                 let missing = length.saturating_sub(bytes.len());
                 bytes.extend(part.into_iter().take(missing));
-                channel.send(&FromViewer::Shown(shown), &[])?;
+                // A worker that does not read is not waited for, whatever it sends.
+                let left = deadline.saturating_duration_since(Instant::now());
+                channel.send_within(&FromViewer::Shown(shown), &[], left)?;
             }
             (ToViewer::Ended(_), _) => return Err(WireError::Closed),
             (ToViewer::Output(_), None) | (ToViewer::Size(_) | ToViewer::InputDropped(_), _) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::viewer::Extent;
+
+    type Worker = Channel<ToViewer, FromViewer>;
+
+    /// A worker that has greeted, and the viewer of it.
+    fn worker() -> (Worker, OwnedFd) {
+        let (worker, viewer) = Worker::pair().unwrap();
+        worker.send_greeting(Intent::Viewer).unwrap();
+        (worker, viewer.into_socket())
+    }
+
+    fn begin(worker: &Worker, length: u32) {
+        let size = TermSize::new(80, 24).unwrap();
+        worker.send(&ToViewer::SnapshotBegins { size, length, extent: Extent::Whole }, &[]).unwrap();
+    }
+
+    #[test]
+    fn a_screen_is_read_where_a_worker_that_breaks_in_finds_nothing() {
+        let (worker, viewer) = worker();
+        begin(&worker, 5);
+        worker.send(&ToViewer::Output(b"hello".to_vec()), &[]).unwrap();
+        let session = "abcdefghijkl".parse().unwrap();
+        let (text, opened) = confined(|| {
+            (text(&session, viewer, Form::Text).unwrap(), std::fs::File::open("/etc/passwd").is_ok())
+        })
+        .unwrap();
+        assert_eq!(text.trim_end(), "hello");
+        assert!(!opened);
+        assert!(std::fs::File::open("/etc/passwd").is_ok(), "or that proves nothing");
+    }
+
+    #[test]
+    fn a_worker_that_does_not_read_is_not_waited_for() {
+        let (worker, viewer) = worker();
+        begin(&worker, 1_000_000);
+        // It ends when the other end closes.
+        std::thread::spawn(move || while worker.send(&ToViewer::Output(vec![b'x']), &[]).is_ok() {});
+        let (done, heard) = std::sync::mpsc::channel();
+        let looking = move || drop(done.send(snapshot(viewer, Duration::from_millis(500)).map(|_| ())));
+        std::thread::spawn(looking);
+        let outcome = heard.recv_timeout(DEADLINE).expect("it waits for ever");
+        assert!(matches!(outcome, Err(WireError::TimedOut)), "{outcome:?}");
     }
 }

@@ -133,6 +133,15 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_lets_all_of_them_have_all_their_channels() {
+        let unit = include_str!("../../systemd/tere-front.service");
+        let limit = unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE=")).unwrap();
+        // A socket, its channel to auth or to the broker, and its viewers.
+        let all = SOCKETS_MAX * (2 + crate::protocol::page::CHANNELS_MAX);
+        assert!(limit.parse::<usize>().unwrap() >= all + 256, "{limit} descriptors for {all} and the rest");
+    }
+
+    #[test]
     fn there_is_a_bound_on_all_of_them() {
         let capacity = Arc::new(Capacity::default());
         let mut places: Vec<_> = (0..SOCKETS_MAX).map(|_| capacity.take(Source::Local).unwrap()).collect();

@@ -17,6 +17,8 @@ pub enum FromCli {
     AccountAdd(AccountName),
     /// All accounts.
     AccountList,
+    /// The account files that cannot be used.
+    AccountUnusable,
     /// Remove an account, its passkeys and its links, and end its connections.
     AccountRemove(AccountName),
     /// Make a new enrolment link for an account that is there.
@@ -39,6 +41,13 @@ pub enum ToCli {
     },
     /// All accounts, by name.
     Accounts(Vec<AccountSummary>),
+    /// The account files that cannot be used. At most [`UNUSABLE_MAX`].
+    Unusable {
+        /// The folder that they are in.
+        folder: String,
+        /// Each of them.
+        files: Vec<UnusableFile>,
+    },
     /// Done.
     Done,
     /// Not done.
@@ -60,13 +69,27 @@ pub struct AccountSummary {
     pub last_sign_in: Option<u64>,
 }
 
+/// Most account files that are told of as unusable. Of what is beyond, the journal alone tells.
+pub const UNUSABLE_MAX: usize = 128;
+
+/// An account file that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnusableFile {
+    /// Its name in the folder.
+    pub file: String,
+    /// Whose it is, where that much of it can be read.
+    pub name: Option<AccountName>,
+}
+
 impl Message for FromCli {}
 
 impl Message for ToCli {
     fn descriptors(&self) -> usize {
         match self {
             Self::Principal => 1,
-            Self::Link { .. } | Self::Accounts(_) | Self::Done | Self::Refused(_) => 0,
+            Self::Link { .. } | Self::Accounts(_) | Self::Unusable { .. } | Self::Done | Self::Refused(_) => {
+                0
+            }
         }
     }
 }

@@ -44,6 +44,8 @@ pub enum EndReason {
     WorkerGone,
     /// The session goes on, but it is not this viewer's to see any more.
     ViewClosed,
+    /// The session goes on as far as anybody knows, but this view of it broke off and cannot be had again.
+    ViewLost,
 }
 
 impl std::fmt::Display for EndReason {
@@ -56,6 +58,7 @@ impl std::fmt::Display for EndReason {
             Self::EndedByRequest => "ended-by-request",
             Self::WorkerGone => "worker-gone",
             Self::ViewClosed => "view-closed",
+            Self::ViewLost => "view-lost",
         })
     }
 }

@@ -14,6 +14,8 @@ pub enum Refusal {
     ChallengeExpired,
     /// The enrolment link was used, is older than 15 minutes, or was never made.
     LinkInvalid,
+    /// The passkey of an enrolment is registered and its link used up, but the person is not signed in.
+    PasskeyRegistered,
     /// No grant gives this account this target, or the account is gone.
     NotGranted,
     /// The machine is not running and did not start.
@@ -32,8 +34,12 @@ pub enum Refusal {
     NoSuchSession,
     /// The policy does not let this session be shared.
     NotShareable,
-    /// A bound on sessions, channels or connections is reached.
+    /// A session is to be shared with its owner.
+    Yourself,
+    /// A bound on sessions, channels or requests is reached.
     TooMany,
+    /// A bound on sign-ins is reached.
+    Busy,
     /// The message cannot be read, or is not allowed now. The connection ends.
     BadMessage,
     /// Part of tere is not running.
@@ -44,10 +50,16 @@ pub enum Refusal {
     NotOperator,
     /// An account of that name exists.
     AccountExists,
+    /// There is a file of that account, and it cannot be used.
+    AccountUnusable,
     /// There is no account of that name.
     NoSuchAccount,
-    /// The disk is full or the state folder cannot be written.
+    /// An account is gone, and the broker, which may still hold channels of it, was not told.
+    NotRevoked,
+    /// The disk is full or the state folder cannot be written. Nothing has changed.
     StorageFailed,
+    /// It is done, but the disk failed and it may not outlive a power cut.
+    MayNotLast,
     /// The account has as many passkeys as one may have.
     PasskeysFull,
 }
@@ -62,6 +74,9 @@ impl Refusal {
             Self::ChallengeExpired => "That took too long. Please sign in again.",
             Self::LinkInvalid => {
                 "This enrolment link has been used, has expired or is not complete. Ask for a new one."
+            }
+            Self::PasskeyRegistered => {
+                "Your passkey is registered, but you are not signed in yet. Sign in with it in a moment."
             }
             Self::NotGranted => "You are not allowed there. Ask whoever runs this host for a grant.",
             Self::MachineUnavailable => {
@@ -82,16 +97,31 @@ impl Refusal {
             Self::NotShareable => {
                 "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant."
             }
+            Self::Yourself => "This session is yours already. Name somebody else to share it with.",
             Self::TooMany => "Too many are open already. Close one and try again.",
+            Self::Busy => {
+                "Too many people are signing in just now. Reload the page and try again in a moment."
+            }
             Self::BadMessage => "The page and the server did not understand each other. Reload the page.",
             Self::Unavailable => {
                 "A part of tere is not running. Try again in a moment, or ask whoever runs this host."
             }
-            Self::VersionMismatch => "The server was upgraded. Reload the page.",
+            Self::VersionMismatch => {
+                "tere is being upgraded. Try again in a moment; if it stays like this, ask whoever runs this host to restart tere-broker, or what 'tere check' names."
+            }
             Self::NotOperator => "Only root may do this.",
             Self::AccountExists => "An account of that name exists already.",
+            Self::AccountUnusable => {
+                "The file of this account cannot be used. 'tere account list' shows it: mend it, or remove the account."
+            }
             Self::NoSuchAccount => "There is no account of that name. 'tere account list' shows them.",
+            Self::NotRevoked => {
+                "There is no account of this name any more, but tere-broker could not be told: what it had open may still be open. tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once."
+            }
             Self::StorageFailed => "The host could not store this. Its disk may be full.",
+            Self::MayNotLast => {
+                "This is done, but the host's disk failed: a power cut may undo it. Ask whoever runs this host to look at the disk."
+            }
             Self::PasskeysFull => {
                 "This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account."
             }

@@ -47,6 +47,8 @@ pub enum Extent {
     Whole,
     /// The screen alone. The viewer keeps the history that it has; lines may be missing at its end.
     Screen,
+    /// The screen and the end of the history above it. There is more.
+    Recent,
 }
 
 /// From the viewer to the worker.

@@ -32,7 +32,6 @@ pub(super) struct Row {
 }
 
 const ALL: &[Thread] = &[WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers, Front, Auth, Broker];
-const WORKER: &[Thread] = &[WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers];
 const ASYNC: &[Thread] = &[Front, Auth, Broker];
 
 const fn row(call: c_long, threads: &'static [Thread], why: &'static str) -> Row {
@@ -78,10 +77,9 @@ pub(super) const TABLE: &[Row] = &[
     row(libc::SYS_poll, ALL, "waiting"),
     row(libc::SYS_fstat, ALL, "standard error at exit"),
     // The worker.
-    row(libc::SYS_accept4, WORKER, "the broker comes back after its restart"),
-    row(libc::SYS_socketpair, &[WorkerControl, WorkerViewers], "a new viewer"),
-    row(libc::SYS_setsockopt, &[WorkerControl, WorkerViewers], "bounds of a viewer's socket"),
-    row(libc::SYS_getsockopt, &[WorkerControl, WorkerViewers], "who connected"),
+    row(libc::SYS_accept4, &[WorkerControl], "the broker comes back after its restart"),
+    row(libc::SYS_socketpair, &[WorkerControl], "a new viewer"),
+    row(libc::SYS_setsockopt, &[WorkerControl], "bounds of a viewer's socket"),
     row(libc::SYS_ioctl, &[WorkerControl, WorkerViewers], "the size of the PTY"),
     // The three that serve many: a tokio runtime.
     row(libc::SYS_epoll_create1, ASYNC, "the runtime"),

@@ -21,17 +21,17 @@ use super::store::{Kept, Left, Store};
 use super::viewer::Viewer;
 use super::viewers::{Order, State, Viewers};
 use super::wake::Wake;
+use super::watchdog::Watchdog;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, ToWorker, VIEWERS_MAX, ViewerNumber};
 use crate::protocol::{self, Role};
 use crate::sandbox::{self, Thread};
-use crate::sys::notify::watchdog_interval;
 use crate::sys::{pty, seqpacket};
 use crate::wire::{Channel, Intent, WireError};
 
 /// Room for orders to and events from the viewers' thread. There is at most one event an order, one a viewer
-/// and one at the end, and both are taken as fast as they come. Past it an order is lost, and the broker,
-/// which waits for its effect, says so.
+/// and one at the end, and both are taken as fast as they come. Past it one of the threads does not turn any more:
+/// then the process ends, and the next worker goes on.
 pub(super) const EVENTS: usize = 4 * VIEWERS_MAX;
 
 /// Most terminal bytes that wait in the kernel for one viewer. What is beyond stays in the ring, and
@@ -52,6 +52,7 @@ pub(super) struct Control {
     ended: Arc<Wake>,
     viewers: Arc<Wake>,
     inbox: Arc<Wake>,
+    watchdog: Option<Watchdog>,
     black_box: Arc<BlackBox>,
     about: Arc<About>,
     orders: SyncSender<Order>,
@@ -74,13 +75,10 @@ impl Control {
     /// Starts the other threads and takes over what systemd passed in.
     pub(super) fn start(
         listener: OwnedFd,
-        (store, mut left): (Store, Left),
+        (mut store, mut left): (Store, Left),
         signals: SignalFd,
     ) -> io::Result<Self> {
-        let black_box = Arc::new(match left.black_box.take() {
-            Some(kept) => BlackBox::open(kept)?,
-            None => BlackBox::new()?,
-        });
+        let black_box = Arc::new(take_over(&mut store, &mut left)?);
         let (exchange, about) = (Arc::new(Exchange::default()), Arc::new(About::new()));
         let wake = || Wake::new().map(Arc::new);
         let (ended, viewers, inbox, terminal, room) = (wake()?, wake()?, wake()?, wake()?, wake()?);
@@ -92,6 +90,7 @@ impl Control {
 
         // The senders go away without a word only when the process ends.
         let printed = [Arc::clone(&viewers), Arc::clone(&terminal)];
+        let watchdog = Watchdog::new(printed.clone());
         let (kept, over, there) = (Arc::clone(&black_box), Arc::clone(&ended), Arc::clone(&room));
         std::thread::Builder::new().name("pty".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerPty, &[]);
@@ -130,19 +129,24 @@ impl Control {
             ended,
             viewers,
             inbox,
+            watchdog,
             black_box,
             about,
             orders,
             events: events_in,
             hatch: Some(Hatch { reader: reader_hatch, terminal: terminal_hatch, viewers: viewers_hatch }),
         };
-        control.go_on(left);
+        control.go_on(left)?;
         Ok(control)
     }
 
     /// Goes on with what the worker before left, if it had a terminal.
-    fn go_on(&mut self, left: Left) {
-        let Some(pty) = left.pty else { return };
+    fn go_on(&mut self, left: Left) -> io::Result<()> {
+        let Some(pty) = left.pty else { return Ok(()) };
+        // The worker before may have been killed between noting a size and setting it.
+        if let Some(size) = self.black_box.latest_size() {
+            pty::set_size(pty.as_fd(), size)?;
+        }
         self.core = Core::going_on(left.viewers.iter().map(|(number, ..)| *number).collect());
         for (number, role, socket) in left.viewers {
             let viewer = Viewer::left(number, role, Channel::over(socket), &self.black_box, Instant::now());
@@ -150,6 +154,7 @@ impl Control {
         }
         self.hand_over(pty);
         tracing::info!("going on where the worker before was left");
+        Ok(())
     }
 
     /// Runs until the session is over.
@@ -168,8 +173,10 @@ impl Control {
 
     /// Waits for what happens next. Pets the watchdog on the way.
     fn next(&mut self) -> io::Result<Vec<Input>> {
-        let interval = watchdog_interval();
-        let timeout = interval.and_then(|time| PollTimeout::try_from(time).ok()).unwrap_or(PollTimeout::NONE);
+        let left = self.watchdog.as_ref().map(|dog| dog.left(Instant::now()));
+        // Rounded up: a wait that ends too early would be a turn for nothing.
+        let left = left.map(|left| left + Duration::from_millis(1));
+        let timeout = left.and_then(|left| PollTimeout::try_from(left).ok()).unwrap_or(PollTimeout::NONE);
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut fds = vec![
             readable(self.listener.as_fd()),
@@ -185,7 +192,9 @@ impl Control {
         let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
         drop(fds);
         let ready = |index: usize| ready.get(index).copied().unwrap_or(false);
-        if interval.is_some() {
+        // Before there is a terminal the others wait for it, and cannot be kept busy.
+        let (now, waiting) = (Instant::now(), self.hatch.is_some());
+        if self.watchdog.as_mut().is_some_and(|dog| dog.is_due(now, waiting)) {
             self.store.say("WATCHDOG=1")?;
         }
         let mut inputs = Vec::new();
@@ -269,10 +278,9 @@ impl Control {
     }
 
     fn describe(&self) -> protocol::About {
-        let latest = self.black_box.sizes().checked_sub(1).and_then(|last| self.black_box.size(last));
         protocol::About {
             title: self.about.title(),
-            size: latest.map_or(TermSize::DEFAULT, |(_, size)| size),
+            size: self.black_box.latest_size().unwrap_or(TermSize::DEFAULT),
             idle: u32::try_from(self.about.idle().as_secs()).unwrap_or(u32::MAX),
             viewers: self.about.viewers(),
         }
@@ -332,7 +340,37 @@ impl Control {
     }
 
     fn order(&self, order: Order) {
-        drop(self.orders.try_send(order));
+        if self.orders.try_send(order).is_err() {
+            // The viewers' thread does not turn any more. The next worker goes on with what is in the store.
+            tracing::error!("the viewers' thread takes no orders");
+            std::process::abort();
+        }
         self.viewers.raise();
     }
+}
+
+/// The black box that the worker before left, or a new one. One that cannot be read, as after a change of its
+/// layout, costs the screen and the views, which front asks for again, but not the shell.
+fn take_over(store: &mut Store, left: &mut Left) -> io::Result<BlackBox> {
+    let Some(kept) = left.black_box.take() else { return BlackBox::new() };
+    let (black_box, viewers_go_on) = match BlackBox::open(kept) {
+        Ok(black_box) => {
+            let viewers_go_on = black_box.take_over_viewers();
+            (black_box, viewers_go_on)
+        }
+        Err(error) => {
+            tracing::error!(%error, "what the worker before left cannot be read: {error}");
+            let size = left.pty.as_ref().map(|pty| pty::size(pty.as_fd())).transpose()?.flatten();
+            let black_box = BlackBox::in_place_of_a_lost_one(size.unwrap_or(TermSize::DEFAULT))?;
+            store.forget_black_box()?;
+            store.keep(Kept::BlackBox, black_box.as_fd())?;
+            (black_box, false)
+        }
+    };
+    if !viewers_go_on {
+        for (viewer, ..) in std::mem::take(&mut left.viewers) {
+            store.forget_viewer(viewer)?;
+        }
+    }
+    Ok(black_box)
 }

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,8 +18,12 @@ use crate::names::TermSize;
 use crate::protocol::viewer::Extent;
 use crate::terminal::Terminal;
 
-/// Bytes that the terminal is fed in one turn, after which viewers that wait for a snapshot get it.
-const TURN: usize = 64 * 1024;
+/// Bytes that the terminal is fed at a time.
+const FEED: usize = 4 * 1024;
+
+/// How long it is fed in one turn, after which viewers that wait for a snapshot get it. Two bytes can clear a large
+/// screen, so a turn is bounded by time and not by bytes.
+const TURN: Duration = Duration::from_millis(5);
 
 /// A checkpoint is due when this much was printed since the last: half of the ring, so that the
 /// shell does not have to wait for it.
@@ -26,6 +31,9 @@ const CHECKPOINT_BYTES: u64 = 1024 * 1024;
 
 /// A checkpoint is due when the terminal had this many sizes since the last: half of what is kept.
 const CHECKPOINT_SIZES: u64 = 32;
+
+/// Bytes of history that a new viewer is shown at once: a quarter of a second on a link of 1 Mbit/s.
+const RECENT: usize = 32 * 1024;
 
 /// What stands on a screen that could not be restored.
 const LOST: &[u8] =
@@ -58,6 +66,16 @@ pub(super) struct Emulator {
     pub(super) room: Arc<Wake>,
     /// Raised when a snapshot or an answer is there, or room for another size.
     pub(super) viewers: Arc<Wake>,
+}
+
+/// What came of a step.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// It took one, and there may be another.
+    More,
+    Nothing,
+    /// What comes next was overwritten.
+    Lost,
 }
 
 /// What it has read so far.
@@ -109,20 +127,23 @@ impl Emulator {
             (reading.cursor, reading.sizes) = (checkpoint.offset, checkpoint.sizes);
         }
         let answered = self.black_box.answered();
-        while reading.cursor < answered && reading.step(&self.black_box, answered) {}
+        while reading.cursor < answered {
+            match reading.step(&self.black_box, answered) {
+                Step::More => {}
+                Step::Nothing => break,
+                Step::Lost => return self.begin_blank(),
+            }
+        }
         drop(reading.terminal.answers());
         reading
     }
 
-    /// A blank terminal behind all that was printed: that has made the terminal panic, and would do so in every
-    /// worker to come. The shell and its viewers go on.
+    /// A blank terminal behind all that was printed: that cannot be read, or has made the terminal panic and would do
+    /// so in every worker to come. The shell and its viewers go on.
     fn begin_blank(&self) -> Reading {
-        tracing::error!(
-            "what was printed made the terminal panic again; its screen is lost, the shell goes on"
-        );
+        tracing::error!("what was printed cannot be read again; the screen is lost, the shell goes on");
         let (cursor, sizes) = (self.black_box.head(), self.black_box.sizes());
-        let size = sizes.checked_sub(1).and_then(|last| self.black_box.size(last)).map(|(_, size)| size);
-        let mut terminal = Terminal::new(size.unwrap_or(TermSize::DEFAULT));
+        let mut terminal = Terminal::new(self.black_box.latest_size().unwrap_or(TermSize::DEFAULT));
         terminal.print(LOST);
         self.black_box.note_answered(cursor);
         let reading = Reading { terminal, cursor, sizes, buffer: Vec::new(), title: String::new() };
@@ -132,10 +153,15 @@ impl Emulator {
 
     /// Feeds the terminal a turn's worth; true where there is more.
     fn advance(&self, reading: &mut Reading) -> bool {
-        let (before, end) = (reading.cursor, reading.cursor + TURN as u64);
+        let (before, deadline) = (reading.cursor, Instant::now() + TURN);
         let mut more = true;
-        while more && reading.cursor < end {
-            more = reading.step(&self.black_box, end);
+        while more && Instant::now() < deadline {
+            match reading.step(&self.black_box, u64::MAX) {
+                Step::More => {}
+                Step::Nothing => more = false,
+                // The ring waits for this cursor: only a broken black box says so.
+                Step::Lost => *reading = self.begin_blank(),
+            }
         }
         let answers = reading.terminal.answers();
         if !answers.is_empty() {
@@ -175,13 +201,16 @@ impl Emulator {
     }
 
     fn make_snapshots(&self, reading: &Reading) {
-        for extent in self.exchange.wanted() {
-            let bytes = match extent {
-                Extent::Whole => reading.terminal.snapshot(),
-                Extent::Screen => reading.terminal.snapshot_of_screen(),
+        for wanted in self.exchange.wanted() {
+            let (extent, bytes) = match wanted {
+                Extent::Recent if reading.terminal.history_bytes() > RECENT => {
+                    (Extent::Recent, reading.terminal.snapshot_of_recent(RECENT))
+                }
+                Extent::Whole | Extent::Recent => (Extent::Whole, reading.terminal.snapshot()),
+                Extent::Screen => (Extent::Screen, reading.terminal.snapshot_of_screen()),
             };
             let (size, offset, sizes) = (reading.terminal.size(), reading.cursor, reading.sizes);
-            self.exchange.give(Snapshot { extent, size, bytes, offset, sizes });
+            self.exchange.give(wanted, Snapshot { extent, size, bytes, offset, sizes });
             self.viewers.raise();
         }
     }
@@ -197,8 +226,8 @@ impl Emulator {
 }
 
 impl Reading {
-    /// Takes the next size, or the bytes before it, but none behind `end`; false where there is nothing.
-    fn step(&mut self, black_box: &BlackBox, end: u64) -> bool {
+    /// Takes the next size, or the bytes before it, but none behind `end`.
+    fn step(&mut self, black_box: &BlackBox, end: u64) -> Step {
         // Before the sizes: one that is added after this look begins behind what is read now.
         let end = end.min(black_box.head());
         let next = if self.sizes < black_box.sizes() { black_box.size(self.sizes) } else { None };
@@ -206,24 +235,20 @@ impl Reading {
             Some((offset, size)) if offset <= self.cursor => {
                 self.terminal.resize(size);
                 self.sizes += 1;
-                return true;
+                return Step::More;
             }
             Some((offset, _)) => end.min(offset),
             None => end,
         };
-        let most = usize::try_from(end.saturating_sub(self.cursor)).unwrap_or(TURN).min(TURN);
+        let most = usize::try_from(end.saturating_sub(self.cursor)).unwrap_or(FEED).min(FEED);
         self.buffer.clear();
         match black_box.read(&mut self.cursor, most, &mut self.buffer) {
-            Behind::Nothing => false,
+            Behind::Nothing => Step::Nothing,
             Behind::Bytes => {
                 self.terminal.print(&self.buffer);
-                true
+                Step::More
             }
-            Behind::Lost => {
-                // The ring waits for this cursor. A black box that says otherwise is broken.
-                tracing::error!("output was overwritten before it was read");
-                std::process::abort();
-            }
+            Behind::Lost => Step::Lost,
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::protocol::viewer::Extent;
 /// no answer to the rest.
 const ANSWERS_MAX: usize = 16 * 1024;
 
+/// Every extent that a viewer can want.
+pub(super) const EXTENTS: [Extent; 3] = [Extent::Whole, Extent::Recent, Extent::Screen];
+
 /// The terminal at one moment.
 #[derive(Debug)]
 pub(super) struct Snapshot {
@@ -27,6 +30,7 @@ pub(super) struct Snapshot {
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     whole: Place,
+    recent: Place,
     screen: Place,
     answers: Mutex<Vec<u8>>,
 }
@@ -46,17 +50,15 @@ impl Exchange {
 
     /// Which snapshots are wanted, to be made now.
     pub(super) fn wanted(&self) -> impl Iterator<Item = Extent> {
-        let all = [Extent::Whole, Extent::Screen].into_iter();
-        all.filter(|extent| self.place(*extent).wanted.swap(false, Ordering::AcqRel))
+        EXTENTS.into_iter().filter(|extent| self.place(*extent).wanted.swap(false, Ordering::AcqRel))
     }
 
-    /// Hands a snapshot over. The viewers' thread is to be woken after this.
-    pub(super) fn give(&self, snapshot: Snapshot) {
-        let place = self.place(snapshot.extent);
-        *locked(&place.made) = Some(Arc::new(snapshot));
+    /// Hands a snapshot over to those who wanted this one. The viewers' thread is to be woken after this.
+    pub(super) fn give(&self, wanted: Extent, snapshot: Snapshot) {
+        *locked(&self.place(wanted).made) = Some(Arc::new(snapshot));
     }
 
-    /// Takes the snapshot that was made, if it was.
+    /// Takes the snapshot that was made, if it was. One that was wanted of the recent may be of the whole.
     pub(super) fn take(&self, extent: Extent) -> Option<Arc<Snapshot>> {
         locked(&self.place(extent).made).take()
     }
@@ -77,6 +79,7 @@ impl Exchange {
     fn place(&self, extent: Extent) -> &Place {
         match extent {
             Extent::Whole => &self.whole,
+            Extent::Recent => &self.recent,
             Extent::Screen => &self.screen,
         }
     }

@@ -22,6 +22,7 @@ mod store;
 mod viewer;
 mod viewers;
 mod wake;
+mod watchdog;
 
 use std::io;
 use std::process::ExitCode;

@@ -129,6 +129,11 @@ impl Store {
         self.forget(|kept| matches!(kept, Kept::Viewer(viewer, _) if viewer == number))
     }
 
+    /// Has systemd close the black box.
+    pub(super) fn forget_black_box(&mut self) -> io::Result<()> {
+        self.forget(|kept| kept == Kept::BlackBox)
+    }
+
     /// Has systemd close everything.
     pub(super) fn forget_all(&mut self) -> io::Result<()> {
         self.forget(|_| true)

@@ -78,14 +78,15 @@ pub(super) enum Asked {
 }
 
 impl Viewer {
-    /// A viewer that is to see the whole.
+    /// A viewer that is to see the screen and what it takes to look back a little. The rest of the history is worth
+    /// its time on a slow link only to somebody who looks at it, and asks for it then.
     pub(super) fn new(
         number: ViewerNumber,
         role: Role,
         channel: Channel<ToViewer, FromViewer>,
         now: Instant,
     ) -> Self {
-        let showing = Showing::Waiting { extent: Extent::Whole, not_before: now };
+        let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         let (pace, mark) = (Pace::new(), (0, now));
         Self { number, role, channel, greeted: false, showing, pace, mark, late: false, dropped: 0 }
     }
@@ -99,6 +100,8 @@ impl Viewer {
         now: Instant,
     ) -> Self {
         let mut viewer = Self::new(number, role, channel, now);
+        // It has a history, which is to have no gap.
+        viewer.showing = Showing::Waiting { extent: Extent::Whole, not_before: now };
         let noted = black_box.noted(number);
         // Noted when it has greeted, not before.
         viewer.greeted = noted.is_some();
@@ -212,8 +215,9 @@ impl Viewer {
                     if !self.send(&ToViewer::Size(size))? {
                         return Ok(Fed::Full);
                     }
-                    self.go_on_at(black_box, cursor, sizes + 1);
-                    return Ok(Fed::More);
+                    // Terminals do not agree on where lines go at another size: it is shown what the session's has.
+                    self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, black_box);
+                    return Ok(Fed::All);
                 }
                 Some((offset, _)) => end = end.min(offset),
                 None => {

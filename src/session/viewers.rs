@@ -14,11 +14,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::about::About;
 use super::black_box::BlackBox;
 use super::core::Input;
-use super::exchange::{Exchange, Snapshot};
+use super::exchange::{EXTENTS, Exchange, Snapshot};
 use super::viewer::{Asked, Fed, Viewer};
 use super::wake::Wake;
 use crate::names::TermSize;
-use crate::protocol::viewer::Extent;
 use crate::protocol::worker::ViewerNumber;
 use crate::protocol::{EndReason, Role};
 use crate::sys::pty;
@@ -32,8 +31,8 @@ const INPUT_MAX: usize = 256 * 1024;
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 
 /// From one change of the terminal's size to the next. Of those in between the last one counts: a
-/// window that is dragged asks for hundreds.
-const BETWEEN_SIZES: Duration = Duration::from_millis(10);
+/// window that is dragged asks for hundreds, and each narrower one wraps rows that are not joined again.
+const BETWEEN_SIZES: Duration = Duration::from_millis(200);
 
 /// Most bytes of snapshots that viewers are being sent. Past it those with the oldest one begin
 /// again with a new one, which all of them share.
@@ -74,6 +73,8 @@ pub(super) struct Viewers {
 #[derive(Debug, Default)]
 pub(super) struct State {
     viewers: Vec<Viewer>,
+    /// Whose socket had something to read, and whose was full.
+    readable: Vec<ViewerNumber>,
     full: Vec<ViewerNumber>,
     typed: VecDeque<u8>,
     /// The size that an owner asked for last and the terminal does not have yet.
@@ -149,11 +150,11 @@ impl Viewers {
         }
     }
 
-    /// Takes what viewers sent. No socket is asked that poll did not name, but one that is empty
-    /// costs only a call.
+    /// Takes what viewers sent.
     fn listen(&mut self, now: Instant) {
         let mut gone = Vec::new();
-        for viewer in &mut self.state.viewers {
+        let readable = std::mem::take(&mut self.state.readable);
+        for viewer in self.state.viewers.iter_mut().filter(|viewer| readable.contains(&viewer.number)) {
             let asked = match viewer.take(&self.black_box, now) {
                 Ok(asked) => asked,
                 Err(error) => {
@@ -185,8 +186,7 @@ impl Viewers {
     /// program prints for the new size must not be read for the old one.
     fn resize(&mut self, now: Instant) {
         let Some(size) = self.state.size else { return };
-        let latest = self.black_box.sizes().checked_sub(1).and_then(|last| self.black_box.size(last));
-        if latest.is_some_and(|(_, latest)| latest == size) {
+        if self.black_box.latest_size() == Some(size) {
             self.state.size = None;
         } else if self.state.next_size.is_none_or(|next| now >= next) && self.black_box.add_size(size) {
             self.state.size = None;
@@ -201,7 +201,7 @@ impl Viewers {
 
     /// Shows the snapshots that were made to all who wait for one.
     fn show_snapshots(&mut self, now: Instant) {
-        for extent in [Extent::Whole, Extent::Screen] {
+        for extent in EXTENTS {
             let Some(snapshot) = self.exchange.take(extent) else { continue };
             for viewer in &mut self.state.viewers {
                 if viewer.waits_for().is_some_and(|(wanted, _)| wanted == extent) {
@@ -291,16 +291,22 @@ impl Viewers {
         let (reason, at) = (ending.reason, ending.at);
         // Kept: who has not got all, and who has but whose socket is full right now.
         self.state.viewers.retain(|viewer| !viewer.has_all(at) || matches!(viewer.end(reason), Ok(false)));
-        self.state.viewers.is_empty() || now >= ending.deadline
+        let late = now >= ending.deadline;
+        if late {
+            // They hear at least why; one whose socket is full does not.
+            self.state.viewers.iter().for_each(|viewer| drop(viewer.end(reason)));
+        }
+        late || self.state.viewers.is_empty()
     }
 
-    fn wait(&self, more: bool, now: Instant) -> io::Result<()> {
+    fn wait(&mut self, more: bool, now: Instant) -> io::Result<()> {
         let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
         // A PTY whose last slave is closed would report its hang-up at every poll, so it is only
         // asked about while there is something to type.
         if self.may_type() {
             fds.push(PollFd::new(self.pty.as_fd(), PollFlags::POLLOUT));
         }
+        let before = fds.len();
         for viewer in &self.state.viewers {
             let mut events = PollFlags::POLLIN;
             events.set(PollFlags::POLLOUT, self.state.full.contains(&viewer.number));
@@ -308,9 +314,15 @@ impl Viewers {
         }
         let timeout = if more { PollTimeout::ZERO } else { self.next_deadline(now) };
         match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        // Everything but room is a reason to read: a socket that broke says so there.
+        let is_readable = |fd: &PollFd<'_>| fd.revents().is_some_and(|is| is.intersects(!PollFlags::POLLOUT));
+        let viewers = self.state.viewers.iter().zip(fds.iter().skip(before));
+        let readable = viewers.filter(|(_, fd)| is_readable(fd)).map(|(viewer, _)| viewer.number).collect();
+        self.state.readable = readable;
+        Ok(())
     }
 
     /// How long nothing is to be done unless something happens.
@@ -327,7 +339,10 @@ impl Viewers {
     }
 
     fn report(&self, event: Input) {
-        drop(self.events.try_send(event));
+        if self.events.try_send(event).is_err() {
+            tracing::error!("the control thread takes no events");
+            std::process::abort();
+        }
         self.control.raise();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -12,12 +12,14 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 pub(super) struct Wake {
     fd: EventFd,
     raised: AtomicBool,
+    lowered: AtomicU64,
 }
 
 impl Wake {
     pub(super) fn new() -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        Ok(Self { fd: EventFd::from_value_and_flags(0, flags)?, raised: AtomicBool::new(false) })
+        let (raised, lowered) = (AtomicBool::new(false), AtomicU64::new(0));
+        Ok(Self { fd: EventFd::from_value_and_flags(0, flags)?, raised, lowered })
     }
 
     /// Makes the descriptor readable. Whatever the news is, write it before.
@@ -33,6 +35,12 @@ impl Wake {
         let _ = self.fd.read();
         // A swap, not a store: it reads what `raise` wrote, so the news before it is seen.
         self.raised.swap(false, Ordering::SeqCst);
+        self.lowered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was lowered: a thread that is raised and does not get here does not turn any more.
+    pub(super) fn lowered(&self) -> u64 {
+        self.lowered.load(Ordering::Relaxed)
     }
 }
 

@@ -9,6 +9,7 @@ mod ioctl {
     #![allow(missing_docs, unreachable_pub)] // what nix's macros make
 
     nix::ioctl_write_ptr_bad!(tiocswinsz, nix::libc::TIOCSWINSZ, nix::libc::winsize);
+    nix::ioctl_read_bad!(tiocgwinsz, nix::libc::TIOCGWINSZ, nix::libc::winsize);
     nix::ioctl_read_bad!(tiocgptn, nix::libc::TIOCGPTN, nix::libc::c_uint);
 }
 
@@ -21,6 +22,17 @@ pub fn set_size(master: BorrowedFd<'_>, size: TermSize) -> io::Result<()> {
     // SAFETY: the descriptor is open for the call and `size` outlives it; the kernel only reads.
     unsafe { ioctl::tiocswinsz(master.as_raw_fd(), &raw const size) }?;
     Ok(())
+}
+
+/// The size; nothing where it has none that a terminal can have.
+///
+/// # Errors
+/// What ioctl(2) says.
+pub fn size(master: BorrowedFd<'_>) -> io::Result<Option<TermSize>> {
+    let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is open for the call and the kernel writes one `winsize` to `size`.
+    unsafe { ioctl::tiocgwinsz(master.as_raw_fd(), &raw mut size) }?;
+    Ok(TermSize::new(size.ws_col, size.ws_row).ok())
 }
 
 /// Whether this descriptor is a PTY master at all.

@@ -9,8 +9,7 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-    UnixAddr, UnixCredentials,
+    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
 };
 
 /// Most descriptors in one packet. The kernel closes what comes beyond it, and the packet is an
@@ -45,7 +44,8 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]
 /// Receives one packet into `buffer`. See recvmsg(2).
 ///
 /// # Errors
-/// What the kernel says.
+/// What the kernel says; `EMFILE` where this process has no room for the packet's descriptors, and
+/// then the packet is lost.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = cmsg_space!([std::os::fd::RawFd; DESCRIPTORS_MAX]);
     let mut parts = [IoSliceMut::new(buffer)];
@@ -57,22 +57,28 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
         Err(Errno::ECONNRESET) => socket::recvmsg::<()>(raw, &mut parts, Some(&mut control), flags)?,
         received => received?,
     };
-    let mut descriptors = Vec::new();
-    // MSG_CTRUNC makes cmsgs() fail; then the kernel has closed what did not fit, and what did
-    // fit is closed with the process: the peer is cut off for it.
-    if let Ok(messages) = message.cmsgs() {
-        for control in messages {
-            if let ControlMessageOwned::ScmRights(raw) = control {
-                for fd in raw {
-                    // SAFETY: the kernel made this descriptor for us in recvmsg just now, and
-                    // nothing else knows its number.
-                    descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
-                }
-            }
-        }
+    let (length, flags) = (message.bytes, message.flags);
+    // Also of a packet that is refused: what is not owned here stays open for ever.
+    let descriptors = own(&control);
+    if flags.contains(MsgFlags::MSG_CTRUNC) && descriptors.len() < DESCRIPTORS_MAX {
+        return Err(Errno::EMFILE.into());
     }
-    let truncated = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
-    Ok(Received { length: message.bytes, descriptors, truncated })
+    let truncated = flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+    Ok(Received { length, descriptors, truncated })
+}
+
+/// The descriptors that recvmsg(2) has just written into `control`, which was zero before. The kernel
+/// gathers all of a packet in one control message, and writes no other that was not asked for: see
+/// unix(7), and cmsg(3) for its layout. nix reads none of a packet that has too many.
+fn own(control: &[u8]) -> Vec<OwnedFd> {
+    let Some((length, rest)) = control.split_first_chunk() else { return Vec::new() };
+    let kind = [libc::SOL_SOCKET.to_ne_bytes(), libc::SCM_RIGHTS.to_ne_bytes()].concat();
+    let length = usize::from_ne_bytes(*length).saturating_sub(size_of_val(length));
+    let Some(raw) = rest.get(..length).and_then(|rest| rest.strip_prefix(&*kind)) else { return Vec::new() };
+    let (raw, _) = raw.as_chunks();
+    // SAFETY: the kernel made this descriptor for us in recvmsg just now, and nothing else knows
+    // its number.
+    raw.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(i32::from_ne_bytes(*fd)) }).collect()
 }
 
 /// A connected pair, close-on-exec.
@@ -146,10 +152,22 @@ pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
 /// # Errors
 /// `TimedOut`, or what poll(2) says.
 pub fn wait_readable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
+    wait(socket, PollFlags::POLLIN, at_most)
+}
+
+/// Waits until a packet can be sent without waiting, or the time is over.
+///
+/// # Errors
+/// `TimedOut`, or what poll(2) says.
+pub fn wait_writable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
+    wait(socket, PollFlags::POLLOUT, at_most)
+}
+
+fn wait(socket: BorrowedFd<'_>, for_what: PollFlags, at_most: Duration) -> io::Result<()> {
     let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
     let deadline = std::time::Instant::now() + at_most;
     loop {
-        let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(socket, for_what)];
         match nix::poll::poll(&mut fds, timeout) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => return Ok(()),
@@ -160,7 +178,7 @@ pub fn wait_readable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()
     }
 }
 
-/// Makes the socket non-blocking, or blocking again.
+/// Makes the socket non-blocking.
 ///
 /// # Errors
 /// What fcntl(2) says.
@@ -196,5 +214,25 @@ mod tests {
         let received = receive(ours.as_fd(), &mut buffer).unwrap();
         assert_eq!(&buffer[..received.length], b"last words");
         assert_eq!(receive(ours.as_fd(), &mut buffer).unwrap().length, 0);
+    }
+
+    #[test]
+    fn descriptors_that_are_too_many_or_come_with_too_long_a_packet_are_closed() {
+        let (ours, theirs) = pair().unwrap();
+        for (count, length) in [(1, 64), (DESCRIPTORS_MAX, 64), (3, 64), (20, 64), (253, 64), (1, 65)] {
+            let (sent, seen) = pair().unwrap();
+            send(theirs.as_fd(), &vec![7; length], &vec![sent.as_fd(); count]).unwrap();
+            drop(sent);
+            let received = receive(ours.as_fd(), &mut [0; 64]).unwrap();
+            assert_eq!(received.truncated, count > DESCRIPTORS_MAX || length > 64, "{count}, {length}");
+            assert_eq!(received.descriptors.len(), count.min(DESCRIPTORS_MAX));
+            set_nonblocking(seen.as_fd()).unwrap();
+            let open = receive(seen.as_fd(), &mut [0; 64]).unwrap_err();
+            assert_eq!(open.kind(), io::ErrorKind::WouldBlock, "or what follows proves nothing");
+            drop(received);
+            // Its other end is closed once no copy of it is open any more.
+            let closed = receive(seen.as_fd(), &mut [0; 64]).map(|received| received.length);
+            assert_eq!(closed.unwrap(), 0, "{count} descriptors, {length} bytes");
+        }
     }
 }

@@ -97,12 +97,12 @@ impl<'a> Brush<'a> {
         }
     }
 
-    /// Writes a row from its first column on, without the blank cells at its end.
+    /// Writes a row from its first column on; placed absolutely, without the blank cells at its end.
     pub(super) fn row(&mut self, cells: &[Cell], columns: Columns) {
-        let cells = used(cells);
         if columns == Columns::Running {
             return cells.iter().for_each(|cell| self.cell(cell));
         }
+        let cells = used(cells);
         let mut blanks = 0;
         let mut astray = false;
         for (col, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.part != Part::Right) {

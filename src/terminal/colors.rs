@@ -116,8 +116,11 @@ fn first_color(place: u16) -> Rgb {
             let gray = u8::try_from(8 + 10 * (place - 232)).unwrap_or(u8::MAX);
             (gray, gray, gray)
         }
-        FOREGROUND | CURSOR => (229, 229, 229),
-        BACKGROUND => (0, 0, 0),
+        // Those of the page by night, `web/src/themes.ts`: what a program chooses for them is good by day too, for
+        // there the page sees to the contrast.
+        FOREGROUND => (0xd9, 0xdc, 0xe5),
+        BACKGROUND => (0x13, 0x15, 0x1b),
+        CURSOR => (0x9d, 0xb0, 0xff),
         _ => NAMED.get(usize::from(place)).copied().unwrap_or_default(),
     }
 }

@@ -121,6 +121,10 @@ impl Machine {
             (0, 0, b'T') if csi.parameters().len() < 2 => {
                 self.scroll(|screen, top, bottom, blank| screen.scroll_down(top, bottom, n, blank));
             }
+            (b'>', 0, b'w') => {
+                let row = self.cursor.row;
+                self.screen_mut().set_flows(row, csi.value(0).into());
+            }
             (0, 0, b'm') => self.style_mut().select(csi.parameters()),
             (0, 0, b'r') => self.set_region(n - 1, usize::from(csi.value(1)).min(rows)),
             (0, 0, b's') => self.save(),
@@ -348,7 +352,7 @@ impl Machine {
         self.obey_origin();
     }
 
-    /// DECSTR.
+    /// DECSTR, with all that xterm.js puts back.
     fn soft_reset(&mut self) {
         for (mode, on) in [
             ((true, 25), true),
@@ -357,9 +361,14 @@ impl Machine {
             (INSERT, false),
             (ORIGIN, false),
             (KEYPAD, false),
+            ((true, 45), false),
+            ((true, 1004), false),
+            ((true, 2004), false),
+            ((true, 2026), false),
         ] {
             self.modes.switch(mode, on);
         }
+        self.cursor_shape = 0;
         let last = self.rows.saturating_sub(1);
         let screen = self.screen_mut();
         (screen.top, screen.bottom) = (0, last);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::brush::{Brush, Columns, text};
 use super::cell::{Cell, Style};
-use super::screen::used;
+use super::screen::of_line;
 use super::strings::Strings;
 
 /// Most lines.
@@ -46,12 +46,31 @@ pub(super) fn plain(line: &[u8]) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// A line that left the screen.
+/// A row that left the screen.
 #[derive(Debug)]
-struct Line {
+pub(super) struct Line {
     /// Cells that it takes.
     cols: u16,
+    /// Whether the next one goes on with the same line.
+    flows: bool,
     bytes: Box<[u8]>,
+}
+
+impl Line {
+    /// Cells that it takes.
+    pub(super) fn cols(&self) -> usize {
+        self.cols.into()
+    }
+
+    /// Behind how many of its cells the next one goes on with the same line; 0 where it ends.
+    pub(super) fn flows(&self) -> usize {
+        if self.flows { self.cols() } else { 0 }
+    }
+
+    /// Its bytes, which begin and end with the plain style.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl History {
@@ -60,47 +79,54 @@ impl History {
         self.lines.len()
     }
 
-    /// The bytes of each line, oldest first; each begins and ends with the plain style.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.lines.iter().map(|line| &*line.bytes)
+    /// Each line, oldest first.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter()
     }
 
-    /// Whether a line is wider than this.
-    pub(super) fn is_wider_than(&self, cols: usize) -> bool {
-        self.lines.iter().any(|line| usize::from(line.cols) > cols)
+    /// How many of the last lines take no more than so many bytes.
+    pub(super) fn last_lines(&self, bytes: usize) -> usize {
+        let mut left = bytes;
+        let fits = |line: &&Line| {
+            let rest = left.checked_sub(line.bytes.len() + LINE_OVERHEAD);
+            left = rest.unwrap_or_default();
+            rest.is_some()
+        };
+        self.lines.iter().rev().take_while(fits).count()
     }
 
-    /// Adds a row of the screen.
-    pub(super) fn push(&mut self, cells: &[Cell], links: &Strings, marks: &Strings) {
-        let cells = used(cells);
+    /// Bytes that it takes, with [`LINE_OVERHEAD`] for each line.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether it would be other lines on a screen of this width.
+    pub(super) fn is_other_at_width(&self, cols: usize) -> bool {
+        self.lines.iter().any(|line| line.flows || line.cols() > cols)
+    }
+
+    /// Adds a row of the screen, behind so many cells of which the next one goes on.
+    pub(super) fn push(&mut self, cells: &[Cell], flows: usize, links: &Strings, marks: &Strings) {
+        let cells = of_line(cells, flows);
+        let flows = flows > 0;
         let mut brush = Brush::onto(std::mem::take(&mut self.draft), links, marks);
         brush.row(cells, Columns::Running);
         brush.style(Style::PLAIN);
         let mut bytes = brush.out;
         let cols = u16::try_from(cells.len()).unwrap_or(u16::MAX);
         if bytes.len() > LINE_MAX {
-            self.add(Line { cols, bytes: text(cells, marks).into_bytes().into() });
+            self.add(Line { cols, flows, bytes: text(cells, marks).into_bytes().into() });
         } else {
-            self.add(Line { cols, bytes: bytes.as_slice().into() });
+            self.add(Line { cols, flows, bytes: bytes.as_slice().into() });
         }
         bytes.clear();
         bytes.shrink_to(LINE_MAX);
         self.draft = bytes;
     }
 
-    /// Adds the lines of another.
-    pub(super) fn append(&mut self, other: Self) {
-        other.lines.into_iter().for_each(|line| self.add(line));
-    }
-
-    /// Takes every line out, with whether it is wider than this.
-    pub(super) fn split_at_width(self, cols: usize) -> impl Iterator<Item = (bool, Self)> {
-        self.lines.into_iter().map(move |line| {
-            let wider = usize::from(line.cols) > cols;
-            let mut one = Self::default();
-            one.add(line);
-            (wider, one)
-        })
+    /// Takes every line out.
+    pub(super) fn into_lines(self) -> impl Iterator<Item = Line> {
+        self.lines.into_iter()
     }
 
     /// Forgets everything.
@@ -113,7 +139,8 @@ impl History {
         self.bytes + self.draft.capacity()
     }
 
-    fn add(&mut self, line: Line) {
+    /// Adds a line.
+    pub(super) fn add(&mut self, line: Line) {
         self.bytes += line.bytes.len() + LINE_OVERHEAD;
         self.lines.push_back(line);
         while self.lines.len() > LINES_MAX || self.bytes > BYTES_MAX {

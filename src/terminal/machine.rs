@@ -152,7 +152,7 @@ impl Machine {
             let (row, col) = (self.cursor.row, self.cursor.col);
             self.screen_mut().fill(row, col, col + 1, Cell::narrow(' ', style));
             self.cursor.wraps = true;
-            self.wrap_if_due();
+            self.wrap_behind(col);
         }
         let (row, col) = (self.cursor.row, self.cursor.col);
         let count = if wide { 2 } else { 1 };
@@ -171,7 +171,14 @@ impl Machine {
 
     /// Goes on to the next row, if the last character filled its row.
     fn wrap_if_due(&mut self) {
+        self.wrap_behind(self.cols);
+    }
+
+    /// The same, where the line goes on behind so many cells of the row.
+    fn wrap_behind(&mut self, cells: usize) {
         if self.cursor.wraps && self.modes.is_on(WRAP) {
+            let row = self.cursor.row;
+            self.screen_mut().set_flows(row, cells);
             self.cursor.col = 0;
             self.index();
         }
@@ -234,7 +241,7 @@ impl Machine {
         let (top, bottom) = (self.screen().top, self.screen().bottom);
         if self.cursor.row == bottom {
             if top == 0 && self.alternate.is_none() {
-                self.history.push(self.main.row(0), &self.links, &self.marks);
+                self.history.push(self.main.row(0), self.main.flows(0), &self.links, &self.marks);
             }
             self.screen_mut().scroll_up(top, bottom, 1, blank);
         } else if self.cursor.row + 1 < self.rows {

@@ -14,7 +14,7 @@
 //! Whatever is printed, memory stays below [`WEIGHT_MAX`]; each part names its own cap.
 //!
 //! # Known limits
-//! - **reflow**: a narrower screen wraps its rows, a wider one does not join them again.
+//! - **reflow**: rows that stood above the screen stay there when it grows.
 //! - **double size**: lines of double width and height (`ESC # 3`) are shown as they are.
 //! - **protection**: protected cells (DECSCA), rectangles, and left and right margins are not there.
 //! - **one column**: a wide character cannot be shown on a screen of one column, and is left out.
@@ -100,7 +100,12 @@ impl Terminal {
     /// Terminal bytes which, fed to a fresh terminal of the same size and followed by the rest of the
     /// stream, give what the whole stream gives. They make no terminal answer, ring or copy.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut bytes = self.machine.snapshot();
+        self.snapshot_of_recent(usize::MAX)
+    }
+
+    /// The same with no more than the last lines of the history, which take at most so many bytes.
+    pub fn snapshot_of_recent(&self, history: usize) -> Vec<u8> {
+        let mut bytes = self.machine.snapshot(history);
         bytes.extend_from_slice(self.parser.undigested());
         bytes
     }
@@ -132,7 +137,12 @@ impl Terminal {
 
     /// The lines of history as plain text, oldest first.
     pub fn history_text(&self) -> impl Iterator<Item = String> {
-        self.machine.history.lines().map(history::plain)
+        self.machine.history.lines().map(|line| history::plain(line.bytes()))
+    }
+
+    /// Bytes that the history takes in a snapshot, or a little more.
+    pub fn history_bytes(&self) -> usize {
+        self.machine.history.bytes()
     }
 
     /// Number of lines of history, at most 10,000.

@@ -10,14 +10,13 @@ pub(super) const ORIGIN: Number = (true, 6);
 pub(super) const WRAP: Number = (true, 7);
 pub(super) const KEYPAD: Number = (true, 66);
 
-/// Modes that are independent of one another, with their state at power-on. Synchronised output
+/// Modes that are independent of one another and mean something in the page, with their state at power-on. Synchronised output
 /// (2026) is only remembered: the screen behind it is always drawn at once, so that a program
 /// which never ends it holds nothing back and costs nothing.
-const SWITCHES: [(Number, bool); 15] = [
+const SWITCHES: [(Number, bool); 12] = [
     (INSERT, false),
     (NEW_LINE, false),
     ((true, 1), false),
-    ((true, 5), false),
     (ORIGIN, false),
     (WRAP, true),
     ((true, 12), false),
@@ -25,17 +24,15 @@ const SWITCHES: [(Number, bool); 15] = [
     ((true, 45), false),
     (KEYPAD, false),
     ((true, 1004), false),
-    ((true, 1007), false),
     ((true, 2004), false),
     ((true, 2026), false),
-    ((true, 2031), false),
 ];
 
 /// What of the mouse is reported: presses, drags, motion.
 const MOUSE: [u16; 4] = [9, 1000, 1002, 1003];
 
 /// How the mouse is reported.
-const MOUSE_ENCODINGS: [u16; 4] = [1005, 1006, 1015, 1016];
+const MOUSE_ENCODINGS: [u16; 2] = [1006, 1016];
 
 /// The state of the modes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! with, so that the rest of the stream completes it. Past its cap a string or a sequence is
 //! forgotten, and the rest of it swallowed until its end: an unterminated one costs nothing.
 //!
-//! The grammar is that of <https://vt100.net/emu/dec_ansi_parser> for UTF-8 (7-bit codes only).
+//! The grammar is that of <https://vt100.net/emu/dec_ansi_parser> for UTF-8. The 8-bit codes, U+0080 to U+009F, are what
+//! they stand for between sequences, as in the page.
 
 use super::sequence::Csi;
 
@@ -52,6 +53,8 @@ enum State {
     Ground,
     /// Inside a character.
     Character,
+    /// Before the second byte of an 8-bit code, which is there.
+    EightBit,
     Escape,
     Csi,
     Osc,
@@ -82,7 +85,7 @@ impl Parser {
     /// The bytes that bring a fresh parser to where this one stands.
     pub(super) fn undigested(&self) -> &[u8] {
         match self.state {
-            State::Ground => &[],
+            State::Ground | State::EightBit => &[],
             State::Character | State::Escape | State::Csi | State::Osc | State::Dcs => &self.pending,
             // A command without a number, which nobody understands, and which BEL ends.
             State::Swallow { ends_with_bell: true } => b"\x1b]_",
@@ -114,6 +117,11 @@ impl Parser {
             if self.state == State::Character {
                 self.pending.push(byte);
                 match std::str::from_utf8(&self.pending).map_err(|error| error.error_len()) {
+                    Ok(_) if starts_with_code(&self.pending) => {
+                        self.leave();
+                        self.state = State::EightBit;
+                        continue;
+                    }
                     Ok(_) => *rest = behind,
                     // The bytes before were the whole of the wrong character; this one begins anew.
                     Err(Some(_)) => {
@@ -127,6 +135,12 @@ impl Parser {
                 }
                 return self.give(|pending| std::str::from_utf8(pending).ok().map(Piece::Text));
             }
+            let byte = if self.state == State::EightBit {
+                self.begin();
+                byte.wrapping_sub(0x40)
+            } else {
+                byte
+            };
             match byte {
                 ESC => {
                     // An ESC ends a string; as the first byte of its terminator it is then read.
@@ -196,6 +210,15 @@ impl Parser {
     fn ground<'b>(&mut self, rest: &mut &'b [u8]) -> Ground<'b> {
         let end = rest.iter().position(|byte| *byte < 0x20 || *byte == DEL).unwrap_or(rest.len());
         let (run, behind) = rest.split_at(end);
+        let (run, behind) = match eight_bit(run) {
+            Some(0) => {
+                *rest = rest.get(1..).unwrap_or_default();
+                self.state = State::EightBit;
+                return Ground::Nothing;
+            }
+            Some(at) => rest.split_at(at),
+            None => (run, behind),
+        };
         if let Some((&control, after)) = behind.split_first().filter(|_| run.is_empty()) {
             *rest = after;
             return match control {
@@ -235,7 +258,7 @@ impl Parser {
     /// Takes one byte of a sequence, which is none of ESC, CAN and SUB.
     fn byte(&mut self, byte: u8) -> Step {
         match self.state {
-            State::Ground | State::Character => Step::More,
+            State::Ground | State::Character | State::EightBit => Step::More,
             State::Escape => match (byte, self.pending.len()) {
                 (0x00..=0x1f, _) => Step::Control,
                 (0x20..=0x2f, length) => {
@@ -307,6 +330,18 @@ impl Parser {
         }
         Step::More
     }
+}
+
+/// Where the first 8-bit code of a run is.
+fn eight_bit(run: &[u8]) -> Option<usize> {
+    if run.is_ascii() {
+        return None;
+    }
+    run.windows(2).position(starts_with_code)
+}
+
+fn starts_with_code(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xc2, 0x80..=0x9f, ..])
 }
 
 /// What the ground gave.

@@ -1,15 +1,14 @@
-//! Another size. Rows of the main screen that are too long are wrapped, and what has no room at
-//! the top becomes history; only what stood far below the cursor is cut. Nothing is joined again
-//! when the screen grows: which rows were once one line is not remembered, for no snapshot could
-//! say it. The alternate screen is cut; its programs draw it anew.
+//! Another size. Lines of the main screen and of the history are wrapped anew, rows that were one line joined
+//! before, and what has no room at the top becomes history; only what stood far below the cursor is cut. The
+//! alternate screen is cut; its programs draw it anew.
 
 use std::collections::VecDeque;
 
 use super::cell::{Cell, Part};
-use super::history::History;
+use super::history::{History, Line};
 use super::machine::{Machine, first_tabs};
 use super::parser::Parser;
-use super::screen::{Cursor, Screen, used};
+use super::screen::{Cursor, Row, Screen, of_line, used};
 use crate::names::TermSize;
 
 impl Machine {
@@ -24,10 +23,13 @@ impl Machine {
         let mut saved = std::mem::take(&mut lines.saved);
         let leading = if self.alternate.is_some() { &mut saved.cursor } else { &mut self.cursor };
         let mut place = (leading.row, leading.col);
-        let mut lines = wrapped(lines.into_rows(), cols, &mut place);
+        let mut lines = lines.into_rows();
+        if cols != self.cols {
+            lines = wrapped(joined(lines, &mut place), cols, &mut place);
+        }
         while lines.len() > rows
             && lines.len() > place.0 + 1
-            && lines.back().is_some_and(|row| used(row).is_empty())
+            && lines.back().is_some_and(|row| used(&row.cells).is_empty())
         {
             lines.pop_back();
         }
@@ -35,11 +37,11 @@ impl Machine {
         let mut gone = 0;
         while lines.len() > rows && gone < place.0 {
             if let Some(line) = lines.pop_front() {
-                self.history.push(&line, &self.links, &self.marks);
+                self.history.push(&line.cells, line.flows, &self.links, &self.marks);
             }
             gone += 1;
         }
-        lines.resize_with(rows, Vec::new);
+        lines.resize_with(rows, blank);
         leading.row = place.0 - gone;
         leading.col = place.1;
         self.main = Screen::from_rows(lines, cols, saved);
@@ -53,10 +55,10 @@ impl Machine {
                 lines.pop_front();
                 self.cursor.row = self.cursor.row.saturating_sub(1);
             }
-            lines.resize_with(rows, Vec::new);
+            lines.resize_with(rows, blank);
             self.alternate = Some(Screen::from_rows(lines, cols, saved));
         }
-        if self.history.is_wider_than(cols) {
+        if cols != self.cols && self.history.is_other_at_width(cols) {
             self.wrap_history(size);
         }
         self.tabs.truncate(cols);
@@ -70,36 +72,75 @@ impl Machine {
         }
     }
 
-    /// Splits the lines of history that are wider than the screen, so that a snapshot of it can be
-    /// written to a terminal of the same size without wrapping.
+    /// Wraps the lines of history anew, so that a snapshot of it can be written to a terminal of the same size without
+    /// wrapping.
     fn wrap_history(&mut self, size: TermSize) {
-        let cols = usize::from(size.cols());
-        let mut narrow = History::default();
         let Ok(one) = TermSize::new(size.cols(), 1) else { return };
-        for (wider, line) in std::mem::take(&mut self.history).split_at_width(cols) {
-            if !wider {
-                narrow.append(line);
-                continue;
+        let mut anew = History::default();
+        let mut rows: Vec<Line> = Vec::new();
+        for line in std::mem::take(&mut self.history).into_lines() {
+            let goes_on = line.flows() > 0;
+            rows.push(line);
+            if !goes_on {
+                wrap_line(&mut rows, one, &mut anew);
             }
-            let (mut parser, mut machine) = (Parser::new(), Machine::new(one));
-            for mut rest in line.lines() {
-                while let Some(piece) = parser.next(&mut rest) {
-                    machine.act(&piece);
-                }
-            }
-            machine.index();
-            narrow.append(machine.history);
         }
-        self.history = narrow;
+        // It goes on at the top of the screen.
+        wrap_line(&mut rows, one, &mut anew);
+        self.history = anew;
     }
 }
 
-/// Rows of another width, and where a place in them went.
-fn wrapped(rows: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) -> VecDeque<Vec<Cell>> {
+/// Takes the rows of one line and adds it as rows of another width: on a screen of one row they become history as ever.
+fn wrap_line(rows: &mut Vec<Line>, one: TermSize, to: &mut History) {
+    if rows.len() < 2 && rows.iter().all(|row| row.cols() <= usize::from(one.cols())) {
+        return rows.drain(..).for_each(|row| to.add(row));
+    }
+    let goes_on = rows.last().is_some_and(|row| row.flows() > 0);
+    let (mut parser, mut machine) = (Parser::new(), Machine::new(one));
+    for row in rows.drain(..) {
+        let mut rest = row.bytes();
+        while let Some(piece) = parser.next(&mut rest) {
+            machine.act(&piece);
+        }
+    }
+    if goes_on {
+        let Cursor { col, wraps, .. } = machine.cursor;
+        machine.main.set_flows(0, col + usize::from(wraps));
+    }
+    machine.index();
+    machine.history.into_lines().for_each(|row| to.add(row));
+}
+
+fn blank() -> Row {
+    Row { cells: Vec::new(), flows: 0 }
+}
+
+/// The lines of these rows, and where a place in them went.
+fn joined(rows: VecDeque<Row>, place: &mut (usize, usize)) -> VecDeque<Vec<Cell>> {
     let mut lines = VecDeque::new();
     let mut moved = *place;
-    for (number, row) in rows.into_iter().enumerate() {
-        let mut rest = used(&row);
+    let mut line = Vec::new();
+    let last = rows.len().saturating_sub(1);
+    for (number, Row { cells, flows }) in rows.into_iter().enumerate() {
+        if number == place.0 {
+            moved = (lines.len(), line.len() + place.1);
+        }
+        line.extend_from_slice(of_line(&cells, flows));
+        if flows == 0 || number == last {
+            lines.push_back(std::mem::take(&mut line));
+        }
+    }
+    *place = moved;
+    lines
+}
+
+/// Lines as rows of a width, and where a place in them went.
+fn wrapped(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) -> VecDeque<Row> {
+    let mut rows = VecDeque::new();
+    let mut moved = *place;
+    for (number, line) in lines.into_iter().enumerate() {
+        let mut rest = line.as_slice();
         let mut col = if number == place.0 { Some(place.1) } else { None };
         loop {
             let mut length = rest.len().min(cols);
@@ -107,23 +148,23 @@ fn wrapped(rows: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) -
             if cols > 1 && rest.get(length).is_some_and(|cell| cell.part == Part::Right) {
                 length -= 1;
             }
-            let (line, behind) = rest.split_at(length);
+            let (row, behind) = rest.split_at(length);
             if let Some(at) = col {
                 if at < length.max(1) || behind.is_empty() {
-                    moved = (lines.len(), at);
+                    moved = (rows.len(), at);
                     col = None;
                 } else {
                     col = Some(at - length);
                 }
             }
-            let mut line = line.to_vec();
+            let mut cells = row.to_vec();
             // On a screen of one column half a character would be left.
             if cols < 2 {
-                line.iter_mut().filter(|cell| cell.part != Part::Narrow).for_each(|cell| {
+                cells.iter_mut().filter(|cell| cell.part != Part::Narrow).for_each(|cell| {
                     *cell = Cell::narrow(' ', cell.style);
                 });
             }
-            lines.push_back(line);
+            rows.push_back(Row { cells, flows: if behind.is_empty() { 0 } else { length } });
             rest = behind;
             if rest.is_empty() {
                 break;
@@ -131,7 +172,7 @@ fn wrapped(rows: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) -
         }
     }
     *place = moved;
-    lines
+    rows
 }
 
 /// Brings a cursor back onto the screen.

@@ -5,10 +5,19 @@ use std::collections::VecDeque;
 
 use super::cell::{CELL_WEIGHT, Cell, Part, Style};
 
+/// A row.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) cells: Vec<Cell>,
+    /// The next row goes on behind so many cells of this one, for it was too long for the screen; 0 where the line
+    /// ends here.
+    pub(super) flows: usize,
+}
+
 /// One of the two screens.
 #[derive(Debug)]
 pub(super) struct Screen {
-    rows: VecDeque<Vec<Cell>>,
+    rows: VecDeque<Row>,
     cols: usize,
     /// First row that scrolls.
     pub(super) top: usize,
@@ -53,55 +62,72 @@ pub(super) struct Saved {
 impl Screen {
     /// A blank screen.
     pub(super) fn new(cols: usize, rows: usize) -> Self {
-        let rows: VecDeque<_> = std::iter::repeat_with(|| vec![Cell::BLANK; cols]).take(rows).collect();
+        let blank = || Row { cells: vec![Cell::BLANK; cols], flows: 0 };
+        let rows: VecDeque<_> = std::iter::repeat_with(blank).take(rows).collect();
         let bottom = rows.len().saturating_sub(1);
         Self { rows, cols, top: 0, bottom, saved: Saved::default() }
     }
 
     /// A screen of these rows, each cut or filled to the width.
-    pub(super) fn from_rows(mut rows: VecDeque<Vec<Cell>>, cols: usize, saved: Saved) -> Self {
-        for row in &mut rows {
-            split(row, cols);
-            row.resize(cols, Cell::BLANK);
-            row.shrink_to_fit();
+    pub(super) fn from_rows(mut rows: VecDeque<Row>, cols: usize, saved: Saved) -> Self {
+        for Row { cells, flows } in &mut rows {
+            split(cells, cols);
+            cells.resize(cols, Cell::BLANK);
+            cells.shrink_to_fit();
+            *flows = (*flows).min(cols);
         }
         let bottom = rows.len().saturating_sub(1);
         Self { rows, cols, top: 0, bottom, saved }
     }
 
     /// The rows, to make another screen of.
-    pub(super) fn into_rows(self) -> VecDeque<Vec<Cell>> {
+    pub(super) fn into_rows(self) -> VecDeque<Row> {
         self.rows
     }
 
     /// Bytes of memory held.
     pub(super) fn weight(&self) -> usize {
-        self.rows.iter().map(|row| row.capacity() * CELL_WEIGHT).sum()
+        self.rows.iter().map(|row| row.cells.capacity() * CELL_WEIGHT).sum()
     }
 
     /// Every row from the top.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[Cell]> {
-        self.rows.iter().map(Vec::as_slice)
+        self.rows.iter().map(|row| row.cells.as_slice())
+    }
+
+    /// Behind how many cells of a row the next one goes on; 0 where its line ends there.
+    pub(super) fn flows(&self, row: usize) -> usize {
+        self.rows.get(row).map_or(0, |row| row.flows)
+    }
+
+    /// Notes that the next row goes on behind so many cells of this one.
+    pub(super) fn set_flows(&mut self, row: usize, cells: usize) {
+        if let Some(row) = self.rows.get_mut(row) {
+            row.flows = cells.min(self.cols);
+        }
     }
 
     /// A row; empty where there is none.
     pub(super) fn row(&self, row: usize) -> &[Cell] {
-        self.rows.get(row).map(Vec::as_slice).unwrap_or_default()
+        self.rows.get(row).map(|row| row.cells.as_slice()).unwrap_or_default()
     }
 
     /// A row, to change.
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [Cell] {
-        self.rows.get_mut(row).map(Vec::as_mut_slice).unwrap_or_default()
+        self.rows.get_mut(row).map(|row| row.cells.as_mut_slice()).unwrap_or_default()
     }
 
-    /// Fills the cells `from..to` of a row.
+    /// Fills the cells `from..to` of a row. Filled to its end, its line ends there.
     pub(super) fn fill(&mut self, row: usize, from: usize, to: usize, with: Cell) {
         let cells = self.row_mut(row);
-        let to = to.min(cells.len());
+        let (to, whole) = (to.min(cells.len()), to >= cells.len());
         split(cells, from);
         split(cells, to);
         if let Some(cells) = cells.get_mut(from..to) {
             cells.fill(with);
+        }
+        if whole {
+            self.set_flows(row, 0);
         }
     }
 
@@ -109,6 +135,7 @@ impl Screen {
     pub(super) fn fill_rows(&mut self, from: usize, to: usize, with: Cell) {
         for row in from..to {
             self.row_mut(row).fill(with);
+            self.set_flows(row, 0);
         }
     }
 
@@ -142,7 +169,8 @@ impl Screen {
         let height = (bottom + 1).saturating_sub(top);
         for _ in 0..count.min(height) {
             if let Some(mut row) = self.rows.remove(top) {
-                row.fill(with);
+                row.cells.fill(with);
+                row.flows = 0;
                 self.rows.insert(bottom.min(self.rows.len()), row);
             }
         }
@@ -153,14 +181,18 @@ impl Screen {
         let height = (bottom + 1).saturating_sub(top);
         for _ in 0..count.min(height) {
             if let Some(mut row) = self.rows.remove(bottom) {
-                row.fill(with);
+                row.cells.fill(with);
+                row.flows = 0;
                 self.rows.insert(top.min(self.rows.len()), row);
             }
         }
     }
 
-    /// Writes cells into a row from a place on.
+    /// Writes cells into a row from a place on. What is written behind the last of its line belongs to that.
     pub(super) fn write(&mut self, row: usize, col: usize, count: usize, cells: impl Iterator<Item = Cell>) {
+        if (1..col + count).contains(&self.flows(row)) {
+            self.set_flows(row, self.cols);
+        }
         let places = self.row_mut(row);
         split(places, col);
         split(places, col + count);
@@ -189,4 +221,9 @@ fn split(cells: &mut [Cell], at: usize) {
 pub(super) fn used(cells: &[Cell]) -> &[Cell] {
     let length = cells.iter().rposition(|cell| *cell != Cell::BLANK).map_or(0, |last| last + 1);
     cells.get(..length).unwrap_or_default()
+}
+
+/// Cells of a row that belong to its line, which goes on behind so many of them, or ends.
+pub(super) fn of_line(cells: &[Cell], flows: usize) -> &[Cell] {
+    if flows == 0 { used(cells) } else { cells.get(..flows).unwrap_or(cells) }
 }

@@ -28,12 +28,12 @@ const BEGIN_AGAIN: &[u8] =
 const FIRST_COLORS: &[u8] = b"\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
 impl Machine {
-    /// The bytes.
-    pub(super) fn snapshot(&self) -> Vec<u8> {
+    /// The bytes, with at most so many of history.
+    pub(super) fn snapshot(&self, history: usize) -> Vec<u8> {
         let mut brush = Brush::new(&self.links, &self.marks);
         brush.out.extend_from_slice(POWER_ON);
         brush.out.extend_from_slice(FIRST_COLORS);
-        self.write_history(&mut brush);
+        self.write_history(&mut brush, history);
         self.write_rest(brush)
     }
 
@@ -62,12 +62,14 @@ impl Machine {
     }
 
     /// Lets the lines of history scroll out of the screen, and leaves it blank.
-    fn write_history(&self, brush: &mut Brush<'_>) {
-        for line in self.history.lines() {
-            brush.out.extend_from_slice(line);
+    fn write_history(&self, brush: &mut Brush<'_>, most: usize) {
+        let lines = self.history.last_lines(most);
+        for line in self.history.lines().skip(self.history.len() - lines) {
+            brush.out.extend_from_slice(line.bytes());
+            write_flows(brush, line.flows());
             brush.out.extend_from_slice(b"\r\n");
         }
-        let left = self.history.len().min(self.rows.saturating_sub(1));
+        let left = lines.min(self.rows.saturating_sub(1));
         if left > 0 {
             brush.go(self.rows - 1, 0);
             brush.out.extend(std::iter::repeat_n(b'\n', left));
@@ -130,6 +132,9 @@ impl Machine {
             return;
         }
         write_place(brush, self.screen(), cursor, row);
+        if cursor.wraps {
+            write_flows(brush, self.screen().flows(cursor.row));
+        }
         brush.style(cursor.style);
         write_charsets(brush, cursor);
     }
@@ -150,9 +155,11 @@ impl Machine {
 
 /// Paints a screen with its saved cursor and scrolling part. The screen is blank before.
 fn write_screen(brush: &mut Brush<'_>, screen: &Screen) {
-    for (number, row) in screen.rows().enumerate().filter(|(_, row)| !used(row).is_empty()) {
-        brush.go(number, 0);
-        brush.row(row, Columns::Absolute);
+    for (number, row) in screen.rows().enumerate() {
+        if !used(row).is_empty() {
+            brush.go(number, 0);
+            brush.row(row, Columns::Absolute);
+        }
     }
     brush.style(Style::PLAIN);
     let Saved { cursor, origin } = &screen.saved;
@@ -170,8 +177,23 @@ fn write_screen(brush: &mut Brush<'_>, screen: &Screen) {
             write_mode(brush, ORIGIN, false);
         }
     }
+    // Behind all that is written into its row, or that would belong to its line.
+    for number in 0..screen.rows().count() {
+        if screen.flows(number) > 0 {
+            brush.go(number, 0);
+            write_flows(brush, screen.flows(number));
+        }
+    }
     if (screen.top, screen.bottom + 1) != (0, screen.rows().count()) {
         write(brush, &format!("\x1b[{};{}r", screen.top + 1, screen.bottom + 1));
+    }
+}
+
+/// Says that the next row goes on behind so many cells of the cursor's row. A sequence of our own, which no
+/// other terminal heeds.
+fn write_flows(brush: &mut Brush<'_>, cells: usize) {
+    if cells > 0 {
+        write(brush, &format!("\x1b[>{cells}w"));
     }
 }
 

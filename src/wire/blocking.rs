@@ -101,11 +101,22 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         self.receive()
     }
 
+    /// Sends a message with its descriptors, or gives up after a time in which the peer takes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and [`WireError::TimedOut`].
+    pub fn send_within(
+        &self,
+        message: &Out,
+        descriptors: &[BorrowedFd<'_>],
+        at_most: Duration,
+    ) -> Result<(), WireError> {
+        seqpacket::wait_writable(self.as_fd(), at_most).map_err(over)?;
+        self.send(message, descriptors)
+    }
+
     fn wait(&self, at_most: Duration) -> Result<(), WireError> {
-        seqpacket::wait_readable(self.as_fd(), at_most).map_err(|error| {
-            let over = error.kind() == std::io::ErrorKind::TimedOut;
-            if over { WireError::TimedOut } else { WireError::Io(error) }
-        })
+        seqpacket::wait_readable(self.as_fd(), at_most).map_err(over)
     }
 
     /// The socket itself, to hand it over.
@@ -118,4 +129,9 @@ impl<Out, In> AsFd for Channel<Out, In> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+fn over(error: std::io::Error) -> WireError {
+    let over = error.kind() == std::io::ErrorKind::TimedOut;
+    if over { WireError::TimedOut } else { WireError::Io(error) }
 }

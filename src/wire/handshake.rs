@@ -13,7 +13,7 @@
 use super::WireError;
 
 /// The version of the protocols between tere's processes. Raise it with any change to a message.
-pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 2 } else { 1 };
+pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 3 } else { 2 };
 
 /// The build of this program: a hash of its sources.
 pub const BUILD: &str = env!("TERE_BUILD");

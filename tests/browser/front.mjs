@@ -27,6 +27,8 @@ export class Front {
   sessions = /** @type {{ id: string, target: Target, opened: number, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
   /** What is said to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
+  /** Whether a view has its screen at once; or else a story sends it. */
+  prompt = true;
   /** Whether pings are answered. */
   alive = true;
   /** Messages from the page, in order. */
@@ -100,6 +102,11 @@ export class Front {
     }
   }
 
+  /** Tells the page what there is, unasked. */
+  tellLobby() {
+    this.#lobby();
+  }
+
   /** The connection breaks. */
   async drop() {
     await this.#socket?.close({ code: 1001 });
@@ -140,9 +147,13 @@ export class Front {
         const known = this.sessions.find((session) => session.id === message['session']);
         const target = known?.target ?? message['target'];
         this.say({ type: 'opened', channel, session: known?.id ?? 'abcdefgh2345', target });
+        if (!this.prompt) return;
         this.snapshot(channel, message['size'], '', 'whole');
         return this.print(channel, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
       }
+      case 'end':
+        this.sessions = this.sessions.filter((session) => session.id !== message['session']);
+        return;
       case 'name':
         for (const session of this.sessions) if (session.id === message['session']) session.name = message['name'];
         return this.#lobby();

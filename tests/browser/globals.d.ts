@@ -1,5 +1,7 @@
 // Put into each page by newPerson.
 declare global {
   var tereScreen: () => string;
+  // What a test of the page notes there.
+  var opened: string[];
 }
 export {};

@@ -39,10 +39,8 @@ async function signedIn(prepare) {
   return { front, tab };
 }
 
-const two = [
-  { machine: 'web1', user: 'dev' },
-  { machine: 'alice-box', user: 'alice' },
-];
+const web1 = { machine: 'web1', user: 'dev' };
+const two = [web1, { machine: 'alice-box', user: 'alice' }];
 
 test('the token of a link goes to the front and out of the address and the history', minute, async () => {
   const { front, tab } = await signedIn();
@@ -71,20 +69,57 @@ test('a live session can be viewed, and ended after a second question', minute, 
   const opened = Date.now() / 1000 - 7200;
   const { front, tab } = await signedIn((front) => {
     front.targets = two;
-    front.sessions = [{ id: 'zzzzzzzz2222', target: two[0] ?? assert.fail(), opened }];
+    front.sessions = [{ id: 'zzzzzzzz2222', target: web1, opened, viewing: ['alice'] }];
   });
   await tab.page.getByText('opened 2 hours ago').waitFor();
-  const end = tab.page.getByRole('button', { name: 'End the shell of dev@web1' });
+  const end = tab.page.getByRole('button', { name: 'End the shell of dev@web1: zzzzzzzz2222' });
   await end.click();
-  assert.equal(await end.textContent(), 'Really end it?');
-  assert.ok(!front.heard.some((message) => message.type === 'end'));
+  const sure = tab.page.getByRole('button', { name: 'Really end the shell of dev@web1: zzzzzzzz2222? Press once more.' });
+  assert.equal(await sure.textContent(), 'Really end it?');
+  assert.match((await tab.page.locator('#announcement').textContent()) ?? '', /Press once more/);
+  // Whoever turns to something else did not mean it.
+  await tab.page.keyboard.press('Shift+Tab');
   await end.click();
-  await tab.page.getByRole('button', { name: 'dev@web1 opened' }).click();
+  await tab.page.getByRole('button', { name: /^dev@web1\s?opened/ }).click();
   await tab.shell();
   assert.deepEqual(
-    front.heard.filter((message) => ['end', 'attach'].includes(message.type)).map((message) => message['session']),
-    ['zzzzzzzz2222', 'zzzzzzzz2222'],
+    front.heard.filter((message) => ['end', 'attach'].includes(message.type)).map((message) => [message.type, message['session']]),
+    [['attach', 'zzzzzzzz2222']],
   );
+  await tab.page.getByRole('button', { name: 'Shells' }).click();
+  await end.click();
+  await sure.click();
+  await tab.page.getByText('ending…').waitFor();
+  // Nothing tells the lobby of the end: it asks by itself.
+  await tab.page.locator('#lobby-live').waitFor({ state: 'hidden' });
+  assert.equal(front.heard.filter((message) => message.type === 'end').length, 1);
+  tab.assertCalm();
+});
+
+test('news of the lobby changes nothing under the hands of whoever is busy there', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.targets = two;
+    front.sessions = ['aaaaaaaa2222', 'bbbbbbbb2222'].map((id) => ({ id, target: web1, opened: 0, viewing: ['alice'] }));
+  });
+  const rows = tab.page.locator('#lobby-sessions li');
+  await rows.nth(1).waitFor();
+  await tab.page.getByRole('button', { name: 'Name the shell of dev@web1: bbbbbbbb2222' }).focus();
+  front.sessions.shift();
+  front.tellLobby();
+  await rows.nth(1).waitFor({ state: 'detached' });
+  assert.equal(await tab.page.evaluate(() => document.activeElement?.getAttribute('data-key')), 'name bbbbbbbb2222');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.keyboard.type('\u2066the \u{1f469}\u200d\u{1f467} bu');
+  front.targets = [web1];
+  front.tellLobby();
+  // What the front says goes into the page by the same way, and before this.
+  await tab.page.evaluate(() => undefined);
+  await tab.page.keyboard.type('ild');
+  await tab.page.keyboard.press('Enter');
+  await front.hears('name');
+  assert.equal(front.heard.find((message) => message.type === 'name')?.['name'], 'the \u{1f469}\u{1f467} build');
+  await tab.page.getByText('the \u{1f469}\u{1f467} build').waitFor();
+  assert.equal(await tab.page.locator('#lobby-targets li').count(), 1, 'what was heard meanwhile is shown then');
   tab.assertCalm();
 });
 
@@ -92,11 +127,11 @@ test('a live session has a name, the title of its program, and who looks at it',
   const { front, tab } = await signedIn((front) => {
     front.targets = two;
     const about = { title: 'vim notes', size: { cols: 80, rows: 24 }, idle: 90, viewers: 2 };
-    const target = two[0] ?? assert.fail();
-    front.sessions = [{ id: 'zzzzzzzz2222', target, opened: Date.now() / 1000 - 7200, name: null, about }];
+    const opened = Date.now() / 1000 - 7200;
+    front.sessions = [{ id: 'zzzzzzzz2222', target: web1, opened, name: null, about, viewing: ['alice', 'bob'] }];
   });
   await tab.page.getByText('vim notes').waitFor();
-  await tab.page.getByText('opened 2 hours ago, active 1 minute ago, 2 viewers').waitFor();
+  await tab.page.getByText('opened 2 hours ago, active 1 minute ago, viewed by alice, bob').waitFor();
   await tab.page.getByRole('button', { name: 'Name the shell of dev@web1' }).click();
   await tab.page.keyboard.type(' the build ');
   await tab.page.keyboard.press('Enter');
@@ -121,6 +156,10 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   await tab.page.keyboard.type('Bob!');
   await tab.page.keyboard.press('Enter');
   assert.ok(!front.heard.some((message) => message.type === 'share'), 'that is no name of an account');
+  await tab.page.locator('#share-account').fill('alice');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByText('this shell is yours already').waitFor();
+  assert.ok(!front.heard.some((message) => message.type === 'share'));
   await tab.page.locator('#share-account').fill('bob');
   await tab.page.keyboard.press('Enter');
   await front.hears('share');
@@ -141,15 +180,19 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   );
   await tab.page.keyboard.press('Escape');
   await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  await tab.page.keyboard.press('Control+Shift+S');
+  await tab.page.locator('#share').waitFor();
+  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  await tab.page.locator('#share').waitFor({ state: 'hidden' });
+  assert.equal(await share.getAttribute('aria-expanded'), 'false');
   tab.assertCalm();
 });
 
 test('a watcher is told that keys go nowhere, and when they do not any more', minute, async () => {
   const { front, tab } = await signedIn((front) => {
     front.targets = [];
-    const target = two[0] ?? assert.fail();
     const opened = Date.now() / 1000;
-    front.sessions = [{ id: 'zzzzzzzz2222', target, opened, owner: 'carol', role: 'watcher', viewing: ['carol'] }];
+    front.sessions = [{ id: 'zzzzzzzz2222', target: web1, opened, owner: 'carol', role: 'watcher', viewing: ['carol'] }];
   });
   await tab.page.getByText('of carol, to watch').waitFor();
   assert.equal(await tab.page.getByRole('button', { name: /^(Name|End) / }).count(), 0, 'it is not theirs');
@@ -171,14 +214,14 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
   await tab.page.keyboard.type('ls');
   await front.typedAll(/^ls$/);
   front.say({ type: 'ended', channel: 1, reason: 'view-closed' });
-  await tab.panelSays(/not shared with you any more/);
+  await tab.panelSays(/may not see this shell any more/);
   assert.equal(await tab.page.getByRole('button', { name: 'New shell' }).count(), 0);
   tab.assertCalm();
 });
 
 test('a new shell does not hide the ones that still run', minute, async () => {
   const { tab } = await signedIn((front) => {
-    front.sessions = [{ id: 'zzzzzzzz2222', target: two[0] ?? assert.fail(), opened: 0 }];
+    front.sessions = [{ id: 'zzzzzzzz2222', target: web1, opened: 0, viewing: ['alice'] }];
   });
   await tab.shell();
   await tab.page.getByText('1 other shell of yours is still running: see Shells.').waitFor();
@@ -186,6 +229,30 @@ test('a new shell does not hide the ones that still run', minute, async () => {
   await tab.page.getByRole('heading', { name: 'Still running' }).waitFor();
   await tab.page.keyboard.press('Escape');
   await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  tab.assertCalm();
+});
+
+test('a shell that was left is there again, in another tab or on another device', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.sessions = [
+      { id: 'aaaaaaaa2222', target: web1, opened: 0 },
+      { id: 'bbbbbbbb2222', target: web1, opened: 0, viewing: ['alice'] },
+      { id: 'cccccccc2222', target: web1, opened: 0, owner: 'carol', role: 'watcher' },
+    ];
+  });
+  await tab.shell();
+  assert.equal(front.heard.find((message) => message.type === 'attach')?.['session'], 'aaaaaaaa2222');
+  assert.ok(!front.heard.some((message) => message.type === 'open'));
+  tab.assertCalm();
+});
+
+test('of several shells that were left the person chooses', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.sessions = ['aaaaaaaa2222', 'bbbbbbbb2222'].map((id) => ({ id, target: web1, opened: 0 }));
+  });
+  await tab.page.getByRole('heading', { name: 'Still running' }).waitFor();
+  assert.equal(await tab.page.locator('#lobby-sessions li').count(), 2);
+  assert.ok(!front.heard.some((message) => message.type === 'open' || message.type === 'attach'));
   tab.assertCalm();
 });
 
@@ -202,6 +269,45 @@ test('a refused shell is a sentence, and can be tried again', minute, async () =
   front.refusal = undefined;
   await tab.page.getByRole('button', { name: 'Try again' }).click();
   await tab.shell();
+  tab.assertCalm();
+});
+
+for (const refusal of ['worker-unavailable', 'version-mismatch']) {
+  test(`a shell that cannot be viewed again right now (${refusal}) is not forgotten for a new one`, minute, async () => {
+    const { front, tab } = await signedIn();
+    await tab.shell();
+    front.print(1, 'kept');
+    await tab.sees(/kept$/);
+    await front.drop();
+    await tab.panelSays(/The server is back/);
+    front.sessions = [{ id: 'abcdefgh2345', target: web1, opened: 0 }];
+    front.refusal = refusal;
+    await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+    await tab.panelSays(/Try again in a moment/);
+    assert.match(await tab.screen(), /kept$/);
+    front.refusal = undefined;
+    await tab.page.getByRole('button', { name: 'Try again' }).click();
+    await tab.shell();
+    const asked = front.heard.filter((message) => message.type === 'open' || message.type === 'attach');
+    assert.deepEqual(asked.map((message) => [message.type, message['session']]), [
+      ['open', undefined],
+      ['attach', 'abcdefgh2345'],
+      ['attach', 'abcdefgh2345'],
+    ]);
+    tab.assertCalm();
+  });
+}
+
+test('a shell that is not there any more is not tried again', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.sessions = [{ id: 'aaaaaaaa2222', target: web1, opened: 0 }];
+    front.refusal = 'no-such-session';
+  });
+  await tab.panelSays(/There is no such session of yours/);
+  front.refusal = undefined;
+  await tab.page.getByRole('button', { name: 'New shell' }).click();
+  await tab.shell();
+  assert.ok(front.heard.some((message) => message.type === 'open'));
   tab.assertCalm();
 });
 
@@ -250,6 +356,36 @@ test('a snapshot replaces the screen, at the size of the session', minute, async
   tab.assertCalm();
 });
 
+test('whoever comes back from the phone has the size of their window again', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const window = front.heard.find((message) => message.type === 'open')?.['size'];
+  const onThePhone = { type: 'size', channel: 1, size: { cols: 40, rows: 50 } };
+  const claims = () => front.heard.filter((message) => message.type === 'resize').map((message) => message['size']);
+  front.say(onThePhone);
+  front.print(1, 'one');
+  await tab.sees(/one$/);
+  assert.deepEqual(claims(), [], 'nobody is at this window');
+  await tab.page.keyboard.type('xy');
+  await front.typedAll(/^xy$/);
+  assert.deepEqual(claims(), [window]);
+  front.say(onThePhone);
+  front.print(1, 'two');
+  await tab.sees(/two$/);
+  await tab.page.evaluate(() => dispatchEvent(new Event('focus')));
+  await tab.page.waitForFunction((rows) => document.querySelectorAll('.xterm-rows > div').length === rows, window.rows);
+  assert.deepEqual(claims(), [window, window]);
+  const people = [{ account: 'carol', role: 'owner', views: 1 }, { account: 'alice', role: 'writer', views: 1 }];
+  front.say({ type: 'sharing', session: 'abcdefgh2345', people, role: 'writer', shareable: true });
+  front.say(onThePhone);
+  front.print(1, 'three');
+  await tab.sees(/three$/);
+  await tab.page.keyboard.type('z');
+  await front.typedAll(/z$/);
+  assert.deepEqual(claims(), [window, window], 'the size is its owner\'s');
+  tab.assertCalm();
+});
+
 test('a history with a gap is asked for when somebody looks at it', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
@@ -264,14 +400,68 @@ test('a history with a gap is asked for when somebody looks at it', minute, asyn
   tab.assertCalm();
 });
 
+test('while a program prints on, its whole history is asked for once, and again when it is quiet', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.clock.install();
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  const refreshes = () => front.heard.filter((message) => message.type === 'refresh').length;
+  const many = 'line\r\n'.repeat(200);
+  front.print(1, many);
+  await tab.sees(/line$/);
+  await tab.page.mouse.move(300, 300);
+  await tab.page.mouse.wheel(0, -400);
+  await tab.page.clock.runFor(100);
+  for (let times = 0; times < 5; times += 1) {
+    front.snapshot(1, { cols: 80, rows: 24 }, '\x1b[H\x1b[2Jnow', 'screen');
+    await tab.page.clock.runFor(300);
+    assert.equal(refreshes(), 1);
+    front.snapshot(1, { cols: 80, rows: 24 }, `${many}whole`, 'whole');
+    await tab.page.clock.runFor(300);
+  }
+  front.snapshot(1, { cols: 80, rows: 24 }, '\x1b[H\x1b[2Jnow', 'screen');
+  await tab.page.clock.runFor(900);
+  assert.equal(refreshes(), 1);
+  await tab.page.clock.runFor(300);
+  await tab.page.evaluate(() => undefined);
+  assert.equal(refreshes(), 2);
+  tab.assertCalm();
+});
+
+test('nothing is typed into a shell whose screen is not there yet, and the old screen stays until it is', minute, async () => {
+  const { front, tab } = await signedIn((front) => (front.prompt = false));
+  await front.hears('open');
+  await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  await tab.page.keyboard.type('ab');
+  await tab.panelSays(/Opening dev@web1.*Not sent: 2 keystrokes\./s);
+  assert.equal(await tab.page.locator('#bar').getAttribute('data-state'), 'opening');
+  front.snapshot(1, { cols: 80, rows: 24 }, '\x1b[?2004h$ ', 'whole');
+  await tab.shell();
+  await tab.page.getByText('The shell was not there to take what you typed. Not sent: 2 keystrokes.').waitFor();
+  await tab.page.keyboard.type('c');
+  await front.typedAll(/^c$/);
+
+  front.sessions = [{ id: 'abcdefgh2345', target: web1, opened: 0 }];
+  await front.drop();
+  await tab.panelSays(/The server is back/);
+  await tab.page.keyboard.type('d');
+  await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+  await front.hears('attach');
+  await tab.paste('one\ntwo\n');
+  await tab.panelSays(/Opening dev@web1.*Not sent: 21 bytes\./s);
+  assert.match(await tab.screen(), /^\$$/m, 'the screen of before is still there');
+  front.snapshot(2, { cols: 80, rows: 24 }, '\x1b[?2004h$ ', 'whole');
+  await tab.shell();
+  await tab.paste('one\ntwo\n');
+  await front.typedAll(/^c\x1b\[200~one\rtwo\r\x1b\[201~$/);
+  tab.assertCalm();
+});
+
 test('a long paste goes out in frames that the front takes', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
-  await tab.page.evaluate(() => {
-    const clipboardData = new DataTransfer();
-    clipboardData.setData('text/plain', `${'é'.repeat(50_000)}\n`);
-    document.activeElement?.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
-  });
+  await tab.paste(`${'é'.repeat(50_000)}\n`);
   await front.typedAll(/^(?:\xc3\xa9){50000}\r$/);
   assert.ok(front.frames.length > 3 && front.frames.every((length) => length <= 32 * 1024 + 2));
   tab.assertCalm();
@@ -299,7 +489,7 @@ test('somebody else at the same page does not see the screen of the one before',
   await tab.panelSays(/The server is back/);
   front.account = 'bob';
   front.targets = two;
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.page.getByText('Signed in as bob.').waitFor();
   await tab.page.locator('.choice').first().click();
   await tab.shell();
@@ -317,16 +507,39 @@ test('a shell that ended meanwhile is said to have ended', minute, async () => {
   await tab.page.getByRole('button', { name: 'Sign in again' }).click();
   await tab.panelSays(/The shell ended while you were away/);
   assert.match(await tab.screen(), /last words/);
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.shell();
   tab.assertCalm();
 });
 
-test('a front of another version asks for a fresh page', minute, async () => {
+test('a shell that was over before the loss still is: its last screen stays, and nothing is opened', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
-  front.say({ type: 'refused', channel: null, refusal: 'version-mismatch' });
-  await tab.panelSays(/The server was upgraded\. Reload the page\./);
+  front.print(1, 'last words');
+  await tab.sees(/last words/);
+  front.say({ type: 'ended', channel: 1, reason: 'machine-gone' });
+  await tab.panelSays(/The machine went away/);
+  await front.drop();
+  await tab.panelSays(/Connection lost.*The machine went away|The server is back/s);
+  await tab.panelSays(/The server is back/);
+  await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+  await tab.panelSays(/^\s*The machine went away/);
+  assert.match(await tab.screen(), /last words/);
+  assert.equal(front.heard.filter((message) => message.type === 'open').length, 1);
+  await tab.page.getByRole('button', { name: 'New shell' }).click();
+  await tab.shell();
+  tab.assertCalm();
+});
+
+test('a front that does not understand the page asks for a fresh one, and a worker that is upgraded does not', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.say({ type: 'refused', channel: 1, refusal: 'version-mismatch' });
+  await tab.panelSays(/A part of tere was upgraded and another was not\. Try again in a moment/);
+  await tab.page.getByRole('button', { name: 'Try again' }).click();
+  await tab.shell();
+  front.say({ type: 'refused', channel: null, refusal: 'bad-message' });
+  await tab.panelSays(/did not understand each other\. Reload the page\./);
   await tab.page.getByRole('button', { name: 'Reload' }).click();
   await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
   tab.assertCalm();
@@ -342,12 +555,12 @@ test('a machine that went away is the reason, whether it is heard before the end
   front.say({ ...stopped, machine: 'another' });
   front.say(stopped);
   await tab.panelSays(/The machine went away/);
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.shell();
   front.say(stopped);
   front.say({ ...ended, channel: 2 });
   await tab.panelSays(/The machine went away/);
-  await tab.page.keyboard.press('Enter');
+  await tab.answer();
   await tab.shell();
   front.say({ ...ended, channel: 3 });
   await tab.panelSays(/The shell has ended/);
@@ -398,7 +611,8 @@ test('a graphics card draws the terminal, and when it is lost nothing on the scr
   tab.assertCalm();
 });
 
-test('on a phone there are the keys that its keyboard lacks', minute, async () => {
+/** A shell on a phone. */
+async function onThePhone() {
   const person = await browser.newContext({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
   await person.addInitScript(() => {
     globalThis.tereScreen = () => document.querySelector('.xterm-rows')?.textContent?.trimEnd() ?? '';
@@ -408,11 +622,348 @@ test('on a phone there are the keys that its keyboard lacks', minute, async () =
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
   await tab.page.tap('#door-button');
   await tab.shell();
-  await tab.page.getByRole('button', { name: 'Control, for the next key' }).tap();
+  return { front, tab };
+}
+
+test('on a phone there are the keys that its keyboard lacks', minute, async () => {
+  const { front, tab } = await onThePhone();
+  const control = tab.page.getByRole('button', { name: 'Control, for the next key' });
+  await control.tap();
   await tab.page.keyboard.type('c');
   await tab.page.getByRole('button', { name: 'Up' }).tap();
+  await control.tap();
+  await tab.page.getByRole('button', { name: 'Right' }).tap();
+  await tab.page.keyboard.type('d');
   await tab.page.getByRole('button', { name: 'Escape' }).tap();
-  await front.typedAll(/^\x03\x1b\[A\x1b$/);
+  // What no Ctrl can be made of is not turned into anything, and the key after it is itself.
+  await control.tap();
+  await tab.page.keyboard.type('\u00e9c');
+  await front.typedAll(/^\x03\x1b\[A\x1b\[1;5Cd\x1b\xc3\xa9c$/);
+  assert.equal(await control.getAttribute('aria-pressed'), 'false');
   await tab.picture('page-phone');
+  tab.assertCalm();
+});
+
+test('a finger scrolls the terminal, turns the wheel of a program, and finds what it is to press', minute, async () => {
+  const { front, tab } = await onThePhone();
+  /** @param {number} from @param {number} to */
+  const drag = async (from, to) => {
+    const at = (/** @type {number} */ y) => ({ touchPoints: [{ x: 200, y }] });
+    await tab.devtools.send('Input.dispatchTouchEvent', { type: 'touchStart', ...at(from) });
+    for (let step = 1; step <= 5; step += 1) {
+      await tab.devtools.send('Input.dispatchTouchEvent', { type: 'touchMove', ...at(from + ((to - from) * step) / 5) });
+    }
+    await tab.devtools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  };
+  front.print(1, Array.from({ length: 300 }, (_, line) => `\r\nline ${line}`).join(''));
+  await tab.sees(/line 299$/);
+  await drag(200, 600);
+  await tab.sees(/line 2[0-7]\d$/);
+  await drag(600, 100);
+  await tab.sees(/line 299$/);
+  assert.equal(front.typed, '');
+  front.print(1, '\x1b[?1049h\x1b[2J\x1b[Hless');
+  await tab.sees(/^less$/);
+  await drag(200, 300);
+  await front.typedAll(/^(\x1b\[A){4,7}$/);
+
+  const small = await tab.page.locator('button:visible:not(#bar-reader)').evaluateAll((buttons) =>
+    buttons.map((one) => one.getBoundingClientRect()).filter((box) => box.width < 40 || box.height < 40).length,
+  );
+  assert.equal(small, 0, 'a finger needs 40 pixels');
+  // Whoever looks closer sees less of the page, and has the same terminal.
+  const resizes = () => front.heard.filter((message) => message.type === 'resize').length;
+  const before = resizes();
+  await tab.devtools.send('Emulation.setPageScaleFactor', { pageScaleFactor: 2 });
+  await tab.page.waitForFunction(() => visualViewport?.scale === 2);
+  await tab.page.evaluate(async () => {
+    for (let pictures = 0; pictures < 3; pictures += 1) await new Promise(requestAnimationFrame);
+  });
+  assert.equal(resizes(), before);
+  tab.assertCalm();
+});
+
+test('the last row and the last column are whole, whatever the height of the window', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  for (let height = 400; height < 420; height += 1) {
+    await tab.page.setViewportSize({ width: 700 + height, height });
+    const over = await tab.page.evaluate(async () => {
+      // The terminal is fitted with the picture after the one that knows of the new size.
+      for (let pictures = 0; pictures < 3; pictures += 1) await new Promise(requestAnimationFrame);
+      const [screen, place] = ['.xterm-screen', '#screen'].map((name) => document.querySelector(name)?.getBoundingClientRect());
+      return screen && place && Math.max(screen.bottom - place.bottom, screen.right - place.right);
+    });
+    assert.ok(over !== undefined && over <= 0, `at ${height} px, ${over} px of the terminal are cut off`);
+  }
+  tab.assertCalm();
+});
+
+test('a session that is too large for the smallest letters can be scrolled', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.snapshot(1, { cols: 500, rows: 200 }, '\x1b[200;490Hcorner', 'whole');
+  await tab.sees(/corner$/);
+  await tab.page.locator('#screen[data-cut]').waitFor();
+  const seen = await tab.page.evaluate(() => {
+    const [screen, place] = ['.xterm-screen', '#screen'].map((name) => document.querySelector(name));
+    place?.scrollTo(10_000, 10_000);
+    const [inner, outer] = [screen, place].map((one) => one?.getBoundingClientRect());
+    return inner && outer && inner.right <= outer.right && inner.bottom <= outer.bottom;
+  });
+  assert.ok(seen);
+  await tab.picture('page-cut');
+  assert.ok(!front.heard.some((message) => message.type === 'resize'), 'scroll bars are no other window');
+  tab.assertCalm();
+});
+
+test('a panel hides nothing: the last line stays in view, and nobody is told of another size', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, `${'line\r\n'.repeat(60)}killed: no space left`);
+  await tab.sees(/no space left$/);
+  const { rows } = front.heard.find((message) => message.type === 'open')?.['size'];
+  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  await tab.panelSays(/The shell has ended/);
+  const gap = () =>
+    tab.page.evaluate(() => {
+      const last = [...document.querySelectorAll('.xterm-rows > div')].findLast((row) => row.textContent?.trim());
+      const [row, panel, bar] = [last, document.querySelector('#panel'), document.querySelector('#bar')].map((one) =>
+        one?.getBoundingClientRect(),
+      );
+      return row && panel && bar && { above: panel.top - row.bottom, below: row.top - bar.bottom };
+    });
+  await tab.page.waitForFunction(() => (document.querySelector('#screen')?.scrollTop ?? 0) > 0);
+  const ended = await gap();
+  assert.ok(ended && ended.above >= 0 && ended.below > 0, JSON.stringify(ended));
+  await tab.picture('page-ended-full');
+  assert.equal(await tab.page.locator('.xterm-rows > div').count(), rows);
+  // Nor when somebody comes back to it.
+  await tab.page.keyboard.press('Control+Shift+L');
+  await tab.page.getByRole('button', { name: 'Back' }).click();
+  await tab.page.evaluate(async () => {
+    for (let pictures = 0; pictures < 3; pictures += 1) await new Promise(requestAnimationFrame);
+  });
+  await tab.page.getByRole('button', { name: 'New shell' }).click();
+  await tab.shell();
+  const sizes = front.heard.filter((message) => 'size' in message).map((message) => message['size'].rows);
+  assert.deepEqual(sizes, [rows, rows], 'the window has not changed');
+  assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
+
+  // Little on the screen stays where it is.
+  front.say({ type: 'ended', channel: 2, reason: 'shell-ended' });
+  await tab.panelSays(/The shell has ended/);
+  assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
+  tab.assertCalm();
+});
+
+test('whoever types on when a shell ends does not open another one', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const opens = () => front.heard.filter((message) => message.type === 'open').length;
+  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  await tab.panelSays(/The shell has ended/);
+  assert.ok(await tab.page.evaluate(() => document.activeElement?.closest('#screen') !== null), 'the keyboard stays');
+  await tab.run('ls -l');
+  await tab.page.keyboard.press('Space');
+  await tab.panelSays(/Not sent: 6 keystrokes/);
+  assert.equal(opens(), 1);
+  // The same on the button itself.
+  await tab.page.keyboard.press('Tab');
+  await tab.page.keyboard.press('Space');
+  await tab.page.keyboard.press('Enter');
+  assert.ok(await tab.page.evaluate(() => document.activeElement?.closest('#panel') !== null), 'it can be reached by Tab');
+  assert.equal(opens(), 1);
+  await tab.answer();
+  await tab.shell();
+  assert.equal(opens(), 2);
+  tab.assertCalm();
+});
+
+test('whoever types into a dead connection hears of it within seconds, and what may not have arrived', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.clock.install();
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  front.alive = false;
+  await tab.page.clock.runFor(3000);
+  await tab.page.keyboard.type('rm');
+  await front.hears('ping');
+  await tab.page.clock.runFor(1100);
+  await tab.page.locator('#bar[data-state=awaited]').getByText('The server does not answer').waitFor();
+  await tab.picture('page-awaited');
+  front.alive = true;
+  front.say({ type: 'pong' });
+  await tab.page.locator('#bar[data-state=live]').waitFor();
+  front.alive = false;
+  await tab.page.clock.runFor(3000);
+  await tab.page.keyboard.type('ls');
+  await tab.page.clock.runFor(8100);
+  await tab.page.keyboard.type('x');
+  await tab.panelSays(/Not sent: 1 keystroke\. Sent, but perhaps not arrived: 2 keystrokes\./);
+  tab.assertCalm();
+});
+
+test('only a plain click opens a link, and what is shown is what opens', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  // A letter that looks like another one is seen for what it is.
+  front.print(1, '\x1b[2J\x1b[H\x1b]8;;https://ex\u0430mple.org/real\x07click here\x1b]8;;\x07\r\ndone');
+  await tab.sees(/done/);
+  const place = await tab.page.locator('.xterm-rows > div').first().boundingBox();
+  assert.ok(place);
+  const [x, y] = [place.x + 20, place.y + 8];
+  await tab.page.mouse.move(x, y + 60);
+  await tab.page.mouse.move(x, y, { steps: 4 });
+  await tab.page.locator('#link-address:visible').filter({ hasText: 'https://xn--exmple-4nf.org/real' }).waitFor();
+  await tab.page.evaluate(() => {
+    Object.assign(globalThis, { opened: [], open: (/** @type {string} */ url) => void globalThis.opened.push(url) });
+  });
+  const opened = () => tab.page.evaluate(() => globalThis.opened);
+  await tab.page.mouse.click(x, y, { button: 'middle' });
+  await tab.page.mouse.click(x, y, { button: 'right' });
+  await tab.page.mouse.down();
+  await tab.page.mouse.move(x + 40, y, { steps: 4 });
+  await tab.page.mouse.up();
+  assert.deepEqual(await opened(), []);
+  await tab.page.mouse.dblclick(x, y);
+  assert.deepEqual(await opened(), ['https://xn--exmple-4nf.org/real'], 'twice is once');
+  // A program that has the mouse leaves nothing selected.
+  front.print(1, '\x1b[?1000h\r\nmouse');
+  await tab.sees(/mouse$/);
+  await tab.page.mouse.dblclick(x, y);
+  assert.equal((await opened()).length, 2);
+  tab.assertCalm();
+});
+
+test('Ctrl-W asks before it closes the tab of a shell, and other ways do not', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  await tab.page.keyboard.type('word');
+  await tab.page.keyboard.down('Control');
+  const asked = tab.page.waitForEvent('dialog');
+  await tab.page.close({ runBeforeUnload: true });
+  const dialog = await asked;
+  assert.equal(dialog.type(), 'beforeunload');
+  await dialog.dismiss();
+  await tab.page.keyboard.up('Control');
+  assert.equal(await tab.page.locator('#bar').getAttribute('data-state'), 'live');
+  // A second question would be left unanswered, and the tab open.
+  const closed = tab.page.waitForEvent('close');
+  tab.page.on('dialog', (dialog) => dialog.dismiss());
+  await tab.page.close({ runBeforeUnload: true });
+  await closed;
+});
+
+test('in full screen the shell has all keys', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.addInitScript(() => {
+    globalThis.opened = [];
+    Object.assign(Reflect.get(navigator, 'keyboard'), {
+      lock: async () => globalThis.opened.push('locked'),
+      unlock: () => globalThis.opened.push('unlocked'),
+    });
+  });
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  const full = tab.page.getByRole('button', { name: 'Full screen' });
+  await full.click();
+  await tab.page.waitForFunction(() => document.fullscreenElement && globalThis.opened.length === 1);
+  await tab.page.keyboard.press('Control+w');
+  await front.typedAll(/^\x17$/);
+  await full.click();
+  await tab.page.waitForFunction(() => !document.fullscreenElement && globalThis.opened.length === 2);
+  assert.deepEqual(await tab.page.evaluate(() => globalThis.opened), ['locked', 'unlocked']);
+  tab.assertCalm();
+});
+
+test('several lines go to a program that would run each of them only when that is meant', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  await tab.paste('one\n');
+  await front.typedAll(/^one\r$/);
+  await tab.paste('two\nthree\n');
+  await tab.panelSays(/Paste 2 lines\?/);
+  await tab.picture('page-paste');
+  await tab.page.keyboard.press('Escape');
+  await tab.page.locator('#panel').waitFor({ state: 'hidden' });
+  await tab.page.keyboard.type('x');
+  await front.typedAll(/^one\rx$/);
+  await tab.paste('two\nthree\n');
+  await tab.panelSays(/Paste 2 lines\?/);
+  await tab.answer();
+  await front.typedAll(/^one\rxtwo\rthree\r$/);
+  await tab.page.keyboard.type('y');
+  await front.typedAll(/three\ry$/);
+  tab.assertCalm();
+});
+
+test('a screen reader is served where somebody wants it, also the next time', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  const reader = tab.page.getByRole('button', { name: 'Screen reader' });
+  await reader.focus();
+  await tab.page.keyboard.press('Enter');
+  await tab.page.locator('.xterm-accessibility').waitFor({ state: 'attached' });
+  assert.equal(await reader.getAttribute('aria-pressed'), 'true');
+  await tab.page.reload();
+  await tab.knock();
+  await tab.shell();
+  await tab.page.locator('.xterm-accessibility').waitFor({ state: 'attached' });
+  await reader.click();
+  await tab.page.locator('.xterm-accessibility').waitFor({ state: 'detached' });
+  tab.assertCalm();
+});
+
+test('what is not found is said', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.print(1, 'needle');
+  await tab.sees(/needle$/);
+  await tab.page.keyboard.press('Control+Shift+F');
+  await tab.page.keyboard.type('haystack');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByText('Not found').waitFor();
+  await tab.page.locator('#find-text').fill('needle');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByText('Not found').waitFor({ state: 'detached' });
+  await tab.page.keyboard.press('Escape');
+  await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  tab.assertCalm();
+});
+
+test('another tab shows what became of a shell, and a server that is not understood a fresh page', minute, async () => {
+  const { front, tab } = await atTheDoor();
+  await tab.page.clock.install();
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.shell();
+  assert.equal(await tab.page.title(), 'dev@web1 · tere');
+  await tab.page.evaluate(() => {
+    class Refused {
+      /** @type {(() => void) | null} */
+      onclose = null;
+      constructor() {
+        // As the browser does where the answer is 400.
+        setTimeout(() => this.onclose?.());
+      }
+      close() {}
+    }
+    Object.assign(globalThis, { WebSocket: Refused });
+  });
+  await front.drop();
+  await tab.panelSays(/Connection lost/);
+  assert.equal(await tab.page.title(), 'lost · dev@web1 · tere');
+  assert.equal(await tab.page.getByRole('button', { name: 'Reload' }).count(), 0);
+  for (let tries = 0; tries < 5; tries += 1) await tab.page.clock.runFor(8_000);
+  await tab.page.getByRole('button', { name: 'Reload' }).waitFor();
+  await tab.page.reload();
+  await tab.knock();
+  await tab.shell();
+  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  await tab.panelSays(/The shell has ended/);
+  assert.equal(await tab.page.title(), 'ended · dev@web1 · tere');
   tab.assertCalm();
 });

@@ -113,6 +113,15 @@ export class Tab {
     await this.page.keyboard.press('Enter');
   }
 
+  /** Pastes a text where the focus is. @param {string} text */
+  async paste(text) {
+    await this.page.evaluate((text) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData('text/plain', text);
+      document.activeElement?.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+    }, text);
+  }
+
   /** The screen's lines, joined. */
   async screen() {
     return this.page.evaluate(readScreen);
@@ -143,6 +152,12 @@ export class Tab {
     await panel.waitFor({ timeout }).catch(async () => {
       assert.fail(`the panel does not say ${pattern}, but: ${await this.page.locator('#panel').textContent()}`);
     });
+  }
+
+  /** Presses Enter once the panel takes it, wherever the focus is. */
+  async answer() {
+    await this.page.locator('#panel[data-ready]').waitFor();
+    await this.page.keyboard.press('Enter');
   }
 
   /** Waits until the door says what went wrong. @param {RegExp} pattern */

@@ -50,7 +50,7 @@ impl Identity {
         method: &[&str],
     ) -> Result<String, String> {
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        words.extend(["busctl", "--timeout=10", "call"]);
+        words.extend(["busctl", "--timeout=60", "call"]);
         words.extend(service);
         words.push(interface);
         words.extend(method);

@@ -31,6 +31,7 @@ fn sees_what_is_there(host: &Host, client: &mut Client<'_>) {
     let mut other = alice.attach(&client.sessions[0].session).unwrap();
     other.type_in("echo so' 'far\r");
     other.expect("so far\r\n");
+    other.refresh();
     let deadline = Instant::now() + PATIENCE;
     loop {
         client.look();

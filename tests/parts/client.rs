@@ -33,6 +33,8 @@ pub struct Counted {
     /// Snapshots and gaps that were looked at.
     snapshots: usize,
     gaps: usize,
+    /// Lines are missing until there are more snapshots with the whole history than these.
+    wholes: Option<usize>,
 }
 
 /// The client.
@@ -70,7 +72,14 @@ impl<'a> Client<'a> {
         ));
         page.expect(channel, &format!("{tag} ready\r\n"));
         let snapshots = page.screen(channel).snapshots;
-        self.sessions.push(Counted { session, tag: tag.to_owned(), next: 1, snapshots, gaps: 0 });
+        self.sessions.push(Counted {
+            session,
+            tag: tag.to_owned(),
+            next: 1,
+            snapshots,
+            gaps: 0,
+            wholes: None,
+        });
     }
 
     /// Opens a session that prints what is typed to it, and no more.
@@ -80,7 +89,8 @@ impl<'a> Client<'a> {
         page.type_in(0, "PS1='> '; echo be' 'gun\r");
         page.expect(0, "be gun\r\n");
         let snapshots = page.screen(0).snapshots;
-        self.sessions.push(Counted { session, tag: "line".to_owned(), next: usize::MAX, snapshots, gaps: 0 });
+        let (tag, next) = ("line".to_owned(), usize::MAX);
+        self.sessions.push(Counted { session, tag, next, snapshots, gaps: 0, wholes: None });
     }
 
     /// Types, where there is a connection; whether there is.
@@ -104,7 +114,7 @@ impl<'a> Client<'a> {
             self.away.extend(self.lost.take().map(|lost| lost.elapsed()));
             // The new page counts from its first snapshot.
             for counted in &mut self.sessions {
-                (counted.snapshots, counted.gaps) = (0, 0);
+                (counted.snapshots, counted.gaps, counted.wholes) = (0, 0, None);
             }
         }
         let Some(page) = &mut self.page else { return };
@@ -205,11 +215,17 @@ impl Counted {
         }
         if screen.gaps != self.gaps {
             // Lines are missing: they are in the history.
-            self.gaps = screen.gaps;
+            (self.gaps, self.wholes) = (screen.gaps, Some(screen.wholes));
             screen.printed.clear();
             page.say(&FromPage::Refresh { channel });
             return;
         }
+        if self.wholes == Some(screen.wholes) {
+            // The whole has them.
+            screen.printed.clear();
+            return;
+        }
+        self.wholes = None;
         let anew = screen.snapshots != self.snapshots;
         let Some(end) = screen.printed.iter().rposition(|byte| *byte == b'\n') else { return };
         let lines: Vec<u8> = screen.printed.drain(..=end).collect();

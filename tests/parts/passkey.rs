@@ -21,6 +21,8 @@ pub struct SoftPasskey {
     pub rp_id: Option<String>,
     /// Whether the person gives a PIN or a finger. Without it the answer says so.
     pub verifies_user: bool,
+    /// Whether the authenticator counts its signatures. One whose passkeys are copied between devices does not.
+    pub counts: bool,
     passkeys: Vec<Held>,
 }
 
@@ -40,7 +42,13 @@ const WITH_CREDENTIAL: u8 = 1 << 6;
 impl SoftPasskey {
     /// An authenticator without passkeys, and a page of `origin`.
     pub fn new(origin: &str) -> Self {
-        Self { origin: origin.to_owned(), rp_id: None, verifies_user: true, passkeys: Vec::new() }
+        Self {
+            origin: origin.to_owned(),
+            rp_id: None,
+            verifies_user: true,
+            counts: true,
+            passkeys: Vec::new(),
+        }
     }
 
     /// `navigator.credentials.create`: makes a passkey and gives the credential.
@@ -89,7 +97,7 @@ impl SoftPasskey {
         assert_eq!(options["allowCredentials"], json!([]), "no account is named before it is shown");
         let asking = options["rpId"].as_str().unwrap();
         let at = self.passkeys.iter().rposition(|held| held.rp_id == asking).unwrap();
-        self.passkeys[at].counter += 1;
+        self.passkeys[at].counter += u32::from(self.counts);
         let held = &self.passkeys[at];
         let client_data = self.client_data("webauthn.get", &options);
         let data = self.authenticator_data(held, 0, &[]);

@@ -14,16 +14,22 @@ pub struct Screen {
     /// What was printed and nobody has expected yet. A snapshot stands there as its text, in the place
     /// of all before it.
     pub printed: Vec<u8>,
-    /// Snapshots of the screen alone that it was given: after one, lines may be missing above.
+    /// Snapshots without the whole history that it was given: after one, lines may be missing above.
     pub gaps: usize,
     /// Snapshots that are complete.
     pub snapshots: usize,
+    /// Those of them with the whole history.
+    pub wholes: usize,
+    /// Of the last snapshot that began.
+    extent: Extent,
 }
 
 impl Default for Screen {
     fn default() -> Self {
         let terminal = Terminal::new(TermSize::DEFAULT);
-        Self { terminal, missing: None, snapshot: Vec::new(), printed: Vec::new(), gaps: 0, snapshots: 0 }
+        let (snapshot, printed) = (Vec::new(), Vec::new());
+        let (gaps, snapshots, wholes, extent) = (0, 0, 0, Extent::Whole);
+        Self { terminal, missing: None, snapshot, printed, gaps, snapshots, wholes, extent }
     }
 }
 
@@ -32,12 +38,11 @@ impl Screen {
     pub fn begin(&mut self, size: TermSize, length: u32, extent: Extent) {
         self.missing = Some(usize::try_from(length).unwrap());
         self.snapshot.clear();
+        self.extent = extent;
+        self.gaps += usize::from(extent != Extent::Whole);
         match extent {
-            Extent::Whole => self.terminal = Terminal::new(size),
-            Extent::Screen => {
-                self.gaps += 1;
-                self.terminal.resize(size);
-            }
+            Extent::Whole | Extent::Recent => self.terminal = Terminal::new(size),
+            Extent::Screen => self.terminal.resize(size),
         }
         self.take(b"");
     }
@@ -54,6 +59,7 @@ impl Screen {
                 self.terminal.print(&std::mem::take(&mut self.snapshot));
                 self.printed = self.text().into_bytes();
                 self.snapshots += 1;
+                self.wholes += usize::from(self.extent == Extent::Whole);
             }
         }
         self.terminal.print(rest);

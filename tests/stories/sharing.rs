@@ -104,7 +104,7 @@ fn only_its_owner_shares_a_session_and_only_where_the_policy_lets_it() {
     let watcher = Some(GuestRole::Watcher);
     assert_eq!(share(&mut bob, &shell, "bob", watcher), Answer::Refused(Refusal::NoSuchSession));
     assert_eq!(share(&mut bob, &bobs, "alice", watcher), Answer::Refused(Refusal::NotShareable));
-    assert_eq!(share(&mut alice, &shell, "alice", watcher), Answer::Refused(Refusal::BadMessage));
+    assert_eq!(share(&mut alice, &shell, "alice", watcher), Answer::Refused(Refusal::Yourself));
     // A guest shares nothing, names nothing, ends nothing.
     assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
     assert_eq!(share(&mut bob, &shell, "mallory", watcher), Answer::Refused(Refusal::NoSuchSession));

@@ -33,6 +33,26 @@ fn answers(shell: &mut Shell, word: &str) {
     shell.expect(&format!("{word} 42"));
 }
 
+/// Who comes to a session with a long history sees its screen at once, and the rest when they look for it.
+#[test]
+fn a_long_history_does_not_stand_before_the_screen() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let mut shell = quiet(&mut alice);
+    shell.type_in("seq 20000; echo be''hind\r");
+    shell.expect("behind\r\n");
+    let mut other = alice.attach(&shell.session).unwrap();
+    other.expect("20000\r\nbehind");
+    let recent = other.screen.terminal().history_lines();
+    assert!((100..2000).contains(&recent), "{recent} lines came with the screen");
+    other.refresh();
+    while other.screen.wholes == 0 {
+        other.step(PATIENCE).unwrap();
+    }
+    assert_eq!(other.screen.terminal().history_lines(), 10_000);
+    assert_eq!(other.screen.text(), shell.screen.text());
+}
+
 #[test]
 fn whatever_a_watcher_sends_nothing_is_typed_and_no_size_changes() {
     let host = Host::alone();
@@ -133,8 +153,11 @@ fn what_no_program_should_print_costs_no_session() {
         ("noise", noise.as_str()),
     ];
     for (what, bomb) in bombs {
-        shell.type_in(&format!("{bomb}; printf '\\030\\033\\\\\\\\\\033c'; stty sane; echo be''hind\r"));
-        shell.expect_on_screen("behind");
+        // Not before the prompt: what is typed while bash takes the terminal over may be lost in it.
+        shell.type_in(&format!(
+            "PS1='now> '; {bomb}; printf '\\030\\033\\\\\\\\\\033c'; stty sane; echo be''hind\r"
+        ));
+        shell.expect_on_screen("behind\nnow>");
         let began = Instant::now();
         answers(&mut shell, "usable");
         let memory = host.worker_memory(&session);

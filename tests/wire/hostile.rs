@@ -1,6 +1,6 @@
 //! Bytes that are not a message: an error, never a panic, and nothing taken for what it is not.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -109,9 +109,15 @@ fn an_oversize_packet_is_an_error_to_whoever_receives_it() {
 fn more_descriptors_than_any_message_has_are_an_error() {
     let (ours, theirs) = Channel::<FromWorker, ToWorker>::pair().unwrap();
     let packet = encode(&FromWorker::Adopted).unwrap();
-    let fd: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
-    seqpacket::send(ours.as_fd(), &packet, &[fd.as_fd(); 20]).unwrap();
-    assert!(matches!(theirs.receive_within(SOON), Err(WireError::Oversize)));
+    for count in [3, 20, 253] {
+        let (sent, seen) = seqpacket::pair().unwrap();
+        seqpacket::send(ours.as_fd(), &packet, &vec![sent.as_fd(); count]).unwrap();
+        drop(sent);
+        assert!(matches!(theirs.receive_within(SOON), Err(WireError::Oversize)));
+        // None of them is left open: a peer could use up all that a process may have.
+        let seen: Channel<FromViewer, ToViewer> = Channel::over(seen);
+        assert!(matches!(seen.receive_within(SOON), Err(WireError::Closed)), "{count} descriptors");
+    }
 }
 
 #[test]

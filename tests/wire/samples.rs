@@ -1,7 +1,7 @@
 //! One of each message that there is.
 
 use tere::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
-use tere::protocol::control::{AccountSummary, FromCli, ToCli};
+use tere::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::page::Ceremony;
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
@@ -86,6 +86,7 @@ pub(crate) fn from_cli() -> Vec<FromCli> {
     vec![
         FromCli::AccountAdd(alice()),
         FromCli::AccountList,
+        FromCli::AccountUnusable,
         FromCli::AccountRemove(alice()),
         FromCli::AccountLink(alice()),
         FromCli::Principal,
@@ -93,10 +94,12 @@ pub(crate) fn from_cli() -> Vec<FromCli> {
 }
 
 pub(crate) fn to_cli() -> Vec<ToCli> {
+    let unusable = UnusableFile { file: "1.json".into(), name: Some(alice()) };
     let summary = AccountSummary { name: alice(), created: 300, passkeys: 2, last_sign_in: Some(301) };
     vec![
         ToCli::Link { account: alice(), link: "http://x".into(), expires: 300 },
         ToCli::Accounts(vec![summary]),
+        ToCli::Unusable { folder: "/x".into(), files: vec![unusable] },
         ToCli::Done,
         ToCli::Refused(Refusal::NotOperator),
         ToCli::Principal,
@@ -175,6 +178,7 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
 pub(crate) fn to_viewer() -> Vec<ToViewer> {
     vec![
         ToViewer::SnapshotBegins { size: size(), length: 4, extent: Extent::Screen },
+        ToViewer::SnapshotBegins { size: size(), length: 4, extent: Extent::Recent },
         ToViewer::Output(b"hi\r\n".to_vec()),
         ToViewer::Size(size()),
         ToViewer::InputDropped(300),

@@ -24,6 +24,7 @@ export class Clock {
       clearTimeout: clear,
       clearInterval: clear,
     });
+    Date.now = () => this.#now;
   }
 
   /** Lets `ms` pass, and runs what falls due, in order. */

@@ -12,6 +12,7 @@ class FakeSocket {
   onerror: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   binaryType = 'blob';
+  bufferedAmount = 0;
   sent: unknown[] = [];
   closed = false;
   readonly url: string;
@@ -50,13 +51,15 @@ async function opened() {
   const connection = await opening;
   const heard: ToPage[] = [];
   const output: [number, number[]][] = [];
+  const pulses: string[] = [];
   let losses = 0;
   connection.listener = {
     message: (message) => heard.push(message),
     output: (channel, bytes) => output.push([channel, [...bytes]]),
+    pulse: (pulse) => pulses.push(pulse),
     lost: () => (losses += 1),
   };
-  return { connection, socket, heard, output, losses: () => losses };
+  return { connection, socket, heard, output, pulses, losses: () => losses };
 }
 
 test('it goes to where the page came from, with its own protocol', async () => {
@@ -111,6 +114,52 @@ test('nobody is pinged before they are signed in', async () => {
   connection.ping();
   clock.tick(60_000);
   assert.deepEqual(socket.sent, []);
+});
+
+test('whoever types into silence hears soon that nobody answers, and then that the connection is lost', async () => {
+  const { connection, socket, pulses, losses } = await opened();
+  connection.watch();
+  const pings = () => socket.sent.filter((sent) => !(sent instanceof Uint8Array)).length;
+  connection.sendInput(1, Uint8Array.of(65));
+  clock.tick(1000);
+  connection.sendInput(1, Uint8Array.of(66));
+  assert.equal(pings(), 0, 'something was heard just now');
+  clock.tick(1500);
+  connection.sendInput(1, Uint8Array.of(67));
+  connection.sendInput(1, Uint8Array.of(68));
+  assert.equal(pings(), 1);
+  assert.equal(connection.unanswered.words, '4 keystrokes');
+  clock.tick(999);
+  assert.deepEqual(pulses, []);
+  clock.tick(1);
+  assert.deepEqual(pulses, ['awaited']);
+  socket.onmessage?.({ data: '{"type":"pong"}' });
+  assert.deepEqual(pulses, ['awaited', 'there']);
+  assert.equal(connection.unanswered.words, '');
+
+  clock.tick(2500);
+  connection.sendInput(1, Uint8Array.of(69));
+  clock.tick(7999);
+  assert.equal(losses(), 0);
+  clock.tick(1);
+  assert.equal(losses(), 1);
+  assert.equal(connection.unanswered.words, '1 keystroke', 'it may not have arrived');
+});
+
+test('reports of the mouse and of the focus were typed by nobody', async () => {
+  const { connection } = await opened();
+  const report = (text: string) => connection.sendInput(1, new TextEncoder().encode(text));
+  ['\x1b[I', '\x1b[O', '\x1b[<0;1;1M', '\x1b[M !!'].forEach(report);
+  assert.equal(connection.unanswered.words, '');
+  report('\x1b[A');
+  assert.equal(connection.unanswered.words, '1 keystroke');
+});
+
+test('the network is behind where much waits in the socket', async () => {
+  const { connection, socket } = await opened();
+  assert.equal(connection.isBehind, false);
+  socket.bufferedAmount = 64 * 1024;
+  assert.equal(connection.isBehind, true);
 });
 
 test('what is typed into a lost connection is dropped', async () => {

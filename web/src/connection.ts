@@ -3,6 +3,8 @@
 
 import { frames, readFrame } from './frames.ts';
 import type { FromPage, ToPage } from './protocol.ts';
+import { isReport } from './reports.ts';
+import { Tally } from './tally.ts';
 
 export const SUBPROTOCOL = 'tere-1';
 
@@ -10,10 +12,23 @@ const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 30_000;
 const OPEN_WITHIN_MS = 15_000;
 
+/**
+ * Whoever types wants to know at once. Where nothing was heard for this long, a key asks for a sign of life; after a
+ * while without one the person is told that it is awaited, and in the end the connection counts as lost.
+ */
+const QUIET_MS = 2_000;
+const AWAITED_MS = 1_000;
+const ANSWER_WITHIN_MS = 8_000;
+
+/** Most bytes that wait in the socket for the network. What is typed on top waits its turn, or is not sent. */
+const BACKLOG_MAX = 64 * 1024;
+
 /** Who hears what comes over a connection. */
 export interface Listener {
   message(message: ToPage): void;
   output(channel: number, bytes: Uint8Array): void;
+  /** Somebody types, and the server gives no sign of life; or it gives one again. */
+  pulse(pulse: 'awaited' | 'there'): void;
   /** Said once. Nothing comes after it. */
   lost(): void;
 }
@@ -27,7 +42,12 @@ export class Connection {
   /** Nobody, until somebody listens. */
   listener: Listener | undefined;
   #socket: WebSocket;
+  /** Typed since the server was heard last: it may not have arrived. */
+  readonly unanswered = new Tally();
   #lost = false;
+  #heardAt = Date.now();
+  #awaiting: ReturnType<typeof setTimeout> | undefined;
+  #isAwaited = false;
   #pinging: ReturnType<typeof setInterval> | undefined;
   #pongDeadline: ReturnType<typeof setTimeout> | undefined;
 
@@ -67,10 +87,17 @@ export class Connection {
     if (!this.#lost) this.#socket.send(JSON.stringify(message));
   }
 
-  /** Sends typed bytes. On a lost connection they are gone: input is never queued. */
+  /** Whether the network is behind: what is typed now would only wait in the socket. */
+  get isBehind(): boolean {
+    return this.#socket.bufferedAmount >= BACKLOG_MAX;
+  }
+
+  /** Sends typed bytes. On a lost connection they are gone. */
   sendInput(channel: number, bytes: Uint8Array): void {
     if (this.#lost) return;
     for (const frame of frames(channel, bytes)) this.#socket.send(frame);
+    if (!isReport(bytes)) this.unanswered.add(bytes);
+    if (Date.now() - this.#heardAt > QUIET_MS) this.#askNow();
   }
 
   /** From now on a connection that gives no sign of life for 30 s counts as lost. */
@@ -91,9 +118,28 @@ export class Connection {
     this.#lose();
   }
 
+  /** A connection can be half open: this end believes in it, and the other is not there. */
+  #askNow(): void {
+    if (this.#awaiting !== undefined || this.#pinging === undefined) return;
+    this.send({ type: 'ping' });
+    this.#awaiting = setTimeout(() => {
+      this.#isAwaited = true;
+      this.#awaiting = setTimeout(() => this.#lose(), ANSWER_WITHIN_MS - AWAITED_MS);
+      this.listener?.pulse('awaited');
+    }, AWAITED_MS);
+  }
+
   #heard(data: unknown): void {
     clearTimeout(this.#pongDeadline);
     this.#pongDeadline = undefined;
+    this.#heardAt = Date.now();
+    this.unanswered.clear();
+    clearTimeout(this.#awaiting);
+    this.#awaiting = undefined;
+    if (this.#isAwaited) {
+      this.#isAwaited = false;
+      this.listener?.pulse('there');
+    }
     if (data instanceof ArrayBuffer) {
       const frame = readFrame(data);
       if (frame) this.listener?.output(frame.channel, frame.bytes);
@@ -113,6 +159,7 @@ export class Connection {
     this.#lost = true;
     clearInterval(this.#pinging);
     clearTimeout(this.#pongDeadline);
+    clearTimeout(this.#awaiting);
     window.removeEventListener('offline', this.#offline);
     const socket = this.#socket;
     socket.onmessage = socket.onclose = socket.onerror = null;

@@ -5,11 +5,12 @@ import type { Terminal } from './terminal.ts';
 
 const form = element<HTMLFormElement>('find');
 const text = element<HTMLInputElement>('find-text');
+const result = element('find-result');
 
 export function makeFind(terminal: Terminal): void {
   const find = (back: boolean) => {
-    if (back) terminal.search.findPrevious(text.value);
-    else terminal.search.findNext(text.value);
+    const found = back ? terminal.search.findPrevious(text.value) : terminal.search.findNext(text.value);
+    result.textContent = found || text.value === '' ? '' : 'Not found';
   };
   const close = () => {
     form.hidden = true;
@@ -21,17 +22,20 @@ export function makeFind(terminal: Terminal): void {
     find((event.submitter as HTMLButtonElement | null)?.value !== 'next');
   };
   form.onkeydown = (event) => {
+    if (event.isComposing) return;
     if (event.key === 'Escape') close();
     if (event.key === 'Enter' && event.shiftKey) {
       event.preventDefault();
       find(false);
     }
   };
+  text.oninput = () => (result.textContent = '');
   element('find-close').onclick = close;
 }
 
 export function openFind(): void {
   form.hidden = false;
+  result.textContent = '';
   text.focus();
   text.select();
 }

@@ -13,7 +13,8 @@ export function webAddress(address: string): string | undefined {
   }
 }
 
-export function openLink(address: string): void {
+/** Opens a link that was clicked: once, with the main button, and not while text is being selected. */
+export function openLink({ button, detail }: MouseEvent, address: string, isSelecting: boolean): void {
   const url = webAddress(address);
-  if (url !== undefined) window.open(url, '_blank', 'noopener,noreferrer');
+  if (url !== undefined && button === 0 && detail === 1 && !isSelecting) window.open(url, '_blank', 'noopener,noreferrer');
 }

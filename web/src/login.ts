@@ -64,6 +64,7 @@ function replies(connection: Connection): () => Promise<ToPage> {
       wake();
     },
     output: () => {},
+    pulse: () => {},
     lost: () => wake(),
   };
   return async () => {

@@ -5,33 +5,29 @@ import { backoff } from './backoff.ts';
 import { Connection, ConnectionLost } from './connection.ts';
 import { logIn, loginTrouble, type SignedIn } from './login.ts';
 import { announce } from './notice.ts';
-import { panelNote, showPanel } from './panel.ts';
-import { counted } from './words.ts';
+import { showPanel } from './panel.ts';
+
+/** After so many tries in vain a fresh page may be what is missing: a server of another version does not speak with this one. */
+const TRIES_IN_VAIN = 4;
 
 export class Loss {
   /** `reached`: the server is there, and waits for the person. `asking`: the browser asks for a passkey. */
   #stage: 'reaching' | 'reached' | 'asking' | 'over' = 'reaching';
   #enter: (signedIn: SignedIn) => void;
+  #meanwhile: string;
   /** Open, but nobody's. */
   #spare: Connection | undefined;
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #keysDropped = 0;
+  #notSent: () => string;
 
-  constructor(enter: (signedIn: SignedIn) => void) {
+  /** `notSent` says what was typed in vain, `meanwhile` is a sentence about the shell that was in view. */
+  constructor(enter: (signedIn: SignedIn) => void, notSent: () => string, meanwhile: string) {
     this.#enter = enter;
+    this.#notSent = notSent;
+    this.#meanwhile = meanwhile;
     announce('Connection lost. What you type now is not sent.');
     this.#reach();
-  }
-
-  get keysDropped(): number {
-    return this.#keysDropped;
-  }
-
-  /** Something was typed. It is neither sent nor kept, and the panel says so. */
-  typed(): void {
-    this.#keysDropped += 1;
-    this.#noteKeys();
   }
 
   /** The computer woke, or has a network again: do not wait for the next turn. */
@@ -41,21 +37,28 @@ export class Loss {
 
   #reach(): void {
     this.#stage = 'reaching';
+    this.#showReaching();
+    this.#tryLater();
+  }
+
+  #showReaching(): void {
     showPanel({
       title: 'Connection lost. Trying to reach the server…',
-      detail: 'What you type now is not sent and not kept. Your shell goes on without you.',
-      actions: [{ label: 'Try now', run: () => void this.#try() }],
+      detail: `What you type now is not sent and not kept. ${this.#meanwhile}`,
+      actions: [
+        { label: 'Try now', run: () => void this.#try() },
+        ...(this.#tries < TRIES_IN_VAIN ? [] : [{ label: 'Reload', run: () => location.reload() }]),
+      ],
+      note: this.#notSent(),
       tone: 'lost',
-      focus: 'stay',
     });
-    this.#noteKeys();
-    this.#tryLater();
   }
 
   #tryLater(): void {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#try(), backoff(this.#tries, Math.random()));
     this.#tries += 1;
+    if (this.#tries === TRIES_IN_VAIN) this.#showReaching();
   }
 
   async #try(): Promise<void> {
@@ -70,7 +73,7 @@ export class Loss {
       }
       this.#spare = spare;
       // A server that tires of waiting for the person is asked again when they come.
-      spare.listener = { message: () => {}, output: () => {}, lost: () => (this.#spare = undefined) };
+      spare.listener = { message: () => {}, output: () => {}, pulse: () => {}, lost: () => (this.#spare = undefined) };
       this.#reached('The server is back. Sign in again to go on.');
     } catch {
       if (this.#stage === 'reaching') this.#tryLater();
@@ -85,17 +88,16 @@ export class Loss {
       title,
       detail: 'What you type before that is not sent and not kept.',
       actions: [{ label: 'Sign in again', run: () => void this.#signIn() }],
+      note: this.#notSent(),
       tone: 'lost',
-      focus: 'stay',
     });
-    this.#noteKeys();
   }
 
   async #signIn(): Promise<void> {
     this.#stage = 'asking';
     const spare = this.#spare;
     this.#spare = undefined;
-    showPanel({ title: 'Waiting for your passkey…', tone: 'lost', focus: 'stay' });
+    showPanel({ title: 'Waiting for your passkey…', note: this.#notSent(), tone: 'lost' });
     try {
       const signedIn = await logIn(spare);
       this.#stage = 'over';
@@ -104,9 +106,5 @@ export class Loss {
       if (error instanceof ConnectionLost) this.#reach();
       else this.#reached(loginTrouble(error));
     }
-  }
-
-  #noteKeys(): void {
-    if (this.#keysDropped > 0) panelNote(`Not sent: ${counted(this.#keysDropped, 'keystroke')}.`);
   }
 }

@@ -21,6 +21,8 @@ window.addEventListener('hashchange', () => {
 });
 
 // A phone's keyboard covers the page without changing its height everywhere: follow what is seen.
-window.visualViewport?.addEventListener('resize', () => {
-  document.documentElement.style.setProperty('--seen', `${window.visualViewport?.height ?? innerHeight}px`);
+const seen = window.visualViewport;
+seen?.addEventListener('resize', () => {
+  // Somebody who looks closer sees less of the page, which is no reason to give everybody a smaller terminal.
+  if (seen.scale === 1) document.documentElement.style.setProperty('--seen', `${seen.height}px`);
 });

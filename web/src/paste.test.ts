@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pasteable } from './paste.ts';
+import { lines, pasteable } from './paste.ts';
 
 test('a paste cannot end its own brackets', () => {
   assert.equal(pasteable('safe\x1b[201~rm -rf /\r'), 'safe[201~rm -rf /\r');
@@ -14,4 +14,11 @@ test('lines, tabs and letters stay', () => {
 
 test('no other control character stays', () => {
   assert.equal(pasteable('a\x00\x03\x04\x08\x7f\x85b'), 'ab');
+});
+
+test('lines are counted as people do', () => {
+  assert.equal(lines('one'), 1);
+  assert.equal(lines('one\n'), 1);
+  assert.equal(lines('one\r\ntwo\r\n'), 2);
+  assert.equal(lines('one\rtwo\n\nfour'), 4);
 });

@@ -1,12 +1,12 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "not-granted" | "machine-unavailable" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "no-such-session" | "not-shareable" | "too-many" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "no-such-account" | "storage-failed" | "passkeys-full";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full";
 
-export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "worker-gone" | "view-closed";
+export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "worker-gone" | "view-closed" | "view-lost";
 
 export type Ceremony = "create" | "get";
 
-export type Extent = "whole" | "screen";
+export type Extent = "whole" | "screen" | "recent";
 
 export type Role = "owner" | "writer" | "watcher";
 

@@ -7,6 +7,7 @@ export const refusalSentences: Record<Refusal, string> = {
   'unknown-passkey': 'This passkey is not known here. Try another one, or ask for a new enrolment link.',
   'challenge-expired': 'That took too long. Please sign in again.',
   'link-invalid': 'This enrolment link has been used, has expired or is not complete. Ask for a new one.',
+  'passkey-registered': 'Your passkey is registered, but you are not signed in yet. Sign in with it in a moment.',
   'not-granted': 'You are not allowed there. Ask whoever runs this host for a grant.',
   'machine-unavailable':
     'The machine is not running and could not be started. Ask whoever runs this host to look at it.',
@@ -19,14 +20,23 @@ export const refusalSentences: Record<Refusal, string> = {
   'no-such-session': 'There is no such session of yours. It may have ended.',
   'not-shareable':
     "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant.",
+  yourself: 'This session is yours already. Name somebody else to share it with.',
   'too-many': 'Too many are open already. Close one and try again.',
+  busy: 'Too many people are signing in just now. Reload the page and try again in a moment.',
   'bad-message': 'The page and the server did not understand each other. Reload the page.',
   unavailable: 'A part of tere is not running. Try again in a moment, or ask whoever runs this host.',
-  'version-mismatch': 'The server was upgraded. Reload the page.',
+  'version-mismatch':
+    "tere is being upgraded. Try again in a moment; if it stays like this, ask whoever runs this host to restart tere-broker, or what 'tere check' names.",
   'not-operator': 'Only root may do this.',
   'account-exists': 'An account of that name exists already.',
+  'account-unusable':
+    "The file of this account cannot be used. 'tere account list' shows it: mend it, or remove the account.",
   'no-such-account': "There is no account of that name. 'tere account list' shows them.",
+  'not-revoked':
+    "There is no account of this name any more, but tere-broker could not be told: what it had open may still be open. tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once.",
   'storage-failed': 'The host could not store this. Its disk may be full.',
+  'may-not-last':
+    "This is done, but the host's disk failed: a power cut may undo it. Ask whoever runs this host to look at the disk.",
   'passkeys-full':
     'This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account.',
 };
@@ -37,7 +47,8 @@ export const endSentences: Record<EndReason, string> = {
   'ended-by-request': 'This session was ended on request.',
   'never-started':
     'The shell did not start. The user of this target may not exist in the machine: ask whoever runs this host.',
-  'view-closed': 'This shell is not shared with you any more. It goes on without you.',
+  'view-closed': 'You may not see this shell any more. It goes on without you.',
+  'view-lost': 'This view of the shell broke off, but the shell goes on. Come back to it by the list of shells.',
   'worker-gone': "The session's process went away, and the shell with it.",
 };
 
@@ -46,12 +57,18 @@ export function refusalSentence(refusal: Refusal): string {
   return refusalSentences[refusal] ?? `The server refused this (${refusal}). Reload the page.`;
 }
 
+/** The sentence of a refused view. The version there is that of a process of the host, which a fresh page does not change. */
+export function viewRefusalSentence(refusal: Refusal): string {
+  if (refusal !== 'version-mismatch') return refusalSentence(refusal);
+  return 'A part of tere was upgraded and another was not. Try again in a moment, or ask whoever runs this host to restart it.';
+}
+
 /** The sentence of an end, also of one that a newer server made up. */
 export function endSentence(reason: EndReason): string {
   return endSentences[reason] ?? 'The session has ended.';
 }
 
-/** After these a connection is of no more use, and only a fresh page can help. */
+/** After this, said of the connection, it is of no more use, and only a fresh page can help. */
 export function needsReload(refusal: Refusal): boolean {
-  return refusal === 'bad-message' || refusal === 'version-mismatch';
+  return refusal === 'bad-message';
 }

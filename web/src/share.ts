@@ -21,30 +21,38 @@ export interface ShareChoices {
 const panel = element('share');
 const opener = element<HTMLButtonElement>('bar-share');
 const name = element<HTMLInputElement>('share-account');
+/** Whose shell it is. */
+let owner: AccountName | undefined;
 
 /** Makes the panel, once. */
 export function makeShare(choices: ShareChoices): void {
-  opener.onclick = () => (panel.hidden ? open() : close(choices));
+  opener.onclick = () => (panel.hidden ? openShare() : close(choices));
   element('share-close').onclick = () => close(choices);
   panel.onkeydown = (event) => {
-    if (event.key === 'Escape') close(choices);
+    if (event.key === 'Escape' && !event.isComposing) close(choices);
   };
   element<HTMLFormElement>('share-form').onsubmit = (event) => {
     event.preventDefault();
-    choices.share(name.value.trim(), 'watcher');
+    const account = name.value.trim();
+    const isOwn = account === owner;
+    element('share-trouble').textContent = isOwn ? 'That is you: this shell is yours already.' : '';
+    if (isOwn) return;
+    choices.share(account, 'watcher');
     name.value = '';
   };
+  name.oninput = () => (element('share-trouble').textContent = '');
 }
 
 /** Shows who is there, or that nobody else is or can be. */
 export function showSharing(sharing: Sharing | undefined, choices: ShareChoices): void {
-  const owner = sharing?.people.find((person) => person.role === 'owner');
+  const whose = sharing?.people.find((person) => person.role === 'owner');
+  owner = whose?.account;
   const guests = sharing?.people.filter((person) => person.role !== 'owner') ?? [];
-  element('bar-people').textContent = sharing && owner ? company(sharing, owner, guests) : '';
+  element('bar-people').textContent = sharing && whose ? company(sharing, whose, guests) : '';
   element('bar').dataset['role'] = sharing?.role ?? '';
   // What is shared can be taken back, whatever the policy says by now.
   opener.hidden = sharing?.role !== 'owner' || !(sharing.shareable || guests.length > 0);
-  if (opener.hidden) panel.hidden = true;
+  if (opener.hidden) hide();
   element('share-form').hidden = !sharing?.shareable;
   element('share-text').textContent =
     guests.length > 0
@@ -86,14 +94,21 @@ function guestRow(guest: Person, choices: ShareChoices): HTMLLIElement {
   return row;
 }
 
-function open(): void {
+/** Opens it, by a key too. False where there is nothing to share. */
+export function openShare(): boolean {
+  if (opener.hidden) return false;
   panel.hidden = false;
   opener.setAttribute('aria-expanded', 'true');
   (element('share-form').hidden ? element('share-close') : name).focus();
+  return true;
+}
+
+function hide(): void {
+  panel.hidden = true;
+  opener.setAttribute('aria-expanded', 'false');
 }
 
 function close(choices: ShareChoices): void {
-  panel.hidden = true;
-  opener.setAttribute('aria-expanded', 'false');
+  hide();
   choices.closed();
 }

@@ -7,12 +7,15 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal as Xterm } from '@xterm/xterm';
 
+import { bound } from './bounds.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
-import { openLink } from './links.ts';
-import { pasteable } from './paste.ts';
+import { ownKey, pastInputMethod } from './keys.ts';
+import { openLink, webAddress } from './links.ts';
+import { lines, pasteable } from './paste.ts';
 import type { Extent, TermSize } from './protocol.ts';
 import { silence } from './silence.ts';
 import { dark, light } from './themes.ts';
+import { makeTouchScroll } from './touchscroll.ts';
 import { VERSION, widths } from './widths.ts';
 
 /** The bounds of `TermSize`; a window smaller than two columns is being dragged, not used. */
@@ -22,8 +25,14 @@ const SIZE_MAX = 1000;
 /** Most cells of a terminal: a bound of `TermSize`. */
 const CELLS_MAX = 250_000;
 
+/** Pixels around the terminal in either direction: see `.xterm` in the stylesheet. */
+const PADDING = 10;
+
 /** The smallest letters, pixels. What is larger than the window even so can be scrolled. */
 const FONT_MIN = 5;
+
+/** A program that has printed nothing for so long is quiet. */
+const QUIET_MS = 1000;
 
 /**
  * xterm.js parses what it is given "later", in slices, so a flood piles up in the page and Ctrl-C
@@ -41,10 +50,14 @@ export interface TerminalEvents {
   /** Somebody looks at a history in which lines are missing. */
   incomplete(): void;
   title(title: string): void;
-  /** A link under the pointer, or none. */
+  /** The address that the link under the pointer opens, or nothing. */
   link(address: string | undefined): void;
   /** Every key before the terminal takes it; true keeps it from the terminal. */
   key(event: KeyboardEvent): boolean;
+  /** A paste of several lines goes to a program that would run each; `paste` goes on with it. */
+  runsLines(lines: number, paste: () => void): void;
+  /** Whether something else stands in its place for a while. It keeps its size then. */
+  givesWay(): boolean;
 }
 
 export class Terminal {
@@ -55,15 +68,26 @@ export class Terminal {
   #font: number;
   #room: TermSize = { cols: 80, rows: 24 };
   #roomTold: (size: TermSize) => void;
+  #incomplete: () => void;
+  #givesWay: () => boolean;
+  #runsLines: (lines: number, paste: () => void) => void;
   /** The size of the place that the room was reckoned for. */
   #fitted = '';
+  /** Lines are missing in the history. */
   #torn = false;
+  /** The whole was asked for since somebody began to look. */
+  #asked = false;
+  #untilQuiet: ReturnType<typeof setTimeout> | undefined;
+  #wroteAt = 0;
   #writing = false;
   #frame = 0;
 
   constructor(place: HTMLElement, events: TerminalEvents) {
     this.#place = place;
     this.#roomTold = events.room;
+    this.#incomplete = events.incomplete;
+    this.#givesWay = events.givesWay;
+    this.#runsLines = events.runsLines;
     this.#font = place.clientWidth < 500 ? 12 : 14;
     const darkness = window.matchMedia('(prefers-color-scheme: dark)');
     this.#xterm = new Xterm({
@@ -73,8 +97,8 @@ export class Terminal {
       fontSize: this.#font,
       lineHeight: 1.15,
       linkHandler: {
-        activate: (_event, address) => openLink(address),
-        hover: (_event, address) => events.link(address),
+        activate: (event, address) => openLink(event, address, this.#xterm.hasSelection()),
+        hover: (_event, address) => events.link(webAddress(address)),
         leave: () => events.link(undefined),
       },
       logLevel: 'off',
@@ -89,13 +113,14 @@ export class Terminal {
 
     const xterm = this.#xterm;
     silence(xterm.parser);
+    bound(xterm.parser, () => this.#incomplete());
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
     xterm.unicode.register(widths);
     xterm.unicode.activeVersion = VERSION;
     xterm.loadAddon(
-      new WebLinksAddon((_event, address) => openLink(address), {
-        hover: (_event, address) => events.link(address),
+      new WebLinksAddon((event, address) => openLink(event, address, xterm.hasSelection()), {
+        hover: (_event, address) => events.link(webAddress(address)),
         leave: () => events.link(undefined),
       }),
     );
@@ -106,16 +131,26 @@ export class Terminal {
     xterm.onData((text) => this.#writing || events.input(textBytes(text)));
     xterm.onBinary((text) => this.#writing || events.input(latin1Bytes(text)));
     // Scrolling by hand is no event of its own, but it is drawn.
-    xterm.onRender(() => {
-      const { viewportY, baseY } = xterm.buffer.active;
-      if (!this.#torn || viewportY >= baseY) return;
-      this.#torn = false;
-      events.incomplete();
-    });
+    xterm.onRender(() => this.#lookAtHistory());
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
-    new ResizeObserver(() => this.fit()).observe(place);
+    const takesWheel = () => xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
+    // A screen that gives way is scrolled in its place, also one of a program that would have the wheel for itself.
+    place.addEventListener(
+      'wheel',
+      (event) => {
+        if (takesWheel() && events.givesWay()) event.stopPropagation();
+      },
+      { capture: true },
+    );
+    makeTouchScroll(place, {
+      rowHeight: () => this.#screen().offsetHeight / xterm.rows,
+      takesWheel,
+      scrollLines: (lines) => xterm.scrollLines(lines),
+    });
+    // A terminal that gives way does so before the browser draws.
+    new ResizeObserver(() => (events.givesWay() ? this.#showEnd() : this.fit())).observe(place);
     this.fitNow();
   }
 
@@ -125,17 +160,21 @@ export class Terminal {
   }
 
   write(bytes: Uint8Array): void {
+    this.#wroteAt = Date.now();
     this.#writing = true;
-    (this.#xterm as unknown as WritesNow)._core.writeSync(bytes);
-    this.#writing = false;
+    try {
+      (this.#xterm as unknown as WritesNow)._core.writeSync(bytes);
+    } finally {
+      this.#writing = false;
+    }
   }
 
-  /** Shows a snapshot. One of the screen alone leaves a gap in the history, until somebody looks. */
+  /** Shows a snapshot. One without the whole history leaves a gap in it, until somebody looks. */
   show(size: TermSize, snapshot: Uint8Array, extent: Extent): void {
     const { baseY, viewportY } = this.#xterm.buffer.active;
     const above = baseY - viewportY;
-    if (extent === 'whole') this.#xterm.reset();
-    this.#torn = extent === 'screen';
+    if (extent !== 'screen') this.#xterm.reset();
+    this.#torn = extent !== 'whole';
     this.resize(size);
     this.write(snapshot);
     if (above > 0) this.#xterm.scrollToLine(Math.max(0, this.#xterm.buffer.active.baseY - above));
@@ -161,7 +200,15 @@ export class Terminal {
   }
 
   paste(text: string): void {
-    this.#xterm.paste(pasteable(text));
+    const plain = pasteable(text);
+    const count = lines(plain);
+    if (count === 1 || this.#xterm.modes.bracketedPasteMode) this.#xterm.paste(plain);
+    else this.#runsLines(count, () => this.#xterm.paste(plain));
+  }
+
+  /** Whether a screen reader is to read it. */
+  readAloud(isOn: boolean): void {
+    this.#xterm.options.screenReaderMode = isOn;
   }
 
   get applicationCursorKeys(): boolean {
@@ -175,13 +222,15 @@ export class Terminal {
   }
 
   fitNow(): void {
-    const { clientWidth, clientHeight } = this.#place;
+    // With the scroll bars, which may come and go: they are no other window either.
+    const { offsetWidth, offsetHeight } = this.#place;
+    if (this.#givesWay()) return;
     // Without a place on the screen there is nothing to fit to. Smaller letters are no other window.
-    if (clientWidth === 0 || this.#fitted === `${clientWidth} ${clientHeight}`) return;
+    if (offsetWidth === 0 || this.#fitted === `${offsetWidth} ${offsetHeight}`) return;
     this.#xterm.options.fontSize = this.#font;
     const fitting = this.#fit.proposeDimensions();
     if (!fitting || !Number.isFinite(fitting.cols) || !Number.isFinite(fitting.rows)) return;
-    this.#fitted = `${clientWidth} ${clientHeight}`;
+    this.#fitted = `${offsetWidth} ${offsetHeight}`;
     const bounded = (cells: number) => Math.min(SIZE_MAX, Math.max(SIZE_MIN, cells));
     const cols = bounded(fitting.cols);
     this.#room = { cols, rows: Math.min(bounded(fitting.rows), Math.floor(CELLS_MAX / cols)) };
@@ -189,12 +238,67 @@ export class Terminal {
     this.#fitLetters();
   }
 
+  /**
+   * Somebody may be looking at a history in which lines are missing. The whole is asked for once; while the program prints on,
+   * more would only be missing again, and each whole history costs everybody's line. So the next time is when it is quiet,
+   * or when somebody was at the end and looks back anew.
+   */
+  #lookAtHistory(): void {
+    const { viewportY, baseY } = this.#xterm.buffer.active;
+    if (viewportY >= baseY) {
+      this.#asked = false;
+    } else if (this.#torn && !this.#asked) {
+      this.#asked = true;
+      this.#torn = false;
+      this.#incomplete();
+    } else if (this.#torn && this.#untilQuiet === undefined) {
+      const left = this.#wroteAt + QUIET_MS - Date.now();
+      this.#untilQuiet = setTimeout(() => {
+        this.#untilQuiet = undefined;
+        this.#asked = Date.now() - this.#wroteAt < QUIET_MS;
+        this.#lookAtHistory();
+      }, left);
+    }
+  }
+
+  /** Scrolls the terminal in its place so far that its last line with anything in it is seen. */
+  #showEnd(): void {
+    const screen = this.#screen();
+    const { viewportY, baseY, cursorY } = this.#xterm.buffer.active;
+    const { rows } = this.#xterm;
+    const cursor = baseY + cursorY - viewportY;
+    let last = rows - 1;
+    const isBlank = (row: number) => this.#xterm.buffer.active.getLine(viewportY + row)?.translateToString(true) === '';
+    while (last > 0 && last !== cursor && isBlank(last)) last -= 1;
+    const end = screen.offsetTop + ((last + 1) * screen.offsetHeight) / rows + PADDING;
+    this.#place.scrollTop = end - this.#place.clientHeight;
+  }
+
   /** Makes the letters as large as they should be, or as small as the session's size needs. */
   #fitLetters(): void {
     const { cols, rows } = this.#xterm;
     const fitting = Math.min(this.#room.cols / cols, this.#room.rows / rows, 1);
-    const font = Math.max(FONT_MIN, Math.floor(this.#font * fitting * 2) / 2);
-    if (this.#xterm.options.fontSize !== font) this.#xterm.options.fontSize = font;
+    let font = Math.max(FONT_MIN, Math.floor(this.#font * fitting * 2) / 2);
+    this.#setFont(font);
+    // Cells are whole pixels high, so what should fit by reckoning may not.
+    while (fitting < 1 && font > FONT_MIN && this.#isCut()) this.#setFont((font -= 0.5));
+    this.#place.toggleAttribute('data-cut', fitting < 1 && this.#isCut());
+  }
+
+  #setFont(size: number): void {
+    if (this.#xterm.options.fontSize !== size) this.#xterm.options.fontSize = size;
+  }
+
+  /** What holds the rows, in their very size. */
+  #screen(): HTMLElement {
+    return this.#place.querySelector<HTMLElement>('.xterm-screen') ?? this.#place;
+  }
+
+  /** Whether the terminal is larger than the place that it was fitted to. */
+  #isCut(): boolean {
+    const screen = this.#screen();
+    const [width = 0, height = 0] = this.#fitted.split(' ').map(Number);
+    return screen.offsetWidth > width - PADDING || screen.offsetHeight > height - PADDING;
   }
 
   /** The graphics card draws, until it is lost; then the DOM renderer takes over. */
@@ -223,13 +327,18 @@ export class Terminal {
 
   /** Ctrl-Shift-C copies; Ctrl-Shift-V and the menus paste by the browser's own hand. */
   #ownKey(event: KeyboardEvent): boolean {
-    if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return false;
-    if (event.code === 'KeyC') {
+    const kept = event.type === 'keydown' ? pastInputMethod(event) : undefined;
+    if (kept !== undefined) {
       event.preventDefault();
-      if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');
+      this.type(kept);
       return true;
     }
-    return event.code === 'KeyV';
+    const own = ownKey(event);
+    if (own === 'copy') {
+      event.preventDefault();
+      if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');
+    }
+    return own === 'copy' || own === 'paste';
   }
 }
 

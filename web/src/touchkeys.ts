@@ -7,7 +7,10 @@ let armed = false;
 let controlKey: HTMLButtonElement | undefined;
 
 export function makeTouchKeys(terminal: Terminal): void {
-  const arrow = (letter: string) => () => terminal.type(`\x1b${terminal.applicationCursorKeys ? 'O' : '['}${letter}`);
+  const arrow = (letter: string) => () => {
+    const plain = terminal.applicationCursorKeys ? 'O' : '[';
+    terminal.type(`\x1b${takeControl() ? '[1;5' : plain}${letter}`);
+  };
   const keys: [string, string, () => void][] = [
     ['Esc', 'Escape', () => terminal.type('\x1b')],
     ['Tab', 'Tab', () => terminal.type('\t')],
@@ -28,12 +31,17 @@ export function makeTouchKeys(terminal: Terminal): void {
   }
 }
 
-/** A typed byte as the armed Ctrl makes it. */
+/** A typed byte as the armed Ctrl makes it. It is for one key: also where nothing can be made of that. */
 export function withControl(bytes: Uint8Array): Uint8Array {
   const [byte] = bytes;
-  if (!armed || byte === undefined || bytes.length !== 1) return bytes;
-  arm(false);
+  if (!takeControl() || byte === undefined || byte >= 0x80 || bytes.length !== 1) return bytes;
   return Uint8Array.of(byte & 0x1f);
+}
+
+function takeControl(): boolean {
+  const was = armed;
+  if (was) arm(false);
+  return was;
 }
 
 function arm(on: boolean): void {
@@ -42,10 +50,8 @@ function arm(on: boolean): void {
 }
 
 async function paste(terminal: Terminal): Promise<void> {
-  try {
-    terminal.paste(await navigator.clipboard.readText());
-  } catch {
-    // The person said no.
-  }
+  // The person may say no.
+  const text = await navigator.clipboard.readText().catch(() => '');
   terminal.focus();
+  if (text !== '') terminal.paste(text);
 }

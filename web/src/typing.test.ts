@@ -1,19 +1,30 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { Clock } from './clock.test-kit.ts';
-import { Typing } from './typing.ts';
+import { Typing, type Line } from './typing.ts';
 
 let clock = new Clock();
 let sent: number[][] = [];
-let typing = new Typing(() => {});
+let dropped: number[] = [];
+let isBehind = false;
+const line: Line = {
+  send: (bytes) => sent.push([...bytes]),
+  isBehind: () => isBehind,
+  dropped: (bytes) => dropped.push(bytes),
+};
+let typing = new Typing(line);
 
 beforeEach(() => {
   clock = new Clock();
   clock.install();
   sent = [];
-  typing = new Typing((bytes) => sent.push([...bytes]));
+  dropped = [];
+  isBehind = false;
+  typing = new Typing(line);
 });
 
+const text = (bytes: number[]) => String.fromCharCode(...bytes);
+const bracketed = (length: number) => new TextEncoder().encode(`\x1b[200~${'x'.repeat(length)}\x1b[201~`);
 const paste = (length: number) => Uint8Array.from({ length }, (_, at) => at % 251);
 
 test('a key goes out at once', () => {
@@ -40,6 +51,44 @@ test('Ctrl-C ends a paste', () => {
   typing.type(Uint8Array.of(3));
   clock.tick(10_000);
   assert.deepEqual(sent.slice(1), [[3]]);
+  assert.deepEqual(dropped, [100_000 - 16_384]);
+});
+
+test('Ctrl-C in a paste that is in brackets closes them first', () => {
+  typing.type(bracketed(100_000));
+  typing.type(Uint8Array.of(3));
+  clock.tick(10_000);
+  assert.deepEqual(sent.slice(1).map(text), ['\x1b[201~', '\x03']);
+  assert.deepEqual(dropped, [100_012 - 16_384]);
+  typing.type(Uint8Array.of(3));
+  assert.deepEqual(sent.slice(3).map(text), ['\x03'], 'they are closed');
+});
+
+test('the end of a long paste goes out by itself, whole and last', () => {
+  // Also where the step before it has room for a part of it only.
+  for (const length of [100_000, 2 * 16_384 - 6 - 3]) {
+    sent = [];
+    typing.type(bracketed(length));
+    clock.tick(10_000);
+    assert.equal(text(sent.flat()), text([...bracketed(length)]));
+    assert.equal(text(sent.at(-1) ?? []), '\x1b[201~');
+  }
+  typing.type(Uint8Array.of(3));
+  assert.deepEqual(sent.at(-1), [3]);
+  assert.deepEqual(dropped, []);
+});
+
+test('what the network does not take waits, in order, and beyond a bound is not sent', () => {
+  isBehind = true;
+  typing.type(Uint8Array.of(97));
+  typing.type(paste(100_000));
+  clock.tick(10_000);
+  assert.deepEqual(sent, []);
+  typing.type(paste(4 * 1024 * 1024));
+  assert.deepEqual(dropped, [4 * 1024 * 1024]);
+  isBehind = false;
+  clock.tick(10_000);
+  assert.deepEqual(sent.flat(), [97, ...paste(100_000)]);
 });
 
 test('a paste that is dropped does not go on', () => {

@@ -1,29 +1,59 @@
-// What is typed goes out at once; a long paste goes out at a pace that the far end can pass on. It
-// holds a quarter of a megabyte for a program that is slow to read, and throws away what is more.
+// What is typed goes out at once; a long paste goes out at a pace that the far end can pass on, and no
+// faster than the network takes it. A session holds a quarter of a megabyte for a program that is slow to
+// read, and throws away what is more.
 
 /** Bytes a step, and milliseconds from one to the next: 800 kB/s. */
 const STEP_BYTES = 16 * 1024;
 const STEP_MS = 20;
 
+/** Most bytes that wait here. An input with which it would be more is not sent at all. */
+const WAITING_MAX = 4 * 1024 * 1024;
+
 const INTERRUPT = 0x03;
+/** Around a paste, where the program asked for it. */
+const BEGINS = [...'\x1b[200~'].map((character) => character.charCodeAt(0));
+const ENDS = Uint8Array.from('\x1b[201~', (character) => character.charCodeAt(0));
+
+export interface Line {
+  send(bytes: Uint8Array): void;
+  /** Whether the network is behind. */
+  isBehind(): boolean;
+  /** So many bytes of what was typed do not go out. */
+  dropped(bytes: number): void;
+}
 
 export class Typing {
-  #send: (bytes: Uint8Array) => void;
+  #line: Line;
   #waiting: Uint8Array[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** A paste has begun to go out, and its end has not. */
+  #isOpen = false;
 
-  constructor(send: (bytes: Uint8Array) => void) {
-    this.#send = send;
+  constructor(line: Line) {
+    this.#line = line;
   }
 
   type(bytes: Uint8Array): void {
     // Ctrl-C does not wait behind a paste: it ends it.
-    if (bytes.length === 1 && bytes[0] === INTERRUPT) this.drop();
-    if (bytes.length <= STEP_BYTES && this.#timer === undefined) {
-      this.#send(bytes);
+    if (bytes.length === 1 && bytes[0] === INTERRUPT) {
+      // A program that waits for the end of a paste would take the Ctrl-C for a part of it.
+      const isOpen = this.#isOpen;
+      this.drop();
+      if (isOpen) this.#line.send(ENDS);
+      this.#line.send(bytes);
       return;
     }
-    this.#waiting.push(bytes);
+    if (bytes.length <= STEP_BYTES && this.#timer === undefined && !this.#line.isBehind()) {
+      this.#line.send(bytes);
+      return;
+    }
+    if (this.#length() + bytes.length > WAITING_MAX) {
+      this.#line.dropped(bytes.length);
+      return;
+    }
+    // The end goes out by itself: a session that has no room for the last part of a paste has it for six bytes.
+    if (begins(bytes)) this.#waiting.push(bytes.subarray(0, -ENDS.length), ENDS);
+    else this.#waiting.push(bytes);
     if (this.#timer === undefined) this.#step();
   }
 
@@ -31,19 +61,33 @@ export class Typing {
   drop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    const bytes = this.#length();
     this.#waiting = [];
+    this.#isOpen = false;
+    if (bytes > 0) this.#line.dropped(bytes);
+  }
+
+  #length(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
   }
 
   #step(): void {
     this.#timer = undefined;
     let room = STEP_BYTES;
-    while (room > 0) {
+    while (room > 0 && !this.#line.isBehind()) {
       const first = this.#waiting.shift();
       if (!first) return;
-      this.#send(first.subarray(0, room));
-      if (first.length > room) this.#waiting.unshift(first.subarray(room));
+      if (first === ENDS) this.#isOpen = false;
+      else if (begins(first)) this.#isOpen = true;
+      const most = first === ENDS ? ENDS.length : room;
+      this.#line.send(first.subarray(0, most));
+      if (first.length > most) this.#waiting.unshift(first.subarray(most));
       room -= first.length;
     }
     this.#timer = setTimeout(() => this.#step(), STEP_MS);
   }
+}
+
+function begins(bytes: Uint8Array): boolean {
+  return bytes.length > BEGINS.length && BEGINS.every((byte, at) => bytes[at] === byte);
 }

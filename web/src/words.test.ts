@@ -26,6 +26,7 @@ test("the window has the program's title, or the target's name", () => {
   assert.equal(windowTitle('', target), 'dev@web1 · tere');
   assert.equal(windowTitle(' \u202e\x07 ', target), 'dev@web1 · tere');
   assert.equal(windowTitle('', undefined), 'tere');
+  assert.equal(windowTitle('vim', target, 'lost'), 'lost · vim · tere');
   assert.equal(windowTitle('a\u202eb', target), 'ab · tere');
   assert.equal(windowTitle('x'.repeat(500), target), `${'x'.repeat(120)} · tere`);
 });

@@ -30,10 +30,10 @@ export function counted(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? '' : 's'}`;
 }
 
-/** The window's title. A program's title comes from the machine: bounded, and without controls. */
-export function windowTitle(programs: string, target: Target | undefined): string {
+/** The window's title, after a word on the state of the shell where there is one. A program's title comes from the machine: bounded, and without controls. */
+export function windowTitle(programs: string, target: Target | undefined, state?: string): string {
   // Bidirectional controls could make the title say something else.
   const plain = programs.slice(0, 1000).replace(/[\p{Cc}\p{Cf}]/gu, '').trim().slice(0, 120);
   const first = plain || (target && targetName(target));
-  return first ? `${first} · tere` : 'tere';
+  return [state, first, 'tere'].filter((part) => part).join(' · ');
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::super::accounts::{LINK_LIFE, Link};
-use super::super::book::Pages;
+use super::super::book::{Made, Pages};
 use super::super::store::Store;
 use super::*;
 use crate::config::Config;
@@ -28,7 +28,7 @@ struct Auth {
 #[derive(Debug)]
 enum Outcome {
     Challenge(String),
-    SignedIn(String, Verified),
+    SignedIn(String, How),
     Refused(Refusal),
     Violation,
 }
@@ -80,7 +80,9 @@ impl Auth {
             let (next, action) = taken.handle(input, &self.pages.accounts, &self.party, self.now);
             *login = next;
             input = match action {
-                Action::Store(change) => Input::Stored(self.pages.apply(change, self.now)),
+                Action::Store(change) => {
+                    Input::Stored(self.pages.apply(change, self.now).and_then(Made::well))
+                }
                 Action::Vouch { .. } => Input::Vouched(broker),
                 Action::Challenge(ToFront::Challenge { options, .. }) => return Outcome::Challenge(options),
                 Action::Challenge(other) => panic!("{other:?}"),
@@ -157,15 +159,12 @@ fn assert_refused(outcome: Outcome, expected: Refusal) {
 
 #[track_caller]
 fn assert_enrolled(outcome: Outcome) {
-    assert!(
-        matches!(&outcome, Outcome::SignedIn(name, Verified::Enrolment) if name == "alice"),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, Outcome::SignedIn(name, How::Enrolment) if name == "alice"), "{outcome:?}");
 }
 
 #[track_caller]
 fn assert_signed_in(outcome: Outcome) {
-    assert!(matches!(&outcome, Outcome::SignedIn(name, Verified::Passkey) if name == "alice"), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::SignedIn(name, How::SignIn) if name == "alice"), "{outcome:?}");
 }
 
 #[test]
@@ -338,7 +337,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     let answer = Input::Asked(FromFront::Answer { credential });
     let (next, action) = vouching.handle(answer, &auth.pages.accounts, &auth.party, auth.now);
     let Action::Store(change) = action else { panic!("{action:?}") };
-    let stored = Input::Stored(auth.pages.apply(change, auth.now));
+    let stored = Input::Stored(auth.pages.apply(change, auth.now).and_then(Made::well));
     let (next, action) = next.handle(stored, &auth.pages.accounts, &auth.party, auth.now);
     assert!(matches!(action, Action::Vouch { .. }), "{action:?}");
 
@@ -380,6 +379,33 @@ fn what_cannot_be_stored_changes_nothing() {
 }
 
 #[test]
+fn a_full_disk_keeps_nobody_out_whose_passkey_has_nothing_new() {
+    let mut auth = Auth::new();
+    let token = auth.add("alice");
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    passkey.counts = false;
+    assert_enrolled(auth.enrol(&token, &mut passkey));
+    let before = auth.files();
+    let folder = auth.folder.path().join("accounts");
+    let aside = auth.folder.path().join("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    auth.pass(5);
+    assert_signed_in(auth.sign_in(&mut passkey));
+    assert_eq!(
+        auth.pages.accounts.summaries()[0].last_sign_in,
+        Some(auth.now.unix),
+        "it is known till the end"
+    );
+    // A counter that is not stored lets nobody in.
+    passkey.counts = true;
+    assert_refused(auth.sign_in(&mut passkey), Refusal::StorageFailed);
+    std::fs::rename(&aside, &folder).unwrap();
+    assert_eq!(auth.files(), before);
+    assert_signed_in(auth.sign_in(&mut passkey));
+    assert_ne!(auth.files(), before);
+}
+
+#[test]
 fn without_the_broker_nobody_is_signed_in_and_the_page_may_try_again() {
     let (mut auth, mut passkey) = Auth::with_alice();
     let mut login = Login::new();
@@ -388,6 +414,17 @@ fn without_the_broker_nobody_is_signed_in_and_the_page_may_try_again() {
     assert_refused(auth.step(&mut login, answer, Err(Refusal::Unavailable)), Refusal::Unavailable);
     let options = auth.challenge(&mut login, FromFront::SignIn);
     assert_signed_in(auth.answer(&mut login, passkey.sign_in(&options)));
+
+    // An enrolment is done but for that: its link is used up, and its passkey is good.
+    let token = auth.link("alice");
+    let mut laptop = SoftPasskey::new(ORIGIN);
+    let mut login = Login::new();
+    let options = auth.challenge(&mut login, enrol(&token));
+    let answer = FromFront::Answer { credential: laptop.register(&options) };
+    assert_refused(auth.step(&mut login, answer, Err(Refusal::Unavailable)), Refusal::PasskeyRegistered);
+    assert_refused(auth.say(&mut login, enrol(&token)), Refusal::LinkInvalid);
+    let options = auth.challenge(&mut login, FromFront::SignIn);
+    assert_signed_in(auth.answer(&mut login, laptop.sign_in(&options)));
 }
 
 #[test]
@@ -397,7 +434,7 @@ fn a_connection_has_its_fill_of_challenges() {
     for _ in 0..CHALLENGES_MAX {
         auth.challenge(&mut login, FromFront::SignIn);
     }
-    assert_refused(auth.say(&mut login, FromFront::SignIn), Refusal::TooMany);
+    assert_refused(auth.say(&mut login, FromFront::SignIn), Refusal::Busy);
 }
 
 #[test]

@@ -11,8 +11,8 @@ const SOCKETS: [&str; 4] =
 /// Units that their sockets start when they are needed: they must be loaded and not have failed.
 const SERVICES: [&str; 3] = ["tere-front.service", "tere-auth.service", "tere-broker.service"];
 
-/// Unit files from which a unit is made for each session.
-const TEMPLATES: [&str; 2] = ["tere-session@.socket", "tere-session@.service"];
+/// Unit files from which a unit is made for each session and each machine.
+const TEMPLATES: [&str; 3] = ["tere-session@.socket", "tere-session@.service", "tere-machine@.service"];
 
 /// Looks at what the system bus leads to: systemd's units, machined, polkit.
 pub(super) fn look() -> Vec<Finding> {
@@ -53,8 +53,11 @@ async fn units(connection: &Connection) -> Vec<Finding> {
         Ok(listed) => listed,
         Err(error) => return unreachable(error),
     };
-    let mut findings: Vec<_> =
-        listed.into_iter().map(|(name, _, load, active, ..)| unit(&name, &load, &active)).collect();
+    let mut findings = Vec::new();
+    for (name, _, load, active, sub, _, path, ..) in listed {
+        let crashes = crashes(connection, &name, path).await.unwrap_or_default();
+        findings.push(Unit { name, load, active, sub, crashes }.finding());
+    }
     for template in TEMPLATES {
         let what = format!("unit file {template}");
         findings.push(match within(systemd.get_unit_file_state(template.to_owned())).await {
@@ -67,21 +70,72 @@ async fn units(connection: &Connection) -> Vec<Finding> {
     findings
 }
 
-fn unit(name: &str, load: &str, active: &str) -> Finding {
-    let what = format!("unit {name}");
-    if load != "loaded" {
-        let found = format!("it is {load}");
-        return Finding::wrong(what, found, "apt install --reinstall tere; systemctl daemon-reload");
+/// What systemd says of a unit, in its own words: see systemctl(1).
+#[derive(Debug)]
+struct Unit {
+    name: String,
+    load: String,
+    active: String,
+    sub: String,
+    crashes: Crashes,
+}
+
+/// What a service went through since somebody started it.
+#[derive(Debug, Default)]
+struct Crashes {
+    /// How often systemd has started it again.
+    restarts: u32,
+    /// How it ended last: "exit-code", "signal", "watchdog". "success" while it is tried once more.
+    result: String,
+}
+
+/// Nothing for a socket, and for a service that was never started.
+async fn crashes(connection: &Connection, name: &str, unit: zbus::OwnedObjectPath) -> Option<Crashes> {
+    if !SERVICES.contains(&name) {
+        return None;
     }
-    match active {
-        "failed" => Finding::wrong(
-            what,
-            "it has failed",
-            format!("journalctl -u {name} -n 20 says why; then: systemctl restart {name}"),
-        ),
-        "active" | "reloading" => Finding::ok(what, active),
-        _ if SERVICES.contains(&name) => Finding::ok(what, format!("{active}, starts when it is needed")),
-        _ => Finding::wrong(what, format!("it is {active}"), format!("systemctl enable --now {name}")),
+    let asked = async {
+        let service = ServiceProxy::builder(connection).path(unit).build().await?;
+        Ok(Crashes { restarts: service.n_restarts().await?, result: service.result().await? })
+    };
+    within(asked).await.ok()
+}
+
+impl Unit {
+    fn finding(&self) -> Finding {
+        let Self { name, active, .. } = self;
+        let what = format!("unit {name}");
+        if self.load != "loaded" {
+            let found = format!("it is {}", self.load);
+            return Finding::wrong(what, found, "apt install --reinstall tere; systemctl daemon-reload");
+        }
+        let restarts = self.crashes.restarts;
+        let how = match self.crashes.result.as_str() {
+            "" | "success" => String::new(),
+            result => format!(" ({result})"),
+        };
+        let why = format!("journalctl -u {name} -n 20 says why; then: systemctl restart {name}");
+        // Nothing limits how often it is started again, so it does not fail for good.
+        let is_down = active == "activating" && (restarts > 0 || self.sub.starts_with("auto-restart"));
+        match active.as_str() {
+            "failed" => Finding::wrong(what, format!("it has failed{how}"), why),
+            _ if is_down => {
+                let found =
+                    format!("it crashes again and again{how}: started {restarts} times more, and not up");
+                Finding::wrong(what, found, why)
+            }
+            "active" if restarts > 0 => {
+                let found = format!(
+                    "active; it has crashed and was started again {restarts} times: journalctl -u {name}"
+                );
+                Finding::ok(what, found)
+            }
+            "active" | "reloading" => Finding::ok(what, active),
+            _ if SERVICES.contains(&name.as_str()) => {
+                Finding::ok(what, format!("{active}, starts when it is needed"))
+            }
+            _ => Finding::wrong(what, format!("it is {active}"), format!("systemctl enable --now {name}")),
+        }
     }
 }
 
@@ -171,8 +225,33 @@ mod tests {
             ("tere-auth.service", "loaded", "activating", true),
             ("tere-auth.service", "loaded", "failed", false),
         ] {
-            let finding = unit(name, load, active);
+            let finding = unit(name, load, active, "", 0, "success").finding();
             assert_eq!(matches!(finding.state, State::Ok), good, "{finding:?}");
+        }
+    }
+
+    fn unit(name: &str, load: &str, active: &str, sub: &str, restarts: u32, result: &str) -> Unit {
+        let crashes = Crashes { restarts, result: result.to_owned() };
+        Unit { name: name.into(), load: load.into(), active: active.into(), sub: sub.into(), crashes }
+    }
+
+    #[test]
+    fn a_service_that_crashes_again_and_again_is_wrong_whenever_one_looks() {
+        for (active, sub, restarts, result, good) in [
+            ("activating", "auto-restart", 57, "exit-code", false),
+            ("activating", "auto-restart-queued", 57, "signal", false),
+            ("activating", "start", 57, "success", false),
+            ("activating", "auto-restart", 0, "watchdog", false),
+            // The first start, and one that came back.
+            ("activating", "start", 0, "success", true),
+            ("active", "running", 3, "success", true),
+            ("inactive", "dead", 0, "success", true),
+        ] {
+            let finding = unit("tere-broker.service", "loaded", active, sub, restarts, result).finding();
+            assert_eq!(matches!(finding.state, State::Ok), good, "{finding:?}");
+            if let State::Wrong(mend) = finding.state {
+                assert!(mend.contains("journalctl -u tere-broker.service"), "{mend}");
+            }
         }
     }
 }

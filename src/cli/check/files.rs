@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use nix::unistd::{Gid, Group};
+use nix::unistd::{Gid, Group, Uid, User};
 
 use super::Finding;
 use crate::config::{Config, ConfigError};
@@ -56,6 +56,56 @@ pub(super) fn configuration(path: &Path) -> Finding {
             Finding::wrong(WHAT, found.trim(), mend)
         }
     }
+}
+
+/// Who reads the configuration on its own, and not as a credential from systemd: the broker, as this
+/// user with this group.
+const BROKER: &str = "tere-broker";
+
+/// Whether the broker may read the configuration, by owner, group and mode.
+pub(super) fn readable_by_broker(path: &Path) -> Finding {
+    let what = format!("configuration, for {BROKER}");
+    let (Ok(Some(user)), Ok(Some(group))) = (User::from_name(BROKER), Group::from_name(BROKER)) else {
+        return Finding::wrong(
+            what,
+            format!("there is no user and group {BROKER}"),
+            "systemd-sysusers tere.conf",
+        );
+    };
+    match closed_to(path, user.uid, group.gid) {
+        Ok(None) => Finding::ok(what, format!("{} is readable by it", path.display())),
+        Ok(Some((closed, mode))) => {
+            let wanted = if closed == path { "0640" } else { "0750" };
+            let closed = closed.display();
+            Finding::wrong(
+                what,
+                format!("{closed} is closed to it: {mode}"),
+                format!("chown root:{BROKER} {closed}; chmod {wanted} {closed}; systemctl restart {BROKER}"),
+            )
+        }
+        Err(error) => Finding::unknown(what, format!("cannot look at {}: {error}", path.display()), AS_ROOT),
+    }
+}
+
+/// The file, or the folder it is in, if its mode keeps this user from reading it; and how it stands.
+fn closed_to(path: &Path, user: Uid, group: Gid) -> std::io::Result<Option<(&Path, String)>> {
+    let folder = path.parent().map(|folder| (folder, 0o1));
+    for (path, needed) in folder.into_iter().chain([(path, 0o4)]) {
+        let meta = fs::metadata(path)?;
+        // The first of these that applies is the only one that counts, see path_resolution(7).
+        let given = if meta.uid() == user.as_raw() {
+            meta.mode() >> 6
+        } else if meta.gid() == group.as_raw() {
+            meta.mode() >> 3
+        } else {
+            meta.mode()
+        };
+        if given & needed == 0 {
+            let mode = format!("uid {}, gid {}, mode {:04o}", meta.uid(), meta.gid(), meta.mode() & 0o7777);
+            return Ok(Some((path, mode)));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn polkit_rule() -> Finding {
@@ -139,6 +189,31 @@ mod tests {
         assert!(!is_wrong(&socket(&path, 0o666, &mine, "u")));
         assert!(is_wrong(&socket(&path, 0o660, &mine, "u")));
         assert!(is_wrong(&socket(&path, 0o666, "another", "u")));
+    }
+
+    #[test]
+    fn a_configuration_that_the_broker_may_not_read_is_found_by_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tere.toml");
+        fs::write(&path, "").unwrap();
+        let mine = fs::metadata(&path).unwrap();
+        let (uid, gid) = (Uid::from_raw(mine.uid()), Gid::from_raw(mine.gid()));
+        let (other_uid, other_gid) = (Uid::from_raw(mine.uid() + 1), Gid::from_raw(mine.gid() + 1));
+        for (of_folder, of_file, uid, gid, closed) in [
+            (0o755, 0o640, other_uid, gid, None),
+            (0o755, 0o644, other_uid, other_gid, None),
+            (0o750, 0o400, uid, other_gid, None),
+            (0o755, 0o600, other_uid, gid, Some(path.as_path())),
+            (0o755, 0o640, other_uid, other_gid, Some(path.as_path())),
+            // Its owner's alone, and its owner may not: others do not count.
+            (0o755, 0o044, uid, other_gid, Some(path.as_path())),
+            (0o700, 0o644, other_uid, gid, Some(folder.path())),
+        ] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(of_folder)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(of_file)).unwrap();
+            let found = closed_to(&path, uid, gid).unwrap().map(|(closed, _)| closed);
+            assert_eq!(found, closed, "{of_folder:o}, {of_file:o}");
+        }
     }
 
     #[test]

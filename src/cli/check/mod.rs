@@ -1,6 +1,7 @@
 //! `tere check`: looks at everything that tere needs. Each look gives findings; a finding that
 //! something is wrong says how to mend it.
 
+mod accounts;
 mod builds;
 mod bus;
 mod files;
@@ -19,12 +20,15 @@ use super::print;
 #[derive(Debug, Args)]
 pub(super) struct Flags {
     /// The configuration.
-    #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
+    #[arg(long, value_name = "FILE", default_value = CONFIGURATION)]
     config: PathBuf,
     /// Print JSON: an array of objects with what, state (ok, wrong or unknown), found, mend.
     #[arg(long)]
     json: bool,
 }
+
+/// The one in force. Another is one that is looked at before it takes its place, and nobody else reads it.
+const CONFIGURATION: &str = "/etc/tere/tere.toml";
 
 /// How long each thing that is asked may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,10 +90,14 @@ impl Finding {
 
 pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure> {
     let mut findings = vec![files::configuration(&flags.config)];
+    if flags.config == Path::new(CONFIGURATION) && flags.config.exists() {
+        findings.push(files::readable_by_broker(&flags.config));
+    }
     findings.extend(bus::look());
     findings.push(files::polkit_rule());
     findings.extend(files::sockets(runtime_dir));
     findings.extend(builds::look(runtime_dir));
+    findings.push(accounts::look(runtime_dir));
     if flags.json {
         let all = findings.iter().map(Finding::for_programs);
         print(&serde_json::Value::from_iter(all).to_string())?;

@@ -206,7 +206,7 @@ impl Principal {
         let times = before.map_or(0, |(times, _)| times) + 1;
         channel.broken_off = Some((times, now));
         if times > BROKEN_OFF_MAX {
-            return self.over(view);
+            return self.over(view, EndReason::ViewLost);
         }
         channel.state = ChannelState::Again { session, asked: channel.size, at: Some(now) };
         self.ask_again(now)
@@ -238,7 +238,8 @@ impl Principal {
         self.channels.values().filter_map(Channel::due).min()
     }
 
-    /// A worker that is just being started again is asked for once more; anything else is the end.
+    /// A worker that is just being started again is asked for once more; anything else is the end of
+    /// the view, and the page is told what becomes of the session.
     fn refused_again(&mut self, view: View, refusal: Refusal, now: Instant) -> Vec<Action> {
         let Some(channel) = self.channel(view) else { return Vec::new() };
         let in_time = channel.broken_off.is_some_and(|(_, last)| now < last + AGAIN_WITHIN);
@@ -248,14 +249,14 @@ impl Principal {
                 Vec::new()
             }
             ChannelState::Again { .. } | ChannelState::Opening { .. } | ChannelState::Live(_) => {
-                self.over(view)
+                self.over(view, after(refusal))
             }
         }
     }
 
-    fn over(&mut self, view: View) -> Vec<Action> {
+    fn over(&mut self, view: View, reason: EndReason) -> Vec<Action> {
         self.forget(view);
-        tell(ToPage::Ended { channel: view.channel, reason: EndReason::WorkerGone })
+        tell(ToPage::Ended { channel: view.channel, reason })
     }
 
     /// A view did not begin: its worker does not answer.
@@ -312,5 +313,39 @@ impl Principal {
             self.channels.remove(&view.channel);
         }
         there
+    }
+}
+
+/// Why a view is over that was asked for again and refused.
+fn after(refusal: Refusal) -> EndReason {
+    match refusal {
+        Refusal::NoSuchSession => EndReason::WorkerGone,
+        Refusal::NotGranted => EndReason::ViewClosed,
+        // The session is there, and whoever wants it back has it in the list.
+        Refusal::WorkerUnavailable
+        | Refusal::TooMany
+        | Refusal::VersionMismatch
+        | Refusal::Unavailable
+        | Refusal::UnknownPasskey
+        | Refusal::ChallengeExpired
+        | Refusal::LinkInvalid
+        | Refusal::PasskeyRegistered
+        | Refusal::MachineUnavailable
+        | Refusal::MachineWithoutBus
+        | Refusal::MachinedUnavailable
+        | Refusal::ShellTimedOut
+        | Refusal::ShellRefused
+        | Refusal::NotShareable
+        | Refusal::Yourself
+        | Refusal::Busy
+        | Refusal::BadMessage
+        | Refusal::NotOperator
+        | Refusal::AccountExists
+        | Refusal::AccountUnusable
+        | Refusal::NoSuchAccount
+        | Refusal::NotRevoked
+        | Refusal::StorageFailed
+        | Refusal::MayNotLast
+        | Refusal::PasskeysFull => EndReason::ViewLost,
     }
 }

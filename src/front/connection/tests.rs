@@ -258,10 +258,17 @@ fn a_view_that_cannot_be_had_again_is_over() {
         break_off(&mut desk, View { channel: 7, request: 1 }, 2, size(80));
         (desk.reply(2, Answer::Refused(refusal)), desk)
     };
-    let over = [Action::Tell(ToPage::Ended { channel: 7, reason: EndReason::WorkerGone })];
-    for refusal in [Refusal::NoSuchSession, Refusal::NotGranted] {
+    let over = |reason| [Action::Tell(ToPage::Ended { channel: 7, reason })];
+    for (refusal, reason) in [
+        (Refusal::NoSuchSession, EndReason::WorkerGone),
+        (Refusal::NotGranted, EndReason::ViewClosed),
+        // Of these the session knows nothing, and goes on.
+        (Refusal::TooMany, EndReason::ViewLost),
+        (Refusal::VersionMismatch, EndReason::ViewLost),
+        (Refusal::Unavailable, EndReason::ViewLost),
+    ] {
         let (said, mut desk) = gone(refusal);
-        assert_eq!(said, over);
+        assert_eq!(said, over(reason), "{refusal}");
         assert!(matches!(desk.page(open(7)).as_slice(), [Action::Ask(_)]), "the number is free");
     }
     // A worker that is being started again is asked for once more, for a while.
@@ -281,7 +288,8 @@ fn a_view_that_cannot_be_had_again_is_over() {
             break said;
         }
     };
-    assert_eq!((last.as_slice(), desk.now), (&over[..], begun + AGAIN_WITHIN));
+    let lost = over(EndReason::ViewLost);
+    assert_eq!((last.as_slice(), desk.now), (&lost[..], begun + AGAIN_WITHIN));
     // One that breaks off again and again is over too.
     let mut desk = Desk::viewing();
     let mut view = View { channel: 7, request: 1 };
@@ -290,7 +298,7 @@ fn a_view_that_cannot_be_had_again_is_over() {
         view.request += 1;
         desk.reply(view.request, opened());
     }
-    assert_eq!(desk.take(Input::ViewBrokeOff(view)), over);
+    assert_eq!(desk.take(Input::ViewBrokeOff(view)), lost);
 }
 
 #[test]

@@ -83,7 +83,7 @@ async fn a_view_that_breaks_off_comes_back_and_the_page_sees_its_snapshot() {
         assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"x".to_vec()));
     }
     drop(worker);
-    assert_eq!(page.heard().await, ToPage::Ended { channel: 1, reason: EndReason::WorkerGone });
+    assert_eq!(page.heard().await, ToPage::Ended { channel: 1, reason: EndReason::ViewLost });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,9 +11,11 @@
 //! words   1..4        ring: head; announced; answered
 //! words   4..13       checkpoint: which of the two places counts; for each its offset, length,
 //!                     size and number of sizes
-//! word    14          panics
 //! words   13, 16..    sizes: how many there were; the last ones, an offset and a size each
+//! word    14          panics
+//! word    15          ring: cleared
 //! words   144..       cursors: for each viewer its number, its cursor, its number of sizes
+//! word    336         the version of the protocols that the viewers were greeted in
 //! bytes   HEADER..    the ring
 //! then                the two places of the checkpoint
 //! ```
@@ -33,7 +35,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) use self::cursors::Left;
 pub(super) use self::ring::{Behind, Filled};
+use crate::names::TermSize;
 use crate::sys::mapping::Mapping;
+use crate::wire::VERSION;
 
 /// "TEREBOX2".
 const MAGIC: u64 = u64::from_be_bytes(*b"TEREBOX2");
@@ -54,11 +58,14 @@ const ANSWERED_WORD: usize = 3;
 const CHECKPOINT_WORD: usize = 4;
 const SIZES_WORD: usize = 13;
 const PANICS_WORD: usize = 14;
+const CLEARED_WORD: usize = 15;
 const SIZE_WORDS: usize = 16;
 const CURSOR_WORDS: usize = 144;
+const VERSION_WORD: usize = 336;
 
 const _: () = assert!(SIZE_WORDS + 2 * sizes::SIZES <= CURSOR_WORDS);
-const _: () = assert!(8 * (CURSOR_WORDS + cursors::WORDS) <= HEADER);
+const _: () = assert!(CURSOR_WORDS + cursors::WORDS <= VERSION_WORD);
+const _: () = assert!(8 * VERSION_WORD < HEADER);
 
 /// The black box.
 #[derive(Debug)]
@@ -71,6 +78,15 @@ impl BlackBox {
     pub(super) fn new() -> io::Result<Self> {
         let black_box = Self { mapping: Mapping::new(c"tere-black-box", LENGTH)? };
         black_box.word(MAGIC_WORD).store(MAGIC, Ordering::Relaxed);
+        black_box.word(VERSION_WORD).store(VERSION.into(), Ordering::Relaxed);
+        Ok(black_box)
+    }
+
+    /// An empty one in the place of one that cannot be read: what the terminal was fed is lost.
+    pub(super) fn in_place_of_a_lost_one(size: TermSize) -> io::Result<Self> {
+        let black_box = Self::new()?;
+        black_box.add_size(size);
+        black_box.poison();
         Ok(black_box)
     }
 
@@ -82,6 +98,11 @@ impl BlackBox {
         }
         black_box.mend();
         Ok(black_box)
+    }
+
+    /// Takes the viewers over: whether they speak the version of the protocols that this worker speaks.
+    pub(super) fn take_over_viewers(&self) -> bool {
+        self.word(VERSION_WORD).swap(VERSION.into(), Ordering::Relaxed) == u64::from(VERSION)
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {

@@ -20,6 +20,11 @@ impl BlackBox {
         self.word(PANICS_WORD).store(0, Ordering::Relaxed);
     }
 
+    /// Has the next terminal begin blank.
+    pub(super) fn poison(&self) {
+        self.word(PANICS_WORD).store(ENOUGH, Ordering::Relaxed);
+    }
+
     /// Whether what was printed since the checkpoint is better not read again.
     pub(in crate::session) fn is_poisoned(&self) -> bool {
         self.word(PANICS_WORD).load(Ordering::Relaxed) >= ENOUGH

@@ -6,11 +6,11 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{Ordering, fence};
 
-use super::{ANNOUNCED_WORD, ANSWERED_WORD, BlackBox, HEAD_WORD, HEADER};
+use super::{ANNOUNCED_WORD, ANSWERED_WORD, BlackBox, CLEARED_WORD, HEAD_WORD, HEADER};
 
 /// Size of the ring, bytes. A viewer that falls further behind than [`KEPT`] has lost what was
-/// overwritten, and is shown a snapshot instead. The shell waits where it would overwrite what the
-/// emulator has not made a checkpoint of.
+/// overwritten, and is shown a snapshot instead. The shell waits where less than [`KEPT`] would be left behind the
+/// checkpoint.
 pub(super) const RING: usize = 2 * 1024 * 1024;
 
 /// Most bytes that one read from the PTY brings; the kernel gives no more at a time. The writer
@@ -45,11 +45,13 @@ pub(in crate::session) enum Behind {
 impl BlackBox {
     /// Counts what the last read of a killed worker brought and it had no time to count. The
     /// place was cleared before the read, so it ends where the zeros begin; a program that
-    /// prints zeros at that very moment loses them.
+    /// prints zeros at that very moment loses them. A place that was not cleared to its end was not read to either.
     pub(super) fn mend(&self) {
         let head = self.head();
         let announced = self.word(ANNOUNCED_WORD).load(Ordering::Relaxed);
-        let room = usize::try_from(announced.saturating_sub(head)).unwrap_or_default().min(STRIDE);
+        let cleared = self.word(CLEARED_WORD).load(Ordering::Relaxed) == announced;
+        let room = if cleared { announced.saturating_sub(head) } else { 0 };
+        let room = usize::try_from(room).unwrap_or_default().min(STRIDE);
         let mut bytes = Vec::new();
         self.mapping.read(HEADER + place(head), room, &mut bytes);
         let uncounted = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
@@ -61,7 +63,7 @@ impl BlackBox {
     pub(in crate::session) fn fill_from(&self, source: BorrowedFd<'_>) -> io::Result<Filled> {
         let head = self.word(HEAD_WORD).load(Ordering::Relaxed);
         let at = place(head);
-        let before_checkpoint = (self.checkpoint_offset() + RING as u64).saturating_sub(head);
+        let before_checkpoint = (self.checkpoint_offset() + KEPT).saturating_sub(head);
         let before_checkpoint = usize::try_from(before_checkpoint).unwrap_or(usize::MAX);
         let room = STRIDE.min(RING - at).min(before_checkpoint);
         if room == 0 {
@@ -74,6 +76,7 @@ impl BlackBox {
             self.word(ANNOUNCED_WORD).store(announced, Ordering::Relaxed);
             fence(Ordering::Release);
             self.mapping.clear(HEADER + at, room);
+            self.word(CLEARED_WORD).store(announced, Ordering::Release);
         }
         let got = self.mapping.fill_from(source, HEADER + at, room)?;
         self.word(HEAD_WORD).store(head + got as u64, Ordering::Release);
@@ -195,16 +198,34 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_lap_left_is_not_taken_for_a_read() {
+        let black_box = BlackBox::new().unwrap();
+        print(&black_box, 0, RING + 1000);
+        // Killed between the announcement of the next place and its clearing.
+        let announced = black_box.head() + STRIDE as u64;
+        black_box.word(ANNOUNCED_WORD).store(announced, Ordering::Relaxed);
+        let head = black_box.head();
+        let fd = black_box.as_fd().try_clone_to_owned().unwrap();
+        drop(black_box);
+        assert_eq!(BlackBox::open(fd).unwrap().head(), head);
+    }
+
+    #[test]
     fn nothing_behind_the_checkpoint_is_overwritten() {
         let black_box = BlackBox::new().unwrap();
         let (read, mut write) = std::io::pipe().unwrap();
-        let writer = std::thread::spawn(move || write.write_all(&vec![b'x'; RING + 1]).unwrap());
+        let kept = usize::try_from(KEPT).unwrap();
+        let writer = std::thread::spawn(move || write.write_all(&vec![b'x'; kept + 1]).unwrap());
         let mut got = 0;
         while let Filled::Bytes(more) = black_box.fill_from(read.as_fd()).unwrap() {
             got += more;
         }
-        assert_eq!(got, RING);
+        assert_eq!(got, kept);
         assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::NoRoom);
+        // All of it can be read again by whoever goes on from the checkpoint.
+        let (mut cursor, mut seen) = (0, Vec::new());
+        assert_eq!(black_box.read(&mut cursor, kept, &mut seen), Behind::Bytes);
+        assert_eq!(seen.len(), kept);
         check(&black_box);
         assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::Bytes(1));
         assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::End);

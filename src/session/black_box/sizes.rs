@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{BlackBox, SIZE_WORDS, SIZES_WORD};
 use crate::names::TermSize;
 
-/// Most sizes that are kept. One more is not taken before the next checkpoint, and the newest that
+/// Places for sizes. One stays free, so that the first behind the checkpoint can be read while another is noted: one more is not taken before the next checkpoint, and the newest that
 /// was asked for waits until then.
 pub(super) const SIZES: usize = 64;
 
@@ -16,7 +16,7 @@ impl BlackBox {
     /// thread only.
     pub(in crate::session) fn add_size(&self, size: TermSize) -> bool {
         let count = self.sizes();
-        if count.saturating_sub(self.checkpoint_sizes()) >= SIZES as u64 {
+        if count.saturating_sub(self.checkpoint_sizes()) >= SIZES as u64 - 1 {
             return false;
         }
         let at = place(count);
@@ -29,6 +29,11 @@ impl BlackBox {
     /// How many sizes there were.
     pub(in crate::session) fn sizes(&self) -> u64 {
         self.word(SIZES_WORD).load(Ordering::Acquire)
+    }
+
+    /// The last of them.
+    pub(in crate::session) fn latest_size(&self) -> Option<TermSize> {
+        self.size(self.sizes().checked_sub(1)?).map(|(_, size)| size)
     }
 
     /// One of them, counted from 0, with the offset that it begins at. Nothing where it has been
@@ -62,15 +67,17 @@ mod tests {
     fn sizes_behind_the_checkpoint_are_kept() {
         let black_box = BlackBox::new().unwrap();
         let size = |cols| TermSize::new(cols, 24).unwrap();
-        for cols in (1..).take(SIZES) {
+        for cols in (1..).take(SIZES - 1) {
             assert!(black_box.add_size(size(cols)));
         }
+        // Who goes on from the checkpoint reads every one of them.
         assert!(!black_box.add_size(size(500)));
-        assert_eq!(black_box.size(1), Some((0, size(2))));
-        assert_eq!(black_box.size(64), None);
+        assert_eq!(black_box.size(0), Some((0, size(1))));
+        assert_eq!(black_box.size(63), None);
         black_box.set_checkpoint(0, size(10), 10, b"");
         assert!(black_box.add_size(size(500)));
-        assert_eq!(black_box.size(64), Some((0, size(500))));
+        assert_eq!(black_box.size(63), Some((0, size(500))));
+        assert!(black_box.add_size(size(501)));
         assert_eq!(black_box.size(0), None, "overwritten");
         assert_eq!(black_box.sizes(), 65);
     }

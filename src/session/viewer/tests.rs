@@ -72,7 +72,7 @@ fn a_view_is_a_snapshot_and_what_is_printed_behind_it() {
     let now = Instant::now();
     viewer.take(&black_box, now).unwrap();
     print(&black_box, b"before, after");
-    assert_eq!(viewer.waits_for(), Some((Extent::Whole, viewer.mark.1)));
+    assert_eq!(viewer.waits_for(), Some((Extent::Recent, viewer.mark.1)));
     assert_eq!(viewer.feed(&black_box, u64::MAX, now).unwrap(), Fed::All);
     assert!(sent(&theirs).is_empty());
     viewer.show(&snapshot(Extent::Whole, b"screen", 6));
@@ -95,7 +95,9 @@ fn a_size_comes_at_its_place_in_the_output() {
     print(&black_box, b"two");
     viewer.feed(&black_box, u64::MAX, now).unwrap();
     let output = |bytes: &[u8]| ToViewer::Output(bytes.to_vec());
-    assert_eq!(sent(&theirs)[1..], [output(b"one"), ToViewer::Size(size), output(b"two")]);
+    assert_eq!(sent(&theirs)[1..], [output(b"one"), ToViewer::Size(size)]);
+    // Where the lines are then is for the session's terminal to say.
+    assert_eq!(viewer.waits_for(), Some((Extent::Screen, now + BETWEEN_SNAPSHOTS)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is shown, in stories short enough to be read.
 
-use super::{fed, size};
+use super::super::Terminal;
+use super::{assert_same, fed, size};
 
 #[test]
 fn text_wraps_and_scrolls_into_history() {
@@ -55,7 +56,7 @@ fn a_narrower_screen_keeps_every_character() {
     terminal.print(b"x");
     assert_eq!(terminal.screen_text(), "日本\n語!\n$ x");
     terminal.resize(size(4, 5));
-    assert_eq!((terminal.history_lines(), terminal.screen_text().as_str()), (4, "日本\n語!\n$ x"));
+    assert_eq!((terminal.history_lines(), terminal.screen_text().as_str()), (3, "日本\n語!\n$ x"));
 }
 
 #[test]
@@ -67,4 +68,45 @@ fn titles_are_text() {
 #[test]
 fn an_aborted_sequence_shows_nothing() {
     assert_eq!(fed(9, 1, b"a\x1b[31\x18b\x1b]0;x\x1ac\x1bPxyz\x1b\\d").screen_text(), "abcd");
+}
+
+#[test]
+fn eight_bit_codes_are_what_they_stand_for() {
+    for (eight, seven) in [
+        ("a\u{85}b", "a\x1bEb"),
+        ("\u{9b}31mred\u{9b}m", "\x1b[31mred\x1b[m"),
+        ("ä\u{84}ö", "ä\x1bDö"),
+        ("\u{9d}2;title\x07", "\x1b]2;title\x07"),
+        ("\u{90}$qm\x1b\\after", "\x1bP$qm\x1b\\after"),
+        ("\u{80}\u{99}none", "\x1b@\x1bYnone"),
+    ] {
+        let expected = fed(20, 5, seven.as_bytes());
+        assert_same(&expected, &fed(20, 5, eight.as_bytes()), seven);
+        let mut byte_by_byte = fed(20, 5, b"");
+        eight.bytes().for_each(|byte| byte_by_byte.print(&[byte]));
+        assert_same(&expected, &byte_by_byte, seven);
+    }
+}
+
+#[test]
+fn a_window_that_is_dragged_there_and_back_shows_what_it_showed() {
+    let mut terminal = Terminal::new(size(80, 10));
+    for line in 0..40 {
+        terminal.print(
+            format!("\x1b[3{}m{line:02} {}\x1b[m\r\n", line % 8, "word 日本語 ".repeat(line % 14)).as_bytes(),
+        );
+    }
+    terminal.print(b"$ ");
+    let history = |terminal: &Terminal| terminal.history_text().take(40).collect::<Vec<_>>();
+    let all = |terminal: &Terminal| {
+        let lines: Vec<String> = terminal.history_text().chain([terminal.screen_text()]).collect();
+        lines.concat().split_whitespace().collect::<String>()
+    };
+    let before = (history(&terminal), all(&terminal));
+    // One column after the other, and the lines stay whole.
+    for cols in (33..80).rev().chain(34..=80) {
+        terminal.resize(size(cols, 10));
+        assert_same(&terminal, &fed(cols, 10, &terminal.snapshot()), "a snapshot on the way");
+    }
+    assert_eq!((history(&terminal), all(&terminal)), before);
 }

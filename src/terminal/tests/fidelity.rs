@@ -202,11 +202,11 @@ proptest! {
         there.resize(wanted.size());
         // Half a character is shown as one that is broken, and may be what moves a line out.
         there.print(b"\x18");
-        let history: Vec<Vec<u8>> = there.machine.history.lines().map(<[u8]>::to_vec).collect();
+        let history: Vec<Vec<u8>> = there.machine.history.lines().map(|line| line.bytes().to_vec()).collect();
         there.answers();
         there.print(&wanted.snapshot_of_screen());
         prop_assert!(there.answers().is_empty());
-        let kept: Vec<Vec<u8>> = there.machine.history.lines().map(<[u8]>::to_vec).collect();
+        let kept: Vec<Vec<u8>> = there.machine.history.lines().map(|line| line.bytes().to_vec()).collect();
         prop_assert_eq!(history, kept);
         wanted.machine.history.clear();
         there.machine.history.clear();
@@ -243,4 +243,24 @@ fn at_every_byte_of_a_full_session() {
         assert_same(&whole, &cut, &format!("cut at {at}"));
     }
     assert!(whole.history_lines() > 1);
+}
+
+#[test]
+fn a_recent_snapshot_is_the_whole_but_for_the_oldest_lines() {
+    let mut terminal = Terminal::new(size(20, 5));
+    for line in 0..1000 {
+        terminal.print(format!("\x1b[3{}mline {line}\r\n", line % 8).as_bytes());
+    }
+    let mut recent = Terminal::new(size(20, 5));
+    recent.print(&terminal.snapshot_of_recent(4096));
+    let lines = recent.history_lines();
+    assert!((40..100).contains(&lines), "{lines} lines");
+    let all: Vec<String> = terminal.history_text().collect();
+    assert_eq!(recent.history_text().collect::<Vec<_>>(), all[all.len() - lines..]);
+    assert_eq!((recent.screen_text(), recent.cursor()), (terminal.screen_text(), terminal.cursor()));
+    // No history at all, and no more than there is.
+    let mut none = Terminal::new(size(20, 5));
+    none.print(&terminal.snapshot_of_recent(0));
+    assert_eq!((none.history_lines(), none.screen_text()), (0, terminal.screen_text()));
+    assert_eq!(terminal.snapshot_of_recent(usize::MAX), terminal.snapshot());
 }

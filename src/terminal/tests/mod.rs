@@ -26,7 +26,12 @@ fn fed(cols: u16, rows: u16, bytes: &[u8]) -> Terminal {
 fn portrait(terminal: &Terminal) -> Vec<String> {
     let machine = &terminal.machine;
     let mut lines: Vec<String> = Vec::new();
-    lines.extend(machine.history.lines().map(|line| format!("history {}", line.escape_ascii())));
+    lines.extend(
+        machine
+            .history
+            .lines()
+            .map(|line| format!("history {} {}", line.bytes().escape_ascii(), line.flows())),
+    );
     screen("main", machine, &machine.main, &mut lines);
     if let Some(alternate) = &machine.alternate {
         screen("alternate", machine, alternate, &mut lines);
@@ -47,6 +52,9 @@ fn cursor(machine: &Machine, cursor: &Cursor) -> String {
 
 fn screen(name: &str, machine: &Machine, screen: &Screen, lines: &mut Vec<String>) {
     for (number, row) in screen.rows().enumerate() {
+        if screen.flows(number) > 0 {
+            lines.push(format!("{name} {number} flows {}", screen.flows(number)));
+        }
         for (col, cell) in row.iter().enumerate().filter(|(_, cell)| **cell != super::cell::Cell::BLANK) {
             let (marks, link) = (machine.marks.text(cell.marks), machine.links.text(cell.style.link));
             let style = cell.style.unlinked();

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { ownKey, pastInputMethod, type Pressed } from './keys.ts';
+
+const none = { ctrlKey: false, shiftKey: false, altKey: false, metaKey: false, isComposing: false };
+const pressed = (key: string, code: string, more: Partial<Pressed>): Pressed => ({ key, code, keyCode: 0, ...none, ...more });
+const both = { ctrlKey: true, shiftKey: true };
+
+test('the letter on the key counts, wherever it is', () => {
+  assert.equal(ownKey(pressed('F', 'KeyF', both)), 'find');
+  assert.equal(ownKey(pressed('F', 'KeyY', both)), 'find', 'Dvorak');
+  assert.equal(ownKey(pressed('U', 'KeyF', both)), undefined, 'Dvorak');
+  assert.equal(ownKey(pressed('а', 'KeyF', both)), 'find', 'Cyrillic');
+  assert.equal(ownKey(pressed('Process', 'KeyL', both)), 'shells', 'an input method');
+});
+
+test('only Ctrl and Shift together make it', () => {
+  assert.equal(ownKey(pressed('f', 'KeyF', { ctrlKey: true })), undefined);
+  assert.equal(ownKey(pressed('F', 'KeyF', { ...both, altKey: true })), undefined);
+  assert.equal(ownKey(pressed('constructor', '', both)), undefined);
+});
+
+test('a program can be interrupted under an input method', () => {
+  const kept = { keyCode: 229 };
+  assert.equal(pastInputMethod(pressed('Process', 'KeyC', { ...kept, ctrlKey: true })), '\x03');
+  assert.equal(pastInputMethod(pressed('c', 'KeyI', { ...kept, ctrlKey: true })), '\x03', 'Dvorak');
+  assert.equal(pastInputMethod(pressed('Process', 'Escape', kept)), '\x1b');
+});
+
+test('what an input method composes is left to it', () => {
+  const kept = { keyCode: 229 };
+  assert.equal(pastInputMethod(pressed('Process', 'KeyC', kept)), undefined);
+  assert.equal(pastInputMethod(pressed('Process', 'Escape', { ...kept, isComposing: true })), undefined);
+  assert.equal(pastInputMethod(pressed('c', 'KeyC', { ctrlKey: true })), undefined, 'xterm.js has it');
+});

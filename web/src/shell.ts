@@ -1,0 +1,415 @@
+// The room of a shell: the terminal, the bar above it, who else is there, and what is said when the
+// view of it is over.
+
+import { askPaste } from './askpaste.ts';
+import { Bar } from './bar.ts';
+import { Company } from './company.ts';
+import type { Connection } from './connection.ts';
+import { element, enterRoom } from './elements.ts';
+import { makeFind, openFind } from './find.ts';
+import { ownKey } from './keys.ts';
+import { guardLeaving, makeFullScreen } from './leaving.ts';
+import type { Lobby } from './lobby.ts';
+import { announce, endNotices, notice } from './notice.ts';
+import { showOver, type Over } from './over.ts';
+import { hidePanel, panelKey, panelNote, panelStands, showPanel } from './panel.ts';
+import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
+import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
+import { makeReaderSwitch, readerIsOn } from './reader.ts';
+import { isReport } from './reports.ts';
+import { makeShare, openShare, type ShareChoices } from './share.ts';
+import { Terminal } from './terminal.ts';
+import { makeTouchKeys, withControl } from './touchkeys.ts';
+import { Unsent } from './unsent.ts';
+import { Viewer } from './viewer.ts';
+import { amount, counted, targetName } from './words.ts';
+
+/** Which session this tab had, so that a reloaded tab has it again. It is a name, not a key. */
+const REMEMBERED = 'tere.session';
+
+/** An opening that takes longer than this is worth a word. */
+const OPENING_SHOWN_MS = 400;
+
+/** After these there is nothing to come back to. */
+const GONE: readonly Refusal[] = ['no-such-session', 'not-granted'];
+
+export interface ShellEvents {
+  /** What this account may open and has, as it was heard last. */
+  lobby(): Lobby;
+  /** Somebody wants to go there. */
+  visitLobby(): void;
+}
+
+export class Shell {
+  #events: ShellEvents;
+  /** Of the account that is signed in, while the way is not lost. */
+  #connection: Connection | undefined;
+  #account: AccountName | undefined;
+  #terminal: Terminal | undefined;
+  #viewer: Viewer | undefined;
+  #unsent = new Unsent();
+  /** The session whose screen the terminal has. */
+  #onScreen: SessionId | undefined;
+  #over: Over | undefined;
+  #slowOpening: ReturnType<typeof setTimeout> | undefined;
+  #machineWent = false;
+  #inputDropped = 0;
+  #bar = new Bar();
+  #share: ShareChoices = {
+    share: (account, role) => {
+      const session = this.#viewer?.session;
+      if (session !== undefined) this.#connection?.send({ type: 'share', session, account, role });
+    },
+    closed: () => this.#terminal?.focus(),
+  };
+  #company = new Company(this.#share);
+
+  constructor(events: ShellEvents) {
+    this.#events = events;
+    element('bar-shells').onclick = () => events.visitLobby();
+    makeShare(this.#share);
+    makeReaderSwitch(() => {
+      this.#terminal?.readAloud(readerIsOn());
+      this.#terminal?.focus();
+    });
+    // Wherever the keyboard is, and before the terminal has the key.
+    window.addEventListener('keydown', (event) => this.#ownKey(event), { capture: true });
+    makeFullScreen(() => this.#terminal?.focus());
+    guardLeaving(() => this.#viewer?.state === 'live' && !element('shell').hidden);
+    window.addEventListener('focus', () => this.#claimSize());
+    document.addEventListener('visibilitychange', () => this.#claimSize());
+  }
+
+  /** Whether this tab has shown a shell, which may be over. */
+  get used(): boolean {
+    return this.#viewer !== undefined;
+  }
+
+  /** The session that is in view. */
+  get inView(): SessionId | undefined {
+    return this.#viewer?.state === 'live' ? this.#viewer.session : undefined;
+  }
+
+  /** The session that this tab had, also before it was reloaded. */
+  get wanted(): SessionId | undefined {
+    return this.#viewer?.session ?? sessionStorage.getItem(REMEMBERED) ?? undefined;
+  }
+
+  /** Somebody is signed in. Somebody else does not get to see the screen of the one before. */
+  signedIn(connection: Connection, account: AccountName): void {
+    if (this.#account !== undefined && this.#account !== account) {
+      this.#viewer = undefined;
+      this.#over = undefined;
+      this.#clear();
+      this.#unsent.clear();
+      this.#remember(undefined);
+    }
+    this.#connection = connection;
+    this.#account = account;
+    this.#bar.account(account);
+  }
+
+  /** The way is lost, and the view with it. */
+  lost(): void {
+    if (this.#viewer?.state === 'live' && this.#connection) this.#unsent.mayBe(this.#connection.unanswered);
+    this.#connection = undefined;
+    clearTimeout(this.#slowOpening);
+    this.#viewer?.over();
+    this.#company.forget();
+    if (!this.#viewer) return;
+    enterRoom('shell');
+    this.#bar.light('lost', 'lost');
+    this.#terminal?.focus();
+  }
+
+  /** Opens a new shell on the target, or views the session that is there. */
+  view(target: Target, session: SessionId | undefined): void {
+    if (!this.#connection) return;
+    this.#viewer?.detach();
+    // That was said in the panel which goes now.
+    if (this.#over) this.#unsent.clear();
+    this.#over = undefined;
+    this.#company.leave();
+    enterRoom('shell');
+    hidePanel();
+    this.#terminal ??= this.#makeTerminal();
+    const { room } = this.#terminal;
+    this.#viewer = new Viewer(this.#connection, target, session, room, this.#terminal, {
+      live: () => this.#live(),
+      dropped: (bytes) => this.#dropped(bytes),
+    });
+    this.#bar.where(target);
+    if (session === undefined || session !== this.#onScreen) this.#bar.title('');
+    this.#bar.light('opening');
+    this.#terminal.focus();
+    clearTimeout(this.#slowOpening);
+    this.#slowOpening = setTimeout(() => {
+      showPanel({
+        title: `Opening ${targetName(target)}…`,
+        detail: session === undefined ? 'The machine may have to start first.' : 'Its screen is on the way.',
+        note: this.notSent,
+      });
+    }, OPENING_SHOWN_MS);
+  }
+
+  /** From the lobby to what was in view. */
+  back(): void {
+    enterRoom('shell');
+    this.#bar.show();
+    this.#terminal?.fit();
+    this.#terminal?.focus();
+  }
+
+  /**
+   * What was over before the way was lost still is. Its last screen stays, and nothing is opened by itself: that might
+   * start a machine which somebody has just powered off. False if there is nothing of the kind to say.
+   */
+  sayOverAgain(): boolean {
+    if (!this.#over || this.#over.session !== undefined) return false;
+    this.#sayOver(this.#over);
+    return true;
+  }
+
+  /** The session that this tab had is not there any more. False if this tab did not have one. */
+  endedMeanwhile(): boolean {
+    const viewer = this.#viewer;
+    if (!viewer || viewer.session === undefined || viewer.session !== sessionStorage.getItem(REMEMBERED)) return false;
+    this.#remember(undefined);
+    this.#sayOver({ title: 'The shell ended while you were away.', target: viewer.target, label: 'New shell' });
+    return true;
+  }
+
+  /** What was typed in vain, as a sentence or two, or nothing. */
+  get notSent(): string {
+    return this.#unsent.words;
+  }
+
+  /** What goes on, or does not, while nobody is signed in. */
+  get meanwhile(): string {
+    return this.#over?.title ?? 'Your shell goes on without you.';
+  }
+
+  /** Nothing but a fresh page helps. */
+  mustReload(refusal: Refusal): void {
+    this.#connection = undefined;
+    this.#bar.light('over');
+    showPanel({
+      title: refusalSentence(refusal),
+      detail: 'Your session goes on; sign in again after that.',
+      actions: [{ label: 'Reload', run: () => location.reload() }],
+    });
+  }
+
+  // What the front says.
+
+  /** A server that is slow to answer is said to be; keys still go to it. */
+  pulse(pulse: 'awaited' | 'there'): void {
+    if (this.#viewer?.state === 'live') this.#bar.light(pulse === 'awaited' ? 'awaited' : 'live');
+  }
+
+  output(channel: number, bytes: Uint8Array): void {
+    if (channel === this.#viewer?.channel) this.#viewer.output(bytes);
+  }
+
+  heard(message: ToPage): void {
+    switch (message.type) {
+      case 'opened':
+        this.#opened(message.channel, message.session);
+        return;
+      case 'snapshot':
+        if (message.channel === this.#viewer?.channel) {
+          this.#viewer.snapshot(message.size, message.bytes, message.extent);
+        }
+        return;
+      case 'size':
+        if (message.channel === this.#viewer?.channel) {
+          this.#viewer.sized(message.size);
+          this.#terminal?.resize(message.size);
+        }
+        return;
+      case 'input-dropped':
+        if (message.channel === this.#viewer?.channel) {
+          this.#inputDropped += message.bytes;
+          notice('input', `The program is not reading: ${amount(this.#inputDropped)} typed were thrown away.`);
+        }
+        return;
+      case 'ended':
+        if (message.channel === this.#viewer?.channel) this.#ended(message.reason);
+        return;
+      case 'refused':
+        if (message.channel === this.#viewer?.channel) this.#refused(message.refusal);
+        return;
+      case 'sharing':
+        this.#company.heard(message.session, message);
+        return;
+      case 'machine-stopped':
+        this.#machineStopped(message.machine);
+        return;
+      case 'lobby':
+      case 'challenge':
+      case 'signed-in':
+      case 'pong':
+        return;
+      default:
+        // A newer front may know more; what this page was built for is all here.
+        message satisfies never;
+    }
+  }
+
+  #opened(channel: number, session: SessionId): void {
+    const viewer = this.#viewer;
+    if (channel !== viewer?.channel || viewer.state !== 'opening') {
+      this.#connection?.send({ type: 'detach', channel });
+      return;
+    }
+    viewer.session = session;
+    this.#remember(session);
+    // The screen of the session itself stays until there is a newer one: a large history takes its time.
+    if (session !== this.#onScreen) this.#clear();
+    this.#onScreen = session;
+    this.#inputDropped = 0;
+    this.#machineWent = false;
+  }
+
+  /** The screen is there, and in the modes of the session: from now on keys are taken. */
+  #live(): void {
+    const viewer = this.#viewer;
+    const terminal = this.#terminal;
+    if (!terminal || viewer?.session === undefined) return;
+    const { session, target, isNew } = viewer;
+    clearTimeout(this.#slowOpening);
+    endNotices();
+    viewer.room(terminal.room);
+    hidePanel();
+    this.#bar.light('live');
+    this.#company.enter(session, this.#account);
+    announce(`Shell of ${targetName(target)}`);
+    if (this.notSent !== '') notice('keys', `The shell was not there to take what you typed. ${this.notSent}`);
+    this.#unsent.clear();
+    const others = this.#events.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
+    if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
+    if (element('lobby').hidden) terminal.focus();
+  }
+
+  /** Nothing of what was on the screen is to be seen any more. */
+  #clear(): void {
+    this.#terminal?.reset();
+    this.#onScreen = undefined;
+    this.#bar.title('');
+  }
+
+  #ended(reason: EndReason): void {
+    const viewer = this.#viewer;
+    if (!viewer) return;
+    this.#unsent.clear();
+    viewer.over();
+    this.#company.leave();
+    this.#remember(undefined);
+    const title = endSentence(this.#machineWent ? 'machine-gone' : reason);
+    this.#sayOver({ title, target: viewer.target, label: 'New shell' });
+  }
+
+  /** Why the shell ended, which may be heard before its end or after it. */
+  #machineStopped(machine: MachineName): void {
+    const viewer = this.#viewer;
+    if (viewer?.target.machine !== machine) return;
+    this.#machineWent = true;
+    if (!this.#over || this.#over.label === 'Try again') return;
+    this.#sayOver({ ...this.#over, title: endSentence('machine-gone') });
+  }
+
+  #refused(refusal: Refusal): void {
+    const viewer = this.#viewer;
+    if (!viewer) return;
+    viewer.over();
+    clearTimeout(this.#slowOpening);
+    const { session, target } = viewer;
+    const gone = session === undefined || GONE.includes(refusal);
+    if (gone && session !== undefined) this.#remember(undefined);
+    const label = session !== undefined && gone ? 'New shell' : 'Try again';
+    this.#sayOver({ title: viewRefusalSentence(refusal), target, session: gone ? undefined : session, label });
+  }
+
+  /** The view is over, and its last screen stays in view. */
+  #sayOver(over: Over): void {
+    this.#over = over;
+    this.#bar.light('over', over.label === 'New shell' ? 'ended' : 'not open');
+    announce(over.title);
+    showOver(over, this.#viewer?.session, this.notSent, this.#events.lobby(), {
+      view: (target, session) => this.view(target, session),
+      visitLobby: () => this.#events.visitLobby(),
+    });
+    if (element('shell').hidden) this.#events.visitLobby();
+  }
+
+  // The terminal and the bar.
+
+  #makeTerminal(): Terminal {
+    const terminal = new Terminal(element('screen'), {
+      input: (bytes) => this.#typed(bytes),
+      room: (size) => this.#viewer?.room(size),
+      incomplete: () => this.#viewer?.refresh(),
+      title: (title) => this.#bar.title(title),
+      link: (address) => {
+        element('link-address').textContent = address ?? '';
+        element('link-address').hidden = address === undefined;
+      },
+      key: panelKey,
+      runsLines: (lines, paste) => {
+        if (this.#viewer?.state === 'live') askPaste(lines, paste, () => this.#terminal?.focus());
+        else paste();
+      },
+      givesWay: panelStands,
+    });
+    terminal.readAloud(readerIsOn());
+    makeTouchKeys(terminal);
+    makeFind(terminal);
+    terminal.fitNow();
+    return terminal;
+  }
+
+  #ownKey(event: KeyboardEvent): void {
+    const key = element('shell').hidden ? undefined : ownKey(event);
+    if (key !== 'shells' && key !== 'find' && key !== 'share') return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (key === 'shells') this.#events.visitLobby();
+    else if (key === 'find') openFind();
+    else if (!openShare()) notice('share', 'Only its owner shares a shell, where the policy lets it be shared.');
+  }
+
+  #typed(bytes: Uint8Array): void {
+    const viewer = this.#viewer;
+    if (viewer?.state !== 'live') {
+      if (isReport(bytes)) return;
+      this.#unsent.add(bytes);
+      panelNote(this.notSent);
+    } else if (this.#company.role === 'watcher') {
+      if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
+    } else {
+      if (!isReport(bytes)) this.#claimSize();
+      viewer.input(withControl(bytes));
+    }
+  }
+
+  #dropped(bytes: number): void {
+    if (this.#viewer?.state === 'live') {
+      notice('dropped', `Of what you pasted ${amount(bytes)} were not sent.`);
+    } else {
+      this.#unsent.add({ length: bytes });
+      panelNote(this.notSent);
+    }
+  }
+
+  /** The owner is at this window now: what a phone made of the session's size is over. */
+  #claimSize(): void {
+    if (document.hidden || element('shell').hidden || !this.#terminal) return;
+    // Nobody else sets it, and a role that is not heard yet is the owner's or makes no difference.
+    if (this.#company.role === undefined || this.#company.role === 'owner') this.#viewer?.claim(this.#terminal.room);
+  }
+
+  #remember(session: SessionId | undefined): void {
+    if (session === undefined) sessionStorage.removeItem(REMEMBERED);
+    else sessionStorage.setItem(REMEMBERED, session);
+  }
+}
