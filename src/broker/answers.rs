@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::Broker;
+use super::decisions::{Asked, Decision, note};
 use super::opening::View;
 use super::request::Claimed;
-use super::sessions::{Session, summaries};
+use super::session::{Session, summaries};
 use super::worker::Order;
 use crate::names::{AccountName, Label, SessionId, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX};
@@ -25,7 +26,7 @@ pub(super) async fn answer(
     principal: &Principal,
     ask: Ask,
 ) -> Result<Outcome, Refusal> {
-    let asked = format!("{ask:?}");
+    let asked = Asked::by(&ask);
     let outcome = match ask {
         Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
         Ask::Open { target, size } => {
@@ -38,40 +39,35 @@ pub(super) async fn answer(
         }
         Ask::Attach { session, size } => match reachable(broker, principal, &session) {
             Ok((session, account, role)) => {
-                broker.attach(session, Some(account), role, size).await.map(Outcome::View)
+                view(broker, principal, session, Some(account), role, size).await.map(Outcome::View)
             }
             Err(refusal) => Err(refusal),
         },
         Ask::Show { session } => match shown(broker, principal, &session) {
             Ok(session) => {
-                broker.attach(session, None, Role::Watcher, TermSize::DEFAULT).await.map(Outcome::View)
+                let (role, size) = (Role::Watcher, TermSize::DEFAULT);
+                view(broker, principal, session, None, role, size).await.map(Outcome::View)
             }
             Err(refusal) => Err(refusal),
         },
         Ask::Name { session, name } => match owned(broker, principal, &session) {
-            Ok(session) => rename(broker, &session, name).map(Outcome::Answer),
+            Ok(session) => rename(broker, principal, &session, name).map(Outcome::Answer),
             Err(refusal) => Err(refusal),
         },
         Ask::Share { session, account, role } => {
             share(broker, principal, &session, &account, role).await.map(Outcome::Answer)
         }
         Ask::End { session } => match owned(broker, principal, &session) {
-            Ok(session) => end(session).await.map(Outcome::Answer),
+            Ok(session) => end(principal, &session).await.map(Outcome::Answer),
             Err(refusal) => Err(refusal),
         },
         Ask::AllSessions { after } => all(broker, principal, after.as_ref()).await.map(Outcome::Answer),
     };
     if let Err(refusal) = &outcome {
-        tracing::warn!(account = account_of(principal), %refusal, asked, "request refused");
+        let about = asked.session().and_then(|id| broker.sessions.find(id));
+        asked.note_refused(principal, *refusal, about.as_ref().map(|session| &session.record));
     }
     outcome
-}
-
-fn account_of(principal: &Principal) -> String {
-    match principal {
-        Principal::Account(name) => name.to_string(),
-        Principal::Operator => "(operator)".to_owned(),
-    }
 }
 
 async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal> {
@@ -101,7 +97,7 @@ fn owned(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<S
     let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
     match principal {
         Principal::Operator => Ok(session),
-        Principal::Account(account) if session.record.owner == *account => Ok(session),
+        Principal::Account(account) if session.is_of(account) => Ok(session),
         Principal::Account(_) => Err(Refusal::NoSuchSession),
     }
 }
@@ -126,22 +122,32 @@ fn reachable(
 /// can look at it in other ways. That it was done is in the journal.
 fn shown(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
     match principal {
-        Principal::Operator => {
-            let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
-            let account = &session.record.owner;
-            tracing::info!(session = %id, %account, "the operator looks at a session");
-            Ok(session)
-        }
+        Principal::Operator => broker.sessions.find(id).ok_or(Refusal::NoSuchSession),
         Principal::Account(_) => Err(Refusal::NotOperator),
     }
 }
 
-fn rename(broker: &Broker, session: &Session, name: Option<Label>) -> Result<Answer, Refusal> {
-    let id = &session.record.id;
-    broker.sessions.rename(session, name).map_err(|error| {
-        tracing::error!(session = %id, %error, "the name cannot be kept: {error}");
-        Refusal::StorageFailed
-    })?;
+async fn view(
+    broker: &Broker,
+    principal: &Principal,
+    session: Arc<Session>,
+    account: Option<AccountName>,
+    role: Role,
+    size: TermSize,
+) -> Result<View, Refusal> {
+    let view = broker.attach(session, account, role, size).await?;
+    note(Decision::Viewed(role), Some(principal), &view.session.record);
+    Ok(view)
+}
+
+fn rename(
+    broker: &Broker,
+    principal: &Principal,
+    session: &Session,
+    name: Option<Label>,
+) -> Result<Answer, Refusal> {
+    broker.sessions.rename(session, name)?;
+    note(Decision::Named, Some(principal), &session.record);
     Ok(Answer::Named)
 }
 
@@ -153,7 +159,7 @@ async fn share(
     guest: &AccountName,
     role: Option<GuestRole>,
 ) -> Result<Answer, Refusal> {
-    let Principal::Account(account) = principal else { return Err(Refusal::NotGranted) };
+    let Principal::Account(_) = principal else { return Err(Refusal::NotGranted) };
     let session = owned(broker, principal, id)?;
     let record = &session.record;
     if role.is_some() && !broker.policy.now().lets_share(&record.owner, &record.target) {
@@ -163,10 +169,8 @@ async fn share(
         return Err(Refusal::Yourself);
     }
     let viewers = broker.sessions.share(&session, guest, role)?;
-    match role {
-        Some(role) => tracing::info!(session = %id, %account, %guest, ?role, "session shared"),
-        None => tracing::info!(session = %id, %account, %guest, "session not shared any more"),
-    }
+    let decision = role.map_or(Decision::NotShared(guest), |role| Decision::Shared(guest, role));
+    note(decision, Some(principal), record);
     for viewer in viewers {
         match role {
             Some(role) => {
@@ -180,7 +184,8 @@ async fn share(
     Ok(Answer::Shared)
 }
 
-async fn end(session: Arc<Session>) -> Result<Answer, Refusal> {
+async fn end(principal: &Principal, session: &Session) -> Result<Answer, Refusal> {
+    note(Decision::EndAsked, Some(principal), &session.record);
     let order = Order::End(EndReason::EndedByRequest);
     session.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
     Ok(Answer::Ending)

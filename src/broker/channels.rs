@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::{CHANNELS_PER_ACCOUNT_MAX, Principal};
 
-/// Most principal channels of all accounts at once; one more is refused with `too-many`.
+/// Most principal channels of all accounts at once; one more is refused with `busy`.
 const CHANNELS_MAX: usize = 1024;
 
 /// Most of the operator, beside those of accounts; one more is refused with `too-many`.
@@ -30,16 +30,18 @@ impl Channels {
     pub(super) fn place(&self, principal: &Principal) -> Result<ChannelPlace<'_>, Refusal> {
         let mut held = self.held();
         let theirs = held.get(principal).copied().unwrap_or_default();
-        let full = match principal {
+        match principal {
             Principal::Account(_) => {
                 let operators = held.get(&Principal::Operator).copied().unwrap_or_default();
-                let all = held.values().sum::<usize>() - operators;
-                theirs >= CHANNELS_PER_ACCOUNT_MAX || all >= CHANNELS_MAX
+                if theirs >= CHANNELS_PER_ACCOUNT_MAX {
+                    return Err(Refusal::TooMany);
+                }
+                if held.values().sum::<usize>() - operators >= CHANNELS_MAX {
+                    return Err(Refusal::Busy);
+                }
             }
-            Principal::Operator => theirs >= OPERATORS_MAX,
-        };
-        if full {
-            return Err(Refusal::TooMany);
+            Principal::Operator if theirs >= OPERATORS_MAX => return Err(Refusal::TooMany),
+            Principal::Operator => {}
         }
         held.insert(principal.clone(), theirs + 1);
         Ok(ChannelPlace { channels: self, principal: principal.clone() })
@@ -77,7 +79,7 @@ mod tests {
         let mut places: Vec<_> = (0..CHANNELS_PER_ACCOUNT_MAX).map(|_| take(account(0)).unwrap()).collect();
         assert_eq!(take(account(0)).unwrap_err(), Refusal::TooMany);
         places.extend((CHANNELS_PER_ACCOUNT_MAX..CHANNELS_MAX).map(|number| take(account(number)).unwrap()));
-        assert_eq!(take(account(CHANNELS_MAX)).unwrap_err(), Refusal::TooMany);
+        assert_eq!(take(account(CHANNELS_MAX)).unwrap_err(), Refusal::Busy);
         let operators: Vec<_> = (0..OPERATORS_MAX).map(|_| take(Principal::Operator).unwrap()).collect();
         assert_eq!(take(Principal::Operator).unwrap_err(), Refusal::TooMany);
         // The operator's are counted apart.

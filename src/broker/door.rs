@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::decisions::account_of;
 use super::{Broker, News, principal};
 use crate::names::AccountName;
+use crate::protocol::Refusal;
 use crate::protocol::vouch::{FromAuth, ToAuth};
 use crate::sys::inherited::Inherited;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
@@ -64,7 +66,8 @@ async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit
             let _held = match broker.channels.place(&principal) {
                 Ok(held) => held,
                 Err(refusal) => {
-                    tracing::warn!(?principal, %refusal, "a principal is refused: it has too many channels");
+                    let account = account_of(&principal);
+                    tracing::warn!(account, %refusal, "a principal is refused: there are too many channels");
                     return tell(&channel, &ToAuth::Refused(refusal)).await;
                 }
             };
@@ -76,8 +79,11 @@ async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit
             principal::serve(channel.into_socket(), principal, Arc::clone(&broker), news).await
         }
         FromAuth::Revoke(account) => {
-            revoke(&broker, &account);
-            tell(&channel, &ToAuth::Revoked).await
+            let answer = match revoke(&broker, account) {
+                Ok(()) => ToAuth::Revoked,
+                Err(refusal) => ToAuth::Refused(refusal),
+            };
+            tell(&channel, &answer).await
         }
     }
 }
@@ -87,14 +93,15 @@ async fn tell(channel: &Auth, answer: &ToAuth) -> Result<(), WireError> {
     told.await.unwrap_or(Err(WireError::TimedOut))
 }
 
-fn revoke(broker: &Broker, account: &AccountName) {
+/// Parts with an account that is gone. Nobody waits for the workers of what it views: they are told when they can be.
+///
+/// # Errors
+/// A record could not be written. It is done all the same, but the next broker will not know.
+fn revoke(broker: &Broker, account: AccountName) -> Result<(), Refusal> {
     tracing::info!(%account, "account revoked");
-    // Whoever gets the name next is not whom it was shared with.
-    for (session, _) in broker.sessions.shared_with(account, usize::MAX) {
-        if let Err(refusal) = broker.sessions.share(&session, account, None) {
-            tracing::error!(session = %session.record.id, %refusal, "it stays shared with a revoked account");
-        }
-    }
+    let (over, kept) = broker.sessions.part_with(&account);
     // No channel is open: then nobody needs to hear it.
-    let _ = broker.news.send(News::Revoked(account.clone()));
+    let _ = broker.news.send(News::Revoked(account));
+    tokio::spawn(principal::detach(over));
+    kept
 }

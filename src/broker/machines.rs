@@ -166,7 +166,7 @@ impl Broker {
         while let Some(signal) = removed.next().await {
             if let Ok(machine) = signal.args()?.machine().parse() {
                 tracing::info!(%machine, "machine went away");
-                self.end_sessions_on(&machine).await;
+                self.end_sessions_on(&machine);
                 // No channel is open: then nobody needs to hear it.
                 let _ = self.news.send(News::MachineRemoved(machine));
             }
@@ -175,11 +175,45 @@ impl Broker {
     }
 
     /// Ends what is left of the sessions on a machine that went away. Their terminals hang up by
-    /// themselves, as a rule before this.
-    async fn end_sessions_on(&self, machine: &MachineName) {
+    /// themselves, as a rule before this. Nobody waits for a worker that is slow to take the order: those that are
+    /// there now are ended, and none that is opened once the machine is back.
+    fn end_sessions_on(&self, machine: &MachineName) {
         for session in self.sessions.on(machine) {
-            // A session that is over already has nobody to tell.
-            let _ = session.worker.send(Order::End(EndReason::MachineGone)).await;
+            tokio::spawn(async move {
+                // A session that is over already has nobody to tell.
+                let _ = session.worker.send(Order::End(EndReason::MachineGone)).await;
+            });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::super::stand_in;
+    use super::super::worker::ORDERS;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_machine_that_goes_away_ends_what_was_there_though_one_worker_is_slow() {
+        const SOON: Duration = Duration::from_secs(2);
+        let folder = tempfile::tempdir().unwrap();
+        let broker = stand_in::broker(folder.path());
+        let (slow, mut full) = stand_in::session(&broker, "aaaaaaaaaaaa");
+        for _ in 0..ORDERS {
+            slow.worker.send(Order::Describe(oneshot::channel().0)).await.unwrap();
+        }
+        let (_quick, mut inbox) = stand_in::session(&broker, "bbbbbbbbbbbb");
+        broker.end_sessions_on(&"box".parse().unwrap());
+        let ended = tokio::time::timeout(SOON, inbox.recv()).await.unwrap();
+        assert!(matches!(ended, Some(Order::End(EndReason::MachineGone))));
+        let (_later, mut inbox) = stand_in::session(&broker, "cccccccccccc");
+        for _ in 0..ORDERS {
+            full.recv().await.unwrap();
+        }
+        let ended = tokio::time::timeout(SOON, full.recv()).await.unwrap();
+        assert!(matches!(ended, Some(Order::End(EndReason::MachineGone))));
+        assert!(inbox.try_recv().is_err());
     }
 }

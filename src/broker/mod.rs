@@ -8,11 +8,12 @@
 //! `answers`, becomes what it may be in `request`, and ends in `sessions`, where one task a session (`worker`)
 //! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `strays` finds what nobody
 //! cleaned up after, `spares` keeps workers waiting for sessions to come, `turns` says how many are opened at once.
-//! `units` and `machines` ask systemd and machined over the `bus`.
+//! `units` and `machines` ask systemd and machined over the `bus`. What was decided is recorded by `decisions`.
 
 mod answers;
 mod bus;
 mod channels;
+mod decisions;
 mod door;
 mod machines;
 mod opening;
@@ -21,8 +22,12 @@ mod policy;
 mod principal;
 mod records;
 mod request;
+mod returns;
+mod session;
 mod sessions;
 mod spares;
+#[cfg(test)]
+mod stand_in;
 mod strays;
 mod turns;
 mod units;
@@ -118,18 +123,8 @@ fn start(flags: Flags) -> Result<(), StartError> {
     let policy = Policy::load(flags.config).map_err(|error| StartError::Program(error.to_string()))?;
     let keep = [Keep::Read(folder), Keep::Write(flags.records_dir.clone())];
     service.run(Thread::Broker, &keep, async move |notify| {
-        let (spares, asked) = mpsc::channel(spares::ASKED);
-        let broker = Arc::new(Broker {
-            policy,
-            bus: Bus::default(),
-            sessions: Sessions::new(Records::at(flags.records_dir)),
-            channels: Channels::default(),
-            no_strays: NoStrays::default(),
-            spares,
-            turns: Turns::default(),
-            session_sockets: flags.runtime_dir.join("session"),
-            news: broadcast::Sender::new(NEWS),
-        });
+        let records = Records::at(flags.records_dir);
+        let (broker, asked) = Broker::new(policy, records, flags.runtime_dir.join("session"));
         // First of all: until it is there, SIGHUP ends the process.
         tokio::spawn(Arc::clone(&broker).reload_on_request()?);
         broker.take_up()?;
@@ -142,6 +137,27 @@ fn start(flags: Flags) -> Result<(), StartError> {
 }
 
 impl Broker {
+    /// One that has not looked around yet, and whoever will ask for a spare of it.
+    fn new(
+        policy: Policy,
+        records: Records,
+        session_sockets: PathBuf,
+    ) -> (Arc<Self>, mpsc::Receiver<spares::Asker>) {
+        let (spares, asked) = mpsc::channel(spares::ASKED);
+        let broker = Self {
+            policy,
+            bus: Bus::default(),
+            sessions: Sessions::new(records),
+            channels: Channels::default(),
+            no_strays: NoStrays::default(),
+            spares,
+            turns: Turns::default(),
+            session_sockets,
+            news: broadcast::Sender::new(NEWS),
+        };
+        (Arc::new(broker), asked)
+    }
+
     /// Reads the policy again at each SIGHUP. A bad one changes nothing.
     fn reload_on_request(self: Arc<Self>) -> Result<impl Future<Output = ()>, String> {
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;

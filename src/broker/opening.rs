@@ -10,12 +10,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Broker;
+use super::decisions::{Decision, note};
 use super::records::Record;
 use super::request::Granted;
-use super::sessions::Session;
+use super::returns::Returns;
+use super::session::Session;
+use super::sessions::Place;
 use super::spares::Spare;
 use super::units::Unit;
-use super::worker::{self, NotAdopted, ORDERS, Order, Returns, Worker, WorkerChannel};
+use super::worker::{self, NotAdopted, ORDERS, Order, Worker, WorkerChannel};
 use crate::names::{AccountName, SessionId, TermSize};
 use crate::protocol::worker::{Standing, ViewerNumber};
 use crate::protocol::{Refusal, Role};
@@ -50,6 +53,7 @@ impl Broker {
         self.bus.ensure_running(&granted.target().machine).await?;
         // Not before: a machine that boots for a minute must not hold up the others.
         let _turn = self.turns.take(&granted.target().machine).await?;
+        place.check()?;
         // The worker starts, where none waits, while machined opens the shell.
         let (worker, shell) = tokio::join!(self.worker(), self.bus.open_shell(&granted));
         let (worker, pty) = match (worker, shell) {
@@ -61,11 +65,11 @@ impl Broker {
             // A shell without a worker is hung up here, by closing its PTY.
             (Err(refusal), _) => return Err(refusal),
         };
-        let view = match self.keep(worker, &granted, &pty).await {
+        let view = match self.keep(worker, &place, &granted, &pty).await {
             // The shell is there, and a worker that starts now takes it.
             Err(Unkept::Gone) => {
                 let another = Box::pin(self.start_worker()).await?;
-                self.keep(another, &granted, &pty).await
+                self.keep(another, &place, &granted, &pty).await
             }
             kept @ (Ok(_) | Err(Unkept::Refused(_))) => kept,
         };
@@ -74,9 +78,7 @@ impl Broker {
             Unkept::Refused(refusal) => refusal,
         })?;
         drop(place);
-        let (account, target) = (granted.owner(), granted.target());
-        let (machine, user) = (&target.machine, &target.user);
-        tracing::info!(session = %view.session.record.id, %account, %machine, %user, "session opened");
+        note(Decision::Opened, None, &view.session.record);
         Ok(view)
     }
 
@@ -115,7 +117,13 @@ impl Broker {
     }
 
     /// Gives a worker its session. One that does not take it is stopped.
-    async fn keep(self: &Arc<Self>, worker: Spare, granted: &Granted, pty: &OwnedFd) -> Result<View, Unkept> {
+    async fn keep(
+        self: &Arc<Self>,
+        worker: Spare,
+        place: &Place<'_>,
+        granted: &Granted,
+        pty: &OwnedFd,
+    ) -> Result<View, Unkept> {
         let Spare { id, channel } = worker;
         let viewer = first_viewer();
         let socket = match worker::adopt(&channel, &id, granted.size(), pty, viewer).await {
@@ -126,7 +134,8 @@ impl Broker {
             }
         };
         let (orders, inbox) = mpsc::channel(ORDERS);
-        let session = self.record(&id, granted, orders).map_err(|refusal| {
+        let record = Record::of_now(id.clone(), granted.owner().clone(), granted.target().clone());
+        let session = self.sessions.keep(place, record, orders).map_err(|refusal| {
             self.stop_units_later(&id);
             Unkept::Refused(refusal)
         })?;
@@ -147,20 +156,6 @@ impl Broker {
         }
         self.stop_units_later(id);
         Unkept::Refused(Refusal::WorkerUnavailable)
-    }
-
-    /// Keeps the record of a new session.
-    fn record(
-        &self,
-        id: &SessionId,
-        granted: &Granted,
-        orders: mpsc::Sender<Order>,
-    ) -> Result<Arc<Session>, Refusal> {
-        let record = Record::of_now(id.clone(), granted.owner().clone(), granted.target().clone());
-        self.sessions.keep(record, orders).map_err(|error| {
-            tracing::error!(session = %id, %error, "the record cannot be kept: {error}");
-            Refusal::StorageFailed
-        })
     }
 
     pub(super) fn run_worker(

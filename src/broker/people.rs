@@ -5,11 +5,17 @@ use std::collections::BTreeMap;
 use super::records::{Guest, Record};
 use crate::names::{AccountName, Label};
 use crate::protocol::worker::{VIEWERS_MAX, ViewerNumber};
-use crate::protocol::{GUESTS_MAX, GuestRole, Person, Refusal, Role, VIEWING_MAX};
+use crate::protocol::{GUESTS_MAX, GuestRole, Person, Refusal, Role, VIEWING_MAX, VIEWS_PER_GUEST_MAX};
+
+/// Most views that the guests of a session have of it together; one more is refused with `too-many`. The rest of
+/// [`VIEWERS_MAX`] is its owner's.
+const GUEST_VIEWS_MAX: usize = 32;
 
 /// What can change about a session.
 #[derive(Debug)]
 pub(super) struct People {
+    /// Who opened it; nobody, once that account is gone.
+    pub(super) owner: Option<AccountName>,
     /// What its owner calls it.
     pub(super) name: Option<Label>,
     /// Whom its owner shares it with. At most [`GUESTS_MAX`].
@@ -32,12 +38,59 @@ pub(super) struct Viewing {
 impl People {
     /// As the record has it. A viewer that is left from before belongs to a channel that is closed.
     pub(super) fn of(record: &Record) -> Self {
-        Self { name: record.name.clone(), guests: record.guests.clone(), views: BTreeMap::new() }
+        let owner = (!record.ownerless).then(|| record.owner.clone());
+        Self { owner, name: record.name.clone(), guests: record.guests.clone(), views: BTreeMap::new() }
     }
 
-    /// What this account may do, if the session is shared with it.
-    pub(super) fn guest(&self, account: &AccountName) -> Option<Role> {
+    /// The record of how they are now.
+    pub(super) fn record(&self, of: &Record) -> Record {
+        let (name, guests, ownerless) = (self.name.clone(), self.guests.clone(), self.owner.is_none());
+        Record { name, guests, ownerless, ..of.clone() }
+    }
+
+    /// What this account may do: as the owner, or as a guest.
+    pub(super) fn role_of(&self, account: &AccountName) -> Option<Role> {
+        if self.owner.as_ref() == Some(account) {
+            return Some(Role::Owner);
+        }
         self.guests.iter().find(|guest| guest.account == *account).map(|guest| guest.role.into())
+    }
+
+    /// What a viewer may do that its worker has; nothing where it is to be closed.
+    pub(super) fn role_of_viewer(&self, viewer: ViewerNumber) -> Option<Role> {
+        let Viewing { account, role, closing } = self.views.get(&viewer)?;
+        match account {
+            _ if *closing => None,
+            Some(account) => self.role_of(account),
+            None => Some(*role),
+        }
+    }
+
+    /// Parts with an account that is gone. Where it was the owner, the session is nobody's from now on, and shared
+    /// with nobody; only the operator sees it. Gives the views that are over.
+    pub(super) fn part_with(&mut self, account: &AccountName) -> Vec<ViewerNumber> {
+        if self.owner.as_ref() == Some(account) {
+            self.owner = None;
+            self.guests.clear();
+        }
+        self.guests.retain(|guest| guest.account != *account);
+        let over = |viewing: &Viewing| {
+            viewing.account.as_ref().is_some_and(|account| self.role_of(account).is_none())
+        };
+        self.views.iter().filter(|(_, viewing)| over(viewing)).map(|(viewer, _)| *viewer).collect()
+    }
+
+    /// Whether an account may have one more view, with those that are `asked` for already. What is being closed
+    /// does not count.
+    pub(super) fn has_room_for(&self, account: &AccountName, asked: &[&AccountName]) -> bool {
+        if self.owner.as_ref() == Some(account) {
+            return true;
+        }
+        let there = self.views.values().filter(|viewing| !viewing.closing);
+        let all = there.filter_map(|viewing| viewing.account.as_ref()).chain(asked.iter().copied());
+        let guests: Vec<_> = all.filter(|viewer| self.owner.as_ref() != Some(*viewer)).collect();
+        let theirs = guests.iter().filter(|viewer| **viewer == account).count();
+        theirs < VIEWS_PER_GUEST_MAX && guests.len() < GUEST_VIEWS_MAX
     }
 
     /// The guests as they are once this account has this role, or none.
@@ -100,26 +153,36 @@ mod tests {
         format!("guest{number}").parse().unwrap()
     }
 
+    /// Of a session of the first.
+    fn people() -> People {
+        let (owner, guests, views) = (Some(name(0)), Vec::new(), BTreeMap::new());
+        People { owner, name: None, guests, views }
+    }
+
+    fn viewing(account: Option<usize>) -> Viewing {
+        Viewing { account: account.map(name), role: Role::Watcher, closing: false }
+    }
+
     #[test]
     fn guests_are_bounded_and_each_is_one_once() {
-        let mut people = People { name: None, guests: Vec::new(), views: BTreeMap::new() };
-        for number in 0..GUESTS_MAX {
+        let mut people = people();
+        for number in 1..=GUESTS_MAX {
             for role in [GuestRole::Watcher, GuestRole::Writer] {
                 people.guests = people.guests_with(&name(number), Some(role)).unwrap();
             }
         }
         assert_eq!(people.guests.len(), GUESTS_MAX);
-        let one_more = people.guests_with(&name(GUESTS_MAX), Some(GuestRole::Watcher));
+        let one_more = people.guests_with(&name(GUESTS_MAX + 1), Some(GuestRole::Watcher));
         assert_eq!(one_more.unwrap_err(), Refusal::TooMany);
-        assert_eq!(people.guest(&name(3)), Some(Role::Writer));
+        assert_eq!(people.role_of(&name(3)), Some(Role::Writer));
         people.guests = people.guests_with(&name(3), None).unwrap();
-        assert_eq!(people.guest(&name(3)), None);
-        assert!(people.guests_with(&name(GUESTS_MAX), Some(GuestRole::Watcher)).is_ok());
+        assert_eq!(people.role_of(&name(3)), None);
+        assert!(people.guests_with(&name(GUESTS_MAX + 1), Some(GuestRole::Watcher)).is_ok());
     }
 
     #[test]
     fn a_company_is_the_owner_and_the_guests_with_their_views() {
-        let mut people = People { name: None, guests: Vec::new(), views: BTreeMap::new() };
+        let mut people = people();
         people.guests = people.guests_with(&name(1), Some(GuestRole::Watcher)).unwrap();
         for (number, account) in [(1, 0), (2, 1), (3, 1)] {
             let role = if account == 0 { Role::Owner } else { Role::Watcher };
@@ -133,5 +196,46 @@ mod tests {
         assert_eq!(people.viewing(), [name(0), name(1)]);
         assert!(people.settled(&name(1), Some(Role::Watcher)) && people.settled(&name(2), None));
         assert!(!people.settled(&name(1), Some(Role::Writer)) && !people.settled(&name(1), None));
+    }
+    #[test]
+    fn guests_leave_room_for_the_owner() {
+        let mut people = people();
+        let mut take = |account: usize, most: usize| {
+            let mut taken = 0;
+            while taken < most && people.has_room_for(&name(account), &[]) {
+                let number = ViewerNumber(people.views.len().try_into().unwrap());
+                people.views.insert(number, viewing(Some(account)));
+                taken += 1;
+            }
+            taken
+        };
+        assert_eq!(take(1, VIEWERS_MAX), VIEWS_PER_GUEST_MAX);
+        let others: usize = (2..GUESTS_MAX).map(|guest| take(guest, VIEWERS_MAX)).sum();
+        assert_eq!(others, GUEST_VIEWS_MAX - VIEWS_PER_GUEST_MAX);
+        assert_eq!(take(0, VIEWERS_MAX - GUEST_VIEWS_MAX), VIEWERS_MAX - GUEST_VIEWS_MAX);
+        // What is under way counts, and what is on its way out does not.
+        people.views.values_mut().for_each(|viewing| viewing.closing = true);
+        let guest = name(1);
+        let asked = [&guest; VIEWS_PER_GUEST_MAX];
+        assert!(people.has_room_for(&guest, &asked[1..]));
+        assert!(!people.has_room_for(&guest, &asked));
+    }
+
+    #[test]
+    fn what_a_gone_account_opened_is_nobodys_and_it_is_nobodys_guest() {
+        let mut people = people();
+        for guest in [1, 2] {
+            people.guests = people.guests_with(&name(guest), Some(GuestRole::Watcher)).unwrap();
+        }
+        for (number, account) in [(1, Some(0)), (2, Some(1)), (3, Some(2)), (4, None)] {
+            people.views.insert(ViewerNumber(number), viewing(account));
+        }
+        assert_eq!(people.part_with(&name(2)), [ViewerNumber(3)]);
+        assert_eq!(people.role_of(&name(2)), None);
+        assert_eq!(people.part_with(&name(0)), [1, 2, 3].map(ViewerNumber));
+        assert!([0, 1, 2].iter().all(|account| people.role_of(&name(*account)).is_none()));
+        // The operator still looks.
+        assert_eq!(people.role_of_viewer(ViewerNumber(1)), None);
+        assert_eq!(people.role_of_viewer(ViewerNumber(4)), Some(Role::Watcher));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
-use super::sessions::Session;
+use super::session::Session;
 use crate::config::{Config, ConfigError};
 use crate::names::AccountName;
 use crate::protocol::{Refusal, Role};

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::answers::{Outcome, answer};
 use super::opening::View;
-use super::sessions::Session;
+use super::session::{Session, Views};
 use super::worker::Order;
 use super::{Broker, News};
 use crate::names::{MachineName, SessionId};
@@ -42,8 +42,8 @@ struct Holder {
     principal: Principal,
     broker: Arc<Broker>,
     channel: PrincipalChannel,
-    /// What it views. Entries of views that ended by themselves go with their session.
-    views: Vec<(Arc<Session>, ViewerNumber)>,
+    /// What it views. Entries of views that are over go with the next view.
+    views: Views,
     /// Where it had a session, to be told when such a machine goes away.
     machines: Vec<MachineName>,
     requests: JoinSet<(u32, Outcome)>,
@@ -169,11 +169,10 @@ impl Holder {
                 if !self.machines.contains(&record.target.machine) {
                     self.machines.push(record.target.machine.clone());
                 }
-                self.views.retain(|(session, _)| !session.worker.is_closed());
                 if matches!(self.principal, Principal::Account(_)) {
                     self.company.watch(&view.session);
                 }
-                self.views.push((view.session, view.viewer));
+                add_view(&mut self.views, (view.session, view.viewer));
                 (opened, Some(view.socket))
             }
         };
@@ -233,21 +232,100 @@ impl Holder {
     }
 
     /// Closes the channel, and every view in its worker: who held it may not keep them. The channel
-    /// first, so that its holder hears the reason before it sees the views go. Requests that are
-    /// under way finish: a session that was being opened is then there, without a viewer.
+    /// first, so that its holder hears the reason before it sees the views go; then the views that are there. Requests
+    /// that are under way finish, and what they view is closed too: a session that was being opened is then there,
+    /// without a viewer, or is not kept, where the account is gone.
     async fn close(self) {
-        let Self { channel, mut views, mut requests, .. } = self;
+        let Self { channel, views, mut requests, .. } = self;
         drop(channel);
-        while let Some(done) = requests.join_next().await {
-            if let Ok((_, Outcome::View(view))) = done {
-                views.push((view.session, view.viewer));
+        let finish = async {
+            while let Some(done) = requests.join_next().await {
+                if let Ok((_, Outcome::View(view))) = done {
+                    detach(vec![(view.session, view.viewer)]).await;
+                }
             }
-        }
-        detach(views).await;
+        };
+        tokio::join!(detach(views), finish);
     }
 }
 
+/// Adds a view, and forgets those that are over: however often somebody comes and goes, there are no more than the
+/// sessions have.
+fn add_view(views: &mut Views, view: (Arc<Session>, ViewerNumber)) {
+    views.retain(|(session, viewer)| !session.worker.is_closed() && session.has_viewer(*viewer));
+    views.push(view);
+}
+
 /// Closes views, all at once: a worker that is away must not keep others from being told.
-async fn detach(views: Vec<(Arc<Session>, ViewerNumber)>) {
+pub(super) async fn detach(views: Views) {
     join_all(views.iter().map(|(session, viewer)| session.close_view(*viewer))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stand_in;
+    use super::super::worker::Order;
+    use super::*;
+    use crate::names::TermSize;
+    use crate::protocol::Role;
+    use crate::protocol::principal::Ask;
+    use crate::sys::seqpacket;
+
+    type Front = AsyncChannel<Request, FromBroker>;
+
+    /// The next order that a worker gets, soon.
+    async fn next(inbox: &mut mpsc::Receiver<Order>) -> Order {
+        tokio::time::timeout(Duration::from_secs(2), inbox.recv()).await.expect("no order").unwrap()
+    }
+
+    /// Asks for a view, and gives what the worker then owes.
+    async fn ask(
+        front: &Front,
+        session: &Session,
+        inbox: &mut mpsc::Receiver<Order>,
+    ) -> impl FnOnce(ViewerNumber) {
+        let (id, size) = (session.record.id.clone(), TermSize::DEFAULT);
+        front.send(&Request { number: 0, ask: Ask::Attach { session: id, size } }, &[]).await.unwrap();
+        let Order::Attach { account, role, answer, .. } = next(inbox).await else { panic!("no view") };
+        move |viewer| {
+            session.viewer_came(viewer, account, role);
+            answer.send(Ok((viewer, seqpacket::pair().unwrap().0))).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revoked_account_loses_its_views_at_once_whatever_it_still_waits_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = stand_in::broker(folder.path());
+        let (here, mut inbox) = stand_in::session(&broker, "aaaaaaaaaaaa");
+        let (there, mut slow) = stand_in::session(&broker, "bbbbbbbbbbbb");
+        let (front, held) = Front::pair().unwrap();
+        let alice = Principal::Account("alice".parse().unwrap());
+        let news = broker.news.subscribe();
+        tokio::spawn(serve(held.into_socket(), alice, Arc::clone(&broker), news));
+        front.greet(Intent::Principal, GREETING_TIME).await.unwrap();
+        ask(&front, &here, &mut inbox).await(ViewerNumber(1));
+        let answered = |message| matches!(message, FromBroker::Reply { answer: Answer::Opened { .. }, .. });
+        while !answered(front.receive().await.unwrap().0) {}
+        let owed = ask(&front, &there, &mut slow).await;
+        broker.news.send(News::Revoked("alice".parse().unwrap())).unwrap();
+        assert!(matches!(next(&mut inbox).await, Order::Detach(ViewerNumber(1))));
+        // And what it is given after all.
+        owed(ViewerNumber(2));
+        assert!(matches!(next(&mut slow).await, Order::Detach(ViewerNumber(2))));
+    }
+
+    #[test]
+    fn whoever_comes_and_goes_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = stand_in::broker(folder.path());
+        let (session, _inbox) = stand_in::session(&broker, "aaaaaaaaaaaa");
+        let mut views = Vec::new();
+        for viewer in (0..100).map(ViewerNumber) {
+            session.viewer_came(viewer, None, Role::Watcher);
+            add_view(&mut views, (Arc::clone(&session), viewer));
+            session.viewer_left(viewer);
+        }
+        assert_eq!(views.len(), 1);
+    }
 }

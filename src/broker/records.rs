@@ -34,6 +34,10 @@ pub(super) struct Record {
     /// an earlier version has none.
     #[serde(default)]
     pub(super) guests: Vec<Guest>,
+    /// The account that opened it is gone: whoever has its name now is somebody else. An earlier build's record does not
+    /// say.
+    #[serde(default)]
+    pub(super) ownerless: bool,
     /// What a later build wrote beside these.
     #[serde(flatten)]
     pub(super) later: serde_json::Map<String, serde_json::Value>,
@@ -43,7 +47,8 @@ impl Record {
     /// Of a session that is opened now.
     pub(super) fn of_now(id: SessionId, owner: AccountName, target: Target) -> Self {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Self { id, owner, target, opened, name: None, guests: Vec::new(), later: serde_json::Map::new() }
+        let (guests, later) = (Vec::new(), serde_json::Map::new());
+        Self { id, owner, target, opened, name: None, guests, ownerless: false, later }
     }
 }
 
@@ -158,6 +163,7 @@ mod tests {
             opened: 7,
             name: Label::cut("build"),
             guests: vec![Guest { account: "bob".parse().unwrap(), role: GuestRole::Watcher }],
+            ownerless: true,
             later: serde_json::Map::new(),
         };
         records.keep(&record).unwrap();

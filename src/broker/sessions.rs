@@ -1,154 +1,24 @@
-//! The live sessions: whose each is, and the way to its worker.
+//! The live sessions: which there are, within what bounds, and with what records.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 
-use super::people::{People, Viewing};
+use super::decisions::{Decision, note};
 use super::records::{LeftBehind, Record, Records};
+use super::session::{Session, Views};
 use super::worker::Order;
 use crate::names::{AccountName, Label, MachineName, SessionId};
-use crate::protocol::worker::{ToWorker, ViewerNumber};
-use crate::protocol::{About, GuestRole, Person, Refusal, Role, SessionSummary};
+use crate::protocol::worker::ViewerNumber;
+use crate::protocol::{GuestRole, Refusal, Role};
 
 /// Most sessions of one account; one more is refused with `too-many`.
 const PER_ACCOUNT_MAX: usize = 64;
 
 /// Most sessions of everybody; one more is refused with `too-many`.
 const SESSIONS_MAX: usize = 1024;
-
-/// How long a worker has to describe its session. One that is just being restarted is listed
-/// without that.
-const DESCRIBE_TIME: Duration = Duration::from_secs(1);
-
-/// How long a worker has to let a viewer do what it may, with a crash on the way.
-const SETTLE_TIME: Duration = Duration::from_secs(8);
-
-/// One live session.
-#[derive(Debug)]
-pub(super) struct Session {
-    /// Whose and where: the broker's own word. Its name and guests are in `people`, where they can change.
-    pub(super) record: Record,
-    people: Mutex<People>,
-    /// Raised when who may view the session, or who does, has changed.
-    changed: watch::Sender<()>,
-    /// To the task that talks to its worker.
-    pub(super) worker: mpsc::Sender<Order>,
-}
-
-impl Session {
-    /// How it stands in a list, for somebody of this role in it.
-    pub(super) async fn summary(&self, role: Role) -> SessionSummary {
-        let Record { id, owner, target, opened, .. } = &self.record;
-        let about = tokio::time::timeout(DESCRIBE_TIME, self.describe()).await.ok().flatten();
-        let (id, owner, target) = (id.clone(), owner.clone(), target.clone());
-        let (name, viewing) = {
-            let people = self.people();
-            (people.name.clone(), people.viewing())
-        };
-        SessionSummary { id, target, opened: *opened, owner, role, name, viewing, about }
-    }
-
-    async fn describe(&self) -> Option<About> {
-        let (asker, answer) = oneshot::channel();
-        self.worker.send(Order::Describe(asker)).await.ok()?;
-        answer.await.ok()
-    }
-
-    /// What this account may do in it; nothing where it is not the account's, nor shared with it.
-    pub(super) fn role_of(&self, account: &AccountName) -> Option<Role> {
-        if *account == self.record.owner { Some(Role::Owner) } else { self.people().guest(account) }
-    }
-
-    /// Who may view it, and who does: the owner first.
-    pub(super) fn company(&self) -> Vec<Person> {
-        self.people().company(&self.record.owner)
-    }
-
-    /// A receiver that hears of every change of [`Self::company`].
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
-    }
-
-    /// Notes a viewer of this account, or of the operator.
-    pub(super) fn viewer_came(&self, viewer: ViewerNumber, account: Option<AccountName>, role: Role) {
-        let viewing = Viewing { account, role, closing: false };
-        self.change(|people| drop(people.views.insert(viewer, viewing)));
-    }
-
-    /// Notes what its worker lets a viewer do.
-    pub(super) fn role_set(&self, viewer: ViewerNumber, role: Role) {
-        self.change(|people| {
-            if let Some(viewing) = people.views.get_mut(&viewer) {
-                viewing.role = role;
-            }
-        });
-    }
-
-    /// Notes that a viewer has gone.
-    pub(super) fn viewer_left(&self, viewer: ViewerNumber) {
-        self.change(|people| drop(people.views.remove(&viewer)));
-    }
-
-    /// Closes a view. Its worker may be away: then it is told when it is back.
-    pub(super) async fn close_view(&self, viewer: ViewerNumber) {
-        if let Some(viewing) = self.people().views.get_mut(&viewer) {
-            viewing.closing = true;
-        }
-        // A session that is over has no viewers.
-        let _ = self.worker.send(Order::Detach(viewer)).await;
-    }
-
-    /// Notes which viewers a worker has that was started again, and says what it is to be told: it may not
-    /// have heard the last that was said to the one before it.
-    pub(super) fn viewers_are(&self, viewers: &[ViewerNumber]) -> Vec<ToWorker> {
-        self.change(|people| people.views.retain(|viewer, _| viewers.contains(viewer)));
-        let people = self.people();
-        let told = |viewer: &ViewerNumber| {
-            let role = match people.views.get(viewer) {
-                Some(Viewing { closing: true, .. }) | None => None,
-                Some(Viewing { account: Some(account), .. }) if *account == self.record.owner => {
-                    Some(Role::Owner)
-                }
-                Some(Viewing { account: Some(account), .. }) => people.guest(account),
-                Some(Viewing { account: None, role, .. }) => Some(*role),
-            };
-            let viewer = *viewer;
-            role.map_or(ToWorker::Detach(viewer), |role| ToWorker::SetRole { viewer, role })
-        };
-        viewers.iter().map(told).collect()
-    }
-
-    /// Waits until the worker lets the viewers of an account do just what they may.
-    pub(super) async fn settled(&self, account: &AccountName) -> Result<(), Refusal> {
-        let role = self.role_of(account);
-        let mut changes = self.changes();
-        let settled = changes.wait_for(|()| self.people().settled(account, role));
-        match tokio::time::timeout(SETTLE_TIME, settled).await {
-            Ok(_) => Ok(()),
-            // It is told again when it is back.
-            Err(_) => Err(Refusal::WorkerUnavailable),
-        }
-    }
-
-    fn change(&self, change: impl FnOnce(&mut People)) {
-        change(&mut self.people());
-        self.changed.send_replace(());
-    }
-
-    fn people(&self) -> MutexGuard<'_, People> {
-        self.people.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How sessions stand in a list, in their order. Their workers are asked all at once.
-pub(super) async fn summaries(sessions: &[(Arc<Session>, Role)]) -> Vec<SessionSummary> {
-    join_all(sessions.iter().map(|(session, role)| session.summary(*role))).await
-}
 
 /// All of them.
 #[derive(Debug)]
@@ -160,23 +30,38 @@ pub(super) struct Sessions {
 #[derive(Debug, Default)]
 struct Live {
     sessions: BTreeMap<SessionId, Arc<Session>>,
-    /// Accounts that are opening one right now, an entry each.
-    opening: Vec<AccountName>,
+    /// Who is opening one right now, by the number of the place. A place that is not here any more is its account's
+    /// no more.
+    opening: BTreeMap<u64, AccountName>,
+    next_place: u64,
 }
 
 /// A place kept for a session that is being opened, so that many at once cannot pass the bounds.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     sessions: &'a Sessions,
-    owner: AccountName,
+    number: u64,
+}
+
+impl Place<'_> {
+    /// Whether the account is still there whose place it is.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        self.sessions.live().check(self.number)
+    }
+}
+
+impl Live {
+    fn check(&self, place: u64) -> Result<(), Refusal> {
+        if self.opening.contains_key(&place) { Ok(()) } else { Err(Refusal::NotGranted) }
+    }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut live = self.sessions.live();
-        if let Some(at) = live.opening.iter().position(|owner| *owner == self.owner) {
-            live.opening.swap_remove(at);
-        }
+        self.sessions.live().opening.remove(&self.number);
     }
 }
 
@@ -189,37 +74,87 @@ impl Sessions {
     /// A place for one more session of this account.
     pub(super) fn place(&self, owner: &AccountName) -> Result<Place<'_>, Refusal> {
         let mut live = self.live();
-        let theirs = live.sessions.values().filter(|session| session.record.owner == *owner).count();
-        let opening = live.opening.iter().filter(|opening| *opening == owner).count();
+        let theirs = live.sessions.values().filter(|session| session.is_of(owner)).count();
+        let opening = live.opening.values().filter(|opening| *opening == owner).count();
         let all = live.sessions.len() + live.opening.len();
         if theirs + opening >= PER_ACCOUNT_MAX || all >= SESSIONS_MAX {
             return Err(Refusal::TooMany);
         }
-        live.opening.push(owner.clone());
-        Ok(Place { sessions: self, owner: owner.clone() })
+        let number = live.next_place;
+        live.next_place += 1;
+        live.opening.insert(number, owner.clone());
+        Ok(Place { sessions: self, number })
     }
 
     /// Keeps a new session: its record first, then it is live.
-    pub(super) fn keep(&self, record: Record, worker: mpsc::Sender<Order>) -> io::Result<Arc<Session>> {
-        self.records.keep(&record)?;
-        Ok(self.take_up(record, worker))
+    ///
+    /// # Errors
+    /// It cannot be kept, or whose place it was is gone.
+    pub(super) fn keep(
+        &self,
+        place: &Place<'_>,
+        record: Record,
+        worker: mpsc::Sender<Order>,
+    ) -> Result<Arc<Session>, Refusal> {
+        self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
+        let session = Session::of(record, worker);
+        let mut live = self.live();
+        // In the same turn as it becomes live: what comes to be before an account is parted with is found there.
+        match live.check(place.number) {
+            Ok(()) => drop(live.sessions.insert(session.record.id.clone(), Arc::clone(&session))),
+            Err(refusal) => {
+                drop(live);
+                self.records.forget(&session.record.id);
+                return Err(refusal);
+            }
+        }
+        Ok(session)
     }
 
     /// Makes a session live whose record is there already.
     pub(super) fn take_up(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
-        let people = Mutex::new(People::of(&record));
-        let changed = watch::Sender::new(());
-        let session = Arc::new(Session { record, people, changed, worker });
+        let session = Session::of(record, worker);
         self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));
         session
     }
 
+    /// Parts with an account that is gone: whoever gets its name next has nothing of it. Its sessions go on, nobody's,
+    /// and those that it is opening are not kept. Gives the views that are over, and whether all records say so.
+    pub(super) fn part_with(&self, account: &AccountName) -> (Views, Result<(), Refusal>) {
+        let concerned: Vec<_> = {
+            let mut live = self.live();
+            live.opening.retain(|_, opening| opening != account);
+            // Those that were parted with already are too: their records may have to be written still.
+            let concerned = |session: &&Arc<Session>| {
+                session.record.owner == *account || session.role_of(account).is_some()
+            };
+            live.sessions.values().filter(concerned).cloned().collect()
+        };
+        let (mut over, mut kept) = (Vec::new(), Ok(()));
+        for session in concerned {
+            let mut people = session.people();
+            if people.owner.as_ref() == Some(account) {
+                note(Decision::Ownerless, None, &session.record);
+            }
+            over.extend(people.part_with(account).into_iter().map(|viewer| (Arc::clone(&session), viewer)));
+            // Whatever becomes of the record: it is so for as long as this broker runs.
+            let record = people.record(&session.record);
+            if let Err(error) = self.records.keep(&record) {
+                not_kept(&record, &error);
+                kept = Err(Refusal::MayNotLast);
+            }
+            drop(people);
+            session.has_changed();
+        }
+        (over, kept)
+    }
+
     /// Gives a session a name, in its record first.
-    pub(super) fn rename(&self, session: &Session, name: Option<Label>) -> io::Result<()> {
+    pub(super) fn rename(&self, session: &Session, name: Option<Label>) -> Result<(), Refusal> {
         let mut people = session.people();
-        let (name, guests) = (name, people.guests.clone());
-        self.records.keep(&Record { name: name.clone(), guests, ..session.record.clone() })?;
-        people.name = name;
+        let record = Record { name, ..people.record(&session.record) };
+        self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
+        people.name = record.name;
         Ok(())
     }
 
@@ -233,15 +168,12 @@ impl Sessions {
     ) -> Result<Vec<ViewerNumber>, Refusal> {
         let mut people = session.people();
         let guests = people.guests_with(account, role)?;
-        let record = Record { name: people.name.clone(), guests, ..session.record.clone() };
-        self.records.keep(&record).map_err(|error| {
-            tracing::error!(session = %record.id, %error, "the record cannot be kept: {error}");
-            Refusal::StorageFailed
-        })?;
+        let record = Record { guests, ..people.record(&session.record) };
+        self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
         people.guests = record.guests;
         let viewers = people.viewers_of(account);
         drop(people);
-        session.changed.send_replace(());
+        session.has_changed();
         Ok(viewers)
     }
 
@@ -265,7 +197,7 @@ impl Sessions {
 
     /// An account's sessions, oldest first.
     pub(super) fn of(&self, owner: &AccountName) -> Vec<Arc<Session>> {
-        let theirs = |session: &&Arc<Session>| session.record.owner == *owner;
+        let theirs = |session: &&Arc<Session>| session.is_of(owner);
         let mut sessions: Vec<_> = self.live().sessions.values().filter(theirs).cloned().collect();
         sessions.sort_by_key(|session| session.record.opened);
         sessions
@@ -301,6 +233,11 @@ impl Sessions {
     }
 }
 
+fn not_kept(record: &Record, error: &io::Error) -> Refusal {
+    tracing::error!(session = %record.id, %error, "the record cannot be kept: {error}");
+    Refusal::StorageFailed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,5 +252,42 @@ mod tests {
         assert!(sessions.place(&"bob".parse().unwrap()).is_ok());
         drop(places);
         assert!(sessions.place(&alice).is_ok());
+    }
+
+    #[test]
+    fn nothing_of_a_gone_account_is_left_to_whoever_has_its_name_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let sessions = Sessions::new(Records::at(folder.path().to_owned()));
+        let alice: AccountName = "alice".parse().unwrap();
+        let record =
+            |id: &str| Record::of_now(id.parse().unwrap(), alice.clone(), "dev@box".parse().unwrap());
+        let worker = || mpsc::channel(1).0;
+        let (place, later) = (sessions.place(&alice).unwrap(), sessions.place(&alice).unwrap());
+        let session = sessions.keep(&place, record("aaaaaaaaaaaa"), worker()).unwrap();
+        sessions.rename(&session, Label::cut("build")).unwrap();
+        assert!(session.is_of(&alice) && later.check().is_ok());
+
+        assert_eq!(sessions.part_with(&alice).1, Ok(()));
+        assert_eq!(session.role_of(&alice), None);
+        assert!(sessions.of(&alice).is_empty() && sessions.find(&session.record.id).is_some());
+        // What it was still opening does not come to be, though an account of its name is there again.
+        let _hers = sessions.place(&alice).unwrap();
+        assert_eq!(later.check(), Err(Refusal::NotGranted));
+        let kept = sessions.keep(&later, record("bbbbbbbbbbbb"), worker());
+        assert_eq!(kept.unwrap_err(), Refusal::NotGranted);
+        // Where the record could not be written, it is when it is asked for again.
+        let path = folder.path().join("aaaaaaaaaaaa.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(sessions.part_with(&alice).1, Err(Refusal::MayNotLast));
+        std::fs::remove_dir(&path).unwrap();
+        assert_eq!(sessions.part_with(&alice).1, Ok(()));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        let left = sessions.left_behind().unwrap().records;
+        assert_eq!(left.len(), 1);
+        assert!(left[0].ownerless && left[0].name == Label::cut("build") && left[0].owner == alice);
+        let taken_up = sessions.take_up(left[0].clone(), worker());
+        assert_eq!(taken_up.role_of(&alice), None);
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Broker;
 use super::bus::{BusError, NO_SUCH_UNIT};
+use super::decisions::{Decision, note};
 use super::opening::first_viewer;
 use super::units::Unit;
 use super::worker::{self, ORDERS, Order, WorkerChannel};
@@ -186,7 +187,9 @@ impl Broker {
         if let Err(error) = close_views_of_before(&channel, &viewers).await {
             tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
         }
-        tracing::info!(session = %id, "session taken up");
+        if let Some(session) = self.sessions.find(&id) {
+            note(Decision::TakenUp, None, &session.record);
+        }
         self.run_worker(&id, channel, orders, first_viewer());
     }
 
@@ -212,8 +215,9 @@ impl Broker {
 
     /// Removes what is left of a session that is over.
     pub(super) async fn clean_up(&self, id: &SessionId, reason: EndReason) {
-        let account = self.sessions.forget(id).map(|session| session.record.owner.to_string());
-        tracing::info!(session = %id, account, %reason, "session ended");
+        if let Some(session) = self.sessions.forget(id) {
+            note(Decision::Ended(reason), None, &session.record);
+        }
         self.stop_units(id).await;
     }
 

@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Broker;
-use super::sessions::Session;
+use super::returns::Returns;
+use super::session::Session;
 use crate::names::{AccountName, SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{About, EndReason, Refusal, Role};
@@ -221,6 +222,11 @@ impl Worker {
     async fn pass_on(&mut self, order: Order) -> Result<(), WireError> {
         let message = match order {
             Order::Attach { account, role, size, answer } => {
+                if !self.has_room_for(account.as_ref()) {
+                    // Nobody waits any more.
+                    let _ = answer.send(Err(Refusal::TooMany));
+                    return Ok(());
+                }
                 let viewer = self.next_viewer;
                 self.next_viewer = ViewerNumber(viewer.0.wrapping_add(1));
                 self.asked.insert(viewer, Wanted { account, role, answer });
@@ -244,6 +250,12 @@ impl Worker {
         tokio::time::timeout(ANSWER_TIME, self.channel.send(message, &[]))
             .await
             .unwrap_or(Err(WireError::TimedOut))
+    }
+
+    fn has_room_for(&self, account: Option<&AccountName>) -> bool {
+        let (Some(account), Some(session)) = (account, self.session()) else { return true };
+        let asked: Vec<_> = self.asked.values().filter_map(|wanted| wanted.account.as_ref()).collect();
+        session.has_room_for(account, &asked)
     }
 
     fn session(&self) -> Option<Arc<Session>> {
@@ -289,38 +301,6 @@ impl Worker {
     }
 }
 
-/// How soon a worker is returned to whose channel broke: at once, unless the channel did not last. One that greets and
-/// hangs up for ever must not keep the broker busy.
-#[derive(Debug)]
-pub(super) struct Returns {
-    /// When the last channel came.
-    since: Instant,
-    next: Duration,
-}
-
-/// A channel that lived this long is one that lasts.
-const LASTS: Duration = Duration::from_secs(1);
-
-/// Before a worker is returned to whose channel did not last; it doubles up to [`PAUSE_MAX`].
-const PAUSE: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(4);
-
-impl Returns {
-    /// None yet, with a channel that came just now.
-    pub(super) fn to_come(now: Instant) -> Self {
-        Self { since: now, next: PAUSE }
-    }
-
-    /// How long to wait before the next return; the channel after it comes then.
-    fn pause(&mut self, now: Instant) -> Duration {
-        let lasted = now.saturating_duration_since(self.since) >= LASTS;
-        let pause = if lasted { Duration::ZERO } else { self.next };
-        self.next = if lasted { PAUSE } else { (2 * self.next).min(PAUSE_MAX) };
-        self.since = now + pause;
-        pause
-    }
-}
-
 /// Answers for a worker that cannot be talked to, until the session is to end: it goes on, and its viewers with it.
 pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>, refusal: Refusal) -> EndReason {
     loop {
@@ -356,25 +336,6 @@ mod tests {
         drop(worker);
         let pty = crate::sys::seqpacket::pair().unwrap().0;
         adopt(&channel, &"abcdefghijkl".parse().unwrap(), TermSize::DEFAULT, &pty, VIEWER).await
-    }
-
-    #[test]
-    fn a_worker_that_hangs_up_again_and_again_is_returned_to_more_and_more_seldom() {
-        let mut now = Instant::now();
-        let mut returns = Returns::to_come(now);
-        let mut pauses = Vec::new();
-        for _ in 0..10 {
-            now += Duration::from_millis(10);
-            let pause = returns.pause(now);
-            now += pause;
-            pauses.push(pause);
-        }
-        assert_eq!(pauses.first(), Some(&PAUSE));
-        assert!(pauses.windows(2).all(|two| two[1] == (2 * two[0]).min(PAUSE_MAX)), "{pauses:?}");
-        assert_eq!(pauses.last(), Some(&PAUSE_MAX));
-        now += LASTS;
-        assert_eq!(returns.pause(now), Duration::ZERO);
-        assert_eq!(returns.pause(now), PAUSE);
     }
 
     #[tokio::test]

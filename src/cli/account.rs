@@ -5,8 +5,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::{ask, print, table, time};
+use super::{ask, print, session, table, time};
 use crate::names::AccountName;
+use crate::protocol::SessionSummary;
 use crate::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 
 /// What can be done with accounts.
@@ -27,12 +28,14 @@ pub(super) enum Command {
     },
     /// Remove an account with its passkeys and its link, and close its connections.
     ///
-    /// Its sessions go on: 'tere session list' shows them, 'tere session end' ends them.
+    /// Its sessions go on, and are printed: nobody but root sees them from then on, in 'tere session list', and 'tere
+    /// session end' ends them. A later account of the same name has nothing of them.
     Remove {
         /// The account.
         #[arg(value_name = "NAME")]
         account: AccountName,
-        /// Print JSON: an object with account.
+        /// Print JSON: an object with account and sessions: the ids of those that go on, or null where
+        /// the broker did not say.
         #[arg(long)]
         json: bool,
     },
@@ -73,8 +76,7 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
         Command::Remove { account, json } => {
             let what = format!("remove the account {account}");
             match ask::auth(runtime_dir, &FromCli::AccountRemove(account.clone()), &what)? {
-                ToCli::Done if json => print(&json!({ "account": account }).to_string()),
-                ToCli::Done => print(&format!("The account {account} is removed.")),
+                ToCli::Done => print(&removed(&account, session::of(&account, runtime_dir), json)),
                 ToCli::Link { .. }
                 | ToCli::Accounts(_)
                 | ToCli::Unusable { .. }
@@ -83,6 +85,34 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
             }
         }
     }
+}
+
+/// Its sessions go on: whoever removed it is to know which.
+fn removed(account: &AccountName, sessions: Result<Vec<SessionSummary>, Failure>, json: bool) -> String {
+    if json {
+        let ids = |sessions: Vec<SessionSummary>| sessions.into_iter().map(|session| session.id).collect();
+        let ids: Option<Vec<_>> = sessions.ok().map(ids);
+        return json!({ "account": account, "sessions": ids }).to_string();
+    }
+    let removed = format!("The account {account} is removed.");
+    let sessions = match sessions {
+        Ok(sessions) if sessions.is_empty() => return removed,
+        Ok(sessions) => sessions,
+        Err(Failure { cause, .. }) => {
+            return format!(
+                "{removed}\nWhich of its sessions go on is not known: {cause}\n'tere session list' shows them."
+            );
+        }
+    };
+    let now = time::now();
+    let row = |session: SessionSummary| {
+        vec![session.id.to_string(), session.target.to_string(), time::relative(session.opened, now)]
+    };
+    let rows = sessions.into_iter().map(row).collect();
+    format!(
+        "{removed}\nIts sessions go on, and nobody but root sees them. End one: tere session end ID\n\n{}",
+        table(&["SESSION", "TARGET", "OPENED"], rows)
+    )
 }
 
 fn link(reply: ToCli, json: bool) -> Result<ExitCode, Failure> {

@@ -8,7 +8,7 @@ use super::ask::Operator;
 use super::failure::Failure;
 use super::show::{Form, show};
 use super::{print, table, time};
-use crate::names::SessionId;
+use crate::names::{AccountName, SessionId};
 use crate::protocol::SessionSummary;
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE};
 
@@ -97,6 +97,13 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
 }
 
 const LIST: &str = "list the sessions";
+
+/// The sessions that an account of this name opened.
+pub(super) fn of(account: &AccountName, runtime_dir: &Path) -> Result<Vec<SessionSummary>, Failure> {
+    let mut sessions = all(Operator::vouched(runtime_dir, LIST)?)?;
+    sessions.retain(|session| session.owner == *account);
+    Ok(sessions)
+}
 
 /// Every page of the list.
 fn all(mut operator: Operator) -> Result<Vec<SessionSummary>, Failure> {

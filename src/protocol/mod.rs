@@ -112,6 +112,9 @@ pub struct Person {
 /// Most accounts that one session is shared with; one more is refused with `too-many`.
 pub const GUESTS_MAX: usize = 16;
 
+/// Most views that one account has of a session that is shared with it; one more is refused with `too-many`.
+pub const VIEWS_PER_GUEST_MAX: usize = 4;
+
 /// Most accounts that a list names as viewing one session.
 pub const VIEWING_MAX: usize = 4;
 

@@ -22,6 +22,7 @@ mod descriptors;
 mod fake;
 mod frozen;
 mod host;
+mod journal;
 mod late;
 mod leaks;
 mod lost;

@@ -1,7 +1,8 @@
 //! Two people on one session: whom its owner names, what they may do, and when it is over.
 
 use tere::protocol::principal::{Answer, Ask};
-use tere::protocol::{EndReason, GuestRole, Refusal, Role, SessionSummary};
+use tere::protocol::vouch::Principal;
+use tere::protocol::{EndReason, GuestRole, Refusal, Role, SessionSummary, VIEWS_PER_GUEST_MAX};
 
 use super::{holder, marked};
 use crate::host::Host;
@@ -155,4 +156,53 @@ fn what_is_shared_stays_so_over_restarts_and_ends_with_the_policy_and_the_accoun
     host.tere(&["account", "add", "carol"]);
     assert_eq!(holder(&host, "carol").attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
     host.tere(&["account", "remove", "carol"]);
+}
+
+#[test]
+fn a_guest_with_all_the_views_it_may_have_keeps_nobody_out() {
+    let host = Host::shared();
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let shell = marked(&mut alice);
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Watcher)), Answer::Shared);
+    let mut views: Vec<_> = (0..VIEWS_PER_GUEST_MAX).map(|_| bob.attach(&shell.session).unwrap()).collect();
+    assert_eq!(bob.attach(&shell.session).unwrap_err(), Refusal::TooMany);
+    alice.attach(&shell.session).unwrap().expect("set 42");
+    drop(views.pop());
+    eventually("there is room again", PATIENCE, || bob.attach(&shell.session).ok());
+}
+
+#[test]
+fn what_a_removed_account_opened_is_nobodys_but_the_operators() {
+    let host = Host::alone();
+    let socket = host.path("/run/tere/broker.sock");
+    // It is there already where other stories made it.
+    host.tere(&["account", "add", "alice"]);
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let mut shell = marked(&mut alice);
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
+    let mut view = bob.attach(&shell.session).unwrap();
+
+    let (removed, printed) = host.tere(&["account", "remove", "alice"]);
+    assert!(removed && printed.contains(shell.session.as_str()), "{printed}");
+    shell.expect_closed();
+    assert_eq!(view.expect_end(), EndReason::ViewClosed);
+    // Whoever is called alice next is somebody else, also to the broker that comes next.
+    host.tere(&["account", "add", "alice"]);
+    for _ in 0..2 {
+        for account in ["alice", "bob"] {
+            let mut account = holder(&host, account);
+            assert_eq!(account.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
+            assert!(listed(&mut account, &shell).is_none());
+        }
+        let mut alice = holder(&host, "alice");
+        let end = Ask::End { session: shell.session.clone() };
+        assert_eq!(alice.ask(end).0, Answer::Refused(Refusal::NoSuchSession));
+        host.kill_broker();
+    }
+    let mut operator = Holder::vouched(&socket, Principal::Operator);
+    let mut look = operator.view(Ask::Show { session: shell.session.clone() }).unwrap();
+    look.expect("set 42");
+    assert_eq!(operator.ask(Ask::End { session: shell.session.clone() }).0, Answer::Ending);
+    assert_eq!(look.expect_end(), EndReason::EndedByRequest);
+    host.tere(&["account", "remove", "alice"]);
 }

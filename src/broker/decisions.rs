@@ -1,0 +1,128 @@
+//! The journal's records of what was decided about sessions: by whom, about which, on which machine. Their fields stand
+//! in tere-broker(8). What a person typed is in none of them.
+
+use super::records::Record;
+use crate::names::{AccountName, SessionId, Target};
+use crate::protocol::principal::Ask;
+use crate::protocol::vouch::Principal;
+use crate::protocol::{EndReason, GuestRole, Refusal, Role};
+
+/// What was decided about a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Decision<'a> {
+    /// There is a new one.
+    Opened,
+    /// It outlived the broker before.
+    TakenUp,
+    /// Somebody views it, as this.
+    Viewed(Role),
+    /// It has another name, or none any more.
+    Named,
+    /// It is shared with this account.
+    Shared(&'a AccountName, GuestRole),
+    /// It is not shared with this account any more.
+    NotShared(&'a AccountName),
+    /// Somebody wants its end.
+    EndAsked,
+    /// The account that opened it is gone.
+    Ownerless,
+    /// It is over.
+    Ended(EndReason),
+}
+
+impl Decision<'_> {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Opened => "session opened",
+            Self::TakenUp => "session taken up",
+            Self::Viewed(_) => "session viewed",
+            Self::Named => "session named",
+            Self::Shared(..) => "session shared",
+            Self::NotShared(_) => "session not shared any more",
+            Self::EndAsked => "end of session asked for",
+            Self::Ownerless => "session is nobody's any more",
+            Self::Ended(_) => "session ended",
+        }
+    }
+}
+
+/// Records a decision. `by` is who asked for it; where nobody did, the session's owner stands there.
+pub(super) fn note(decision: Decision<'_>, by: Option<&Principal>, of: &Record) {
+    let (guest, role, reason) = match decision {
+        Decision::Viewed(role) => (None, Some(role), None),
+        Decision::Shared(guest, role) => (Some(guest), Some(role.into()), None),
+        Decision::NotShared(guest) => (Some(guest), None, None),
+        Decision::Ended(reason) => (None, None, Some(reason)),
+        Decision::Opened | Decision::TakenUp | Decision::Named | Decision::EndAsked | Decision::Ownerless => {
+            (None, None, None)
+        }
+    };
+    let Record { id, owner, target, .. } = of;
+    tracing::info!(
+        account = by.map_or_else(|| owner.to_string(), account_of),
+        session = %id,
+        machine = %target.machine,
+        user = %target.user,
+        %owner,
+        guest = guest.map(display),
+        role = role.map(debug),
+        reason = reason.map(display),
+        "{}",
+        decision.words()
+    );
+}
+
+/// What was asked for, as far as it stands in a record.
+#[derive(Debug)]
+pub(super) struct Asked {
+    what: &'static str,
+    session: Option<SessionId>,
+    target: Option<Target>,
+    guest: Option<AccountName>,
+}
+
+impl Asked {
+    /// By this.
+    pub(super) fn by(ask: &Ask) -> Self {
+        let (what, session, target, guest) = match ask {
+            Ask::Lobby => ("lobby", None, None, None),
+            Ask::Open { target, .. } => ("open", None, Some(target), None),
+            Ask::Attach { session, .. } => ("attach", Some(session), None, None),
+            Ask::Name { session, .. } => ("name", Some(session), None, None),
+            Ask::Share { session, account, .. } => ("share", Some(session), None, Some(account)),
+            Ask::Show { session } => ("show", Some(session), None, None),
+            Ask::End { session } => ("end", Some(session), None, None),
+            Ask::AllSessions { .. } => ("all-sessions", None, None, None),
+        };
+        Self { what, session: session.cloned(), target: target.cloned(), guest: guest.cloned() }
+    }
+
+    /// The session that it is about.
+    pub(super) fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
+    }
+
+    /// Records that it is refused. `of` is the record of the session that it is about, if there is one.
+    pub(super) fn note_refused(&self, by: &Principal, refusal: Refusal, of: Option<&Record>) {
+        let target = self.target.as_ref().or(of.map(|record| &record.target));
+        tracing::warn!(
+            account = account_of(by),
+            session = self.session.as_ref().map(display),
+            machine = target.map(|target| display(&target.machine)),
+            user = target.map(|target| display(&target.user)),
+            owner = of.map(|record| display(&record.owner)),
+            guest = self.guest.as_ref().map(display),
+            asked = self.what,
+            %refusal,
+            "request refused"
+        );
+    }
+}
+
+/// Who it is, in the field `account` of a record. No account has parentheses in its name.
+pub(super) fn account_of(principal: &Principal) -> String {
+    match principal {
+        Principal::Account(name) => name.to_string(),
+        Principal::Operator => "(operator)".to_owned(),
+    }
+}

@@ -1,0 +1,166 @@
+//! One live session: whose it is, who views it, and the way to its worker.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::people::{People, Viewing};
+use super::records::Record;
+use super::worker::Order;
+use crate::names::AccountName;
+use crate::protocol::worker::{ToWorker, ViewerNumber};
+use crate::protocol::{About, Person, Refusal, Role, SessionSummary};
+
+/// How long a worker has to describe its session. One that is just being restarted is listed
+/// without that.
+const DESCRIBE_TIME: Duration = Duration::from_secs(1);
+
+/// How long a worker has to let a viewer do what it may, with a crash on the way.
+const SETTLE_TIME: Duration = Duration::from_secs(8);
+
+/// Views of sessions.
+pub(super) type Views = Vec<(Arc<Session>, ViewerNumber)>;
+
+/// One live session.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Whose and where: the broker's own word. What of it can change is in `people`.
+    pub(super) record: Record,
+    people: Mutex<People>,
+    /// Raised when who may view the session, or who does, has changed.
+    changed: watch::Sender<()>,
+    /// To the task that talks to its worker.
+    pub(super) worker: mpsc::Sender<Order>,
+}
+
+impl Session {
+    /// One that nobody views yet.
+    pub(super) fn of(record: Record, worker: mpsc::Sender<Order>) -> Arc<Self> {
+        let people = Mutex::new(People::of(&record));
+        Arc::new(Self { record, people, changed: watch::Sender::new(()), worker })
+    }
+
+    /// How it stands in a list, for somebody of this role in it.
+    pub(super) async fn summary(&self, role: Role) -> SessionSummary {
+        let Record { id, owner, target, opened, .. } = &self.record;
+        let about = tokio::time::timeout(DESCRIBE_TIME, self.describe()).await.ok().flatten();
+        let (id, owner, target) = (id.clone(), owner.clone(), target.clone());
+        let (name, viewing) = {
+            let people = self.people();
+            (people.name.clone(), people.viewing())
+        };
+        SessionSummary { id, target, opened: *opened, owner, role, name, viewing, about }
+    }
+
+    async fn describe(&self) -> Option<About> {
+        let (asker, answer) = oneshot::channel();
+        self.worker.send(Order::Describe(asker)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// What this account may do in it; nothing where it is not the account's, nor shared with it.
+    pub(super) fn role_of(&self, account: &AccountName) -> Option<Role> {
+        self.people().role_of(account)
+    }
+
+    /// Whether it is this account's own.
+    pub(super) fn is_of(&self, account: &AccountName) -> bool {
+        self.people().owner.as_ref() == Some(account)
+    }
+
+    /// Whether an account may have one more view of it, with those that are asked for already.
+    pub(super) fn has_room_for(&self, account: &AccountName, asked: &[&AccountName]) -> bool {
+        self.people().has_room_for(account, asked)
+    }
+
+    /// Whether its worker has this viewer.
+    pub(super) fn has_viewer(&self, viewer: ViewerNumber) -> bool {
+        self.people().views.contains_key(&viewer)
+    }
+
+    /// Who may view it, and who does: the owner first.
+    pub(super) fn company(&self) -> Vec<Person> {
+        self.people().company(&self.record.owner)
+    }
+
+    /// A receiver that hears of every change of [`Self::company`].
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Notes a viewer of this account, or of the operator.
+    pub(super) fn viewer_came(&self, viewer: ViewerNumber, account: Option<AccountName>, role: Role) {
+        let viewing = Viewing { account, role, closing: false };
+        self.change(|people| drop(people.views.insert(viewer, viewing)));
+    }
+
+    /// Notes what its worker lets a viewer do.
+    pub(super) fn role_set(&self, viewer: ViewerNumber, role: Role) {
+        self.change(|people| {
+            if let Some(viewing) = people.views.get_mut(&viewer) {
+                viewing.role = role;
+            }
+        });
+    }
+
+    /// Notes that a viewer has gone.
+    pub(super) fn viewer_left(&self, viewer: ViewerNumber) {
+        self.change(|people| drop(people.views.remove(&viewer)));
+    }
+
+    /// Closes a view. Its worker may be away: then it is told when it is back.
+    pub(super) async fn close_view(&self, viewer: ViewerNumber) {
+        if let Some(viewing) = self.people().views.get_mut(&viewer) {
+            viewing.closing = true;
+        }
+        // A session that is over has no viewers.
+        let _ = self.worker.send(Order::Detach(viewer)).await;
+    }
+
+    /// Notes which viewers a worker has that was started again, and says what it is to be told: it may not
+    /// have heard the last that was said to the one before it.
+    pub(super) fn viewers_are(&self, viewers: &[ViewerNumber]) -> Vec<ToWorker> {
+        self.change(|people| people.views.retain(|viewer, _| viewers.contains(viewer)));
+        let people = self.people();
+        let told = |viewer: &ViewerNumber| {
+            let role = people.role_of_viewer(*viewer);
+            let viewer = *viewer;
+            role.map_or(ToWorker::Detach(viewer), |role| ToWorker::SetRole { viewer, role })
+        };
+        viewers.iter().map(told).collect()
+    }
+
+    /// Waits until the worker lets the viewers of an account do just what they may.
+    pub(super) async fn settled(&self, account: &AccountName) -> Result<(), Refusal> {
+        let role = self.role_of(account);
+        let mut changes = self.changes();
+        let settled = changes.wait_for(|()| self.people().settled(account, role));
+        match tokio::time::timeout(SETTLE_TIME, settled).await {
+            Ok(_) => Ok(()),
+            // It is told again when it is back.
+            Err(_) => Err(Refusal::WorkerUnavailable),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut People)) {
+        change(&mut self.people());
+        self.has_changed();
+    }
+
+    /// Says that who may view it, or who does, is not who it was.
+    pub(super) fn has_changed(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// What can change about it. Whoever writes its record holds it meanwhile.
+    pub(super) fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How sessions stand in a list, in their order. Their workers are asked all at once.
+pub(super) async fn summaries(sessions: &[(Arc<Session>, Role)]) -> Vec<SessionSummary> {
+    join_all(sessions.iter().map(|(session, role)| session.summary(*role))).await
+}

@@ -1,0 +1,57 @@
+//! What the journal says of each decision: who, which session, which machine. Its fields are seen only here; on a real host
+//! they are not part of the text.
+
+use tere::names::Label;
+use tere::protocol::principal::{Answer, Ask};
+use tere::protocol::vouch::Principal;
+use tere::protocol::{GuestRole, Refusal};
+
+use crate::host::Host;
+use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::wait::eventually;
+use crate::stories::{holder, marked};
+
+#[test]
+fn each_decision_names_account_session_and_machine_and_nothing_that_was_typed() {
+    let host = Host::alone();
+    let cursor = host.journal_cursor();
+    let recorded = |words: &str, account: &str, session: &str, more: &str| {
+        let wanted = [
+            format!(" {words} account=\"{account}\""),
+            format!(" session={session} "),
+            " machine=web1 ".to_owned(),
+            more.to_owned(),
+        ];
+        eventually(&format!("{words}, {account}, {more}"), PATIENCE, || {
+            let journal = host.journal(&cursor);
+            journal.lines().any(|line| wanted.iter().all(|part| line.contains(part))).then_some(())
+        });
+    };
+    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let shell = marked(&mut alice);
+    let session = shell.session.clone();
+    let id = session.as_str();
+    let name = || Ask::Name { session: session.clone(), name: Label::cut("typed-by-somebody") };
+    let share = |role| Ask::Share { session: session.clone(), account: "bob".parse().unwrap(), role };
+    recorded("session opened", "alice", id, "user=dev");
+    assert_eq!(alice.ask(name()).0, Answer::Named);
+    recorded("session named", "alice", id, "owner=alice");
+    assert_eq!(bob.ask(name()).0, Answer::Refused(Refusal::NoSuchSession));
+    recorded("request refused", "bob", id, "asked=\"name\" refusal=no-such-session");
+    assert_eq!(alice.ask(share(Some(GuestRole::Writer))).0, Answer::Shared);
+    recorded("session shared", "alice", id, "guest=bob role=Writer");
+    drop(bob.attach(&session).unwrap());
+    recorded("session viewed", "bob", id, "owner=alice role=Writer");
+    assert_eq!(alice.ask(share(None)).0, Answer::Shared);
+    recorded("session not shared any more", "alice", id, "guest=bob");
+    drop(operator.view(Ask::Show { session: session.clone() }).unwrap());
+    recorded("session viewed", "(operator)", id, "owner=alice role=Watcher");
+    host.kill_broker();
+    recorded("session taken up", "alice", id, "");
+    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    assert_eq!(operator.ask(Ask::End { session: session.clone() }).0, Answer::Ending);
+    recorded("end of session asked for", "(operator)", id, "owner=alice");
+    recorded("session ended", "alice", id, "reason=ended-by-request");
+    assert!(!host.journal(&cursor).contains("typed-by-somebody"));
+}
