@@ -51,9 +51,9 @@ impl dyn Connection + '_ {
 
     /// Runs a line and waits until it is done.
     pub fn run(&mut self, line: &str) -> usize {
-        // The line that is echoed has a break in the word.
-        self.send(format!("{line}; echo do''ne\r").as_bytes());
-        self.wait_for(&["done"])
+        // The line that is echoed has a break in the word, which is no word of a shell's.
+        self.send(format!("{line}; echo fin''ished\r").as_bytes());
+        self.wait_for(&["finished"])
     }
 }
 

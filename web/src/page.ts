@@ -11,6 +11,9 @@ import type { AccountName, Refusal, ToPage } from './protocol.ts';
 import { needsReload, refusalSentence } from './refusal.ts';
 import { Shell } from './shell.ts';
 
+/** After these an enrolment link leads nowhere any more. */
+const LINK_IS_SPENT: readonly Refusal[] = ['link-invalid', 'passkey-registered'];
+
 export class Page {
   #enrolToken: string | undefined;
   /** Signed in, and not lost. */
@@ -62,7 +65,7 @@ export class Page {
       this.#enter(await logIn(undefined, this.#enrolToken));
     } catch (error) {
       // A used or broken link stays so; whoever has a passkey can still sign in.
-      if (error instanceof LoginRefused && error.refusal === 'link-invalid') this.#enrolToken = undefined;
+      if (error instanceof LoginRefused && LINK_IS_SPENT.includes(error.refusal)) this.#enrolToken = undefined;
       this.#atDoor(loginTrouble(error));
     }
   }
