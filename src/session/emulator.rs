@@ -35,6 +35,10 @@ const CHECKPOINT_SIZES: u64 = 32;
 /// Bytes of history that a new viewer is shown at once: a quarter of a second on a link of 1 Mbit/s.
 const RECENT: usize = 32 * 1024;
 
+/// So many bytes in one turn are a flood, in which it rests for so many milliseconds.
+const FLOOD: u64 = 2 * 1024;
+const REST: u8 = 1;
+
 /// What stands on a screen that could not be restored.
 const LOST: &[u8] =
     b"\x1b[7m tere lost this screen: what was printed could not be read. The shell goes on. \x1b[m\r\n";
@@ -96,13 +100,15 @@ impl Emulator {
         let mut reading = self.begin();
         loop {
             self.wake.lower();
+            let before = reading.cursor;
             let more = self.advance(&mut reading);
+            let fed = reading.cursor - before;
             self.note_checkpoint(&reading);
             self.make_snapshots(&reading);
             if more {
                 continue;
             }
-            if let Err(error) = self.wait() {
+            if let Err(error) = self.wait(fed) {
                 // poll(2) fails only for want of memory or for a bug: end the process, which
                 // systemd restarts, rather than spin.
                 tracing::error!(%error, "cannot wait for output");
@@ -215,7 +221,15 @@ impl Emulator {
         }
     }
 
-    fn wait(&self) -> io::Result<()> {
+    /// Waits until there is something to do, and after so many bytes of a flood a moment longer: it is collected, for a
+    /// shell prints it 4 KiB at a time.
+    fn wait(&self, fed: u64) -> io::Result<()> {
+        if fed >= FLOOD {
+            match poll(&mut [], REST) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let mut fds = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
         // No deadline: a shell may be silent for as long as it likes.
         match poll(&mut fds, PollTimeout::NONE) {

@@ -28,7 +28,12 @@ const LATE: Duration = Duration::from_millis(300);
 const LATE_BYTES: u64 = 16 * 1024;
 
 /// From one snapshot of a viewer that is late to its next.
-const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(50);
+const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(30);
+
+/// A chunk of this many bytes is a flood's, not an echo, and what comes within [`REST`] after it is sent in one
+/// packet, unless it is a packet's worth: a shell prints 4 KiB at a time, and each packet costs three programs a turn.
+const FLOOD: usize = 2 * 1024;
+const REST: Duration = Duration::from_millis(1);
 
 /// One viewer.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ pub(super) struct Viewer {
     greeted: bool,
     showing: Showing,
     pace: Pace,
+    /// Until when it may be collected what is not much.
+    rests: Option<Instant>,
     /// The last offset at which all had been sent up to then, and when that was.
     mark: (u64, Instant),
     /// It fell behind, and has not caught up since.
@@ -66,6 +73,8 @@ pub(super) enum Fed {
     All,
     /// Its turn is over, and there is more.
     More,
+    /// There is more, which is worth a packet a moment later.
+    Resting,
     /// Its socket is full.
     Full,
 }
@@ -88,7 +97,8 @@ impl Viewer {
     ) -> Self {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         let (pace, mark) = (Pace::new(), (0, now));
-        Self { number, role, channel, greeted: false, showing, pace, mark, late: false, dropped: 0 }
+        let (greeted, rests, late, dropped) = (false, None, false, 0);
+        Self { number, role, channel, greeted, showing, pace, rests, mark, late, dropped }
     }
 
     /// The viewer of an earlier worker, where it was left.
@@ -122,6 +132,11 @@ impl Viewer {
             Showing::Waiting { extent, not_before } if self.greeted => Some((extent, not_before)),
             Showing::Waiting { .. } | Showing::Snapshot { .. } | Showing::Live { .. } => None,
         }
+    }
+
+    /// Until when it rests, if it does.
+    pub(super) fn rests(&self) -> Option<Instant> {
+        self.rests
     }
 
     /// The snapshot that it is being sent.
@@ -208,6 +223,11 @@ impl Viewer {
             self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, black_box);
             return Ok(Fed::All);
         }
+        let behind = head.saturating_sub(cursor);
+        if self.rests.is_some_and(|until| now < until) && (1..CHUNK_MAX as u64 / 2).contains(&behind) {
+            return Ok(Fed::Resting);
+        }
+        self.rests = None;
         let mut end = end.min(head);
         if sizes < black_box.sizes() {
             match black_box.size(sizes) {
@@ -248,6 +268,7 @@ impl Viewer {
             return Ok(Fed::Full);
         }
         self.pace.sent(length, now);
+        self.rests = (length >= FLOOD).then(|| now + REST);
         self.go_on_at(black_box, cursor, sizes);
         Ok(Fed::More)
     }

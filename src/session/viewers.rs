@@ -76,6 +76,8 @@ pub(super) struct State {
     /// Whose socket had something to read, and whose was full.
     readable: Vec<ViewerNumber>,
     full: Vec<ViewerNumber>,
+    /// A viewer rests, and none has anything to be sent before.
+    resting: bool,
     typed: VecDeque<u8>,
     /// The size that an owner asked for last and the terminal does not have yet.
     size: Option<TermSize>,
@@ -241,10 +243,12 @@ impl Viewers {
         let end = self.state.ending.as_ref().map_or(u64::MAX, |ending| ending.at);
         let (mut more, mut gone) = (false, Vec::new());
         self.state.full.clear();
+        self.state.resting = false;
         for viewer in &mut self.state.viewers {
             match viewer.feed(&self.black_box, end, now) {
                 Ok(Fed::All) => {}
                 Ok(Fed::More) => more = true,
+                Ok(Fed::Resting) => self.state.resting = true,
                 Ok(Fed::Full) => self.state.full.push(viewer.number),
                 Err(error) => gone.push((viewer.number, error)),
             }
@@ -300,7 +304,9 @@ impl Viewers {
     }
 
     fn wait(&mut self, more: bool, now: Instant) -> io::Result<()> {
-        let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        // What is printed is no reason to turn while that is collected; orders can wait as long.
+        let wakes = if self.state.resting { PollFlags::empty() } else { PollFlags::POLLIN };
+        let mut fds = vec![PollFd::new(self.wake.as_fd(), wakes)];
         // A PTY whose last slave is closed would report its hang-up at every poll, so it is only
         // asked about while there is something to type.
         if self.may_type() {
@@ -330,9 +336,11 @@ impl Viewers {
         let snapshots = self.state.viewers.iter().filter_map(Viewer::waits_for).map(|(_, from)| from);
         // A snapshot that is due was asked for, and its coming is an event.
         let snapshots = snapshots.filter(|from| *from > now);
+        let rests = self.state.viewers.iter().filter(|_| self.state.resting).filter_map(Viewer::rests);
         let size = self.state.size.and(self.state.next_size).filter(|next| *next > now);
         let ending = self.state.ending.as_ref().map(|ending| ending.deadline);
-        let Some(next) = snapshots.chain(size).chain(ending).min() else { return PollTimeout::NONE };
+        let all = snapshots.chain(rests).chain(size).chain(ending);
+        let Some(next) = all.min() else { return PollTimeout::NONE };
         // Rounded up: a wait that ends too early would be a turn for nothing.
         let wait = next.saturating_duration_since(now) + Duration::from_millis(1);
         PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)

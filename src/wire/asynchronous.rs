@@ -7,7 +7,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::handshake::{Hello, Intent};
-use super::packet::{Message, PACKET_MAX, WireError, encode, open};
+use super::packet::{self, Message, WireError, encode};
 use crate::sys::inherited::Inherited;
 use crate::sys::seqpacket::Peer;
 use crate::sys::{reactor, seqpacket};
@@ -90,14 +90,11 @@ impl<Out: Message, In: Message> AsyncChannel<Out, In> {
     /// # Errors
     /// What is wrong with the packet or the socket.
     pub async fn receive(&self) -> Result<(In, Vec<OwnedFd>), WireError> {
-        // One who waits holds no buffer: a front has thousands of channels on which nothing comes.
-        let mut buffer = Vec::new();
-        let receive = |fd: &OwnedFd| {
-            buffer = vec![0; PACKET_MAX];
-            seqpacket::receive(fd.as_fd(), &mut buffer).inspect_err(|_| buffer = Vec::new())
+        let receive = |fd: &OwnedFd| match packet::receive(fd.as_fd()) {
+            Err(WireError::Io(error)) => Err(error),
+            received => Ok(received),
         };
-        let received = self.socket.async_io(Interest::READABLE, receive).await?;
-        open(received, &buffer)
+        self.socket.async_io(Interest::READABLE, receive).await?
     }
 
     /// Receives the next message, or gives up after a time.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::handshake::{Hello, Intent};
-use super::packet::{Message, PACKET_MAX, WireError, encode, open};
+use super::packet::{self, Message, WireError, encode};
 use crate::sys::seqpacket;
 
 /// One end of a socket for a program that waits: `Out` goes out, `In` comes in.
@@ -87,9 +87,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// # Errors
     /// What is wrong with the packet or the socket.
     pub fn receive(&self) -> Result<(In, Vec<OwnedFd>), WireError> {
-        let mut buffer = vec![0; PACKET_MAX];
-        let received = seqpacket::receive(self.as_fd(), &mut buffer)?;
-        open(received, &buffer)
+        packet::receive(self.as_fd())
     }
 
     /// Receives a message, or gives up after a time.

@@ -1,11 +1,12 @@
+use std::cell::RefCell;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Intent;
-use crate::sys::seqpacket::Received;
+use crate::sys::seqpacket::{self, Received};
 
 /// Longest packet, bytes. A longer one is refused before it is sent, and is an error to whoever
 /// receives it. Smaller than the kernel's default socket buffer, so that one always fits.
@@ -110,8 +111,20 @@ pub fn decode<M: Message>(packet: &[u8], descriptors: usize) -> Result<M, WireEr
     Ok(message)
 }
 
-/// What `receive` brought, as a message: shared by both kinds of channel.
-pub(super) fn open<M: Message>(received: Received, buffer: &[u8]) -> Result<(M, Vec<OwnedFd>), WireError> {
+thread_local! {
+    /// Where a thread receives its packets, one after the other: a fresh buffer for each would have to be cleared.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Receives a packet as a message: shared by both kinds of channel.
+pub(super) fn receive<M: Message>(socket: BorrowedFd<'_>) -> Result<(M, Vec<OwnedFd>), WireError> {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(PACKET_MAX, 0);
+        open(seqpacket::receive(socket, buffer)?, buffer)
+    })
+}
+
+fn open<M: Message>(received: Received, buffer: &[u8]) -> Result<(M, Vec<OwnedFd>), WireError> {
     if received.truncated {
         return Err(WireError::Oversize);
     }
