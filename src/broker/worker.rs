@@ -162,15 +162,21 @@ impl Worker {
                 order = self.orders.recv() => {
                     // The table holds a sender for as long as the session is live.
                     let Some(order) = order else { break EndReason::WorkerGone };
-                    if let Err(error) = self.pass_on(order).await
-                        && let Err(reason) = self.find_again(error).await
-                    {
-                        break reason;
+                    match self.pass_on(order).await {
+                        Ok(()) => {}
+                        // What the worker said before its channel broke is heard first: it may be its end.
+                        Err(error) if broke(&error) => {}
+                        Err(error) => if let Err(reason) = self.find_again(error).await {
+                            break reason;
+                        }
                     }
                 }
             }
         };
-        self.broker.clean_up(&self.id, reason).await;
+        let (broker, id) = (Arc::clone(&self.broker), self.id.clone());
+        // Whoever waits for something of it hears that it is over, and not when its units are stopped.
+        drop(self);
+        broker.clean_up(&id, reason).await;
     }
 
     fn hear(&mut self, message: &FromWorker, descriptors: Vec<OwnedFd>) -> Option<EndReason> {
@@ -283,8 +289,9 @@ impl Worker {
             let (channel, viewers) = returned.map_err(|reason| self.ending.unwrap_or(reason))?;
             self.channel = channel;
             match self.tell_again(&viewers).await {
-                Ok(()) => return Ok(()),
-                Err(again) => error = again,
+                Err(again) if !broke(&again) => error = again,
+                // One that broke says so when it is listened to.
+                Ok(()) | Err(_) => return Ok(()),
             }
         }
     }
@@ -320,6 +327,7 @@ pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>, refusal: Refusa
 
 #[cfg(test)]
 mod tests {
+    use super::super::stand_in;
     use super::*;
     use crate::wire::Message as _;
 
@@ -336,6 +344,25 @@ mod tests {
         drop(worker);
         let pty = crate::sys::seqpacket::pair().unwrap().0;
         adopt(&channel, &"abcdefghijkl".parse().unwrap(), TermSize::DEFAULT, &pty, VIEWER).await
+    }
+
+    /// A session is over, and somebody asks for a view of it: whichever of the two is seen first, it is over.
+    #[tokio::test]
+    async fn what_a_worker_said_before_it_went_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = stand_in::broker(folder.path());
+        for _ in 0..20 {
+            let (session, orders) = stand_in::session(&broker, "abcdefghijkl");
+            let (channel, worker) = WorkerChannel::pair().unwrap();
+            worker.send(&FromWorker::Ended(EndReason::ShellEnded), &[]).await.unwrap();
+            drop(worker);
+            let (answer, answered) = oneshot::channel();
+            let (account, role, size) = (None, Role::Watcher, TermSize::DEFAULT);
+            session.worker.send(Order::Attach { account, role, size, answer }).await.unwrap();
+            broker.run_worker(&session.record.id, channel, orders, VIEWER);
+            let answered = tokio::time::timeout(Duration::from_secs(2), answered).await.unwrap();
+            assert!(answered.is_err(), "{answered:?}");
+        }
     }
 
     #[tokio::test]
