@@ -94,17 +94,37 @@ fn whatever_a_watcher_sends_nothing_is_typed_and_no_size_changes() {
     assert!(host.worker_memory(&shell.session) < WORKER_MAX);
 }
 
+/// The median time until a typed key is seen.
+fn echo(shell: &mut Shell) -> Duration {
+    let mut times: Vec<Duration> = Vec::new();
+    for _ in 0..5 {
+        for _ in 0..50 {
+            let began = Instant::now();
+            shell.type_in("#");
+            shell.expect("#");
+            times.push(began.elapsed());
+        }
+        shell.type_in("\u{15}");
+        answers(shell, "line");
+    }
+    times.sort();
+    times[times.len() / 2]
+}
+
 #[test]
 fn twenty_viewers_and_two_that_do_not_keep_up() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
     let mut shell = quiet(&mut alice);
     let session = shell.session.clone();
+    let alone = echo(&mut shell);
     // One never reads, one takes a little now and then.
     let _deaf = alice.attach(&session).unwrap();
     let mut slow = alice.attach(&session).unwrap();
     let mut others: Vec<Shell> = (0..18).map(|_| alice.attach(&session).unwrap()).collect();
-    shell.type_in("stty -echo; for i in 1 2 3 4 5 6 7 8; do seq 100000; echo round $i over; done\r");
+    shell.type_in(
+        "stty -echo; for i in 1 2 3 4 5 6 7 8; do seq 100000; echo round $i over; done; stty echo\r",
+    );
     for _ in 0..8 {
         slow.step(PATIENCE).unwrap();
         assert!(host.worker_memory(&session) < WORKER_MAX);
@@ -115,6 +135,7 @@ fn twenty_viewers_and_two_that_do_not_keep_up() {
     for other in &mut others {
         answers(other, "prompt");
     }
+    println!("an echo takes {alone:?} alone, {:?} beside the others", echo(&mut shell));
     let memory = host.worker_memory(&session);
     println!("the worker of 21 viewers has {} KiB", memory / 1024);
     assert!(memory < WORKER_MAX);
