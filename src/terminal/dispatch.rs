@@ -25,6 +25,7 @@ impl Machine {
             Piece::Dcs(payload) => self.device_string(payload),
         }
         self.repeatable = None;
+        self.marked = false;
     }
 
     fn control(&mut self, control: u8) {

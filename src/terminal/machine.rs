@@ -41,6 +41,8 @@ pub(super) struct Machine {
     pub(super) answers: Answers,
     /// The character that REP repeats: the last, if it stands on the screen and nothing came since.
     pub(super) repeatable: Option<char>,
+    /// A combining mark came last, and the next goes onto the same character: xterm.js wants that written just before.
+    pub(super) marked: bool,
 }
 
 /// The tab stops at power-on.
@@ -68,6 +70,7 @@ impl Machine {
             marks: Strings::default(),
             answers: Answers::default(),
             repeatable: None,
+            marked: false,
         }
     }
 
@@ -129,6 +132,7 @@ impl Machine {
             self.screen_mut().write(row, col, count, cells);
             self.advance(count);
             self.repeatable = now.last().map(|byte| char::from(*byte));
+            self.marked = false;
             rest = behind;
         }
     }
@@ -136,6 +140,7 @@ impl Machine {
     /// Shows one character.
     fn put(&mut self, character: char) {
         self.repeatable = None;
+        self.marked = false;
         let glyph = self.charset().map(character);
         let style = self.cursor.style;
         let wide = match glyph.width() {
@@ -218,6 +223,7 @@ impl Machine {
         }
         if let (Some(number), Some(cell)) = (number, self.screen_mut().row_mut(row).get_mut(col)) {
             cell.marks = number;
+            self.marked = true;
         }
     }
 
@@ -276,6 +282,7 @@ impl Machine {
         self.links = Strings::default();
         self.marks = Strings::default();
         self.repeatable = None;
+        self.marked = false;
     }
 
     /// Bytes of memory held, about.

@@ -65,6 +65,7 @@ impl Machine {
         self.tabs.extend(first_tabs(cols).into_iter().skip(self.tabs.len()));
         (self.cols, self.rows) = (cols, rows);
         self.repeatable = None;
+        self.marked = false;
         clamp(&mut self.cursor, cols, rows);
         clamp(&mut self.main.saved.cursor, cols, rows);
         if let Some(screen) = &mut self.alternate {

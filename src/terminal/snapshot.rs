@@ -121,14 +121,14 @@ impl Machine {
         }
         let cursor = &self.cursor;
         let row = if origin { cursor.row.saturating_sub(self.screen().top) } else { cursor.row };
-        if let Some((col, width, character)) = self.repeatable_place() {
+        if let Some((col, width, text)) = self.last_written() {
             brush.style(cursor.style);
             write_charsets(brush, cursor);
             brush.go(row, col);
             if self.modes.is_on(INSERT) && !cursor.wraps {
                 write(brush, &format!("\x1b[{width}P"));
             }
-            write(brush, character.encode_utf8(&mut [0; 4]));
+            write(brush, &text);
             return;
         }
         write_place(brush, self.screen(), cursor, row);
@@ -139,17 +139,22 @@ impl Machine {
         write_charsets(brush, cursor);
     }
 
-    /// Where the character stands that REP would repeat, and how wide it is, as long as it still
-    /// looks as it would if it were written again.
-    fn repeatable_place(&self) -> Option<(usize, usize, char)> {
-        let character = self.repeatable?;
+    /// Where the character stands that REP would repeat, or that a combining mark would go onto which comes next, how
+    /// wide it is, and what writes it again, as long as it then looks as it does.
+    fn last_written(&self) -> Option<(usize, usize, String)> {
         let cells = self.screen().row(self.cursor.row);
         let behind = if self.cursor.wraps { self.cols } else { self.cursor.col };
         let col = left_of(cells, behind)?;
-        let cell = cells.get(col)?;
-        let same =
-            cell.glyph == self.charset().map(character) && cell.marks == 0 && cell.style == self.cursor.style;
-        same.then_some((col, behind - col, character))
+        let cell = cells.get(col).filter(|cell| cell.style == self.cursor.style)?;
+        let is_written_as = |character: char| cell.glyph == self.charset().map(character);
+        let text = match self.repeatable {
+            Some(character) if cell.marks == 0 && is_written_as(character) => character.to_string(),
+            None if self.marked && is_written_as(cell.glyph) => {
+                format!("{}{}", cell.glyph, self.marks.text(cell.marks))
+            }
+            Some(_) | None => return None,
+        };
+        Some((col, behind - col, text))
     }
 }
 
