@@ -327,7 +327,7 @@ test('two tabs are two shells', minute, async () => {
   await two.picture('10-lobby');
   const other = two.page.locator('#lobby-sessions li').filter({ hasNotText: 'in view here' });
   await other.getByRole('button', { name: /^End/ }).click();
-  await other.getByRole('button', { name: /^End/ }).click();
+  await other.getByRole('button', { name: /^Really end/ }).click();
   await one.page.bringToFront();
   await one.panelSays(/This session was ended on request/);
   await one.picture('10-ended-by-the-other');
