@@ -125,8 +125,7 @@ fn a_service_that_crashes_often_is_started_again() {
     shell.expect("still 42");
 }
 
-/// Somebody stops a session's socket by hand: no worker can come back to it. What systemd keeps for
-/// the worker, the terminal among it, goes too, or the shell would run on with nobody to reach it.
+/// Somebody stops a session's socket by hand. Whatever becomes of it, no shell runs on with nobody to reach it.
 #[test]
 fn a_session_whose_socket_is_stopped_goes_on_or_leaves_nothing() {
     let host = Host::shared();
