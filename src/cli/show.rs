@@ -11,7 +11,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::print;
 use crate::names::{SessionId, TermSize};
-use crate::protocol::viewer::{FromViewer, ToViewer};
+use crate::protocol::viewer::{Extent, FromViewer, ToViewer};
 use crate::sandbox::{self, Thread};
 use crate::terminal::Terminal;
 use crate::wire::{Channel, Intent, WireError};
@@ -57,7 +57,7 @@ fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
 /// The screen as it is to be printed.
 fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Failure> {
     let whom = format!("the worker of {session}");
-    let snapshot = snapshot(viewer, DEADLINE).map_err(|error| Failure::channel(&whom, &error))?;
+    let snapshot = snapshot(viewer, form, DEADLINE).map_err(|error| Failure::channel(&whom, &error))?;
     if form == Form::Ansi {
         // Terminal bytes for a terminal: nothing else in tere prints them.
         return Ok(String::from_utf8_lossy(&snapshot.bytes).into_owned());
@@ -80,37 +80,44 @@ fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Fail
     Ok(object.to_string())
 }
 
-/// Takes the snapshot that a view begins with.
-fn snapshot(viewer: OwnedFd, at_most: Duration) -> Result<Snapshot, WireError> {
+/// Takes the snapshot that a view begins with, or where that is not all and the form shows more than the screen, the
+/// whole.
+fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, WireError> {
     let channel: Channel<FromViewer, ToViewer> = Channel::over(viewer);
     let deadline = Instant::now() + at_most;
     channel.greet(Intent::Viewer, at_most)?;
     let mut begun: Option<(TermSize, usize)> = None;
+    let mut is_enough = false;
     let mut bytes = Vec::new();
     loop {
-        if let Some((size, _)) = begun.filter(|(_, length)| bytes.len() >= *length) {
-            return Ok(Snapshot { size, bytes });
-        }
         let left = deadline.saturating_duration_since(Instant::now());
-        match (channel.receive_within(left)?.0, begun) {
-            (ToViewer::SnapshotBegins { size, length, .. }, _) => {
+        if !is_enough && begun.take_if(|(_, length)| bytes.len() >= *length).is_some() {
+            channel.send_within(&FromViewer::Refresh, &[], left)?;
+        }
+        match channel.receive_within(left)?.0 {
+            ToViewer::SnapshotBegins { size, length, extent } => {
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 if length > SNAPSHOT_MAX {
                     return Err(WireError::Oversize);
                 }
                 bytes.clear();
+                is_enough = form == Form::Text || extent == Extent::Whole;
                 begun = Some((size, length));
             }
-            (ToViewer::Output(part), Some((_, length))) => {
+            ToViewer::Output(part) => {
                 let shown = u32::try_from(part.len()).unwrap_or(u32::MAX);
-                let missing = length.saturating_sub(bytes.len());
+                let missing = begun.map_or(0, |(_, length)| length.saturating_sub(bytes.len()));
                 bytes.extend(part.into_iter().take(missing));
+                // The worker may be gone by now.
+                if let Some((size, _)) = begun.filter(|(_, length)| is_enough && bytes.len() >= *length) {
+                    return Ok(Snapshot { size, bytes });
+                }
                 // A worker that does not read is not waited for, whatever it sends.
                 let left = deadline.saturating_duration_since(Instant::now());
                 channel.send_within(&FromViewer::Shown(shown), &[], left)?;
             }
-            (ToViewer::Ended(_), _) => return Err(WireError::Closed),
-            (ToViewer::Output(_), None) | (ToViewer::Size(_) | ToViewer::InputDropped(_), _) => {}
+            ToViewer::Ended(_) => return Err(WireError::Closed),
+            ToViewer::Size(_) | ToViewer::InputDropped(_) => {}
         }
     }
 }
@@ -118,7 +125,6 @@ fn snapshot(viewer: OwnedFd, at_most: Duration) -> Result<Snapshot, WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::viewer::Extent;
 
     type Worker = Channel<ToViewer, FromViewer>;
 
@@ -150,13 +156,42 @@ mod tests {
     }
 
     #[test]
+    fn all_history_is_asked_for_where_it_is_shown() {
+        let size = TermSize::new(80, 24).unwrap();
+        for (form, is_asked) in [(Form::Text, false), (Form::Json, true), (Form::Ansi, true)] {
+            let (worker, viewer) = Worker::pair().unwrap();
+            let asked = std::thread::spawn(move || {
+                let say = |extent, text: &[u8]| {
+                    let length = u32::try_from(text.len()).unwrap();
+                    worker.send(&ToViewer::SnapshotBegins { size, length, extent }, &[]).unwrap();
+                    worker.send(&ToViewer::Output(text.to_vec()), &[]).unwrap();
+                };
+                worker.greet(Intent::Viewer, DEADLINE).unwrap();
+                say(Extent::Recent, b"recent");
+                worker.send(&ToViewer::Output(b" and on".to_vec()), &[]).unwrap();
+                while let Ok((heard, _)) = worker.receive_within(DEADLINE) {
+                    if heard == FromViewer::Refresh {
+                        say(Extent::Whole, b"whole");
+                        return true;
+                    }
+                }
+                false
+            });
+            let snapshot = snapshot(viewer.into_socket(), form, DEADLINE).unwrap();
+            let expected: &[u8] = if is_asked { b"whole" } else { b"recent" };
+            assert_eq!((asked.join().unwrap(), &*snapshot.bytes), (is_asked, expected), "{form:?}");
+        }
+    }
+
+    #[test]
     fn a_worker_that_does_not_read_is_not_waited_for() {
         let (worker, viewer) = worker();
         begin(&worker, 1_000_000);
         // It ends when the other end closes.
         std::thread::spawn(move || while worker.send(&ToViewer::Output(vec![b'x']), &[]).is_ok() {});
         let (done, heard) = std::sync::mpsc::channel();
-        let looking = move || drop(done.send(snapshot(viewer, Duration::from_millis(500)).map(|_| ())));
+        let looking =
+            move || drop(done.send(snapshot(viewer, Form::Text, Duration::from_millis(500)).map(|_| ())));
         std::thread::spawn(looking);
         let outcome = heard.recv_timeout(DEADLINE).expect("it waits for ever");
         assert!(matches!(outcome, Err(WireError::TimedOut)), "{outcome:?}");

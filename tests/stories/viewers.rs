@@ -51,6 +51,9 @@ fn a_long_history_does_not_stand_before_the_screen() {
     }
     assert_eq!(other.screen.terminal().history_lines(), 10_000);
     assert_eq!(other.screen.text(), shell.screen.text());
+    let (_, shown) = host.tere(&["session", "show", shell.session.as_str(), "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["history"].as_array().unwrap().len(), 10_000);
 }
 
 #[test]
