@@ -139,10 +139,14 @@ impl Screen {
         }
     }
 
-    /// Opens `count` cells at a place of a row; what is pushed out at the right is gone.
+    /// Opens `count` cells at a place of a row; what is pushed out at the right is gone. Its line grows by them.
     pub(super) fn insert(&mut self, row: usize, col: usize, count: usize, with: Cell) {
+        let count = count.min(self.cols.saturating_sub(col));
+        let flows = self.flows(row);
+        if flows > 0 && flows >= col {
+            self.set_flows(row, flows + count);
+        }
         let cells = self.row_mut(row);
-        let count = count.min(cells.len().saturating_sub(col));
         split(cells, col);
         let edge = cells.len() - count;
         split(cells, edge);
@@ -223,7 +227,12 @@ pub(super) fn used(cells: &[Cell]) -> &[Cell] {
     cells.get(..length).unwrap_or_default()
 }
 
-/// Cells of a row that belong to its line, which goes on behind so many of them, or ends.
+/// Cells of a row that belong to its line, which goes on behind so many of them, or ends. A wide character there
+/// belongs to it whole.
 pub(super) fn of_line(cells: &[Cell], flows: usize) -> &[Cell] {
-    if flows == 0 { used(cells) } else { cells.get(..flows).unwrap_or(cells) }
+    if flows == 0 {
+        return used(cells);
+    }
+    let half = cells.get(flows).is_some_and(|cell| cell.part == Part::Right);
+    cells.get(..flows + usize::from(half)).unwrap_or(cells)
 }

@@ -127,6 +127,7 @@ impl Machine {
             brush.go(row, col);
             if self.modes.is_on(INSERT) && !cursor.wraps {
                 write(brush, &format!("\x1b[{width}P"));
+                write_flows(brush, self.screen().flows(cursor.row).saturating_sub(width));
             }
             write(brush, &text);
             return;
@@ -146,6 +147,16 @@ impl Machine {
         let behind = if self.cursor.wraps { self.cols } else { self.cursor.col };
         let col = left_of(cells, behind)?;
         let cell = cells.get(col).filter(|cell| cell.style == self.cursor.style)?;
+        // The cursor may stand in the middle of a wide one.
+        if (cell.part == Part::Left) != (behind - col == 2) {
+            return None;
+        }
+        // Written again behind the last of its line it would belong to that; inserted, it would be all of it.
+        let flows = self.screen().flows(self.cursor.row);
+        let is_alone = self.modes.is_on(INSERT) && !self.cursor.wraps && flows == behind && col == 0;
+        if (1..behind).contains(&flows) || is_alone {
+            return None;
+        }
         let is_written_as = |character: char| cell.glyph == self.charset().map(character);
         let text = match self.repeatable {
             Some(character) if cell.marks == 0 && is_written_as(character) => character.to_string(),

@@ -57,6 +57,7 @@ fn sequence() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(a, b, last)| format!("\x1b[{a};{b}{}", char::from(last)).into_bytes());
     let modes =
         [1, 5, 6, 7, 9, 12, 25, 45, 47, 66, 1000, 1002, 1003, 1004, 1006, 1047, 1048, 1049, 2004, 2026];
+    let flows = number().prop_map(|cells| format!("\x1b[>{cells}w").into_bytes());
     let mode = (prop::sample::select(modes.to_vec()), any::<bool>())
         .prop_map(|(mode, on)| format!("\x1b[?{mode}{}", if on { 'h' } else { 'l' }).into_bytes());
     let insert = any::<bool>().prop_map(|on| if on { b"\x1b[4h".to_vec() } else { b"\x1b[4l".to_vec() });
@@ -123,7 +124,7 @@ fn sequence() -> impl Strategy<Value = Vec<u8>> {
         b"\x1b[1K",
     ];
     let fixed = prop::sample::select(fixed).prop_map(<[u8]>::to_vec);
-    prop_oneof![3 => plain, 2 => mode, 1 => insert, 3 => go, 2 => region, 8 => fixed]
+    prop_oneof![3 => plain, 2 => mode, 1 => insert, 1 => flows, 3 => go, 2 => region, 8 => fixed]
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -263,4 +264,22 @@ fn a_recent_snapshot_is_the_whole_but_for_the_oldest_lines() {
     none.print(&terminal.snapshot_of_recent(0));
     assert_eq!((none.history_lines(), none.screen_text()), (0, terminal.screen_text()));
     assert_eq!(terminal.snapshot_of_recent(usize::MAX), terminal.snapshot());
+}
+
+#[test]
+fn a_wide_character_where_a_line_flows_on_stays_whole() {
+    let wide = "日本語の文字列";
+    for end in ["", "\x1b[1;1H\x1b[>3w"] {
+        let mut whole = Terminal::new(size(18, 4));
+        whole.print(format!("\x1b[4h{wide}\x1b[3a{wide}\x1b[1;2r{wide}{end}").as_bytes());
+        for (cols, rows) in [(5, 1), (2, 2), (9, 3)] {
+            whole.resize(size(cols, rows));
+            let mut cut = fed(cols, rows, &whole.snapshot());
+            assert_same(&whole, &cut, "after a resize");
+            cut.print(b"a a");
+            let mut on = fed(cols, rows, &whole.snapshot());
+            on.print(b"a a");
+            assert_same(&on, &cut, "and on");
+        }
+    }
 }
