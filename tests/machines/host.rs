@@ -194,6 +194,8 @@ impl Host {
 
     /// Has the broker read its policy again: whether the policy is good.
     pub fn reload_broker(&self) -> bool {
+        // What does not run has nothing to read again.
+        self.run(&["systemctl", "start", "tere-broker"]);
         self.try_run(&["systemctl", "reload", "tere-broker"]).success
     }
 
