@@ -85,7 +85,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,next,removal,bench} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,next,removal,bench,guards} .ci/run debian/{postinst,prerm,postrm}
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
     check "documentation" as_owner env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
