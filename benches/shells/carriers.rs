@@ -227,6 +227,8 @@ impl Carrier for Tmux {
     fn open(&self, rate: Option<usize>) -> Box<dyn Connection> {
         let mut command = vec!["tmux", "-L", &self.name, "new-session"];
         command.extend(SHELL);
+        // It would go on without its client, and stand in the way of the rounds that follow.
+        command.extend([";", "set-option", "destroy-unattached", "on"]);
         Box::new(OnPty::start(&words(&command), rate))
     }
 
