@@ -97,10 +97,28 @@ impl<'a> Brush<'a> {
         }
     }
 
+    /// Writes cells one after the other; what is plain text of one style, at once.
+    fn running(&mut self, cells: &[Cell]) {
+        let is_plain = |cell: &Cell| cell.glyph.is_ascii() && cell.marks == 0 && cell.part == Part::Narrow;
+        let mut rest = cells;
+        while let Some((first, behind)) = rest.split_first() {
+            let alike = |cell: &&Cell| is_plain(cell) && cell.style == first.style;
+            let (run, others) = rest.split_at(rest.iter().take_while(alike).count());
+            if run.is_empty() {
+                self.cell(first);
+                rest = behind;
+            } else {
+                self.style(first.style);
+                self.out.extend(run.iter().map(|cell| u8::try_from(cell.glyph).unwrap_or_default()));
+                rest = others;
+            }
+        }
+    }
+
     /// Writes a row from its first column on; placed absolutely, without the blank cells at its end.
     pub(super) fn row(&mut self, cells: &[Cell], columns: Columns) {
         if columns == Columns::Running {
-            return cells.iter().for_each(|cell| self.cell(cell));
+            return self.running(cells);
         }
         let cells = used(cells);
         let mut blanks = 0;

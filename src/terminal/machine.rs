@@ -88,7 +88,11 @@ impl Machine {
     pub(super) fn print(&mut self, text: &str) {
         let mut rest = text;
         while !rest.is_empty() {
-            let ascii = if self.writes_plainly() { rest.bytes().take_while(u8::is_ascii).count() } else { 0 };
+            let ascii = match rest {
+                _ if !self.writes_plainly() => 0,
+                rest if rest.is_ascii() => rest.len(),
+                rest => rest.bytes().take_while(u8::is_ascii).count(),
+            };
             if let Some((now, behind)) = rest.split_at_checked(ascii).filter(|_| ascii > 0) {
                 self.print_ascii(now.as_bytes());
                 rest = behind;

@@ -31,7 +31,7 @@ const SUB: u8 = 0x1a;
 const DEL: u8 = 0x7f;
 
 /// One thing that the terminal is told.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Piece<'a> {
     /// Characters to show, no C0 among them.
     Text(&'a str),
@@ -40,7 +40,7 @@ pub(super) enum Piece<'a> {
     /// `ESC`, the bytes between, the last byte.
     Escape(&'a [u8], u8),
     /// A control sequence; one that is malformed or too long never comes.
-    Csi(Csi),
+    Csi(&'a Csi),
     /// The payload of an operating system command, C0 left out.
     Osc(&'a [u8]),
     /// The payload of a device control string, C0 left out.
@@ -75,11 +75,13 @@ pub(super) struct Parser {
     pending: Vec<u8>,
     /// The pending bytes were given out as a piece: they go at the next call.
     spent: bool,
+    /// The last control sequence that was complete.
+    sequence: Csi,
 }
 
 impl Parser {
     pub(super) fn new() -> Self {
-        Self { state: State::Ground, pending: Vec::new(), spent: false }
+        Self { state: State::Ground, pending: Vec::new(), spent: false, sequence: Csi::default() }
     }
 
     /// The bytes that bring a fresh parser to where this one stands.
@@ -135,6 +137,9 @@ impl Parser {
                 }
                 return self.give(|pending| std::str::from_utf8(pending).ok().map(Piece::Text));
             }
+            if self.state == State::Csi && self.parameters(rest) {
+                continue;
+            }
             let byte = if self.state == State::EightBit {
                 self.begin();
                 byte.wrapping_sub(0x40)
@@ -171,10 +176,11 @@ impl Parser {
                         }
                         Step::Osc => return self.give(|pending| pending.get(2..).map(Piece::Osc)),
                         Step::Csi => {
-                            let sequence = self.pending.get(2..).and_then(Csi::parse);
+                            let bytes = self.pending.get(2..).unwrap_or_default();
+                            let is_one = self.sequence.read(bytes);
                             self.leave();
-                            if let Some(sequence) = sequence {
-                                return Some(Piece::Csi(sequence));
+                            if is_one {
+                                return Some(Piece::Csi(&self.sequence));
                             }
                         }
                     }
@@ -208,8 +214,7 @@ impl Parser {
 
     /// Takes text or a control off the ground.
     fn ground<'b>(&mut self, rest: &mut &'b [u8]) -> Ground<'b> {
-        let end = rest.iter().position(|byte| *byte < 0x20 || *byte == DEL).unwrap_or(rest.len());
-        let (run, behind) = rest.split_at(end);
+        let (run, behind) = rest.split_at(before_control(rest));
         let (run, behind) = match eight_bit(run) {
             Some(0) => {
                 *rest = rest.get(1..).unwrap_or_default();
@@ -253,6 +258,17 @@ impl Parser {
             None => *rest = behind,
         }
         Ground::Text(REPLACEMENT)
+    }
+
+    /// Takes what lies between the introducer and the last byte of a control sequence, up to its cap; false where none
+    /// of it comes next.
+    fn parameters(&mut self, rest: &mut &[u8]) -> bool {
+        let room = (CSI_MAX - 1).saturating_sub(self.pending.len());
+        let length = rest.iter().take(room).take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
+        let (now, behind) = rest.split_at(length);
+        self.pending.extend_from_slice(now);
+        *rest = behind;
+        length > 0
     }
 
     /// Takes one byte of a sequence, which is none of ESC, CAN and SUB.
@@ -330,6 +346,15 @@ impl Parser {
         }
         Step::More
     }
+}
+
+/// How many bytes come before the first C0 control. Looked at sixteen at a time, which the processor does at once.
+fn before_control(bytes: &[u8]) -> usize {
+    let is_control = |byte: &u8| *byte < 0x20 || *byte == DEL;
+    let (parts, _) = bytes.as_chunks::<16>();
+    let has_none = |part: &&[u8; 16]| !part.iter().fold(false, |has, byte| has | is_control(byte));
+    let clear = 16 * parts.iter().take_while(has_none).count();
+    bytes.iter().skip(clear).position(is_control).map_or(bytes.len(), |at| clear + at)
 }
 
 /// Where the first 8-bit code of a run is.

@@ -3,8 +3,8 @@
 /// Most parameters of one sequence, sub-parameters among them; those behind are left out.
 const PARAMETERS_MAX: usize = 32;
 
-/// A control sequence.
-#[derive(Debug, PartialEq, Eq)]
+/// A control sequence, which is read again and again into the same place.
+#[derive(Debug, Default)]
 pub(super) struct Csi {
     /// One of `<`, `=`, `>`, `?`, or 0.
     pub(super) marker: u8,
@@ -25,9 +25,10 @@ pub(super) struct Parameter {
 }
 
 impl Csi {
-    /// Takes apart what stands behind `ESC [`; none where it is malformed.
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let (&last, bytes) = bytes.split_last()?;
+    /// Takes apart what stands behind `ESC [`; false where it is malformed.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> bool {
+        self.count = 0;
+        let Some((&last, bytes)) = bytes.split_last() else { return false };
         let (marker, mut bytes) = match bytes.split_first() {
             Some((&marker @ b'<'..=b'?', behind)) => (marker, behind),
             _ => (0, bytes),
@@ -36,8 +37,6 @@ impl Csi {
         if let Some((&byte @ 0x20..=0x2f, before)) = bytes.split_last() {
             (intermediate, bytes) = (byte, before);
         }
-        let mut values = [Parameter::default(); PARAMETERS_MAX];
-        let mut count = 0;
         let mut open = Parameter::default();
         for byte in bytes.iter().chain((!bytes.is_empty()).then_some(&b';')) {
             match byte {
@@ -45,16 +44,17 @@ impl Csi {
                     open.value = open.value.saturating_mul(10).saturating_add(u16::from(byte - b'0'));
                 }
                 b':' | b';' => {
-                    if let Some(place) = values.get_mut(count) {
+                    if let Some(place) = self.values.get_mut(self.count) {
                         *place = open;
-                        count += 1;
+                        self.count += 1;
                     }
                     open = Parameter { value: 0, sub: *byte == b':' };
                 }
-                _ => return None,
+                _ => return false,
             }
         }
-        Some(Self { marker, intermediate, last, values, count })
+        (self.marker, self.intermediate, self.last) = (marker, intermediate, last);
+        true
     }
 
     /// The parameters.
