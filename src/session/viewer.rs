@@ -51,6 +51,8 @@ pub(super) struct Viewer {
     mark: (u64, Instant),
     /// It fell behind, and has not caught up since.
     late: bool,
+    /// When it may have another snapshot for being late, or for wanting one.
+    next_snapshot: Instant,
     /// Bytes of its input that were thrown away and that it has not been told of.
     dropped: u64,
 }
@@ -98,7 +100,8 @@ impl Viewer {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         let (pace, mark) = (Pace::new(), (0, now));
         let (greeted, rests, late, dropped) = (false, None, false, 0);
-        Self { number, role, channel, greeted, showing, pace, rests, mark, late, dropped }
+        let next_snapshot = now;
+        Self { number, role, channel, greeted, showing, pace, rests, mark, late, next_snapshot, dropped }
     }
 
     /// The viewer of an earlier worker, where it was left.
@@ -148,7 +151,8 @@ impl Viewer {
     }
 
     /// Shows it a snapshot next.
-    pub(super) fn show(&mut self, snapshot: &Arc<Snapshot>) {
+    pub(super) fn show(&mut self, snapshot: &Arc<Snapshot>, now: Instant) {
+        self.next_snapshot = now + BETWEEN_SNAPSHOTS;
         self.showing = Showing::Snapshot { snapshot: Arc::clone(snapshot), begun: false, sent: 0 };
     }
 
@@ -220,7 +224,7 @@ impl Viewer {
     ) -> Result<Fed, WireError> {
         let head = black_box.head();
         if self.is_late(cursor, head, now) {
-            self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, black_box);
+            self.want(Extent::Screen, self.next_snapshot, black_box);
             return Ok(Fed::All);
         }
         let behind = head.saturating_sub(cursor);
@@ -254,7 +258,7 @@ impl Viewer {
             Behind::Nothing => return Ok(Fed::All),
             Behind::Lost => {
                 self.late = true;
-                self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, black_box);
+                self.want(Extent::Screen, self.next_snapshot, black_box);
                 return Ok(Fed::All);
             }
             Behind::Bytes => {}
@@ -339,7 +343,7 @@ impl Viewer {
                 (Ok((FromViewer::Shown(bytes), _)), _) => self.pace.shown(bytes.into(), now),
                 // No more often than a late viewer has one, so that it costs the session no more.
                 (Ok((FromViewer::Refresh, _)), _) => {
-                    self.want(Extent::Whole, now + BETWEEN_SNAPSHOTS, black_box);
+                    self.want(Extent::Whole, self.next_snapshot, black_box);
                 }
                 (Err(error), _) if would_block(&error) => break,
                 (Err(error), _) => return Err(error),

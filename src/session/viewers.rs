@@ -207,7 +207,7 @@ impl Viewers {
             let Some(snapshot) = self.exchange.take(extent) else { continue };
             for viewer in &mut self.state.viewers {
                 if viewer.waits_for().is_some_and(|(wanted, _)| wanted == extent) {
-                    viewer.show(&snapshot);
+                    viewer.show(&snapshot, now);
                 }
             }
         }

@@ -75,7 +75,7 @@ fn a_view_is_a_snapshot_and_what_is_printed_behind_it() {
     assert_eq!(viewer.waits_for(), Some((Extent::Recent, viewer.mark.1)));
     assert_eq!(viewer.feed(&black_box, u64::MAX, now).unwrap(), Fed::All);
     assert!(sent(&theirs).is_empty());
-    viewer.show(&snapshot(Extent::Whole, b"screen", 6));
+    viewer.show(&snapshot(Extent::Whole, b"screen", 6), now);
     assert_eq!(viewer.feed(&black_box, u64::MAX, now).unwrap(), Fed::All);
     let begins = ToViewer::SnapshotBegins { size: TermSize::DEFAULT, length: 6, extent: Extent::Whole };
     let output = |bytes: &[u8]| ToViewer::Output(bytes.to_vec());
@@ -88,7 +88,7 @@ fn a_size_comes_at_its_place_in_the_output() {
     let (mut viewer, theirs, black_box) = viewer(Role::Watcher);
     let now = Instant::now();
     viewer.take(&black_box, now).unwrap();
-    viewer.show(&snapshot(Extent::Whole, b"", 0));
+    viewer.show(&snapshot(Extent::Whole, b"", 0), now);
     print(&black_box, b"one");
     let size = TermSize::new(100, 30).unwrap();
     assert!(black_box.add_size(size));
@@ -105,7 +105,7 @@ fn a_viewer_that_is_late_is_given_a_snapshot_and_no_backlog() {
     let (mut viewer, theirs, black_box) = viewer(Role::Owner);
     let now = Instant::now();
     viewer.take(&black_box, now).unwrap();
-    viewer.show(&snapshot(Extent::Whole, b"", 0));
+    viewer.show(&snapshot(Extent::Whole, b"", 0), now);
     print(&black_box, &vec![b'x'; 1024 * 1024]);
     // It does not say that it has shown anything.
     viewer.feed(&black_box, u64::MAX, now).unwrap();
@@ -113,20 +113,20 @@ fn a_viewer_that_is_late_is_given_a_snapshot_and_no_backlog() {
     assert_eq!(viewer.waits_for(), None);
     let later = now + LATE + Duration::from_millis(1);
     viewer.feed(&black_box, u64::MAX, later).unwrap();
-    let Some((Extent::Screen, due)) = viewer.waits_for() else { panic!("{:?}", viewer.showing) };
+    assert_eq!(viewer.waits_for(), Some((Extent::Screen, now + BETWEEN_SNAPSHOTS)), "from the last on");
     let before = sent(&theirs);
     let bytes: usize =
         before.iter().map(|one| if let ToViewer::Output(bytes) = one { bytes.len() } else { 0 }).sum();
     assert_eq!(bytes, 64 * 1024, "the first window");
     theirs.send(&FromViewer::Shown(64 * 1024), &[]).unwrap();
     viewer.take(&black_box, later).unwrap();
-    viewer.show(&snapshot(Extent::Screen, b"now", black_box.head()));
-    viewer.feed(&black_box, u64::MAX, due).unwrap();
+    viewer.show(&snapshot(Extent::Screen, b"now", black_box.head()), later);
+    viewer.feed(&black_box, u64::MAX, later).unwrap();
     let begins = ToViewer::SnapshotBegins { size: TermSize::DEFAULT, length: 3, extent: Extent::Screen };
     assert_eq!(sent(&theirs), [begins, ToViewer::Output(b"now".to_vec())]);
     // It has caught up, and is not late any more.
     print(&black_box, &vec![b'y'; 20 * 1024]);
-    viewer.feed(&black_box, u64::MAX, due).unwrap();
+    viewer.feed(&black_box, u64::MAX, later).unwrap();
     assert_eq!(viewer.waits_for(), None);
     assert!(viewer.has_all(black_box.head()));
 }
@@ -136,7 +136,7 @@ fn a_viewer_that_wants_its_history_gets_it() {
     let (mut viewer, theirs, black_box) = viewer(Role::Watcher);
     let now = Instant::now();
     viewer.take(&black_box, now).unwrap();
-    viewer.show(&snapshot(Extent::Whole, b"", 0));
+    viewer.show(&snapshot(Extent::Whole, b"", 0), now);
     viewer.feed(&black_box, u64::MAX, now).unwrap();
     theirs.send(&FromViewer::Refresh, &[]).unwrap();
     viewer.take(&black_box, now).unwrap();
@@ -154,12 +154,12 @@ fn the_next_worker_finds_a_viewer_where_it_was() {
     assert!(!left(&first).greeted);
     first.take(&black_box, now).unwrap();
     assert!(left(&first).waits_for().is_some());
-    first.show(&snapshot(Extent::Whole, &[b's'; 3 * CHUNK_MAX], 0));
+    first.show(&snapshot(Extent::Whole, &[b's'; 3 * CHUNK_MAX], 0), now);
     print(&black_box, b"live");
     first.feed(&black_box, 0, now).unwrap();
     // In the middle of a snapshot: it gets another.
     assert!(left(&first).waits_for().is_some());
-    first.show(&snapshot(Extent::Whole, b"", 0));
+    first.show(&snapshot(Extent::Whole, b"", 0), now);
     sent(&theirs);
     theirs.send(&FromViewer::Shown(u32::MAX), &[]).unwrap();
     first.take(&black_box, now).unwrap();
