@@ -1,7 +1,6 @@
 //! The thread `viewers`: one loop over poll(2) that feeds every viewer from the black box, and gives
 //! what they type, and what the terminal answers, to the PTY.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -22,10 +21,6 @@ use crate::protocol::worker::ViewerNumber;
 use crate::protocol::{EndReason, Role};
 use crate::sys::pty;
 use crate::wire::WireError;
-
-/// Most typed bytes that wait for a program that does not read. Past it input is thrown away, and
-/// whoever typed it is told.
-const INPUT_MAX: usize = 256 * 1024;
 
 /// How long viewers have to take the rest when the session ends. Who has not is cut off.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
@@ -78,7 +73,6 @@ pub(super) struct State {
     full: Vec<ViewerNumber>,
     /// A viewer rests, and none has anything to be sent before.
     resting: bool,
-    typed: VecDeque<u8>,
     /// The size that an owner asked for last and the terminal does not have yet.
     size: Option<TermSize>,
     /// When the terminal may take another size.
@@ -166,22 +160,15 @@ impl Viewers {
             };
             for one in asked {
                 match one {
-                    Asked::Input(bytes) if self.state.typed.len() + bytes.len() > INPUT_MAX => {
-                        viewer.input_dropped(bytes.len());
-                    }
-                    Asked::Input(bytes) => {
-                        self.about.note_activity();
-                        self.state.typed.extend(bytes);
-                    }
+                    Asked::Input(bytes) if self.black_box.add_typed(&bytes) => self.about.note_activity(),
+                    Asked::Input(bytes) => viewer.input_dropped(bytes.len()),
                     Asked::Resize(size) => self.state.size = Some(size),
                 }
             }
         }
         self.part(gone);
-        let answers = self.exchange.answers();
-        if self.state.typed.len() + answers.len() <= INPUT_MAX {
-            self.state.typed.extend(answers);
-        }
+        // Answers for which there is no room are lost, as in any terminal.
+        let _ = self.black_box.add_typed(&self.exchange.answers());
     }
 
     /// Gives the terminal the size that was asked for last. The black box hears of it first: what a
@@ -271,13 +258,11 @@ impl Viewers {
     /// Gives the PTY what it takes of what was typed.
     fn type_on(&mut self) {
         while self.may_type() {
-            let (bytes, _) = self.state.typed.as_slices();
-            match nix::unistd::write(self.pty.as_fd(), bytes) {
-                Ok(written) => drop(self.state.typed.drain(..written)),
-                Err(Errno::EINTR) => {}
+            match self.black_box.type_some(|bytes| nix::unistd::write(self.pty.as_fd(), bytes)) {
+                Ok(()) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return,
                 // The terminal is gone; the reader says so.
-                Err(_) => self.state.typed.clear(),
+                Err(_) => self.black_box.forget_typed(),
             }
         }
     }
@@ -285,7 +270,7 @@ impl Viewers {
     /// Whether there is something to type. Not before the first output: until then systemd prepares the
     /// terminal, and would throw it away.
     fn may_type(&self) -> bool {
-        !self.state.typed.is_empty() && self.black_box.head() > 0
+        !self.black_box.is_typed_out() && self.black_box.head() > 0
     }
 
     /// Whether the session is over and each viewer knows it, or had its time. A viewer is closed

@@ -110,6 +110,36 @@ fn a_worker_that_is_killed_or_restarted_loses_no_line() {
     });
 }
 
+/// What a program has not read yet is in the worker's hands, and is typed by the next one: all of it, once, in order.
+#[test]
+fn a_worker_that_is_killed_or_restarted_loses_nothing_that_is_typed() {
+    const PASTED: usize = 96 * 1024;
+    let host = Host::shared();
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@web1").unwrap();
+    let mut other = alice.open("dev@web1").unwrap();
+    let gate = format!("/tmp/gate-{}", shell.session);
+    shell.type_in(&format!(
+        "mkfifo {gate}; stty raw -echo; echo deaf $((1+1)); read <{gate}; came=$(head -c {PASTED} | cksum); stty sane; \
+         [ \"$came\" = \"$(yes 0123456789abcde | head -c {PASTED} | cksum)\" ] && echo came whole $((1+1))\r"
+    ));
+    shell.expect("deaf 2");
+    for _ in 0..6 {
+        shell.type_in(&"0123456789abcde\n".repeat(PASTED / 6 / 16));
+        // The worker has it when it answers to what was said behind it.
+        let before = shell.screen.wholes;
+        shell.refresh();
+        while shell.screen.wholes == before {
+            shell.step(PATIENCE).unwrap();
+        }
+    }
+    host.kill_worker(&shell.session);
+    host.restart_worker(&shell.session);
+    other.type_in(&format!("echo >{gate}; rm {gate}; exit\r"));
+    other.expect_end();
+    shell.expect("came whole 2");
+}
+
 #[test]
 fn a_removed_account_and_a_narrower_policy_close_what_is_open() {
     let host = Host::alone();

@@ -1,8 +1,8 @@
 //! What outlives a worker: a memfd that systemd keeps, with the last bytes that the shell printed
 //! (`ring`), the last snapshot of its screen (`checkpoint`), every size that the terminal had since
-//! then (`sizes`), how far each viewer was (`cursors`), and how often the terminal panicked (`panics`). From the checkpoint and the bytes behind
-//! it the next worker has the whole terminal again; so the ring overwrites nothing that is behind the
-//! checkpoint.
+//! then (`sizes`), how far each viewer was (`cursors`), what was typed and no program has read (`typed`), and how often
+//! the terminal panicked (`panics`). From the checkpoint and the bytes behind it the next worker has the whole terminal
+//! again; so the ring overwrites nothing that is behind the checkpoint.
 //!
 //! Each part is written by one thread and read by all.
 //!
@@ -16,8 +16,10 @@
 //! word    15          ring: cleared
 //! words   144..       cursors: for each viewer its number, its cursor, its number of sizes
 //! word    336         the version of the protocols that the viewers were greeted in
+//! words   337, 338    typed: where it begins and ends
 //! bytes   HEADER..    the ring
 //! then                the two places of the checkpoint
+//! then                typed
 //! ```
 //!
 //! A worker of another version that lays this out otherwise has another MAGIC.
@@ -27,6 +29,7 @@ mod cursors;
 mod panics;
 mod ring;
 mod sizes;
+mod typed;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -39,17 +42,20 @@ use crate::names::TermSize;
 use crate::sys::mapping::Mapping;
 use crate::wire::VERSION;
 
-/// "TEREBOX2".
-const MAGIC: u64 = u64::from_be_bytes(*b"TEREBOX2");
+/// "TEREBOX3".
+const MAGIC: u64 = u64::from_be_bytes(*b"TEREBOX3");
 
 /// Bytes before the ring.
 const HEADER: usize = 4096;
 
 /// Length of the memfd, bytes. Memory is taken only by the pages that were written.
-const LENGTH: NonZeroUsize = match NonZeroUsize::new(HEADER + ring::RING + 2 * checkpoint::PLACE) {
+const LENGTH: NonZeroUsize = match NonZeroUsize::new(TYPED_PLACE + typed::TYPED) {
     Some(length) => length,
     None => NonZeroUsize::MIN,
 };
+
+/// Where what was typed begins.
+const TYPED_PLACE: usize = HEADER + ring::RING + 2 * checkpoint::PLACE;
 
 const MAGIC_WORD: usize = 0;
 const HEAD_WORD: usize = 1;
@@ -62,10 +68,11 @@ const CLEARED_WORD: usize = 15;
 const SIZE_WORDS: usize = 16;
 const CURSOR_WORDS: usize = 144;
 const VERSION_WORD: usize = 336;
+const TYPED_WORD: usize = 337;
 
 const _: () = assert!(SIZE_WORDS + 2 * sizes::SIZES <= CURSOR_WORDS);
 const _: () = assert!(CURSOR_WORDS + cursors::WORDS <= VERSION_WORD);
-const _: () = assert!(8 * VERSION_WORD < HEADER);
+const _: () = assert!(8 * (TYPED_WORD + 2) <= HEADER);
 
 /// The black box.
 #[derive(Debug)]
@@ -97,6 +104,7 @@ impl BlackBox {
             return Err(io::ErrorKind::InvalidData.into());
         }
         black_box.mend();
+        black_box.mend_typed();
         Ok(black_box)
     }
 

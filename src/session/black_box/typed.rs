@@ -1,0 +1,160 @@
+//! What was typed and waits for a program that does not read: the next worker types it on. Written and read by the
+//! viewers' thread. Once typed it is wiped: it may have been a password.
+
+use std::sync::atomic::Ordering;
+
+use super::{BlackBox, TYPED_PLACE, TYPED_WORD};
+
+/// Most typed bytes that wait for a program that does not read. Past it input is thrown away, and whoever typed it is
+/// told.
+pub(in crate::session) const TYPED: usize = 256 * 1024;
+
+/// Most bytes that are typed at once. A worker that is killed meanwhile loses these, and types none of them twice.
+const AT_ONCE: usize = 4096;
+
+impl BlackBox {
+    /// Forgets an order of begin and end that no worker leaves but one that was killed between the two.
+    pub(super) fn mend_typed(&self) {
+        if self.is_typed_out() {
+            self.begin_typed_again();
+        }
+    }
+
+    /// Whether nothing waits to be typed.
+    pub(in crate::session) fn is_typed_out(&self) -> bool {
+        self.typed_begin() >= self.typed_end()
+    }
+
+    /// Adds to what waits to be typed; false, and nothing added, where there is no room.
+    pub(in crate::session) fn add_typed(&self, bytes: &[u8]) -> bool {
+        let end = self.typed_end();
+        let waiting = usize::try_from(end.saturating_sub(self.typed_begin())).unwrap_or(usize::MAX);
+        if waiting.saturating_add(bytes.len()) > TYPED {
+            return false;
+        }
+        let at = place(end);
+        let (first, second) = bytes.split_at(bytes.len().min(TYPED - at));
+        self.mapping.write(TYPED_PLACE + at, first);
+        self.mapping.write(TYPED_PLACE, second);
+        self.word(TYPED_WORD + 1).store(end + bytes.len() as u64, Ordering::Release);
+        true
+    }
+
+    /// Gives `write` some of what waits; it says how much of it was typed, of nothing where that failed.
+    pub(in crate::session) fn type_some<E>(
+        &self,
+        write: impl FnOnce(&[u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let begin = self.typed_begin();
+        let at = place(begin);
+        let waiting = usize::try_from(self.typed_end().saturating_sub(begin)).unwrap_or_default();
+        let length = waiting.min(AT_ONCE).min(TYPED - at);
+        let mut bytes = Vec::new();
+        self.mapping.read(TYPED_PLACE + at, length, &mut bytes);
+        // Gone before it is typed, and back what was not: rather lost than typed twice.
+        self.word(TYPED_WORD).store(begin + length as u64, Ordering::Release);
+        let written = write(&bytes);
+        let typed = written.as_ref().map_or(0, |written| (*written).min(length));
+        self.word(TYPED_WORD).store(begin + typed as u64, Ordering::Release);
+        if self.is_typed_out() {
+            self.begin_typed_again();
+        }
+        written.map(drop)
+    }
+
+    /// Throws away what waits.
+    pub(in crate::session) fn forget_typed(&self) {
+        self.begin_typed_again();
+    }
+
+    /// Nothing waits: from the first place on, so that typing takes no more than a page of memory, and a long paste no
+    /// more for longer than it waits.
+    fn begin_typed_again(&self) {
+        let used = usize::try_from(self.typed_end()).unwrap_or(usize::MAX);
+        if used > AT_ONCE {
+            self.mapping.free(TYPED_PLACE, TYPED);
+        } else {
+            self.mapping.clear(TYPED_PLACE, used);
+        }
+        self.word(TYPED_WORD + 1).store(0, Ordering::Release);
+        self.word(TYPED_WORD).store(0, Ordering::Release);
+    }
+
+    fn typed_begin(&self) -> u64 {
+        self.word(TYPED_WORD).load(Ordering::Acquire)
+    }
+
+    fn typed_end(&self) -> u64 {
+        self.word(TYPED_WORD + 1).load(Ordering::Acquire)
+    }
+}
+
+fn place(offset: u64) -> usize {
+    usize::try_from(offset % TYPED as u64).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    fn next_worker(black_box: &BlackBox) -> BlackBox {
+        BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap()
+    }
+
+    fn type_all(black_box: &BlackBox) -> Vec<u8> {
+        let mut typed = Vec::new();
+        while !black_box.is_typed_out() {
+            let write = |bytes: &[u8]| {
+                let some = bytes.len().min(1000);
+                typed.extend_from_slice(&bytes[..some]);
+                Ok::<_, ()>(some)
+            };
+            black_box.type_some(write).unwrap();
+        }
+        typed
+    }
+
+    #[test]
+    fn what_waits_is_typed_once_and_in_order_by_whichever_worker() {
+        let black_box = BlackBox::new().unwrap();
+        let bytes: Vec<u8> = (0..=250).cycle().take(TYPED).collect();
+        assert!(black_box.add_typed(&bytes[..TYPED - 10]));
+        assert!(!black_box.add_typed(&bytes[..11]), "there is room for ten");
+        black_box.type_some(|_| Ok::<_, ()>(3000)).unwrap();
+        assert!(black_box.type_some(|_| Err(())).is_err());
+        // Across the seam.
+        assert!(black_box.add_typed(&bytes[..2000]));
+        let black_box = next_worker(&black_box);
+        let expected = [&bytes[3000..TYPED - 10], &bytes[..2000]].concat();
+        assert!(type_all(&black_box) == expected);
+        assert!(black_box.add_typed(b"and on"));
+        assert_eq!(type_all(&black_box), b"and on");
+    }
+
+    #[test]
+    fn who_is_killed_while_it_types_leaves_nothing_to_be_typed_twice() {
+        let black_box = BlackBox::new().unwrap();
+        assert!(black_box.add_typed(b"rm -r old\r"));
+        black_box
+            .type_some(|bytes| {
+                // Typed, and killed before it could say so.
+                assert!(next_worker(&black_box).is_typed_out());
+                Ok::<_, ()>(bytes.len())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn what_was_typed_is_wiped() {
+        let black_box = BlackBox::new().unwrap();
+        assert!(black_box.add_typed(b"a password\r"));
+        assert_eq!(type_all(&black_box), b"a password\r");
+        assert!(black_box.add_typed(b"thrown away"));
+        black_box.forget_typed();
+        let mut left = Vec::new();
+        black_box.mapping.read(TYPED_PLACE, TYPED, &mut left);
+        assert_eq!((left.len(), left.iter().find(|byte| **byte != 0)), (TYPED, None));
+    }
+}
