@@ -110,6 +110,13 @@ impl Parser {
         }
         while let Some((&byte, behind)) = rest.split_first() {
             if self.state == State::Ground {
+                if let Some((bytes, behind)) = whole_sequence(rest) {
+                    *rest = behind;
+                    if self.sequence.read(bytes) {
+                        return Some(Piece::Csi(&self.sequence));
+                    }
+                    continue;
+                }
                 match self.ground(rest) {
                     Ground::Text(text) => return Some(Piece::Text(text)),
                     Ground::Control(byte) => return Some(Piece::Control(byte)),
@@ -346,6 +353,14 @@ impl Parser {
         }
         Step::More
     }
+}
+
+/// What stands behind the introducer of a control sequence that lies here as a whole, as nearly every one does, and what
+/// follows it. One with a control in it, or past its cap, is left to the byte-wise way.
+fn whole_sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let bytes = bytes.strip_prefix(b"\x1b[")?;
+    let between = bytes.iter().take(CSI_MAX - 3).take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
+    matches!(bytes.get(between), Some(0x40..=0x7e)).then(|| bytes.split_at(between + 1))
 }
 
 /// How many bytes come before the first C0 control. Looked at sixteen at a time, which the processor does at once.
