@@ -201,7 +201,12 @@ impl Shell {
 
     /// Waits until the screen has this text.
     pub fn expect_on_screen(&mut self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        self.expect_on_screen_within(text, PATIENCE);
+    }
+
+    /// The same, where that takes longer.
+    pub fn expect_on_screen_within(&mut self, text: &str, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
         while !self.screen.terminal().screen_text().contains(text) {
             let left = deadline.saturating_duration_since(Instant::now());
             let step = self.step(left);
@@ -261,8 +266,9 @@ impl Shell {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(at) = find(&self.screen.printed, text.as_bytes()) {
-                let seen = self.screen.printed.drain(..at + text.len()).collect();
-                return String::from_utf8(seen).unwrap();
+                let seen: Vec<u8> = self.screen.printed.drain(..at + text.len()).collect();
+                // What is kept of a flood may begin inside a character.
+                return String::from_utf8_lossy(&seen).into_owned();
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let last = self.screen.printed.len().saturating_sub(4000);

@@ -152,7 +152,7 @@ fn what_no_program_should_print_costs_no_session() {
     let mut alice = holder(&host, "alice");
     let mut shell = quiet(&mut alice);
     let session = shell.session.clone();
-    let seconds = std::env::var("TERE_NOISE_SECONDS").unwrap_or_else(|_| "3".to_owned());
+    let seconds = std::env::var("TERE_NOISE_SECONDS").map_or(3, |seconds| seconds.parse().unwrap());
     // What the terminal answers to noise is typed, as in any terminal. All of that came when it says where the
     // cursor is.
     let noise = format!(
@@ -176,14 +176,16 @@ fn what_no_program_should_print_costs_no_session() {
         ("bells and titles", r"yes $(printf '\a\033]2;title\a') | head -n 200000"),
         ("noise", noise.as_str()),
     ];
-    for (what, bomb) in bombs {
-        // Not before the prompt: what is typed while bash takes the terminal over may be lost in it.
+    for (number, (what, bomb)) in bombs.into_iter().enumerate() {
+        // Not before the prompt: what is typed while bash takes the terminal over may be lost in it. Each has words of its
+        // own: those of the one before are still on the screen.
         shell.type_in(&format!(
-            "PS1='now> '; {bomb}; printf '\\030\\033\\\\\\\\\\033c'; stty sane; echo be''hind\r"
+            "PS1='now {number}> '; {bomb}; printf '\\030\\033\\\\\\\\\\033c'; stty sane; echo be''hind {number}\r"
         ));
-        shell.expect_on_screen("behind\nnow>");
+        let over = format!("behind {number}\nnow {number}>");
+        shell.expect_on_screen_within(&over, PATIENCE + Duration::from_secs(seconds));
         let began = Instant::now();
-        answers(&mut shell, "usable");
+        answers(&mut shell, &format!("usable-{number}"));
         let memory = host.worker_memory(&session);
         println!("after {what}: {} KiB, usable after {:?}", memory / 1024, began.elapsed());
         assert!(memory < WORKER_MAX, "{what}: {memory} bytes");
