@@ -25,6 +25,9 @@ const FEED: usize = 4 * 1024;
 /// screen, so a turn is bounded by time and not by bytes.
 const TURN: Duration = Duration::from_millis(5);
 
+/// The same in bytes: after so many the reader may go on. See [`super::reader`].
+const TURN_BYTES: u64 = 64 * 1024;
+
 /// A checkpoint is due when this much was printed since the last: half of the ring, so that the
 /// shell does not have to wait for it.
 const CHECKPOINT_BYTES: u64 = 1024 * 1024;
@@ -66,7 +69,7 @@ pub(super) struct Emulator {
     /// Raised when something was printed, and when a snapshot is wanted.
     pub(super) wake: Arc<Wake>,
     pub(super) about: Arc<About>,
-    /// Raised when there is room again in front of the checkpoint.
+    /// Raised when it has read on, and when there is room again in front of the checkpoint.
     pub(super) room: Arc<Wake>,
     /// Raised when a snapshot or an answer is there, or room for another size.
     pub(super) viewers: Arc<Wake>,
@@ -161,7 +164,7 @@ impl Emulator {
     fn advance(&self, reading: &mut Reading) -> bool {
         let (before, deadline) = (reading.cursor, Instant::now() + TURN);
         let mut more = true;
-        while more && Instant::now() < deadline {
+        while more && reading.cursor - before < TURN_BYTES && Instant::now() < deadline {
             match reading.step(&self.black_box, u64::MAX) {
                 Step::More => {}
                 Step::Nothing => more = false,
@@ -180,6 +183,7 @@ impl Emulator {
             self.about.set_title(&reading.title);
         }
         if reading.cursor > before {
+            self.room.raise();
             self.about.note_activity();
         }
         more

@@ -60,6 +60,11 @@ impl Pace {
         usize::try_from(room.min(piece)).unwrap_or(usize::MAX)
     }
 
+    /// Whether the link takes a flood, as far as is known.
+    pub(super) fn is_wide(&self) -> bool {
+        self.window > FIRST
+    }
+
     /// Notes that this much was sent.
     pub(super) fn sent(&mut self, bytes: usize, now: Instant) {
         let bytes = bytes as u64;

@@ -27,6 +27,10 @@ const LATE: Duration = Duration::from_millis(300);
 /// A viewer with no more than this before it is not late, however long it takes.
 const LATE_BYTES: u64 = 16 * 1024;
 
+/// The same on a slow link, for one that is late already: an echo is sent, and nothing of a flood, which would stand
+/// before the next snapshot.
+const ECHO_BYTES: u64 = 1024;
+
 /// From one snapshot of a viewer that is late to its next.
 const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(30);
 
@@ -51,6 +55,8 @@ pub(super) struct Viewer {
     mark: (u64, Instant),
     /// It fell behind, and has not caught up since.
     late: bool,
+    /// Since when it has no more than [`LATE_BYTES`] before it.
+    abreast: Option<Instant>,
     /// When it may have another snapshot for being late, or for wanting one.
     next_snapshot: Instant,
     /// Bytes of its input that were thrown away and that it has not been told of.
@@ -100,8 +106,21 @@ impl Viewer {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         let (pace, mark) = (Pace::new(), (0, now));
         let (greeted, rests, late, dropped) = (false, None, false, 0);
-        let next_snapshot = now;
-        Self { number, role, channel, greeted, showing, pace, rests, mark, late, next_snapshot, dropped }
+        let (next_snapshot, abreast) = (now, None);
+        Self {
+            number,
+            role,
+            channel,
+            greeted,
+            showing,
+            pace,
+            rests,
+            mark,
+            late,
+            abreast,
+            next_snapshot,
+            dropped,
+        }
     }
 
     /// The viewer of an earlier worker, where it was left.
@@ -282,18 +301,21 @@ impl Viewer {
         black_box.note(self.number, Left::At { cursor, sizes });
     }
 
-    /// Whether it is to have a snapshot instead of what lies between its cursor and the head.
+    /// Whether it is to have a snapshot instead of what lies between its cursor and the head. On a slow link a snapshot
+    /// in the middle of a flood is soon everything that was printed; that is no reason to send it what comes next.
     fn is_late(&mut self, cursor: u64, head: u64, now: Instant) -> bool {
         let behind = head.saturating_sub(cursor);
-        if behind == 0 {
+        let for_long = self.abreast.is_some_and(|since| now.saturating_duration_since(since) > LATE);
+        if for_long || (behind == 0 && self.pace.is_wide()) {
             self.late = false;
         }
+        self.abreast = (behind <= LATE_BYTES).then(|| self.abreast.unwrap_or(now));
         if cursor >= self.mark.0 {
             self.mark = (head, now);
         } else if now.saturating_duration_since(self.mark.1) > LATE {
             self.late = true;
         }
-        self.late && behind > LATE_BYTES
+        self.late && behind > if self.pace.is_wide() { LATE_BYTES } else { ECHO_BYTES }
     }
 
     /// Whether it has everything up to `end`. One that has not greeted has nothing yet.

@@ -132,6 +132,34 @@ fn a_viewer_that_is_late_is_given_a_snapshot_and_no_backlog() {
 }
 
 #[test]
+fn a_viewer_on_a_slow_link_stays_late_until_it_keeps_up() {
+    let (mut viewer, theirs, black_box) = viewer(Role::Owner);
+    let now = Instant::now();
+    let millisecond = Duration::from_millis(1);
+    viewer.pace.sent(1000, now);
+    viewer.pace.shown(1000, now + millisecond);
+    viewer.pace.sent(64 * 1024, now);
+    viewer.pace.shown(64 * 1024, now + Duration::from_secs(1));
+    viewer.take(&black_box, now).unwrap();
+    viewer.late = true;
+    // It has all at this moment, and in the next there is more of the flood.
+    viewer.show(&snapshot(Extent::Screen, b"all", 0), now);
+    viewer.feed(&black_box, u64::MAX, now).unwrap();
+    assert!(viewer.has_all(0));
+    print(&black_box, &vec![b'y'; 20 * 1024]);
+    viewer.feed(&black_box, u64::MAX, now + millisecond).unwrap();
+    assert_eq!(viewer.waits_for(), Some((Extent::Screen, now + BETWEEN_SNAPSHOTS)));
+    // The flood is over, and long after there is another.
+    viewer.show(&snapshot(Extent::Screen, b"all", black_box.head()), now);
+    viewer.feed(&black_box, u64::MAX, now).unwrap();
+    sent(&theirs);
+    print(&black_box, &vec![b'y'; 20 * 1024]);
+    viewer.feed(&black_box, u64::MAX, now + LATE + millisecond).unwrap();
+    assert_eq!(viewer.waits_for(), None);
+    assert!(!sent(&theirs).is_empty());
+}
+
+#[test]
 fn a_viewer_that_wants_its_history_gets_it() {
     let (mut viewer, theirs, black_box) = viewer(Role::Watcher);
     let now = Instant::now();
