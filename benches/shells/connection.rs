@@ -103,6 +103,7 @@ impl Connection for OnPty {
         let length = self.master.read(&mut buffer).unwrap();
         into.extend_from_slice(&buffer[..length]);
         if let Some(rate) = self.rate {
+            // There is no such link here: this is what its bytes would take.
             std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
         }
     }

@@ -39,6 +39,7 @@ pub fn to(server: SocketAddr, rate: usize) -> SocketAddr {
 fn bring(mut from: TcpStream, mut to: TcpStream, rate: usize) {
     let mut packet = [0; PACKET];
     while let Ok(length @ 1..) = from.read(&mut packet) {
+        // There is no such link here: this is what its bytes would take.
         std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
         if to.write_all(&packet[..length]).is_err() {
             return;

@@ -144,9 +144,6 @@ impl Parser {
                 }
                 return self.give(|pending| std::str::from_utf8(pending).ok().map(Piece::Text));
             }
-            if self.state == State::Csi && self.parameters(rest) {
-                continue;
-            }
             let byte = if self.state == State::EightBit {
                 self.begin();
                 byte.wrapping_sub(0x40)
@@ -265,17 +262,6 @@ impl Parser {
             None => *rest = behind,
         }
         Ground::Text(REPLACEMENT)
-    }
-
-    /// Takes what lies between the introducer and the last byte of a control sequence, up to its cap; false where none
-    /// of it comes next.
-    fn parameters(&mut self, rest: &mut &[u8]) -> bool {
-        let room = (CSI_MAX - 1).saturating_sub(self.pending.len());
-        let length = rest.iter().take(room).take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
-        let (now, behind) = rest.split_at(length);
-        self.pending.extend_from_slice(now);
-        *rest = behind;
-        length > 0
     }
 
     /// Takes one byte of a sequence, which is none of ESC, CAN and SUB.

@@ -1,5 +1,5 @@
 //! What was typed and waits for a program that does not read: the next worker types it on. Written and read by the
-//! viewers' thread. Once typed it is wiped: it may have been a password.
+//! viewers' thread. Once all is typed it is wiped: it may have been a password.
 
 use std::sync::atomic::Ordering;
 
@@ -13,10 +13,10 @@ pub(in crate::session) const TYPED: usize = 256 * 1024;
 const AT_ONCE: usize = 4096;
 
 impl BlackBox {
-    /// Forgets an order of begin and end that no worker leaves but one that was killed between the two.
+    /// Finishes what a worker was at that was killed in [`Self::forget_typed`].
     pub(super) fn mend_typed(&self) {
         if self.is_typed_out() {
-            self.begin_typed_again();
+            self.forget_typed();
         }
     }
 
@@ -57,26 +57,22 @@ impl BlackBox {
         let typed = written.as_ref().map_or(0, |written| (*written).min(length));
         self.word(TYPED_WORD).store(begin + typed as u64, Ordering::Release);
         if self.is_typed_out() {
-            self.begin_typed_again();
+            self.forget_typed();
         }
         written.map(drop)
     }
 
-    /// Throws away what waits.
+    /// Throws away what waits, and wipes the place. What comes next begins at its first byte again, so that typing takes no
+    /// more than a page of memory, and a long paste no more for longer than it waits.
     pub(in crate::session) fn forget_typed(&self) {
-        self.begin_typed_again();
-    }
-
-    /// Nothing waits: from the first place on, so that typing takes no more than a page of memory, and a long paste no
-    /// more for longer than it waits.
-    fn begin_typed_again(&self) {
-        let used = usize::try_from(self.typed_end()).unwrap_or(usize::MAX);
+        let used = usize::try_from(self.typed_begin().max(self.typed_end())).unwrap_or(usize::MAX);
+        // First nothing waits, then the place is wiped, then it begins anew: killed in between, the next worker goes on.
+        self.word(TYPED_WORD + 1).store(0, Ordering::Release);
         if used > AT_ONCE {
             self.mapping.free(TYPED_PLACE, TYPED);
         } else {
             self.mapping.clear(TYPED_PLACE, used);
         }
-        self.word(TYPED_WORD + 1).store(0, Ordering::Release);
         self.word(TYPED_WORD).store(0, Ordering::Release);
     }
 
