@@ -13,7 +13,9 @@ use crate::stories::{holder, marked};
 
 /// The workers that wait, once they do.
 fn spares(host: &Host) -> Vec<SessionId> {
-    eventually("spares wait", PATIENCE, || (host.processes() == SPARES).then_some(()));
+    eventually("spares wait", PATIENCE, || {
+        (host.processes() == SPARES && host.session_units().len() == SPARE_UNITS).then_some(())
+    });
     let units = host.session_units();
     let id = |unit: &String| unit.strip_prefix("tere-session@")?.strip_suffix(".service")?.parse().ok();
     units.iter().filter_map(id).collect()
@@ -23,9 +25,23 @@ fn spares(host: &Host) -> Vec<SessionId> {
 fn a_terminal_that_a_slow_worker_may_have_is_given_to_no_other() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
-    let spares = spares(&host);
-    spares.iter().for_each(|spare| host.freeze_worker(spare));
-    assert_eq!(alice.open("dev@web1").unwrap_err(), Refusal::WorkerUnavailable);
+    let spares = eventually("a terminal is given to one that stands still", PATIENCE, || {
+        let spares = spares(&host);
+        spares.iter().for_each(|spare| host.freeze_worker(spare));
+        match alice.open("dev@web1") {
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::WorkerUnavailable);
+                Some(spares)
+            }
+            // None of them had said yet that it waits, so another was started.
+            Ok(mut shell) => {
+                shell.type_in("exit\r");
+                shell.expect_end();
+                spares.iter().for_each(|spare| host.thaw_worker(spare));
+                None
+            }
+        }
+    });
     // One of them takes the terminal now, and is stopped.
     spares.iter().for_each(|spare| host.thaw_worker(spare));
     eventually("nothing is left of it", PATIENCE, || {
