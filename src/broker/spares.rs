@@ -18,6 +18,10 @@ use crate::protocol::worker::Standing;
 /// How many wait. Whoever opens more sessions than these at once waits for units to start.
 const SPARES: usize = 2;
 
+/// How long after one is taken the next is started. The shell of whoever took it starts meanwhile, and on a small machine
+/// the two would wait for the same processors: the prompt then comes a quarter later (`tests/bench`, click to prompt).
+const REST: Duration = Duration::from_millis(500);
+
 /// How long after a start that failed the next is tried; it doubles up to [`RETRY_MAX`]. A host on
 /// which no worker starts is then not kept busy with it.
 const RETRY: Duration = Duration::from_secs(1);
@@ -72,10 +76,11 @@ impl Broker {
                 },
                 asker = asked.recv() => {
                     let Some(asker) = asker else { return };
-                    if let Some(spare) = waiting.pop_front()
-                        && let Err(spare) = asker.send(spare)
-                    {
-                        waiting.push_front(spare);
+                    if let Some(spare) = waiting.pop_front() {
+                        match asker.send(spare) {
+                            Ok(()) => not_before = not_before.max(Instant::now() + REST),
+                            Err(spare) => waiting.push_front(spare),
+                        }
                     }
                 }
                 gone = first_gone(&mut waiting) => {
