@@ -69,9 +69,7 @@ impl<'a> Brush<'a> {
         if style.unlinked() == Style::PLAIN && self.style.unlinked() != Style::PLAIN {
             self.out.extend_from_slice(b"\x1b[m");
         } else if style.unlinked() != self.style.unlinked() {
-            self.out.extend_from_slice(b"\x1b[");
-            style.write_parameters(&mut self.out);
-            self.out.push(b'm');
+            style.unlinked().write_change(self.style.unlinked(), &mut self.out);
         }
         self.style = style;
     }

@@ -68,56 +68,92 @@ impl Style {
     /// Appends the parameters that make this style of any other: `0;1;31`.
     pub(super) fn write_parameters(self, out: &mut Vec<u8>) {
         out.push(b'0');
-        for (flag, parameter) in FLAGS {
-            if self.flags & flag != 0 {
-                write_numbers(out, b';', &[parameter]);
+        self.write_changes(Self::PLAIN, out);
+    }
+
+    /// Appends the sequence that makes this style of another one, which differs in more than the link: no more than what
+    /// differs, unless an attribute is to go, which those that stay may share an end with.
+    pub(super) fn write_change(self, mut from: Self, out: &mut Vec<u8>) {
+        out.push(0x1b);
+        let first = out.len();
+        if from.flags & !self.flags != 0 {
+            from = Self::PLAIN;
+            out.extend_from_slice(b";0");
+        }
+        self.write_changes(from, out);
+        // The first parameter has no separator before it.
+        if let Some(first) = out.get_mut(first) {
+            *first = b'[';
+        }
+        out.push(b'm');
+    }
+
+    /// Appends the parameters in which this style differs from another that has no attribute beside those of this one,
+    /// each behind a separator.
+    fn write_changes(self, from: Self, out: &mut Vec<u8>) {
+        if self.flags != from.flags {
+            for (flag, parameter) in FLAGS {
+                if self.flags & !from.flags & flag != 0 {
+                    write_number(out, b';', parameter);
+                }
             }
         }
-        match self.underline {
-            0 => {}
-            1 => out.extend_from_slice(b";4"),
-            kind => {
-                out.extend_from_slice(b";4");
-                write_numbers(out, b':', &[kind]);
+        if self.underline != from.underline {
+            match self.underline {
+                0 => out.extend_from_slice(b";24"),
+                1 => out.extend_from_slice(b";4"),
+                kind => {
+                    out.extend_from_slice(b";4");
+                    write_number(out, b':', kind);
+                }
             }
         }
-        write_color(self.foreground, 30, out);
-        write_color(self.background, 40, out);
-        match self.line_color.shade() {
-            Shade::Default => {}
-            Shade::Indexed(index) => {
-                out.extend_from_slice(b";58:5");
-                write_numbers(out, b':', &[index]);
-            }
-            Shade::Rgb(r, g, b) => {
-                out.extend_from_slice(b";58:2:");
-                write_numbers(out, b':', &[r, g, b]);
+        if self.foreground != from.foreground {
+            write_color(self.foreground, 30, out);
+        }
+        if self.background != from.background {
+            write_color(self.background, 40, out);
+        }
+        if self.line_color != from.line_color {
+            match self.line_color.shade() {
+                Shade::Default => out.extend_from_slice(b";59"),
+                Shade::Indexed(index) => {
+                    out.extend_from_slice(b";58:5");
+                    write_number(out, b':', index);
+                }
+                Shade::Rgb(r, g, b) => {
+                    out.extend_from_slice(b";58:2:");
+                    [r, g, b].iter().for_each(|part| write_number(out, b':', *part));
+                }
             }
         }
     }
 }
 
+/// Appends what selects a colour; `base` is 30 for the foreground, 40 for the background.
 fn write_color(color: Color, base: u8, out: &mut Vec<u8>) {
     match color.shade() {
-        Shade::Default => {}
-        Shade::Indexed(index @ 0..=7) => write_numbers(out, b';', &[base + index]),
-        Shade::Indexed(index @ 8..=15) => write_numbers(out, b';', &[base + 52 + index]),
-        Shade::Indexed(index) => write_numbers(out, b';', &[base + 8, 5, index]),
-        Shade::Rgb(r, g, b) => write_numbers(out, b';', &[base + 8, 2, r, g, b]),
+        Shade::Default => write_number(out, b';', base + 9),
+        Shade::Indexed(index @ 0..=7) => write_number(out, b';', base + index),
+        Shade::Indexed(index @ 8..=15) => write_number(out, b';', base + 52 + index),
+        Shade::Indexed(index) => {
+            out.extend_from_slice(&[b';', b'0' + base / 10, b'8', b';', b'5']);
+            write_number(out, b';', index);
+        }
+        Shade::Rgb(r, g, b) => {
+            out.extend_from_slice(&[b';', b'0' + base / 10, b'8', b';', b'2']);
+            [r, g, b].iter().for_each(|part| write_number(out, b';', *part));
+        }
     }
 }
 
-/// Appends numbers in decimal, each behind the separator. Every line of history passes here.
-fn write_numbers(out: &mut Vec<u8>, separator: u8, numbers: &[u8]) {
-    for number in numbers {
-        out.push(separator);
-        if *number >= 100 {
-            out.push(b'0' + number / 100);
-        }
-        if *number >= 10 {
-            out.push(b'0' + number / 10 % 10);
-        }
-        out.push(b'0' + number % 10);
+/// Appends a number in decimal behind the separator. Every line of history passes here.
+fn write_number(out: &mut Vec<u8>, separator: u8, number: u8) {
+    let [hundreds, tens, ones] = [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit);
+    match number {
+        0..=9 => out.extend_from_slice(&[separator, ones]),
+        10..=99 => out.extend_from_slice(&[separator, tens, ones]),
+        100..=255 => out.extend_from_slice(&[separator, hundreds, tens, ones]),
     }
 }
 
