@@ -2,6 +2,7 @@
 //! What the worker sends may be anything, and whoever looks is root: it is read in a thread that has
 //! entered the sandbox of the worker's own terminal.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -92,7 +93,7 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if !is_enough && begun.take_if(|(_, length)| bytes.len() >= *length).is_some() {
-            channel.send_within(&FromViewer::Refresh, &[], left)?;
+            say(&channel, FromViewer::Refresh, left)?;
         }
         match channel.receive_within(left)?.0 {
             ToViewer::SnapshotBegins { size, length, extent } => {
@@ -108,13 +109,12 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
                 let shown = u32::try_from(part.len()).unwrap_or(u32::MAX);
                 let missing = begun.map_or(0, |(_, length)| length.saturating_sub(bytes.len()));
                 bytes.extend(part.into_iter().take(missing));
-                // The worker may be gone by now.
                 if let Some((size, _)) = begun.filter(|(_, length)| is_enough && bytes.len() >= *length) {
                     return Ok(Snapshot { size, bytes });
                 }
                 // A worker that does not read is not waited for, whatever it sends.
                 let left = deadline.saturating_duration_since(Instant::now());
-                channel.send_within(&FromViewer::Shown(shown), &[], left)?;
+                say(&channel, FromViewer::Shown(shown), left)?;
             }
             ToViewer::Ended(_) => return Err(WireError::Closed),
             ToViewer::Size(_) | ToViewer::InputDropped(_) => {}
@@ -122,8 +122,24 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
     }
 }
 
+/// Says something to a worker. One that is gone may have said all before, which the next read finds.
+fn say(
+    channel: &Channel<FromViewer, ToViewer>,
+    words: FromViewer,
+    within: Duration,
+) -> Result<(), WireError> {
+    match channel.send_within(&words, &[], within) {
+        Err(WireError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+
+    use nix::sys::socket::{Shutdown, shutdown};
+
     use super::*;
 
     type Worker = Channel<ToViewer, FromViewer>;
@@ -181,6 +197,20 @@ mod tests {
             let expected: &[u8] = if is_asked { b"whole" } else { b"recent" };
             assert_eq!((asked.join().unwrap(), &*snapshot.bytes), (is_asked, expected), "{form:?}");
         }
+    }
+
+    #[test]
+    fn what_a_worker_said_before_it_stopped_listening_is_shown() {
+        let (worker, viewer) = Worker::pair().unwrap();
+        let dying = std::thread::spawn(move || {
+            worker.greet(Intent::Viewer, DEADLINE).unwrap();
+            shutdown(worker.as_fd().as_raw_fd(), Shutdown::Read).unwrap();
+            begin(&worker, 5);
+            worker.send(&ToViewer::Output(b"he".to_vec()), &[]).unwrap();
+            worker.send(&ToViewer::Output(b"llo".to_vec()), &[]).unwrap();
+        });
+        assert_eq!(snapshot(viewer.into_socket(), Form::Ansi, DEADLINE).unwrap().bytes, b"hello");
+        dying.join().unwrap();
     }
 
     #[test]
