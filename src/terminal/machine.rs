@@ -209,7 +209,7 @@ impl Machine {
             let Some(left) = col.checked_sub(1) else { return };
             col = left;
         }
-        let cells = self.screen().row(row);
+        let cells = self.screen_mut().row_mut(row);
         if cells.get(col).is_some_and(|cell| cell.part == Part::Right) {
             col = col.saturating_sub(1);
         }

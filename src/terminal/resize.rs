@@ -41,7 +41,7 @@ impl Machine {
             }
             gone += 1;
         }
-        lines.resize_with(rows, blank);
+        lines.resize_with(rows, Row::blank);
         leading.row = place.0 - gone;
         leading.col = place.1;
         self.main = Screen::from_rows(lines, cols, saved);
@@ -55,7 +55,7 @@ impl Machine {
                 lines.pop_front();
                 self.cursor.row = self.cursor.row.saturating_sub(1);
             }
-            lines.resize_with(rows, blank);
+            lines.resize_with(rows, Row::blank);
             self.alternate = Some(Screen::from_rows(lines, cols, saved));
         }
         if cols != self.cols && self.history.is_other_at_width(cols) {
@@ -111,10 +111,6 @@ fn wrap_line(rows: &mut Vec<Line>, one: TermSize, to: &mut History) {
     }
     machine.index();
     machine.history.into_lines().for_each(|row| to.add(row));
-}
-
-fn blank() -> Row {
-    Row { cells: Vec::new(), flows: 0 }
 }
 
 /// The lines of these rows, and where a place in them went.

@@ -8,6 +8,8 @@ use super::cell::{CELL_WEIGHT, Cell, Part, Style};
 /// A row.
 #[derive(Debug)]
 pub(super) struct Row {
+    /// Those that were written, at most as many as the screen has columns; what is behind them is blank. Most lines are
+    /// short, and every one that scrolls is blanked and looked through.
     pub(super) cells: Vec<Cell>,
     /// The next row goes on behind so many cells of this one, for it was too long for the screen; 0 where the line
     /// ends here.
@@ -59,22 +61,40 @@ pub(super) struct Saved {
     pub(super) origin: bool,
 }
 
+impl Row {
+    /// A blank row.
+    pub(super) fn blank() -> Self {
+        Self { cells: Vec::new(), flows: 0 }
+    }
+
+    /// Fills it, to so many cells; its line ends with it.
+    fn fill(&mut self, cols: usize, with: Cell) {
+        self.cells.clear();
+        if with != Cell::BLANK {
+            self.cells.resize(cols, with);
+        }
+        self.flows = 0;
+    }
+}
+
 impl Screen {
     /// A blank screen.
     pub(super) fn new(cols: usize, rows: usize) -> Self {
-        let blank = || Row { cells: vec![Cell::BLANK; cols], flows: 0 };
-        let rows: VecDeque<_> = std::iter::repeat_with(blank).take(rows).collect();
+        let rows: VecDeque<_> = std::iter::repeat_with(Row::blank).take(rows).collect();
         let bottom = rows.len().saturating_sub(1);
         Self { rows, cols, top: 0, bottom, saved: Saved::default() }
     }
 
-    /// A screen of these rows, each cut or filled to the width.
+    /// A screen of these rows, each cut to the width.
     pub(super) fn from_rows(mut rows: VecDeque<Row>, cols: usize, saved: Saved) -> Self {
         for Row { cells, flows } in &mut rows {
             split(cells, cols);
-            cells.resize(cols, Cell::BLANK);
-            cells.shrink_to_fit();
+            cells.truncate(cols);
             *flows = (*flows).min(cols);
+            if *flows > 0 {
+                cells.resize(cols, Cell::BLANK);
+            }
+            cells.shrink_to_fit();
         }
         let bottom = rows.len().saturating_sub(1);
         Self { rows, cols, top: 0, bottom, saved }
@@ -100,27 +120,48 @@ impl Screen {
         self.rows.get(row).map_or(0, |row| row.flows)
     }
 
-    /// Notes that the next row goes on behind so many cells of this one.
+    /// Notes that the next row goes on behind so many cells of this one, which all belong to its line.
     pub(super) fn set_flows(&mut self, row: usize, cells: usize) {
+        let cells = cells.min(self.cols);
+        if cells > 0 {
+            self.row_mut(row);
+        }
         if let Some(row) = self.rows.get_mut(row) {
-            row.flows = cells.min(self.cols);
+            row.flows = cells;
         }
     }
 
-    /// A row; empty where there is none.
+    /// What is written of a row; empty where there is none.
     pub(super) fn row(&self, row: usize) -> &[Cell] {
         self.rows.get(row).map(|row| row.cells.as_slice()).unwrap_or_default()
     }
 
-    /// A row, to change.
+    /// A cell, blank where nothing was written.
+    pub(super) fn cell(&self, row: usize, col: usize) -> &Cell {
+        self.row(row).get(col).unwrap_or(&Cell::BLANK)
+    }
+
+    /// A whole row, to change.
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [Cell] {
-        self.rows.get_mut(row).map(|row| row.cells.as_mut_slice()).unwrap_or_default()
+        self.row_to(row, self.cols)
+    }
+
+    /// A row, to change, of at least so many cells.
+    fn row_to(&mut self, row: usize, length: usize) -> &mut [Cell] {
+        let length = length.min(self.cols);
+        let Some(Row { cells, .. }) = self.rows.get_mut(row) else { return &mut [] };
+        if cells.len() < length {
+            cells.reserve_exact(self.cols - cells.len());
+            cells.resize(length, Cell::BLANK);
+        }
+        cells
     }
 
     /// Fills the cells `from..to` of a row. Filled to its end, its line ends there.
     pub(super) fn fill(&mut self, row: usize, from: usize, to: usize, with: Cell) {
-        let cells = self.row_mut(row);
-        let (to, whole) = (to.min(cells.len()), to >= cells.len());
+        let whole = to >= self.cols;
+        let cells = self.row_to(row, if with == Cell::BLANK { 0 } else { to });
+        let to = to.min(cells.len());
         split(cells, from);
         split(cells, to);
         if let Some(cells) = cells.get_mut(from..to) {
@@ -133,9 +174,8 @@ impl Screen {
 
     /// Fills whole rows.
     pub(super) fn fill_rows(&mut self, from: usize, to: usize, with: Cell) {
-        for row in from..to {
-            self.row_mut(row).fill(with);
-            self.set_flows(row, 0);
+        for row in self.rows.iter_mut().take(to).skip(from) {
+            row.fill(self.cols, with);
         }
     }
 
@@ -173,8 +213,7 @@ impl Screen {
         let height = (bottom + 1).saturating_sub(top);
         for _ in 0..count.min(height) {
             if let Some(mut row) = self.rows.remove(top) {
-                row.cells.fill(with);
-                row.flows = 0;
+                row.fill(self.cols, with);
                 self.rows.insert(bottom.min(self.rows.len()), row);
             }
         }
@@ -185,8 +224,7 @@ impl Screen {
         let height = (bottom + 1).saturating_sub(top);
         for _ in 0..count.min(height) {
             if let Some(mut row) = self.rows.remove(bottom) {
-                row.cells.fill(with);
-                row.flows = 0;
+                row.fill(self.cols, with);
                 self.rows.insert(top.min(self.rows.len()), row);
             }
         }
@@ -197,7 +235,7 @@ impl Screen {
         if (1..col + count).contains(&self.flows(row)) {
             self.set_flows(row, self.cols);
         }
-        let places = self.row_mut(row);
+        let places = self.row_to(row, col + count);
         split(places, col);
         split(places, col + count);
         for (place, cell) in places.iter_mut().skip(col).zip(cells) {

@@ -143,16 +143,16 @@ impl Machine {
     /// Where the character stands that REP would repeat, or that a combining mark would go onto which comes next, how
     /// wide it is, and what writes it again, as long as it then looks as it does.
     fn last_written(&self) -> Option<(usize, usize, String)> {
-        let cells = self.screen().row(self.cursor.row);
+        let (screen, row) = (self.screen(), self.cursor.row);
         let behind = if self.cursor.wraps { self.cols } else { self.cursor.col };
-        let col = left_of(cells, behind)?;
-        let cell = cells.get(col).filter(|cell| cell.style == self.cursor.style)?;
+        let col = left_of(screen, row, behind)?;
+        let cell = Some(screen.cell(row, col)).filter(|cell| cell.style == self.cursor.style)?;
         // The cursor may stand in the middle of a wide one.
         if (cell.part == Part::Left) != (behind - col == 2) {
             return None;
         }
         // Written again behind the last of its line it would belong to that; inserted, it would be all of it.
-        let flows = self.screen().flows(self.cursor.row);
+        let flows = screen.flows(row);
         let is_alone = self.modes.is_on(INSERT) && !self.cursor.wraps && flows == behind && col == 0;
         if (1..behind).contains(&flows) || is_alone {
             return None;
@@ -215,18 +215,17 @@ fn write_flows(brush: &mut Brush<'_>, cells: usize) {
 
 /// Goes to a cursor's place; where it waits to wrap, by writing the last character anew.
 fn write_place(brush: &mut Brush<'_>, screen: &Screen, cursor: &Cursor, row: usize) {
-    let cells = screen.row(cursor.row);
-    let last = left_of(cells, cells.len()).filter(|_| cursor.wraps);
+    let last = left_of(screen, cursor.row, screen.last_col() + 1).filter(|_| cursor.wraps);
     brush.go(row, last.unwrap_or(cursor.col));
-    if let Some(cell) = last.and_then(|col| cells.get(col)) {
-        brush.cell(cell);
+    if let Some(col) = last {
+        brush.cell(screen.cell(cursor.row, col));
     }
 }
 
 /// The column where the character begins that ends before this one.
-fn left_of(cells: &[super::cell::Cell], col: usize) -> Option<usize> {
+fn left_of(screen: &Screen, row: usize, col: usize) -> Option<usize> {
     let left = col.checked_sub(1)?;
-    let half = cells.get(left)?.part == Part::Right;
+    let half = screen.cell(row, left).part == Part::Right;
     if half { left.checked_sub(1) } else { Some(left) }
 }
 
