@@ -93,7 +93,7 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if !is_enough && begun.take_if(|(_, length)| bytes.len() >= *length).is_some() {
-            say(&channel, FromViewer::Refresh, left)?;
+            say(&channel, &FromViewer::Refresh, left)?;
         }
         match channel.receive_within(left)?.0 {
             ToViewer::SnapshotBegins { size, length, extent } => {
@@ -114,7 +114,7 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
                 }
                 // A worker that does not read is not waited for, whatever it sends.
                 let left = deadline.saturating_duration_since(Instant::now());
-                say(&channel, FromViewer::Shown(shown), left)?;
+                say(&channel, &FromViewer::Shown(shown), left)?;
             }
             ToViewer::Ended(_) => return Err(WireError::Closed),
             ToViewer::Size(_) | ToViewer::InputDropped(_) => {}
@@ -125,10 +125,10 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
 /// Says something to a worker. One that is gone may have said all before, which the next read finds.
 fn say(
     channel: &Channel<FromViewer, ToViewer>,
-    words: FromViewer,
+    words: &FromViewer,
     within: Duration,
 ) -> Result<(), WireError> {
-    match channel.send_within(&words, &[], within) {
+    match channel.send_within(words, &[], within) {
         Err(WireError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         said => said,
     }
