@@ -65,6 +65,11 @@ impl Pace {
         self.window > FIRST
     }
 
+    /// Whether so much may be on its way at once.
+    pub(super) fn takes(&self, bytes: u64) -> bool {
+        bytes <= self.window
+    }
+
     /// Notes that this much was sent.
     pub(super) fn sent(&mut self, bytes: usize, now: Instant) {
         let bytes = bytes as u64;

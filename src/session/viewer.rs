@@ -55,8 +55,10 @@ pub(super) struct Viewer {
     mark: (u64, Instant),
     /// It fell behind, and has not caught up since.
     late: bool,
-    /// Since when it has no more than [`LATE_BYTES`] before it.
+    /// Since when it has no more than [`LATE_BYTES`] before it, and no snapshot left out more than its link takes.
     abreast: Option<Instant>,
+    /// Where it stood when it was found to be late last.
+    fell_behind_at: u64,
     /// When it may have another snapshot for being late, or for wanting one.
     next_snapshot: Instant,
     /// Bytes of its input that were thrown away and that it has not been told of.
@@ -106,7 +108,7 @@ impl Viewer {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         let (pace, mark) = (Pace::new(), (0, now));
         let (greeted, rests, late, dropped) = (false, None, false, 0);
-        let (next_snapshot, abreast) = (now, None);
+        let (next_snapshot, abreast, fell_behind_at) = (now, None, 0);
         Self {
             number,
             role,
@@ -118,6 +120,7 @@ impl Viewer {
             mark,
             late,
             abreast,
+            fell_behind_at,
             next_snapshot,
             dropped,
         }
@@ -172,6 +175,9 @@ impl Viewer {
     /// Shows it a snapshot next.
     pub(super) fn show(&mut self, snapshot: &Arc<Snapshot>, now: Instant) {
         self.next_snapshot = now + BETWEEN_SNAPSHOTS;
+        if self.late && !self.pace.takes(snapshot.offset.saturating_sub(self.fell_behind_at)) {
+            self.abreast = None;
+        }
         self.showing = Showing::Snapshot { snapshot: Arc::clone(snapshot), begun: false, sent: 0 };
     }
 
@@ -243,6 +249,7 @@ impl Viewer {
     ) -> Result<Fed, WireError> {
         let head = black_box.head();
         if self.is_late(cursor, head, now) {
+            self.fell_behind_at = cursor;
             self.want(Extent::Screen, self.next_snapshot, black_box);
             return Ok(Fed::All);
         }

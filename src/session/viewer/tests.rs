@@ -149,6 +149,16 @@ fn a_viewer_on_a_slow_link_stays_late_until_it_keeps_up() {
     print(&black_box, &vec![b'y'; 20 * 1024]);
     viewer.feed(&black_box, u64::MAX, now + millisecond).unwrap();
     assert_eq!(viewer.waits_for(), Some((Extent::Screen, now + BETWEEN_SNAPSHOTS)));
+    // Nor does a flood of which every snapshot is all.
+    let mut now = now;
+    for _ in 0..20 {
+        now += BETWEEN_SNAPSHOTS;
+        viewer.show(&snapshot(Extent::Screen, b"all", black_box.head()), now);
+        viewer.feed(&black_box, u64::MAX, now).unwrap();
+        print(&black_box, &vec![b'y'; 8 * 1024]);
+        viewer.feed(&black_box, u64::MAX, now).unwrap();
+        assert!(viewer.waits_for().is_some());
+    }
     // The flood is over, and long after there is another.
     viewer.show(&snapshot(Extent::Screen, b"all", black_box.head()), now);
     viewer.feed(&black_box, u64::MAX, now).unwrap();
