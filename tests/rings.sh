@@ -64,7 +64,7 @@ runner() {
 }
 
 # count_of passed|failed|skipped FILE: cargo says "test result: ok. 3 passed; 0 failed; 1 ignored; ...", node says
-# "pass 3", "fail 0", "cancelled 0" and so on, each on a line of its own behind a sign.
+# "pass 3", "fail 0", "cancelled 0" and so on, each on a line of its own behind a sign, tests/guards "3 passed, 0 failed".
 count_of() {
     awk -v want="$1" '
         /^test result: / {
@@ -74,6 +74,10 @@ count_of() {
                 if (word == "ignored") word = "skipped"
                 if (word == want) sum += $(i - 1)
             }
+        }
+        /^[0-9]+ passed, [0-9]+ failed$/ {
+            if (want == "passed") sum += $1
+            if (want == "failed") sum += $3
         }
         NF == 3 && ($1 == "#" || $1 == "ℹ") && $3 ~ /^[0-9]+$/ {
             if ($2 == "pass" && want == "passed") sum += $3
@@ -86,6 +90,7 @@ count_of() {
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
     check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,next,removal,bench,guards} .ci/run debian/{postinst,prerm,postrm}
+    check "guards and their tests are there" tests/guards --check
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
     check "documentation" as_owner env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
@@ -97,11 +102,9 @@ ring_unit() {
 # What others wrote: their licences, where they come from, and what is known against them. The list of the latter is fetched:
 # a machine that cannot reach it says so, and checks the rest.
 dependencies() {
-    local deny=cargo-deny
-    if ! command -v cargo-deny >/dev/null; then
-        keyed cargo-deny "$cargo_deny" install_cargo_deny
-        deny=$TERE_CACHE/cargo-deny-$cargo_deny/bin/cargo-deny
-    fi
+    local deny tool
+    need_cargo_tool cargo-deny
+    deny=$tool
     check "dependencies: licences, sources, versions" as_owner "$deny" --locked check licenses sources bans
     if as_owner "$deny" fetch db </dev/null >>"$ring_log" 2>&1; then
         check "dependencies: advisories" as_owner "$deny" --locked check advisories
@@ -109,13 +112,6 @@ dependencies() {
         echo "-- dependencies: advisories: skipped, their list cannot be fetched from here"
         skipped=$((skipped + 1))
     fi
-}
-
-cargo_deny=0.20.2
-
-install_cargo_deny() {
-    CARGO_TARGET_DIR=$1.target cargo install --quiet --locked cargo-deny@"$cargo_deny" --root "$1"
-    rm -rf "$1.target"
 }
 
 # The files in tests/ that no other ring has.
@@ -185,6 +181,21 @@ as_nobody() {
     ' bash "$top" "$scratch" "$@" || status=$?
     rm -rf "$scratch"
     return "$status"
+}
+
+# A part of the guards and of the mutants, another one each day, so that each has its turn. All of them at once:
+# tests/guards --all.
+guard_parts=12 mutant_parts=24
+
+ring_guards() {
+    local day part mutants tool
+    day=$((10#$(date +%j)))
+    part=$((day % guard_parts + 1))/$guard_parts mutants=$((day % mutant_parts + 1))/$mutant_parts
+    need dbus-daemon
+    # As root, whose cache it is.
+    need_cargo_tool cargo-mutants
+    runner "guards, part $part" as_owner tests/guards --part "$part" ${name:+"$name"}
+    runner "mutants, part $mutants" as_owner tests/guards --mutants "$mutants"
 }
 
 ring_machines() {

@@ -20,9 +20,10 @@ key_of() {
     done | sha256sum | cut -c1-16
 }
 
-# keyed NAME KEY BUILDER: makes $TERE_CACHE/NAME-KEY by `BUILDER DIRECTORY` if it is not there.
+# keyed NAME KEY BUILDER...: makes $TERE_CACHE/NAME-KEY by `BUILDER... DIRECTORY` if it is not there.
 keyed() {
-    local name=$1 key=$2 builder=$3 lock building
+    local name=$1 key=$2 lock building
+    shift 2
     [[ -d $TERE_CACHE/$name-$key ]] && return 0
     mkdir -p "$TERE_CACHE"
     exec {lock}>"$TERE_CACHE/$name.lock"
@@ -32,7 +33,7 @@ keyed() {
         rm -rf --one-file-system "$TERE_CACHE/.building-$name" "$TERE_CACHE/.building-$name".*
         building=$TERE_CACHE/.building-$name
         mkdir "$building"
-        step "make $name" "$builder" "$building"
+        step "make $name" "$@" "$building"
         mv "$building" "$TERE_CACHE/$name-$key"
     fi
     exec {lock}>&-

@@ -2,7 +2,7 @@
 # What these scripts need from Debian, and how they get it.
 #
 # A fresh machine has none of it. Each script names what it uses; what is missing is installed by the
-# machine's own apt, and said first. Needs words.sh.
+# machine's own apt, and said first. Needs words.sh and keyed.sh.
 
 be_root() {
     if ((EUID)); then
@@ -44,4 +44,24 @@ need_cargo() {
     done
     command -v cargo >/dev/null ||
         fail "cargo is not on the PATH" "install the Rust toolchain first: https://rustup.rs"
+}
+
+# need_cargo_tool NAME: sets $tool. One of the PATH is used as it is; else it is built once, in this version.
+need_cargo_tool() {
+    local version
+    tool=$(command -v "$1" || true)
+    [[ ! $tool ]] || return 0
+    case $1 in
+        cargo-deny) version=0.20.2 ;;
+        cargo-mutants) version=27.1.0 ;;
+        *) fail "no version of $1 is written down" "add it to mkosi/parts/needs.sh" ;;
+    esac
+    keyed "$1" "$version" install_cargo_tool "$1@$version"
+    tool=$TERE_CACHE/$1-$version/bin/$1
+}
+
+# install_cargo_tool NAME@VERSION FOLDER
+install_cargo_tool() {
+    CARGO_TARGET_DIR=$2.target cargo install --quiet --locked "$1" --root "$2"
+    rm -rf "$2.target"
 }
