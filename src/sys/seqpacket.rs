@@ -164,15 +164,15 @@ pub fn wait_writable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()
 }
 
 fn wait(socket: BorrowedFd<'_>, for_what: PollFlags, at_most: Duration) -> io::Result<()> {
-    let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
     let deadline = std::time::Instant::now() + at_most;
     loop {
-        let mut fds = [PollFd::new(socket, for_what)];
-        match nix::poll::poll(&mut fds, timeout) {
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match nix::poll::poll(&mut [PollFd::new(socket, for_what)], timeout) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => return Ok(()),
-            Err(Errno::EINTR) if std::time::Instant::now() < deadline => {}
-            Err(Errno::EINTR) => return Err(io::ErrorKind::TimedOut.into()),
+            // A signal does not start the wait again: only the rest of it is left.
+            Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
     }

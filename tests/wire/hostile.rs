@@ -154,3 +154,31 @@ proptest! {
         every_direction!(visit);
     }
 }
+
+#[test]
+fn a_wait_ends_in_time_although_signals_interrupt_it() {
+    const WAIT: Duration = Duration::from_secs(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let guard = runtime.enter();
+    // A handler that does nothing: without it the signal would end the process.
+    let _handler = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined1()).unwrap();
+    drop(guard);
+    let (_theirs, ours) = Channel::<FromViewer, ToViewer>::pair().unwrap();
+    let waiting = nix::sys::pthread::pthread_self();
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        // The last signal comes shortly before the end of the wait.
+        scope.spawn(move || {
+            while is_done.recv_timeout(WAIT / 10) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                if began.elapsed() < WAIT {
+                    nix::sys::pthread::pthread_kill(waiting, nix::sys::signal::Signal::SIGUSR1).unwrap();
+                }
+            }
+        });
+        assert!(matches!(ours.receive_within(WAIT), Err(WireError::TimedOut)));
+        drop(done);
+    });
+    let took = began.elapsed();
+    assert!(took < WAIT + WAIT / 2, "a wait of {WAIT:?} took {took:?}");
+}
