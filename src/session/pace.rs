@@ -1,9 +1,9 @@
 //! How much may be on its way to one viewer. What has been sent cannot be taken back, and Ctrl-C
 //! waits behind it; so on a slow link little is sent ahead, and on a fast one enough to fill it.
 //!
-//! The viewer says how much it has shown. What takes longer from being sent to being shown than it
-//! did at best has waited behind other output: while that is little, more may be on its way, and
-//! when it is much, less. LEDBAT, RFC 6817, does so for the same reason.
+//! The viewer says how much it has shown. Output that takes longer from being sent to being shown
+//! than the best did in the last minutes has waited behind other output: while that wait is short,
+//! more may be on its way, and when it is long, less. LEDBAT, RFC 6817, does so for the same reason.
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,11 @@ const MOST: u64 = 1024 * 1024;
 /// How long output may wait on the way, beside the time that the way itself takes.
 const WAITING: Duration = Duration::from_millis(40);
 
+/// The minutes over which the best time is remembered: the base history of RFC 6817, section 2.4.2.
+/// A way that has become longer for good is taken for what it is after as many minutes.
+const HISTORY: usize = 5;
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// A window is sent in this many pieces or more, so that the first is shown while the last is sent.
 const PIECES: u64 = 4;
 
@@ -31,9 +36,32 @@ pub(super) struct Pace {
     /// Sent in all, and shown in all.
     sent: u64,
     shown: u64,
-    /// The shortest time from sending to its acknowledgement.
-    shortest: Option<Duration>,
+    base: BaseDelay,
     sample: Option<Sample>,
+}
+
+/// The shortest times from sending to the acknowledgement, one for each of the last minutes in which
+/// there was a measurement.
+#[derive(Debug, Default)]
+struct BaseDelay {
+    /// When each minute began, and the shortest time in it; the latest is the last.
+    minutes: Vec<(Instant, Duration)>,
+}
+
+impl BaseDelay {
+    /// Takes a measurement in, and returns the shortest that is remembered.
+    fn note(&mut self, took: Duration, now: Instant) -> Duration {
+        match self.minutes.last_mut() {
+            Some((began, shortest)) if now.saturating_duration_since(*began) < MINUTE => {
+                *shortest = took.min(*shortest);
+            }
+            Some(_) | None => self.minutes.push((now, took)),
+        }
+        if self.minutes.len() > HISTORY {
+            self.minutes.remove(0);
+        }
+        self.minutes.iter().map(|(_, shortest)| *shortest).min().unwrap_or(took)
+    }
 }
 
 /// A measurement that is under way: from one byte sent until it is shown.
@@ -47,7 +75,7 @@ struct Sample {
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { window: FIRST, under_way: 0, sent: 0, shown: 0, shortest: None, sample: None }
+        Self { window: FIRST, under_way: 0, sent: 0, shown: 0, base: BaseDelay::default(), sample: None }
     }
 
     /// How many bytes may be sent now.
@@ -88,8 +116,7 @@ impl Pace {
         self.shown += bytes;
         let Some(sample) = self.sample.take_if(|sample| self.shown >= sample.until) else { return };
         let took = now.saturating_duration_since(sample.began).max(Duration::from_micros(100));
-        let shortest = self.shortest.map_or(took, |shortest| shortest.min(took));
-        self.shortest = Some(shortest);
+        let shortest = self.base.note(took, now);
         let waited = took - shortest;
         if waited > WAITING {
             let parts = (shortest + WAITING).as_micros().checked_mul(u128::from(self.window));
@@ -106,9 +133,8 @@ mod tests {
     use super::*;
 
     /// Sends as much as may be over a link with this rate, in bytes a second, and this delay, for a
-    /// time; gives the bytes that were shown and the most that was on its way at the end.
-    fn run(pace: &mut Pace, rate: u64, delay: Duration, time: Duration) -> (u64, u64) {
-        let began = Instant::now();
+    /// time from `began` on; gives the bytes that were shown and those on their way at the end.
+    fn run(pace: &mut Pace, began: Instant, rate: u64, delay: Duration, time: Duration) -> (u64, u64) {
         let mut link_free = began;
         let mut arrivals: std::collections::VecDeque<(Instant, u64)> = std::collections::VecDeque::new();
         let (mut now, mut shown) = (began, 0);
@@ -143,13 +169,32 @@ mod tests {
             let now = Instant::now();
             pace.sent(100, now);
             pace.shown(100, now + delay);
-            run(&mut pace, rate, delay, Duration::from_secs(3));
-            let (shown, under_way) = run(&mut pace, rate, delay, Duration::from_secs(3));
+            let time = Duration::from_secs(3);
+            run(&mut pace, now, rate, delay, time);
+            let (shown, under_way) = run(&mut pace, now + 2 * time, rate, delay, time);
             let used = shown as f64 / (rate as f64 * 3.0);
             assert!(used > 0.8 || under_way >= MOST / 2, "{rate} {delay:?}: {used} of the link");
             let waits = under_way as f64 / rate as f64;
             assert!(waits < most_waiting, "{rate} {delay:?}: {waits} s wait on the way");
         }
+    }
+
+    #[test]
+    fn a_way_that_becomes_longer_is_full_again_after_some_minutes() {
+        let (mut pace, mut now, rate) = (Pace::new(), Instant::now(), 1_250_000);
+        let minute = |pace: &mut Pace, now: &mut Instant, delay| {
+            let (shown, _) = run(pace, *now, rate, Duration::from_millis(delay), MINUTE);
+            *now += MINUTE + Duration::from_secs(1);
+            shown as f64 / (rate as f64 * 60.0)
+        };
+        assert!(minute(&mut pace, &mut now, 1) > 0.8);
+        // From home to a telephone: everything seems to wait.
+        minute(&mut pace, &mut now, 150);
+        for _ in 0..HISTORY {
+            minute(&mut pace, &mut now, 150);
+        }
+        let used = minute(&mut pace, &mut now, 150);
+        assert!(used > 0.8, "{used} of the link");
     }
 
     #[test]
