@@ -17,6 +17,7 @@
 //! words   144..       cursors: for each viewer its number, its cursor, its number of sizes
 //! word    336         the version of the protocols that the viewers were greeted in
 //! words   337, 338    typed: where it begins and ends
+//! word    339         1 once the shell is ready for input
 //! bytes   HEADER..    the ring
 //! then                the two places of the checkpoint
 //! then                typed
@@ -69,10 +70,11 @@ const SIZE_WORDS: usize = 16;
 const CURSOR_WORDS: usize = 144;
 const VERSION_WORD: usize = 336;
 const TYPED_WORD: usize = 337;
+const READY_WORD: usize = 339;
 
 const _: () = assert!(SIZE_WORDS + 2 * sizes::SIZES <= CURSOR_WORDS);
 const _: () = assert!(CURSOR_WORDS + cursors::WORDS <= VERSION_WORD);
-const _: () = assert!(8 * (TYPED_WORD + 2) <= HEADER);
+const _: () = assert!(READY_WORD >= TYPED_WORD + 2 && 8 * (READY_WORD + 1) <= HEADER);
 
 /// The black box.
 #[derive(Debug)]
@@ -94,6 +96,8 @@ impl BlackBox {
         let black_box = Self::new()?;
         black_box.add_size(size);
         black_box.poison();
+        // The shell was there before this worker: it may be at its prompt, and print nothing more.
+        black_box.note_ready();
         Ok(black_box)
     }
 
@@ -105,12 +109,27 @@ impl BlackBox {
         }
         black_box.mend();
         black_box.mend_typed();
+        if black_box.head() > 0 {
+            // A worker of a build before this mark did not set it.
+            black_box.note_ready();
+        }
         Ok(black_box)
     }
 
     /// Takes the viewers over: whether they speak the version of the protocols that this worker speaks.
     pub(super) fn take_over_viewers(&self) -> bool {
         self.word(VERSION_WORD).swap(VERSION.into(), Ordering::Relaxed) == u64::from(VERSION)
+    }
+
+    /// Notes that systemd has done with the terminal, so that input is not thrown away any more.
+    fn note_ready(&self) {
+        self.word(READY_WORD).store(1, Ordering::Release);
+    }
+
+    /// Whether the shell can be typed to. Until its first output, systemd still prepares the
+    /// terminal, and would throw away what comes earlier.
+    pub(super) fn is_ready(&self) -> bool {
+        self.word(READY_WORD).load(Ordering::Acquire) != 0
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {
@@ -123,5 +142,31 @@ impl BlackBox {
 impl AsFd for BlackBox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.mapping.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_shell_is_ready_once_it_has_printed_something_and_stays_so() {
+        let black_box = BlackBox::new().unwrap();
+        assert!(!black_box.is_ready());
+        let (read, mut write) = io::pipe().unwrap();
+        write.write_all(b"$ ").unwrap();
+        black_box.fill_from(read.as_fd()).unwrap();
+        assert!(black_box.is_ready());
+        let next = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert!(next.is_ready());
+    }
+
+    #[test]
+    fn a_shell_at_its_prompt_can_be_typed_to_after_its_output_was_lost() {
+        let black_box = BlackBox::in_place_of_a_lost_one(TermSize::DEFAULT).unwrap();
+        assert_eq!(black_box.head(), 0);
+        assert!(black_box.is_ready(), "nothing is typed until the shell prints, and an idle one does not");
     }
 }

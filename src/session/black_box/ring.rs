@@ -80,6 +80,9 @@ impl BlackBox {
         }
         let got = self.mapping.fill_from(source, HEADER + at, room)?;
         self.word(HEAD_WORD).store(head + got as u64, Ordering::Release);
+        if head == 0 && got > 0 {
+            self.note_ready();
+        }
         Ok(if got == 0 { Filled::End } else { Filled::Bytes(got) })
     }
 
