@@ -346,10 +346,15 @@ impl Viewer {
         self.dropped += bytes as u64;
     }
 
-    /// Takes what it sent, up to a turn's worth. Input and sizes that its role does not allow are
-    /// left out here, whatever its page believes.
-    pub(super) fn take(&mut self, black_box: &BlackBox, now: Instant) -> Result<Vec<Asked>, WireError> {
-        let mut asked = Vec::new();
+    /// Adds what it sent to `asked`, up to a turn's worth; what came before an error counts. True
+    /// where there may be more. Input and sizes that its role does not allow are left out here,
+    /// whatever its page believes.
+    pub(super) fn take(
+        &mut self,
+        black_box: &BlackBox,
+        asked: &mut Vec<Asked>,
+        now: Instant,
+    ) -> Result<bool, WireError> {
         for _ in 0..PER_TURN {
             if !self.greeted {
                 match self.channel.receive_greeting(Intent::Viewer) {
@@ -357,7 +362,7 @@ impl Viewer {
                         self.greeted = true;
                         black_box.note(self.number, Left::Waiting);
                     }
-                    Err(error) if would_block(&error) => break,
+                    Err(error) if would_block(&error) => return Ok(false),
                     Err(error) => return Err(error),
                 }
                 continue;
@@ -374,11 +379,17 @@ impl Viewer {
                 (Ok((FromViewer::Refresh, _)), _) => {
                     self.want(Extent::Whole, self.next_snapshot, black_box);
                 }
-                (Err(error), _) if would_block(&error) => break,
+                (Err(error), _) if would_block(&error) => return Ok(false),
                 (Err(error), _) => return Err(error),
             }
         }
-        Ok(asked)
+        Ok(true)
+    }
+
+    /// Adds to `asked` what is left of a viewer whose socket broke: it may have sent input, closed,
+    /// and been noticed by a write first. The kernel bounds what a socket holds.
+    pub(super) fn take_rest(&mut self, black_box: &BlackBox, asked: &mut Vec<Asked>, now: Instant) {
+        while let Ok(true) = self.take(black_box, asked, now) {}
     }
 
     /// Lets it do this from now on.

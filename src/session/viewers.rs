@@ -150,25 +150,30 @@ impl Viewers {
     fn listen(&mut self, now: Instant) {
         let mut gone = Vec::new();
         let readable = std::mem::take(&mut self.state.readable);
-        for viewer in self.state.viewers.iter_mut().filter(|viewer| readable.contains(&viewer.number)) {
-            let asked = match viewer.take(&self.black_box, now) {
-                Ok(asked) => asked,
-                Err(error) => {
-                    gone.push((viewer.number, error));
-                    continue;
-                }
-            };
-            for one in asked {
-                match one {
-                    Asked::Input(bytes) if self.black_box.add_typed(&bytes) => self.about.note_activity(),
-                    Asked::Input(bytes) => viewer.input_dropped(bytes.len()),
-                    Asked::Resize(size) => self.state.size = Some(size),
-                }
+        let mut viewers = std::mem::take(&mut self.state.viewers);
+        for viewer in viewers.iter_mut().filter(|viewer| readable.contains(&viewer.number)) {
+            let mut asked = Vec::new();
+            let taken = viewer.take(&self.black_box, &mut asked, now);
+            self.grant(viewer, asked);
+            if let Err(error) = taken {
+                gone.push((viewer.number, error));
             }
         }
+        self.state.viewers = viewers;
         self.part(gone);
         // Answers for which there is no room are lost, as in any terminal.
         let _ = self.black_box.add_typed(&self.exchange.answers());
+    }
+
+    /// Does what a viewer asked for.
+    fn grant(&mut self, viewer: &mut Viewer, asked: Vec<Asked>) {
+        for one in asked {
+            match one {
+                Asked::Input(bytes) if self.black_box.add_typed(&bytes) => self.about.note_activity(),
+                Asked::Input(bytes) => viewer.input_dropped(bytes.len()),
+                Asked::Resize(size) => self.state.size = Some(size),
+            }
+        }
     }
 
     /// Gives the terminal the size that was asked for last. The black box hears of it first: what a
@@ -231,15 +236,22 @@ impl Viewers {
         let (mut more, mut gone) = (false, Vec::new());
         self.state.full.clear();
         self.state.resting = false;
-        for viewer in &mut self.state.viewers {
+        let mut viewers = std::mem::take(&mut self.state.viewers);
+        for viewer in &mut viewers {
             match viewer.feed(&self.black_box, end, now) {
                 Ok(Fed::All) => {}
                 Ok(Fed::More) => more = true,
                 Ok(Fed::Resting) => self.state.resting = true,
                 Ok(Fed::Full) => self.state.full.push(viewer.number),
-                Err(error) => gone.push((viewer.number, error)),
+                Err(error) => {
+                    let mut asked = Vec::new();
+                    viewer.take_rest(&self.black_box, &mut asked, now);
+                    self.grant(viewer, asked);
+                    gone.push((viewer.number, error));
+                }
             }
         }
+        self.state.viewers = viewers;
         self.part(gone);
         more
     }
@@ -267,10 +279,9 @@ impl Viewers {
         }
     }
 
-    /// Whether there is something to type. Not before the first output: until then systemd prepares the
-    /// terminal, and would throw it away.
+    /// Whether there is something to type, and a shell that is ready for it.
     fn may_type(&self) -> bool {
-        !self.black_box.is_typed_out() && self.black_box.head() > 0
+        !self.black_box.is_typed_out() && self.black_box.is_ready()
     }
 
     /// Whether the session is over and each viewer knows it, or had its time. A viewer is closed

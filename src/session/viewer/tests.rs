@@ -44,7 +44,9 @@ fn asked(role: Role) -> Vec<Asked> {
     let (mut viewer, theirs, black_box) = viewer(role);
     theirs.send(&FromViewer::Input(b"rm\r".to_vec()), &[]).unwrap();
     theirs.send(&FromViewer::Resize(TermSize::new(1, 1).unwrap()), &[]).unwrap();
-    viewer.take(&black_box, Instant::now()).unwrap()
+    let mut asked = Vec::new();
+    viewer.take(&black_box, &mut asked, Instant::now()).unwrap();
+    asked
 }
 
 #[test]
@@ -54,13 +56,50 @@ fn a_watcher_types_nothing_and_sets_no_size() {
     assert!(asked(Role::Watcher).is_empty());
 }
 
+fn typed(asked: &[Asked]) -> Vec<u8> {
+    let bytes = asked.iter().map(|one| match one {
+        Asked::Input(bytes) => bytes.as_slice(),
+        Asked::Resize(_) => &[],
+    });
+    bytes.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn input_before_a_close_counts_though_both_are_read_in_one_turn() {
+    let (mut viewer, theirs, black_box) = viewer(Role::Owner);
+    theirs.send(&FromViewer::Input(b"make\r".to_vec()), &[]).unwrap();
+    drop(theirs);
+    let mut asked = Vec::new();
+    let closed = viewer.take(&black_box, &mut asked, Instant::now());
+    assert!(matches!(closed, Err(WireError::Closed)));
+    assert_eq!(typed(&asked), b"make\r");
+}
+
+#[test]
+fn input_before_a_close_counts_though_a_write_notices_the_close_first() {
+    let (mut viewer, theirs, black_box) = viewer(Role::Owner);
+    let now = Instant::now();
+    viewer.take(&black_box, &mut Vec::new(), now).unwrap();
+    viewer.show(&snapshot(Extent::Whole, b"screen", 0), now);
+    for _ in 0..3 * PER_TURN {
+        theirs.send(&FromViewer::Input(b"x".to_vec()), &[]).unwrap();
+    }
+    drop(theirs);
+    assert!(viewer.feed(&black_box, u64::MAX, now).is_err());
+    let mut asked = Vec::new();
+    viewer.take_rest(&black_box, &mut asked, now);
+    assert_eq!(typed(&asked).len(), 3 * PER_TURN);
+}
+
 #[test]
 fn a_viewer_that_does_not_greet_is_given_nothing() {
     let (ours, _theirs) = Channel::<ToViewer, FromViewer>::pair().unwrap();
     seqpacket::set_nonblocking(ours.as_fd()).unwrap();
     let (now, black_box) = (Instant::now(), BlackBox::new().unwrap());
     let mut viewer = Viewer::new(ViewerNumber(1), Role::Owner, ours, now);
-    assert!(viewer.take(&black_box, now).unwrap().is_empty());
+    let mut asked = Vec::new();
+    viewer.take(&black_box, &mut asked, now).unwrap();
+    assert!(asked.is_empty());
     assert_eq!(viewer.waits_for(), None);
     assert_eq!(viewer.feed(&black_box, u64::MAX, now).unwrap(), Fed::All);
     assert!(!viewer.has_all(0));
@@ -70,7 +109,7 @@ fn a_viewer_that_does_not_greet_is_given_nothing() {
 fn a_view_is_a_snapshot_and_what_is_printed_behind_it() {
     let (mut viewer, theirs, black_box) = viewer(Role::Owner);
     let now = Instant::now();
-    viewer.take(&black_box, now).unwrap();
+    viewer.take(&black_box, &mut Vec::new(), now).unwrap();
     print(&black_box, b"before, after");
     assert_eq!(viewer.waits_for(), Some((Extent::Recent, viewer.mark.1)));
     assert_eq!(viewer.feed(&black_box, u64::MAX, now).unwrap(), Fed::All);
@@ -87,7 +126,7 @@ fn a_view_is_a_snapshot_and_what_is_printed_behind_it() {
 fn a_size_comes_at_its_place_in_the_output() {
     let (mut viewer, theirs, black_box) = viewer(Role::Watcher);
     let now = Instant::now();
-    viewer.take(&black_box, now).unwrap();
+    viewer.take(&black_box, &mut Vec::new(), now).unwrap();
     viewer.show(&snapshot(Extent::Whole, b"", 0), now);
     print(&black_box, b"one");
     let size = TermSize::new(100, 30).unwrap();
@@ -104,7 +143,7 @@ fn a_size_comes_at_its_place_in_the_output() {
 fn a_viewer_that_is_late_is_given_a_snapshot_and_no_backlog() {
     let (mut viewer, theirs, black_box) = viewer(Role::Owner);
     let now = Instant::now();
-    viewer.take(&black_box, now).unwrap();
+    viewer.take(&black_box, &mut Vec::new(), now).unwrap();
     viewer.show(&snapshot(Extent::Whole, b"", 0), now);
     print(&black_box, &vec![b'x'; 1024 * 1024]);
     // It does not say that it has shown anything.
@@ -119,7 +158,7 @@ fn a_viewer_that_is_late_is_given_a_snapshot_and_no_backlog() {
         before.iter().map(|one| if let ToViewer::Output(bytes) = one { bytes.len() } else { 0 }).sum();
     assert_eq!(bytes, 64 * 1024, "the first window");
     theirs.send(&FromViewer::Shown(64 * 1024), &[]).unwrap();
-    viewer.take(&black_box, later).unwrap();
+    viewer.take(&black_box, &mut Vec::new(), later).unwrap();
     viewer.show(&snapshot(Extent::Screen, b"now", black_box.head()), later);
     viewer.feed(&black_box, u64::MAX, later).unwrap();
     let begins = ToViewer::SnapshotBegins { size: TermSize::DEFAULT, length: 3, extent: Extent::Screen };
@@ -140,7 +179,7 @@ fn a_viewer_on_a_slow_link_stays_late_until_it_keeps_up() {
     viewer.pace.shown(1000, now + millisecond);
     viewer.pace.sent(64 * 1024, now);
     viewer.pace.shown(64 * 1024, now + Duration::from_secs(1));
-    viewer.take(&black_box, now).unwrap();
+    viewer.take(&black_box, &mut Vec::new(), now).unwrap();
     viewer.late = true;
     // It has all at this moment, and in the next there is more of the flood.
     viewer.show(&snapshot(Extent::Screen, b"all", 0), now);
@@ -173,11 +212,11 @@ fn a_viewer_on_a_slow_link_stays_late_until_it_keeps_up() {
 fn a_viewer_that_wants_its_history_gets_it() {
     let (mut viewer, theirs, black_box) = viewer(Role::Watcher);
     let now = Instant::now();
-    viewer.take(&black_box, now).unwrap();
+    viewer.take(&black_box, &mut Vec::new(), now).unwrap();
     viewer.show(&snapshot(Extent::Whole, b"", 0), now);
     viewer.feed(&black_box, u64::MAX, now).unwrap();
     theirs.send(&FromViewer::Refresh, &[]).unwrap();
-    viewer.take(&black_box, now).unwrap();
+    viewer.take(&black_box, &mut Vec::new(), now).unwrap();
     assert_eq!(viewer.waits_for(), Some((Extent::Whole, now + BETWEEN_SNAPSHOTS)));
 }
 
@@ -190,7 +229,7 @@ fn the_next_worker_finds_a_viewer_where_it_was() {
         Viewer::left(viewer.number, Role::Owner, Channel::over(socket), &black_box, now)
     };
     assert!(!left(&first).greeted);
-    first.take(&black_box, now).unwrap();
+    first.take(&black_box, &mut Vec::new(), now).unwrap();
     assert!(left(&first).waits_for().is_some());
     first.show(&snapshot(Extent::Whole, &[b's'; 3 * CHUNK_MAX], 0), now);
     print(&black_box, b"live");
@@ -200,7 +239,7 @@ fn the_next_worker_finds_a_viewer_where_it_was() {
     first.show(&snapshot(Extent::Whole, b"", 0), now);
     sent(&theirs);
     theirs.send(&FromViewer::Shown(u32::MAX), &[]).unwrap();
-    first.take(&black_box, now).unwrap();
+    first.take(&black_box, &mut Vec::new(), now).unwrap();
     first.feed(&black_box, 2, now).unwrap();
     sent(&theirs);
     let mut next = left(&first);
