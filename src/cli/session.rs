@@ -29,11 +29,11 @@ pub(super) enum Command {
         #[arg(value_name = "ID")]
         session: SessionId,
         /// Print JSON: an object with session, title, size, cursor, and the lines of screen and
-        /// history as text.
+        /// scrollback as text.
         #[arg(long, conflicts_with = "ansi")]
         json: bool,
         /// Print terminal bytes: shown in a terminal of the same size they give the same screen,
-        /// with colours and history.
+        /// with colours and scrollback.
         #[arg(long)]
         ansi: bool,
     },

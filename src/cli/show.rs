@@ -76,7 +76,7 @@ fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Fail
         "size": { "cols": snapshot.size.cols(), "rows": snapshot.size.rows() },
         "cursor": { "col": col, "row": row },
         "screen": lines(&terminal.screen_text()),
-        "history": terminal.history_text().collect::<Vec<_>>(),
+        "scrollback": terminal.scrollback_text().collect::<Vec<_>>(),
     });
     Ok(object.to_string())
 }
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn all_history_is_asked_for_where_it_is_shown() {
+    fn the_whole_scrollback_is_asked_for_where_it_is_shown() {
         let size = TermSize::new(80, 24).unwrap();
         for (form, is_asked) in [(Form::Text, false), (Form::Json, true), (Form::Ansi, true)] {
             let (worker, viewer) = Worker::pair().unwrap();

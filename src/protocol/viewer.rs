@@ -43,11 +43,11 @@ pub enum ToViewer {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Extent {
-    /// The screen and the history above it.
+    /// The screen and the scrollback above it.
     Whole,
-    /// The screen alone. The viewer keeps the history that it has; lines may be missing at its end.
+    /// The screen alone. The viewer keeps the scrollback that it has; lines may be missing at its end.
     Screen,
-    /// The screen and the end of the history above it. There is more.
+    /// The screen and the end of the scrollback above it. There is more.
     Recent,
 }
 
@@ -61,7 +61,7 @@ pub enum FromViewer {
     /// The viewer has shown this many more bytes of `Output`, of a snapshot's too. Without it the worker
     /// sends no more than a window's worth.
     Shown(u32),
-    /// The viewer wants a snapshot with the whole history.
+    /// The viewer wants a snapshot with the whole scrollback.
     Refresh,
 }
 

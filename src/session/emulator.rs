@@ -35,7 +35,7 @@ const CHECKPOINT_BYTES: u64 = 1024 * 1024;
 /// A checkpoint is due when the terminal had this many sizes since the last: half of what is kept.
 const CHECKPOINT_SIZES: u64 = 32;
 
-/// Bytes of history that a new viewer is shown at once: a quarter of a second on a link of 1 Mbit/s.
+/// Bytes of scrollback that a new viewer is shown at once: a quarter of a second on a link of 1 Mbit/s.
 const RECENT: usize = 32 * 1024;
 
 /// So many bytes in one turn are a flood, in which it rests for so many milliseconds.
@@ -77,7 +77,7 @@ pub(super) struct Emulator {
 
 /// What came of a step.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum Progress {
     /// It took one, and there may be another.
     More,
     Nothing,
@@ -138,9 +138,9 @@ impl Emulator {
         let answered = self.black_box.answered();
         while reading.cursor < answered {
             match reading.step(&self.black_box, answered) {
-                Step::More => {}
-                Step::Nothing => break,
-                Step::Lost => return self.begin_blank(),
+                Progress::More => {}
+                Progress::Nothing => break,
+                Progress::Lost => return self.begin_blank(),
             }
         }
         drop(reading.terminal.answers());
@@ -166,10 +166,10 @@ impl Emulator {
         let mut more = true;
         while more && reading.cursor - before < TURN_BYTES && Instant::now() < deadline {
             match reading.step(&self.black_box, u64::MAX) {
-                Step::More => {}
-                Step::Nothing => more = false,
+                Progress::More => {}
+                Progress::Nothing => more = false,
                 // The ring waits for this cursor: only a broken black box says so.
-                Step::Lost => *reading = self.begin_blank(),
+                Progress::Lost => *reading = self.begin_blank(),
             }
         }
         let answers = reading.terminal.answers();
@@ -213,7 +213,7 @@ impl Emulator {
     fn make_snapshots(&self, reading: &Reading) {
         for wanted in self.exchange.wanted() {
             let (extent, bytes) = match wanted {
-                Extent::Recent if reading.terminal.history_bytes() > RECENT => {
+                Extent::Recent if reading.terminal.scrollback_bytes() > RECENT => {
                     (Extent::Recent, reading.terminal.snapshot_of_recent(RECENT))
                 }
                 Extent::Whole | Extent::Recent => (Extent::Whole, reading.terminal.snapshot()),
@@ -245,7 +245,7 @@ impl Emulator {
 
 impl Reading {
     /// Takes the next size, or the bytes before it, but none behind `end`.
-    fn step(&mut self, black_box: &BlackBox, end: u64) -> Step {
+    fn step(&mut self, black_box: &BlackBox, end: u64) -> Progress {
         // Before the sizes: one that is added after this look begins behind what is read now.
         let end = end.min(black_box.head());
         let next = if self.sizes < black_box.sizes() { black_box.size(self.sizes) } else { None };
@@ -253,7 +253,7 @@ impl Reading {
             Some((offset, size)) if offset <= self.cursor => {
                 self.terminal.resize(size);
                 self.sizes += 1;
-                return Step::More;
+                return Progress::More;
             }
             Some((offset, _)) => end.min(offset),
             None => end,
@@ -261,12 +261,12 @@ impl Reading {
         let most = usize::try_from(end.saturating_sub(self.cursor)).unwrap_or(FEED).min(FEED);
         self.buffer.clear();
         match black_box.read(&mut self.cursor, most, &mut self.buffer) {
-            Behind::Nothing => Step::Nothing,
+            Behind::Nothing => Progress::Nothing,
             Behind::Bytes => {
                 self.terminal.print(&self.buffer);
-                Step::More
+                Progress::More
             }
-            Behind::Lost => Step::Lost,
+            Behind::Lost => Progress::Lost,
         }
     }
 }

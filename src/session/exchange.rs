@@ -29,15 +29,15 @@ pub(super) struct Snapshot {
 /// The exchange.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
-    whole: Place,
-    recent: Place,
-    screen: Place,
+    whole: Slot,
+    recent: Slot,
+    screen: Slot,
     answers: Mutex<Vec<u8>>,
 }
 
 /// At most one snapshot of each extent waits, whoever asked for it.
 #[derive(Debug, Default)]
-struct Place {
+struct Slot {
     wanted: AtomicBool,
     made: Mutex<Option<Arc<Snapshot>>>,
 }
@@ -45,22 +45,22 @@ struct Place {
 impl Exchange {
     /// Asks for a snapshot. The terminal's thread is to be woken after this.
     pub(super) fn ask(&self, extent: Extent) {
-        self.place(extent).wanted.store(true, Ordering::Release);
+        self.slot(extent).wanted.store(true, Ordering::Release);
     }
 
     /// Which snapshots are wanted, to be made now.
     pub(super) fn wanted(&self) -> impl Iterator<Item = Extent> {
-        EXTENTS.into_iter().filter(|extent| self.place(*extent).wanted.swap(false, Ordering::AcqRel))
+        EXTENTS.into_iter().filter(|extent| self.slot(*extent).wanted.swap(false, Ordering::AcqRel))
     }
 
     /// Hands a snapshot over to those who wanted this one. The viewers' thread is to be woken after this.
     pub(super) fn give(&self, wanted: Extent, snapshot: Snapshot) {
-        *locked(&self.place(wanted).made) = Some(Arc::new(snapshot));
+        *locked(&self.slot(wanted).made) = Some(Arc::new(snapshot));
     }
 
     /// Takes the snapshot that was made, if it was. One that was wanted of the recent may be of the whole.
     pub(super) fn take(&self, extent: Extent) -> Option<Arc<Snapshot>> {
-        locked(&self.place(extent).made).take()
+        locked(&self.slot(extent).made).take()
     }
 
     /// Leaves answers to be typed.
@@ -76,7 +76,7 @@ impl Exchange {
         std::mem::take(&mut locked(&self.answers))
     }
 
-    fn place(&self, extent: Extent) -> &Place {
+    fn slot(&self, extent: Extent) -> &Slot {
         match extent {
             Extent::Whole => &self.whole,
             Extent::Recent => &self.recent,

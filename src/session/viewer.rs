@@ -97,7 +97,7 @@ pub(super) enum Asked {
 }
 
 impl Viewer {
-    /// A viewer that is to see the screen and what it takes to look back a little. The rest of the history is worth
+    /// A viewer that is to see the screen and what it takes to look back a little. The rest of the scrollback is worth
     /// its time on a slow link only to somebody who looks at it, and asks for it then.
     pub(super) fn new(
         number: ViewerNumber,
@@ -135,7 +135,7 @@ impl Viewer {
         now: Instant,
     ) -> Self {
         let mut viewer = Self::new(number, role, channel, now);
-        // It has a history, which is to have no gap.
+        // It has a scrollback, which is to have no gap.
         viewer.showing = Showing::Waiting { extent: Extent::Whole, not_before: now };
         let noted = black_box.noted(number);
         // Noted when it has greeted, not before.

@@ -62,7 +62,7 @@ pub(super) struct Style {
     /// Which underline, 0 (none) to 5, as in SGR `4:n`.
     pub(super) underline: u8,
     pub(super) flags: u8,
-    /// The hyperlink, as a number in the machine's table; 0 is none.
+    /// The hyperlink, as a number in the state's table; 0 is none.
     pub(super) link: u16,
 }
 
@@ -82,7 +82,7 @@ pub(super) enum Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) glyph: char,
-    /// Combining marks, as a number in the machine's table; 0 is none.
+    /// Combining marks, as a number in the state's table; 0 is none.
     pub(super) marks: u16,
     pub(super) part: Part,
     pub(super) style: Style,

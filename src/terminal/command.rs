@@ -4,12 +4,12 @@
 
 use super::answers;
 use super::colors::{self, CURSOR, FOREGROUND};
-use super::machine::Machine;
+use super::state::TerminalState;
 
 /// Longest hyperlink with its parameters, bytes; a longer one links nowhere.
 const LINK_MAX: usize = 2048;
 
-impl Machine {
+impl TerminalState {
     /// Does what a command says.
     pub(super) fn command(&mut self, payload: &[u8]) {
         let (number, rest) = cut(payload);

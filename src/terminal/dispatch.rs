@@ -3,26 +3,26 @@
 
 use super::answers;
 use super::cell::{Cell, Style};
-use super::machine::{Machine, first_tabs};
 use super::modes::{INSERT, KEYPAD, NEW_LINE, ORIGIN, WRAP};
-use super::parser::Piece;
+use super::parser::Token;
 use super::screen::{Charset, Cursor, Saved, Screen};
 use super::sequence::Csi;
+use super::state::{TerminalState, first_tabs};
 
-impl Machine {
-    /// Does what a piece says.
-    pub(super) fn act(&mut self, piece: &Piece<'_>) {
-        match piece {
-            Piece::Text(text) => return self.print(text),
+impl TerminalState {
+    /// Does what a token says.
+    pub(super) fn act(&mut self, token: &Token<'_>) {
+        match token {
+            Token::Text(text) => return self.print(text),
             // Repeating does not end what can be repeated.
-            Piece::Csi(csi) if (csi.marker, csi.intermediate, csi.last) == (0, 0, b'b') => {
+            Token::Csi(csi) if (csi.marker, csi.intermediate, csi.last) == (0, 0, b'b') => {
                 return self.repeat(csi.count(0));
             }
-            Piece::Csi(csi) => self.csi(csi),
-            Piece::Control(control) => self.control(*control),
-            Piece::Escape(between, last) => self.escape(between, *last),
-            Piece::Osc(payload) => self.command(payload),
-            Piece::Dcs(payload) => self.device_string(payload),
+            Token::Csi(csi) => self.csi(csi),
+            Token::Control(control) => self.control(*control),
+            Token::Escape(between, last) => self.escape(between, *last),
+            Token::Osc(payload) => self.command(payload),
+            Token::Dcs(payload) => self.device_string(payload),
         }
         self.repeatable = None;
         self.marked = false;
@@ -34,7 +34,7 @@ impl Machine {
             0x09 => self.tab_forward(1),
             0x0a..=0x0c => {
                 self.index();
-                self.cursor.wraps = false;
+                self.cursor.pending_wrap = false;
                 if self.modes.is_on(NEW_LINE) {
                     self.cursor.col = 0;
                 }
@@ -52,7 +52,7 @@ impl Machine {
             ([], b'8') => self.restore(),
             ([], b'D') => {
                 self.index();
-                self.cursor.wraps = false;
+                self.cursor.pending_wrap = false;
             }
             ([], b'E') => {
                 self.index();
@@ -124,7 +124,7 @@ impl Machine {
             }
             (b'>', 0, b'w') => {
                 let row = self.cursor.row;
-                self.screen_mut().set_flows(row, csi.value(0).into());
+                self.screen_mut().set_wrapped(row, csi.value(0).into());
             }
             (0, 0, b'm') => self.style_mut().select(csi.parameters()),
             (0, 0, b'r') => self.set_region(n - 1, usize::from(csi.value(1)).min(rows)),
@@ -177,7 +177,7 @@ impl Machine {
 
     fn go_col(&mut self, col: usize) {
         self.cursor.col = col.min(self.screen().last_col());
-        self.cursor.wraps = false;
+        self.cursor.pending_wrap = false;
     }
 
     fn move_by(&mut self, rows: isize, cols: isize) {
@@ -200,7 +200,7 @@ impl Machine {
     }
 
     fn tab_forward(&mut self, count: usize) {
-        if self.cursor.wraps {
+        if self.cursor.pending_wrap {
             return;
         }
         for _ in 0..count.min(self.cols) {
@@ -226,7 +226,7 @@ impl Machine {
 
     fn edit_row(&mut self, edit: impl FnOnce(&mut Screen, usize, usize, Cell)) {
         let Cursor { row, col, style, .. } = self.cursor;
-        self.cursor.wraps = false;
+        self.cursor.pending_wrap = false;
         edit(self.screen_mut(), row, col, style.erased());
     }
 
@@ -247,10 +247,10 @@ impl Machine {
     }
 
     fn erase_row(&mut self, which: u16) {
-        let Cursor { row, col, style, wraps, .. } = self.cursor;
+        let Cursor { row, col, style, pending_wrap, .. } = self.cursor;
         let (from, to) = match which {
             // Behind a full row there is nothing to erase.
-            0 if wraps => return,
+            0 if pending_wrap => return,
             0 => (col, self.cols),
             1 => (0, col + 1),
             2 => (0, self.cols),
@@ -271,7 +271,7 @@ impl Machine {
                 self.screen_mut().fill_rows(0, row, blank);
             }
             2 => self.screen_mut().fill_rows(0, rows, blank),
-            3 => self.history.clear(),
+            3 => self.scrollback.clear(),
             _ => {}
         }
     }
@@ -374,8 +374,8 @@ impl Machine {
         let screen = self.screen_mut();
         (screen.top, screen.bottom) = (0, last);
         screen.saved = Saved::default();
-        let Cursor { row, col, wraps, .. } = self.cursor;
-        self.cursor = Cursor { row, col, wraps, ..Cursor::default() };
+        let Cursor { row, col, pending_wrap, .. } = self.cursor;
+        self.cursor = Cursor { row, col, pending_wrap, ..Cursor::default() };
     }
 }
 

@@ -2,8 +2,8 @@
 //! say at any moment what a viewer has to be sent to see the same. No threads, no clock, no
 //! descriptors.
 //!
-//! Bytes become pieces (`parser`, `sequence`), pieces act on the machine (`machine`, `dispatch`,
-//! `command`, `resize`), and the machine becomes bytes again (`brush`, `history`, `snapshot`): the
+//! Bytes become tokens (`parser`, `sequence`), tokens act on the state (`state`, `dispatch`,
+//! `command`, `resize`), and the state becomes bytes again (`writer`, `scrollback`, `snapshot`): the
 //! only stored form of a terminal is terminal bytes. What is not complete at the moment of a
 //! snapshot, a character or a sequence, is the snapshot's end.
 //!
@@ -25,60 +25,60 @@
 //!   1 MiB of links without links.
 
 mod answers;
-mod brush;
 mod cell;
 mod colors;
 mod command;
 mod dispatch;
-mod history;
-mod machine;
+mod interner;
 mod modes;
 mod parser;
 mod resize;
 mod screen;
+mod scrollback;
 mod sequence;
 mod sgr;
+mod sgr_writer;
 mod snapshot;
-mod strings;
+mod state;
 mod title;
 
 #[cfg(test)]
 mod tests;
 
 use crate::names::TermSize;
-use machine::Machine;
 use parser::Parser;
+use state::TerminalState;
 
 /// Most bytes of memory that a terminal takes, whatever it is fed and whatever its size. Two screens
-/// of a quarter of a million cells are most of it; one of 80 by 24 takes 50 kB and its history.
+/// of a quarter of a million cells are most of it; one of 80 by 24 takes 50 kB and its scrollback.
 pub const WEIGHT_MAX: usize = 20 * 1024 * 1024;
 
 /// The terminal of a session.
 #[derive(Debug)]
 pub struct Terminal {
     parser: Parser,
-    machine: Machine,
+    state: TerminalState,
     size: TermSize,
 }
 
 impl Terminal {
     /// A terminal that was just switched on.
     pub fn new(size: TermSize) -> Self {
-        Self { parser: Parser::new(), machine: Machine::new(size), size }
+        Self { parser: Parser::new(), state: TerminalState::new(size), size }
     }
 
     /// Takes what the shell printed, cut anywhere.
     pub fn print(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        while let Some(piece) = self.parser.next(&mut rest) {
-            self.machine.act(&piece);
+        while let Some(token) = self.parser.next(&mut rest) {
+            self.state.act(&token);
         }
     }
 
     /// Takes another size. See the module about what becomes of the rows.
     pub fn resize(&mut self, size: TermSize) {
         self.size = size;
-        self.machine.resize(size);
+        self.state.resize(size);
     }
 
     /// The size.
@@ -89,12 +89,12 @@ impl Terminal {
     /// Takes what it answered to queries since the last time, at most 4096 bytes: to be written to
     /// the shell as if it were typed.
     pub fn answers(&mut self) -> Vec<u8> {
-        self.machine.answers.take()
+        self.state.answers.take()
     }
 
     /// The title, at most 256 characters, none of them a control; empty where none was set.
     pub fn title(&self) -> &str {
-        self.machine.titles.current()
+        self.state.titles.current()
     }
 
     /// Terminal bytes which, fed to a fresh terminal of the same size and followed by the rest of the
@@ -103,18 +103,18 @@ impl Terminal {
         self.snapshot_of_recent(usize::MAX)
     }
 
-    /// The same with no more than the last lines of the history, which take at most so many bytes.
-    pub fn snapshot_of_recent(&self, history: usize) -> Vec<u8> {
-        let mut bytes = self.machine.snapshot(history);
-        bytes.extend_from_slice(self.parser.undigested());
+    /// The same with no more than the last lines of the scrollback, which take at most so many bytes.
+    pub fn snapshot_of_recent(&self, scrollback: usize) -> Vec<u8> {
+        let mut bytes = self.state.snapshot(scrollback);
+        bytes.extend_from_slice(self.parser.incomplete());
         bytes
     }
 
-    /// The same without the history: for a terminal of the same size in any state, which keeps the
-    /// history that it has.
+    /// The same without the scrollback: for a terminal of the same size in any state, which keeps the
+    /// scrollback that it has.
     pub fn snapshot_of_screen(&self) -> Vec<u8> {
-        let mut bytes = self.machine.snapshot_of_screen();
-        bytes.extend_from_slice(self.parser.undigested());
+        let mut bytes = self.state.snapshot_of_screen();
+        bytes.extend_from_slice(self.parser.incomplete());
         bytes
     }
 
@@ -122,8 +122,8 @@ impl Terminal {
     /// the end left out.
     pub fn screen_text(&self) -> String {
         let mut screen = String::new();
-        for row in self.machine.screen().rows() {
-            screen.push_str(&brush::text(row, &self.machine.marks));
+        for row in self.state.screen().rows() {
+            screen.push_str(&sgr_writer::text(row, &self.state.marks));
             screen.push('\n');
         }
         screen.truncate(screen.trim_end_matches('\n').len());
@@ -132,26 +132,26 @@ impl Terminal {
 
     /// Where the cursor is: its row and column, counted from 0.
     pub fn cursor(&self) -> (usize, usize) {
-        (self.machine.cursor.row, self.machine.cursor.col)
+        (self.state.cursor.row, self.state.cursor.col)
     }
 
-    /// The lines of history as plain text, oldest first.
-    pub fn history_text(&self) -> impl Iterator<Item = String> {
-        self.machine.history.lines().map(|line| history::plain(line.bytes()))
+    /// The lines of scrollback as plain text, oldest first.
+    pub fn scrollback_text(&self) -> impl Iterator<Item = String> {
+        self.state.scrollback.lines().map(|line| scrollback::plain(line.bytes()))
     }
 
-    /// Bytes that the history takes in a snapshot, or a little more.
-    pub fn history_bytes(&self) -> usize {
-        self.machine.history.bytes()
+    /// Bytes that the scrollback takes in a snapshot, or a little more.
+    pub fn scrollback_bytes(&self) -> usize {
+        self.state.scrollback.bytes()
     }
 
-    /// Number of lines of history, at most 10,000.
-    pub fn history_lines(&self) -> usize {
-        self.machine.history.len()
+    /// Number of lines of scrollback, at most 10,000.
+    pub fn scrollback_lines(&self) -> usize {
+        self.state.scrollback.len()
     }
 
     /// Bytes of memory that it takes, about; below [`WEIGHT_MAX`].
     pub fn weight(&self) -> usize {
-        self.parser.weight() + self.machine.weight()
+        self.parser.weight() + self.state.weight()
     }
 }

@@ -1,4 +1,4 @@
-//! Terminal bytes to pieces, for any split of the bytes: inside a character, inside a sequence.
+//! Terminal bytes to tokens, for any split of the bytes: inside a character, inside a sequence.
 //! What is not complete yet waits in one short buffer, and that buffer is what a snapshot ends
 //! with, so that the rest of the stream completes it. Past its cap a string or a sequence is
 //! forgotten, and the rest of it swallowed until its end: an unterminated one costs nothing.
@@ -32,7 +32,7 @@ const DEL: u8 = 0x7f;
 
 /// One thing that the terminal is told.
 #[derive(Debug)]
-pub(super) enum Piece<'a> {
+pub(super) enum Token<'a> {
     /// Characters to show, no C0 among them.
     Text(&'a str),
     /// A C0 control.
@@ -49,7 +49,7 @@ pub(super) enum Piece<'a> {
 
 /// Where in the grammar the stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ParserState {
     Ground,
     /// Inside a character.
     Character,
@@ -70,10 +70,10 @@ enum State {
 /// The parser.
 #[derive(Debug)]
 pub(super) struct Parser {
-    state: State,
+    state: ParserState,
     /// The bytes of what is incomplete, from its first.
     pending: Vec<u8>,
-    /// The pending bytes were given out as a piece: they go at the next call.
+    /// The pending bytes were given out as a token: they go at the next call.
     spent: bool,
     /// The last control sequence that was complete.
     sequence: Csi,
@@ -81,19 +81,23 @@ pub(super) struct Parser {
 
 impl Parser {
     pub(super) fn new() -> Self {
-        Self { state: State::Ground, pending: Vec::new(), spent: false, sequence: Csi::default() }
+        Self { state: ParserState::Ground, pending: Vec::new(), spent: false, sequence: Csi::default() }
     }
 
     /// The bytes that bring a fresh parser to where this one stands.
-    pub(super) fn undigested(&self) -> &[u8] {
+    pub(super) fn incomplete(&self) -> &[u8] {
         match self.state {
-            State::Ground | State::EightBit => &[],
-            State::Character | State::Escape | State::Csi | State::Osc | State::Dcs => &self.pending,
+            ParserState::Ground | ParserState::EightBit => &[],
+            ParserState::Character
+            | ParserState::Escape
+            | ParserState::Csi
+            | ParserState::Osc
+            | ParserState::Dcs => &self.pending,
             // A command without a number, which nobody understands, and which BEL ends.
-            State::Swallow { ends_with_bell: true } => b"\x1b]_",
-            State::Swallow { ends_with_bell: false } => b"\x1bX",
+            ParserState::Swallow { ends_with_bell: true } => b"\x1b]_",
+            ParserState::Swallow { ends_with_bell: false } => b"\x1bX",
             // A marker behind a parameter is malformed, whatever follows.
-            State::SwallowCsi => b"\x1b[0?",
+            ParserState::SwallowCsi => b"\x1b[0?",
         }
     }
 
@@ -102,49 +106,49 @@ impl Parser {
         self.pending.capacity()
     }
 
-    /// Takes the next piece off `rest`; none where it is used up.
-    pub(super) fn next<'a, 'b: 'a>(&'a mut self, rest: &mut &'b [u8]) -> Option<Piece<'a>> {
+    /// Takes the next token off `rest`; none where it is used up.
+    pub(super) fn next<'a, 'b: 'a>(&'a mut self, rest: &mut &'b [u8]) -> Option<Token<'a>> {
         if self.spent {
             self.pending.clear();
             self.spent = false;
         }
         while let Some((&byte, behind)) = rest.split_first() {
-            if self.state == State::Ground {
+            if self.state == ParserState::Ground {
                 if let Some((bytes, behind)) = whole_sequence(rest) {
                     *rest = behind;
                     if self.sequence.read(bytes) {
-                        return Some(Piece::Csi(&self.sequence));
+                        return Some(Token::Csi(&self.sequence));
                     }
                     continue;
                 }
                 match self.ground(rest) {
-                    Ground::Text(text) => return Some(Piece::Text(text)),
-                    Ground::Control(byte) => return Some(Piece::Control(byte)),
+                    Ground::Text(text) => return Some(Token::Text(text)),
+                    Ground::Control(byte) => return Some(Token::Control(byte)),
                     Ground::Nothing => continue,
                 }
             }
-            if self.state == State::Character {
+            if self.state == ParserState::Character {
                 self.pending.push(byte);
                 match std::str::from_utf8(&self.pending).map_err(|error| error.error_len()) {
                     Ok(_) if starts_with_code(&self.pending) => {
                         self.leave();
-                        self.state = State::EightBit;
+                        self.state = ParserState::EightBit;
                         continue;
                     }
                     Ok(_) => *rest = behind,
                     // The bytes before were the whole of the wrong character; this one begins anew.
                     Err(Some(_)) => {
                         self.leave();
-                        return Some(Piece::Text(REPLACEMENT));
+                        return Some(Token::Text(REPLACEMENT));
                     }
                     Err(None) => {
                         *rest = behind;
                         continue;
                     }
                 }
-                return self.give(|pending| std::str::from_utf8(pending).ok().map(Piece::Text));
+                return self.give(|pending| std::str::from_utf8(pending).ok().map(Token::Text));
             }
-            let byte = if self.state == State::EightBit {
+            let byte = if self.state == ParserState::EightBit {
                 self.begin();
                 byte.wrapping_sub(0x40)
             } else {
@@ -153,11 +157,11 @@ impl Parser {
             match byte {
                 ESC => {
                     // An ESC ends a string; as the first byte of its terminator it is then read.
-                    if self.state == State::Osc {
-                        return self.give(|pending| pending.get(2..).map(Piece::Osc));
+                    if self.state == ParserState::Osc {
+                        return self.give(|pending| pending.get(2..).map(Token::Osc));
                     }
-                    if self.state == State::Dcs {
-                        return self.give(|pending| pending.get(2..).map(Piece::Dcs));
+                    if self.state == ParserState::Dcs {
+                        return self.give(|pending| pending.get(2..).map(Token::Dcs));
                     }
                     *rest = behind;
                     self.begin();
@@ -169,22 +173,22 @@ impl Parser {
                 _ => {
                     *rest = behind;
                     match self.byte(byte) {
-                        Step::More => {}
-                        Step::Control => return Some(Piece::Control(byte)),
-                        Step::Escape => {
+                        Completed::Nothing => {}
+                        Completed::Control => return Some(Token::Control(byte)),
+                        Completed::Escape => {
                             return self.give(|pending| {
                                 pending.get(1..).and_then(|bytes| {
-                                    bytes.split_last().map(|(last, between)| Piece::Escape(between, *last))
+                                    bytes.split_last().map(|(last, between)| Token::Escape(between, *last))
                                 })
                             });
                         }
-                        Step::Osc => return self.give(|pending| pending.get(2..).map(Piece::Osc)),
-                        Step::Csi => {
+                        Completed::Osc => return self.give(|pending| pending.get(2..).map(Token::Osc)),
+                        Completed::Csi => {
                             let bytes = self.pending.get(2..).unwrap_or_default();
                             let is_one = self.sequence.read(bytes);
                             self.leave();
                             if is_one {
-                                return Some(Piece::Csi(&self.sequence));
+                                return Some(Token::Csi(&self.sequence));
                             }
                         }
                     }
@@ -194,16 +198,16 @@ impl Parser {
         None
     }
 
-    /// Gives the pending bytes out as a piece.
-    fn give<'a>(&'a mut self, piece: impl FnOnce(&'a [u8]) -> Option<Piece<'a>>) -> Option<Piece<'a>> {
-        self.state = State::Ground;
+    /// Gives the pending bytes out as a token.
+    fn give<'a>(&'a mut self, token: impl FnOnce(&'a [u8]) -> Option<Token<'a>>) -> Option<Token<'a>> {
+        self.state = ParserState::Ground;
         self.spent = true;
-        piece(&self.pending)
+        token(&self.pending)
     }
 
     /// Goes back to the ground, with nothing.
     fn leave(&mut self) {
-        self.state = State::Ground;
+        self.state = ParserState::Ground;
         self.pending.clear();
         // A long command was the exception: its buffer is not kept for the next.
         self.pending.shrink_to(CSI_MAX);
@@ -212,7 +216,7 @@ impl Parser {
     /// Begins a sequence.
     fn begin(&mut self) {
         self.leave();
-        self.state = State::Escape;
+        self.state = ParserState::Escape;
         self.pending.push(ESC);
     }
 
@@ -222,7 +226,7 @@ impl Parser {
         let (run, behind) = match eight_bit(run) {
             Some(0) => {
                 *rest = rest.get(1..).unwrap_or_default();
-                self.state = State::EightBit;
+                self.state = ParserState::EightBit;
                 return Ground::Nothing;
             }
             Some(at) => rest.split_at(at),
@@ -256,7 +260,7 @@ impl Parser {
             None if behind.is_empty() => {
                 *rest = behind;
                 self.pending.extend_from_slice(wrong);
-                self.state = State::Character;
+                self.state = ParserState::Character;
                 return Ground::Nothing;
             }
             None => *rest = behind,
@@ -265,79 +269,79 @@ impl Parser {
     }
 
     /// Takes one byte of a sequence, which is none of ESC, CAN and SUB.
-    fn byte(&mut self, byte: u8) -> Step {
+    fn byte(&mut self, byte: u8) -> Completed {
         match self.state {
-            State::Ground | State::Character | State::EightBit => Step::More,
-            State::Escape => match (byte, self.pending.len()) {
-                (0x00..=0x1f, _) => Step::Control,
+            ParserState::Ground | ParserState::Character | ParserState::EightBit => Completed::Nothing,
+            ParserState::Escape => match (byte, self.pending.len()) {
+                (0x00..=0x1f, _) => Completed::Control,
                 (0x20..=0x2f, length) => {
                     if length < ESCAPE_MAX {
                         self.pending.push(byte);
                     }
-                    Step::More
+                    Completed::Nothing
                 }
-                (b'[', 1) => self.enter(byte, State::Csi),
-                (b']', 1) => self.enter(byte, State::Osc),
-                (b'P', 1) => self.enter(byte, State::Dcs),
-                (b'X' | b'^' | b'_', 1) => self.enter(byte, State::Swallow { ends_with_bell: false }),
+                (b'[', 1) => self.enter(byte, ParserState::Csi),
+                (b']', 1) => self.enter(byte, ParserState::Osc),
+                (b'P', 1) => self.enter(byte, ParserState::Dcs),
+                (b'X' | b'^' | b'_', 1) => self.enter(byte, ParserState::Swallow { ends_with_bell: false }),
                 (0x30..=0x7e, _) => {
                     self.pending.push(byte);
-                    Step::Escape
+                    Completed::Escape
                 }
-                (0x7f..=0xff, _) => Step::More,
+                (0x7f..=0xff, _) => Completed::Nothing,
             },
-            State::Csi => match byte {
-                0x00..=0x1f => Step::Control,
+            ParserState::Csi => match byte {
+                0x00..=0x1f => Completed::Control,
                 0x40..=0x7e => {
                     self.pending.push(byte);
-                    Step::Csi
+                    Completed::Csi
                 }
                 0x20..=0x3f => {
                     self.pending.push(byte);
                     if self.pending.len() >= CSI_MAX {
                         self.leave();
-                        self.state = State::SwallowCsi;
+                        self.state = ParserState::SwallowCsi;
                     }
-                    Step::More
+                    Completed::Nothing
                 }
-                0x7f..=0xff => Step::More,
+                0x7f..=0xff => Completed::Nothing,
             },
-            State::SwallowCsi => match byte {
-                0x00..=0x1f => Step::Control,
+            ParserState::SwallowCsi => match byte {
+                0x00..=0x1f => Completed::Control,
                 0x40..=0x7e => {
                     self.leave();
-                    Step::More
+                    Completed::Nothing
                 }
-                0x20..=0x3f | 0x7f..=0xff => Step::More,
+                0x20..=0x3f | 0x7f..=0xff => Completed::Nothing,
             },
-            State::Osc if byte == BEL => Step::Osc,
-            State::Osc => self.keep(byte, OSC_MAX, true),
-            State::Dcs => self.keep(byte, DCS_MAX, false),
-            State::Swallow { ends_with_bell } => {
+            ParserState::Osc if byte == BEL => Completed::Osc,
+            ParserState::Osc => self.keep(byte, OSC_MAX, true),
+            ParserState::Dcs => self.keep(byte, DCS_MAX, false),
+            ParserState::Swallow { ends_with_bell } => {
                 if ends_with_bell && byte == BEL {
                     self.leave();
                 }
-                Step::More
+                Completed::Nothing
             }
         }
     }
 
-    fn enter(&mut self, byte: u8, state: State) -> Step {
+    fn enter(&mut self, byte: u8, state: ParserState) -> Completed {
         self.pending.push(byte);
         self.state = state;
-        Step::More
+        Completed::Nothing
     }
 
     /// Keeps a byte of a string, up to its cap.
-    fn keep(&mut self, byte: u8, most: usize, ends_with_bell: bool) -> Step {
+    fn keep(&mut self, byte: u8, most: usize, ends_with_bell: bool) -> Completed {
         if byte >= 0x20 && byte != DEL {
             self.pending.push(byte);
         }
         if self.pending.len() >= most {
             self.leave();
-            self.state = State::Swallow { ends_with_bell };
+            self.state = ParserState::Swallow { ends_with_bell };
         }
-        Step::More
+        Completed::Nothing
     }
 }
 
@@ -378,8 +382,8 @@ enum Ground<'b> {
 }
 
 /// What a byte of a sequence leads to.
-enum Step {
-    More,
+enum Completed {
+    Nothing,
     Control,
     Escape,
     Csi,

@@ -1,17 +1,17 @@
-//! Another size. Lines of the main screen and of the history are wrapped anew, rows that were one line joined
-//! before, and what has no room at the top becomes history; only what stood far below the cursor is cut. The
+//! Another size. Lines of the main screen and of the scrollback are wrapped anew, rows that were one line joined
+//! before, and what has no room at the top becomes scrollback; only what stood far below the cursor is cut. The
 //! alternate screen is cut; its programs draw it anew.
 
 use std::collections::VecDeque;
 
 use super::cell::{Cell, Part};
-use super::history::{History, Line};
-use super::machine::{Machine, first_tabs};
 use super::parser::Parser;
 use super::screen::{Cursor, Row, Screen, of_line, used};
+use super::scrollback::{Line, Scrollback};
+use super::state::{TerminalState, first_tabs};
 use crate::names::TermSize;
 
-impl Machine {
+impl TerminalState {
     /// Takes another size.
     pub(super) fn resize(&mut self, size: TermSize) {
         let (cols, rows) = (usize::from(size.cols()), usize::from(size.rows()));
@@ -25,7 +25,7 @@ impl Machine {
         let mut place = (leading.row, leading.col);
         let mut lines = lines.into_rows();
         if cols != self.cols {
-            lines = wrapped(joined(lines, &mut place), cols, &mut place);
+            lines = wrap_lines(join_rows(lines, &mut place), cols, &mut place);
         }
         while lines.len() > rows
             && lines.len() > place.0 + 1
@@ -37,7 +37,7 @@ impl Machine {
         let mut gone = 0;
         while lines.len() > rows && gone < place.0 {
             if let Some(line) = lines.pop_front() {
-                self.history.push(&line.cells, line.flows, &self.links, &self.marks);
+                self.scrollback.push(&line.cells, line.wrapped, &self.links, &self.marks);
             }
             gone += 1;
         }
@@ -58,8 +58,8 @@ impl Machine {
             lines.resize_with(rows, Row::blank);
             self.alternate = Some(Screen::from_rows(lines, cols, saved));
         }
-        if cols != self.cols && self.history.is_other_at_width(cols) {
-            self.wrap_history(size);
+        if cols != self.cols && self.scrollback.is_other_at_width(cols) {
+            self.rewrap_scrollback(size);
         }
         self.tabs.truncate(cols);
         self.tabs.extend(first_tabs(cols).into_iter().skip(self.tabs.len()));
@@ -73,58 +73,58 @@ impl Machine {
         }
     }
 
-    /// Wraps the lines of history anew, so that a snapshot of it can be written to a terminal of the same size without
+    /// Wraps the lines of scrollback anew, so that a snapshot of it can be written to a terminal of the same size without
     /// wrapping.
-    fn wrap_history(&mut self, size: TermSize) {
+    fn rewrap_scrollback(&mut self, size: TermSize) {
         let Ok(one) = TermSize::new(size.cols(), 1) else { return };
-        let mut anew = History::default();
+        let mut anew = Scrollback::default();
         let mut rows: Vec<Line> = Vec::new();
-        for line in std::mem::take(&mut self.history).into_lines() {
-            let goes_on = line.flows() > 0;
+        for line in std::mem::take(&mut self.scrollback).into_lines() {
+            let is_wrapped = line.wrapped() > 0;
             rows.push(line);
-            if !goes_on {
-                wrap_line(&mut rows, one, &mut anew);
+            if !is_wrapped {
+                rewrap_line(&mut rows, one, &mut anew);
             }
         }
         // It goes on at the top of the screen.
-        wrap_line(&mut rows, one, &mut anew);
-        self.history = anew;
+        rewrap_line(&mut rows, one, &mut anew);
+        self.scrollback = anew;
     }
 }
 
-/// Takes the rows of one line and adds it as rows of another width: on a screen of one row they become history as ever.
-fn wrap_line(rows: &mut Vec<Line>, one: TermSize, to: &mut History) {
+/// Takes the rows of one line and adds it as rows of another width: on a screen of one row they become scrollback as ever.
+fn rewrap_line(rows: &mut Vec<Line>, one: TermSize, to: &mut Scrollback) {
     if rows.len() < 2 && rows.iter().all(|row| row.cols() <= usize::from(one.cols())) {
         return rows.drain(..).for_each(|row| to.add(row));
     }
-    let goes_on = rows.last().is_some_and(|row| row.flows() > 0);
-    let (mut parser, mut machine) = (Parser::new(), Machine::new(one));
+    let is_wrapped = rows.last().is_some_and(|row| row.wrapped() > 0);
+    let (mut parser, mut state) = (Parser::new(), TerminalState::new(one));
     for row in rows.drain(..) {
         let mut rest = row.bytes();
-        while let Some(piece) = parser.next(&mut rest) {
-            machine.act(&piece);
+        while let Some(token) = parser.next(&mut rest) {
+            state.act(&token);
         }
     }
-    if goes_on {
-        let Cursor { col, wraps, .. } = machine.cursor;
-        machine.main.set_flows(0, col + usize::from(wraps));
+    if is_wrapped {
+        let Cursor { col, pending_wrap, .. } = state.cursor;
+        state.main.set_wrapped(0, col + usize::from(pending_wrap));
     }
-    machine.index();
-    machine.history.into_lines().for_each(|row| to.add(row));
+    state.index();
+    state.scrollback.into_lines().for_each(|row| to.add(row));
 }
 
 /// The lines of these rows, and where a place in them went.
-fn joined(rows: VecDeque<Row>, place: &mut (usize, usize)) -> VecDeque<Vec<Cell>> {
+fn join_rows(rows: VecDeque<Row>, place: &mut (usize, usize)) -> VecDeque<Vec<Cell>> {
     let mut lines = VecDeque::new();
     let mut moved = *place;
     let mut line = Vec::new();
     let last = rows.len().saturating_sub(1);
-    for (number, Row { cells, flows }) in rows.into_iter().enumerate() {
+    for (number, Row { cells, wrapped }) in rows.into_iter().enumerate() {
         if number == place.0 {
             moved = (lines.len(), line.len() + place.1);
         }
-        line.extend_from_slice(of_line(&cells, flows));
-        if flows == 0 || number == last {
+        line.extend_from_slice(of_line(&cells, wrapped));
+        if wrapped == 0 || number == last {
             lines.push_back(std::mem::take(&mut line));
         }
     }
@@ -133,7 +133,7 @@ fn joined(rows: VecDeque<Row>, place: &mut (usize, usize)) -> VecDeque<Vec<Cell>
 }
 
 /// Lines as rows of a width, and where a place in them went.
-fn wrapped(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) -> VecDeque<Row> {
+fn wrap_lines(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) -> VecDeque<Row> {
     let mut rows = VecDeque::new();
     let mut moved = *place;
     for (number, line) in lines.into_iter().enumerate() {
@@ -161,7 +161,7 @@ fn wrapped(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) 
                     *cell = Cell::narrow(' ', cell.style);
                 });
             }
-            rows.push_back(Row { cells, flows: if behind.is_empty() { 0 } else { length } });
+            rows.push_back(Row { cells, wrapped: if behind.is_empty() { 0 } else { length } });
             rest = behind;
             if rest.is_empty() {
                 break;
@@ -176,6 +176,6 @@ fn wrapped(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) 
 fn clamp(cursor: &mut Cursor, cols: usize, rows: usize) {
     let last = cols.saturating_sub(1);
     cursor.row = cursor.row.min(rows.saturating_sub(1));
-    cursor.wraps &= cursor.col == last;
+    cursor.pending_wrap &= cursor.col == last;
     cursor.col = cursor.col.min(last);
 }

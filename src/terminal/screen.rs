@@ -13,7 +13,7 @@ pub(super) struct Row {
     pub(super) cells: Vec<Cell>,
     /// The next row goes on behind so many cells of this one, for it was too long for the screen; 0 where the line
     /// ends here.
-    pub(super) flows: usize,
+    pub(super) wrapped: usize,
 }
 
 /// One of the two screens.
@@ -45,7 +45,7 @@ pub(super) struct Cursor {
     pub(super) row: usize,
     pub(super) col: usize,
     /// The last column was written: the next character goes to the next row first.
-    pub(super) wraps: bool,
+    pub(super) pending_wrap: bool,
     pub(super) style: Style,
     /// G0 to G3.
     pub(super) charsets: [Charset; 4],
@@ -64,7 +64,7 @@ pub(super) struct Saved {
 impl Row {
     /// A blank row.
     pub(super) fn blank() -> Self {
-        Self { cells: Vec::new(), flows: 0 }
+        Self { cells: Vec::new(), wrapped: 0 }
     }
 
     /// Fills it, to so many cells; its line ends with it.
@@ -73,7 +73,7 @@ impl Row {
         if with != Cell::BLANK {
             self.cells.resize(cols, with);
         }
-        self.flows = 0;
+        self.wrapped = 0;
     }
 }
 
@@ -87,11 +87,11 @@ impl Screen {
 
     /// A screen of these rows, each cut to the width.
     pub(super) fn from_rows(mut rows: VecDeque<Row>, cols: usize, saved: Saved) -> Self {
-        for Row { cells, flows } in &mut rows {
+        for Row { cells, wrapped } in &mut rows {
             split(cells, cols);
             cells.truncate(cols);
-            *flows = (*flows).min(cols);
-            if *flows > 0 {
+            *wrapped = (*wrapped).min(cols);
+            if *wrapped > 0 {
                 cells.resize(cols, Cell::BLANK);
             }
             cells.shrink_to_fit();
@@ -116,18 +116,18 @@ impl Screen {
     }
 
     /// Behind how many cells of a row the next one goes on; 0 where its line ends there.
-    pub(super) fn flows(&self, row: usize) -> usize {
-        self.rows.get(row).map_or(0, |row| row.flows)
+    pub(super) fn wrapped(&self, row: usize) -> usize {
+        self.rows.get(row).map_or(0, |row| row.wrapped)
     }
 
     /// Notes that the next row goes on behind so many cells of this one, which all belong to its line.
-    pub(super) fn set_flows(&mut self, row: usize, cells: usize) {
+    pub(super) fn set_wrapped(&mut self, row: usize, cells: usize) {
         let cells = cells.min(self.cols);
         if cells > 0 {
             self.row_mut(row);
         }
         if let Some(row) = self.rows.get_mut(row) {
-            row.flows = cells;
+            row.wrapped = cells;
         }
     }
 
@@ -168,7 +168,7 @@ impl Screen {
             cells.fill(with);
         }
         if whole {
-            self.set_flows(row, 0);
+            self.set_wrapped(row, 0);
         }
     }
 
@@ -182,9 +182,9 @@ impl Screen {
     /// Opens `count` cells at a place of a row; what is pushed out at the right is gone. Its line grows by them.
     pub(super) fn insert(&mut self, row: usize, col: usize, count: usize, with: Cell) {
         let count = count.min(self.cols.saturating_sub(col));
-        let flows = self.flows(row);
-        if flows > 0 && flows >= col {
-            self.set_flows(row, flows + count);
+        let wrapped = self.wrapped(row);
+        if wrapped > 0 && wrapped >= col {
+            self.set_wrapped(row, wrapped + count);
         }
         let cells = self.row_mut(row);
         split(cells, col);
@@ -232,8 +232,8 @@ impl Screen {
 
     /// Writes cells into a row from a place on. What is written behind the last of its line belongs to that.
     pub(super) fn write(&mut self, row: usize, col: usize, count: usize, cells: impl Iterator<Item = Cell>) {
-        if (1..col + count).contains(&self.flows(row)) {
-            self.set_flows(row, self.cols);
+        if (1..col + count).contains(&self.wrapped(row)) {
+            self.set_wrapped(row, self.cols);
         }
         let places = self.row_to(row, col + count);
         split(places, col);
@@ -267,10 +267,10 @@ pub(super) fn used(cells: &[Cell]) -> &[Cell] {
 
 /// Cells of a row that belong to its line, which goes on behind so many of them, or ends. A wide character there
 /// belongs to it whole.
-pub(super) fn of_line(cells: &[Cell], flows: usize) -> &[Cell] {
-    if flows == 0 {
+pub(super) fn of_line(cells: &[Cell], wrapped: usize) -> &[Cell] {
+    if wrapped == 0 {
         return used(cells);
     }
-    let half = cells.get(flows).is_some_and(|cell| cell.part == Part::Right);
-    cells.get(..flows + usize::from(half)).unwrap_or(cells)
+    let half = cells.get(wrapped).is_some_and(|cell| cell.part == Part::Right);
+    cells.get(..wrapped + usize::from(half)).unwrap_or(cells)
 }

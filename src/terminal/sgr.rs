@@ -147,7 +147,7 @@ fn write_color(color: Color, base: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a number in decimal behind the separator. Every line of history passes here.
+/// Appends a number in decimal behind the separator. Every line of scrollback passes here.
 fn write_number(out: &mut Vec<u8>, separator: u8, number: u8) {
     let [hundreds, tens, ones] = [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit);
     match number {

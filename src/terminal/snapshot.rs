@@ -1,23 +1,23 @@
 //! The terminal as terminal bytes: a fresh terminal of the same size that is fed these is in the
 //! same state. Rows are placed absolutely. There is nothing in it that rings, asks or copies.
 //!
-//! The order matters. History scrolls through the screen before anything is painted; saved
+//! The order matters. Scrollback scrolls through the screen before anything is painted; saved
 //! cursors come before the scrolling part and the modes that would bend their places; whatever
 //! moves the cursor comes before the cursor; and what makes the last column wait for its wrap, or
 //! lets REP repeat, is a character written anew in its own place, last of all.
 
-use super::brush::{Brush, Columns};
 use super::cell::{Part, Style};
 use super::colors::{self, FOREGROUND};
-use super::machine::{Machine, first_tabs};
 use super::modes::{INSERT, KEYPAD, Modes, ORIGIN};
 use super::screen::{Charset, Cursor, Saved, Screen, used};
+use super::sgr_writer::{Columns, SgrWriter};
+use super::state::{TerminalState, first_tabs};
 use super::title::STACK_MAX as TITLES_MAX;
 
 /// Power-on.
 const POWER_ON: &[u8] = b"\x1bc";
 
-/// All that power-on does, but for the history above the screen: whatever is half said is cancelled,
+/// All that power-on does, but for the scrollback above the screen: whatever is half said is cancelled,
 /// the alternate screen is left, both are blank, and what they saved is where it began. The modes,
 /// tab stops and the title come with what the snapshot says of them.
 const BEGIN_AGAIN: &[u8] =
@@ -27,124 +27,124 @@ const BEGIN_AGAIN: &[u8] =
 /// The colours as they were at power-on, which some terminals leave alone then.
 const FIRST_COLORS: &[u8] = b"\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
-impl Machine {
-    /// The bytes, with at most so many of history.
-    pub(super) fn snapshot(&self, history: usize) -> Vec<u8> {
-        let mut brush = Brush::new(&self.links, &self.marks);
-        brush.out.extend_from_slice(POWER_ON);
-        brush.out.extend_from_slice(FIRST_COLORS);
-        self.write_history(&mut brush, history);
-        self.write_rest(brush)
+impl TerminalState {
+    /// The bytes, with at most so many of scrollback.
+    pub(super) fn snapshot(&self, scrollback: usize) -> Vec<u8> {
+        let mut writer = SgrWriter::new(&self.links, &self.marks);
+        writer.out.extend_from_slice(POWER_ON);
+        writer.out.extend_from_slice(FIRST_COLORS);
+        self.write_scrollback(&mut writer, scrollback);
+        self.write_rest(writer)
     }
 
-    /// The bytes without history, for a terminal that keeps its own.
+    /// The bytes without scrollback, for a terminal that keeps its own.
     pub(super) fn snapshot_of_screen(&self) -> Vec<u8> {
-        let mut brush = Brush::new(&self.links, &self.marks);
-        brush.out.extend_from_slice(BEGIN_AGAIN);
-        brush.out.extend_from_slice(FIRST_COLORS);
+        let mut writer = SgrWriter::new(&self.links, &self.marks);
+        writer.out.extend_from_slice(BEGIN_AGAIN);
+        writer.out.extend_from_slice(FIRST_COLORS);
         for ((private, mode), on) in Modes::first() {
-            write_mode(&mut brush, (private, mode), on);
+            write_mode(&mut writer, (private, mode), on);
         }
-        brush.out.extend(b"\x1b[23;0t".repeat(TITLES_MAX));
-        self.write_tabs(&mut brush);
-        self.write_rest(brush)
+        writer.out.extend(b"\x1b[23;0t".repeat(TITLES_MAX));
+        self.write_tabs(&mut writer);
+        self.write_rest(writer)
     }
 
-    fn write_rest(&self, mut brush: Brush<'_>) -> Vec<u8> {
-        write_screen(&mut brush, &self.main);
+    fn write_rest(&self, mut writer: SgrWriter<'_>) -> Vec<u8> {
+        write_screen(&mut writer, &self.main);
         if let Some(screen) = &self.alternate {
-            brush.out.extend_from_slice(b"\x1b[?1047h");
-            write_screen(&mut brush, screen);
+            writer.out.extend_from_slice(b"\x1b[?1047h");
+            write_screen(&mut writer, screen);
         }
-        self.write_settings(&mut brush);
-        self.write_cursor(&mut brush);
-        brush.out
+        self.write_settings(&mut writer);
+        self.write_cursor(&mut writer);
+        writer.out
     }
 
-    /// Lets the lines of history scroll out of the screen, and leaves it blank.
-    fn write_history(&self, brush: &mut Brush<'_>, most: usize) {
-        let lines = self.history.last_lines(most);
-        for line in self.history.lines().skip(self.history.len() - lines) {
-            brush.out.extend_from_slice(line.bytes());
-            write_flows(brush, line.flows());
-            brush.out.extend_from_slice(b"\r\n");
+    /// Lets the lines of scrollback scroll out of the screen, and leaves it blank.
+    fn write_scrollback(&self, writer: &mut SgrWriter<'_>, most: usize) {
+        let lines = self.scrollback.last_lines(most);
+        for line in self.scrollback.lines().skip(self.scrollback.len() - lines) {
+            writer.out.extend_from_slice(line.bytes());
+            write_wrapped(writer, line.wrapped());
+            writer.out.extend_from_slice(b"\r\n");
         }
         let left = lines.min(self.rows.saturating_sub(1));
         if left > 0 {
-            brush.go(self.rows - 1, 0);
-            brush.out.extend(std::iter::repeat_n(b'\n', left));
+            writer.go(self.rows - 1, 0);
+            writer.out.extend(std::iter::repeat_n(b'\n', left));
         }
     }
 
-    fn write_tabs(&self, brush: &mut Brush<'_>) {
-        brush.out.extend_from_slice(b"\x1b[3g");
+    fn write_tabs(&self, writer: &mut SgrWriter<'_>) {
+        writer.out.extend_from_slice(b"\x1b[3g");
         for (col, _) in self.tabs.iter().enumerate().filter(|(_, stops)| **stops) {
-            brush.go(0, col);
-            brush.out.extend_from_slice(b"\x1bH");
+            writer.go(0, col);
+            writer.out.extend_from_slice(b"\x1bH");
         }
     }
 
     /// Tab stops, modes, colours, titles.
-    fn write_settings(&self, brush: &mut Brush<'_>) {
+    fn write_settings(&self, writer: &mut SgrWriter<'_>) {
         if self.tabs != first_tabs(self.cols) {
-            self.write_tabs(brush);
+            self.write_tabs(writer);
         }
         for ((private, mode), on) in self.modes.changed() {
             match (private, mode) {
                 ORIGIN => {}
-                KEYPAD => brush.out.extend_from_slice(b"\x1b="),
-                _ => write_mode(brush, (private, mode), on),
+                KEYPAD => writer.out.extend_from_slice(b"\x1b="),
+                _ => write_mode(writer, (private, mode), on),
             }
         }
         if self.cursor_shape != 0 {
-            write(brush, &format!("\x1b[{} q", self.cursor_shape));
+            write(writer, &format!("\x1b[{} q", self.cursor_shape));
         }
         for (place, color) in self.palette.changed() {
             let color = colors::written(color);
             if place < FOREGROUND {
-                write(brush, &format!("\x1b]4;{place};{color}\x1b\\"));
+                write(writer, &format!("\x1b]4;{place};{color}\x1b\\"));
             } else {
-                write(brush, &format!("\x1b]{};{color}\x1b\\", 10 + place - FOREGROUND));
+                write(writer, &format!("\x1b]{};{color}\x1b\\", 10 + place - FOREGROUND));
             }
         }
         for title in self.titles.below() {
-            write(brush, &format!("\x1b]2;{title}\x1b\\\x1b[22;0t"));
+            write(writer, &format!("\x1b]2;{title}\x1b\\\x1b[22;0t"));
         }
-        write(brush, &format!("\x1b]2;{}\x1b\\", self.titles.current()));
+        write(writer, &format!("\x1b]2;{}\x1b\\", self.titles.current()));
     }
 
     /// The cursor, with what is about to happen at it.
-    fn write_cursor(&self, brush: &mut Brush<'_>) {
+    fn write_cursor(&self, writer: &mut SgrWriter<'_>) {
         let origin = self.modes.is_on(ORIGIN);
         if origin {
-            write_mode(brush, ORIGIN, true);
+            write_mode(writer, ORIGIN, true);
         }
         let cursor = &self.cursor;
         let row = if origin { cursor.row.saturating_sub(self.screen().top) } else { cursor.row };
         if let Some((col, width, text)) = self.last_written() {
-            brush.style(cursor.style);
-            write_charsets(brush, cursor);
-            brush.go(row, col);
-            if self.modes.is_on(INSERT) && !cursor.wraps {
-                write(brush, &format!("\x1b[{width}P"));
-                write_flows(brush, self.screen().flows(cursor.row).saturating_sub(width));
+            writer.style(cursor.style);
+            write_charsets(writer, cursor);
+            writer.go(row, col);
+            if self.modes.is_on(INSERT) && !cursor.pending_wrap {
+                write(writer, &format!("\x1b[{width}P"));
+                write_wrapped(writer, self.screen().wrapped(cursor.row).saturating_sub(width));
             }
-            write(brush, &text);
+            write(writer, &text);
             return;
         }
-        write_place(brush, self.screen(), cursor, row);
-        if cursor.wraps {
-            write_flows(brush, self.screen().flows(cursor.row));
+        write_place(writer, self.screen(), cursor, row);
+        if cursor.pending_wrap {
+            write_wrapped(writer, self.screen().wrapped(cursor.row));
         }
-        brush.style(cursor.style);
-        write_charsets(brush, cursor);
+        writer.style(cursor.style);
+        write_charsets(writer, cursor);
     }
 
     /// Where the character stands that REP would repeat, or that a combining mark would go onto which comes next, how
     /// wide it is, and what writes it again, as long as it then looks as it does.
     fn last_written(&self) -> Option<(usize, usize, String)> {
         let (screen, row) = (self.screen(), self.cursor.row);
-        let behind = if self.cursor.wraps { self.cols } else { self.cursor.col };
+        let behind = if self.cursor.pending_wrap { self.cols } else { self.cursor.col };
         let col = left_of(screen, row, behind)?;
         let cell = Some(screen.cell(row, col)).filter(|cell| cell.style == self.cursor.style)?;
         // The cursor may stand in the middle of a wide one.
@@ -152,9 +152,9 @@ impl Machine {
             return None;
         }
         // Written again behind the last of its line it would belong to that; inserted, it would be all of it.
-        let flows = screen.flows(row);
-        let is_alone = self.modes.is_on(INSERT) && !self.cursor.wraps && flows == behind && col == 0;
-        if (1..behind).contains(&flows) || is_alone {
+        let wrapped = screen.wrapped(row);
+        let is_alone = self.modes.is_on(INSERT) && !self.cursor.pending_wrap && wrapped == behind && col == 0;
+        if (1..behind).contains(&wrapped) || is_alone {
             return None;
         }
         let is_written_as = |character: char| cell.glyph == self.charset().map(character);
@@ -170,55 +170,55 @@ impl Machine {
 }
 
 /// Paints a screen with its saved cursor and scrolling part. The screen is blank before.
-fn write_screen(brush: &mut Brush<'_>, screen: &Screen) {
+fn write_screen(writer: &mut SgrWriter<'_>, screen: &Screen) {
     for (number, row) in screen.rows().enumerate() {
         if !used(row).is_empty() {
-            brush.go(number, 0);
-            brush.row(row, Columns::Absolute);
+            writer.go(number, 0);
+            writer.row(row, Columns::Absolute);
         }
     }
-    brush.style(Style::PLAIN);
+    writer.style(Style::PLAIN);
     let Saved { cursor, origin } = &screen.saved;
     if screen.saved != Saved::default() {
         if *origin {
-            write_mode(brush, ORIGIN, true);
+            write_mode(writer, ORIGIN, true);
         }
-        write_place(brush, screen, cursor, cursor.row);
-        brush.style(cursor.style);
-        write_charsets(brush, cursor);
-        brush.out.extend_from_slice(b"\x1b7");
-        brush.style(Style::PLAIN);
-        brush.out.extend_from_slice(b"\x1b(B\x1b)B\x1b*B\x1b+B\x0f");
+        write_place(writer, screen, cursor, cursor.row);
+        writer.style(cursor.style);
+        write_charsets(writer, cursor);
+        writer.out.extend_from_slice(b"\x1b7");
+        writer.style(Style::PLAIN);
+        writer.out.extend_from_slice(b"\x1b(B\x1b)B\x1b*B\x1b+B\x0f");
         if *origin {
-            write_mode(brush, ORIGIN, false);
+            write_mode(writer, ORIGIN, false);
         }
     }
     // Behind all that is written into its row, or that would belong to its line.
     for number in 0..screen.rows().count() {
-        if screen.flows(number) > 0 {
-            brush.go(number, 0);
-            write_flows(brush, screen.flows(number));
+        if screen.wrapped(number) > 0 {
+            writer.go(number, 0);
+            write_wrapped(writer, screen.wrapped(number));
         }
     }
     if (screen.top, screen.bottom + 1) != (0, screen.rows().count()) {
-        write(brush, &format!("\x1b[{};{}r", screen.top + 1, screen.bottom + 1));
+        write(writer, &format!("\x1b[{};{}r", screen.top + 1, screen.bottom + 1));
     }
 }
 
 /// Says that the next row goes on behind so many cells of the cursor's row. A sequence of our own, which no
 /// other terminal heeds.
-fn write_flows(brush: &mut Brush<'_>, cells: usize) {
+fn write_wrapped(writer: &mut SgrWriter<'_>, cells: usize) {
     if cells > 0 {
-        write(brush, &format!("\x1b[>{cells}w"));
+        write(writer, &format!("\x1b[>{cells}w"));
     }
 }
 
 /// Goes to a cursor's place; where it waits to wrap, by writing the last character anew.
-fn write_place(brush: &mut Brush<'_>, screen: &Screen, cursor: &Cursor, row: usize) {
-    let last = left_of(screen, cursor.row, screen.last_col() + 1).filter(|_| cursor.wraps);
-    brush.go(row, last.unwrap_or(cursor.col));
+fn write_place(writer: &mut SgrWriter<'_>, screen: &Screen, cursor: &Cursor, row: usize) {
+    let last = left_of(screen, cursor.row, screen.last_col() + 1).filter(|_| cursor.pending_wrap);
+    writer.go(row, last.unwrap_or(cursor.col));
     if let Some(col) = last {
-        brush.cell(screen.cell(cursor.row, col));
+        writer.cell(screen.cell(cursor.row, col));
     }
 }
 
@@ -229,28 +229,28 @@ fn left_of(screen: &Screen, row: usize, col: usize) -> Option<usize> {
     if half { left.checked_sub(1) } else { Some(left) }
 }
 
-fn write_charsets(brush: &mut Brush<'_>, cursor: &Cursor) {
+fn write_charsets(writer: &mut SgrWriter<'_>, cursor: &Cursor) {
     for (designator, charset) in "()*+".chars().zip(cursor.charsets) {
         match charset {
             Charset::Ascii => {}
-            Charset::Drawing => write(brush, &format!("\x1b{designator}0")),
-            Charset::British => write(brush, &format!("\x1b{designator}A")),
+            Charset::Drawing => write(writer, &format!("\x1b{designator}0")),
+            Charset::British => write(writer, &format!("\x1b{designator}A")),
         }
     }
     match cursor.active {
-        1 => write(brush, "\x0e"),
-        2 => write(brush, "\x1bn"),
-        3 => write(brush, "\x1bo"),
+        1 => write(writer, "\x0e"),
+        2 => write(writer, "\x1bn"),
+        3 => write(writer, "\x1bo"),
         // Said even though it is so: after it, what was written last is not to be repeated.
-        _ => write(brush, "\x0f"),
+        _ => write(writer, "\x0f"),
     }
 }
 
-fn write_mode(brush: &mut Brush<'_>, (private, mode): (bool, u16), on: bool) {
+fn write_mode(writer: &mut SgrWriter<'_>, (private, mode): (bool, u16), on: bool) {
     let marker = if private { "?" } else { "" };
-    write(brush, &format!("\x1b[{marker}{mode}{}", if on { 'h' } else { 'l' }));
+    write(writer, &format!("\x1b[{marker}{mode}{}", if on { 'h' } else { 'l' }));
 }
 
-fn write(brush: &mut Brush<'_>, text: &str) {
-    brush.out.extend_from_slice(text.as_bytes());
+fn write(writer: &mut SgrWriter<'_>, text: &str) {
+    writer.out.extend_from_slice(text.as_bytes());
 }

@@ -386,7 +386,7 @@ test('whoever comes back from the phone has the size of their window again', min
   tab.assertCalm();
 });
 
-test('a history with a gap is asked for when somebody looks at it', minute, async () => {
+test('a scrollback with a gap is asked for when somebody looks at it', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
   front.print(1, `\x1b[H\x1b[2J${'line\r\n'.repeat(200)}`);
@@ -400,7 +400,7 @@ test('a history with a gap is asked for when somebody looks at it', minute, asyn
   tab.assertCalm();
 });
 
-test('while a program prints on, its whole history is asked for once, and again when it is quiet', minute, async () => {
+test('while a program prints on, its whole scrollback is asked for once, and again when it is quiet', minute, async () => {
   const { front, tab } = await atTheDoor();
   await tab.page.clock.install();
   await tab.page.goto(`${ORIGIN}/#enrol=token`);

@@ -37,7 +37,7 @@ function portrait(xterm) {
     for (let y = 0; y < buffer.length; y += 1) {
       const row = y - buffer.baseY;
       const line = buffer.getLine(y);
-      if (row < 0) seen[`history ${row}`] = line.translateToString(true).trimEnd();
+      if (row < 0) seen[`scrollback ${row}`] = line.translateToString(true).trimEnd();
       else for (let x = 0; x < xterm.cols; x += 1) cell(seen, `${name} ${row} ${x}`, line.getCell(x));
     }
   }

@@ -33,7 +33,7 @@ pub struct Counted {
     /// Snapshots and gaps that were looked at.
     snapshots: usize,
     gaps: usize,
-    /// Lines are missing until there are more snapshots with the whole history than these.
+    /// Lines are missing until there are more snapshots with the whole scrollback than these.
     wholes: Option<usize>,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Client<'a> {
     }
 
     /// Opens a session that counts until somebody types a line: at most 500 lines a second, so that the
-    /// history lasts for 20 s away.
+    /// scrollback lasts for 20 s away.
     pub fn count(&mut self, tag: &str) {
         let page = self.page.as_mut().unwrap();
         let channel = u16::try_from(self.sessions.len()).unwrap();
@@ -214,7 +214,7 @@ impl Counted {
             screen.printed.clear();
         }
         if screen.gaps != self.gaps {
-            // Lines are missing: they are in the history.
+            // Lines are missing: they are in the scrollback.
             (self.gaps, self.wholes) = (screen.gaps, Some(screen.wholes));
             screen.printed.clear();
             page.say(&FromPage::Refresh { channel });

@@ -14,11 +14,11 @@ pub struct Screen {
     /// What was printed and nobody has expected yet. A snapshot stands there as its text, in the place
     /// of all before it.
     pub printed: Vec<u8>,
-    /// Snapshots without the whole history that it was given: after one, lines may be missing above.
+    /// Snapshots without the whole scrollback that it was given: after one, lines may be missing above.
     pub gaps: usize,
     /// Snapshots that are complete.
     pub snapshots: usize,
-    /// Those of them with the whole history.
+    /// Those of them with the whole scrollback.
     pub wholes: usize,
     /// Of the last snapshot that began.
     extent: Extent,
@@ -79,7 +79,7 @@ impl Screen {
         screen.resize(screen.len().max(row + 1), String::new());
         let missing = col.saturating_sub(screen[row].chars().count());
         screen[row].extend(std::iter::repeat_n(' ', missing));
-        let lines: Vec<String> = self.terminal.history_text().chain(screen).collect();
+        let lines: Vec<String> = self.terminal.scrollback_text().chain(screen).collect();
         lines.join("\r\n")
     }
 

@@ -229,7 +229,7 @@ impl Shell {
         Ok(length)
     }
 
-    /// Asks for a snapshot with the whole history.
+    /// Asks for a snapshot with the whole scrollback.
     pub fn refresh(&self) {
         self.channel.send(&FromViewer::Refresh, &[]).unwrap();
     }

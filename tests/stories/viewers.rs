@@ -33,9 +33,9 @@ fn answers(shell: &mut Shell, word: &str) {
     shell.expect(&format!("{word} 42"));
 }
 
-/// Who comes to a session with a long history sees its screen at once, and the rest when they look for it.
+/// Who comes to a session with a long scrollback sees its screen at once, and the rest when they look for it.
 #[test]
-fn a_long_history_does_not_stand_before_the_screen() {
+fn a_long_scrollback_does_not_stand_before_the_screen() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
     let mut shell = quiet(&mut alice);
@@ -43,17 +43,17 @@ fn a_long_history_does_not_stand_before_the_screen() {
     shell.expect("behind\r\n");
     let mut other = alice.attach(&shell.session).unwrap();
     other.expect("20000\r\nbehind");
-    let recent = other.screen.terminal().history_lines();
+    let recent = other.screen.terminal().scrollback_lines();
     assert!((100..2000).contains(&recent), "{recent} lines came with the screen");
     other.refresh();
     while other.screen.wholes == 0 {
         other.step(PATIENCE).unwrap();
     }
-    assert_eq!(other.screen.terminal().history_lines(), 10_000);
+    assert_eq!(other.screen.terminal().scrollback_lines(), 10_000);
     assert_eq!(other.screen.text(), shell.screen.text());
     let (_, shown) = host.tere(&["session", "show", shell.session.as_str(), "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
-    assert_eq!(shown["history"].as_array().unwrap().len(), 10_000);
+    assert_eq!(shown["scrollback"].as_array().unwrap().len(), 10_000);
 }
 
 #[test]

@@ -47,7 +47,7 @@ export interface TerminalEvents {
   input(bytes: Uint8Array): void;
   /** The window has room for this size now. */
   room(size: TermSize): void;
-  /** Somebody looks at a history in which lines are missing. */
+  /** Somebody looks at a scrollback in which lines are missing. */
   incomplete(): void;
   title(title: string): void;
   /** The address that the link under the pointer opens, or nothing. */
@@ -73,7 +73,7 @@ export class Terminal {
   #runsLines: (lines: number, paste: () => void) => void;
   /** The size of the place that the room was reckoned for. */
   #fitted = '';
-  /** Lines are missing in the history. */
+  /** Lines are missing in the scrollback. */
   #torn = false;
   /** The whole was asked for since somebody began to look. */
   #asked = false;
@@ -131,7 +131,7 @@ export class Terminal {
     xterm.onData((text) => this.#writing || events.input(textBytes(text)));
     xterm.onBinary((text) => this.#writing || events.input(latin1Bytes(text)));
     // Scrolling by hand is no event of its own, but it is drawn.
-    xterm.onRender(() => this.#lookAtHistory());
+    xterm.onRender(() => this.#lookAtScrollback());
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
@@ -169,7 +169,7 @@ export class Terminal {
     }
   }
 
-  /** Shows a snapshot. One without the whole history leaves a gap in it, until somebody looks. */
+  /** Shows a snapshot. One without the whole scrollback leaves a gap in it, until somebody looks. */
   show(size: TermSize, snapshot: Uint8Array, extent: Extent): void {
     const { baseY, viewportY } = this.#xterm.buffer.active;
     const above = baseY - viewportY;
@@ -239,11 +239,11 @@ export class Terminal {
   }
 
   /**
-   * Somebody may be looking at a history in which lines are missing. The whole is asked for once; while the program prints on,
-   * more would only be missing again, and each whole history costs everybody's line. So the next time is when it is quiet,
+   * Somebody may be looking at a scrollback in which lines are missing. The whole is asked for once; while the program prints on,
+   * more would only be missing again, and each whole scrollback costs everybody's line. So the next time is when it is quiet,
    * or when somebody was at the end and looks back anew.
    */
-  #lookAtHistory(): void {
+  #lookAtScrollback(): void {
     const { viewportY, baseY } = this.#xterm.buffer.active;
     if (viewportY >= baseY) {
       this.#asked = false;
@@ -256,7 +256,7 @@ export class Terminal {
       this.#untilQuiet = setTimeout(() => {
         this.#untilQuiet = undefined;
         this.#asked = Date.now() - this.#wroteAt < QUIET_MS;
-        this.#lookAtHistory();
+        this.#lookAtScrollback();
       }, left);
     }
   }

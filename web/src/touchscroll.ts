@@ -1,5 +1,5 @@
 // A finger on the terminal scrolls it, which xterm.js leaves to the mouse wheel. Where a program has the wheel
-// for itself, or the screen has no history, each row that the finger passes is a turn of the wheel.
+// for itself, or the screen has no scrollback, each row that the finger passes is a turn of the wheel.
 
 /** Milliseconds in which what was pushed loses most of its speed, and the speed (pixels a millisecond) at which it stands. */
 const COAST_MS = 325;

@@ -209,7 +209,7 @@ fn a_viewer_on_a_slow_link_stays_late_until_it_keeps_up() {
 }
 
 #[test]
-fn a_viewer_that_wants_its_history_gets_it() {
+fn a_viewer_that_wants_its_scrollback_gets_it() {
     let (mut viewer, theirs, black_box) = viewer(Role::Watcher);
     let now = Instant::now();
     viewer.take(&black_box, &mut Vec::new(), now).unwrap();

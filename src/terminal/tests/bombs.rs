@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::history::{BYTES_MAX, LINES_MAX};
+use super::super::scrollback::{BYTES_MAX, LINES_MAX};
 use super::super::{Terminal, WEIGHT_MAX};
 use super::{assert_same, fed, size};
 
@@ -120,15 +120,17 @@ fn a_synchronised_update_that_never_ends_holds_nothing_back() {
 }
 
 #[test]
-fn history_has_its_caps() {
+fn scrollback_has_its_caps() {
     let plain = format!("{:80}\r\n", "x").replace(' ', "y").repeat(12_000);
     let terminal = fed(80, 24, plain.as_bytes());
-    assert_eq!(terminal.history_lines(), LINES_MAX);
-    assert!(terminal.machine.history.weight() <= BYTES_MAX + 64 * 1024);
+    assert_eq!(terminal.scrollback_lines(), LINES_MAX);
+    assert!(terminal.state.scrollback.weight() <= BYTES_MAX + 64 * 1024);
     let colourful: String =
         (0..3_000_000_u32).map(|at| format!("\x1b[38;5;{}mx", at % 256)).take(600_000).collect();
     let terminal = fed(80, 24, colourful.as_bytes());
-    assert!(terminal.history_lines() > 1000 && terminal.machine.history.weight() <= BYTES_MAX + 64 * 1024);
+    assert!(
+        terminal.scrollback_lines() > 1000 && terminal.state.scrollback.weight() <= BYTES_MAX + 64 * 1024
+    );
 }
 
 #[test]

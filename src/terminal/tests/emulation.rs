@@ -4,17 +4,17 @@ use super::super::Terminal;
 use super::{assert_same, fed, size};
 
 #[test]
-fn text_wraps_and_scrolls_into_history() {
+fn text_wraps_and_scrolls_into_scrollback() {
     let terminal = fed(5, 2, b"abcdefgh\r\nij\r\n\x1b[31mk");
     assert_eq!(terminal.screen_text(), "ij\nk");
-    assert_eq!(terminal.history_lines(), 2);
+    assert_eq!(terminal.scrollback_lines(), 2);
 }
 
 #[test]
-fn the_alternate_screen_has_no_history_and_leaves_the_main_one_alone() {
+fn the_alternate_screen_has_no_scrollback_and_leaves_the_main_one_alone() {
     let mut terminal = fed(10, 2, b"shell\x1b[?1049h\x1b[Hone\r\ntwo\r\nthree");
     assert_eq!(terminal.screen_text(), "two\nthree");
-    assert_eq!(terminal.history_lines(), 0);
+    assert_eq!(terminal.scrollback_lines(), 0);
     terminal.print(b"\x1b[?1049l$");
     assert_eq!(terminal.screen_text(), "shell$");
 }
@@ -38,7 +38,7 @@ fn the_last_column_waits_before_it_wraps() {
 fn a_region_scrolls_alone() {
     let terminal = fed(5, 4, b"1\r\n2\r\n3\r\n4\x1b[2;3r\x1b[3;1H\nx");
     assert_eq!(terminal.screen_text(), "1\n3\nx\n4");
-    assert_eq!(terminal.history_lines(), 0);
+    assert_eq!(terminal.scrollback_lines(), 0);
 }
 
 #[test]
@@ -52,11 +52,11 @@ fn a_narrower_screen_keeps_every_character() {
     let mut terminal = fed(12, 3, "first line\r\n日本語!\r\n$ ".as_bytes());
     terminal.resize(size(5, 3));
     assert_eq!(terminal.screen_text(), "日本\n語!\n$");
-    assert_eq!(terminal.history_lines(), 2);
+    assert_eq!(terminal.scrollback_lines(), 2);
     terminal.print(b"x");
     assert_eq!(terminal.screen_text(), "日本\n語!\n$ x");
     terminal.resize(size(4, 5));
-    assert_eq!((terminal.history_lines(), terminal.screen_text().as_str()), (3, "日本\n語!\n$ x"));
+    assert_eq!((terminal.scrollback_lines(), terminal.screen_text().as_str()), (3, "日本\n語!\n$ x"));
 }
 
 #[test]
@@ -97,16 +97,16 @@ fn a_window_that_is_dragged_there_and_back_shows_what_it_showed() {
         );
     }
     terminal.print(b"$ ");
-    let history = |terminal: &Terminal| terminal.history_text().take(40).collect::<Vec<_>>();
+    let scrollback = |terminal: &Terminal| terminal.scrollback_text().take(40).collect::<Vec<_>>();
     let all = |terminal: &Terminal| {
-        let lines: Vec<String> = terminal.history_text().chain([terminal.screen_text()]).collect();
+        let lines: Vec<String> = terminal.scrollback_text().chain([terminal.screen_text()]).collect();
         lines.concat().split_whitespace().collect::<String>()
     };
-    let before = (history(&terminal), all(&terminal));
+    let before = (scrollback(&terminal), all(&terminal));
     // One column after the other, and the lines stay whole.
     for cols in (33..80).rev().chain(34..=80) {
         terminal.resize(size(cols, 10));
         assert_same(&terminal, &fed(cols, 10, &terminal.snapshot()), "a snapshot on the way");
     }
-    assert_eq!((history(&terminal), all(&terminal)), before);
+    assert_eq!((scrollback(&terminal), all(&terminal)), before);
 }

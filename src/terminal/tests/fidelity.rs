@@ -57,7 +57,7 @@ fn sequence() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(a, b, last)| format!("\x1b[{a};{b}{}", char::from(last)).into_bytes());
     let modes =
         [1, 5, 6, 7, 9, 12, 25, 45, 47, 66, 1000, 1002, 1003, 1004, 1006, 1047, 1048, 1049, 2004, 2026];
-    let flows = number().prop_map(|cells| format!("\x1b[>{cells}w").into_bytes());
+    let wrapped = number().prop_map(|cells| format!("\x1b[>{cells}w").into_bytes());
     let mode = (prop::sample::select(modes.to_vec()), any::<bool>())
         .prop_map(|(mode, on)| format!("\x1b[?{mode}{}", if on { 'h' } else { 'l' }).into_bytes());
     let insert = any::<bool>().prop_map(|on| if on { b"\x1b[4h".to_vec() } else { b"\x1b[4l".to_vec() });
@@ -124,7 +124,7 @@ fn sequence() -> impl Strategy<Value = Vec<u8>> {
         b"\x1b[1K",
     ];
     let fixed = prop::sample::select(fixed).prop_map(<[u8]>::to_vec);
-    prop_oneof![3 => plain, 2 => mode, 1 => insert, 1 => flows, 3 => go, 2 => region, 8 => fixed]
+    prop_oneof![3 => plain, 2 => mode, 1 => insert, 1 => wrapped, 3 => go, 2 => region, 8 => fixed]
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn a_snapshot_of_the_screen_leaves_nothing_of_another_but_its_history(
+    fn a_snapshot_of_the_screen_leaves_nothing_of_another_but_its_scrollback(
         before in prop::collection::vec(happening(), 1..30),
         happenings in prop::collection::vec(happening(), 1..30),
         cols in 1..42_u16,
@@ -203,14 +203,14 @@ proptest! {
         there.resize(wanted.size());
         // Half a character is shown as one that is broken, and may be what moves a line out.
         there.print(b"\x18");
-        let history: Vec<Vec<u8>> = there.machine.history.lines().map(|line| line.bytes().to_vec()).collect();
+        let scrollback: Vec<Vec<u8>> = there.state.scrollback.lines().map(|line| line.bytes().to_vec()).collect();
         there.answers();
         there.print(&wanted.snapshot_of_screen());
         prop_assert!(there.answers().is_empty());
-        let kept: Vec<Vec<u8>> = there.machine.history.lines().map(|line| line.bytes().to_vec()).collect();
-        prop_assert_eq!(history, kept);
-        wanted.machine.history.clear();
-        there.machine.history.clear();
+        let kept: Vec<Vec<u8>> = there.state.scrollback.lines().map(|line| line.bytes().to_vec()).collect();
+        prop_assert_eq!(scrollback, kept);
+        wanted.state.scrollback.clear();
+        there.state.scrollback.clear();
         assert_same(&wanted, &there, "after the snapshot");
     }
 
@@ -243,7 +243,7 @@ fn at_every_byte_of_a_full_session() {
         cut.print(behind);
         assert_same(&whole, &cut, &format!("cut at {at}"));
     }
-    assert!(whole.history_lines() > 1);
+    assert!(whole.scrollback_lines() > 1);
 }
 
 #[test]
@@ -254,15 +254,15 @@ fn a_recent_snapshot_is_the_whole_but_for_the_oldest_lines() {
     }
     let mut recent = Terminal::new(size(20, 5));
     recent.print(&terminal.snapshot_of_recent(4096));
-    let lines = recent.history_lines();
+    let lines = recent.scrollback_lines();
     assert!((40..100).contains(&lines), "{lines} lines");
-    let all: Vec<String> = terminal.history_text().collect();
-    assert_eq!(recent.history_text().collect::<Vec<_>>(), all[all.len() - lines..]);
+    let all: Vec<String> = terminal.scrollback_text().collect();
+    assert_eq!(recent.scrollback_text().collect::<Vec<_>>(), all[all.len() - lines..]);
     assert_eq!((recent.screen_text(), recent.cursor()), (terminal.screen_text(), terminal.cursor()));
-    // No history at all, and no more than there is.
+    // No scrollback at all, and no more than there is.
     let mut none = Terminal::new(size(20, 5));
     none.print(&terminal.snapshot_of_recent(0));
-    assert_eq!((none.history_lines(), none.screen_text()), (0, terminal.screen_text()));
+    assert_eq!((none.scrollback_lines(), none.screen_text()), (0, terminal.screen_text()));
     assert_eq!(terminal.snapshot_of_recent(usize::MAX), terminal.snapshot());
 }
 

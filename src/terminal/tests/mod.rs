@@ -8,8 +8,8 @@ mod fidelity;
 mod widths;
 
 use super::Terminal;
-use super::machine::Machine;
 use super::screen::{Cursor, Screen};
+use super::state::TerminalState;
 use crate::names::TermSize;
 
 fn size(cols: u16, rows: u16) -> TermSize {
@@ -24,39 +24,39 @@ fn fed(cols: u16, rows: u16, bytes: &[u8]) -> Terminal {
 
 /// Everything that a viewer could ever come to see, with links and marks by their text.
 fn portrait(terminal: &Terminal) -> Vec<String> {
-    let machine = &terminal.machine;
+    let state = &terminal.state;
     let mut lines: Vec<String> = Vec::new();
     lines.extend(
-        machine
-            .history
+        state
+            .scrollback
             .lines()
-            .map(|line| format!("history {} {}", line.bytes().escape_ascii(), line.flows())),
+            .map(|line| format!("scrollback {} {}", line.bytes().escape_ascii(), line.wrapped())),
     );
-    screen("main", machine, &machine.main, &mut lines);
-    if let Some(alternate) = &machine.alternate {
-        screen("alternate", machine, alternate, &mut lines);
+    screen("main", state, &state.main, &mut lines);
+    if let Some(alternate) = &state.alternate {
+        screen("alternate", state, alternate, &mut lines);
     }
-    lines.push(format!("cursor {} shape {}", cursor(machine, &machine.cursor), machine.cursor_shape));
-    lines.push(format!("{:?}", machine.modes));
-    lines.push(format!("tabs {:?}", machine.tabs.iter().map(|stop| u8::from(*stop)).collect::<Vec<_>>()));
-    lines.push(format!("{:?} {:?}", machine.titles, machine.palette));
-    lines.push(format!("repeats {:?}", machine.repeatable));
+    lines.push(format!("cursor {} shape {}", cursor(state, &state.cursor), state.cursor_shape));
+    lines.push(format!("{:?}", state.modes));
+    lines.push(format!("tabs {:?}", state.tabs.iter().map(|stop| u8::from(*stop)).collect::<Vec<_>>()));
+    lines.push(format!("{:?} {:?}", state.titles, state.palette));
+    lines.push(format!("repeats {:?}", state.repeatable));
     lines
 }
 
-fn cursor(machine: &Machine, cursor: &Cursor) -> String {
-    let (style, link) = (cursor.style.unlinked(), machine.links.text(cursor.style.link));
-    let Cursor { row, col, wraps, charsets, active, .. } = cursor;
-    format!("{row} {col} {wraps} {charsets:?} {active} {link} {style:?}")
+fn cursor(state: &TerminalState, cursor: &Cursor) -> String {
+    let (style, link) = (cursor.style.unlinked(), state.links.text(cursor.style.link));
+    let Cursor { row, col, pending_wrap, charsets, active, .. } = cursor;
+    format!("{row} {col} {pending_wrap} {charsets:?} {active} {link} {style:?}")
 }
 
-fn screen(name: &str, machine: &Machine, screen: &Screen, lines: &mut Vec<String>) {
+fn screen(name: &str, state: &TerminalState, screen: &Screen, lines: &mut Vec<String>) {
     for (number, row) in screen.rows().enumerate() {
-        if screen.flows(number) > 0 {
-            lines.push(format!("{name} {number} flows {}", screen.flows(number)));
+        if screen.wrapped(number) > 0 {
+            lines.push(format!("{name} {number} wrapped {}", screen.wrapped(number)));
         }
         for (col, cell) in row.iter().enumerate().filter(|(_, cell)| **cell != super::cell::Cell::BLANK) {
-            let (marks, link) = (machine.marks.text(cell.marks), machine.links.text(cell.style.link));
+            let (marks, link) = (state.marks.text(cell.marks), state.links.text(cell.style.link));
             let style = cell.style.unlinked();
             lines.push(format!(
                 "{name} {number} {col} {:?} {:?} {marks:?} {link} {style:?}",
@@ -69,7 +69,7 @@ fn screen(name: &str, machine: &Machine, screen: &Screen, lines: &mut Vec<String
         "{name} {} to {}, saved {} {}",
         screen.top,
         screen.bottom,
-        cursor(machine, &saved.cursor),
+        cursor(state, &saved.cursor),
         saved.origin
     ));
 }

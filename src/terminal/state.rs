@@ -1,4 +1,4 @@
-//! The terminal without its parser: screens, cursor, modes, title, colours, history; and what
+//! The terminal without its parser: screens, cursor, modes, title, colours, scrollback; and what
 //! writing a character does to them.
 
 use unicode_width::UnicodeWidthChar;
@@ -6,10 +6,10 @@ use unicode_width::UnicodeWidthChar;
 use super::answers::Answers;
 use super::cell::{Cell, Part, Style};
 use super::colors::Palette;
-use super::history::History;
+use super::interner::Interner;
 use super::modes::{INSERT, Modes, WRAP};
 use super::screen::{Charset, Cursor, Screen};
-use super::strings::Strings;
+use super::scrollback::Scrollback;
 use super::title::Titles;
 use crate::names::TermSize;
 
@@ -21,7 +21,7 @@ const TAB: usize = 8;
 
 /// The terminal.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct TerminalState {
     pub(super) cols: usize,
     pub(super) rows: usize,
     pub(super) main: Screen,
@@ -35,9 +35,9 @@ pub(super) struct Machine {
     pub(super) palette: Palette,
     /// As in DECSCUSR, 0 to 6.
     pub(super) cursor_shape: u16,
-    pub(super) history: History,
-    pub(super) links: Strings,
-    pub(super) marks: Strings,
+    pub(super) scrollback: Scrollback,
+    pub(super) links: Interner,
+    pub(super) marks: Interner,
     pub(super) answers: Answers,
     /// The character that REP repeats: the last, if it stands on the screen and nothing came since.
     pub(super) repeatable: Option<char>,
@@ -50,7 +50,7 @@ pub(super) fn first_tabs(cols: usize) -> Vec<bool> {
     (0..cols).map(|col| col % TAB == 0).collect()
 }
 
-impl Machine {
+impl TerminalState {
     /// A terminal that was just switched on.
     pub(super) fn new(size: TermSize) -> Self {
         let (cols, rows) = (usize::from(size.cols()), usize::from(size.rows()));
@@ -65,9 +65,9 @@ impl Machine {
             titles: Titles::default(),
             palette: Palette::default(),
             cursor_shape: 0,
-            history: History::default(),
-            links: Strings::default(),
-            marks: Strings::default(),
+            scrollback: Scrollback::default(),
+            links: Interner::default(),
+            marks: Interner::default(),
             answers: Answers::default(),
             repeatable: None,
             marked: false,
@@ -160,7 +160,7 @@ impl Machine {
             }
             let (row, col) = (self.cursor.row, self.cursor.col);
             self.screen_mut().fill(row, col, col + 1, Cell::narrow(' ', style));
-            self.cursor.wraps = true;
+            self.cursor.pending_wrap = true;
             self.wrap_behind(col);
         }
         let (row, col) = (self.cursor.row, self.cursor.col);
@@ -185,27 +185,27 @@ impl Machine {
 
     /// The same, where the line goes on behind so many cells of the row.
     fn wrap_behind(&mut self, cells: usize) {
-        if self.cursor.wraps && self.modes.is_on(WRAP) {
+        if self.cursor.pending_wrap && self.modes.is_on(WRAP) {
             let row = self.cursor.row;
-            self.screen_mut().set_flows(row, cells);
+            self.screen_mut().set_wrapped(row, cells);
             self.cursor.col = 0;
             self.index();
         }
-        self.cursor.wraps = false;
+        self.cursor.pending_wrap = false;
     }
 
     fn advance(&mut self, count: usize) {
         self.cursor.col += count;
         if self.cursor.col >= self.cols {
             self.cursor.col = self.screen().last_col();
-            self.cursor.wraps = true;
+            self.cursor.pending_wrap = true;
         }
     }
 
     /// Puts a combining mark on the last character.
     fn mark(&mut self, mark: char) {
         let (row, mut col) = (self.cursor.row, self.cursor.col);
-        if !self.cursor.wraps {
+        if !self.cursor.pending_wrap {
             let Some(left) = col.checked_sub(1) else { return };
             col = left;
         }
@@ -219,11 +219,11 @@ impl Machine {
             return;
         }
         marks.push(mark);
-        let mut number = self.marks.number(&marks);
+        let mut number = self.marks.intern(&marks);
         if number.is_none() && self.marks.wants_sweep() {
             let cells = self.main.rows().chain(self.alternate.iter().flat_map(Screen::rows)).flatten();
             self.marks.sweep(cells.map(|cell| cell.marks));
-            number = self.marks.number(&marks);
+            number = self.marks.intern(&marks);
         }
         if let (Some(number), Some(cell)) = (number, self.screen_mut().row_mut(row).get_mut(col)) {
             cell.marks = number;
@@ -233,25 +233,25 @@ impl Machine {
 
     /// Begins or ends a hyperlink; `link` is `parameters;address`, empty at the end of one.
     pub(super) fn link(&mut self, link: &str) {
-        let mut number = if link.is_empty() { Some(0) } else { self.links.number(link) };
+        let mut number = if link.is_empty() { Some(0) } else { self.links.intern(link) };
         if number.is_none() && self.links.wants_sweep() {
             let screens = || [Some(&self.main), self.alternate.as_ref()].into_iter().flatten();
             let cursors = screens().map(|screen| screen.saved.cursor.style).chain([self.cursor.style]);
             let cells = screens().flat_map(Screen::rows).flatten().map(|cell| cell.style);
             self.links.sweep(cells.chain(cursors).map(|style| style.link));
-            number = self.links.number(link);
+            number = self.links.intern(link);
         }
         self.cursor.style.link = number.unwrap_or_default();
     }
 
     /// Goes down a row; at the bottom of the scrolling part that part moves up, and a line that
-    /// leaves the top of the main screen becomes history.
+    /// leaves the top of the main screen becomes scrollback.
     pub(super) fn index(&mut self) {
         let blank = self.cursor.style.erased();
         let (top, bottom) = (self.screen().top, self.screen().bottom);
         if self.cursor.row == bottom {
             if top == 0 && self.alternate.is_none() {
-                self.history.push(self.main.row(0), self.main.flows(0), &self.links, &self.marks);
+                self.scrollback.push(self.main.row(0), self.main.wrapped(0), &self.links, &self.marks);
             }
             self.screen_mut().scroll_up(top, bottom, 1, blank);
         } else if self.cursor.row + 1 < self.rows {
@@ -268,7 +268,7 @@ impl Machine {
         } else {
             self.cursor.row = self.cursor.row.saturating_sub(1);
         }
-        self.cursor.wraps = false;
+        self.cursor.pending_wrap = false;
     }
 
     /// Switches off and on. What it answered is still to be sent.
@@ -282,9 +282,9 @@ impl Machine {
         self.titles = Titles::default();
         self.palette = Palette::default();
         self.cursor_shape = 0;
-        self.history.clear();
-        self.links = Strings::default();
-        self.marks = Strings::default();
+        self.scrollback.clear();
+        self.links = Interner::default();
+        self.marks = Interner::default();
         self.repeatable = None;
         self.marked = false;
     }
@@ -293,7 +293,7 @@ impl Machine {
     pub(super) fn weight(&self) -> usize {
         self.main.weight()
             + self.alternate.as_ref().map_or(0, Screen::weight)
-            + self.history.weight()
+            + self.scrollback.weight()
             + self.links.weight()
             + self.marks.weight()
             + self.titles.weight()

@@ -1,9 +1,9 @@
-//! From cells back to terminal bytes: what history keeps and snapshots are made of. Text and
+//! From cells back to terminal bytes: what scrollback keeps and snapshots are made of. Text and
 //! style only, nothing that rings, asks or moves, but for the columns of a row placed absolutely.
 
 use super::cell::{Cell, Part, Style};
+use super::interner::Interner;
 use super::screen::used;
-use super::strings::Strings;
 
 /// Blank cells in a row that are skipped rather than written.
 const SKIP_MIN: usize = 8;
@@ -17,9 +17,9 @@ const LINKS_MAX: usize = 1024 * 1024;
 
 /// Writes cells as terminal bytes.
 #[derive(Debug)]
-pub(super) struct Brush<'a> {
-    links: &'a Strings,
-    marks: &'a Strings,
+pub(super) struct SgrWriter<'a> {
+    links: &'a Interner,
+    marks: &'a Interner,
     style: Style,
     /// Bytes of hyperlinks so far.
     linked: usize,
@@ -30,20 +30,20 @@ pub(super) struct Brush<'a> {
 /// How the cells of a row find their columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Columns {
-    /// One after the other: a line of history, which may be shown anywhere.
+    /// One after the other: a line of scrollback, which may be shown anywhere.
     Running,
     /// Long gaps are skipped, and what follows a character whose width is disputed is placed anew.
     Absolute,
 }
 
-impl<'a> Brush<'a> {
-    /// A brush that begins with the plain style.
-    pub(super) fn new(links: &'a Strings, marks: &'a Strings) -> Self {
+impl<'a> SgrWriter<'a> {
+    /// A writer that begins with the plain style.
+    pub(super) fn new(links: &'a Interner, marks: &'a Interner) -> Self {
         Self::onto(Vec::new(), links, marks)
     }
 
-    /// A brush that writes onto what is there.
-    pub(super) fn onto(out: Vec<u8>, links: &'a Strings, marks: &'a Strings) -> Self {
+    /// A writer that writes onto what is there.
+    pub(super) fn onto(out: Vec<u8>, links: &'a Interner, marks: &'a Interner) -> Self {
         Self { links, marks, style: Style::PLAIN, linked: 0, out }
     }
 
@@ -140,7 +140,7 @@ impl<'a> Brush<'a> {
 }
 
 /// A line as plain text.
-pub(super) fn text(cells: &[Cell], marks: &Strings) -> String {
+pub(super) fn text(cells: &[Cell], marks: &Interner) -> String {
     let mut line = String::new();
     for cell in cells.iter().filter(|cell| cell.part != Part::Right) {
         line.push(cell.glyph);

@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
-use super::brush::{Brush, Columns, text};
 use super::cell::{Cell, Style};
+use super::interner::Interner;
 use super::screen::of_line;
-use super::strings::Strings;
+use super::sgr_writer::{Columns, SgrWriter, text};
 
 /// Most lines.
 pub(super) const LINES_MAX: usize = 10_000;
@@ -22,14 +22,14 @@ const LINE_MAX: usize = 64 * 1024;
 
 /// The lines.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(super) struct Scrollback {
     lines: VecDeque<Line>,
     bytes: usize,
     /// Where lines are written before they are copied to their size.
     draft: Vec<u8>,
 }
 
-/// A line without its styles and links, which are all that a brush writes beside text.
+/// A line without its styles and links, which are all that a writer writes beside text.
 pub(super) fn plain(line: &[u8]) -> String {
     let mut text = Vec::new();
     let mut parts = line.split(|byte| *byte == 0x1b);
@@ -52,7 +52,7 @@ pub(super) struct Line {
     /// Cells that it takes.
     cols: u16,
     /// Whether the next one goes on with the same line.
-    flows: bool,
+    wrapped: bool,
     bytes: Box<[u8]>,
 }
 
@@ -63,8 +63,8 @@ impl Line {
     }
 
     /// Behind how many of its cells the next one goes on with the same line; 0 where it ends.
-    pub(super) fn flows(&self) -> usize {
-        if self.flows { self.cols() } else { 0 }
+    pub(super) fn wrapped(&self) -> usize {
+        if self.wrapped { self.cols() } else { 0 }
     }
 
     /// Its bytes, which begin and end with the plain style.
@@ -73,7 +73,7 @@ impl Line {
     }
 }
 
-impl History {
+impl Scrollback {
     /// Number of lines.
     pub(super) fn len(&self) -> usize {
         self.lines.len()
@@ -102,22 +102,22 @@ impl History {
 
     /// Whether it would be other lines on a screen of this width.
     pub(super) fn is_other_at_width(&self, cols: usize) -> bool {
-        self.lines.iter().any(|line| line.flows || line.cols() > cols)
+        self.lines.iter().any(|line| line.wrapped || line.cols() > cols)
     }
 
     /// Adds a row of the screen, behind so many cells of which the next one goes on.
-    pub(super) fn push(&mut self, cells: &[Cell], flows: usize, links: &Strings, marks: &Strings) {
-        let cells = of_line(cells, flows);
-        let flows = flows > 0;
-        let mut brush = Brush::onto(std::mem::take(&mut self.draft), links, marks);
-        brush.row(cells, Columns::Running);
-        brush.style(Style::PLAIN);
-        let mut bytes = brush.out;
+    pub(super) fn push(&mut self, cells: &[Cell], wrapped: usize, links: &Interner, marks: &Interner) {
+        let cells = of_line(cells, wrapped);
+        let wrapped = wrapped > 0;
+        let mut writer = SgrWriter::onto(std::mem::take(&mut self.draft), links, marks);
+        writer.row(cells, Columns::Running);
+        writer.style(Style::PLAIN);
+        let mut bytes = writer.out;
         let cols = u16::try_from(cells.len()).unwrap_or(u16::MAX);
         if bytes.len() > LINE_MAX {
-            self.add(Line { cols, flows, bytes: text(cells, marks).into_bytes().into() });
+            self.add(Line { cols, wrapped, bytes: text(cells, marks).into_bytes().into() });
         } else {
-            self.add(Line { cols, flows, bytes: bytes.as_slice().into() });
+            self.add(Line { cols, wrapped, bytes: bytes.as_slice().into() });
         }
         bytes.clear();
         bytes.shrink_to(LINE_MAX);

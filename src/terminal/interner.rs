@@ -1,4 +1,4 @@
-//! Strings that cells refer to by number: addresses of links, combining marks. The table is
+//! Interner that cells refer to by number: addresses of links, combining marks. The table is
 //! bounded in entries and in bytes, so that neither can make memory grow.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ const BYTES_MAX: usize = 256 * 1024;
 
 /// A table of strings, numbered from 1.
 #[derive(Debug, Default)]
-pub(super) struct Strings {
+pub(super) struct Interner {
     entries: Vec<Option<Box<str>>>,
     numbers: HashMap<Box<str>, u16>,
     free: Vec<u16>,
@@ -20,9 +20,9 @@ pub(super) struct Strings {
     refused: u16,
 }
 
-impl Strings {
+impl Interner {
     /// The number of a string; none where the table is full.
-    pub(super) fn number(&mut self, text: &str) -> Option<u16> {
+    pub(super) fn intern(&mut self, text: &str) -> Option<u16> {
         if let Some(number) = self.numbers.get(text) {
             return Some(*number);
         }
