@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::connection::{CHANNEL, Connection, OnPty, OnTere, OnTtyd};
+use crate::connection::{Connection, OnPty, OnTere, OnTtyd, STREAM};
 use crate::link;
 use crate::parts::page::{ORIGIN, Page};
 use crate::parts::passkey::SoftPasskey;
@@ -90,7 +90,7 @@ impl Carrier for Tere {
         socket.set_nodelay(true).unwrap();
         let mut page = Page::over(socket);
         page.sign_in(&mut self.passkey.lock().unwrap());
-        let session = page.open(CHANNEL, "dev@web1").unwrap();
+        let session = page.open(STREAM, "dev@web1").unwrap();
         Box::new(OnTere { socket: page.into_socket(), session })
     }
 

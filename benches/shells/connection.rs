@@ -11,8 +11,10 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::pty::Winsize;
 use socket2::Socket;
-use tere::protocol::page::{FromPage, ToPage};
+use tere::protocol::page::{FromPage, TO_PAGE_HEADER, ToPage};
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
+
+use crate::parts::page::typed;
 
 /// How long anything here may take. ttyd needs 21 s for a Ctrl-C on a slow link.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -136,15 +138,15 @@ impl Connection for OnTtyd {
     }
 }
 
-/// A channel of a page of tere. It ends its session when it is dropped.
+/// A stream of a page of tere. It ends its session when it is dropped.
 #[derive(Debug)]
 pub struct OnTere {
     pub socket: WebSocket<Socket>,
     pub session: tere::names::SessionId,
 }
 
-/// The one channel of each page.
-pub const CHANNEL: u16 = 1;
+/// The one stream of each page.
+pub const STREAM: u16 = 1;
 
 impl OnTere {
     fn say(&mut self, message: &FromPage) {
@@ -154,19 +156,19 @@ impl OnTere {
 
 impl Connection for OnTere {
     fn send(&mut self, bytes: &[u8]) {
-        self.socket.send(Message::binary([&CHANNEL.to_be_bytes()[..], bytes].concat())).unwrap();
+        self.socket.send(Message::binary(typed(STREAM, bytes))).unwrap();
     }
 
     fn receive(&mut self, into: &mut Vec<u8>, at_most: Duration) {
         self.socket.get_ref().set_read_timeout(Some(at_most)).unwrap();
         match self.socket.read() {
             Ok(Message::Binary(bytes)) => {
-                into.extend_from_slice(&bytes[2..]);
-                let shown = u32::try_from(bytes.len() - 2).unwrap();
-                self.say(&FromPage::Shown { channel: CHANNEL, bytes: shown });
+                into.extend_from_slice(&bytes[TO_PAGE_HEADER..]);
+                let shown = u32::try_from(bytes.len() - TO_PAGE_HEADER).unwrap();
+                self.say(&FromPage::Shown { stream: STREAM, bytes: shown });
             }
             Ok(Message::Text(text)) => {
-                let ended = matches!(serde_json::from_str(&text), Ok(ToPage::Ended { .. }));
+                let ended = matches!(serde_json::from_str(&text), Ok(ToPage::Closed { .. }));
                 assert!(!ended, "the session ended: {text}");
             }
             Ok(_) => {}
@@ -177,14 +179,14 @@ impl Connection for OnTere {
 
 impl Drop for OnTere {
     fn drop(&mut self) {
-        let end = FromPage::End { session: self.session.clone() };
+        let end = FromPage::EndSession { session: self.session.clone() };
         // The front may be gone. What it says until it has done is of no interest.
         if self.socket.send(Message::text(serde_json::to_string(&end).unwrap())).is_ok() {
             let deadline = Instant::now() + Duration::from_secs(5);
             while Instant::now() < deadline {
                 match self.socket.read() {
                     Ok(Message::Text(text))
-                        if matches!(serde_json::from_str(&text), Ok(ToPage::Ended { .. })) =>
+                        if matches!(serde_json::from_str(&text), Ok(ToPage::Closed { .. })) =>
                     {
                         return;
                     }

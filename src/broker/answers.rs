@@ -11,6 +11,7 @@ use super::worker::Order;
 use crate::names::{AccountName, Label, SessionId, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX};
 use crate::protocol::vouch::Principal;
+use crate::protocol::worker::UnreadInput;
 use crate::protocol::{EndReason, GuestRole, Refusal, Role};
 
 /// What came of a request, before it is sent.
@@ -177,7 +178,7 @@ async fn share(
                 // A session that is over has no viewers.
                 let _ = session.worker.send(Order::SetRole { viewer, role: role.into() }).await;
             }
-            None => session.close_view(viewer).await,
+            None => session.close_view(viewer, UnreadInput::Dropped).await,
         }
     }
     session.settled(guest).await?;

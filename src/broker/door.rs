@@ -11,6 +11,7 @@ use super::{Broker, News, principal};
 use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::vouch::{FromAuth, ToAuth};
+use crate::protocol::worker::UnreadInput;
 use crate::sys::inherited::Inherited;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 
@@ -102,6 +103,6 @@ fn revoke(broker: &Broker, account: AccountName) -> Result<(), Refusal> {
     let (over, kept) = broker.sessions.part_with(&account);
     // No channel is open: then nobody needs to hear it.
     let _ = broker.news.send(News::Revoked(account));
-    tokio::spawn(principal::detach(over));
+    tokio::spawn(principal::detach(over, UnreadInput::Dropped));
     kept
 }

@@ -21,7 +21,7 @@ use crate::names::{MachineName, SessionId};
 use crate::protocol::Refusal;
 use crate::protocol::principal::{Answer, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::vouch::Principal;
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::{UnreadInput, ViewerNumber};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// How long auth has to hand the channel over and its holder to greet.
@@ -106,7 +106,10 @@ pub(super) async fn serve(
     let company = Company::new();
     let mut holder = Holder { principal, broker, channel, views, machines, requests, company };
     let served = holder.run(news).await;
-    holder.close().await;
+    // Whoever closes the channel has typed what they typed before. Any other end withdraws a right.
+    let unread =
+        if matches!(served, Err(WireError::Closed)) { UnreadInput::Typed } else { UnreadInput::Dropped };
+    holder.close(unread).await;
     match served {
         Err(WireError::Closed) => Ok(()),
         other => other,
@@ -156,11 +159,11 @@ impl Holder {
             Outcome::Answer(answer) => (answer, None),
             // The policy may have changed while the session was being opened.
             Outcome::View(view) if !self.granted(&view.session) => {
-                detach(vec![(view.session, view.viewer)]).await;
+                detach(vec![(view.session, view.viewer)], UnreadInput::Dropped).await;
                 (Answer::Refused(Refusal::NotGranted), None)
             }
             Outcome::View(view) if self.set_role(&view).await.is_err() => {
-                detach(vec![(view.session, view.viewer)]).await;
+                detach(vec![(view.session, view.viewer)], UnreadInput::Dropped).await;
                 (Answer::Refused(Refusal::WorkerUnavailable), None)
             }
             Outcome::View(view) => {
@@ -220,7 +223,7 @@ impl Holder {
         let views = std::mem::take(&mut self.views);
         let (kept, closed) = views.into_iter().partition(|(session, _)| self.granted(session));
         self.views = kept;
-        detach(closed).await;
+        detach(closed, UnreadInput::Dropped).await;
     }
 
     /// Whether the policy of now lets this principal view the session. The operator only looks.
@@ -235,17 +238,17 @@ impl Holder {
     /// first, so that its holder hears the reason before it sees the views go; then the views that are there. Requests
     /// that are under way finish, and what they view is closed too: a session that was being opened is then there,
     /// without a viewer, or is not kept, where the account is gone.
-    async fn close(self) {
+    async fn close(self, unread: UnreadInput) {
         let Self { channel, views, mut requests, .. } = self;
         drop(channel);
         let finish = async {
             while let Some(done) = requests.join_next().await {
                 if let Ok((_, Outcome::View(view))) = done {
-                    detach(vec![(view.session, view.viewer)]).await;
+                    detach(vec![(view.session, view.viewer)], UnreadInput::Dropped).await;
                 }
             }
         };
-        tokio::join!(detach(views), finish);
+        tokio::join!(detach(views, unread), finish);
     }
 }
 
@@ -257,8 +260,8 @@ fn add_view(views: &mut Views, view: (Arc<Session>, ViewerNumber)) {
 }
 
 /// Closes views, all at once: a worker that is away must not keep others from being told.
-pub(super) async fn detach(views: Views) {
-    join_all(views.iter().map(|(session, viewer)| session.close_view(*viewer))).await;
+pub(super) async fn detach(views: Views, unread: UnreadInput) {
+    join_all(views.iter().map(|(session, viewer)| session.close_view(*viewer, unread))).await;
 }
 
 #[cfg(test)]
@@ -309,10 +312,16 @@ mod tests {
         while !answered(front.receive().await.unwrap().0) {}
         let owed = ask(&front, &there, &mut slow).await;
         broker.news.send(News::Revoked("alice".parse().unwrap())).unwrap();
-        assert!(matches!(next(&mut inbox).await, Order::Detach(ViewerNumber(1))));
+        assert!(matches!(
+            next(&mut inbox).await,
+            Order::Detach { viewer: ViewerNumber(1), unread: UnreadInput::Dropped }
+        ));
         // And what it is given after all.
         owed(ViewerNumber(2));
-        assert!(matches!(next(&mut slow).await, Order::Detach(ViewerNumber(2))));
+        assert!(matches!(
+            next(&mut slow).await,
+            Order::Detach { viewer: ViewerNumber(2), unread: UnreadInput::Dropped }
+        ));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::people::{People, Viewing};
 use super::records::Record;
 use super::worker::Order;
 use crate::names::AccountName;
-use crate::protocol::worker::{ToWorker, ViewerNumber};
+use crate::protocol::worker::{ToWorker, UnreadInput, ViewerNumber};
 use crate::protocol::{About, Person, Refusal, Role, SessionSummary};
 
 /// How long a worker has to describe its session. One that is just being restarted is listed
@@ -110,13 +110,13 @@ impl Session {
         self.change(|people| drop(people.views.remove(&viewer)));
     }
 
-    /// Closes a view. Its worker may be away: then it is told when it is back.
-    pub(super) async fn close_view(&self, viewer: ViewerNumber) {
+    /// Closes a view. If its worker is away, it is told when it is back.
+    pub(super) async fn close_view(&self, viewer: ViewerNumber, unread: UnreadInput) {
         if let Some(viewing) = self.people().views.get_mut(&viewer) {
             viewing.closing = true;
         }
         // A session that is over has no viewers.
-        let _ = self.worker.send(Order::Detach(viewer)).await;
+        let _ = self.worker.send(Order::Detach { viewer, unread }).await;
     }
 
     /// Notes which viewers a worker has that was started again, and says what it is to be told: it may not
@@ -127,7 +127,8 @@ impl Session {
         let told = |viewer: &ViewerNumber| {
             let role = people.role_of_viewer(*viewer);
             let viewer = *viewer;
-            role.map_or(ToWorker::Detach(viewer), |role| ToWorker::SetRole { viewer, role })
+            let detach = ToWorker::Detach { viewer, unread: UnreadInput::Dropped };
+            role.map_or(detach, |role| ToWorker::SetRole { viewer, role })
         };
         viewers.iter().map(told).collect()
     }

@@ -15,7 +15,7 @@ use super::opening::first_viewer;
 use super::units::Unit;
 use super::worker::{self, ORDERS, Order, WorkerChannel};
 use crate::names::SessionId;
-use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerNumber};
 use crate::protocol::{EndReason, Refusal};
 use crate::wire::WireError;
 
@@ -287,7 +287,7 @@ impl Broker {
 /// Closes the viewers that a worker has from before: those of channels that closed with an earlier broker.
 async fn close_views_of_before(channel: &WorkerChannel, viewers: &[ViewerNumber]) -> Result<(), WireError> {
     for viewer in viewers {
-        channel.send(&ToWorker::Detach(*viewer), &[]).await?;
+        channel.send(&ToWorker::Detach { viewer: *viewer, unread: UnreadInput::Dropped }, &[]).await?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::Broker;
 use super::returns::Returns;
 use super::session::Session;
 use crate::names::{AccountName, SessionId, TermSize};
-use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerNumber};
 use crate::protocol::{About, EndReason, Refusal, Role};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
@@ -55,7 +55,7 @@ pub(super) enum Order {
     /// What there is to say about it. The sender is dropped where the worker cannot be asked.
     Describe(oneshot::Sender<About>),
     /// One viewer less.
-    Detach(ViewerNumber),
+    Detach { viewer: ViewerNumber, unread: UnreadInput },
     /// End the session.
     End(EndReason),
 }
@@ -117,6 +117,7 @@ fn broke(error: &WireError) -> bool {
         | WireError::Unreadable { .. }
         | WireError::TrailingBytes { .. }
         | WireError::WrongDescriptors { .. }
+        | WireError::OutOfTurn
         | WireError::NoGreeting
         | WireError::WrongIntent { .. }
         | WireError::WrongVersion { .. } => false,
@@ -246,7 +247,7 @@ impl Worker {
                 ToWorker::Describe
             }
             Order::SetRole { viewer, role } => ToWorker::SetRole { viewer, role },
-            Order::Detach(viewer) => ToWorker::Detach(viewer),
+            Order::Detach { viewer, unread } => ToWorker::Detach { viewer, unread },
             Order::End(reason) => ToWorker::End(*self.ending.get_or_insert(reason)),
         };
         self.tell(&message).await
@@ -317,7 +318,7 @@ pub(super) async fn stand_by(orders: &mut mpsc::Receiver<Order>, refusal: Refusa
                 let _ = answer.send(Err(refusal));
             }
             // It is listed without what its worker could say.
-            Some(Order::Describe(_) | Order::SetRole { .. } | Order::Detach(_)) => {}
+            Some(Order::Describe(_) | Order::SetRole { .. } | Order::Detach { .. }) => {}
             Some(Order::End(reason)) => return reason,
             // The table holds a sender for as long as the session is live.
             None => return EndReason::WorkerGone,

@@ -57,6 +57,7 @@ impl Failure {
             | WireError::TrailingBytes { .. }
             | WireError::WrongDescriptors { .. }
             | WireError::WrongIntent { .. }
+            | WireError::OutOfTurn
             | WireError::NoGreeting
             | WireError::Oversize => RESTART,
             WireError::Closed | WireError::TimedOut | WireError::Io(_) => {

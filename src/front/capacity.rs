@@ -137,7 +137,7 @@ mod tests {
         let unit = include_str!("../../systemd/tere-front.service");
         let limit = unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE=")).unwrap();
         // A socket, its channel to auth or to the broker, and its viewers.
-        let all = SOCKETS_MAX * (2 + crate::protocol::page::CHANNELS_MAX);
+        let all = SOCKETS_MAX * (2 + crate::protocol::page::STREAMS_MAX);
         assert!(limit.parse::<usize>().unwrap() >= all + 256, "{limit} descriptors for {all} and the rest");
     }
 

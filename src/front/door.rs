@@ -8,7 +8,7 @@ use super::request::{Request, Version};
 use crate::config::Origin;
 
 /// The WebSocket subprotocol of [`crate::protocol::page`]. A new version of it is a new word.
-pub(super) const SUBPROTOCOL: &str = "tere-1";
+pub(super) const SUBPROTOCOL: &str = "tere-2";
 
 /// What a request gets.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(super) enum Turned {
     NotFound,
     #[error("only GET and HEAD are served here")]
     Method,
-    #[error("this address is for WebSockets of the page, subprotocol tere-1")]
+    #[error("this address is for WebSockets of the page, subprotocol tere-2")]
     NotAWebSocket,
     #[error("the WebSocket is of another version than 13")]
     WebSocketVersion,
@@ -95,7 +95,7 @@ mod tests {
         ("Upgrade", "websocket"),
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("Sec-WebSocket-Protocol", "tere-1"),
+        ("Sec-WebSocket-Protocol", "tere-2"),
     ];
 
     fn ask(line: &str, headers: &[(&str, &str)]) -> Result<&'static str, Turned> {
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_websocket_of_the_page_is_let_in() {
         assert_eq!(ask("GET /ws", &GOOD), Ok("websocket"));
-        assert_eq!(upgrade_with("Sec-WebSocket-Protocol", &["other, tere-1"]), Ok("websocket"));
+        assert_eq!(upgrade_with("Sec-WebSocket-Protocol", &["other, tere-2"]), Ok("websocket"));
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
             ("Sec-WebSocket-Key", &["short"]),
             ("Sec-WebSocket-Key", &["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="]),
             ("Sec-WebSocket-Protocol", &[]),
-            ("Sec-WebSocket-Protocol", &["tere-2"]),
+            ("Sec-WebSocket-Protocol", &["tere-1"]),
         ] {
             assert_eq!(upgrade_with(name, values), Err(Turned::NotAWebSocket), "{name}: {values:?}");
         }

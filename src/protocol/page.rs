@@ -1,9 +1,19 @@
 //! What the page and the front say to each other over the one WebSocket of a page.
 //!
-//! Text frames hold one JSON object each: [`FromPage`] to the front, [`ToPage`] to the page. Binary
-//! frames hold terminal bytes: a channel number (2 bytes, big-endian), then the bytes, typed ones
-//! to the front and printed ones to the page. The page chooses channel numbers; a number is free
-//! again after `ended`, `detach` or a `refused` that names it.
+//! A connection carries *streams*. Each has a number, which the page chooses, and a kind
+//! ([`StreamKind`]); today there are terminals. Text frames hold one JSON object each: [`FromPage`]
+//! to the front, [`ToPage`] to the page. They open, steer and close streams. Binary frames hold a
+//! stream's bytes, behind a header:
+//!
+//! ```text
+//! to the front   stream (2 bytes) | kind (1) | sent at (4) | bytes        big-endian
+//! to the page    stream (2 bytes) | kind (1) | bytes
+//! ```
+//!
+//! `sent at` is when the input was typed, milliseconds on the front's clock as the page knows it:
+//! the last `pong` says what it was, and the page adds the time since. Input that reaches the front
+//! more than [`INPUT_PATIENCE`] later is dropped, for the page has told its person by then that it
+//! is in doubt. [`SENT_AT_UNKNOWN`] stands for a page that has heard no `pong` yet.
 //!
 //! ```text
 //! page                              front
@@ -13,15 +23,22 @@
 //!   ◀────────────────────── signed-in       (or refused; the page may begin again)
 //!   ◀────────────────────── lobby           (targets and sessions)
 //!   open | attach ───────────────────▶
-//!   ◀──────────────────────── opened        (or refused with the channel)
-//!   ◀────────────────────── snapshot        (its bytes are the first on the channel)
+//!   ◀──────────────────────── opened        (or refused with the stream)
+//!   ◀────────────────────── snapshot        (its bytes are the first on the stream)
 //!   ═══════════ binary frames ═══════
-//!   shown ───────────────────────────▶      (how much of them)
-//!   ◀───────────────────────── ended
+//!   shown ───────────────────────────▶      (how much of them: this is the page's credit)
+//!   end ─────────────────────────────▶      (no more input; what came before is delivered)
+//!   ◀──────────────────────────── end       (no more output; what came before was all)
+//!   close ───────────────────────────▶      (the page leaves; its input is delivered first)
+//!   ◀───────────────────────── closed       (with the reason)
 //! ```
 //!
-//! A frame that cannot be read, or comes out of turn, gets `refused: bad-message` and the end of
-//! the connection. `web/src/protocol.ts` is made from these types by the test in this file.
+//! A stream's number is free again after `closed`, `close` or a `refused` that names it. A frame that
+//! cannot be read, comes out of turn, or has another kind than its stream gets `refused: bad-message`
+//! and the end of the connection. `web/src/protocol.ts` is made from these types by the test in this
+//! file.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,12 +51,41 @@ use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize}
 /// a longer frame ends the connection.
 pub const TEXT_FRAME_MAX: usize = 32 * 1024;
 
-/// Longest binary frame in either direction, bytes of terminal and the channel number. A longer
-/// one from a page ends the connection; the page cuts a paste into several.
-pub const BINARY_FRAME_MAX: usize = 32 * 1024 + 2;
+/// Bytes before those of the stream in a binary frame from the page, and in one to the page.
+pub const FROM_PAGE_HEADER: usize = 7;
+/// See [`FROM_PAGE_HEADER`].
+pub const TO_PAGE_HEADER: usize = 3;
 
-/// Most channels open at once on one connection; one more is refused with `too-many`.
-pub const CHANNELS_MAX: usize = 32;
+/// Longest binary frame in either direction, bytes. A longer one from a page ends the connection; the
+/// page cuts a paste into several.
+pub const BINARY_FRAME_MAX: usize = 32 * 1024 + FROM_PAGE_HEADER;
+
+/// How old input may be when it reaches the front: as long as a page waits for a sign of life before
+/// it gives the connection up and says that what was typed last is in doubt.
+pub const INPUT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The `sent at` of input from a page that does not know the front's clock yet.
+pub const SENT_AT_UNKNOWN: u32 = u32::MAX;
+
+/// Most streams open at once on one connection; one more is refused with `too-many`.
+pub const STREAMS_MAX: usize = 32;
+
+/// What flows on a stream: one byte in the header of a binary frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum StreamKind {
+    /// A view of a session's terminal: typed bytes to the front, printed ones to the page.
+    Terminal = 1,
+}
+
+impl StreamKind {
+    /// The kind behind a byte. 2 (file), 3 (exec) and 4 (forward) are set aside; no version knows
+    /// them yet.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        (byte == Self::Terminal as u8).then_some(Self::Terminal)
+    }
+}
 
 /// From the page to the front.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,19 +106,19 @@ pub enum FromPage {
     },
     /// Ask for a new `lobby`.
     List {},
-    /// Open a new session on a target and view it on `channel`.
+    /// Open a stream of kind terminal: a new session on a target, and a view of it.
     Open {
         /// Chosen by the page.
-        channel: u16,
+        stream: u16,
         /// Where.
         target: Target,
         /// The size of the page's terminal.
         size: TermSize,
     },
-    /// View a session that is there already.
+    /// Open a stream of kind terminal: a view of a session that is there already.
     Attach {
         /// Chosen by the page.
-        channel: u16,
+        stream: u16,
         /// Which.
         session: SessionId,
         /// The size of the page's terminal.
@@ -80,28 +126,33 @@ pub enum FromPage {
     },
     /// The page's window has room for a terminal of this size.
     Resize {
-        /// Which channel.
-        channel: u16,
+        /// Which stream.
+        stream: u16,
         /// The new size.
         size: TermSize,
     },
-    /// This many more terminal bytes of the channel have been shown. A page that does not say so is
-    /// not sent more than a window's worth.
+    /// This many more bytes of the stream have been shown. A page that does not say so is not sent
+    /// more than a window's worth.
     Shown {
-        /// Which channel.
-        channel: u16,
+        /// Which stream.
+        stream: u16,
         /// How many.
         bytes: u32,
     },
     /// Ask for a snapshot with the whole history.
     Refresh {
-        /// Which channel.
-        channel: u16,
+        /// Which stream.
+        stream: u16,
     },
-    /// Stop viewing. The session goes on.
-    Detach {
-        /// Which channel.
-        channel: u16,
+    /// No more input comes on this stream. What came before is delivered; output goes on.
+    End {
+        /// Which stream.
+        stream: u16,
+    },
+    /// Leave the stream. Input that came before is delivered; a session that was viewed goes on.
+    Close {
+        /// Which stream.
+        stream: u16,
     },
     /// Name a session of mine, or take its name away. A new `lobby` follows.
     Name {
@@ -121,7 +172,7 @@ pub enum FromPage {
         role: Option<GuestRole>,
     },
     /// End a session: its shell is hung up.
-    End {
+    EndSession {
         /// Which.
         session: SessionId,
     },
@@ -153,21 +204,21 @@ pub enum ToPage {
         /// Live sessions, oldest first.
         sessions: Vec<SessionSummary>,
     },
-    /// `channel` views `session` from now on.
+    /// The stream is a view of `session` from now on.
     Opened {
-        /// The channel of the request.
-        channel: u16,
-        /// The session on it.
+        /// The stream of the request.
+        stream: u16,
+        /// The session viewed.
         session: SessionId,
         /// Where it runs.
         target: Target,
     },
-    /// The next `bytes` terminal bytes on the channel are a snapshot for a terminal of this size, and
+    /// The next `bytes` bytes of the stream are a snapshot for a terminal of this size, and
     /// replace what is shown. It comes after `opened`, and when the page or its connection was too
     /// slow. One that begins before the last is complete replaces it.
     Snapshot {
-        /// Which channel.
-        channel: u16,
+        /// Which stream.
+        stream: u16,
         /// The size of the terminal.
         size: TermSize,
         /// Length of the snapshot.
@@ -177,23 +228,28 @@ pub enum ToPage {
     },
     /// The terminal of the session has another size from here on.
     Size {
-        /// Which channel.
-        channel: u16,
+        /// Which stream.
+        stream: u16,
         /// The size.
         size: TermSize,
     },
     /// The program does not read its input: this much of it was thrown away.
     InputDropped {
-        /// Which channel.
-        channel: u16,
+        /// Which stream.
+        stream: u16,
         /// How many bytes.
         #[cfg_attr(test, ts(type = "number"))]
         bytes: u64,
     },
-    /// The view is over and the channel number is free.
-    Ended {
-        /// Which channel.
-        channel: u16,
+    /// No more output comes on this stream: all of it was sent.
+    End {
+        /// Which stream.
+        stream: u16,
+    },
+    /// The stream is closed, and its number is free.
+    Closed {
+        /// Which stream.
+        stream: u16,
         /// Why.
         reason: EndReason,
     },
@@ -214,16 +270,19 @@ pub enum ToPage {
         /// Which.
         machine: MachineName,
     },
-    /// A request was not granted. With a channel: that `open` or `attach`; without: the last
+    /// A request was not granted. With a stream: that `open` or `attach`; without: the last
     /// request that had none.
     Refused {
-        /// The channel of the request, if it had one.
-        channel: Option<u16>,
+        /// The stream of the request, if it had one.
+        stream: Option<u16>,
         /// Why.
         refusal: Refusal,
     },
     /// The answer to `ping`.
-    Pong {},
+    Pong {
+        /// The front's clock, milliseconds since this connection began.
+        at: u32,
+    },
 }
 
 /// The two ceremonies of WebAuthn.
@@ -287,14 +346,14 @@ mod tests {
     #[test]
     fn messages_read_as_the_protocol_says() {
         let open: FromPage = serde_json::from_str(
-            r#"{"type":"open","channel":1,"target":{"machine":"box","user":"dev"},"size":{"cols":80,"rows":24}}"#,
+            r#"{"type":"open","stream":1,"target":{"machine":"box","user":"dev"},"size":{"cols":80,"rows":24}}"#,
         )
         .unwrap();
-        assert!(matches!(open, FromPage::Open { channel: 1, .. }));
+        assert!(matches!(open, FromPage::Open { stream: 1, .. }));
         for bad in [
-            r#"{"type":"open","channel":1,"target":{"machine":"../x","user":"dev"},"size":{"cols":80,"rows":24}}"#,
-            r#"{"type":"open","channel":1,"target":{"machine":"box","user":"dev"},"size":{"cols":0,"rows":24}}"#,
-            r#"{"type":"open","channel":70000,"target":{"machine":"box","user":"dev"},"size":{"cols":80,"rows":24}}"#,
+            r#"{"type":"open","stream":1,"target":{"machine":"../x","user":"dev"},"size":{"cols":80,"rows":24}}"#,
+            r#"{"type":"open","stream":1,"target":{"machine":"box","user":"dev"},"size":{"cols":0,"rows":24}}"#,
+            r#"{"type":"open","stream":70000,"target":{"machine":"box","user":"dev"},"size":{"cols":80,"rows":24}}"#,
             r#"{"type":"sign-in","account":"root"}"#,
             r#"{"type":"sudo"}"#,
             r#"[]"#,

@@ -56,6 +56,8 @@ pub enum Extent {
 pub enum FromViewer {
     /// What the person typed. At most [`CHUNK_MAX`] bytes.
     Input(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// No more `Input` comes. What came before is typed; output goes on until the viewer closes.
+    End,
     /// The viewer's window has room for a terminal of this size.
     Resize(TermSize),
     /// The viewer has shown this many more bytes of `Output`, of a snapshot's too. Without it the worker

@@ -45,11 +45,25 @@ pub enum ToWorker {
         role: Role,
     },
     /// Tell a viewer that its view is closed, and close it.
-    Detach(ViewerNumber),
+    Detach {
+        /// Which.
+        viewer: ViewerNumber,
+        /// What becomes of input that it has sent and the worker has not read.
+        unread: UnreadInput,
+    },
     /// Say what there is to say about the session.
     Describe,
     /// Hang the shell up, tell the viewers why, and exit.
     End(EndReason),
+}
+
+/// What becomes of input that a viewer has sent before its view is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnreadInput {
+    /// It is typed: its person left, and has typed it before.
+    Typed,
+    /// It is dropped: the right to type was withdrawn.
+    Dropped,
 }
 
 /// From the worker to the broker. The first message on a connection is `Standing`.
@@ -91,7 +105,11 @@ impl Message for ToWorker {
     fn descriptors(&self) -> usize {
         match self {
             Self::Adopt { .. } => 1,
-            Self::Attach { .. } | Self::SetRole { .. } | Self::Detach(_) | Self::Describe | Self::End(_) => 0,
+            Self::Attach { .. }
+            | Self::SetRole { .. }
+            | Self::Detach { .. }
+            | Self::Describe
+            | Self::End(_) => 0,
         }
     }
 }

@@ -258,7 +258,7 @@ impl Control {
                 self.store.change_role(viewer, role)?;
                 self.order(Order::SetRole(viewer, role));
             }
-            Action::DropViewer(viewer) => self.order(Order::Drop(viewer)),
+            Action::DropViewer(viewer, unread) => self.order(Order::Drop(viewer, unread)),
             Action::Tell(message) => {
                 if let FromWorker::ViewerGone(viewer) = message {
                     self.store.forget_viewer(viewer)?;

@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use crate::names::{SessionId, TermSize};
-use crate::protocol::worker::{FromWorker, Standing, ToWorker, VIEWERS_MAX, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, VIEWERS_MAX, ViewerNumber};
 use crate::protocol::{EndReason, Role};
 
 /// What happened.
@@ -39,7 +39,7 @@ pub(super) enum Action {
     /// Let a viewer do this from now on.
     SetRole { viewer: ViewerNumber, role: Role },
     /// Tell a viewer that its view is closed, and close its socket.
-    DropViewer(ViewerNumber),
+    DropViewer(ViewerNumber, UnreadInput),
     /// Tell the broker what there is to say about the session.
     Describe,
     /// Tell the broker.
@@ -135,8 +135,8 @@ impl Core {
                 // It may have gone a moment ago.
                 if viewers.contains(&viewer) { vec![Action::SetRole { viewer, role }] } else { Vec::new() }
             }
-            (Self::Live { viewers }, Input::Broker(ToWorker::Detach(viewer), None)) => {
-                if viewers.contains(&viewer) { vec![Action::DropViewer(viewer)] } else { Vec::new() }
+            (Self::Live { viewers }, Input::Broker(ToWorker::Detach { viewer, unread }, None)) => {
+                if viewers.contains(&viewer) { vec![Action::DropViewer(viewer, unread)] } else { Vec::new() }
             }
             (Self::Live { .. }, Input::RoleSet { viewer, role }) => {
                 vec![Action::Tell(FromWorker::RoleSet { viewer, role })]
@@ -170,7 +170,7 @@ impl Core {
                 Input::Broker(
                     ToWorker::Attach { .. }
                     | ToWorker::SetRole { .. }
-                    | ToWorker::Detach(_)
+                    | ToWorker::Detach { .. }
                     | ToWorker::End(_),
                     None,
                 )

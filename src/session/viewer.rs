@@ -47,6 +47,8 @@ pub(super) struct Viewer {
     /// Non-blocking.
     channel: Channel<ToViewer, FromViewer>,
     greeted: bool,
+    /// It said that no more input comes.
+    input_ended: bool,
     showing: Showing,
     pace: Pace,
     /// Until when it may be collected what is not much.
@@ -107,13 +109,14 @@ impl Viewer {
     ) -> Self {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         let (pace, mark) = (Pace::new(), (0, now));
-        let (greeted, rests, late, dropped) = (false, None, false, 0);
+        let (greeted, input_ended, rests, late, dropped) = (false, false, None, false, 0);
         let (next_snapshot, abreast, fell_behind_at) = (now, None, 0);
         Self {
             number,
             role,
             channel,
             greeted,
+            input_ended,
             showing,
             pace,
             rests,
@@ -368,12 +371,14 @@ impl Viewer {
                 continue;
             }
             match (self.channel.receive(), self.role) {
+                (Ok((FromViewer::Input(_), _)), _) if self.input_ended => return Err(WireError::OutOfTurn),
                 (Ok((FromViewer::Input(bytes), _)), Role::Owner | Role::Writer) => {
                     asked.push(Asked::Input(bytes));
                 }
                 (Ok((FromViewer::Resize(size), _)), Role::Owner) => asked.push(Asked::Resize(size)),
                 (Ok((FromViewer::Input(_), _)), Role::Watcher)
                 | (Ok((FromViewer::Resize(_), _)), Role::Writer | Role::Watcher) => {}
+                (Ok((FromViewer::End, _)), _) => self.input_ended = true,
                 (Ok((FromViewer::Shown(bytes), _)), _) => self.pace.shown(bytes.into(), now),
                 // No more often than a late viewer has one, so that it costs the session no more.
                 (Ok((FromViewer::Refresh, _)), _) => {

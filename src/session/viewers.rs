@@ -17,7 +17,7 @@ use super::exchange::{EXTENTS, Exchange, Snapshot};
 use super::viewer::{Asked, Fed, Viewer};
 use super::wake::Wake;
 use crate::names::TermSize;
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::{UnreadInput, ViewerNumber};
 use crate::protocol::{EndReason, Role};
 use crate::sys::pty;
 use crate::wire::WireError;
@@ -41,7 +41,7 @@ pub(super) enum Order {
     /// A viewer of the worker before.
     GoOn(Viewer),
     SetRole(ViewerNumber, Role),
-    Drop(ViewerNumber),
+    Drop(ViewerNumber, UnreadInput),
     Flush(EndReason),
 }
 
@@ -130,12 +130,18 @@ impl Viewers {
                     viewers.filter(|viewer| viewer.number == number).for_each(|viewer| viewer.set_role(role));
                     self.report(Input::RoleSet { viewer: number, role });
                 }
-                Order::Drop(number) => {
-                    let gone = self.state.viewers.iter().find(|viewer| viewer.number == number);
-                    // One that does not read will see that its socket closes.
-                    gone.map(|viewer| viewer.end(EndReason::ViewClosed));
+                Order::Drop(number, unread) => {
+                    let at = self.state.viewers.iter().position(|viewer| viewer.number == number);
+                    if let Some(mut viewer) = at.map(|at| self.state.viewers.remove(at)) {
+                        if unread == UnreadInput::Typed {
+                            let mut asked = Vec::new();
+                            viewer.take_rest(&self.black_box, &mut asked, now);
+                            self.grant(&mut viewer, asked);
+                        }
+                        // One that does not read will see that its socket closes.
+                        drop(viewer.end(EndReason::ViewClosed));
+                    }
                     self.black_box.forget(number);
-                    self.state.viewers.retain(|viewer| viewer.number != number);
                     self.report(Input::ViewerGone(number));
                 }
                 Order::Flush(reason) => {

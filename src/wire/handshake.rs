@@ -13,7 +13,7 @@
 use super::WireError;
 
 /// The version of the protocols between tere's processes. Raise it with any change to a message.
-pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 3 } else { 2 };
+pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 4 } else { 3 };
 
 /// The build of this program: a hash of its sources.
 pub const BUILD: &str = env!("TERE_BUILD");

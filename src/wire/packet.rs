@@ -52,6 +52,9 @@ pub enum WireError {
         /// What came.
         got: usize,
     },
+    /// A message that may not come any more.
+    #[error("a message came out of turn")]
+    OutOfTurn,
     /// The first packet is not a greeting.
     #[error("the peer did not begin with a greeting of tere")]
     NoGreeting,

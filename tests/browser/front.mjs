@@ -56,7 +56,7 @@ export class Front {
         if (typeof frame === 'string') {
           front.#answer(JSON.parse(frame));
         } else {
-          front.typed += frame.subarray(2).toString('latin1');
+          front.typed += frame.subarray(7).toString('latin1');
           front.frames.push(frame.length);
           front.#typing.emit('typed');
         }
@@ -70,15 +70,15 @@ export class Front {
     this.#socket?.send(JSON.stringify(message));
   }
 
-  /** @param {number} channel @param {string} text */
-  print(channel, text) {
-    this.#socket?.send(Buffer.concat([Buffer.of(channel >> 8, channel & 0xff), Buffer.from(text)]));
+  /** @param {number} stream @param {string} text */
+  print(stream, text) {
+    this.#socket?.send(Buffer.concat([Buffer.of(stream >> 8, stream & 0xff, 1), Buffer.from(text)]));
   }
 
-  /** @param {number} channel @param {object} size @param {string} text @param {'whole' | 'screen'} extent */
-  snapshot(channel, size, text, extent) {
-    this.say({ type: 'snapshot', channel, size, bytes: Buffer.byteLength(text), extent });
-    if (text !== '') this.print(channel, text);
+  /** @param {number} stream @param {object} size @param {string} text @param {'whole' | 'screen'} extent */
+  snapshot(stream, size, text, extent) {
+    this.say({ type: 'snapshot', stream, size, bytes: Buffer.byteLength(text), extent });
+    if (text !== '') this.print(stream, text);
   }
 
   /** Waits until all that was typed matches. @param {RegExp} pattern */
@@ -142,25 +142,25 @@ export class Front {
         return this.#lobby();
       case 'open':
       case 'attach': {
-        const { channel } = message;
-        if (this.refusal) return this.say({ type: 'refused', channel, refusal: this.refusal });
+        const { stream } = message;
+        if (this.refusal) return this.say({ type: 'refused', stream, refusal: this.refusal });
         const known = this.sessions.find((session) => session.id === message['session']);
         const target = known?.target ?? message['target'];
-        this.say({ type: 'opened', channel, session: known?.id ?? 'abcdefgh2345', target });
+        this.say({ type: 'opened', stream, session: known?.id ?? 'abcdefgh2345', target });
         if (!this.prompt) return;
-        this.snapshot(channel, message['size'], '', 'whole');
-        return this.print(channel, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
+        this.snapshot(stream, message['size'], '', 'whole');
+        return this.print(stream, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
       }
-      case 'end':
+      case 'end-session':
         this.sessions = this.sessions.filter((session) => session.id !== message['session']);
         return;
       case 'name':
         for (const session of this.sessions) if (session.id === message['session']) session.name = message['name'];
         return this.#lobby();
       case 'resize':
-        return this.say({ type: 'size', channel: message['channel'], size: message['size'] });
+        return this.say({ type: 'size', stream: message['stream'], size: message['size'] });
       case 'ping':
-        if (this.alive) this.say({ type: 'pong' });
+        if (this.alive) this.say({ type: 'pong', at: Math.round(performance.now()) });
         return;
     }
   }

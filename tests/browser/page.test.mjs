@@ -83,7 +83,7 @@ test('a live session can be viewed, and ended after a second question', minute, 
   await tab.page.getByRole('button', { name: /^dev@web1\s?opened/ }).click();
   await tab.shell();
   assert.deepEqual(
-    front.heard.filter((message) => ['end', 'attach'].includes(message.type)).map((message) => [message.type, message['session']]),
+    front.heard.filter((message) => ['end-session', 'attach'].includes(message.type)).map((message) => [message.type, message['session']]),
     [['attach', 'zzzzzzzz2222']],
   );
   await tab.page.getByRole('button', { name: 'Shells' }).click();
@@ -92,7 +92,7 @@ test('a live session can be viewed, and ended after a second question', minute, 
   await tab.page.getByText('ending…').waitFor();
   // Nothing tells the lobby of the end: it asks by itself.
   await tab.page.locator('#lobby-live').waitFor({ state: 'hidden' });
-  assert.equal(front.heard.filter((message) => message.type === 'end').length, 1);
+  assert.equal(front.heard.filter((message) => message.type === 'end-session').length, 1);
   tab.assertCalm();
 });
 
@@ -182,7 +182,7 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
   await tab.page.keyboard.press('Control+Shift+S');
   await tab.page.locator('#share').waitFor();
-  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  front.say({ type: 'closed', stream: 1, reason: 'shell-ended' });
   await tab.page.locator('#share').waitFor({ state: 'hidden' });
   assert.equal(await share.getAttribute('aria-expanded'), 'false');
   tab.assertCalm();
@@ -213,7 +213,7 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
   await tab.page.getByText('The keyboard is yours too').waitFor();
   await tab.page.keyboard.type('ls');
   await front.typedAll(/^ls$/);
-  front.say({ type: 'ended', channel: 1, reason: 'view-closed' });
+  front.say({ type: 'closed', stream: 1, reason: 'view-closed' });
   await tab.panelSays(/may not see this shell any more/);
   assert.equal(await tab.page.getByRole('button', { name: 'New shell' }).count(), 0);
   tab.assertCalm();
@@ -330,8 +330,8 @@ test('the terminal answers no program, and a program writes to no clipboard', mi
 test('what was not typed is said, with the amount', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
-  front.say({ type: 'input-dropped', channel: 1, bytes: 812 });
-  await tab.page.getByText('812 bytes typed were thrown away').waitFor();
+  front.say({ type: 'input-dropped', stream: 1, bytes: 812 });
+  await tab.page.getByText('812 bytes of what you typed did not reach the program').waitFor();
   await tab.picture('page-notices');
   tab.assertCalm();
 });
@@ -360,7 +360,7 @@ test('whoever comes back from the phone has the size of their window again', min
   const { front, tab } = await signedIn();
   await tab.shell();
   const window = front.heard.find((message) => message.type === 'open')?.['size'];
-  const onThePhone = { type: 'size', channel: 1, size: { cols: 40, rows: 50 } };
+  const onThePhone = { type: 'size', stream: 1, size: { cols: 40, rows: 50 } };
   const claims = () => front.heard.filter((message) => message.type === 'resize').map((message) => message['size']);
   front.say(onThePhone);
   front.print(1, 'one');
@@ -451,7 +451,7 @@ test('nothing is typed into a shell whose screen is not there yet, and the old s
   await tab.paste('one\ntwo\n');
   await tab.panelSays(/Opening dev@web1.*Not sent: 21 bytes\./s);
   assert.match(await tab.screen(), /^\$$/m, 'the screen of before is still there');
-  front.snapshot(2, { cols: 80, rows: 24 }, '\x1b[?2004h$ ', 'whole');
+  front.snapshot(1, { cols: 80, rows: 24 }, '\x1b[?2004h$ ', 'whole');
   await tab.shell();
   await tab.paste('one\ntwo\n');
   await front.typedAll(/^c\x1b\[200~one\rtwo\r\x1b\[201~$/);
@@ -517,7 +517,7 @@ test('a shell that was over before the loss still is: its last screen stays, and
   await tab.shell();
   front.print(1, 'last words');
   await tab.sees(/last words/);
-  front.say({ type: 'ended', channel: 1, reason: 'machine-gone' });
+  front.say({ type: 'closed', stream: 1, reason: 'machine-gone' });
   await tab.panelSays(/The machine went away/);
   await front.drop();
   await tab.panelSays(/Connection lost.*The machine went away|The server is back/s);
@@ -535,11 +535,11 @@ test('a front that does not understand the page asks for a fresh one, and a work
   const { front, tab } = await signedIn();
   await tab.shell();
   front.sessions = [{ id: 'abcdefgh2345', target: web1, opened: 0 }];
-  front.say({ type: 'refused', channel: 1, refusal: 'version-mismatch' });
+  front.say({ type: 'refused', stream: 1, refusal: 'version-mismatch' });
   await tab.panelSays(/A part of tere was upgraded and another was not\. Try again in a moment/);
   await tab.page.getByRole('button', { name: 'Try again' }).click();
   await tab.shell();
-  front.say({ type: 'refused', channel: null, refusal: 'bad-message' });
+  front.say({ type: 'refused', stream: null, refusal: 'bad-message' });
   await tab.panelSays(/did not understand each other\. Reload the page\./);
   await tab.page.getByRole('button', { name: 'Reload' }).click();
   await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
@@ -550,7 +550,7 @@ test('a view that broke off is tried again, and its session not given up', minut
   const { front, tab } = await signedIn();
   await tab.shell();
   front.sessions = [{ id: 'abcdefgh2345', target: web1, opened: 0 }];
-  front.say({ type: 'ended', channel: 1, reason: 'view-lost' });
+  front.say({ type: 'closed', stream: 1, reason: 'view-lost' });
   await tab.panelSays(/broke off, but the shell goes on/);
   assert.equal(await tab.page.title(), 'not open · dev@web1 · tere');
   await tab.page.getByRole('button', { name: 'Try again' }).click();
@@ -561,10 +561,10 @@ test('a view that broke off is tried again, and its session not given up', minut
 
 test('a machine that went away is the reason, whether it is heard before the end or after', minute, async () => {
   const { front, tab } = await signedIn();
-  const ended = { type: 'ended', reason: 'shell-ended' };
+  const ended = { type: 'closed', reason: 'shell-ended' };
   const stopped = { type: 'machine-stopped', machine: 'web1' };
   await tab.shell();
-  front.say({ ...ended, channel: 1 });
+  front.say({ ...ended, stream: 1 });
   await tab.panelSays(/The shell has ended/);
   front.say({ ...stopped, machine: 'another' });
   front.say(stopped);
@@ -572,11 +572,11 @@ test('a machine that went away is the reason, whether it is heard before the end
   await tab.answer();
   await tab.shell();
   front.say(stopped);
-  front.say({ ...ended, channel: 2 });
+  front.say({ ...ended, stream: 2 });
   await tab.panelSays(/The machine went away/);
   await tab.answer();
   await tab.shell();
-  front.say({ ...ended, channel: 3 });
+  front.say({ ...ended, stream: 3 });
   await tab.panelSays(/The shell has ended/);
   tab.assertCalm();
 });
@@ -737,7 +737,7 @@ test('a panel hides nothing: the last line stays in view, and nobody is told of 
   front.print(1, `${'line\r\n'.repeat(60)}killed: no space left`);
   await tab.sees(/no space left$/);
   const { rows } = front.heard.find((message) => message.type === 'open')?.['size'];
-  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  front.say({ type: 'closed', stream: 1, reason: 'shell-ended' });
   await tab.panelSays(/The shell has ended/);
   const gap = () =>
     tab.page.evaluate(() => {
@@ -765,7 +765,7 @@ test('a panel hides nothing: the last line stays in view, and nobody is told of 
   assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
 
   // Little on the screen stays where it is.
-  front.say({ type: 'ended', channel: 2, reason: 'shell-ended' });
+  front.say({ type: 'closed', stream: 2, reason: 'shell-ended' });
   await tab.panelSays(/The shell has ended/);
   assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
   tab.assertCalm();
@@ -775,7 +775,7 @@ test('whoever types on when a shell ends does not open another one', minute, asy
   const { front, tab } = await signedIn();
   await tab.shell();
   const opens = () => front.heard.filter((message) => message.type === 'open').length;
-  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  front.say({ type: 'closed', stream: 1, reason: 'shell-ended' });
   await tab.panelSays(/The shell has ended/);
   assert.ok(await tab.page.evaluate(() => document.activeElement?.closest('#screen') !== null), 'the keyboard stays');
   await tab.run('ls -l');
@@ -976,7 +976,7 @@ test('another tab shows what became of a shell, and a server that is not underst
   await tab.page.reload();
   await tab.knock();
   await tab.shell();
-  front.say({ type: 'ended', channel: 1, reason: 'shell-ended' });
+  front.say({ type: 'closed', stream: 1, reason: 'shell-ended' });
   await tab.panelSays(/The shell has ended/);
   assert.equal(await tab.page.title(), 'ended · dev@web1 · tere');
   tab.assertCalm();

@@ -127,7 +127,7 @@ fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
     });
     assert_eq!(refusal, Some(Refusal::VersionMismatch));
     for session in opened {
-        page.say(&FromPage::End { session });
+        page.say(&FromPage::EndSession { session });
     }
     // What the sentence says helps.
     package.restart();

@@ -63,15 +63,15 @@ impl<'a> Client<'a> {
     /// scrollback lasts for 20 s away.
     pub fn count(&mut self, tag: &str) {
         let page = self.page.as_mut().unwrap();
-        let channel = u16::try_from(self.sessions.len()).unwrap();
-        let session = page.open(channel, "dev@web1").unwrap();
-        page.type_in(channel, &format!(
+        let stream = u16::try_from(self.sessions.len()).unwrap();
+        let session = page.open(stream, "dev@web1").unwrap();
+        page.type_in(stream, &format!(
             "stty -echo; PS1=; exec 9<> <(:); echo {tag}' 'ready; i=0; \
                  until read -t 0; do i=$((i+1)); echo {tag} $i; [ $((i % 10)) = 0 ] && read -t 0.02 -u 9; done; \
                  read; echo {tag} over $i\r"
         ));
-        page.expect(channel, &format!("{tag} ready\r\n"));
-        let snapshots = page.screen(channel).snapshots;
+        page.expect(stream, &format!("{tag} ready\r\n"));
+        let snapshots = page.screen(stream).snapshots;
         self.sessions.push(Counted {
             session,
             tag: tag.to_owned(),
@@ -121,12 +121,12 @@ impl<'a> Client<'a> {
         let goes_on = page.poll(LOOK);
         for message in page.heard() {
             assert!(
-                !matches!(message, ToPage::Ended { .. } | ToPage::InputDropped { .. }),
+                !matches!(message, ToPage::Closed { .. } | ToPage::InputDropped { .. }),
                 "a session ended, or input was dropped: {message:?}"
             );
         }
-        for (channel, counted) in (0..).zip(&mut self.sessions) {
-            counted.look(page, channel);
+        for (stream, counted) in (0..).zip(&mut self.sessions) {
+            counted.look(page, stream);
         }
         if !goes_on {
             self.page = None;
@@ -163,9 +163,9 @@ impl<'a> Client<'a> {
 
     /// Has every session end its count, and looks at the last line.
     pub fn stop_counting(&mut self) {
-        for channel in 0..self.sessions.len() {
-            let number = u16::try_from(channel).unwrap();
-            let counted = &mut self.sessions[channel];
+        for stream in 0..self.sessions.len() {
+            let number = u16::try_from(stream).unwrap();
+            let counted = &mut self.sessions[stream];
             let page = self.page.as_mut().expect("the connection is there at the end");
             counted.look(page, number);
             page.type_in(number, "\r");
@@ -197,8 +197,8 @@ impl<'a> Client<'a> {
         catch_unwind(AssertUnwindSafe(|| {
             let mut page = Page::over((self.door)());
             page.sign_in(&mut self.passkey.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-            for (channel, counted) in (0..).zip(&self.sessions) {
-                page.attach(channel, &counted.session).unwrap();
+            for (stream, counted) in (0..).zip(&self.sessions) {
+                page.attach(stream, &counted.session).unwrap();
             }
             page
         }))
@@ -207,8 +207,8 @@ impl<'a> Client<'a> {
 }
 
 impl Counted {
-    fn look(&mut self, page: &mut Page, channel: u16) {
-        let screen = page.screen(channel);
+    fn look(&mut self, page: &mut Page, stream: u16) {
+        let screen = page.screen(stream);
         if self.next == usize::MAX {
             // It does not count: its screen is what is looked at.
             screen.printed.clear();
@@ -217,7 +217,7 @@ impl Counted {
             // Lines are missing: they are in the scrollback.
             (self.gaps, self.wholes) = (screen.gaps, Some(screen.wholes));
             screen.printed.clear();
-            page.say(&FromPage::Refresh { channel });
+            page.say(&FromPage::Refresh { stream });
             return;
         }
         if self.wholes == Some(screen.wholes) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use socket2::Socket;
 use tere::names::{SessionId, Target};
-use tere::protocol::page::{FromPage, ToPage};
+use tere::protocol::page::{FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage};
 use tere::protocol::{EndReason, Refusal, SessionSummary};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
@@ -39,7 +39,7 @@ pub struct Page {
     socket: WebSocket<Socket>,
     /// Messages that nobody has waited for yet, oldest first.
     heard: VecDeque<ToPage>,
-    /// What each channel shows, and printed.
+    /// What each stream shows, and printed.
     screens: BTreeMap<u16, Screen>,
 }
 
@@ -49,7 +49,7 @@ impl Page {
         let socket = patient(socket.into());
         let mut request = format!("ws://{HOST}/ws").into_client_request().unwrap();
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-1".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-2".parse().unwrap());
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, socket)
             .unwrap_or_else(|error| panic!("the front does not take the page: {error}"));
         Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
@@ -80,19 +80,20 @@ impl Page {
                 let message = serde_json::from_str(&text);
                 let message: ToPage = message.unwrap_or_else(|error| panic!("{text}: {error}"));
                 match message {
-                    ToPage::Snapshot { channel, size, bytes, extent } => {
-                        self.screen(channel).begin(size, bytes, extent);
+                    ToPage::Snapshot { stream, size, bytes, extent } => {
+                        self.screen(stream).begin(size, bytes, extent);
                     }
-                    ToPage::Size { channel, size } => self.screen(channel).resize(size),
+                    ToPage::Size { stream, size } => self.screen(stream).resize(size),
                     _ => {}
                 }
                 self.heard.push_back(message);
             }
             Message::Binary(bytes) => {
-                let (channel, bytes) = bytes.split_first_chunk().unwrap();
-                let channel = u16::from_be_bytes(*channel);
-                self.screen(channel).take(bytes);
-                let shown = FromPage::Shown { channel, bytes: u32::try_from(bytes.len()).unwrap() };
+                let ([s1, s0, kind], bytes) = bytes.split_first_chunk().unwrap();
+                assert_eq!(*kind, StreamKind::Terminal as u8);
+                let stream = u16::from_be_bytes([*s1, *s0]);
+                self.screen(stream).take(bytes);
+                let shown = FromPage::Shown { stream, bytes: u32::try_from(bytes.len()).unwrap() };
                 // A connection that is gone is noticed at the next read.
                 drop(self.socket.send(Message::text(serde_json::to_string(&shown).unwrap())));
             }
@@ -168,7 +169,7 @@ impl Page {
         self.say(&FromPage::Answer { credential });
         let account = match self.hear() {
             ToPage::SignedIn { account } => account.to_string(),
-            ToPage::Refused { channel: None, refusal } => return Err(refusal),
+            ToPage::Refused { stream: None, refusal } => return Err(refusal),
             other => panic!("no answer: {other:?}"),
         };
         match self.hear() {
@@ -199,24 +200,24 @@ impl Page {
         })
     }
 
-    /// Opens a session on `channel`.
-    pub fn open(&mut self, channel: u16, target: &str) -> Result<SessionId, Refusal> {
-        self.say(&FromPage::Open { channel, target: target.parse().unwrap(), size: size() });
-        self.opened(channel)
+    /// Opens a session on `stream`.
+    pub fn open(&mut self, stream: u16, target: &str) -> Result<SessionId, Refusal> {
+        self.say(&FromPage::Open { stream, target: target.parse().unwrap(), size: size() });
+        self.opened(stream)
     }
 
-    /// Views a session that is there on `channel`.
-    pub fn attach(&mut self, channel: u16, session: &SessionId) -> Result<SessionId, Refusal> {
-        self.say(&FromPage::Attach { channel, session: session.clone(), size: size() });
-        self.opened(channel)
+    /// Views a session that is there on `stream`.
+    pub fn attach(&mut self, stream: u16, session: &SessionId) -> Result<SessionId, Refusal> {
+        self.say(&FromPage::Attach { stream, session: session.clone(), size: size() });
+        self.opened(stream)
     }
 
     fn opened(&mut self, wanted: u16) -> Result<SessionId, Refusal> {
         // What other channels print meanwhile is kept, all of it.
         loop {
             match self.hear() {
-                ToPage::Opened { channel, session, .. } if channel == wanted => return Ok(session),
-                ToPage::Refused { channel: Some(channel), refusal } if channel == wanted => {
+                ToPage::Opened { stream, session, .. } if stream == wanted => return Ok(session),
+                ToPage::Refused { stream: Some(stream), refusal } if stream == wanted => {
                     return Err(refusal);
                 }
                 _ => {}
@@ -224,71 +225,77 @@ impl Page {
         }
     }
 
-    /// Types on a channel.
-    pub fn type_in(&mut self, channel: u16, text: &str) {
-        assert!(self.try_type_in(channel, text), "the connection is closed");
+    /// Types on a stream.
+    pub fn type_in(&mut self, stream: u16, text: &str) {
+        assert!(self.try_type_in(stream, text), "the connection is closed");
     }
 
-    /// Types on a channel; whether the connection takes it.
-    pub fn try_type_in(&mut self, channel: u16, text: &str) -> bool {
-        let frame = [&channel.to_be_bytes()[..], text.as_bytes()].concat();
+    /// Types on a stream; whether the connection takes it.
+    pub fn try_type_in(&mut self, stream: u16, text: &str) -> bool {
+        let frame = typed(stream, text.as_bytes());
         self.socket.send(Message::binary(frame)).is_ok()
     }
 
-    /// Waits until a channel prints `text`, and forgets what came before and with it.
-    pub fn expect(&mut self, channel: u16, text: &str) -> String {
+    /// Waits until a stream prints `text`, and forgets what came before and with it.
+    pub fn expect(&mut self, stream: u16, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut searched = 0;
         loop {
-            let printed = &mut self.screen(channel).printed;
+            let printed = &mut self.screen(stream).printed;
             if let Some(at) = find(&printed[searched..], text.as_bytes()) {
                 let seen: Vec<u8> = printed.drain(..searched + at + text.len()).collect();
                 return String::from_utf8_lossy(&seen).into_owned();
             }
             searched = printed.len().saturating_sub(text.len());
-            let gaps = self.screen(channel).gaps;
+            let gaps = self.screen(stream).gaps;
             assert!(Instant::now() < deadline, "no {text:?}; so far {}", self.so_far());
             assert!(self.step(), "no {text:?}, the connection is closed; so far {}", self.so_far());
             // A snapshot takes the place of what was searched.
-            if self.screen(channel).printed.len() < searched || self.screen(channel).gaps > gaps {
+            if self.screen(stream).printed.len() < searched || self.screen(stream).gaps > gaps {
                 searched = 0;
             }
         }
     }
 
-    /// What a channel shows.
-    pub fn screen(&mut self, channel: u16) -> &mut Screen {
-        self.screens.entry(channel).or_default()
+    /// What a stream shows.
+    pub fn screen(&mut self, stream: u16) -> &mut Screen {
+        self.screens.entry(stream).or_default()
     }
 
-    /// Waits until a channel has shown this many bytes more, and forgets them.
-    pub fn expect_bytes(&mut self, channel: u16, bytes: usize) {
+    /// Waits until a stream has shown this many bytes more, and forgets them.
+    pub fn expect_bytes(&mut self, stream: u16, bytes: usize) {
         let deadline = Instant::now() + PATIENCE;
         let mut seen: usize = 0;
         while seen < bytes {
             assert!(Instant::now() < deadline, "only {seen} bytes");
             assert!(self.step(), "the connection is closed after {seen} bytes");
-            seen += std::mem::take(&mut self.screen(channel).printed).len();
+            seen += std::mem::take(&mut self.screen(stream).printed).len();
             self.heard
-                .retain(|message| !matches!(message, ToPage::Snapshot { channel: of, .. } if *of == channel));
+                .retain(|message| !matches!(message, ToPage::Snapshot { stream: of, .. } if *of == stream));
         }
     }
 
-    /// Waits until the view on a channel is over.
+    /// Waits until the view on a stream is over.
     pub fn expect_end(&mut self, wanted: u16) -> EndReason {
         self.hear_of("the end", |message| match message {
-            ToPage::Ended { channel, reason } if *channel == wanted => Some(*reason),
+            ToPage::Closed { stream, reason } if *stream == wanted => Some(*reason),
             _ => None,
         })
     }
 
     fn so_far(&self) -> String {
-        let shown = |(channel, screen): (&u16, &Screen)| {
+        let shown = |(stream, screen): (&u16, &Screen)| {
             let last = &screen.printed[screen.printed.len().saturating_sub(1000)..];
-            format!("{channel}: {:?}", String::from_utf8_lossy(last))
+            format!("{stream}: {:?}", String::from_utf8_lossy(last))
         };
         self.screens.iter().map(shown).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// The binary frame that carries input of a stream.
+pub fn typed(stream: u16, bytes: &[u8]) -> Vec<u8> {
+    let kind = StreamKind::Terminal as u8;
+    [&stream.to_be_bytes()[..], &[kind], &SENT_AT_UNKNOWN.to_be_bytes(), bytes].concat()
 }
 
 /// Sends a request for the WebSocket with these headers beside those of RFC 6455, and gives the
@@ -297,7 +304,7 @@ pub fn knock(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
     let mut socket = patient(socket.into());
     let mut request = String::from(
         "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-1\r\n",
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-2\r\n",
     );
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");

@@ -17,7 +17,7 @@ const MORE_THAN_A_WINDOW: usize = 1024 * 1024;
 const MORE_THAN_WAITS: usize = 600 * 1024;
 
 fn screen_alone(message: &ToPage) -> Option<()> {
-    matches!(message, ToPage::Snapshot { channel: 1, extent: Extent::Screen, .. }).then_some(())
+    matches!(message, ToPage::Snapshot { stream: 1, extent: Extent::Screen, .. }).then_some(())
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn input_that_a_program_does_not_read_is_dropped_and_said_to_be() {
         page.type_in(1, &paste);
     }
     let dropped = page.hear_of("what was dropped", |message| {
-        if let ToPage::InputDropped { channel: 1, bytes } = message { Some(*bytes) } else { None }
+        if let ToPage::InputDropped { stream: 1, bytes } = message { Some(*bytes) } else { None }
     });
     assert!(dropped > 0);
     page.type_in(2, "echo still $((1+1)) here\r");

@@ -13,7 +13,7 @@ use crate::parts::shell::{Holder, PATIENCE};
 use crate::parts::wait::eventually;
 
 fn refused(refusal: Refusal) -> Option<ToPage> {
-    Some(ToPage::Refused { channel: None, refusal })
+    Some(ToPage::Refused { stream: None, refusal })
 }
 
 /// alice's passkey, registered just now.

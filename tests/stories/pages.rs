@@ -24,7 +24,7 @@ fn from_the_link_to_the_end_of_the_shell() {
     page.open(7, "dev@web1").unwrap();
     page.type_in(7, "stty -echo; id -un; tput cols; printf '\\u4f60\\u597d\\n'\r");
     page.expect(7, &format!("{}\r\n80\r\n你好\r\n", host.user_of_shells("dev")));
-    page.say(&FromPage::Resize { channel: 7, size: TermSize::new(132, 50).unwrap() });
+    page.say(&FromPage::Resize { stream: 7, size: TermSize::new(132, 50).unwrap() });
     page.type_in(7, "tput cols; tput lines\r");
     page.expect(7, "132\r\n50\r\n");
     page.type_in(7, "exit\r");
@@ -51,7 +51,7 @@ fn a_connection_drops_and_the_shell_is_still_there() {
     assert_eq!(page.attach(3, &session).unwrap(), session);
     page.type_in(3, "echo the same $here\r");
     page.expect(3, "the same 42\r\n");
-    page.say(&FromPage::End { session: session.clone() });
+    page.say(&FromPage::EndSession { session: session.clone() });
     assert_eq!(page.expect_end(3), EndReason::EndedByRequest);
     assert_eq!(page.attach(3, &session).unwrap_err(), Refusal::NoSuchSession);
     assert!(page.sessions().iter().all(|there| there.id != session));
@@ -69,16 +69,16 @@ fn a_page_gets_nothing_that_its_account_is_not_granted() {
         assert_eq!(bob.open(1, target).unwrap_err(), Refusal::NotGranted, "{target}");
     }
     assert_eq!(bob.attach(1, &session).unwrap_err(), Refusal::NoSuchSession);
-    bob.say(&FromPage::End { session: session.clone() });
-    assert_eq!(bob.hear(), ToPage::Refused { channel: None, refusal: Refusal::NoSuchSession });
+    bob.say(&FromPage::EndSession { session: session.clone() });
+    assert_eq!(bob.hear(), ToPage::Refused { stream: None, refusal: Refusal::NoSuchSession });
     assert!(bob.sessions().is_empty());
     alice.type_in(1, "echo still $((1+1)) here\r");
     alice.expect(1, "still 2 here");
 
     // Before anybody has signed in, not even that is answered.
     let mut nobody = Page::over(host.door());
-    nobody.say(&FromPage::Attach { channel: 1, session, size: TermSize::new(80, 24).unwrap() });
-    let refused = ToPage::Refused { channel: None, refusal: Refusal::BadMessage };
+    nobody.say(&FromPage::Attach { stream: 1, session, size: TermSize::new(80, 24).unwrap() });
+    let refused = ToPage::Refused { stream: None, refusal: Refusal::BadMessage };
     assert_eq!(nobody.expect_closed(), Some(refused));
 }
 

@@ -7,7 +7,7 @@ use tere::protocol::page::Ceremony;
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
-use tere::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
+use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerNumber};
 use tere::protocol::{About, EndReason, GuestRole, Person, Refusal, Role, SessionSummary};
 
 pub(crate) fn alice() -> AccountName {
@@ -155,7 +155,8 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
         ToWorker::Adopt { session: session(), size: size() },
         ToWorker::Attach { viewer, role: Role::Watcher, size: size() },
         ToWorker::SetRole { viewer, role: Role::Writer },
-        ToWorker::Detach(viewer),
+        ToWorker::Detach { viewer, unread: UnreadInput::Typed },
+        ToWorker::Detach { viewer, unread: UnreadInput::Dropped },
         ToWorker::Describe,
         ToWorker::End(EndReason::EndedByRequest),
     ]
@@ -192,5 +193,6 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
         FromViewer::Resize(size()),
         FromViewer::Shown(300),
         FromViewer::Refresh,
+        FromViewer::End,
     ]
 }

@@ -50,16 +50,14 @@ async function opened() {
   socket.onopen?.();
   const connection = await opening;
   const heard: ToPage[] = [];
-  const output: [number, number[]][] = [];
   const pulses: string[] = [];
   let losses = 0;
   connection.listener = {
     message: (message) => heard.push(message),
-    output: (channel, bytes) => output.push([channel, [...bytes]]),
     pulse: (pulse) => pulses.push(pulse),
     lost: () => (losses += 1),
   };
-  return { connection, socket, heard, output, pulses, losses: () => losses };
+  return { connection, socket, heard, pulses, losses: () => losses };
 }
 
 test('it goes to where the page came from, with its own protocol', async () => {
@@ -76,19 +74,65 @@ test('a server that does not answer is a failure after a while', async () => {
   assert.equal(FakeSocket.made[0]?.closed, true);
 });
 
-test('messages and output come apart', async () => {
-  const { socket, heard, output } = await opened();
+/** A stream that notes what comes for it. */
+function stream() {
+  const came: unknown[] = [];
+  return { came, message: (message: unknown) => came.push(message), bytes: (bytes: Uint8Array) => came.push([...bytes]) };
+}
+
+test('what comes for a stream goes to it, and the rest to the listener', async () => {
+  const { connection, socket, heard } = await opened();
+  const [one, two] = [stream(), stream()];
+  assert.deepEqual([connection.addStream(one), connection.addStream(two)], [1, 2]);
   socket.onmessage?.({ data: '{"type":"signed-in","account":"alice"}' });
-  socket.onmessage?.({ data: '{"type":"pong"}' });
-  socket.onmessage?.({ data: Uint8Array.of(1, 2, 3).buffer });
-  assert.deepEqual(heard, [{ type: 'signed-in', account: 'alice' }]);
-  assert.deepEqual(output, [[258, [3]]]);
+  socket.onmessage?.({ data: '{"type":"pong","at":5}' });
+  socket.onmessage?.({ data: Uint8Array.of(0, 2, 1, 7).buffer });
+  socket.onmessage?.({ data: Uint8Array.of(0, 3, 1, 7).buffer });
+  socket.onmessage?.({ data: '{"type":"closed","stream":1,"reason":"shell-ended"}' });
+  socket.onmessage?.({ data: Uint8Array.of(0, 1, 1, 7).buffer });
+  socket.onmessage?.({ data: '{"type":"refused","stream":null,"refusal":"busy"}' });
+  assert.deepEqual(heard.map((message) => message.type), ['signed-in', 'refused']);
+  assert.deepEqual(one.came, [{ type: 'closed', stream: 1, reason: 'shell-ended' }]);
+  assert.deepEqual(two.came, [[7]]);
+});
+
+test('a stream that is left hears no more, and the server is told once', async () => {
+  const { connection, socket } = await opened();
+  const left = stream();
+  const number = connection.addStream(left);
+  connection.closeStream(number);
+  connection.closeStream(number);
+  assert.deepEqual(socket.sent, [{ type: 'close', stream: number }]);
+  socket.onmessage?.({ data: Uint8Array.of(0, number, 1, 7).buffer });
+  assert.deepEqual(left.came, []);
+});
+
+test('an attempt that is given up fails at once', async () => {
+  const attempt = new AbortController();
+  const opening = Connection.open(attempt.signal);
+  attempt.abort();
+  await assert.rejects(opening, ConnectionLost);
+  assert.equal(FakeSocket.made[0]?.closed, true);
+});
+
+test('input says when it was typed, on the clock of the front', async () => {
+  const { connection, socket } = await opened();
+  const sentAt = () => {
+    connection.sendInput(1, Uint8Array.of(65));
+    const frame = socket.sent.at(-1);
+    assert.ok(frame instanceof Uint8Array);
+    return new DataView(frame.buffer).getUint32(3);
+  };
+  assert.equal(sentAt(), 0xffff_ffff, 'it has not heard the clock yet');
+  const now = performance.now();
+  socket.onmessage?.({ data: '{"type":"pong","at":100000}' });
+  const sent = sentAt();
+  assert.ok(sent >= 100_000 && sent <= 100_001 + performance.now() - now, String(sent));
 });
 
 test('a silent server counts as lost 30 s after a ping', async () => {
   const { connection, socket, losses } = await opened();
   connection.watch();
-  clock.tick(10_000);
   assert.deepEqual(socket.sent, [{ type: 'ping' }]);
   clock.tick(29_999);
   assert.equal(losses(), 0);
@@ -104,7 +148,7 @@ test('any sign of life will do', async () => {
   connection.watch();
   for (let tens = 0; tens < 20; tens += 1) {
     clock.tick(10_000);
-    socket.onmessage?.({ data: tens % 2 ? '{"type":"pong"}' : new ArrayBuffer(3) });
+    socket.onmessage?.({ data: tens % 2 ? '{"type":"pong","at":0}' : new ArrayBuffer(3) });
   }
   assert.equal(losses(), 0);
 });
@@ -119,12 +163,12 @@ test('nobody is pinged before they are signed in', async () => {
 test('whoever types into silence hears soon that nobody answers, and then that the connection is lost', async () => {
   const { connection, socket, pulses, losses } = await opened();
   connection.watch();
+  socket.onmessage?.({ data: '{"type":"pong","at":0}' });
+  socket.sent = [];
   const pings = () => socket.sent.filter((sent) => !(sent instanceof Uint8Array)).length;
+  clock.tick(2500);
   connection.sendInput(1, Uint8Array.of(65));
-  clock.tick(1000);
   connection.sendInput(1, Uint8Array.of(66));
-  assert.equal(pings(), 0, 'something was heard just now');
-  clock.tick(1500);
   connection.sendInput(1, Uint8Array.of(67));
   connection.sendInput(1, Uint8Array.of(68));
   assert.equal(pings(), 1);
@@ -133,7 +177,7 @@ test('whoever types into silence hears soon that nobody answers, and then that t
   assert.deepEqual(pulses, []);
   clock.tick(1);
   assert.deepEqual(pulses, ['awaited']);
-  socket.onmessage?.({ data: '{"type":"pong"}' });
+  socket.onmessage?.({ data: '{"type":"pong","at":0}' });
   assert.deepEqual(pulses, ['awaited', 'there']);
   assert.equal(connection.unanswered.words, '');
 
@@ -144,6 +188,25 @@ test('whoever types into silence hears soon that nobody answers, and then that t
   clock.tick(1);
   assert.equal(losses(), 1);
   assert.equal(connection.unanswered.words, '1 keystroke', 'it may not have arrived');
+});
+
+test('a key typed right behind output asks too, once nothing comes for a while', async () => {
+  const { connection, socket, pulses, losses } = await opened();
+  connection.watch();
+  clock.tick(5000);
+  socket.onmessage?.({ data: Uint8Array.of(0, 1, 1, 7).buffer });
+  socket.sent = [];
+  connection.sendInput(1, Uint8Array.of(65));
+  const pings = () => socket.sent.filter((sent) => !(sent instanceof Uint8Array)).length;
+  clock.tick(1999);
+  assert.equal(pings(), 0, 'its echo may be on the way');
+  clock.tick(1);
+  assert.equal(pings(), 1);
+  clock.tick(1000);
+  assert.deepEqual(pulses, ['awaited']);
+  clock.tick(7000);
+  assert.equal(losses(), 1);
+  assert.equal(connection.unanswered.words, '1 keystroke', 'it is told as in doubt');
 });
 
 test('reports of the mouse and of the focus were typed by nobody', async () => {

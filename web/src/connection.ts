@@ -1,20 +1,21 @@
-// One WebSocket to the front, from its opening to its loss. It never comes back to life: who was
-// signed in on it was signed in on it alone. A new one begins with nothing.
+// One WebSocket to the front, from its opening to its loss. It never comes back to life: an account is signed in on one
+// connection, and a new one begins with nothing. What comes for a stream goes to that stream at once.
 
-import { frames, readFrame } from './frames.ts';
-import type { FromPage, ToPage } from './protocol.ts';
+import { frames, readFrame, SENT_AT_UNKNOWN } from './frames.ts';
+import type { FromPage, Refusal, ToPage } from './protocol.ts';
 import { isReport } from './reports.ts';
 import { Tally } from './tally.ts';
 
-export const SUBPROTOCOL = 'tere-1';
+export const SUBPROTOCOL = 'tere-2';
 
 const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 30_000;
 const OPEN_WITHIN_MS = 15_000;
 
 /**
- * Whoever types wants to know at once. Where nothing was heard for this long, a key asks for a sign of life; after a
- * while without one the person is told that it is awaited, and in the end the connection counts as lost.
+ * A person who types wants to know at once. If nothing was heard for this long, or is heard for this long after a key,
+ * the server is asked for a sign of life; after a while without one the person is told that it is awaited, and in the
+ * end the connection counts as lost. The server drops input that reaches it later than that (`INPUT_PATIENCE`).
  */
 const QUIET_MS = 2_000;
 const AWAITED_MS = 1_000;
@@ -23,10 +24,18 @@ const ANSWER_WITHIN_MS = 8_000;
 /** Most bytes that wait in the socket for the network. What is typed on top waits its turn, or is not sent. */
 const BACKLOG_MAX = 64 * 1024;
 
-/** Who hears what comes over a connection. */
+/** A message about one stream. */
+export type StreamMessage = Extract<ToPage, { stream: number }> | { type: 'refused'; stream: number; refusal: Refusal };
+
+/** A stream of the connection: it takes what comes for it. */
+export interface Stream {
+  message(message: StreamMessage): void;
+  bytes(bytes: Uint8Array): void;
+}
+
+/** Hears what comes over a connection and is not a stream's. */
 export interface Listener {
   message(message: ToPage): void;
-  output(channel: number, bytes: Uint8Array): void;
   /** Somebody types, and the server gives no sign of life; or it gives one again. */
   pulse(pulse: 'awaited' | 'there'): void;
   /** Said once. Nothing comes after it. */
@@ -45,6 +54,11 @@ export class Connection {
   /** Typed since the server was heard last: it may not have arrived. */
   readonly unanswered = new Tally();
   #lost = false;
+  #streams = new Map<number, Stream>();
+  #lastStream = 0;
+  /** The front's clock, milliseconds, and when it was heard on the page's. */
+  #clock: { at: number; heardAt: number } | undefined;
+  #quiet: ReturnType<typeof setTimeout> | undefined;
   #heardAt = Date.now();
   #awaiting: ReturnType<typeof setTimeout> | undefined;
   #isAwaited = false;
@@ -59,21 +73,25 @@ export class Connection {
     window.addEventListener('offline', this.#offline);
   }
 
-  /** Opens a WebSocket to where the page came from. */
-  static open(url = address()): Promise<Connection> {
+  /** Opens a WebSocket to where the page came from. An attempt that is given up fails at once. */
+  static open(givenUp?: AbortSignal): Promise<Connection> {
     return new Promise((resolve, reject) => {
+      const url = address();
       const socket = new WebSocket(url, SUBPROTOCOL);
       socket.binaryType = 'arraybuffer';
       const failed = () => {
         clearTimeout(deadline);
+        givenUp?.removeEventListener('abort', failed);
         socket.onopen = socket.onclose = null;
         socket.close();
         reject(new ConnectionLost('The server does not answer.'));
       };
       const deadline = setTimeout(failed, OPEN_WITHIN_MS);
+      givenUp?.addEventListener('abort', failed);
       socket.onclose = failed;
       socket.onopen = () => {
         clearTimeout(deadline);
+        givenUp?.removeEventListener('abort', failed);
         resolve(new Connection(socket));
       };
     });
@@ -92,17 +110,33 @@ export class Connection {
     return this.#socket.bufferedAmount >= BACKLOG_MAX;
   }
 
-  /** Sends typed bytes. On a lost connection they are gone. */
-  sendInput(channel: number, bytes: Uint8Array): void {
-    if (this.#lost) return;
-    for (const frame of frames(channel, bytes)) this.#socket.send(frame);
-    if (!isReport(bytes)) this.unanswered.add(bytes);
-    if (Date.now() - this.#heardAt > QUIET_MS) this.#askNow();
+  /** Gives a stream its number. What comes for it goes to it from now on, until it is closed or refused. */
+  addStream(stream: Stream): number {
+    do this.#lastStream = (this.#lastStream + 1) % 0x10000;
+    while (this.#streams.has(this.#lastStream));
+    this.#streams.set(this.#lastStream, stream);
+    return this.#lastStream;
   }
 
-  /** From now on a connection that gives no sign of life for 30 s counts as lost. */
+  /** Leaves a stream. Input that was sent before is delivered; nothing more comes. */
+  closeStream(stream: number): void {
+    if (this.#streams.delete(stream)) this.send({ type: 'close', stream });
+  }
+
+  /** Sends typed bytes. On a lost connection they are gone. */
+  sendInput(stream: number, bytes: Uint8Array): void {
+    if (this.#lost) return;
+    for (const frame of frames(stream, this.#frontTime(), bytes)) this.#socket.send(frame);
+    if (!isReport(bytes)) this.unanswered.add(bytes);
+    if (Date.now() - this.#heardAt > QUIET_MS) this.#askNow();
+    else this.#quiet ??= setTimeout(() => this.#askNow(), QUIET_MS);
+  }
+
+  /** From now on a connection that gives no sign of life for 30 s counts as lost. Its first ping asks for the clock. */
   watch(): void {
-    this.#pinging ??= setInterval(() => this.ping(), PING_EVERY_MS);
+    if (this.#pinging !== undefined) return;
+    this.#pinging = setInterval(() => this.ping(), PING_EVERY_MS);
+    this.ping();
   }
 
   /** Asks for a sign of life now, say after the computer slept. */
@@ -116,6 +150,12 @@ export class Connection {
   close(): void {
     this.listener = undefined;
     this.#lose();
+  }
+
+  /** What the front's clock says now, as far as is known here. */
+  #frontTime(): number {
+    if (this.#clock === undefined) return SENT_AT_UNKNOWN;
+    return (this.#clock.at + Math.round(performance.now() - this.#clock.heardAt)) % SENT_AT_UNKNOWN;
   }
 
   /** A connection can be half open: this end believes in it, and the other is not there. */
@@ -136,16 +176,30 @@ export class Connection {
     this.unanswered.clear();
     clearTimeout(this.#awaiting);
     this.#awaiting = undefined;
+    clearTimeout(this.#quiet);
+    this.#quiet = undefined;
     if (this.#isAwaited) {
       this.#isAwaited = false;
       this.listener?.pulse('there');
     }
     if (data instanceof ArrayBuffer) {
       const frame = readFrame(data);
-      if (frame) this.listener?.output(frame.channel, frame.bytes);
+      if (frame) this.#streams.get(frame.stream)?.bytes(frame.bytes);
     } else if (typeof data === 'string') {
-      const message = JSON.parse(data) as ToPage;
-      if (message.type !== 'pong') this.listener?.message(message);
+      this.#take(JSON.parse(data) as ToPage);
+    }
+  }
+
+  #take(message: ToPage): void {
+    if (message.type === 'pong') {
+      this.#clock = { at: message.at, heardAt: performance.now() };
+    } else if ('stream' in message && message.stream !== null) {
+      const about = message as StreamMessage;
+      const stream = this.#streams.get(about.stream);
+      if (about.type === 'closed' || about.type === 'refused') this.#streams.delete(about.stream);
+      stream?.message(about);
+    } else {
+      this.listener?.message(message);
     }
   }
 
@@ -160,6 +214,8 @@ export class Connection {
     clearInterval(this.#pinging);
     clearTimeout(this.#pongDeadline);
     clearTimeout(this.#awaiting);
+    clearTimeout(this.#quiet);
+    this.#streams.clear();
     window.removeEventListener('offline', this.#offline);
     const socket = this.#socket;
     socket.onmessage = socket.onclose = socket.onerror = null;

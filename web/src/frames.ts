@@ -1,31 +1,41 @@
-// Binary frames: a channel number (2 bytes, big-endian), then terminal bytes.
+// Binary frames. From the page: the number of a stream (2 bytes, big-endian), its kind (1), when the bytes were typed on
+// the front's clock (4), and the bytes. To the page: the number, the kind and the bytes.
 
-/** Most terminal bytes in one frame; the front ends a connection that sends more. */
+/** The kind of a stream that shows a session's terminal: the only one so far. */
+export const TERMINAL = 1;
+
+/** Most bytes of a stream in one frame; the front ends a connection that sends more. */
 export const FRAME_BYTES_MAX = 32 * 1024;
 
-const HEADER = 2;
+/** Sent in the place of a time by a page that has not heard the front's clock yet. */
+export const SENT_AT_UNKNOWN = 0xffff_ffff;
+
+const FROM_PAGE_HEADER = 7;
+const TO_PAGE_HEADER = 3;
 const encoder = new TextEncoder();
 
-/** The frames that carry `bytes` on `channel`, cut wherever the bound falls. */
-export function frames(channel: number, bytes: Uint8Array): Uint8Array<ArrayBuffer>[] {
+/** The frames that carry `bytes` on a stream, cut wherever the bound falls. */
+export function frames(stream: number, sentAt: number, bytes: Uint8Array): Uint8Array<ArrayBuffer>[] {
   const made = [];
   for (let from = 0; from < bytes.length; from += FRAME_BYTES_MAX) {
     const part = bytes.subarray(from, from + FRAME_BYTES_MAX);
-    const frame = new Uint8Array(HEADER + part.length);
-    frame[0] = channel >> 8;
-    frame[1] = channel & 0xff;
-    frame.set(part, HEADER);
+    const frame = new Uint8Array(FROM_PAGE_HEADER + part.length);
+    const header = new DataView(frame.buffer);
+    header.setUint16(0, stream);
+    header.setUint8(2, TERMINAL);
+    header.setUint32(3, sentAt);
+    frame.set(part, FROM_PAGE_HEADER);
     made.push(frame);
   }
   return made;
 }
 
-/** The channel and the bytes of one frame, or nothing if it is too short to have a channel. */
-export function readFrame(frame: ArrayBuffer): { channel: number; bytes: Uint8Array } | undefined {
-  const all = new Uint8Array(frame);
-  const [high, low] = all;
-  if (high === undefined || low === undefined) return undefined;
-  return { channel: (high << 8) | low, bytes: all.subarray(HEADER) };
+/** The stream and the bytes of one frame, or nothing if it is too short or of a kind that this page does not know. */
+export function readFrame(frame: ArrayBuffer): { stream: number; bytes: Uint8Array } | undefined {
+  if (frame.byteLength < TO_PAGE_HEADER) return undefined;
+  const header = new DataView(frame);
+  if (header.getUint8(2) !== TERMINAL) return undefined;
+  return { stream: header.getUint16(0), bytes: new Uint8Array(frame, TO_PAGE_HEADER) };
 }
 
 /** Typed text as the terminal's bytes. */

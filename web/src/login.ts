@@ -63,7 +63,6 @@ function replies(connection: Connection): () => Promise<ToPage> {
       heard.push(message);
       wake();
     },
-    output: () => {},
     pulse: () => {},
     lost: () => wake(),
   };

@@ -19,6 +19,8 @@ export class Loss {
   #spare: Connection | undefined;
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  /** The attempt that is under way. */
+  #attempt: AbortController | undefined;
   #notSent: () => string;
 
   /** `notSent` says what was typed in vain, `meanwhile` is a sentence about the shell that was in view. */
@@ -64,8 +66,12 @@ export class Loss {
   async #try(): Promise<void> {
     clearTimeout(this.#retry);
     this.#retry = undefined;
+    // An attempt that hangs would keep the person from the one that they ask for.
+    this.#attempt?.abort();
+    const attempt = new AbortController();
+    this.#attempt = attempt;
     try {
-      const spare = await Connection.open();
+      const spare = await Connection.open(attempt.signal);
       // Two tries at once may both succeed.
       if (this.#stage !== 'reaching') {
         spare.close();
@@ -73,10 +79,10 @@ export class Loss {
       }
       this.#spare = spare;
       // A server that tires of waiting for the person is asked again when they come.
-      spare.listener = { message: () => {}, output: () => {}, pulse: () => {}, lost: () => (this.#spare = undefined) };
+      spare.listener = { message: () => {}, pulse: () => {}, lost: () => (this.#spare = undefined) };
       this.#reached('The server is back. Sign in again to go on.');
     } catch {
-      if (this.#stage === 'reaching') this.#tryLater();
+      if (this.#stage === 'reaching' && this.#attempt === attempt) this.#tryLater();
     }
   }
 

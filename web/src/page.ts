@@ -79,7 +79,6 @@ export class Page {
     this.#entering = true;
     connection.listener = {
       message: (message) => this.#heard(message),
-      output: (channel, bytes) => this.#shell.output(channel, bytes),
       pulse: (pulse) => this.#shell.pulse(pulse),
       lost: () => this.#lost(),
     };
@@ -93,9 +92,9 @@ export class Page {
       this.#lobby = { targets: message.targets, sessions: message.sessions };
       if (this.#entering) this.#arrive();
       else if (!element('lobby').hidden) this.#inLobby();
-    } else if (message.type === 'refused' && message.channel === null && needsReload(message.refusal)) {
+    } else if (message.type === 'refused' && needsReload(message.refusal)) {
       this.#mustReload(message.refusal);
-    } else if (message.type === 'refused' && message.channel === null) {
+    } else if (message.type === 'refused') {
       notice('refused', refusalSentence(message.refusal));
       this.#connection?.send({ type: 'list' });
     } else {
@@ -144,7 +143,7 @@ export class Page {
         if (shell.inView === session.id) shell.back();
         else shell.view(session.target, session.id);
       },
-      end: (session) => this.#connection?.send({ type: 'end', session: session.id }),
+      end: (session) => this.#connection?.send({ type: 'end-session', session: session.id }),
       name: (session, name) => this.#connection?.send({ type: 'name', session: session.id, name }),
       again: () => this.#connection?.send({ type: 'list' }),
       back: shell.used ? () => shell.back() : undefined,

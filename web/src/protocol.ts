@@ -102,7 +102,7 @@ credential: JsonValue, } | { "type": "list", } | { "type": "open",
 /**
  * Chosen by the page.
  */
-channel: number, 
+stream: number, 
 /**
  * Where.
  */
@@ -114,7 +114,7 @@ size: TermSize, } | { "type": "attach",
 /**
  * Chosen by the page.
  */
-channel: number, 
+stream: number, 
 /**
  * Which.
  */
@@ -124,29 +124,33 @@ session: SessionId,
  */
 size: TermSize, } | { "type": "resize", 
 /**
- * Which channel.
+ * Which stream.
  */
-channel: number, 
+stream: number, 
 /**
  * The new size.
  */
 size: TermSize, } | { "type": "shown", 
 /**
- * Which channel.
+ * Which stream.
  */
-channel: number, 
+stream: number, 
 /**
  * How many.
  */
 bytes: number, } | { "type": "refresh", 
 /**
- * Which channel.
+ * Which stream.
  */
-channel: number, } | { "type": "detach", 
+stream: number, } | { "type": "end", 
 /**
- * Which channel.
+ * Which stream.
  */
-channel: number, } | { "type": "name", 
+stream: number, } | { "type": "close", 
+/**
+ * Which stream.
+ */
+stream: number, } | { "type": "name", 
 /**
  * Which.
  */
@@ -166,7 +170,7 @@ account: AccountName,
 /**
  * Writer or watcher; nothing for no more.
  */
-role: GuestRole | null, } | { "type": "end", 
+role: GuestRole | null, } | { "type": "end-session", 
 /**
  * Which.
  */
@@ -194,11 +198,11 @@ targets: Array<Target>,
  */
 sessions: Array<SessionSummary>, } | { "type": "opened", 
 /**
- * The channel of the request.
+ * The stream of the request.
  */
-channel: number, 
+stream: number, 
 /**
- * The session on it.
+ * The session viewed.
  */
 session: SessionId, 
 /**
@@ -206,9 +210,9 @@ session: SessionId,
  */
 target: Target, } | { "type": "snapshot", 
 /**
- * Which channel.
+ * Which stream.
  */
-channel: number, 
+stream: number, 
 /**
  * The size of the terminal.
  */
@@ -222,25 +226,29 @@ bytes: number,
  */
 extent: Extent, } | { "type": "size", 
 /**
- * Which channel.
+ * Which stream.
  */
-channel: number, 
+stream: number, 
 /**
  * The size.
  */
 size: TermSize, } | { "type": "input-dropped", 
 /**
- * Which channel.
+ * Which stream.
  */
-channel: number, 
+stream: number, 
 /**
  * How many bytes.
  */
-bytes: number, } | { "type": "ended", 
+bytes: number, } | { "type": "end", 
 /**
- * Which channel.
+ * Which stream.
  */
-channel: number, 
+stream: number, } | { "type": "closed", 
+/**
+ * Which stream.
+ */
+stream: number, 
 /**
  * Why.
  */
@@ -266,13 +274,17 @@ shareable: boolean, } | { "type": "machine-stopped",
  */
 machine: MachineName, } | { "type": "refused", 
 /**
- * The channel of the request, if it had one.
+ * The stream of the request, if it had one.
  */
-channel: number | null, 
+stream: number | null, 
 /**
  * Why.
  */
-refusal: Refusal, } | { "type": "pong", };
+refusal: Refusal, } | { "type": "pong", 
+/**
+ * The front's clock, milliseconds since this connection began.
+ */
+at: number, };
 
 export type AccountName = string;
 

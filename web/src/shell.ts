@@ -125,7 +125,7 @@ export class Shell {
   /** Opens a new shell on the target, or views the session that is there. */
   view(target: Target, session: SessionId | undefined): void {
     if (!this.#connection) return;
-    this.#viewer?.detach();
+    this.#viewer?.leave();
     // That was said in the panel which goes now.
     if (this.#over) this.#unsent.clear();
     this.#over = undefined;
@@ -135,8 +135,13 @@ export class Shell {
     this.#terminal ??= this.#makeTerminal();
     const { room } = this.#terminal;
     this.#viewer = new Viewer(this.#connection, target, session, room, this.#terminal, {
+      opened: (session) => this.#opened(session),
       live: () => this.#live(),
+      sized: (size) => this.#terminal?.resize(size),
       dropped: (bytes) => this.#dropped(bytes),
+      inputDropped: (bytes) => this.#sayInputDropped(bytes),
+      closed: (reason) => this.#closed(reason),
+      refused: (refusal) => this.#refused(refusal),
     });
     this.#bar.where(target);
     if (session === undefined || session !== this.#onScreen) this.#bar.title('');
@@ -207,62 +212,21 @@ export class Shell {
     if (this.#viewer?.state === 'live') this.#bar.light(pulse === 'awaited' ? 'awaited' : 'live');
   }
 
-  output(channel: number, bytes: Uint8Array): void {
-    if (channel === this.#viewer?.channel) this.#viewer.output(bytes);
-  }
-
   heard(message: ToPage): void {
     switch (message.type) {
-      case 'opened':
-        this.#opened(message.channel, message.session);
-        return;
-      case 'snapshot':
-        if (message.channel === this.#viewer?.channel) {
-          this.#viewer.snapshot(message.size, message.bytes, message.extent);
-        }
-        return;
-      case 'size':
-        if (message.channel === this.#viewer?.channel) {
-          this.#viewer.sized(message.size);
-          this.#terminal?.resize(message.size);
-        }
-        return;
-      case 'input-dropped':
-        if (message.channel === this.#viewer?.channel) {
-          this.#inputDropped += message.bytes;
-          notice('input', `The program is not reading: ${amount(this.#inputDropped)} typed were thrown away.`);
-        }
-        return;
-      case 'ended':
-        if (message.channel === this.#viewer?.channel) this.#ended(message.reason);
-        return;
-      case 'refused':
-        if (message.channel === this.#viewer?.channel) this.#refused(message.refusal);
-        return;
       case 'sharing':
         this.#company.heard(message.session, message);
         return;
       case 'machine-stopped':
         this.#machineStopped(message.machine);
         return;
-      case 'lobby':
-      case 'challenge':
-      case 'signed-in':
-      case 'pong':
-        return;
       default:
-        // A newer front may know more; what this page was built for is all here.
-        message satisfies never;
+        // The rest is the page's, the login's or a stream's.
+        return;
     }
   }
 
-  #opened(channel: number, session: SessionId): void {
-    const viewer = this.#viewer;
-    if (channel !== viewer?.channel || viewer.state !== 'opening') {
-      this.#connection?.send({ type: 'detach', channel });
-      return;
-    }
-    viewer.session = session;
+  #opened(session: SessionId): void {
     this.#remember(session);
     // The screen of the session itself stays until there is a newer one: a large history takes its time.
     if (session !== this.#onScreen) this.#clear();
@@ -298,11 +262,15 @@ export class Shell {
     this.#bar.title('');
   }
 
-  #ended(reason: EndReason): void {
+  #sayInputDropped(bytes: number): void {
+    this.#inputDropped += bytes;
+    notice('input', `${amount(this.#inputDropped)} of what you typed did not reach the program: it is not reading, or the network was too slow.`);
+  }
+
+  #closed(reason: EndReason): void {
     const viewer = this.#viewer;
     if (!viewer) return;
     this.#unsent.clear();
-    viewer.over();
     this.#company.leave();
     const { target, session } = viewer;
     if (reason === 'view-lost' && !this.#machineWent) {
@@ -326,7 +294,6 @@ export class Shell {
   #refused(refusal: Refusal): void {
     const viewer = this.#viewer;
     if (!viewer) return;
-    viewer.over();
     clearTimeout(this.#slowOpening);
     const { session, target } = viewer;
     const gone = session === undefined || GONE.includes(refusal);

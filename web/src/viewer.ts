@@ -1,28 +1,35 @@
-// One connection's view of one session, on a channel of its own.
+// One connection's view of one session: a stream of kind terminal.
 
-import type { Connection } from './connection.ts';
+import type { Connection, Stream, StreamMessage } from './connection.ts';
 import { Feed, type Screen } from './feed.ts';
-import type { Extent, SessionId, Target, TermSize } from './protocol.ts';
+import type { EndReason, Refusal, SessionId, Target, TermSize } from './protocol.ts';
 import { Typing } from './typing.ts';
 
-let lastChannel = 0;
-
 export interface ViewerEvents {
+  /** The view is there; its snapshot is on the way. */
+  opened(session: SessionId): void;
   /** Its first snapshot is shown. */
   live(): void;
-  /** So many typed bytes do not go out. */
+  /** The session has another size. */
+  sized(size: TermSize): void;
+  /** The page did not send this many typed bytes. */
   dropped(bytes: number): void;
+  /** The server did not deliver this many typed bytes. */
+  inputDropped(bytes: number): void;
+  closed(reason: EndReason): void;
+  refused(refusal: Refusal): void;
 }
 
-export class Viewer {
-  readonly channel: number;
+export class Viewer implements Stream {
+  readonly #stream: number;
   readonly target: Target;
   /** Of a session that was opened for it. */
   readonly isNew: boolean;
-  /** `opening` until its first snapshot is shown; `over` after `ended`, `refused`, `detach` or a loss. */
+  /** `opening` until its first snapshot is shown; `over` after `closed`, `refused`, `leave` or a loss. */
   state: 'opening' | 'live' | 'over' = 'opening';
   session: SessionId | undefined;
   #connection: Connection;
+  #events: ViewerEvents;
   /** What the window has room for, as it was told last. */
   #room: TermSize;
   /** The session's size, as it was heard last. */
@@ -41,14 +48,14 @@ export class Viewer {
     screen: Screen,
     events: ViewerEvents,
   ) {
-    lastChannel = (lastChannel + 1) % 0x10000;
-    this.channel = lastChannel;
+    this.#events = events;
+    const stream = connection.addStream(this);
+    this.#stream = stream;
     this.target = target;
     this.session = session;
     this.isNew = session === undefined;
     this.#connection = connection;
     this.#room = size;
-    const { channel } = this;
     // Before its first snapshot the terminal is not in the modes of the session: a paste would not be bracketed.
     const shows: Screen = {
       write: (bytes) => screen.write(bytes),
@@ -60,36 +67,63 @@ export class Viewer {
       },
     };
     this.#typing = new Typing({
-      send: (bytes) => connection.sendInput(channel, bytes),
+      send: (bytes) => connection.sendInput(stream, bytes),
       isBehind: () => connection.isBehind,
       dropped: (bytes) => events.dropped(bytes),
     });
-    this.#feed = new Feed(shows, (bytes) => connection.send({ type: 'shown', channel, bytes }));
+    this.#feed = new Feed(shows, (bytes) => connection.send({ type: 'shown', stream, bytes }));
     connection.send(
-      session === undefined ? { type: 'open', channel, target, size } : { type: 'attach', channel, session, size },
+      session === undefined ? { type: 'open', stream, target, size } : { type: 'attach', stream, session, size },
     );
   }
 
-  /** The next bytes are a snapshot. */
-  snapshot(size: TermSize, bytes: number, extent: Extent): void {
+  message(message: StreamMessage): void {
     if (this.state === 'over') return;
-    this.sized(size);
-    this.#feed.begin(size, bytes, extent);
+    switch (message.type) {
+      case 'opened':
+        this.session = message.session;
+        this.#events.opened(message.session);
+        return;
+      case 'snapshot':
+        this.#sized(message.size);
+        this.#feed.begin(message.size, message.bytes, message.extent);
+        return;
+      case 'size':
+        this.#sized(message.size);
+        this.#events.sized(message.size);
+        return;
+      case 'input-dropped':
+        this.#events.inputDropped(message.bytes);
+        return;
+      case 'end':
+        // No more output comes. Why, `closed` says.
+        return;
+      case 'closed':
+        this.over();
+        this.#events.closed(message.reason);
+        return;
+      case 'refused':
+        this.over();
+        this.#events.refused(message.refusal);
+        return;
+      default:
+        // A newer front may know more; what this page was built for is all here.
+        message satisfies never;
+    }
   }
 
-  /** The session has this size now. */
-  sized(size: TermSize): void {
+  bytes(bytes: Uint8Array): void {
+    if (this.state !== 'over') this.#feed.take(bytes);
+  }
+
+  #sized(size: TermSize): void {
     this.#size = size;
     this.#asked = false;
   }
 
-  output(bytes: Uint8Array): void {
-    if (this.state !== 'over') this.#feed.take(bytes);
-  }
-
-  /** Asks for the whole history. */
+  /** Asks for the whole scrollback. */
   refresh(): void {
-    if (this.state === 'live') this.#connection.send({ type: 'refresh', channel: this.channel });
+    if (this.state === 'live') this.#connection.send({ type: 'refresh', stream: this.#stream });
   }
 
   input(bytes: Uint8Array): void {
@@ -109,19 +143,19 @@ export class Viewer {
   #ask(size: TermSize): void {
     this.#asked = true;
     this.#room = size;
-    this.#connection.send({ type: 'resize', channel: this.channel, size });
+    this.#connection.send({ type: 'resize', stream: this.#stream, size });
   }
 
-  /** The view is over: ended, refused or lost. */
+  /** The view is over: closed, refused or lost. */
   over(): void {
     this.state = 'over';
     this.#typing.drop();
     this.#feed.end();
   }
 
-  /** Looks away. The session goes on. */
-  detach(): void {
-    if (this.state !== 'over') this.#connection.send({ type: 'detach', channel: this.channel });
+  /** Leaves the view. The session goes on. */
+  leave(): void {
+    if (this.state !== 'over') this.#connection.closeStream(this.#stream);
     this.over();
   }
 }

@@ -30,6 +30,17 @@ pub(super) enum Closing {
 }
 
 impl Closing {
+    /// Whether input that has not been delivered is dropped: the account may be gone, or whoever
+    /// speaks for it is not to be believed.
+    pub(super) fn withdraws_rights(self) -> bool {
+        match self {
+            Self::BrokerLost | Self::Broken(_) => true,
+            Self::PageGone | Self::Silent | Self::NeverSignedIn | Self::BadMessage(_) | Self::NotReading => {
+                false
+            }
+        }
+    }
+
     /// What the page is told before the end, for its person.
     pub(super) fn refusal(self) -> Option<Refusal> {
         match self {

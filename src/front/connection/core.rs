@@ -1,13 +1,12 @@
 use std::time::{Duration, Instant};
 
-use super::channels::{Asked, Principal, View};
 use super::closing::Closing;
-use super::viewer::Wish;
-use crate::names::{AccountName, SessionId, Target, TermSize};
+use super::steps::{Action, Control, Input, StreamId, Verdict, tell};
+use super::streams::{Pending, Streams};
 use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
-use crate::protocol::page::{Ceremony, FromPage, TEXT_FRAME_MAX, ToPage};
-use crate::protocol::principal::{Ask, FromBroker, Request};
+use crate::protocol::page::{FromPage, TEXT_FRAME_MAX, ToPage};
+use crate::protocol::principal::{Ask, FromBroker};
 
 /// How long a connection may stay without an account: a passkey takes a minute at most. Then it
 /// is closed; the page makes a new one when somebody presses its button.
@@ -20,90 +19,19 @@ pub(super) const PROBE_AFTER: Duration = Duration::from_secs(10);
 /// How long a page may be silent at all. Then the connection is closed.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// What comes to a connection.
-#[derive(Debug)]
-pub(super) enum Input {
-    /// A text frame, read.
-    Page(FromPage),
-    /// A binary frame: what a person typed.
-    Typed { channel: u16, bytes: Vec<u8> },
-    /// A frame of the WebSocket itself: the page's browser is there.
-    Alive,
-    /// A frame that cannot be read; with what is wrong with it.
-    Unreadable(&'static str),
-    /// The page closed the WebSocket, or it failed.
-    PageGone,
-    /// What auth made of the last [`FromFront`].
-    Login(Verdict),
-    /// What came on the principal channel. A descriptor that came with it is kept by the shell.
-    Broker(FromBroker),
-    /// The principal channel is closed, or the broker broke its protocol.
-    BrokerLost,
-    /// A view is over; the page hears it from the view itself.
-    ViewOver(View),
-    /// A view broke off; the page has not heard of it.
-    ViewBrokeOff(View),
-    /// A view did not begin: its worker does not answer.
-    ViewFailed(View),
-    /// The time that [`Core::deadline`] gave has come.
-    Tick,
-}
-
-/// What auth makes of a step of the login.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    /// The page is to answer this.
-    Challenge { ceremony: Ceremony, options: serde_json::Value },
-    /// The shell holds the principal channel of this account.
-    SignedIn { account: AccountName },
-    /// No.
-    Refused(Refusal),
-}
-
-/// What a connection does, in this order.
-#[derive(Debug, PartialEq)]
-pub(super) enum Action {
-    /// Say this to the page.
-    Tell(ToPage),
-    /// Say this to auth; its answer comes as [`Input::Login`].
-    Login(FromFront),
-    /// Say this to the broker.
-    Ask(Request),
-    /// Begin a view on the descriptor that came with the reply just handled.
-    StartView {
-        view: View,
-        session: SessionId,
-        target: Target,
-        /// The size of the page's window, where it is another one by now than was asked for.
-        size: Option<TermSize>,
-        /// The page has this view: it broke off.
-        again: bool,
-    },
-    /// Drop a view.
-    StopView(View),
-    /// Pass typed bytes on.
-    Type { view: View, bytes: Vec<u8> },
-    /// Pass on what the page says of its view.
-    Wish { view: View, wish: Wish },
-    /// Ask the browser for a sign of life.
-    Probe,
-    /// Tell the page and end the connection.
-    Close(Closing),
-}
-
 /// How far the login is.
 #[derive(Debug)]
 enum State {
     /// Nobody's. Nothing is asked of auth.
     Anonymous,
     /// auth is making a challenge.
-    Asked,
+    LoginAsked,
     /// The page has a challenge.
     Challenged,
     /// auth is looking at the page's answer.
     Answered,
     /// An account's.
-    SignedIn(Principal),
+    SignedIn(Streams),
     /// Closed: what still comes is ignored.
     Over,
 }
@@ -113,6 +41,7 @@ enum State {
 pub(super) struct Core {
     state: State,
     sign_in_by: Instant,
+    began: Instant,
     heard: Instant,
     probe_at: Instant,
 }
@@ -120,24 +49,24 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(now: Instant) -> Self {
         let (sign_in_by, probe_at) = (now + SIGN_IN_WITHIN, now + PROBE_AFTER);
-        Self { state: State::Anonymous, sign_in_by, heard: now, probe_at }
+        Self { state: State::Anonymous, sign_in_by, began: now, heard: now, probe_at }
     }
 
     /// When [`Input::Tick`] is due.
     pub(super) fn deadline(&self) -> Instant {
         let quiet = self.probe_at.min(self.heard + SILENCE_MAX);
         match &self.state {
-            State::Anonymous | State::Asked | State::Challenged | State::Answered => {
+            State::Anonymous | State::LoginAsked | State::Challenged | State::Answered => {
                 quiet.min(self.sign_in_by)
             }
-            State::SignedIn(principal) => principal.next_again().map_or(quiet, |again| quiet.min(again)),
+            State::SignedIn(streams) => streams.next_again().map_or(quiet, |again| quiet.min(again)),
             State::Over => quiet,
         }
     }
 
     /// Takes one input in.
     pub(super) fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
-        let heard = matches!(input, Input::Page(_) | Input::Typed { .. } | Input::Alive);
+        let heard = matches!(input, Input::Page(_) | Input::StrayBytes { .. } | Input::Alive);
         if heard {
             self.heard = now;
             self.probe_at = now + PROBE_AFTER;
@@ -146,17 +75,17 @@ impl Core {
             return Vec::new();
         }
         let handled = match input {
-            Input::Page(message) => self.page(message),
-            Input::Typed { channel, bytes } => self.typed(channel, bytes),
+            Input::Page(message) => self.page(message, now),
+            Input::StrayBytes { stream, length } => self.stray_bytes(stream, length),
             Input::Alive => Ok(Vec::new()),
             Input::Unreadable(what) => Err(Closing::BadMessage(what)),
             Input::PageGone => Err(Closing::PageGone),
             Input::Login(verdict) => self.login(verdict),
             Input::Broker(message) => self.broker(message, now),
             Input::BrokerLost => Err(Closing::BrokerLost),
-            Input::ViewOver(view) => Ok(self.view_over(view)),
-            Input::ViewBrokeOff(view) => Ok(self.of_view(|principal| principal.broke_off(view, now))),
-            Input::ViewFailed(view) => Ok(self.of_view(|principal| principal.failed(view, now))),
+            Input::StreamOver(id) => Ok(self.stream_over(id)),
+            Input::StreamBroke(id) => Ok(self.of_stream(|streams| streams.broke(id, now))),
+            Input::StreamFailed(id) => Ok(self.of_stream(|streams| streams.failed(id, now))),
             Input::Tick => self.tick(now),
         };
         handled.unwrap_or_else(|closing| {
@@ -165,16 +94,16 @@ impl Core {
         })
     }
 
-    fn page(&mut self, message: FromPage) -> Result<Vec<Action>, Closing> {
+    fn page(&mut self, message: FromPage, now: Instant) -> Result<Vec<Action>, Closing> {
         match (&mut self.state, message) {
-            (_, FromPage::Ping {}) => Ok(tell(ToPage::Pong {})),
+            (_, FromPage::Ping {}) => Ok(tell(ToPage::Pong { at: clock(self.began, now) })),
             // A page may begin again while it has a challenge: the person gave up the first.
             (State::Anonymous | State::Challenged, FromPage::SignIn {}) => {
-                self.state = State::Asked;
+                self.state = State::LoginAsked;
                 Ok(vec![Action::Login(FromFront::SignIn)])
             }
             (State::Anonymous | State::Challenged, FromPage::Enrol { token }) => {
-                self.state = State::Asked;
+                self.state = State::LoginAsked;
                 Ok(vec![Action::Login(FromFront::Enrol { token })])
             }
             (State::Challenged, FromPage::Answer { credential }) => {
@@ -186,49 +115,49 @@ impl Core {
                 self.state = State::Answered;
                 Ok(vec![Action::Login(FromFront::Answer { credential })])
             }
-            (State::SignedIn(principal), FromPage::List {}) => Ok(principal.ask(Asked::Lobby, Ask::Lobby)),
-            (State::SignedIn(principal), FromPage::Open { channel, target, size }) => {
-                principal.open(channel, size, Ask::Open { target, size })
+            (State::SignedIn(streams), FromPage::List {}) => Ok(streams.ask(Pending::Lobby, Ask::Lobby)),
+            (State::SignedIn(streams), FromPage::Open { stream, target, size }) => {
+                streams.open(stream, size, Ask::Open { target, size })
             }
-            (State::SignedIn(principal), FromPage::Attach { channel, session, size }) => {
-                principal.open(channel, size, Ask::Attach { session, size })
+            (State::SignedIn(streams), FromPage::Attach { stream, session, size }) => {
+                streams.open(stream, size, Ask::Attach { session, size })
             }
-            (State::SignedIn(principal), FromPage::Name { session, name }) => {
-                Ok(principal.ask(Asked::Name, Ask::Name { session, name }))
+            (State::SignedIn(streams), FromPage::Name { session, name }) => {
+                Ok(streams.ask(Pending::Name, Ask::Name { session, name }))
             }
-            (State::SignedIn(principal), FromPage::Share { session, account, role }) => {
-                Ok(principal.ask(Asked::Share, Ask::Share { session, account, role }))
+            (State::SignedIn(streams), FromPage::Share { session, account, role }) => {
+                Ok(streams.ask(Pending::Share, Ask::Share { session, account, role }))
             }
-            (State::SignedIn(principal), FromPage::End { session }) => {
-                Ok(principal.ask(Asked::End, Ask::End { session }))
+            (State::SignedIn(streams), FromPage::EndSession { session }) => {
+                Ok(streams.ask(Pending::EndSession, Ask::End { session }))
             }
-            (State::SignedIn(principal), FromPage::Resize { channel, size }) => {
-                Ok(principal.resize(channel, size))
+            (State::SignedIn(streams), FromPage::Resize { stream, size }) => Ok(streams.resize(stream, size)),
+            (State::SignedIn(streams), FromPage::Shown { stream, bytes }) => {
+                Ok(streams.control(stream, Control::Shown(bytes)))
             }
-            (State::SignedIn(principal), FromPage::Shown { channel, bytes }) => {
-                Ok(principal.wish(channel, Wish::Shown(bytes)))
+            (State::SignedIn(streams), FromPage::Refresh { stream }) => {
+                Ok(streams.control(stream, Control::Refresh))
             }
-            (State::SignedIn(principal), FromPage::Refresh { channel }) => {
-                Ok(principal.wish(channel, Wish::Refresh))
-            }
-            (State::SignedIn(principal), FromPage::Detach { channel }) => Ok(principal.detach(channel)),
+            (State::SignedIn(streams), FromPage::End { stream }) => streams.end(stream),
+            (State::SignedIn(streams), FromPage::Close { stream }) => Ok(streams.close(stream)),
             (
-                State::Anonymous | State::Asked | State::Challenged | State::Answered,
+                State::Anonymous | State::LoginAsked | State::Challenged | State::Answered,
                 FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
                 | FromPage::Name { .. }
                 | FromPage::Share { .. }
-                | FromPage::End { .. }
+                | FromPage::EndSession { .. }
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
                 | FromPage::Refresh { .. }
-                | FromPage::Detach { .. },
+                | FromPage::End { .. }
+                | FromPage::Close { .. },
             ) => Err(Closing::BadMessage("a request before signing in")),
-            (State::Anonymous | State::Asked | State::Answered, FromPage::Answer { .. }) => {
+            (State::Anonymous | State::LoginAsked | State::Answered, FromPage::Answer { .. }) => {
                 Err(Closing::BadMessage("an answer without a challenge"))
             }
-            (State::Asked | State::Answered, FromPage::SignIn {} | FromPage::Enrol { .. }) => {
+            (State::LoginAsked | State::Answered, FromPage::SignIn {} | FromPage::Enrol { .. }) => {
                 Err(Closing::BadMessage("a second login while one is under way"))
             }
             (State::SignedIn(_), FromPage::SignIn {} | FromPage::Enrol { .. } | FromPage::Answer { .. }) => {
@@ -244,19 +173,20 @@ impl Core {
                 | FromPage::Attach { .. }
                 | FromPage::Name { .. }
                 | FromPage::Share { .. }
-                | FromPage::End { .. }
+                | FromPage::EndSession { .. }
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
                 | FromPage::Refresh { .. }
-                | FromPage::Detach { .. },
+                | FromPage::End { .. }
+                | FromPage::Close { .. },
             ) => Ok(Vec::new()),
         }
     }
 
-    fn typed(&mut self, channel: u16, bytes: Vec<u8>) -> Result<Vec<Action>, Closing> {
+    fn stray_bytes(&mut self, stream: u16, length: u64) -> Result<Vec<Action>, Closing> {
         match &self.state {
-            State::SignedIn(principal) => Ok(principal.typed(channel, bytes)),
-            State::Anonymous | State::Asked | State::Challenged | State::Answered => {
+            State::SignedIn(streams) => Ok(streams.stray_bytes(stream, length)),
+            State::Anonymous | State::LoginAsked | State::Challenged | State::Answered => {
                 Err(Closing::BadMessage("input before signing in"))
             }
             State::Over => Ok(Vec::new()),
@@ -265,25 +195,25 @@ impl Core {
 
     fn login(&mut self, verdict: Verdict) -> Result<Vec<Action>, Closing> {
         match (&self.state, verdict) {
-            (State::Asked, Verdict::Challenge { ceremony, options }) => {
+            (State::LoginAsked, Verdict::Challenge { ceremony, options }) => {
                 self.state = State::Challenged;
                 Ok(tell(ToPage::Challenge { ceremony, options }))
             }
             (State::Answered, Verdict::SignedIn { account }) => {
-                let mut principal = Principal::default();
+                let mut streams = Streams::default();
                 let mut actions = tell(ToPage::SignedIn { account });
-                actions.extend(principal.ask(Asked::Lobby, Ask::Lobby));
-                self.state = State::SignedIn(principal);
+                actions.extend(streams.ask(Pending::Lobby, Ask::Lobby));
+                self.state = State::SignedIn(streams);
                 Ok(actions)
             }
-            (State::Asked | State::Answered, Verdict::Refused(Refusal::BadMessage)) => {
+            (State::LoginAsked | State::Answered, Verdict::Refused(Refusal::BadMessage)) => {
                 Err(Closing::BadMessage("auth cannot read the page's message"))
             }
-            (State::Asked | State::Answered, Verdict::Refused(refusal)) => {
+            (State::LoginAsked | State::Answered, Verdict::Refused(refusal)) => {
                 self.state = State::Anonymous;
-                Ok(tell(ToPage::Refused { channel: None, refusal }))
+                Ok(tell(ToPage::Refused { stream: None, refusal }))
             }
-            (State::Asked, Verdict::SignedIn { .. })
+            (State::LoginAsked, Verdict::SignedIn { .. })
             | (State::Answered, Verdict::Challenge { .. })
             | (
                 State::Anonymous | State::Challenged | State::SignedIn(_),
@@ -297,8 +227,8 @@ impl Core {
 
     fn broker(&mut self, message: FromBroker, now: Instant) -> Result<Vec<Action>, Closing> {
         match (&mut self.state, message) {
-            (State::SignedIn(principal), FromBroker::Reply { number, answer }) => {
-                principal.reply(number, answer, now)
+            (State::SignedIn(streams), FromBroker::Reply { number, answer }) => {
+                streams.reply(number, answer, now)
             }
             (State::SignedIn(_), FromBroker::Sharing { session, people, role, shareable }) => {
                 Ok(tell(ToPage::Sharing { session, people, role, shareable }))
@@ -307,7 +237,7 @@ impl Core {
                 Ok(tell(ToPage::MachineStopped { machine }))
             }
             (
-                State::Anonymous | State::Asked | State::Challenged | State::Answered,
+                State::Anonymous | State::LoginAsked | State::Challenged | State::Answered,
                 FromBroker::Reply { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
             ) => Err(Closing::Broken("the broker spoke before anybody signed in")),
             (
@@ -317,17 +247,19 @@ impl Core {
         }
     }
 
-    fn view_over(&mut self, view: View) -> Vec<Action> {
-        if let State::SignedIn(principal) = &mut self.state {
-            principal.forget(view);
+    fn stream_over(&mut self, id: StreamId) -> Vec<Action> {
+        if let State::SignedIn(streams) = &mut self.state {
+            streams.forget(id);
         }
         Vec::new()
     }
 
-    fn of_view(&mut self, act: impl FnOnce(&mut Principal) -> Vec<Action>) -> Vec<Action> {
+    fn of_stream(&mut self, act: impl FnOnce(&mut Streams) -> Vec<Action>) -> Vec<Action> {
         match &mut self.state {
-            State::SignedIn(principal) => act(principal),
-            State::Anonymous | State::Asked | State::Challenged | State::Answered | State::Over => Vec::new(),
+            State::SignedIn(streams) => act(streams),
+            State::Anonymous | State::LoginAsked | State::Challenged | State::Answered | State::Over => {
+                Vec::new()
+            }
         }
     }
 
@@ -338,7 +270,7 @@ impl Core {
         if now >= self.sign_in_by && !matches!(self.state, State::SignedIn(_)) {
             return Err(Closing::NeverSignedIn);
         }
-        let mut actions = self.of_view(|principal| principal.ask_again(now));
+        let mut actions = self.of_stream(|streams| streams.ask_again(now));
         if now >= self.probe_at {
             self.probe_at = now + PROBE_AFTER;
             actions.push(Action::Probe);
@@ -347,7 +279,9 @@ impl Core {
     }
 }
 
-/// The one action of saying this to the page.
-pub(super) fn tell(message: ToPage) -> Vec<Action> {
-    vec![Action::Tell(message)]
+/// The front's clock as a connection's page knows it: milliseconds since the connection began. It wraps
+/// after 49 days.
+pub(super) fn clock(began: Instant, now: Instant) -> u32 {
+    let millis = now.saturating_duration_since(began).as_millis() & u128::from(u32::MAX);
+    u32::try_from(millis).unwrap_or_default()
 }

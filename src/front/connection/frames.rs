@@ -3,32 +3,66 @@
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
-use super::core::Input;
-use crate::protocol::page::{FromPage, TEXT_FRAME_MAX, ToPage};
+use crate::protocol::page::{FROM_PAGE_HEADER, FromPage, StreamKind, TEXT_FRAME_MAX, TO_PAGE_HEADER, ToPage};
 
-/// What a frame of the page is to the core.
-pub(super) fn input(frame: Option<Result<Message, Error>>) -> Input {
+/// A frame of the page.
+#[derive(Debug)]
+pub(super) enum Frame {
+    /// A text frame.
+    Message(FromPage),
+    /// A binary frame.
+    Bytes(StreamBytes),
+    /// A frame of the WebSocket itself: the page's browser is there.
+    Alive,
+    /// A frame that cannot be read; with what is wrong with it.
+    Unreadable(&'static str),
+    /// The page closed the WebSocket, or it failed.
+    Gone,
+}
+
+/// Bytes of a stream.
+#[derive(Debug)]
+pub(super) struct StreamBytes {
+    pub(super) stream: u16,
+    pub(super) kind: StreamKind,
+    /// When they were typed, as the page knows the front's clock.
+    pub(super) sent_at: u32,
+    pub(super) bytes: Bytes,
+}
+
+/// Reads a frame.
+pub(super) fn read(frame: Option<Result<Message, Error>>) -> Frame {
     match frame {
         Some(Ok(Message::Text(text))) if text.len() > TEXT_FRAME_MAX => {
-            Input::Unreadable("a text frame is too long")
+            Frame::Unreadable("a text frame is too long")
         }
         Some(Ok(Message::Text(text))) => match serde_json::from_str::<FromPage>(&text) {
-            Ok(message) => Input::Page(message),
-            Err(_) => Input::Unreadable("a text frame is not a message"),
+            Ok(message) => Frame::Message(message),
+            Err(_) => Frame::Unreadable("a text frame is not a message"),
         },
-        Some(Ok(Message::Binary(bytes))) => match bytes.split_first_chunk() {
-            Some((channel, typed)) => {
-                Input::Typed { channel: u16::from_be_bytes(*channel), bytes: typed.to_vec() }
-            }
-            None => Input::Unreadable("a binary frame has no channel"),
-        },
-        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Input::Alive,
-        Some(Err(Error::Capacity(_))) => Input::Unreadable("a frame is too long"),
-        Some(Err(Error::Utf8(_))) => Input::Unreadable("a text frame is not UTF-8"),
-        Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Input::PageGone,
-        Some(Err(Error::Protocol(_))) => Input::Unreadable("a frame is not one of the WebSocket protocol"),
-        Some(Ok(Message::Close(_)) | Err(_)) | None => Input::PageGone,
+        Some(Ok(Message::Binary(bytes))) => read_bytes(&bytes),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Frame::Alive,
+        Some(Err(Error::Capacity(_))) => Frame::Unreadable("a frame is too long"),
+        Some(Err(Error::Utf8(_))) => Frame::Unreadable("a text frame is not UTF-8"),
+        Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Frame::Gone,
+        Some(Err(Error::Protocol(_))) => Frame::Unreadable("a frame is not one of the WebSocket protocol"),
+        Some(Ok(Message::Close(_)) | Err(_)) | None => Frame::Gone,
     }
+}
+
+fn read_bytes(frame: &Bytes) -> Frame {
+    let Some(([s1, s0, kind, t3, t2, t1, t0], _)) = frame.split_first_chunk::<FROM_PAGE_HEADER>() else {
+        return Frame::Unreadable("a binary frame has no header");
+    };
+    let Some(kind) = StreamKind::from_byte(*kind) else {
+        return Frame::Unreadable("a binary frame is of an unknown kind");
+    };
+    Frame::Bytes(StreamBytes {
+        stream: u16::from_be_bytes([*s1, *s0]),
+        kind,
+        sent_at: u32::from_be_bytes([*t3, *t2, *t1, *t0]),
+        bytes: frame.slice(FROM_PAGE_HEADER..),
+    })
 }
 
 /// A message as a text frame.
@@ -37,10 +71,11 @@ pub(super) fn text(message: &ToPage) -> Message {
     Message::text(serde_json::to_string(message).unwrap_or_default())
 }
 
-/// Terminal bytes as a binary frame.
-pub(super) fn terminal(channel: u16, bytes: &[u8]) -> Message {
-    let mut frame = Vec::with_capacity(2 + bytes.len());
-    frame.extend(channel.to_be_bytes());
+/// A stream's bytes as a binary frame.
+pub(super) fn binary(stream: u16, kind: StreamKind, bytes: &[u8]) -> Message {
+    let mut frame = Vec::with_capacity(TO_PAGE_HEADER + bytes.len());
+    frame.extend(stream.to_be_bytes());
+    frame.push(kind as u8);
     frame.extend(bytes);
     Message::Binary(Bytes::from(frame))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::core::Verdict;
+use super::steps::Verdict;
 use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, ToFront};
 use crate::protocol::principal::{FromBroker, Request};
@@ -18,6 +18,11 @@ const GREETING_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long auth may take for an answer. It may have to wait for the broker's start.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often a login that begins is tried, and the pause before each try but the first. systemd starts
+/// an auth that was killed again after 100 ms.
+const ATTEMPTS: usize = 3;
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// The login of one connection: what is asked of auth, one thing at a time.
 #[derive(Debug)]
@@ -55,15 +60,18 @@ impl Login {
     }
 
     async fn ask(&mut self, question: FromFront) -> Answered {
-        // auth may have been restarted since the last question. A login that only begins can
-        // begin with the new one as well; an answer cannot, its challenge is gone.
-        let again = match &question {
-            FromFront::SignIn | FromFront::Enrol { .. } => self.channel.is_some(),
-            FromFront::Answer { .. } => false,
+        // auth may have been restarted since the last question, or be killed at this one. A login
+        // that only begins can begin with the next auth as well; an answer cannot, its challenge is
+        // gone.
+        let attempts = match &question {
+            FromFront::SignIn | FromFront::Enrol { .. } => ATTEMPTS,
+            FromFront::Answer { .. } => 1,
         };
         let mut result = self.attempt(&question).await;
-        if again && let Err(WireError::Closed | WireError::Io(_)) = result {
+        for _ in 1..attempts {
+            let Err(WireError::Closed | WireError::Io(_)) = result else { break };
             self.channel = None;
+            tokio::time::sleep(RETRY_PAUSE).await;
             result = self.attempt(&question).await;
         }
         result.unwrap_or_else(|error| {

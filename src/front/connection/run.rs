@@ -7,22 +7,23 @@ use futures_util::stream::SplitStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::super::capacity::Source;
-use super::channels::View;
 use super::closing::Closing;
-use super::core::{Action, Core, Input};
-use super::frames::{input, text};
+use super::core::{Core, clock};
+use super::frames::{Frame, StreamBytes, read, text};
+use super::input::NotTaken;
 use super::login::{Answered, Login, PrincipalChannel};
-use super::viewer::{self, Outlets, PassedOn, Shown, Typing, ViewEvent, Wish};
-use super::writer::{self, Written};
+use super::steps::{Action, Control, Input, StreamId};
+use super::terminal::{DELIVERED_WITHIN, Handle, StreamEvent, Terminal};
+use super::writer::{self, OUTPUT_QUEUE, Written};
 use crate::names::AccountName;
 use crate::protocol::login::FromFront;
-use crate::protocol::page::ToPage;
+use crate::protocol::page::{INPUT_PATIENCE, SENT_AT_UNKNOWN, STREAMS_MAX, ToPage};
 use crate::protocol::principal::{FromBroker, Request};
 use crate::wire::WireError;
 
@@ -66,17 +67,25 @@ struct Connection {
     questions: mpsc::Sender<FromFront>,
     answers: mpsc::Receiver<Answered>,
     principal: Option<PrincipalChannel>,
-    views: BTreeMap<View, (Typing, AbortHandle)>,
-    outlets: Outlets,
-    events: mpsc::Receiver<ViewEvent>,
-    /// The views and the login. They end with the connection.
-    tasks: JoinSet<()>,
+    /// When the connection began: where its clock starts.
+    began: Instant,
+    /// The streams that take input, by their numbers.
+    streams: BTreeMap<u16, Handle>,
+    /// The output queues of new streams, on their way to the writer.
+    outputs: mpsc::Sender<mpsc::Receiver<Message>>,
+    /// Given to each stream, to report with.
+    reports: mpsc::Sender<StreamEvent>,
+    events: mpsc::Receiver<StreamEvent>,
+    /// One for each stream that is not over.
+    stream_tasks: JoinSet<()>,
+    /// The login, which ends with the connection.
+    _login: JoinSet<()>,
     writer: JoinSet<()>,
 }
 
 /// What the connection waits for.
 enum Event {
-    View(ViewEvent),
+    Stream(StreamEvent),
     Broker(Result<(FromBroker, Vec<OwnedFd>), WireError>),
     Login(Answered),
     Page(Option<Result<Message, Error>>),
@@ -96,16 +105,17 @@ impl Connection {
     {
         let (sink, stream) = page.split();
         let (control, control_written) = mpsc::channel(1);
-        let (output, output_written) = mpsc::channel(1);
+        let (outputs, streams_written) = mpsc::channel(STREAMS_MAX);
         let (questions, asked) = mpsc::channel(1);
         let (answered, answers) = mpsc::channel(1);
-        let (event, events) = mpsc::channel(1);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Login::new(auth.to_owned()).run(asked, answered));
+        let (reports, events) = mpsc::channel(1);
+        let mut login = JoinSet::new();
+        login.spawn(Login::new(auth.to_owned()).run(asked, answered));
         let mut writer = JoinSet::new();
-        writer.spawn(writer::run(sink, Written { control: control_written, output: output_written }));
+        writer.spawn(writer::run(sink, Written { control: control_written, streams: streams_written }));
+        let began = Instant::now();
         let connection = Self {
-            core: Core::new(Instant::now()),
+            core: Core::new(began),
             source,
             account: None,
             waiting: VecDeque::new(),
@@ -113,10 +123,13 @@ impl Connection {
             questions,
             answers,
             principal: None,
-            views: BTreeMap::new(),
-            outlets: Outlets { page: output, events: event },
+            began,
+            streams: BTreeMap::new(),
+            outputs,
+            reports,
             events,
-            tasks,
+            stream_tasks: JoinSet::new(),
+            _login: login,
             writer,
         };
         (connection, stream)
@@ -131,18 +144,19 @@ impl Connection {
             let mut descriptors = Vec::new();
             let input = match event {
                 Event::Place => continue,
-                Event::View(ViewEvent::Over(view)) => {
+                Event::Stream(StreamEvent::Over(id)) => {
                     // Its task is not aborted: it has one more word for the page.
-                    self.views.remove(&view);
-                    Input::ViewOver(view)
+                    self.let_go(id);
+                    Input::StreamOver(id)
                 }
-                Event::View(ViewEvent::BrokeOff(view)) => {
-                    self.views.remove(&view);
-                    Input::ViewBrokeOff(view)
+                Event::Stream(StreamEvent::Broke(id, undelivered)) => {
+                    self.let_go(id);
+                    self.tell_dropped(id.stream, undelivered);
+                    Input::StreamBroke(id)
                 }
-                Event::View(ViewEvent::Failed(view)) => {
-                    self.views.remove(&view);
-                    Input::ViewFailed(view)
+                Event::Stream(StreamEvent::Failed(id)) => {
+                    self.let_go(id);
+                    Input::StreamFailed(id)
                 }
                 Event::Broker(Ok((message, with))) => {
                     descriptors = with;
@@ -156,7 +170,13 @@ impl Connection {
                     self.principal = principal;
                     Input::Login(verdict)
                 }
-                Event::Page(frame) => input(frame),
+                Event::Page(frame) => match read(frame) {
+                    Frame::Message(message) => Input::Page(message),
+                    Frame::Bytes(bytes) => self.take_input(&bytes),
+                    Frame::Alive => Input::Alive,
+                    Frame::Unreadable(what) => Input::Unreadable(what),
+                    Frame::Gone => Input::PageGone,
+                },
                 Event::WriterGone => Input::PageGone,
                 Event::Tick => Input::Tick,
             };
@@ -183,7 +203,7 @@ impl Connection {
         tokio::select! {
             biased;
             message = receive(principal) => Event::Broker(message),
-            Some(event) = self.events.recv() => Event::View(event),
+            Some(event) = self.events.recv() => Event::Stream(event),
             Some(answered) = self.answers.recv() => Event::Login(answered),
             place = self.control.reserve(), if !self.waiting.is_empty() => match place {
                 Ok(place) => {
@@ -212,38 +232,84 @@ impl Connection {
                 let _ = self.questions.send(question).await;
             }
             Action::Ask(request) => self.ask(&request).await?,
-            Action::StartView { view, session, target, size, again } => {
+            Action::StartStream { id, session, target, size, again } => {
                 let socket = descriptors.next().ok_or(Closing::Broken("a viewer socket is missing"))?;
-                let (typing, typed) = Typing::new();
+                let (output, written) = mpsc::channel(OUTPUT_QUEUE);
+                // There is room for all streams that can be open; a writer that is gone is noticed.
+                drop(self.outputs.send(written).await);
+                let what = (session, target, again);
+                let (terminal, handle) = Terminal::new(id, what, output, self.reports.clone());
                 if let Some(size) = size {
-                    typing.wish(Wish::Size(size));
+                    handle.control(Control::Size(size));
                 }
-                let shown = Shown { view, session, target, again };
-                let task = self.tasks.spawn(viewer::run(socket, shown, typed, self.outlets.clone()));
-                self.views.insert(view, (typing, task));
+                self.stream_tasks.spawn(terminal.run(socket));
+                self.streams.insert(id.stream, handle);
             }
-            Action::StopView(view) => {
-                if let Some((_, task)) = self.views.remove(&view) {
-                    task.abort();
-                }
-            }
-            Action::Type { view, bytes } => {
-                let Some((typing, _)) = self.views.get_mut(&view) else { return Ok(()) };
-                if let PassedOn::Dropped(bytes) = typing.pass_on(bytes).await {
-                    self.tell(&ToPage::InputDropped { channel: view.channel, bytes });
+            Action::EndInput(id) => {
+                if let Some(handle) = self.stream(id) {
+                    handle.input.end();
                 }
             }
-            Action::Wish { view, wish } => {
-                if let Some((typing, _)) = self.views.get(&view) {
-                    typing.wish(wish);
+            // Its task ends once the input that came before is delivered.
+            Action::CloseStream(id) => {
+                if let Some(handle) = self.stream(id) {
+                    handle.input.close();
+                }
+                self.let_go(id);
+            }
+            Action::Control { id, control } => {
+                if let Some(handle) = self.stream(id) {
+                    handle.control(control);
                 }
             }
             Action::Probe => self.waiting.push_back(Message::Ping(Bytes::new())),
             Action::Close(closing) => return Err(closing),
         }
         // Tasks that are over are not kept.
-        while self.tasks.try_join_next().is_some() {}
+        while self.stream_tasks.try_join_next().is_some() {}
         Ok(())
+    }
+
+    fn stream(&self, id: StreamId) -> Option<&Handle> {
+        self.streams.get(&id.stream).filter(|handle| handle.id == id)
+    }
+
+    fn let_go(&mut self, id: StreamId) {
+        if self.stream(id).is_some() {
+            self.streams.remove(&id.stream);
+        }
+    }
+
+    /// Puts input into the queue of its stream, and never waits for it. Input that is too old, and
+    /// input for which there is no room, is dropped, and the page is told.
+    fn take_input(&mut self, input: &StreamBytes) -> Input {
+        let StreamBytes { stream, kind, sent_at, bytes } = input;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let Some(handle) = self.streams.get(stream) else {
+            return Input::StrayBytes { stream: *stream, length };
+        };
+        if *kind != handle.kind {
+            return Input::Unreadable("a binary frame is of another kind than its stream");
+        }
+        if is_too_old(*sent_at, clock(self.began, Instant::now())) {
+            tracing::info!(source = %self.source, length, "input that came too late is dropped");
+            self.tell_dropped(*stream, length);
+            return Input::Alive;
+        }
+        match handle.input.push(bytes) {
+            Ok(()) => Input::Alive,
+            Err(NotTaken::Full) => {
+                self.tell_dropped(*stream, length);
+                Input::Alive
+            }
+            Err(NotTaken::Ended) => Input::Unreadable("input for a stream whose input was ended"),
+        }
+    }
+
+    fn tell_dropped(&mut self, stream: u16, bytes: u64) {
+        if bytes > 0 {
+            self.tell(&ToPage::InputDropped { stream, bytes });
+        }
     }
 
     fn tell(&mut self, message: &ToPage) {
@@ -262,12 +328,25 @@ impl Connection {
             | ToPage::Snapshot { .. }
             | ToPage::Size { .. }
             | ToPage::InputDropped { .. }
-            | ToPage::Ended { .. }
+            | ToPage::End { .. }
+            | ToPage::Closed { .. }
             | ToPage::Sharing { .. }
             | ToPage::MachineStopped { .. }
-            | ToPage::Pong {} => {}
+            | ToPage::Pong { .. } => {}
         }
         self.waiting.push_back(text(message));
+    }
+
+    /// Waits until every stream has delivered the input that came before, for a bounded time. The
+    /// principal channel is open until then: the broker closes the views when it closes.
+    async fn deliver_input(&mut self) {
+        self.streams.values().for_each(|handle| handle.input.close());
+        // Nobody takes their reports any more; then they do not wait with them.
+        self.events.close();
+        let all = async { while self.stream_tasks.join_next().await.is_some() {} };
+        if timeout(DELIVERED_WITHIN, all).await.is_err() {
+            self.stream_tasks.abort_all();
+        }
     }
 
     async fn ask(&self, request: &Request) -> Result<(), Closing> {
@@ -287,11 +366,16 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.tasks.abort_all();
-        self.views.clear();
+        if closing.withdraws_rights() {
+            self.stream_tasks.abort_all();
+        } else {
+            self.deliver_input().await;
+        }
+        self.streams.clear();
+        // The broker closes what is left of the views.
         self.principal = None;
         if let Some(refusal) = closing.refusal() {
-            self.tell(&ToPage::Refused { channel: None, refusal });
+            self.tell(&ToPage::Refused { stream: None, refusal });
         }
         if let Some(frame) = closing.frame() {
             self.waiting.push_back(Message::Close(Some(frame)));
@@ -313,10 +397,32 @@ impl Connection {
     }
 }
 
+/// Whether input is older than a page waits for it. The clock wraps, so a time less than half of its
+/// range behind is the past, and any other the future.
+fn is_too_old(sent_at: u32, now: u32) -> bool {
+    let age = now.wrapping_sub(sent_at);
+    sent_at != SENT_AT_UNKNOWN && age <= u32::MAX / 2 && u128::from(age) > INPUT_PATIENCE.as_millis()
+}
+
 /// The next message on the principal channel; waits for ever where there is none.
 async fn receive(principal: Option<&PrincipalChannel>) -> Result<(FromBroker, Vec<OwnedFd>), WireError> {
     match principal {
         Some(principal) => principal.receive().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_is_too_old_once_its_page_has_given_it_up() {
+        let patience = u32::try_from(INPUT_PATIENCE.as_millis()).unwrap();
+        assert!(!is_too_old(1000, 1000 + patience));
+        assert!(is_too_old(1000, 1001 + patience));
+        assert!(!is_too_old(5000, 1000), "a page whose clock runs ahead");
+        assert!(is_too_old(u32::MAX - 10, patience), "the clock wraps");
+        assert!(!is_too_old(SENT_AT_UNKNOWN, u32::MAX / 2 - 1), "a page that has not heard the clock");
     }
 }

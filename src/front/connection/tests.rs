@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::channels::{AGAIN_PAUSE, AGAIN_WITHIN, BROKEN_OFF_MAX, View};
 use super::closing::Closing;
-use super::core::{Action, Core, Input, PROBE_AFTER, SIGN_IN_WITHIN, SILENCE_MAX, Verdict};
-use super::viewer::Wish;
+use super::core::{Core, PROBE_AFTER, SIGN_IN_WITHIN, SILENCE_MAX};
+use super::steps::{Action, Control, Input, StreamId, Verdict};
+use super::streams::{AGAIN_PAUSE, AGAIN_WITHIN, BROKEN_OFF_MAX};
 use crate::names::{SessionId, Target, TermSize};
 use crate::protocol::login::FromFront;
-use crate::protocol::page::{CHANNELS_MAX, Ceremony, FromPage, ToPage};
+use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, Refusal};
 
@@ -74,7 +74,7 @@ impl Desk {
         self.take(Input::Broker(FromBroker::Reply { number, answer }))
     }
 
-    /// A signed-in desk with a live view on channel 7, by request 1.
+    /// A signed-in desk with a live view on stream 7, by request 1.
     fn viewing() -> Self {
         let mut desk = Self::signed_in();
         desk.page(open(7));
@@ -100,21 +100,21 @@ fn size(cols: u16) -> TermSize {
     TermSize::new(cols, 24).unwrap()
 }
 
-fn open(channel: u16) -> FromPage {
-    FromPage::Open { channel, target: target(), size: size(80) }
+fn open(stream: u16) -> FromPage {
+    FromPage::Open { stream, target: target(), size: size(80) }
 }
 
 fn opened() -> Answer {
     Answer::Opened { session: session(), target: target() }
 }
 
-fn start(channel: u16, request: u32, size: Option<TermSize>) -> Action {
-    let (view, again) = (View { channel, request }, false);
-    Action::StartView { view, session: session(), target: target(), size, again }
+fn start(stream: u16, request: u32, size: Option<TermSize>) -> Action {
+    let (view, again) = (StreamId { stream, request }, false);
+    Action::StartStream { id: view, session: session(), target: target(), size, again }
 }
 
-fn refused(channel: Option<u16>, refusal: Refusal) -> Action {
-    Action::Tell(ToPage::Refused { channel, refusal })
+fn refused(stream: Option<u16>, refusal: Refusal) -> Action {
+    Action::Tell(ToPage::Refused { stream, refusal })
 }
 
 fn every_page_message() -> Vec<FromPage> {
@@ -124,10 +124,11 @@ fn every_page_message() -> Vec<FromPage> {
         FromPage::Answer { credential: json!({}) },
         FromPage::List {},
         open(1),
-        FromPage::Attach { channel: 2, session: session(), size: size(80) },
-        FromPage::Resize { channel: 1, size: size(80) },
-        FromPage::Detach { channel: 1 },
-        FromPage::End { session: session() },
+        FromPage::Attach { stream: 2, session: session(), size: size(80) },
+        FromPage::Resize { stream: 1, size: size(80) },
+        FromPage::Close { stream: 1 },
+        FromPage::End { stream: 1 },
+        FromPage::EndSession { session: session() },
         FromPage::Ping {},
     ]
 }
@@ -138,7 +139,7 @@ fn word(message: &FromPage) -> String {
 
 #[test]
 fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
-    const IN_ACCOUNT: [&str; 7] = ["list", "open", "attach", "resize", "detach", "end", "ping"];
+    const IN_ACCOUNT: [&str; 8] = ["list", "open", "attach", "resize", "close", "end", "end-session", "ping"];
     type Case = (&'static str, fn() -> Desk, &'static [&'static str]);
     let cases: [Case; 5] = [
         ("anonymous", Desk::new, &["sign-in", "enrol", "ping"]),
@@ -157,7 +158,7 @@ fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
             assert!(!ended || desk.is_closed(), "{word} when {state}");
         }
         let mut desk = desk();
-        let typed = desk.take(Input::Typed { channel: 1, bytes: b"x".to_vec() });
+        let typed = desk.take(Input::StrayBytes { stream: 1, length: 1 });
         let ended = matches!(typed.as_slice(), [Action::Close(Closing::BadMessage(_))]);
         assert_eq!(ended, state != "signed in", "input when {state}");
     }
@@ -204,18 +205,16 @@ fn a_view_begins_passes_things_on_and_ends() {
     let mut desk = Desk::signed_in();
     let asked = Request { number: 1, ask: Ask::Open { target: target(), size: size(80) } };
     assert_eq!(desk.page(open(7)), [Action::Ask(asked)]);
-    assert_eq!(desk.take(Input::Typed { channel: 7, bytes: b"x".to_vec() }), [], "it is not there yet");
-    assert_eq!(desk.page(FromPage::Resize { channel: 7, size: size(90) }), []);
-    assert_eq!(desk.page(FromPage::Resize { channel: 7, size: size(100) }), []);
+    assert_eq!(desk.take(Input::StrayBytes { stream: 7, length: 1 }), [], "it is not there yet");
+    assert_eq!(desk.page(FromPage::Resize { stream: 7, size: size(90) }), []);
+    assert_eq!(desk.page(FromPage::Resize { stream: 7, size: size(100) }), []);
     assert_eq!(desk.reply(1, opened()), [start(7, 1, Some(size(100)))], "with the last size");
-    let view = View { channel: 7, request: 1 };
-    let typed = Action::Type { view, bytes: b"x".to_vec() };
-    assert_eq!(desk.take(Input::Typed { channel: 7, bytes: b"x".to_vec() }), [typed]);
-    let resize = FromPage::Resize { channel: 7, size: size(60) };
-    assert_eq!(desk.page(resize), [Action::Wish { view, wish: Wish::Size(size(60)) }]);
-    assert_eq!(desk.take(Input::ViewOver(view)), []);
-    assert_eq!(desk.take(Input::Typed { channel: 7, bytes: b"late".to_vec() }), [], "typed before it knew");
-    let attach = FromPage::Attach { channel: 7, session: session(), size: size(80) };
+    let view = StreamId { stream: 7, request: 1 };
+    let resize = FromPage::Resize { stream: 7, size: size(60) };
+    assert_eq!(desk.page(resize), [Action::Control { id: view, control: Control::Size(size(60)) }]);
+    assert_eq!(desk.take(Input::StreamOver(view)), []);
+    assert_eq!(desk.take(Input::StrayBytes { stream: 7, length: 4 }), [], "typed before it knew");
+    let attach = FromPage::Attach { stream: 7, session: session(), size: size(80) };
     assert!(
         matches!(desk.page(attach).as_slice(), [Action::Ask(Request { number: 2, .. })]),
         "the number is free"
@@ -223,31 +222,30 @@ fn a_view_begins_passes_things_on_and_ends() {
 }
 
 /// A view that breaks off, and the request for it that follows.
-fn break_off(desk: &mut Desk, view: View, number: u32, at: TermSize) {
+fn break_off(desk: &mut Desk, view: StreamId, number: u32, at: TermSize) {
     let attach = Request { number, ask: Ask::Attach { session: session(), size: at } };
-    assert_eq!(desk.take(Input::ViewBrokeOff(view)), [Action::Ask(attach)]);
+    assert_eq!(desk.take(Input::StreamBroke(view)), [Action::Ask(attach)]);
 }
 
 #[test]
 fn a_view_that_breaks_off_is_asked_for_again() {
     let mut desk = Desk::viewing();
-    let (first, second) = (View { channel: 7, request: 1 }, View { channel: 7, request: 2 });
-    desk.page(FromPage::Resize { channel: 7, size: size(90) });
+    let (first, second) = (StreamId { stream: 7, request: 1 }, StreamId { stream: 7, request: 2 });
+    desk.page(FromPage::Resize { stream: 7, size: size(90) });
     break_off(&mut desk, first, 2, size(90));
-    assert_eq!(desk.take(Input::ViewBrokeOff(first)), [], "it is over");
-    let dropped = ToPage::InputDropped { channel: 7, bytes: 3 };
-    let typed = desk.take(Input::Typed { channel: 7, bytes: b"abc".to_vec() });
+    assert_eq!(desk.take(Input::StreamBroke(first)), [], "it is over");
+    let dropped = ToPage::InputDropped { stream: 7, bytes: 3 };
+    let typed = desk.take(Input::StrayBytes { stream: 7, length: 3 });
     assert_eq!(typed, [Action::Tell(dropped)], "what is typed meanwhile is dropped, and said to be");
-    assert_eq!(desk.page(FromPage::Resize { channel: 7, size: size(100) }), []);
-    let begin =
-        |view, size| [Action::StartView { view, session: session(), target: target(), size, again: true }];
+    assert_eq!(desk.page(FromPage::Resize { stream: 7, size: size(100) }), []);
+    let begin = |view, size| {
+        [Action::StartStream { id: view, session: session(), target: target(), size, again: true }]
+    };
     assert_eq!(desk.reply(2, opened()), begin(second, Some(size(100))));
-    let typed = Action::Type { view: second, bytes: b"x".to_vec() };
-    assert_eq!(desk.take(Input::Typed { channel: 7, bytes: b"x".to_vec() }), [typed]);
     // Its worker does not answer: once more.
     let attach = Request { number: 3, ask: Ask::Attach { session: session(), size: size(100) } };
-    assert_eq!(desk.take(Input::ViewFailed(second)), [Action::Ask(attach)]);
-    assert_eq!(desk.page(FromPage::Detach { channel: 7 }), []);
+    assert_eq!(desk.take(Input::StreamFailed(second)), [Action::Ask(attach)]);
+    assert_eq!(desk.page(FromPage::Close { stream: 7 }), []);
     assert_eq!(desk.reply(3, opened()), [], "the page has left it");
 }
 
@@ -255,10 +253,10 @@ fn a_view_that_breaks_off_is_asked_for_again() {
 fn a_view_that_cannot_be_had_again_is_over() {
     let gone = |refusal| {
         let mut desk = Desk::viewing();
-        break_off(&mut desk, View { channel: 7, request: 1 }, 2, size(80));
+        break_off(&mut desk, StreamId { stream: 7, request: 1 }, 2, size(80));
         (desk.reply(2, Answer::Refused(refusal)), desk)
     };
-    let over = |reason| [Action::Tell(ToPage::Ended { channel: 7, reason })];
+    let over = |reason| [Action::Tell(ToPage::Closed { stream: 7, reason })];
     for (refusal, reason) in [
         (Refusal::NoSuchSession, EndReason::WorkerGone),
         (Refusal::NotGranted, EndReason::ViewClosed),
@@ -292,13 +290,13 @@ fn a_view_that_cannot_be_had_again_is_over() {
     assert_eq!((last.as_slice(), desk.now), (&lost[..], begun + AGAIN_WITHIN));
     // One that breaks off again and again is over too.
     let mut desk = Desk::viewing();
-    let mut view = View { channel: 7, request: 1 };
+    let mut view = StreamId { stream: 7, request: 1 };
     for _ in 0..BROKEN_OFF_MAX {
         break_off(&mut desk, view, view.request + 1, size(80));
         view.request += 1;
         desk.reply(view.request, opened());
     }
-    assert_eq!(desk.take(Input::ViewBrokeOff(view)), lost);
+    assert_eq!(desk.take(Input::StreamBroke(view)), lost);
 }
 
 #[test]
@@ -308,16 +306,35 @@ fn a_channel_that_is_open_is_not_opened_again() {
 }
 
 #[test]
+fn the_input_of_a_stream_is_ended_once() {
+    let mut desk = Desk::viewing();
+    let id = StreamId { stream: 7, request: 1 };
+    assert_eq!(desk.page(FromPage::End { stream: 7 }), [Action::EndInput(id)]);
+    assert!(matches!(
+        desk.page(FromPage::End { stream: 7 }).as_slice(),
+        [Action::Close(Closing::BadMessage(_))]
+    ));
+    // Before the stream is there, and again after it broke off.
+    let mut desk = Desk::signed_in();
+    desk.page(open(7));
+    assert_eq!(desk.page(FromPage::End { stream: 7 }), []);
+    assert_eq!(desk.reply(1, opened()), [start(7, 1, None), Action::EndInput(id)]);
+    break_off(&mut desk, id, 2, size(80));
+    let next = StreamId { stream: 7, request: 2 };
+    assert_eq!(desk.reply(2, opened()).last(), Some(&Action::EndInput(next)));
+}
+
+#[test]
 fn a_page_that_looks_away_gets_nothing_more() {
     let mut desk = Desk::viewing();
-    let view = View { channel: 7, request: 1 };
-    assert_eq!(desk.page(FromPage::Detach { channel: 7 }), [Action::StopView(view)]);
-    assert_eq!(desk.page(FromPage::Detach { channel: 7 }), [], "there is nothing left");
+    let view = StreamId { stream: 7, request: 1 };
+    assert_eq!(desk.page(FromPage::Close { stream: 7 }), [Action::CloseStream(view)]);
+    assert_eq!(desk.page(FromPage::Close { stream: 7 }), [], "there is nothing left");
     desk.page(open(7));
-    assert_eq!(desk.page(FromPage::Detach { channel: 7 }), [], "before it came");
+    assert_eq!(desk.page(FromPage::Close { stream: 7 }), [], "before it came");
     desk.page(open(7));
     assert_eq!(desk.reply(2, opened()), [], "the earlier one is dropped");
-    assert_eq!(desk.take(Input::ViewOver(view)), [], "an old view does not end a new one");
+    assert_eq!(desk.take(Input::StreamOver(view)), [], "an old view does not end a new one");
     assert_eq!(desk.reply(3, opened()), [start(7, 3, None)]);
 }
 
@@ -328,10 +345,10 @@ fn refusals_name_their_channel_and_free_it() {
     assert_eq!(desk.reply(1, Answer::Refused(Refusal::NotGranted)), [refused(Some(7), Refusal::NotGranted)]);
     desk.page(open(7));
     assert_eq!(desk.reply(2, opened()), [start(7, 2, None)]);
-    let failed = desk.take(Input::ViewFailed(View { channel: 7, request: 2 }));
+    let failed = desk.take(Input::StreamFailed(StreamId { stream: 7, request: 2 }));
     assert_eq!(failed, [refused(Some(7), Refusal::WorkerUnavailable)]);
     desk.page(open(7));
-    desk.page(FromPage::End { session: session() });
+    desk.page(FromPage::EndSession { session: session() });
     assert_eq!(
         desk.reply(4, Answer::Refused(Refusal::NoSuchSession)),
         [refused(None, Refusal::NoSuchSession)]
@@ -341,13 +358,13 @@ fn refusals_name_their_channel_and_free_it() {
 #[test]
 fn channels_and_requests_have_bounds() {
     let mut desk = Desk::signed_in();
-    let most = u16::try_from(CHANNELS_MAX).unwrap();
-    for channel in 0..most {
-        assert!(matches!(desk.page(open(channel)).as_slice(), [Action::Ask(_)]));
-        desk.reply(u32::from(channel) + 1, opened());
+    let most = u16::try_from(STREAMS_MAX).unwrap();
+    for stream in 0..most {
+        assert!(matches!(desk.page(open(stream)).as_slice(), [Action::Ask(_)]));
+        desk.reply(u32::from(stream) + 1, opened());
     }
     assert_eq!(desk.page(open(most)), [refused(Some(most), Refusal::TooMany)]);
-    desk.page(FromPage::Detach { channel: 0 });
+    desk.page(FromPage::Close { stream: 0 });
     assert!(matches!(desk.page(open(most)).as_slice(), [Action::Ask(_)]));
 
     let mut desk = Desk::signed_in();
@@ -357,7 +374,7 @@ fn channels_and_requests_have_bounds() {
     assert_eq!(desk.page(FromPage::List {}), [refused(None, Refusal::TooMany)]);
     assert_eq!(desk.page(open(1)), [refused(Some(1), Refusal::TooMany)]);
     desk.reply(1, Answer::Refused(Refusal::Unavailable));
-    assert!(matches!(desk.page(open(1)).as_slice(), [Action::Ask(_)]), "channel 1 was never taken");
+    assert!(matches!(desk.page(open(1)).as_slice(), [Action::Ask(_)]), "stream 1 was never taken");
 }
 
 #[test]

@@ -41,7 +41,7 @@ async fn the_page_comes_whole_and_sockets_are_used_again() {
 async fn what_is_refused_is_refused_before_the_upgrade_and_with_every_guard() {
     let house = House::without_auth();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-1\r\n";
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-2\r\n";
     let host = "Host: localhost:8080\r\n";
     for (request, status) in [
         (format!("GET /ws HTTP/1.1\r\n{host}{upgrade}\r\n"), "403"),

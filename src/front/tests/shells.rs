@@ -10,27 +10,27 @@ use tokio_tungstenite::tungstenite::Message;
 use super::stand_ins::{House, Page, SOON, Worker};
 use crate::front::connection::BROKEN_OFF_MAX;
 use crate::names::TermSize;
-use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, TEXT_FRAME_MAX, ToPage};
+use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, INPUT_PATIENCE, TEXT_FRAME_MAX, ToPage};
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
 use crate::protocol::{EndReason, Refusal};
 use crate::sys::seqpacket;
 
 fn refused(refusal: Refusal) -> ToPage {
-    ToPage::Refused { channel: None, refusal }
+    ToPage::Refused { stream: None, refusal }
 }
 
-/// A signed-in page with a view on `channel`, and the worker's end of it.
-async fn shell(house: &House, channel: u16) -> (Page, Worker) {
+/// A signed-in page with a view on `stream`, and the worker's end of it.
+async fn shell(house: &House, stream: u16) -> (Page, Worker) {
     let mut page = house.signed_in().await;
-    let worker = another(house, &mut page, channel).await;
+    let worker = another(house, &mut page, stream).await;
     (page, worker)
 }
 
-async fn another(house: &House, page: &mut Page, channel: u16) -> Worker {
-    page.ask_open(channel).await;
+async fn another(house: &House, page: &mut Page, stream: u16) -> Worker {
+    page.ask_open(stream).await;
     let worker = tokio::task::block_in_place(|| house.worker());
     let heard = page.heard().await;
-    assert!(matches!(heard, ToPage::Opened { channel: opened, .. } if opened == channel), "{heard:?}");
+    assert!(matches!(heard, ToPage::Opened { stream: opened, .. } if opened == stream), "{heard:?}");
     worker
 }
 
@@ -47,11 +47,11 @@ async fn from_sign_in_to_exit() {
     page.send_typed(300, b"exit\r").await;
     assert_eq!(take(&worker), FromViewer::Input(b"exit\r".to_vec()));
     let size = TermSize::new(100, 30).unwrap();
-    page.say(&FromPage::Resize { channel: 300, size }).await;
+    page.say(&FromPage::Resize { stream: 300, size }).await;
     assert_eq!(take(&worker), FromViewer::Resize(size));
-    page.say(&FromPage::Shown { channel: 300, bytes: 7 }).await;
+    page.say(&FromPage::Shown { stream: 300, bytes: 7 }).await;
     assert_eq!(take(&worker), FromViewer::Shown(7));
-    page.say(&FromPage::Refresh { channel: 300 }).await;
+    page.say(&FromPage::Refresh { stream: 300 }).await;
     assert_eq!(take(&worker), FromViewer::Refresh);
     let extent = Extent::Whole;
     worker.send(&ToViewer::SnapshotBegins { size, length: 5, extent }, &[]).unwrap();
@@ -59,11 +59,12 @@ async fn from_sign_in_to_exit() {
     worker.send(&ToViewer::InputDropped(6), &[]).unwrap();
     worker.send(&ToViewer::Output(b"bye".to_vec()), &[]).unwrap();
     worker.send(&ToViewer::Ended(EndReason::ShellEnded), &[]).unwrap();
-    assert_eq!(page.heard().await, ToPage::Snapshot { channel: 300, size, bytes: 5, extent });
-    assert_eq!(page.heard().await, ToPage::Size { channel: 300, size });
-    assert_eq!(page.heard().await, ToPage::InputDropped { channel: 300, bytes: 6 });
+    assert_eq!(page.heard().await, ToPage::Snapshot { stream: 300, size, bytes: 5, extent });
+    assert_eq!(page.heard().await, ToPage::Size { stream: 300, size });
+    assert_eq!(page.heard().await, ToPage::InputDropped { stream: 300, bytes: 6 });
     assert_eq!(page.output().await, (300, b"bye".to_vec()));
-    assert_eq!(page.heard().await, ToPage::Ended { channel: 300, reason: EndReason::ShellEnded });
+    assert_eq!(page.heard().await, ToPage::End { stream: 300 });
+    assert_eq!(page.heard().await, ToPage::Closed { stream: 300, reason: EndReason::ShellEnded });
     // The number is free at once.
     another(&house, &mut page, 300).await;
 }
@@ -77,13 +78,13 @@ async fn a_view_that_breaks_off_comes_back_and_the_page_sees_its_snapshot() {
         drop(worker);
         worker = tokio::task::block_in_place(|| house.worker());
         worker.send(&ToViewer::SnapshotBegins { size, length: 5, extent: Extent::Whole }, &[]).unwrap();
-        let snapshot = ToPage::Snapshot { channel: 1, size, bytes: 5, extent: Extent::Whole };
+        let snapshot = ToPage::Snapshot { stream: 1, size, bytes: 5, extent: Extent::Whole };
         assert_eq!(page.heard().await, snapshot);
         page.send_typed(1, b"x").await;
         assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"x".to_vec()));
     }
     drop(worker);
-    assert_eq!(page.heard().await, ToPage::Ended { channel: 1, reason: EndReason::ViewLost });
+    assert_eq!(page.heard().await, ToPage::Closed { stream: 1, reason: EndReason::ViewLost });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,12 +99,12 @@ async fn a_login_that_is_refused_can_begin_again() {
     assert_eq!(page.heard().await, refused(Refusal::UnknownPasskey));
     page.sign_in().await;
     let open = FromPage::Open {
-        channel: 9,
+        stream: 9,
         target: "root@box".parse().unwrap(),
         size: TermSize::new(80, 24).unwrap(),
     };
     page.say(&open).await;
-    assert_eq!(page.heard().await, ToPage::Refused { channel: Some(9), refusal: Refusal::NotGranted });
+    assert_eq!(page.heard().await, ToPage::Refused { stream: Some(9), refusal: Refusal::NotGranted });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,10 +146,10 @@ async fn a_page_that_goes_takes_its_views_along() {
 async fn a_detached_view_is_dropped_and_the_session_is_not_ended() {
     let house = House::build();
     let (mut page, worker) = shell(&house, 1).await;
-    page.say(&FromPage::Detach { channel: 1 }).await;
+    page.say(&FromPage::Close { stream: 1 }).await;
     assert!(matches!(worker.receive_within(SOON), Err(crate::wire::WireError::Closed)));
     page.say(&FromPage::Ping {}).await;
-    assert_eq!(page.heard().await, ToPage::Pong {});
+    assert!(matches!(page.heard().await, ToPage::Pong { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +162,8 @@ async fn bad_frames_end_the_connection() {
         Message::text(r#"{"type":"list"}"#),
         Message::binary(b"x".to_vec()),
         Message::binary(b"".to_vec()),
-        Message::binary(b"\0\x01before signing in".to_vec()),
+        Message::binary(b"\0\x01\x01\xff\xff\xff\xffbefore signing in".to_vec()),
+        Message::binary(b"\0\x01\x02\xff\xff\xff\xffa file".to_vec()),
         Message::text(format!("{ping}{}", " ".repeat(TEXT_FRAME_MAX + 1 - ping.len()))),
         Message::text(" ".repeat(BINARY_FRAME_MAX + 1)),
     ] {
@@ -175,10 +177,10 @@ async fn bad_frames_end_the_connection() {
     let mut page = house.signed_in().await;
     let fits = format!("{ping}{}", " ".repeat(TEXT_FRAME_MAX - ping.len()));
     page.0.send(Message::text(fits)).await.unwrap();
-    assert_eq!(page.heard().await, ToPage::Pong {});
+    assert!(matches!(page.heard().await, ToPage::Pong { .. }));
     page.send_typed(1, &vec![b'a'; CHUNK_MAX]).await;
     page.say(&FromPage::Ping {}).await;
-    assert_eq!(page.heard().await, ToPage::Pong {});
+    assert!(matches!(page.heard().await, ToPage::Pong { .. }));
     page.send_typed(1, &vec![b'a'; CHUNK_MAX + 1]).await;
     assert_eq!(page.last_words().await.0, Some(refused(Refusal::BadMessage)));
 }
@@ -214,8 +216,8 @@ async fn a_page_that_does_not_read_stops_the_worker_and_loses_nothing() {
     assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"\x03".to_vec()));
     let mut read = 0;
     while read < taken {
-        let (channel, bytes) = page.output().await;
-        assert_eq!(channel, 1);
+        let (stream, bytes) = page.output().await;
+        assert_eq!(stream, 1);
         assert!(bytes.iter().all(|byte| *byte == b'a' + u8::try_from(read / CHUNK_MAX % 26).unwrap()));
         read += bytes.len();
     }
@@ -243,7 +245,7 @@ fn fill(worker: &Worker) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_channel_goes_hungry_beside_a_flood() {
+async fn no_stream_goes_hungry_beside_a_flood() {
     let house = House::build();
     let mut page = Page::open(house.address, Some(16 * 1024)).await.unwrap();
     page.sign_in().await;
@@ -251,8 +253,8 @@ async fn no_channel_goes_hungry_beside_a_flood() {
     let mut frames = [0, 0];
     for _ in 0..300 {
         workers.iter().for_each(fill);
-        let (channel, _) = page.output().await;
-        frames[usize::from(channel) - 1] += 1;
+        let (stream, _) = page.output().await;
+        frames[usize::from(stream) - 1] += 1;
     }
     assert!(frames.iter().all(|count| *count > 60), "{frames:?}");
     // A pong does not stand in line behind them.
@@ -264,26 +266,126 @@ async fn no_channel_goes_hungry_beside_a_flood() {
     assert!(between < 300, "{between} frames before the pong");
 }
 
+/// Types until the queue of a stream is full; gives what was sent.
+async fn type_until_dropped(page: &mut Page, stream: u16) -> u64 {
+    let chunk = vec![b'x'; CHUNK_MAX];
+    let mut sent = 0;
+    loop {
+        page.send_typed(stream, &chunk).await;
+        page.say(&FromPage::Ping {}).await;
+        sent += CHUNK_MAX as u64;
+        assert!(sent < 200 * CHUNK_MAX as u64, "nothing bounds what waits for a worker");
+        let heard = page.heard().await;
+        if let ToPage::InputDropped { stream: of, bytes } = heard {
+            // The pong comes behind this.
+            assert_eq!((of, bytes), (stream, CHUNK_MAX as u64));
+            return sent - bytes;
+        }
+        assert!(matches!(heard, ToPage::Pong { .. }), "{heard:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_does_not_read_costs_its_own_channel_alone() {
+async fn a_worker_that_does_not_read_holds_up_no_other_stream() {
     let house = House::build();
     let (mut page, stuck) = shell(&house, 1).await;
     let good = another(&house, &mut page, 2).await;
-    let chunk = vec![b'x'; CHUNK_MAX];
-    let mut sent = 0;
-    let dropped = loop {
-        page.send_typed(1, &chunk).await;
-        page.say(&FromPage::Ping {}).await;
-        sent += 1;
-        assert!(sent < 200, "nothing bounds what waits for a worker");
-        let heard = page.heard().await;
-        if let ToPage::InputDropped { channel, bytes } = heard {
-            break (channel, bytes);
-        }
-        assert_eq!(heard, ToPage::Pong {});
-    };
-    assert_eq!(dropped, (1, CHUNK_MAX as u64));
+    type_until_dropped(&mut page, 1).await;
+    assert!(matches!(page.heard().await, ToPage::Pong { .. }));
+    // Sixteen frames for the stuck one, each of which once cost everybody up to a second.
+    let began = std::time::Instant::now();
+    for _ in 0..16 {
+        page.send_typed(1, b"y").await;
+    }
     page.send_typed(2, b"ok").await;
     assert_eq!(tokio::task::block_in_place(|| take(&good)), FromViewer::Input(b"ok".to_vec()));
+    assert!(began.elapsed() < Duration::from_secs(1), "it waited {:?}", began.elapsed());
     drop(stuck);
+}
+
+/// All input that a worker gets until its viewer is gone.
+fn drain(worker: &Worker) -> (Vec<u8>, bool) {
+    let (mut typed, mut ended) = (Vec::new(), false);
+    loop {
+        match worker.receive_within(SOON) {
+            Ok((FromViewer::Input(bytes), _)) => typed.extend(bytes),
+            Ok((FromViewer::End, _)) => ended = true,
+            Ok(_) => {}
+            Err(crate::wire::WireError::Closed) => return (typed, ended),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn input_before_a_close_is_delivered_before_the_close() {
+    let house = House::build();
+    for gone in [false, true] {
+        let (mut page, worker) = shell(&house, 1).await;
+        // More than the socket of the viewer takes at once.
+        let chunk = vec![b'x'; CHUNK_MAX];
+        for _ in 0..7 {
+            page.send_typed(1, &chunk).await;
+        }
+        if gone {
+            drop(page);
+        } else {
+            page.say(&FromPage::Close { stream: 1 }).await;
+        }
+        let (typed, _) = tokio::task::block_in_place(|| drain(&worker));
+        assert_eq!(typed.len(), 7 * CHUNK_MAX, "gone: {gone}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn input_is_dropped_once_the_right_to_it_is_withdrawn() {
+    let house = House::build();
+    let (mut page, worker) = shell(&house, 1).await;
+    let sent = type_until_dropped(&mut page, 1).await;
+    let principal = house.principals.recv_timeout(SOON).unwrap();
+    nix::sys::socket::shutdown(std::os::fd::AsRawFd::as_raw_fd(&principal), nix::sys::socket::Shutdown::Both)
+        .unwrap();
+    page.last_words().await;
+    let (typed, _) = tokio::task::block_in_place(|| drain(&worker));
+    assert!((typed.len() as u64) < sent, "what waited in the front is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_ends_its_input_still_sees_output() {
+    let house = House::build();
+    let (mut page, worker) = shell(&house, 1).await;
+    page.send_typed(1, b"last").await;
+    page.say(&FromPage::End { stream: 1 }).await;
+    assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"last".to_vec()));
+    assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::End);
+    worker.send(&ToViewer::Output(b"still here".to_vec()), &[]).unwrap();
+    assert_eq!(page.output().await, (1, b"still here".to_vec()));
+    page.send_typed(1, b"more").await;
+    assert_eq!(page.last_words().await.0, Some(refused(Refusal::BadMessage)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn input_that_comes_later_than_its_page_waits_is_dropped() {
+    let house = House::build();
+    let (mut page, worker) = shell(&house, 1).await;
+    page.say(&FromPage::Ping {}).await;
+    let ToPage::Pong { at } = page.heard().await else { panic!("no pong") };
+    page.send_typed_at(1, at, b"now").await;
+    let patience = u32::try_from(INPUT_PATIENCE.as_millis()).unwrap();
+    // Held on the way since then: the page has given it up.
+    page.send_typed_at(1, at.wrapping_sub(patience + 1000), b"rm -r *\r").await;
+    page.send_typed_at(1, at, b"!").await;
+    assert_eq!(page.heard().await, ToPage::InputDropped { stream: 1, bytes: 8 });
+    let mut typed = Vec::new();
+    while typed.len() < 4 {
+        let FromViewer::Input(bytes) = tokio::task::block_in_place(|| take(&worker)) else { panic!() };
+        typed.extend(bytes);
+    }
+    assert_eq!(typed, b"now!");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_begins_while_auth_is_restarted_waits_for_the_next_one() {
+    let house = House::with_auth_that_dies(2);
+    house.page().await.sign_in().await;
 }

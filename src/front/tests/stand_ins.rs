@@ -18,7 +18,7 @@ use crate::front::listener::Listener;
 use crate::names::SessionId;
 use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, ToFront};
-use crate::protocol::page::{Ceremony, FromPage, ToPage};
+use crate::protocol::page::{Ceremony, FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, Request};
 use crate::protocol::viewer::{FromViewer, ToViewer};
 use crate::sandbox::{self, Thread};
@@ -88,7 +88,16 @@ impl House {
     }
 
     pub(super) fn start_auth(&self, workers: mpsc::Sender<Worker>, principals: mpsc::Sender<OwnedFd>) {
-        serve_auth(&self.folder.path().join("auth.sock"), workers, principals);
+        serve_auth(&self.folder.path().join("auth.sock"), workers, principals, 0);
+    }
+
+    /// With an auth that dies as soon as somebody comes, so many times.
+    pub(super) fn with_auth_that_dies(times: usize) -> Self {
+        let (workers, taken) = mpsc::channel();
+        let (principals, handed) = mpsc::channel();
+        let house = Self::empty(taken, handed);
+        serve_auth(&house.folder.path().join("auth.sock"), workers, principals, times);
+        house
     }
 
     pub(super) async fn page(&self) -> Page {
@@ -107,9 +116,12 @@ impl House {
 }
 
 /// auth: whoever answers `"good"` is alice. Each connection is a thread.
-fn serve_auth(path: &Path, workers: mpsc::Sender<Worker>, principals: mpsc::Sender<OwnedFd>) {
+fn serve_auth(path: &Path, workers: mpsc::Sender<Worker>, principals: mpsc::Sender<OwnedFd>, dies: usize) {
     let listener = seqpacket::listen(path).unwrap();
     std::thread::spawn(move || {
+        for _ in 0..dies {
+            drop(seqpacket::accept(listener.as_fd()));
+        }
         while let Ok(socket) = seqpacket::accept(listener.as_fd()) {
             let (workers, principals) = (workers.clone(), principals.clone());
             std::thread::spawn(move || log_in(&Channel::over(socket), &workers, &principals));
@@ -194,7 +206,7 @@ impl Page {
         let stream = socket.connect(address).await?;
         let mut request = "ws://localhost:8080/ws".into_client_request()?;
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-1".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-2".parse().unwrap());
         Ok(Self(tokio_tungstenite::client_async(request, stream).await?.0))
     }
 
@@ -202,8 +214,13 @@ impl Page {
         self.0.send(Message::text(serde_json::to_string(message).unwrap())).await.unwrap();
     }
 
-    pub(super) async fn send_typed(&mut self, channel: u16, bytes: &[u8]) {
-        let frame: Vec<u8> = channel.to_be_bytes().into_iter().chain(bytes.iter().copied()).collect();
+    pub(super) async fn send_typed(&mut self, stream: u16, bytes: &[u8]) {
+        self.send_typed_at(stream, SENT_AT_UNKNOWN, bytes).await;
+    }
+
+    pub(super) async fn send_typed_at(&mut self, stream: u16, sent_at: u32, bytes: &[u8]) {
+        let kind = StreamKind::Terminal as u8;
+        let frame = [&stream.to_be_bytes()[..], &[kind], &sent_at.to_be_bytes(), bytes].concat();
         self.0.send(Message::binary(frame)).await.unwrap();
     }
 
@@ -225,11 +242,12 @@ impl Page {
         serde_json::from_str(frame.to_text().unwrap()).unwrap()
     }
 
-    /// The next output: its channel and its bytes.
+    /// The next output: its stream and its bytes.
     pub(super) async fn output(&mut self) -> (u16, Vec<u8>) {
         let bytes = self.next().await.into_data();
-        let (channel, rest) = bytes.split_first_chunk().unwrap();
-        (u16::from_be_bytes(*channel), rest.to_vec())
+        let ([s1, s0, kind], rest) = bytes.split_first_chunk().unwrap();
+        assert_eq!(*kind, StreamKind::Terminal as u8);
+        (u16::from_be_bytes([*s1, *s0]), rest.to_vec())
     }
 
     /// The refusal that ends the connection, and the WebSocket's own last word.
@@ -252,8 +270,8 @@ impl Page {
         assert!(matches!(self.heard().await, ToPage::Lobby { .. }));
     }
 
-    pub(super) async fn ask_open(&mut self, channel: u16) {
+    pub(super) async fn ask_open(&mut self, stream: u16) {
         let size = crate::names::TermSize::new(80, 24).unwrap();
-        self.say(&FromPage::Open { channel, target: "dev@box".parse().unwrap(), size }).await;
+        self.say(&FromPage::Open { stream, target: "dev@box".parse().unwrap(), size }).await;
     }
 }

@@ -1,0 +1,146 @@
+//! The input of one stream that its worker has not taken yet.
+//!
+//! The connection pushes, the stream's task takes. Neither waits for the other: a worker that takes
+//! nothing costs its own stream, and no other.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Most bytes of input that wait for one worker. What comes on top is dropped, and the page is told.
+pub(super) const INPUT_QUEUE: usize = 256 * 1024;
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    queue: Mutex<Queue>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: VecDeque<u8>,
+    state: State,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    /// No more comes; output goes on.
+    Ended,
+    /// The page has left the stream.
+    Closed,
+}
+
+/// Why input was not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    /// [`INPUT_QUEUE`] bytes wait already.
+    Full,
+    /// The input was ended.
+    Ended,
+}
+
+impl Input {
+    /// Adds input, all of it or nothing.
+    pub(super) fn push(&self, bytes: &[u8]) -> Result<(), NotTaken> {
+        let mut queue = self.queue();
+        if queue.state != State::Open {
+            return Err(NotTaken::Ended);
+        }
+        if queue.bytes.len() + bytes.len() > INPUT_QUEUE {
+            return Err(NotTaken::Full);
+        }
+        queue.bytes.extend(bytes);
+        drop(queue);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// No more input comes.
+    pub(super) fn end(&self) {
+        self.set(State::Ended);
+    }
+
+    /// The page has left the stream: no more input comes, and no output is wanted.
+    pub(super) fn close(&self) {
+        self.set(State::Closed);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue().state == State::Closed
+    }
+
+    /// The next input, at most this many bytes; `None` once it has ended and everything was taken.
+    /// It stays in the queue until [`Self::took`] says that it is delivered. For one task.
+    pub(super) async fn next(&self, most: usize) -> Option<Vec<u8>> {
+        loop {
+            {
+                let queue = self.queue();
+                if !queue.bytes.is_empty() {
+                    return Some(queue.bytes.iter().take(most).copied().collect());
+                }
+                if queue.state != State::Open {
+                    return None;
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until the page has left the stream. For the same task.
+    pub(super) async fn closed(&self) {
+        while !self.is_closed() {
+            self.changed.notified().await;
+        }
+    }
+
+    /// This many bytes were delivered.
+    pub(super) fn took(&self, bytes: usize) {
+        let mut queue = self.queue();
+        let bytes = bytes.min(queue.bytes.len());
+        queue.bytes.drain(..bytes);
+    }
+
+    /// How many bytes were not delivered.
+    pub(super) fn undelivered(&self) -> u64 {
+        u64::try_from(self.queue().bytes.len()).unwrap_or(u64::MAX)
+    }
+
+    fn set(&self, state: State) {
+        let mut queue = self.queue();
+        if queue.state != State::Closed {
+            queue.state = state;
+        }
+        drop(queue);
+        self.changed.notify_one();
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn input_is_bounded_counted_and_ends_after_what_came_before() {
+        let input = Input::default();
+        input.push(&vec![b'x'; INPUT_QUEUE - 3]).unwrap();
+        input.push(b"abc").unwrap();
+        assert_eq!(input.push(b"d"), Err(NotTaken::Full));
+        let first = input.next(INPUT_QUEUE - 3).await.unwrap();
+        assert_eq!(input.undelivered(), INPUT_QUEUE as u64, "it is not delivered yet");
+        input.took(first.len());
+        input.end();
+        assert_eq!(input.push(b"d"), Err(NotTaken::Ended));
+        assert_eq!(input.next(100).await.unwrap(), b"abc");
+        assert_eq!(input.next(2).await.unwrap(), b"ab", "nothing was said to be delivered");
+        input.took(3);
+        assert_eq!((input.next(100).await, input.undelivered()), (None, 0));
+    }
+}

@@ -1,0 +1,269 @@
+//! A stream of kind terminal: a view of one session, over the viewer socket of its worker.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::frames::{binary, text};
+use super::input::Input;
+use super::steps::{Control, StreamId};
+use crate::names::{SessionId, Target, TermSize};
+use crate::protocol::EndReason;
+use crate::protocol::page::{BINARY_FRAME_MAX, FROM_PAGE_HEADER, StreamKind, ToPage};
+use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
+use crate::wire::{AsyncChannel, Intent, WireError};
+
+/// How long the worker may take to greet.
+const GREETING_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a worker may take for the input that was typed before its page left. Then it is dropped.
+pub(super) const DELIVERED_WITHIN: Duration = Duration::from_secs(5);
+
+// A frame from a page is a chunk and its header.
+const _: () = assert!(CHUNK_MAX + FROM_PAGE_HEADER == BINARY_FRAME_MAX);
+
+/// What a stream says to its connection.
+#[derive(Debug)]
+pub(super) enum StreamEvent {
+    /// It is over, and says so to the page after this.
+    Over(StreamId),
+    /// It broke off, and the page has not heard of it. So much input was not delivered.
+    Broke(StreamId, u64),
+    /// It did not begin.
+    Failed(StreamId),
+}
+
+/// The connection's hold on a stream.
+#[derive(Debug)]
+pub(super) struct Handle {
+    pub(super) id: StreamId,
+    pub(super) kind: StreamKind,
+    pub(super) input: Arc<Input>,
+    controls: watch::Sender<Controls>,
+}
+
+/// All that a page asked for beside its input, summed up, so that nothing queues: the last size and
+/// how many there were, the bytes shown in all, and how often it wanted the scrollback.
+#[derive(Debug, Default, Clone, Copy)]
+struct Controls {
+    size: Option<TermSize>,
+    sizes: u64,
+    shown: u64,
+    refreshes: u64,
+}
+
+impl Handle {
+    /// Passes a request on. If the worker has not taken the one before, the two become one.
+    pub(super) fn control(&self, control: Control) {
+        self.controls.send_modify(|controls| match control {
+            Control::Size(size) => {
+                controls.size = Some(size);
+                controls.sizes = controls.sizes.saturating_add(1);
+            }
+            Control::Shown(bytes) => controls.shown = controls.shown.saturating_add(bytes.into()),
+            Control::Refresh => controls.refreshes = controls.refreshes.saturating_add(1),
+        });
+    }
+}
+
+/// A stream that is to be run.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    id: StreamId,
+    session: SessionId,
+    target: Target,
+    /// The page has it already: it broke off before.
+    again: bool,
+    input: Arc<Input>,
+    controls: watch::Receiver<Controls>,
+    /// To the page; waits while the page does not read.
+    output: mpsc::Sender<Message>,
+    /// To the connection.
+    events: mpsc::Sender<StreamEvent>,
+}
+
+impl Terminal {
+    /// A stream, and the connection's hold on it.
+    pub(super) fn new(
+        id: StreamId,
+        (session, target, again): (SessionId, Target, bool),
+        output: mpsc::Sender<Message>,
+        events: mpsc::Sender<StreamEvent>,
+    ) -> (Self, Handle) {
+        let input = Arc::new(Input::default());
+        let (sender, controls) = watch::channel(Controls::default());
+        let kind = StreamKind::Terminal;
+        let handle = Handle { id, kind, input: Arc::clone(&input), controls: sender };
+        (Self { id, session, target, again, input, controls, output, events }, handle)
+    }
+
+    /// Runs the stream from its worker's greeting to its end. `opened` is its first word to the page;
+    /// a stream that the page has already goes on with its snapshot.
+    pub(super) async fn run(mut self, socket: OwnedFd) {
+        let channel = match greet(socket).await {
+            Ok(channel) => channel,
+            Err(error) => {
+                tracing::warn!(session = %self.session, %error, "a worker does not answer");
+                drop(self.events.send(StreamEvent::Failed(self.id)).await);
+                return;
+            }
+        };
+        let (session, target) = (self.session.clone(), self.target.clone());
+        let opened = ToPage::Opened { stream: self.id.stream, session, target };
+        if !self.again && self.output.send(text(&opened)).await.is_err() {
+            return;
+        }
+        let end = tokio::select! {
+            end = show(&channel, self.id.stream, &self.output) => end,
+            end = deliver(&channel, &self.input) => end,
+            () = pass_controls(&channel, &mut self.controls) => End::Left,
+        };
+        match end {
+            End::Said(reason) => self.close(reason).await,
+            End::Lost(error) => {
+                tracing::warn!(session = %self.session, %error, "a worker broke off: {error}");
+                let undelivered = self.input.undelivered();
+                drop(self.events.send(StreamEvent::Broke(self.id, undelivered)).await);
+            }
+            End::Left => self.finish(&channel).await,
+        }
+    }
+
+    /// The page has left: its input is delivered, and then the viewer socket is closed.
+    async fn finish(&self, channel: &ViewerChannel) {
+        let delivered = timeout(DELIVERED_WITHIN, deliver(channel, &self.input)).await;
+        let undelivered = self.input.undelivered();
+        if undelivered > 0 {
+            let late = delivered.is_err();
+            tracing::warn!(session = %self.session, undelivered, late, "input of a page that left is dropped");
+        }
+    }
+
+    /// The session is over, or this view of it. First the connection frees the stream's number, then
+    /// the page hears that it is free.
+    async fn close(&self, reason: EndReason) {
+        if self.events.send(StreamEvent::Over(self.id)).await.is_err() {
+            return;
+        }
+        let stream = self.id.stream;
+        let undelivered = self.input.undelivered();
+        let dropped = (undelivered > 0).then_some(ToPage::InputDropped { stream, bytes: undelivered });
+        for message in dropped.into_iter().chain([ToPage::End { stream }, ToPage::Closed { stream, reason }])
+        {
+            if self.output.send(text(&message)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+type ViewerChannel = AsyncChannel<FromViewer, ToViewer>;
+
+async fn greet(socket: OwnedFd) -> Result<ViewerChannel, WireError> {
+    let channel = ViewerChannel::over(socket)?;
+    channel.greet(Intent::Viewer, GREETING_WITHIN).await?;
+    Ok(channel)
+}
+
+/// How a view ends.
+enum End {
+    /// The worker said why.
+    Said(EndReason),
+    /// The worker closed its end, or cannot be understood.
+    Lost(WireError),
+    /// The page left the stream, or is gone.
+    Left,
+}
+
+/// Shows what the worker sends, a message at a time: while the page does not read, one is in hand
+/// here, and the rest stays with the worker.
+async fn show(channel: &ViewerChannel, stream: u16, page: &mpsc::Sender<Message>) -> End {
+    loop {
+        let message = match channel.receive().await {
+            Ok((ToViewer::Output(bytes), _)) if bytes.len() > CHUNK_MAX => {
+                return End::Lost(WireError::Oversize);
+            }
+            Ok((ToViewer::Output(bytes), _)) => binary(stream, StreamKind::Terminal, &bytes),
+            Ok((ToViewer::SnapshotBegins { size, length, extent }, _)) => {
+                text(&ToPage::Snapshot { stream, size, bytes: length, extent })
+            }
+            Ok((ToViewer::Size(size), _)) => text(&ToPage::Size { stream, size }),
+            Ok((ToViewer::InputDropped(bytes), _)) => text(&ToPage::InputDropped { stream, bytes }),
+            Ok((ToViewer::Ended(reason), _)) => return End::Said(reason),
+            Err(error) => return End::Lost(error),
+        };
+        if page.send(message).await.is_err() {
+            return End::Left;
+        }
+    }
+}
+
+/// Delivers input to the worker until the page has left. If the page only ends its input, the worker
+/// is told, and output goes on.
+async fn deliver(channel: &ViewerChannel, input: &Input) -> End {
+    let mut is_ended = false;
+    loop {
+        let sent = match input.next(CHUNK_MAX).await {
+            Some(bytes) => {
+                let length = bytes.len();
+                let sent = channel.send(&FromViewer::Input(bytes), &[]).await;
+                if sent.is_ok() {
+                    input.took(length);
+                }
+                sent
+            }
+            None if input.is_closed() => return End::Left,
+            None if !is_ended => {
+                is_ended = true;
+                channel.send(&FromViewer::End, &[]).await
+            }
+            None => {
+                input.closed().await;
+                Ok(())
+            }
+        };
+        if sent.is_err() {
+            // The worker has gone; its last words are still to be read.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Passes requests on to the worker. Ends when the connection lets go of the stream.
+async fn pass_controls(channel: &ViewerChannel, controls: &mut watch::Receiver<Controls>) {
+    let mut passed = Controls::default();
+    loop {
+        if controls.changed().await.is_err() {
+            return;
+        }
+        let latest = *controls.borrow_and_update();
+        if pass_latest(channel, &mut passed, latest).await.is_err() {
+            // The worker has gone; its last words are still to be read.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Tells the worker what it has not heard yet.
+async fn pass_latest(
+    channel: &ViewerChannel,
+    passed: &mut Controls,
+    latest: Controls,
+) -> Result<(), WireError> {
+    let before = std::mem::replace(passed, latest);
+    if let Some(size) = latest.size.filter(|_| latest.sizes > before.sizes) {
+        channel.send(&FromViewer::Resize(size), &[]).await?;
+    }
+    let shown = u32::try_from(latest.shown - before.shown).unwrap_or(u32::MAX);
+    if shown > 0 {
+        channel.send(&FromViewer::Shown(shown), &[]).await?;
+    }
+    if latest.refreshes > before.refreshes {
+        channel.send(&FromViewer::Refresh, &[]).await?;
+    }
+    Ok(())
+}
