@@ -301,6 +301,39 @@ fn an_account_that_is_gone_is_said_to_the_broker_until_it_knows() {
 }
 
 #[test]
+fn a_removal_that_is_said_again_never_hits_a_new_account_of_the_name() {
+    let auth = Auth::start();
+    for account in ["aaron", "bella"] {
+        auth.add(account);
+        let removed = auth.ask(FromCli::AccountRemove(name(account))).0;
+        assert_eq!(removed, ToCli::Refused(Refusal::NotRevoked), "there is no broker yet");
+    }
+    // auth says both again, aaron first. The broker takes its time with him, and meanwhile bella's
+    // name is given to somebody else.
+    let listener = seqpacket::listen(&auth.path("broker.sock")).unwrap();
+    let accept = || {
+        let channel: Channel<ToAuth, FromAuth> = Channel::over(seqpacket::accept(listener.as_fd()).unwrap());
+        channel.greet(Intent::Vouch, DEADLINE).unwrap();
+        let said = channel.receive_within(DEADLINE).unwrap().0;
+        (channel, said)
+    };
+    let (slow, said) = accept();
+    assert_eq!(said, FromAuth::Revoke(name("aaron")));
+    let cli: Channel<FromCli, ToCli> = connect(&auth.path("control.sock"), Intent::Control);
+    cli.send(&FromCli::AccountAdd(name("bella")), &[]).unwrap();
+    // Whichever comes first, the new account's own request or the next of the list.
+    let early = seqpacket::wait_readable(listener.as_fd(), DEADLINE / 20).is_ok().then(accept);
+    slow.send(&ToAuth::Revoked, &[]).unwrap();
+    let (channel, said) = early.unwrap_or_else(accept);
+    assert_eq!(said, FromAuth::Revoke(name("bella")));
+    channel.send(&ToAuth::Revoked, &[]).unwrap();
+    assert!(matches!(cli.receive_within(DEADLINE).unwrap().0, ToCli::Link { .. }));
+    // From now on the name is somebody's.
+    let again = seqpacket::wait_readable(listener.as_fd(), 3 * Duration::from_secs(1));
+    assert!(again.is_err(), "the new account was revoked: {:?}", accept().1);
+}
+
+#[test]
 fn root_is_the_operator_and_without_the_broker_nothing_is_promised() {
     let auth = Auth::start();
     assert_eq!(auth.ask(FromCli::Principal).0, ToCli::Refused(Refusal::Unavailable));

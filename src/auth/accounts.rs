@@ -1,5 +1,5 @@
 //! Every account, and what may change about one. No I/O: a change is planned against what is
-//! there, written by [`super::store`], and only then committed here.
+//! there, written by [`super::account_files`], and only then committed here.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a login connection may say when, and what is done then. No I/O: [`super::gate`] brings
+//! What a login connection may say when, and what is done then. No I/O: [`super::login_socket`] brings
 //! the inputs and does the actions, and the time is an argument.
 //!
 //! ```text
@@ -145,7 +145,7 @@ pub(super) enum Why {
     #[error("the account was removed meanwhile")]
     Removed,
     #[error("the thread that keeps the accounts is gone")]
-    Book,
+    Storage,
 }
 
 impl Login {

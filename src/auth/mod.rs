@@ -11,26 +11,28 @@
 //! | file | what it is |
 //! | --- | --- |
 //! | `login` | what a login connection may say when: states and actions, no I/O |
-//! | `gate` | the login connections themselves |
-//! | `control` | `tere` on the host |
+//! | `login_socket` | `auth.sock`: the login connections themselves |
+//! | `control_socket` | `control.sock`: `tere` on the host |
+//! | `bounds` | how many connections there may be, and how long a peer may take |
 //! | `passkeys` | the ceremonies of WebAuthn |
 //! | `secret` | the secret of an enrolment link, and its hash |
 //! | `accounts` | every account, and what may change about one |
-//! | `store` | the files of the accounts |
-//! | `book` | the one thread that holds both and changes them together |
+//! | `account_files` | the files of the accounts |
+//! | `account_store` | the one thread that holds both and changes them together |
 //! | `vouch` | auth's end of `broker.sock` |
 //! | `revocations` | accounts that are gone, until the broker knows it |
 
+mod account_files;
+mod account_store;
 mod accounts;
-mod book;
+mod bounds;
 mod clock;
-mod control;
-mod gate;
+mod control_socket;
 mod login;
+mod login_socket;
 mod passkeys;
 mod revocations;
 mod secret;
-mod store;
 mod vouch;
 
 use std::path::PathBuf;
@@ -70,8 +72,8 @@ impl Flags {
 
 /// What the connections share.
 #[derive(Debug)]
-struct Desk {
-    book: book::Book,
+struct Auth {
+    accounts: account_store::AccountStore,
     party: Arc<passkeys::RelyingParty>,
     broker: vouch::Broker,
     revocations: revocations::Revocations,
@@ -89,26 +91,27 @@ fn run(flags: &Flags) -> Result<(), StartError> {
     let controls = service.sockets("control")?;
     let config = Config::load(&flags.config()).map_err(because)?;
     let party = passkeys::RelyingParty::new(&config.origin).map_err(because)?;
-    let store = store::Store::open(&flags.state_dir).map_err(because)?;
-    let accounts = store.read_all().map_err(because)?;
+    let files = account_files::AccountFiles::open(&flags.state_dir).map_err(because)?;
+    let accounts = files.read_all().map_err(because)?;
     let broker = vouch::Broker::at(flags.runtime_dir.join("broker.sock"));
     let keep = [Keep::Write(flags.state_dir.clone())];
     service.run(Thread::Auth, &keep, async move |notify| {
-        // Started from a thread that is in the sandbox, the book's thread is in it from birth.
-        let (book, mut book_ended) = book::Book::open(accounts, store).map_err(|error| error.to_string())?;
+        // Started from a thread that is in the sandbox, the store's thread is in it from birth.
+        let (accounts, mut store_ended) =
+            account_store::AccountStore::open(accounts, files).map_err(|error| error.to_string())?;
         let revocations = revocations::Revocations::new();
-        let desk = Arc::new(Desk { book, party: Arc::new(party), broker, revocations });
-        tokio::spawn(revocations::serve(Arc::clone(&desk)));
+        let auth = Arc::new(Auth { accounts, party: Arc::new(party), broker, revocations });
+        tokio::spawn(revocations::serve(Arc::clone(&auth)));
         for socket in logins {
             let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;
-            tokio::spawn(gate::serve(listener, Arc::clone(&desk)));
+            tokio::spawn(login_socket::serve(listener, Arc::clone(&auth)));
         }
         for socket in controls {
             let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;
-            tokio::spawn(control::serve(listener, Arc::clone(&desk)));
+            tokio::spawn(control_socket::serve(listener, Arc::clone(&auth)));
         }
         notify.say("READY=1").map_err(|error| format!("cannot reach systemd: {error}"))?;
-        book_ended.wait().await;
+        store_ended.wait().await;
         Err("the thread that keeps the accounts has ended".to_owned())
     })
 }

@@ -1,14 +1,19 @@
-//! Accounts that are gone, of which the broker has not said that it knows: what they have open there
-//! may still be open. Each is said again until the broker confirms it. This is in memory alone: where
-//! auth ends meanwhile, whoever removes the account once more has it said again.
+//! Removed accounts that the broker has not confirmed: what they have open there may still be open.
+//! Each is said again until the broker confirms it. They are held in memory only: if auth ends in
+//! between, removing the account once more has it said again.
+//!
+//! The broker knows accounts by name. So no name may pass to a new account while the removal of the
+//! old one is being said, or is still to be said: [`Revocations::hold_names`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{
+    Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Notify, OwnedSemaphorePermit, Semaphore,
+};
 
-use super::Desk;
+use super::Auth;
 use super::vouch::{Broker, VouchError};
 use crate::names::AccountName;
 use crate::protocol::Refusal;
@@ -26,12 +31,20 @@ pub(super) struct Revocations {
     places: Arc<Semaphore>,
     owed: Mutex<BTreeMap<AccountName, OwnedSemaphorePermit>>,
     more: Notify,
+    names: AsyncMutex<()>,
 }
 
 impl Revocations {
     pub(super) fn new() -> Self {
         let places = Arc::new(Semaphore::new(OWED_MAX));
-        Self { places, owed: Mutex::default(), more: Notify::new() }
+        Self { places, owed: Mutex::default(), more: Notify::new(), names: AsyncMutex::default() }
+    }
+
+    /// Keeps every name with whom it belongs to, for as long as this is held: while an account is
+    /// added or removed, and while the broker is told of one. Nobody waits longer than the broker's
+    /// deadline for it.
+    pub(super) async fn hold_names(&self) -> AsyncMutexGuard<'_, ()> {
+        self.names.lock().await
     }
 
     /// Room for one more, to be had before an account is removed.
@@ -42,7 +55,7 @@ impl Revocations {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Unavailable)
     }
 
-    /// Whether somebody of this name is gone, and the broker may not know it.
+    /// Whether an account of this name was removed, and the broker may not know it.
     pub(super) fn has(&self, account: &AccountName) -> bool {
         self.owed().contains_key(account)
     }
@@ -85,15 +98,20 @@ impl Revocations {
 }
 
 /// Tells the broker again, for as long as the program runs.
-pub(super) async fn serve(desk: Arc<Desk>) {
+pub(super) async fn serve(auth: Arc<Auth>) {
     loop {
-        let owed: Vec<_> = desk.revocations.owed().keys().cloned().collect();
+        let owed: Vec<_> = auth.revocations.owed().keys().cloned().collect();
         if owed.is_empty() {
-            desk.revocations.more.notified().await;
+            auth.revocations.more.notified().await;
         }
         tokio::time::sleep(AGAIN).await;
         for account in owed {
-            match desk.revocations.attempt(&account, &desk.broker).await {
+            let _held = auth.revocations.hold_names().await;
+            // The broker may have confirmed it since the list was made, and the name be somebody's.
+            if !auth.revocations.has(&account) {
+                continue;
+            }
+            match auth.revocations.attempt(&account, &auth.broker).await {
                 Ok(()) => tracing::info!(%account, "the broker knows by now that an account is gone"),
                 Err(error) => {
                     tracing::debug!(%account, %error, "the broker still cannot be told: {error}");

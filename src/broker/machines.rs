@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use zbus_systemd::machine1::ManagerProxy;
 
 use super::bus::{Bus, BusError, within};
+use super::orders::Order;
 use super::request::Granted;
 use super::units::Unit;
-use super::worker::Order;
 use super::{Broker, News};
 use crate::names::MachineName;
 use crate::protocol::{EndReason, Refusal};
@@ -191,8 +191,8 @@ impl Broker {
 mod tests {
     use tokio::sync::oneshot;
 
+    use super::super::orders::ORDERS;
     use super::super::stand_in;
-    use super::super::worker::ORDERS;
     use super::*;
 
     #[tokio::test]

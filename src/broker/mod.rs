@@ -17,6 +17,7 @@ mod decisions;
 mod door;
 mod machines;
 mod opening;
+mod orders;
 mod people;
 mod policy;
 mod principal;

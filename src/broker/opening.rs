@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Broker;
 use super::decisions::{Decision, note};
+use super::orders::{ORDERS, Order};
 use super::records::Record;
 use super::request::Granted;
 use super::returns::Returns;
@@ -18,7 +19,7 @@ use super::session::Session;
 use super::sessions::Place;
 use super::spares::Spare;
 use super::units::Unit;
-use super::worker::{self, NotAdopted, ORDERS, Order, Worker, WorkerChannel};
+use super::worker::{self, NotAdopted, Worker, WorkerChannel};
 use crate::names::{AccountName, SessionId, TermSize};
 use crate::protocol::worker::{Standing, ViewerNumber};
 use crate::protocol::{Refusal, Role};

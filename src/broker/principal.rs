@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use super::answers::{Outcome, answer};
 use super::opening::View;
+use super::orders::Order;
 use super::session::{Session, Views};
-use super::worker::Order;
 use super::{Broker, News};
 use crate::names::{MachineName, SessionId};
 use crate::protocol::Refusal;
@@ -266,8 +266,8 @@ pub(super) async fn detach(views: Views, unread: UnreadInput) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::orders::Order;
     use super::super::stand_in;
-    use super::super::worker::Order;
     use super::*;
     use crate::names::TermSize;
     use crate::protocol::Role;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::orders::Order;
 use super::people::{People, Viewing};
 use super::records::Record;
-use super::worker::Order;
 use crate::names::AccountName;
 use crate::protocol::worker::{ToWorker, UnreadInput, ViewerNumber};
 use crate::protocol::{About, Person, Refusal, Role, SessionSummary};

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::decisions::{Decision, note};
+use super::orders::Order;
 use super::records::{LeftBehind, Record, Records};
 use super::session::{Session, Views};
-use super::worker::Order;
 use crate::names::{AccountName, Label, MachineName, SessionId};
 use crate::protocol::worker::ViewerNumber;
 use crate::protocol::{GuestRole, Refusal, Role};

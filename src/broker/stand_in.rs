@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::Broker;
+use super::orders::{ORDERS, Order};
 use super::policy::Policy;
 use super::records::{Record, Records};
 use super::session::Session;
-use super::worker::{ORDERS, Order};
 
 const POLICY: &str = r#"
 origin = "https://shell.example.org"

@@ -11,15 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Broker;
+use super::orders::{Attached, Order};
 use super::returns::Returns;
 use super::session::Session;
 use crate::names::{AccountName, SessionId, TermSize};
-use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{About, EndReason, Refusal, Role};
 use crate::wire::{AsyncChannel, Intent, WireError};
-
-/// Room for orders to one session's task. Whoever gives one more waits.
-pub(super) const ORDERS: usize = 16;
 
 /// How long a worker has to answer. It starts in 50 ms, or 140 on a busy machine.
 const ANSWER_TIME: Duration = Duration::from_secs(8);
@@ -27,15 +25,12 @@ const ANSWER_TIME: Duration = Duration::from_secs(8);
 /// The broker's end of a worker's channel.
 pub(super) type WorkerChannel = AsyncChannel<ToWorker, FromWorker>;
 
-/// Whoever waits for a viewer: for its number and its socket.
-pub(super) type Asker = oneshot::Sender<Result<(ViewerNumber, OwnedFd), Refusal>>;
-
 /// A viewer that was asked for.
 #[derive(Debug)]
 pub(super) struct Wanted {
     account: Option<AccountName>,
     role: Role,
-    answer: Asker,
+    answer: Attached,
 }
 
 /// Ends a worker's session, and waits until the worker leaves.
@@ -43,21 +38,6 @@ pub(super) async fn end(channel: &WorkerChannel, reason: EndReason) -> Result<()
     channel.send(&ToWorker::End(reason), &[]).await?;
     let over = async { while channel.receive().await.is_ok() {} };
     tokio::time::timeout(ANSWER_TIME, over).await.map_err(|_| WireError::TimedOut)
-}
-
-/// What the rest of the broker wants of a worker.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// A viewer, of this account or of the operator.
-    Attach { account: Option<AccountName>, role: Role, size: TermSize, answer: Asker },
-    /// A viewer may do this from now on.
-    SetRole { viewer: ViewerNumber, role: Role },
-    /// What there is to say about it. The sender is dropped where the worker cannot be asked.
-    Describe(oneshot::Sender<About>),
-    /// One viewer less.
-    Detach { viewer: ViewerNumber, unread: UnreadInput },
-    /// End the session.
-    End(EndReason),
 }
 
 /// Connects to the worker behind `path`, which systemd starts if it does not run.

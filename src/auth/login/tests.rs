@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::super::account_files::AccountFiles;
+use super::super::account_store::{Made, StoredAccounts};
 use super::super::accounts::{LINK_LIFE, Link};
-use super::super::book::{Made, Pages};
-use super::super::store::Store;
 use super::*;
 use crate::config::Config;
 use passkey::SoftPasskey;
@@ -19,7 +19,7 @@ const ORIGIN: &str = "https://shell.example.org";
 /// auth without its sockets: the accounts with real files, and logins as they come.
 struct Auth {
     folder: TempDir,
-    pages: Pages,
+    pages: StoredAccounts,
     party: RelyingParty,
     now: Now,
 }
@@ -36,8 +36,8 @@ enum Outcome {
 impl Auth {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let pages = Pages::over(store.read_all().unwrap(), store);
+        let store = AccountFiles::open(folder.path()).unwrap();
+        let pages = StoredAccounts::over(store.read_all().unwrap(), store);
         let config = Config::parse(&format!("origin = \"{ORIGIN}\""), "test").unwrap();
         let party = RelyingParty::new(&config.origin).unwrap();
         Self { folder, pages, party, now: Now { instant: Instant::now(), unix: 1_000_000 } }
@@ -185,8 +185,8 @@ fn a_person_enrols_and_signs_in_with_any_of_their_passkeys() {
 #[test]
 fn accounts_outlive_the_program() {
     let (mut auth, mut passkey) = Auth::with_alice();
-    let store = Store::open(auth.folder.path()).unwrap();
-    auth.pages = Pages::over(store.read_all().unwrap(), store);
+    let store = AccountFiles::open(auth.folder.path()).unwrap();
+    auth.pages = StoredAccounts::over(store.read_all().unwrap(), store);
     assert_signed_in(auth.sign_in(&mut passkey));
 }
 

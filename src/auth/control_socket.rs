@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::Desk;
+use super::Auth;
+use super::account_store::StoredAccounts;
 use super::accounts::{AccountId, Change, LINK_LIFE, Link};
-use super::book::Pages;
+use super::bounds::{CONTROLS_MAX, PEER_DEADLINE};
 use super::clock::Now;
-use super::gate::PEER_DEADLINE;
 use super::secret::EnrolSecret;
 use crate::names::AccountName;
 use crate::protocol::Refusal;
@@ -19,9 +19,6 @@ use crate::protocol::control::{FromCli, ToCli};
 use crate::protocol::vouch::{Principal, Verified};
 use crate::sys::seqpacket::Peer;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
-
-/// Most control connections at once. One more is closed.
-pub(super) const CONTROLS_MAX: usize = 32;
 
 /// How many of them are kept for root, so that nobody on the host can keep root out.
 const FOR_ROOT: usize = 16;
@@ -32,7 +29,7 @@ const CONTROL_IDLE: Duration = Duration::from_secs(10);
 type Cli = AsyncChannel<ToCli, FromCli>;
 
 /// Takes connections for as long as the program runs.
-pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, desk: Arc<Desk>) {
+pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Auth>) {
     let (for_root, for_others) = (Semaphore::new(FOR_ROOT), Semaphore::new(CONTROLS_MAX - FOR_ROOT));
     let (for_root, for_others) = (Arc::new(for_root), Arc::new(for_others));
     loop {
@@ -43,9 +40,9 @@ pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, desk: Arc<Des
             tracing::warn!(refusal = %Refusal::TooMany, pid, uid, "control connections are at their bound");
             continue;
         };
-        let desk = Arc::clone(&desk);
+        let auth = Arc::clone(&auth);
         tokio::spawn(async move {
-            match converse(&cli, peer, &desk).await {
+            match converse(&cli, peer, &auth).await {
                 Ok(()) | Err(WireError::Closed) => {}
                 Err(error) => {
                     let (pid, uid) = (peer.pid(), peer.uid());
@@ -70,7 +67,7 @@ impl Operator {
     }
 }
 
-async fn converse(cli: &Cli, peer: Peer, desk: &Arc<Desk>) -> Result<(), WireError> {
+async fn converse(cli: &Cli, peer: Peer, auth: &Arc<Auth>) -> Result<(), WireError> {
     cli.greet(Intent::Control, PEER_DEADLINE).await?;
     loop {
         let asked = match cli.receive_within(CONTROL_IDLE).await {
@@ -79,7 +76,7 @@ async fn converse(cli: &Cli, peer: Peer, desk: &Arc<Desk>) -> Result<(), WireErr
             Err(error) => return Err(error),
         };
         let answered = match Operator::vet(peer) {
-            Ok(operator) => answer(asked, operator, desk).await,
+            Ok(operator) => answer(asked, operator, auth).await,
             Err(refusal) => Err(refusal),
         };
         let (reply, channel) = answered.unwrap_or_else(|refusal| {
@@ -94,35 +91,38 @@ async fn converse(cli: &Cli, peer: Peer, desk: &Arc<Desk>) -> Result<(), WireErr
 async fn answer(
     asked: FromCli,
     operator: Operator,
-    desk: &Arc<Desk>,
+    auth: &Arc<Auth>,
 ) -> Result<(ToCli, Option<OwnedFd>), Refusal> {
     match asked {
         FromCli::AccountList => {
-            let accounts = desk.book.turn(|pages| pages.accounts.summaries()).await?;
+            let accounts = auth.accounts.turn(|stored| stored.accounts.summaries()).await?;
             Ok((ToCli::Accounts(accounts), None))
         }
-        FromCli::AccountUnusable => Ok((desk.book.turn(|pages| pages.unusable()).await?, None)),
+        FromCli::AccountUnusable => Ok((auth.accounts.turn(|stored| stored.unusable()).await?, None)),
         FromCli::AccountAdd(name) => {
-            // Whoever gets a name next must not be taken for whom it belonged to.
-            if desk.revocations.has(&name) {
-                desk.revocations.settle_now(&name, &desk.broker).await?;
+            // The next account of a name must not be taken for the one that had it before.
+            let _held = auth.revocations.hold_names().await;
+            if auth.revocations.has(&name) {
+                auth.revocations.settle_now(&name, &auth.broker).await?;
             }
-            let origin = Arc::clone(&desk.party);
-            let added = desk.book.turn(move |pages| add(pages, name, origin.origin(), Now::read())).await??;
+            let origin = Arc::clone(&auth.party);
+            let added =
+                auth.accounts.turn(move |stored| add(stored, name, origin.origin(), Now::read())).await??;
             Ok((added, None))
         }
         FromCli::AccountLink(name) => {
-            let origin = Arc::clone(&desk.party);
-            let made = desk.book.turn(move |pages| link(pages, name, origin.origin(), Now::read())).await??;
+            let origin = Arc::clone(&auth.party);
+            let made =
+                auth.accounts.turn(move |stored| link(stored, name, origin.origin(), Now::read())).await??;
             Ok((made, None))
         }
         FromCli::AccountRemove(name) => {
-            remove(name, desk).await?;
+            remove(name, auth).await?;
             Ok((ToCli::Done, None))
         }
         FromCli::Principal => {
             let how = Verified::PeerUid(operator.uid);
-            let vouched = desk.broker.vouch(Principal::Operator, how, Now::read().unix).await;
+            let vouched = auth.broker.vouch(Principal::Operator, how, Now::read().unix).await;
             let channel = vouched.map_err(|error| {
                 tracing::error!(%error, "the broker did not take the operator");
                 error.refusal()
@@ -135,11 +135,12 @@ async fn answer(
 
 /// Removes an account, and has the broker close what it holds. The broker is told of a name that is
 /// not known too: the account may have gone before, and the broker not have heard of it.
-async fn remove(account: AccountName, desk: &Arc<Desk>) -> Result<(), Refusal> {
-    let place = desk.revocations.place()?;
-    let told_before = desk.revocations.has(&account);
+async fn remove(account: AccountName, auth: &Arc<Auth>) -> Result<(), Refusal> {
+    let _held = auth.revocations.hold_names().await;
+    let place = auth.revocations.place()?;
+    let told_before = auth.revocations.has(&account);
     let name = account.clone();
-    let made = desk.book.turn(move |pages| pages.apply(Change::Remove { name }, Now::read())).await?;
+    let made = auth.accounts.turn(move |stored| stored.apply(Change::Remove { name }, Now::read())).await?;
     let removed = match made {
         Ok(made) => {
             tracing::info!(%account, how = "account removed", "an account is removed");
@@ -150,23 +151,23 @@ async fn remove(account: AccountName, desk: &Arc<Desk>) -> Result<(), Refusal> {
         // It is still there.
         Err(refusal) => return Err(refusal),
     };
-    desk.revocations.settle(&account, place, &desk.broker).await?;
+    auth.revocations.settle(&account, place, &auth.broker).await?;
     removed
 }
 
-fn add(pages: &mut Pages, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
+fn add(stored: &mut StoredAccounts, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
     let (secret, link) = new_link(now)?;
     let id = AccountId::random().map_err(|_| Refusal::Unavailable)?;
     let expires = link.expires;
-    pages.apply(Change::Add { id, name: name.clone(), link }, now)?.well()?;
+    stored.apply(Change::Add { id, name: name.clone(), link }, now)?.well()?;
     tracing::info!(account = %name, how = "account added", "an account is added, with a link");
     Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
 }
 
-fn link(pages: &mut Pages, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
+fn link(stored: &mut StoredAccounts, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
     let (secret, link) = new_link(now)?;
     let expires = link.expires;
-    pages.apply(Change::Link { name: name.clone(), link }, now)?.well()?;
+    stored.apply(Change::Link { name: name.clone(), link }, now)?.well()?;
     tracing::info!(account = %name, how = "link made", "an enrolment link is made");
     Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
 }

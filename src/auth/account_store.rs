@@ -1,50 +1,52 @@
-//! The one thread that holds the accounts and their files. Whoever looks something up, decides
-//! and stores does so in one turn of it: nothing can change in between, and no lock is held over
-//! a wait. Syncing a file takes milliseconds, which the runtime's threads need not spend.
+//! The account store: the one thread that holds the accounts and their files. A look-up, the decision
+//! and the write that follow from it are one turn of this thread: nothing can change in between, and
+//! no lock is held over a wait. Syncing a file takes milliseconds, which the runtime's threads need
+//! not spend.
 
 use std::io;
 use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
+use super::account_files::{AccountFiles, FilesError};
 use super::accounts::{Accounts, Change, Planned, Unusable};
+use super::bounds::{CONTROLS_MAX, LOGINS_MAX};
 use super::clock::Now;
-use super::store::{Store, StoreError};
 use crate::protocol::Refusal;
 use crate::protocol::control::{ToCli, UnusableFile};
 
 /// Most turns that wait for the thread: one a connection, at most.
-const TURNS_MAX: usize = super::gate::LOGINS_MAX + super::control::CONTROLS_MAX;
+const TURNS_MAX: usize = LOGINS_MAX + CONTROLS_MAX;
 
-type Turn = Box<dyn FnOnce(&mut Pages) + Send>;
+type Turn = Box<dyn FnOnce(&mut StoredAccounts) + Send>;
 
 /// The way to the thread.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct AccountStore {
     turns: mpsc::SyncSender<Turn>,
 }
 
 /// What the thread holds.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(super) struct StoredAccounts {
     pub(super) accounts: Accounts,
-    store: Store,
+    store: AccountFiles,
 }
 
 /// Tells when the thread is gone, which only a defect can bring about.
 #[derive(Debug)]
 pub(super) struct Ended(oneshot::Receiver<()>);
 
-impl Book {
+impl AccountStore {
     /// Starts the thread. It inherits the sandbox of the calling one.
-    pub(super) fn open(accounts: Accounts, store: Store) -> io::Result<(Self, Ended)> {
+    pub(super) fn open(accounts: Accounts, store: AccountFiles) -> io::Result<(Self, Ended)> {
         let (turns, waiting) = mpsc::sync_channel::<Turn>(TURNS_MAX);
         let (alive, ended) = oneshot::channel();
-        let mut pages = Pages::over(accounts, store);
-        std::thread::Builder::new().name("book".to_owned()).spawn(move || {
+        let mut stored = StoredAccounts::over(accounts, store);
+        std::thread::Builder::new().name("accounts".to_owned()).spawn(move || {
             let _alive: oneshot::Sender<()> = alive;
             for turn in waiting {
-                turn(&mut pages);
+                turn(&mut stored);
             }
         })?;
         Ok((Self { turns }, Ended(ended)))
@@ -56,18 +58,18 @@ impl Book {
     /// [`Refusal::Unavailable`] where the thread is gone.
     pub(super) async fn turn<T: Send + 'static>(
         &self,
-        turn: impl FnOnce(&mut Pages) -> T + Send + 'static,
+        turn: impl FnOnce(&mut StoredAccounts) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let (give, take) = oneshot::channel();
-        let turn = Box::new(move |pages: &mut Pages| drop(give.send(turn(pages))));
+        let turn = Box::new(move |stored: &mut StoredAccounts| drop(give.send(turn(stored))));
         // There is a place for every connection's one turn, so this fails only without a thread.
         self.turns.try_send(turn).map_err(|_| Refusal::Unavailable)?;
         take.await.map_err(|_| Refusal::Unavailable)
     }
 }
 
-impl Pages {
-    pub(super) fn over(accounts: Accounts, store: Store) -> Self {
+impl StoredAccounts {
+    pub(super) fn over(accounts: Accounts, store: AccountFiles) -> Self {
         Self { accounts, store }
     }
 
@@ -120,26 +122,26 @@ impl Made {
 }
 
 /// What a change comes to that could not be stored as it should.
-fn in_spite_of(error: &StoreError, planned: &Planned) -> Result<Made, Refusal> {
+fn in_spite_of(error: &FilesError, planned: &Planned) -> Result<Made, Refusal> {
     match (planned, error) {
         (
             Planned::Note(account),
-            StoreError::NotSynced { .. }
-            | StoreError::Unchanged { .. }
-            | StoreError::Folder { .. }
-            | StoreError::NotAnAccount { .. },
+            FilesError::NotSynced { .. }
+            | FilesError::Unchanged { .. }
+            | FilesError::Folder { .. }
+            | FilesError::NotAnAccount { .. },
         ) => {
             tracing::warn!(account = %account.name, %error, "the time of a sign-in is not stored: {error}");
             Ok(Made::Well)
         }
-        (Planned::Write(_) | Planned::Remove { .. }, StoreError::NotSynced { .. }) => {
+        (Planned::Write(_) | Planned::Remove { .. }, FilesError::NotSynced { .. }) => {
             // The file is changed already, and what is in memory must agree with it.
             tracing::error!(%error, "the accounts are changed but may not outlive a power cut: {error}");
             Ok(Made::Unsynced)
         }
         (
             Planned::Write(_) | Planned::Remove { .. },
-            StoreError::Unchanged { .. } | StoreError::Folder { .. } | StoreError::NotAnAccount { .. },
+            FilesError::Unchanged { .. } | FilesError::Folder { .. } | FilesError::NotAnAccount { .. },
         ) => {
             tracing::error!(%error, "the accounts are not changed: {error}");
             Err(Refusal::StorageFailed)
@@ -166,8 +168,8 @@ mod tests {
     #[test]
     fn what_stands_but_may_not_last_is_made_and_said_to_be() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let mut pages = Pages::over(store.read_all().unwrap(), store);
+        let store = AccountFiles::open(folder.path()).unwrap();
+        let mut stored = StoredAccounts::over(store.read_all().unwrap(), store);
         let name: crate::names::AccountName = "alice".parse().unwrap();
         let link = Link { hash: EnrolSecret::random().unwrap().hash(), expires: u64::MAX };
         let id = AccountId::random().unwrap();
@@ -177,7 +179,7 @@ mod tests {
             let unsynced = || {
                 let rules = Ruleset::default().handle_access(AccessFs::ReadDir).unwrap();
                 rules.create().unwrap().restrict_self().unwrap();
-                changes.map(|change| (pages.apply(change, Now::read()), pages.accounts.summaries().len()))
+                changes.map(|change| (stored.apply(change, Now::read()), stored.accounts.summaries().len()))
             };
             scope.spawn(unsynced).join().unwrap()
         });

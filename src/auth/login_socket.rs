@@ -1,14 +1,14 @@
 //! The login connections: `auth.sock`, one for each WebSocket of the front. What is said on one
-//! goes to its own [`Login`], in a turn of the book; what comes of it is done here.
+//! goes to its own [`Login`], in a turn of the account store; what comes of it is done here.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::Desk;
-use super::book::Made;
+use super::Auth;
+use super::account_store::Made;
+use super::bounds::{LOGINS_MAX, PEER_DEADLINE};
 use super::clock::Now;
 use super::login::{Action, How, Input, Login, Why};
 use crate::protocol::Refusal;
@@ -17,29 +17,22 @@ use crate::protocol::vouch::Principal;
 use crate::sys::seqpacket::Peer;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 
-/// Most login connections at once. They are short: a connection ends when it is signed in. One
-/// more is told `busy`.
-pub(super) const LOGINS_MAX: usize = 256;
-
 /// Most connections at once that are being told so; beyond, they wait in the kernel's backlog.
 const TURNED_AWAY_MAX: usize = 32;
-
-/// How long a peer has for its greeting, and to take what it is sent.
-pub(super) const PEER_DEADLINE: Duration = Duration::from_secs(5);
 
 type Front = AsyncChannel<ToFront, FromFront>;
 
 /// Takes connections for as long as the program runs.
-pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, desk: Arc<Desk>) {
+pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc<Auth>) {
     let places = Arc::new(Semaphore::new(LOGINS_MAX));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     loop {
         let (front, peer) = listener.next().await;
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
-                let desk = Arc::clone(&desk);
+                let auth = Arc::clone(&auth);
                 tokio::spawn(async move {
-                    end(converse(&front, &desk).await, &front, peer).await;
+                    end(converse(&front, &auth).await, &front, peer).await;
                     drop(place);
                 });
             }
@@ -72,7 +65,7 @@ enum Ending {
 }
 
 /// One connection, from its greeting to its end.
-async fn converse(front: &Front, desk: &Arc<Desk>) -> Result<Ending, WireError> {
+async fn converse(front: &Front, auth: &Arc<Auth>) -> Result<Ending, WireError> {
     front.greet(Intent::Login, PEER_DEADLINE).await?;
     let mut login = Login::new();
     loop {
@@ -81,18 +74,18 @@ async fn converse(front: &Front, desk: &Arc<Desk>) -> Result<Ending, WireError> 
             Err(WireError::Closed | WireError::TimedOut) => return Ok(Ending::Done),
             Err(error) => return Err(error),
         };
-        let (next, action) = turn(desk, login, Input::Asked(asked)).await;
+        let (next, action) = turn(auth, login, Input::Asked(asked)).await;
         let (next, action, channel) = match action {
             Action::Vouch { account, how, at } => {
                 let principal = Principal::Account(account.clone());
-                let (outcome, channel) = match desk.broker.vouch(principal, how.into(), at).await {
+                let (outcome, channel) = match auth.broker.vouch(principal, how.into(), at).await {
                     Ok(channel) => (Ok(()), Some(channel)),
                     Err(error) => {
                         tracing::error!(%account, %error, "the broker did not take a principal");
                         (Err(error.refusal()), None)
                     }
                 };
-                let (next, action) = turn(desk, next, Input::Vouched(outcome)).await;
+                let (next, action) = turn(auth, next, Input::Vouched(outcome)).await;
                 (next, action, channel)
             }
             action @ (Action::Challenge(_)
@@ -108,15 +101,15 @@ async fn converse(front: &Front, desk: &Arc<Desk>) -> Result<Ending, WireError> 
     }
 }
 
-/// One turn of the book: looks, decides and stores, with nothing in between.
-async fn turn(desk: &Arc<Desk>, login: Login, input: Input) -> (Login, Action) {
-    let party = Arc::clone(&desk.party);
-    let turn = desk.book.turn(move |pages| {
+/// One turn of the account store: looks, decides and stores, with nothing in between.
+async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
+    let party = Arc::clone(&auth.party);
+    let turn = auth.accounts.turn(move |stored| {
         let now = Now::read();
-        match login.handle(input, &pages.accounts, &party, now) {
+        match login.handle(input, &stored.accounts, &party, now) {
             (next, Action::Store(change)) => {
-                let stored = Input::Stored(pages.apply(change, now).and_then(Made::well));
-                next.handle(stored, &pages.accounts, &party, now)
+                let outcome = Input::Stored(stored.apply(change, now).and_then(Made::well));
+                next.handle(outcome, &stored.accounts, &party, now)
             }
             (
                 next,
@@ -128,9 +121,10 @@ async fn turn(desk: &Arc<Desk>, login: Login, input: Input) -> (Login, Action) {
             ) => (next, action),
         }
     });
-    // Without the book's thread the whole program is about to end.
-    turn.await
-        .unwrap_or_else(|refusal| (Login::new(), Action::Refuse { refusal, account: None, why: Why::Book }))
+    // Without the store's thread the whole program is about to end.
+    turn.await.unwrap_or_else(|refusal| {
+        (Login::new(), Action::Refuse { refusal, account: None, why: Why::Storage })
+    })
 }
 
 /// Does an action, and says whether the connection is over.

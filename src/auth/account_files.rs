@@ -19,7 +19,7 @@ const UNFINISHED: &str = ".new";
 /// Why the accounts cannot be read or written. What the kernel says is the host's fault; what
 /// is wrong in a file is that of whoever wrote it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub(super) enum FilesError {
     /// The folder cannot be used at all.
     #[error("cannot {operation} {path}: {cause}: the state folder must be writable by tere-auth")]
     Folder { operation: &'static str, path: PathBuf, cause: io::Error },
@@ -38,15 +38,15 @@ pub(super) enum StoreError {
 
 /// The folder.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(super) struct AccountFiles {
     folder: PathBuf,
 }
 
-impl Store {
+impl AccountFiles {
     /// Makes the folder if it is not there, and clears away what a crash left half written.
-    pub(super) fn open(state_dir: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(state_dir: &Path) -> Result<Self, FilesError> {
         let folder = state_dir.join("accounts");
-        let failed = |operation, cause| StoreError::Folder { operation, path: folder.clone(), cause };
+        let failed = |operation, cause| FilesError::Folder { operation, path: folder.clone(), cause };
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -62,8 +62,8 @@ impl Store {
     }
 
     /// Reads every account. One that does not read is logged and set aside; the others work.
-    pub(super) fn read_all(&self) -> Result<Accounts, StoreError> {
-        let failed = |cause| StoreError::Folder { operation: "list", path: self.folder.clone(), cause };
+    pub(super) fn read_all(&self) -> Result<Accounts, FilesError> {
+        let failed = |cause| FilesError::Folder { operation: "list", path: self.folder.clone(), cause };
         let mut accounts = Accounts::default();
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
@@ -71,7 +71,7 @@ impl Store {
                 None => Ok(account),
                 Some(other) => {
                     let why = format!("{}.json has the same name, {}", other.id, account.name);
-                    Err(StoreError::NotAnAccount { path: path.clone(), why })
+                    Err(FilesError::NotAnAccount { path: path.clone(), why })
                 }
             });
             match read {
@@ -88,18 +88,18 @@ impl Store {
     }
 
     /// Makes the files what the plan says.
-    pub(super) fn make(&self, planned: &Planned) -> Result<(), StoreError> {
+    pub(super) fn make(&self, planned: &Planned) -> Result<(), FilesError> {
         match planned {
             Planned::Write(account) | Planned::Note(account) => self.write(account),
             Planned::Remove { account, unusable } => self.remove(*account, unusable),
         }
     }
 
-    fn write(&self, account: &Account) -> Result<(), StoreError> {
+    fn write(&self, account: &Account) -> Result<(), FilesError> {
         let path = self.path(account.id);
         let unchanged = |operation| {
             let path = path.clone();
-            move |cause| StoreError::Unchanged { operation, path, cause }
+            move |cause| FilesError::Unchanged { operation, path, cause }
         };
         let json = serde_json::to_vec(account).map_err(|error| unchanged("write")(error.into()))?;
         let unfinished = self.folder.join(format!("{}.json{UNFINISHED}", account.id));
@@ -113,9 +113,9 @@ impl Store {
     }
 
     /// What cannot be used goes first: where that fails, the account is still what it was.
-    fn remove(&self, account: Option<AccountId>, unusable: &[PathBuf]) -> Result<(), StoreError> {
+    fn remove(&self, account: Option<AccountId>, unusable: &[PathBuf]) -> Result<(), FilesError> {
         let failed =
-            |path: &Path, cause| StoreError::Unchanged { operation: "remove", path: path.to_owned(), cause };
+            |path: &Path, cause| FilesError::Unchanged { operation: "remove", path: path.to_owned(), cause };
         for path in unusable {
             match fs::remove_file(path) {
                 // Somebody did it by hand.
@@ -135,9 +135,9 @@ impl Store {
         &self.folder
     }
 
-    fn sync(&self) -> Result<(), StoreError> {
+    fn sync(&self) -> Result<(), FilesError> {
         let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|cause| StoreError::NotSynced { path: self.folder.clone(), cause })
+        synced.map_err(|cause| FilesError::NotSynced { path: self.folder.clone(), cause })
     }
 
     fn path(&self, id: AccountId) -> PathBuf {
@@ -151,8 +151,8 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn read(path: &Path) -> Result<Account, StoreError> {
-    let not = |why: String| StoreError::NotAnAccount { path: path.to_owned(), why };
+fn read(path: &Path) -> Result<Account, FilesError> {
+    let not = |why: String| FilesError::NotAnAccount { path: path.to_owned(), why };
     let bytes = read_bytes(path).map_err(|cause| not(cause.to_string()))?;
     // serde's messages name a field and a place, never a whole value of a passkey.
     let account: Account = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
@@ -193,9 +193,9 @@ mod tests {
     use crate::protocol::Refusal;
     use crate::sandbox::{Keep, Thread, enter};
 
-    fn store_with(names: &[&str]) -> (TempDir, Store, Accounts) {
+    fn store_with(names: &[&str]) -> (TempDir, AccountFiles, Accounts) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = AccountFiles::open(folder.path()).unwrap();
         let mut accounts = store.read_all().unwrap();
         for name in names {
             let planned = planned(&accounts, name);
@@ -291,7 +291,7 @@ mod tests {
         let (folder, store, _) = store_with(&["alice"]);
         let left = store.folder.join("0.json.new");
         fs::write(&left, "{").unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = AccountFiles::open(folder.path()).unwrap();
         assert!(!left.exists());
         assert_eq!(names(&store.read_all().unwrap()), ["alice"]);
     }
@@ -312,7 +312,7 @@ mod tests {
             })
         };
         let refused = inside(Keep::Read(folder.path().to_owned()));
-        assert!(matches!(refused, Err(StoreError::Unchanged { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(FilesError::Unchanged { .. })), "{refused:?}");
         assert_eq!(names(&store.read_all().unwrap()), ["alice"]);
         inside(Keep::Write(folder.path().to_owned())).unwrap();
         assert_eq!(names(&store.read_all().unwrap()), ["alice", "bob"]);
