@@ -2,19 +2,17 @@
 //! alone. A file is replaced whole: written beside, synced, renamed over, the folder synced
 //! (see rename(2) and fsync(2)), so that a crash leaves the old one or the new one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::accounts::{Account, AccountId, Accounts, Planned, Unusable};
+use crate::atomic_file::{self, Durability, UNFINISHED};
 use crate::names::AccountName;
 
 /// Largest account file, bytes. The largest that is written, with 16 passkeys, has a tenth.
 const FILE_MAX: u64 = 256 * 1024;
-
-/// How the name of a file ends that is being written.
-const UNFINISHED: &str = ".new";
 
 /// Why the accounts cannot be read or written. What the kernel says is the host's fault; what
 /// is wrong in a file is that of whoever wrote it.
@@ -97,19 +95,10 @@ impl AccountFiles {
 
     fn write(&self, account: &Account) -> Result<(), FilesError> {
         let path = self.path(account.id);
-        let unchanged = |operation| {
-            let path = path.clone();
-            move |cause| FilesError::Unchanged { operation, path, cause }
-        };
-        let json = serde_json::to_vec(account).map_err(|error| unchanged("write")(error.into()))?;
-        let unfinished = self.folder.join(format!("{}.json{UNFINISHED}", account.id));
-        let written = write_synced(&unfinished, &json).map_err(unchanged("write"));
-        let renamed = written.and_then(|()| fs::rename(&unfinished, &path).map_err(unchanged("replace")));
-        if renamed.is_err() {
-            // A second failure here changes nothing: the next start clears it away.
-            drop(fs::remove_file(&unfinished));
-        }
-        renamed.and_then(|()| self.sync())
+        let json = serde_json::to_vec(account).map_err(|error| ("write", error.into()));
+        let replaced = json.and_then(|json| atomic_file::replace(&path, &json, Durability::Synced));
+        replaced.map_err(|(operation, cause)| FilesError::Unchanged { operation, path, cause })?;
+        self.sync()
     }
 
     /// What cannot be used goes first: where that fails, the account is still what it was.
@@ -143,12 +132,6 @@ impl AccountFiles {
     fn path(&self, id: AccountId) -> PathBuf {
         self.folder.join(format!("{id}.json"))
     }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 fn read(path: &Path) -> Result<Account, FilesError> {

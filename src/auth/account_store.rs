@@ -1,5 +1,5 @@
 //! The account store: the one thread that holds the accounts and their files. A look-up, the decision
-//! and the write that follow from it are one turn of this thread: nothing can change in between, and
+//! and the write that follow from it are one job of this thread: nothing can change in between, and
 //! no lock is held over a wait. Syncing a file takes milliseconds, which the runtime's threads need
 //! not spend.
 
@@ -15,15 +15,15 @@ use super::clock::Now;
 use crate::protocol::Refusal;
 use crate::protocol::control::{ToCli, UnusableFile};
 
-/// Most turns that wait for the thread: one a connection, at most.
-const TURNS_MAX: usize = LOGINS_MAX + CONTROLS_MAX;
+/// Most jobs that wait for the thread: one a connection, at most.
+const JOBS_MAX: usize = LOGINS_MAX + CONTROLS_MAX;
 
-type Turn = Box<dyn FnOnce(&mut StoredAccounts) + Send>;
+type Job = Box<dyn FnOnce(&mut StoredAccounts) + Send>;
 
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct AccountStore {
-    turns: mpsc::SyncSender<Turn>,
+    jobs: mpsc::SyncSender<Job>,
 }
 
 /// What the thread holds.
@@ -40,30 +40,30 @@ pub(super) struct Ended(oneshot::Receiver<()>);
 impl AccountStore {
     /// Starts the thread. It inherits the sandbox of the calling one.
     pub(super) fn open(accounts: Accounts, store: AccountFiles) -> io::Result<(Self, Ended)> {
-        let (turns, waiting) = mpsc::sync_channel::<Turn>(TURNS_MAX);
+        let (jobs, waiting) = mpsc::sync_channel::<Job>(JOBS_MAX);
         let (alive, ended) = oneshot::channel();
         let mut stored = StoredAccounts::over(accounts, store);
         std::thread::Builder::new().name("accounts".to_owned()).spawn(move || {
             let _alive: oneshot::Sender<()> = alive;
-            for turn in waiting {
-                turn(&mut stored);
+            for job in waiting {
+                job(&mut stored);
             }
         })?;
-        Ok((Self { turns }, Ended(ended)))
+        Ok((Self { jobs }, Ended(ended)))
     }
 
-    /// Does `turn` in the thread.
+    /// Runs `job` in the thread.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`] where the thread is gone.
-    pub(super) async fn turn<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
-        turn: impl FnOnce(&mut StoredAccounts) -> T + Send + 'static,
+        job: impl FnOnce(&mut StoredAccounts) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let (give, take) = oneshot::channel();
-        let turn = Box::new(move |stored: &mut StoredAccounts| drop(give.send(turn(stored))));
-        // There is a place for every connection's one turn, so this fails only without a thread.
-        self.turns.try_send(turn).map_err(|_| Refusal::Unavailable)?;
+        let job = Box::new(move |stored: &mut StoredAccounts| drop(give.send(job(stored))));
+        // There is a place for every connection's one job, so this fails only without a thread.
+        self.jobs.try_send(job).map_err(|_| Refusal::Unavailable)?;
         take.await.map_err(|_| Refusal::Unavailable)
     }
 }

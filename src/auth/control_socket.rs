@@ -95,10 +95,10 @@ async fn answer(
 ) -> Result<(ToCli, Option<OwnedFd>), Refusal> {
     match asked {
         FromCli::AccountList => {
-            let accounts = auth.accounts.turn(|stored| stored.accounts.summaries()).await?;
+            let accounts = auth.accounts.run(|stored| stored.accounts.summaries()).await?;
             Ok((ToCli::Accounts(accounts), None))
         }
-        FromCli::AccountUnusable => Ok((auth.accounts.turn(|stored| stored.unusable()).await?, None)),
+        FromCli::AccountUnusable => Ok((auth.accounts.run(|stored| stored.unusable()).await?, None)),
         FromCli::AccountAdd(name) => {
             // The next account of a name must not be taken for the one that had it before.
             let _held = auth.revocations.hold_names().await;
@@ -107,13 +107,13 @@ async fn answer(
             }
             let origin = Arc::clone(&auth.party);
             let added =
-                auth.accounts.turn(move |stored| add(stored, name, origin.origin(), Now::read())).await??;
+                auth.accounts.run(move |stored| add(stored, name, origin.origin(), Now::read())).await??;
             Ok((added, None))
         }
         FromCli::AccountLink(name) => {
             let origin = Arc::clone(&auth.party);
             let made =
-                auth.accounts.turn(move |stored| link(stored, name, origin.origin(), Now::read())).await??;
+                auth.accounts.run(move |stored| link(stored, name, origin.origin(), Now::read())).await??;
             Ok((made, None))
         }
         FromCli::AccountRemove(name) => {
@@ -140,7 +140,7 @@ async fn remove(account: AccountName, auth: &Arc<Auth>) -> Result<(), Refusal> {
     let place = auth.revocations.place()?;
     let told_before = auth.revocations.has(&account);
     let name = account.clone();
-    let made = auth.accounts.turn(move |stored| stored.apply(Change::Remove { name }, Now::read())).await?;
+    let made = auth.accounts.run(move |stored| stored.apply(Change::Remove { name }, Now::read())).await?;
     let removed = match made {
         Ok(made) => {
             tracing::info!(%account, how = "account removed", "an account is removed");

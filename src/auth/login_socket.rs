@@ -1,5 +1,5 @@
 //! The login connections: `auth.sock`, one for each WebSocket of the front. What is said on one
-//! goes to its own [`Login`], in a turn of the account store; what comes of it is done here.
+//! goes to its own [`Login`], in a job of the account store; what comes of it is done here.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -101,10 +101,10 @@ async fn converse(front: &Front, auth: &Arc<Auth>) -> Result<Ending, WireError> 
     }
 }
 
-/// One turn of the account store: looks, decides and stores, with nothing in between.
+/// One job of the account store: looks, decides and stores, with nothing in between.
 async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
     let party = Arc::clone(&auth.party);
-    let turn = auth.accounts.turn(move |stored| {
+    let turn = auth.accounts.run(move |stored| {
         let now = Now::read();
         match login.handle(input, &stored.accounts, &party, now) {
             (next, Action::Store(change)) => {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Broker;
 use super::decisions::{Asked, Decision, note};
-use super::opening::View;
 use super::orders::Order;
 use super::request::Claimed;
-use super::session::{Session, summaries};
+use super::session::{Session, View, summaries};
+use super::{Broker, opening};
 use crate::names::{AccountName, Label, SessionId, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX};
 use crate::protocol::vouch::Principal;
@@ -31,23 +30,19 @@ pub(super) async fn answer(
     let outcome = match ask {
         Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
         Ask::Open { target, size } => {
-            let granted =
-                Claimed { target, size }.vet(principal).and_then(|vetted| vetted.grant(&broker.policy.now()));
-            match granted {
-                Ok(granted) => Box::pin(broker.open(granted)).await.map(Outcome::View),
-                Err(refusal) => Err(refusal),
-            }
+            let claimed = Claimed { target, size };
+            Box::pin(opening::open(broker, principal, claimed)).await.map(Outcome::View)
         }
         Ask::Attach { session, size } => match reachable(broker, principal, &session) {
             Ok((session, account, role)) => {
-                view(broker, principal, session, Some(account), role, size).await.map(Outcome::View)
+                view(principal, &session, Some(account), role, size).await.map(Outcome::View)
             }
             Err(refusal) => Err(refusal),
         },
         Ask::Show { session } => match shown(broker, principal, &session) {
             Ok(session) => {
                 let (role, size) = (Role::Watcher, TermSize::DEFAULT);
-                view(broker, principal, session, None, role, size).await.map(Outcome::View)
+                view(principal, &session, None, role, size).await.map(Outcome::View)
             }
             Err(refusal) => Err(refusal),
         },
@@ -65,7 +60,7 @@ pub(super) async fn answer(
         Ask::AllSessions { after } => all(broker, principal, after.as_ref()).await.map(Outcome::Answer),
     };
     if let Err(refusal) = &outcome {
-        let about = asked.session().and_then(|id| broker.sessions.find(id));
+        let about = asked.session().and_then(|id| broker.registry.find(id));
         asked.note_refused(principal, *refusal, about.as_ref().map(|session| &session.record));
     }
     outcome
@@ -73,8 +68,8 @@ pub(super) async fn answer(
 
 async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal> {
     let Principal::Account(account) = principal else { return Err(Refusal::NotGranted) };
-    let own = broker.sessions.of(account).into_iter().map(|session| (session, Role::Owner));
-    let shared = broker.sessions.shared_with(account, SHARED_MAX).into_iter();
+    let own = broker.registry.of(account).into_iter().map(|session| (session, Role::Owner));
+    let shared = broker.registry.shared_with(account, SHARED_MAX).into_iter();
     let shared = shared.filter(|(session, _)| broker.policy.view(account, session).is_ok());
     let sessions = summaries(&own.chain(shared).collect::<Vec<_>>()).await;
     let mut targets = broker.policy.now().targets_of(account);
@@ -85,7 +80,7 @@ async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal
 async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {
     match principal {
         Principal::Operator => {
-            let page = broker.sessions.page(after, SESSIONS_A_PAGE);
+            let page = broker.registry.page(after, SESSIONS_A_PAGE);
             let page: Vec<_> = page.into_iter().map(|session| (session, Role::Watcher)).collect();
             Ok(Answer::AllSessions(summaries(&page).await))
         }
@@ -95,7 +90,7 @@ async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) 
 
 /// A session that this principal may end. Another's is as good as none.
 fn owned(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
-    let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
+    let session = broker.registry.find(id).ok_or(Refusal::NoSuchSession)?;
     match principal {
         Principal::Operator => Ok(session),
         Principal::Account(account) if session.is_of(account) => Ok(session),
@@ -109,7 +104,7 @@ fn reachable(
     principal: &Principal,
     id: &SessionId,
 ) -> Result<(Arc<Session>, AccountName, Role), Refusal> {
-    let session = broker.sessions.find(id).ok_or(Refusal::NoSuchSession)?;
+    let session = broker.registry.find(id).ok_or(Refusal::NoSuchSession)?;
     match principal {
         Principal::Operator => Err(Refusal::NotGranted),
         Principal::Account(account) => {
@@ -123,20 +118,19 @@ fn reachable(
 /// can look at it in other ways. That it was done is in the journal.
 fn shown(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
     match principal {
-        Principal::Operator => broker.sessions.find(id).ok_or(Refusal::NoSuchSession),
+        Principal::Operator => broker.registry.find(id).ok_or(Refusal::NoSuchSession),
         Principal::Account(_) => Err(Refusal::NotOperator),
     }
 }
 
 async fn view(
-    broker: &Broker,
     principal: &Principal,
-    session: Arc<Session>,
+    session: &Arc<Session>,
     account: Option<AccountName>,
     role: Role,
     size: TermSize,
 ) -> Result<View, Refusal> {
-    let view = broker.attach(session, account, role, size).await?;
+    let view = session.attach(account, role, size).await?;
     note(Decision::Viewed(role), Some(principal), &view.session.record);
     Ok(view)
 }
@@ -147,7 +141,7 @@ fn rename(
     session: &Session,
     name: Option<Label>,
 ) -> Result<Answer, Refusal> {
-    broker.sessions.rename(session, name)?;
+    broker.registry.rename(session, name)?;
     note(Decision::Named, Some(principal), &session.record);
     Ok(Answer::Named)
 }
@@ -169,7 +163,7 @@ async fn share(
     if *guest == record.owner {
         return Err(Refusal::Yourself);
     }
-    let viewers = broker.sessions.share(&session, guest, role)?;
+    let viewers = broker.registry.share(&session, guest, role)?;
     let decision = role.map_or(Decision::NotShared(guest), |role| Decision::Shared(guest, role));
     note(decision, Some(principal), record);
     for viewer in viewers {

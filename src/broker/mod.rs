@@ -4,35 +4,38 @@
 //! Holds: the policy, the record of each session, the right to open shells (a gid, see polkit/).
 //! Has given up: the network, all files but its policy and its records, starting programs.
 //!
-//! A request comes in through `door` (auth vouches, `channels` has a place) and `principal` (one task a channel), is answered in
-//! `answers`, becomes what it may be in `request`, and ends in `sessions`, where one task a session (`worker`)
-//! talks to its worker. `upkeep` takes sessions up after a restart and cleans up after their end, `strays` finds what nobody
-//! cleaned up after, `spares` keeps workers waiting for sessions to come, `turns` says how many are opened at once.
-//! `units` and `machines` ask systemd and machined over the `bus`. What was decided is recorded by `decisions`.
+//! Auth connects to `listener` and says who holds a channel; `channels` counts them, and `principal` serves
+//! one in a task each. A request is answered in `answers`. The path of an opening is told in `opening`, over
+//! collaborators that know nothing of each other's business: `request` (what may be asked for), `policy`,
+//! `registry` (the sessions, with `records` on disk), `machined`, `systemd`, `pool` (workers that wait) and
+//! `start_limiter`. One task a session (`session_task`) talks to its `worker` and takes `orders`; `reach`
+//! finds a worker that was restarted, and `recovery` tells what a broker does that starts where another
+//! was, with `orphans`. A `session` has `participants`. `decisions` records what was decided.
 
 mod answers;
 mod bus;
 mod channels;
 mod decisions;
-mod door;
-mod machines;
+mod listener;
+mod machined;
 mod opening;
 mod orders;
-mod people;
+mod orphans;
+mod participants;
 mod policy;
+mod pool;
 mod principal;
+mod reach;
 mod records;
+mod recovery;
+mod registry;
 mod request;
-mod returns;
 mod session;
-mod sessions;
-mod spares;
+mod session_task;
 #[cfg(test)]
 mod stand_in;
-mod strays;
-mod turns;
-mod units;
-mod upkeep;
+mod start_limiter;
+mod systemd;
 mod worker;
 
 use std::path::PathBuf;
@@ -41,16 +44,21 @@ use std::sync::Arc;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 
 use self::bus::Bus;
 use self::channels::Channels;
+use self::machined::Machined;
+use self::orders::Order;
+use self::orphans::Orphans;
 use self::policy::Policy;
+use self::pool::Pool;
 use self::records::Records;
-use self::sessions::Sessions;
-use self::strays::NoStrays;
-use self::turns::Turns;
+use self::registry::Registry;
+use self::start_limiter::StartLimiter;
+use self::systemd::Systemd;
 use crate::names::{AccountName, MachineName};
+use crate::protocol::EndReason;
 use crate::sandbox::{Keep, Thread};
 use crate::service::{self, Service, StartError};
 
@@ -72,19 +80,17 @@ struct Flags {
     check: bool,
 }
 
-/// What all tasks share.
+/// The collaborators that all tasks share.
 #[derive(Debug)]
 struct Broker {
     policy: Policy,
-    bus: Bus,
-    sessions: Sessions,
+    registry: Registry,
     channels: Channels,
-    no_strays: NoStrays,
-    /// To the task that keeps workers waiting.
-    spares: mpsc::Sender<spares::Asker>,
-    turns: Turns,
-    /// Where the sockets of sessions are.
-    session_sockets: PathBuf,
+    systemd: Arc<Systemd>,
+    machined: Machined,
+    pool: Pool,
+    start_limiter: StartLimiter,
+    orphans: Arc<Orphans>,
     news: broadcast::Sender<News>,
 }
 
@@ -125,38 +131,63 @@ fn start(flags: Flags) -> Result<(), StartError> {
     let keep = [Keep::Read(folder), Keep::Write(flags.records_dir.clone())];
     service.run(Thread::Broker, &keep, async move |notify| {
         let records = Records::at(flags.records_dir);
-        let (broker, asked) = Broker::new(policy, records, flags.runtime_dir.join("session"));
+        let (broker, filling) = Broker::new(policy, records, flags.runtime_dir.join("session"));
         // First of all: until it is there, SIGHUP ends the process.
         tokio::spawn(Arc::clone(&broker).reload_on_request()?);
-        broker.take_up()?;
-        tokio::spawn(Arc::clone(&broker).keep_spares(asked));
+        recovery::restore(&broker)?;
+        tokio::spawn(filling);
         tokio::spawn(Arc::clone(&broker).watch_machines());
-        let door = door::open(listeners, &broker)?;
+        let listening = listener::listen(listeners, &broker)?;
         notify.say("READY=1").map_err(|error| error.to_string())?;
-        door.await
+        listening.await
     })
 }
 
 impl Broker {
-    /// One that has not looked around yet, and whoever will ask for a spare of it.
+    /// A broker without sessions, and the task that fills its pool of workers.
     fn new(
         policy: Policy,
         records: Records,
         session_sockets: PathBuf,
-    ) -> (Arc<Self>, mpsc::Receiver<spares::Asker>) {
-        let (spares, asked) = mpsc::channel(spares::ASKED);
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
+        let (bus, orphans) = (Arc::new(Bus::default()), Arc::new(Orphans::default()));
+        let systemd = Arc::new(Systemd::new(Arc::clone(&bus), session_sockets));
+        let (pool, filling) = Pool::new(Arc::clone(&systemd), Arc::clone(&orphans));
         let broker = Self {
             policy,
-            bus: Bus::default(),
-            sessions: Sessions::new(records),
+            registry: Registry::new(records),
             channels: Channels::default(),
-            no_strays: NoStrays::default(),
-            spares,
-            turns: Turns::default(),
-            session_sockets,
+            machined: Machined::new(bus, Arc::clone(&systemd)),
+            systemd,
+            pool,
+            start_limiter: StartLimiter::default(),
+            orphans,
             news: broadcast::Sender::new(NEWS),
         };
-        (Arc::new(broker), asked)
+        (Arc::new(broker), filling)
+    }
+
+    /// Ends what is left of the sessions on a machine that goes away, for as long as the broker runs.
+    async fn watch_machines(self: Arc<Self>) {
+        self.machined
+            .report_removals(|machine| {
+                self.end_sessions_on(&machine);
+                // If no channel is open, nobody needs to hear it.
+                let _ = self.news.send(News::MachineRemoved(machine));
+            })
+            .await;
+    }
+
+    /// Ends the sessions that are on a machine now. Their terminals hang up by themselves, as a rule
+    /// before this. Nobody waits for a worker that is slow to take the order; a session that is opened
+    /// once the machine is back is not meant.
+    fn end_sessions_on(&self, machine: &MachineName) {
+        for session in self.registry.on(machine) {
+            tokio::spawn(async move {
+                // A session that is over already has nobody to tell.
+                let _ = session.worker.send(Order::End(EndReason::MachineGone)).await;
+            });
+        }
     }
 
     /// Reads the policy again at each SIGHUP. A bad one changes nothing.
@@ -176,5 +207,37 @@ impl Broker {
                 }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::orders::ORDERS;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_machine_that_goes_away_ends_its_sessions_though_one_worker_is_slow() {
+        const SOON: Duration = Duration::from_secs(2);
+        let folder = tempfile::tempdir().unwrap();
+        let broker = stand_in::broker(folder.path());
+        let (slow, mut full) = stand_in::session(&broker, "aaaaaaaaaaaa");
+        for _ in 0..ORDERS {
+            slow.worker.send(Order::Describe(oneshot::channel().0)).await.unwrap();
+        }
+        let (_quick, mut inbox) = stand_in::session(&broker, "bbbbbbbbbbbb");
+        broker.end_sessions_on(&"box".parse().unwrap());
+        let ended = tokio::time::timeout(SOON, inbox.recv()).await.unwrap();
+        assert!(matches!(ended, Some(Order::End(EndReason::MachineGone))));
+        let (_later, mut inbox) = stand_in::session(&broker, "cccccccccccc");
+        for _ in 0..ORDERS {
+            full.recv().await.unwrap();
+        }
+        let ended = tokio::time::timeout(SOON, full.recv()).await.unwrap();
+        assert!(matches!(ended, Some(Order::End(EndReason::MachineGone))));
+        assert!(inbox.try_recv().is_err());
     }
 }

@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::answers::{Outcome, answer};
-use super::opening::View;
 use super::orders::Order;
+use super::session::View;
 use super::session::{Session, Views};
 use super::{Broker, News};
 use crate::names::{MachineName, SessionId};
@@ -47,12 +47,12 @@ struct Holder {
     /// Where it had a session, to be told when such a machine goes away.
     machines: Vec<MachineName>,
     requests: JoinSet<(u32, Outcome)>,
-    company: Company,
+    watched: WatchedSessions,
 }
 
 /// Of which sessions the holder hears who may view them and who does.
 #[derive(Debug)]
-struct Company {
+struct WatchedSessions {
     watched: BTreeSet<SessionId>,
     /// One a session in `watched`; it ends with the session.
     watches: JoinSet<SessionId>,
@@ -60,7 +60,7 @@ struct Company {
     changed: mpsc::Receiver<Arc<Session>>,
 }
 
-impl Company {
+impl WatchedSessions {
     fn new() -> Self {
         let (to_tell, changed) = mpsc::channel(CHANGES);
         Self { watched: BTreeSet::new(), watches: JoinSet::new(), to_tell, changed }
@@ -103,8 +103,8 @@ pub(super) async fn serve(
     let channel = PrincipalChannel::over(socket)?;
     channel.greet(Intent::Principal, GREETING_TIME).await?;
     let (views, machines, requests) = (Vec::new(), Vec::new(), JoinSet::new());
-    let company = Company::new();
-    let mut holder = Holder { principal, broker, channel, views, machines, requests, company };
+    let watched = WatchedSessions::new();
+    let mut holder = Holder { principal, broker, channel, views, machines, requests, watched };
     let served = holder.run(news).await;
     // Whoever closes the channel has typed what they typed before. Any other end withdraws a right.
     let unread =
@@ -126,7 +126,7 @@ impl Holder {
                     let Ok((number, outcome)) = done else { continue };
                     self.reply(number, outcome).await?;
                 }
-                Some(session) = self.company.changed.recv() => self.tell_sharing(&session).await?,
+                Some(session) = self.watched.changed.recv() => self.tell_sharing(&session).await?,
                 heard = news.recv() => match heard {
                     Ok(News::Revoked(account)) if self.principal == Principal::Account(account.clone()) => {
                         return Ok(());
@@ -173,7 +173,7 @@ impl Holder {
                     self.machines.push(record.target.machine.clone());
                 }
                 if matches!(self.principal, Principal::Account(_)) {
-                    self.company.watch(&view.session);
+                    self.watched.watch(&view.session);
                 }
                 add_view(&mut self.views, (view.session, view.viewer));
                 (opened, Some(view.socket))
@@ -207,7 +207,7 @@ impl Holder {
         let Ok(role) = self.broker.policy.view(account, session) else { return Ok(()) };
         let record = &session.record;
         let shareable = self.broker.policy.now().lets_share(&record.owner, &record.target);
-        let (session, people) = (record.id.clone(), session.company());
+        let (session, people) = (record.id.clone(), session.participants_shown());
         self.send(&FromBroker::Sharing { session, people, role, shareable }, None).await
     }
 

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::atomic_file::{self, Durability};
 use crate::names::{AccountName, Label, SessionId, Target};
 use crate::protocol::GuestRole;
 
@@ -88,15 +89,8 @@ impl Records {
     /// nothing to sync.
     pub(super) fn keep(&self, record: &Record) -> io::Result<()> {
         let text = serde_json::to_vec(record)?;
-        let new = self.folder.join(format!("{}.new", record.id));
-        let kept = File::create(&new)
-            .and_then(|mut file| file.write_all(&text))
-            .and_then(|()| fs::rename(&new, self.path(&record.id)));
-        if kept.is_err() {
-            // What was begun must not fill the folder; it is not a record yet.
-            let _ = fs::remove_file(&new);
-        }
-        kept
+        let kept = atomic_file::replace(&self.path(&record.id), &text, Durability::InMemory);
+        kept.map_err(|(_, error)| error)
     }
 
     /// Forgets a record.

@@ -31,5 +31,5 @@ pub(super) fn broker(folder: &Path) -> Arc<Broker> {
 pub(super) fn session(broker: &Broker, id: &str) -> (Arc<Session>, mpsc::Receiver<Order>) {
     let record = Record::of_now(id.parse().unwrap(), "alice".parse().unwrap(), "dev@box".parse().unwrap());
     let (orders, inbox) = mpsc::channel(ORDERS);
-    (broker.sessions.take_up(record, orders), inbox)
+    (broker.registry.restore(record, orders), inbox)
 }

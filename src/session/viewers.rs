@@ -275,7 +275,9 @@ impl Viewers {
 
     /// Gives the PTY what it takes of what was typed.
     fn type_on(&mut self) {
-        while self.may_type() {
+        // Only into a PTY that takes something: what is handed to write(2) is marked as typed before, and
+        // a worker that ends in between loses it.
+        while self.may_type() && self.takes_input() {
             match self.black_box.type_some(|bytes| nix::unistd::write(self.pty.as_fd(), bytes)) {
                 Ok(()) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return,
@@ -283,6 +285,12 @@ impl Viewers {
                 Err(_) => self.black_box.forget_typed(),
             }
         }
+    }
+
+    /// Whether the PTY takes input now.
+    fn takes_input(&self) -> bool {
+        let mut fds = [PollFd::new(self.pty.as_fd(), PollFlags::POLLOUT)];
+        matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
     }
 
     /// Whether there is something to type, and a shell that is ready for it.

@@ -17,8 +17,8 @@ use crate::parts::chance::Chance;
 use crate::parts::client::Client;
 use crate::parts::page::{ORIGIN, Page};
 use crate::parts::passkey::SoftPasskey;
+use crate::parts::pool::POOL_UNITS;
 use crate::parts::shell::{Holder, PATIENCE};
-use crate::parts::spares::SPARE_UNITS;
 use crate::parts::wait::eventually;
 use crate::stories::{enrolment_token, holder};
 
@@ -86,7 +86,7 @@ fn faults() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
 pub fn empty_host() -> Host {
     let host = Host::alone();
     Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator).end_all_sessions();
-    eventually("the host is empty", PATIENCE, || (host.session_units().len() == SPARE_UNITS).then_some(()));
+    eventually("the host is empty", PATIENCE, || (host.session_units().len() == POOL_UNITS).then_some(()));
     host
 }
 
@@ -310,13 +310,13 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
     }
 }
 
-/// Every unit is of a session with a record or of a spare, and every shell in the machine of a session.
+/// Every unit is of a session with a record or of a worker, and every shell in the machine of a session.
 fn nothing_stray(host: &Host, kept: &SessionId) {
     let count = |line: &str| host.sh(line).parse::<usize>().unwrap();
-    eventually("nothing is stray", PATIENCE, || {
+    eventually("nothing is orphan", PATIENCE, || {
         let records = count("ls /run/tere-broker | grep -c json || true");
         let shells = count("systemctl -M web1 list-units --plain --no-legend 'container-shell@*' | wc -l");
-        (host.session_units().len() == 2 * records + SPARE_UNITS && shells == records).then_some(())
+        (host.session_units().len() == 2 * records + POOL_UNITS && shells == records).then_some(())
     });
     // A session that was opened for somebody who was cut off is theirs, and in their list. Here it ends.
     let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);

@@ -7,8 +7,8 @@ use tere::protocol::EndReason;
 use tere::protocol::vouch::Principal;
 
 use crate::host::Host;
+use crate::parts::pool::{POOL, POOL_UNITS};
 use crate::parts::shell::Holder;
-use crate::parts::spares::{SPARE_UNITS, SPARES};
 use crate::parts::wait::eventually;
 use crate::stories::holder;
 
@@ -59,14 +59,14 @@ fn quick_sessions_say_everything_and_leave_nothing() {
     let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     operator.end_all_sessions();
     eventually("the host is empty", Duration::from_secs(20), || {
-        (host.session_units().len() == SPARE_UNITS).then_some(())
+        (host.session_units().len() == POOL_UNITS).then_some(())
     });
     let mut alice = holder(&host, "alice");
     quick(&mut alice, 0);
     let before = eventually("the first session is gone", Duration::from_secs(20), || {
         let now = count(&host);
         let is = |what, number: usize| now.0[what] == number.to_string();
-        (is("units", SPARE_UNITS) && is("workers", SPARES)).then_some(now)
+        (is("units", POOL_UNITS) && is("workers", POOL)).then_some(now)
     });
 
     for number in 1..=500 {

@@ -7,8 +7,8 @@ use tere::protocol::EndReason;
 
 use crate::faults::empty_host;
 use crate::host::Host;
+use crate::parts::pool::POOL_UNITS;
 use crate::parts::shell::PATIENCE;
-use crate::parts::spares::SPARE_UNITS;
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
@@ -159,17 +159,17 @@ fn a_session_whose_socket_is_restarted_goes_on() {
 
 /// Without polkit no unit can be started or stopped; whoever has a session goes on in it.
 #[test]
-fn without_polkit_sessions_are_taken_up_and_strays_are_stopped_once_it_is_back() {
+fn without_polkit_sessions_are_taken_up_and_orphans_are_stopped_once_it_is_back() {
     let host = empty_host();
     let mut alice = holder(&host, "alice");
     let shell = marked(&mut alice);
-    let spares = || {
+    let waiting = || {
         let listed = host.session_units().into_iter();
         listed.filter(|unit| !unit.contains(&*shell.session.to_string())).collect::<Vec<_>>()
     };
-    let strays = eventually("spares wait", PATIENCE, || {
-        let spares = spares();
-        (spares.len() == SPARE_UNITS).then_some(spares)
+    let orphans = eventually("workers wait", PATIENCE, || {
+        let waiting = waiting();
+        (waiting.len() == POOL_UNITS).then_some(waiting)
     });
     host.sh("systemctl reset-failed polkit.service; systemctl mask --runtime --now polkit.service");
     let went_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -186,8 +186,8 @@ fn without_polkit_sessions_are_taken_up_and_strays_are_stopped_once_it_is_back()
     if let Err(panic) = went_on {
         std::panic::resume_unwind(panic);
     }
-    eventually("the strays are gone and spares wait", PATIENCE, || {
-        let now = spares();
-        (now.len() == SPARE_UNITS && !now.iter().any(|unit| strays.contains(unit))).then_some(())
+    eventually("the orphans are gone and waiting wait", PATIENCE, || {
+        let now = waiting();
+        (now.len() == POOL_UNITS && !now.iter().any(|unit| orphans.contains(unit))).then_some(())
     });
 }

@@ -13,8 +13,8 @@ use crate::host::Host;
 use crate::parts::client::Client;
 use crate::parts::page::{ORIGIN, Page};
 use crate::parts::passkey::SoftPasskey;
+use crate::parts::pool::POOL;
 use crate::parts::shell::PATIENCE;
-use crate::parts::spares::SPARES;
 use crate::parts::wait::eventually;
 use crate::stories::enrolment_token;
 
@@ -120,7 +120,7 @@ fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
     let refusal = (2..).find_map(|channel| match page.open(channel, "dev@web1") {
         Ok(session) => {
             opened.push(session);
-            assert!(opened.len() <= SPARES, "{opened:?}");
+            assert!(opened.len() <= POOL, "{opened:?}");
             None
         }
         Err(refusal) => Some(refusal),

@@ -8,7 +8,7 @@ pub mod client;
 pub mod memory;
 pub mod page;
 pub mod passkey;
+pub mod pool;
 pub mod screen;
 pub mod shell;
-pub mod spares;
 pub mod wait;

@@ -6,15 +6,15 @@ use tere::protocol::vouch::Principal;
 use tere::protocol::{EndReason, Refusal};
 
 use crate::host::Host;
+use crate::parts::pool::{POOL, POOL_UNITS};
 use crate::parts::shell::{Holder, PATIENCE};
-use crate::parts::spares::{SPARE_UNITS, SPARES};
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
 /// The workers that wait, once they do.
-fn spares(host: &Host) -> Vec<SessionId> {
-    eventually("spares wait", PATIENCE, || {
-        (host.processes() == SPARES && host.session_units().len() == SPARE_UNITS).then_some(())
+fn waiting(host: &Host) -> Vec<SessionId> {
+    eventually("workers wait", PATIENCE, || {
+        (host.processes() == POOL && host.session_units().len() == POOL_UNITS).then_some(())
     });
     let units = host.session_units();
     let id = |unit: &String| unit.strip_prefix("tere-session@")?.strip_suffix(".service")?.parse().ok();
@@ -25,27 +25,27 @@ fn spares(host: &Host) -> Vec<SessionId> {
 fn a_terminal_that_a_slow_worker_may_have_is_given_to_no_other() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
-    let spares = eventually("a terminal is given to one that stands still", PATIENCE, || {
-        let spares = spares(&host);
-        spares.iter().for_each(|spare| host.freeze_worker(spare));
+    let waiting = eventually("a terminal is given to one that stands still", PATIENCE, || {
+        let waiting = waiting(&host);
+        waiting.iter().for_each(|worker| host.freeze_worker(worker));
         match alice.open("dev@web1") {
             Err(refusal) => {
                 assert_eq!(refusal, Refusal::WorkerUnavailable);
-                Some(spares)
+                Some(waiting)
             }
             // None of them had said yet that it waits, so another was started.
             Ok(mut shell) => {
                 shell.type_in("exit\r");
                 shell.expect_end();
-                spares.iter().for_each(|spare| host.thaw_worker(spare));
+                waiting.iter().for_each(|worker| host.thaw_worker(worker));
                 None
             }
         }
     });
     // One of them takes the terminal now, and is stopped.
-    spares.iter().for_each(|spare| host.thaw_worker(spare));
+    waiting.iter().for_each(|worker| host.thaw_worker(worker));
     eventually("nothing is left of it", PATIENCE, || {
-        (host.processes() == SPARES && host.session_units().len() == SPARE_UNITS).then_some(())
+        (host.processes() == POOL && host.session_units().len() == POOL_UNITS).then_some(())
     });
     marked(&mut alice);
 }
@@ -54,18 +54,18 @@ fn a_terminal_that_a_slow_worker_may_have_is_given_to_no_other() {
 fn a_worker_that_died_while_it_was_given_a_terminal_has_another_in_its_place() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
-    let spares = spares(&host);
-    spares.iter().for_each(|spare| host.freeze_worker(spare));
+    let waiting = waiting(&host);
+    waiting.iter().for_each(|worker| host.freeze_worker(worker));
     std::thread::scope(|scope| {
         let opened = scope.spawn(|| drop(marked(&mut alice)));
         eventually("the shell is there, and a worker more waits", PATIENCE, || {
-            (host.processes() == SPARES + 2).then_some(())
+            (host.processes() == POOL + 2).then_some(())
         });
-        spares.iter().for_each(|spare| host.kill_worker(spare));
+        waiting.iter().for_each(|worker| host.kill_worker(worker));
         opened.join().unwrap();
     });
     eventually("one worker keeps it", PATIENCE, || {
-        (host.processes() == SPARES + 2 && host.session_units().len() == SPARE_UNITS + 2).then_some(())
+        (host.processes() == POOL + 2 && host.session_units().len() == POOL_UNITS + 2).then_some(())
     });
 }
 
@@ -108,6 +108,6 @@ fn what_a_worker_died_with_and_did_not_hear_the_next_one_is_told() {
     kill_unheard(&host, &mut operator, &session);
     assert_eq!(shell.expect_end(), EndReason::EndedByRequest);
     eventually("nothing is left of it", PATIENCE, || {
-        (host.processes() == SPARES && host.session_units().len() == SPARE_UNITS).then_some(())
+        (host.processes() == POOL && host.session_units().len() == POOL_UNITS).then_some(())
     });
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tere::protocol::Refusal;
 
 use crate::host::Host;
+use crate::parts::pool::{POOL, POOL_UNITS};
 use crate::parts::shell::PATIENCE;
-use crate::parts::spares::{SPARE_UNITS, SPARES};
 use crate::parts::wait::eventually;
 use crate::stories::holder;
 
@@ -24,7 +24,7 @@ fn a_shell_that_is_late_is_asked_for_once_more_and_none_is_left_stray() {
     shell.type_in("echo here $((1+1))\r");
     shell.expect("here 2");
     // One worker and one shell, and those that wait: the late one is hung up when its answer comes.
-    eventually("the stray shell ends", PATIENCE, || (host.processes() == 2 + SPARES).then_some(()));
+    eventually("the orphan shell ends", PATIENCE, || (host.processes() == 2 + POOL).then_some(()));
 }
 
 #[test]
@@ -36,6 +36,6 @@ fn a_shell_that_is_late_twice_is_refused_in_time_and_none_is_left_stray() {
     assert_eq!(alice.open("dev@web1").unwrap_err(), Refusal::ShellTimedOut);
     assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
     eventually("nothing is left", PATIENCE, || {
-        (host.processes() == SPARES && host.session_units().len() == SPARE_UNITS).then_some(())
+        (host.processes() == POOL && host.session_units().len() == POOL_UNITS).then_some(())
     });
 }

@@ -8,7 +8,7 @@ use tere::protocol::EndReason;
 use crate::host::Host;
 use crate::parts::page::Page;
 use crate::parts::passkey::SoftPasskey;
-use crate::parts::spares::{SPARE_UNITS, SPARES};
+use crate::parts::pool::{POOL, POOL_UNITS};
 use crate::parts::wait::eventually;
 use crate::stories::enrolment_token;
 
@@ -38,7 +38,7 @@ fn quick_sessions_say_everything_and_leave_nothing() {
     let soon = Duration::from_secs(20);
     let before = eventually("the first session is gone", soon, || {
         let now = count(&host);
-        (now["units"] == SPARE_UNITS && now["workers and shells"] == SPARES).then_some(now)
+        (now["units"] == POOL_UNITS && now["workers and shells"] == POOL).then_some(now)
     });
     (1..=30).for_each(quick);
     // No more than before. It can be less: the broker lets go of a worker a moment after its units

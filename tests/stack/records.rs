@@ -4,8 +4,8 @@ use tere::protocol::Refusal;
 use tere::protocol::principal::{Answer, Ask};
 
 use crate::host::Host;
+use crate::parts::pool::POOL_UNITS;
 use crate::parts::shell::PATIENCE;
-use crate::parts::spares::SPARE_UNITS;
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
@@ -31,8 +31,8 @@ fn a_session_whose_record_cannot_be_read_is_left_alone_until_it_can() {
             .any(|line| line.contains("ERROR") && line.contains(record.to_str().unwrap()))
             .then_some(())
     });
-    eventually("the strays are stopped, and it is none", PATIENCE, || {
-        (host.session_units().len() == SPARE_UNITS + 2).then_some(())
+    eventually("the orphans are stopped, and it is none", PATIENCE, || {
+        (host.session_units().len() == POOL_UNITS + 2).then_some(())
     });
 
     // What a later build wrote beside the rest is no hindrance, and not lost.
@@ -49,13 +49,13 @@ fn a_session_whose_record_cannot_be_read_is_left_alone_until_it_can() {
 }
 
 #[test]
-fn strays_are_stopped_once_systemd_answers_and_nothing_else_is() {
+fn orphans_are_stopped_once_systemd_answers_and_nothing_else_is() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
     let mut kept = marked(&mut alice);
-    let mut stray = marked(&mut alice);
+    let mut orphan = marked(&mut alice);
     host.stop_systemd();
-    std::fs::remove_file(host.path(&format!("/run/tere-broker/{}.json", stray.session))).unwrap();
+    std::fs::remove_file(host.path(&format!("/run/tere-broker/{}.json", orphan.session))).unwrap();
     let cursor = host.journal_cursor();
     host.kill_broker();
     kept.expect_closed();
@@ -65,9 +65,9 @@ fn strays_are_stopped_once_systemd_answers_and_nothing_else_is() {
     host.start_systemd();
     let mut alice = holder(&host, "alice");
     let opened = marked(&mut alice);
-    stray.expect_closed();
+    orphan.expect_closed();
     eventually("only what was kept, opened, or waits has units", PATIENCE, || {
-        (host.session_units().len() == 2 * 2 + SPARE_UNITS).then_some(())
+        (host.session_units().len() == 2 * 2 + POOL_UNITS).then_some(())
     });
     for (session, mark) in [(&kept.session, "kept"), (&opened.session, "opened")] {
         let mut again = alice.attach(session).unwrap();

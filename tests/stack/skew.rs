@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::host::Host;
+use crate::parts::pool::POOL;
 use crate::parts::shell::PATIENCE;
-use crate::parts::spares::SPARES;
 use crate::parts::wait::eventually;
 use crate::stories::holder;
 
@@ -25,7 +25,7 @@ fn a_worker_of_another_version_is_started_again_in_place_and_loses_no_line() {
     ));
     shell.expect("line 500\r\n");
     eventually("the next worker is this session's", PATIENCE, || {
-        (host.processes() == 2 + SPARES).then_some(())
+        (host.processes() == 2 + POOL).then_some(())
     });
     let cursor = host.journal_cursor();
     host.next_worker_is(next);

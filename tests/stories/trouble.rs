@@ -8,7 +8,7 @@ use tere::protocol::{EndReason, Refusal};
 
 use super::holder;
 use crate::host::Host;
-use crate::parts::spares::SPARE_UNITS;
+use crate::parts::pool::POOL_UNITS;
 use crate::parts::wait::eventually;
 
 /// A sentence must be there by then.
@@ -29,7 +29,7 @@ fn refused(host: &Host, target: &str, refusal: Refusal) {
     assert_eq!(alice.open(target).unwrap_err(), refusal);
     assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
     eventually("nothing is left of the refused session", SOON, || {
-        let units = 2 * self::sessions(host).len() + SPARE_UNITS;
+        let units = 2 * self::sessions(host).len() + POOL_UNITS;
         (self::sessions(host).len() <= sessions.len() && host.session_units().len() <= units).then_some(())
     });
     other.type_in("echo still $((1+1)) here\r");
@@ -86,7 +86,7 @@ fn a_machine_that_stopped_is_started_and_one_powered_off_ends_its_sessions() {
     assert_eq!(alice.expect_machine_stopped().as_str(), "web1");
     assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
     eventually("its units are gone", SOON, || {
-        (host.session_units().len() <= 2 * sessions(&host).len() + SPARE_UNITS).then_some(())
+        (host.session_units().len() <= 2 * sessions(&host).len() + POOL_UNITS).then_some(())
     });
     // Asked for again, it is started again.
     let mut again = alice.open("dev@web1").unwrap();

@@ -1,4 +1,4 @@
-//! Who may view a session beside its owner, and who does.
+//! The participants of a session: its owner, its guests, and the viewers that each of them has.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::protocol::{GUESTS_MAX, GuestRole, Person, Refusal, Role, VIEWING_MAX,
 /// [`VIEWERS_MAX`] is its owner's.
 const GUEST_VIEWS_MAX: usize = 32;
 
-/// What can change about a session.
+/// The participants, and what else can change about a session.
 #[derive(Debug)]
-pub(super) struct People {
+pub(super) struct Participants {
     /// Who opened it; nobody, once that account is gone.
     pub(super) owner: Option<AccountName>,
     /// What its owner calls it.
@@ -21,12 +21,12 @@ pub(super) struct People {
     /// Whom its owner shares it with. At most [`GUESTS_MAX`].
     pub(super) guests: Vec<Guest>,
     /// Whose each viewer is. At most [`VIEWERS_MAX`]: the worker makes no more.
-    pub(super) views: BTreeMap<ViewerNumber, Viewing>,
+    pub(super) views: BTreeMap<ViewerNumber, Viewer>,
 }
 
 /// A viewer, as its worker has it.
 #[derive(Debug)]
-pub(super) struct Viewing {
+pub(super) struct Viewer {
     /// Whose it is; nobody's, where it is the operator's.
     pub(super) account: Option<AccountName>,
     /// What the worker lets it do.
@@ -35,7 +35,7 @@ pub(super) struct Viewing {
     pub(super) closing: bool,
 }
 
-impl People {
+impl Participants {
     /// As the record has it. A viewer that is left from before belongs to a channel that is closed.
     pub(super) fn of(record: &Record) -> Self {
         let owner = (!record.ownerless).then(|| record.owner.clone());
@@ -58,7 +58,7 @@ impl People {
 
     /// What a viewer may do that its worker has; nothing where it is to be closed.
     pub(super) fn role_of_viewer(&self, viewer: ViewerNumber) -> Option<Role> {
-        let Viewing { account, role, closing } = self.views.get(&viewer)?;
+        let Viewer { account, role, closing } = self.views.get(&viewer)?;
         match account {
             _ if *closing => None,
             Some(account) => self.role_of(account),
@@ -74,7 +74,7 @@ impl People {
             self.guests.clear();
         }
         self.guests.retain(|guest| guest.account != *account);
-        let over = |viewing: &Viewing| {
+        let over = |viewing: &Viewer| {
             viewing.account.as_ref().is_some_and(|account| self.role_of(account).is_none())
         };
         self.views.iter().filter(|(_, viewing)| over(viewing)).map(|(viewer, _)| *viewer).collect()
@@ -111,7 +111,7 @@ impl People {
     }
 
     /// The owner and the guests, with how many views each has.
-    pub(super) fn company(&self, owner: &AccountName) -> Vec<Person> {
+    pub(super) fn all(&self, owner: &AccountName) -> Vec<Person> {
         let guests = self.guests.iter().map(|guest| (&guest.account, guest.role.into()));
         let all = std::iter::once((owner, Role::Owner)).chain(guests);
         all.map(|(account, role)| Person { account: account.clone(), role, views: self.count(account) })
@@ -154,57 +154,57 @@ mod tests {
     }
 
     /// Of a session of the first.
-    fn people() -> People {
+    fn participants() -> Participants {
         let (owner, guests, views) = (Some(name(0)), Vec::new(), BTreeMap::new());
-        People { owner, name: None, guests, views }
+        Participants { owner, name: None, guests, views }
     }
 
-    fn viewing(account: Option<usize>) -> Viewing {
-        Viewing { account: account.map(name), role: Role::Watcher, closing: false }
+    fn viewing(account: Option<usize>) -> Viewer {
+        Viewer { account: account.map(name), role: Role::Watcher, closing: false }
     }
 
     #[test]
     fn guests_are_bounded_and_each_is_one_once() {
-        let mut people = people();
+        let mut participants = participants();
         for number in 1..=GUESTS_MAX {
             for role in [GuestRole::Watcher, GuestRole::Writer] {
-                people.guests = people.guests_with(&name(number), Some(role)).unwrap();
+                participants.guests = participants.guests_with(&name(number), Some(role)).unwrap();
             }
         }
-        assert_eq!(people.guests.len(), GUESTS_MAX);
-        let one_more = people.guests_with(&name(GUESTS_MAX + 1), Some(GuestRole::Watcher));
+        assert_eq!(participants.guests.len(), GUESTS_MAX);
+        let one_more = participants.guests_with(&name(GUESTS_MAX + 1), Some(GuestRole::Watcher));
         assert_eq!(one_more.unwrap_err(), Refusal::TooMany);
-        assert_eq!(people.role_of(&name(3)), Some(Role::Writer));
-        people.guests = people.guests_with(&name(3), None).unwrap();
-        assert_eq!(people.role_of(&name(3)), None);
-        assert!(people.guests_with(&name(GUESTS_MAX + 1), Some(GuestRole::Watcher)).is_ok());
+        assert_eq!(participants.role_of(&name(3)), Some(Role::Writer));
+        participants.guests = participants.guests_with(&name(3), None).unwrap();
+        assert_eq!(participants.role_of(&name(3)), None);
+        assert!(participants.guests_with(&name(GUESTS_MAX + 1), Some(GuestRole::Watcher)).is_ok());
     }
 
     #[test]
-    fn a_company_is_the_owner_and_the_guests_with_their_views() {
-        let mut people = people();
-        people.guests = people.guests_with(&name(1), Some(GuestRole::Watcher)).unwrap();
+    fn participants_are_the_owner_and_the_guests_with_their_views() {
+        let mut participants = participants();
+        participants.guests = participants.guests_with(&name(1), Some(GuestRole::Watcher)).unwrap();
         for (number, account) in [(1, 0), (2, 1), (3, 1)] {
             let role = if account == 0 { Role::Owner } else { Role::Watcher };
-            people
+            participants
                 .views
-                .insert(ViewerNumber(number), Viewing { account: Some(name(account)), role, closing: false });
+                .insert(ViewerNumber(number), Viewer { account: Some(name(account)), role, closing: false });
         }
         let person = |number, role, views| Person { account: name(number), role, views };
-        assert_eq!(people.company(&name(0)), [person(0, Role::Owner, 1), person(1, Role::Watcher, 2)]);
-        assert_eq!(people.viewers_of(&name(1)), [ViewerNumber(2), ViewerNumber(3)]);
-        assert_eq!(people.viewing(), [name(0), name(1)]);
-        assert!(people.settled(&name(1), Some(Role::Watcher)) && people.settled(&name(2), None));
-        assert!(!people.settled(&name(1), Some(Role::Writer)) && !people.settled(&name(1), None));
+        assert_eq!(participants.all(&name(0)), [person(0, Role::Owner, 1), person(1, Role::Watcher, 2)]);
+        assert_eq!(participants.viewers_of(&name(1)), [ViewerNumber(2), ViewerNumber(3)]);
+        assert_eq!(participants.viewing(), [name(0), name(1)]);
+        assert!(participants.settled(&name(1), Some(Role::Watcher)) && participants.settled(&name(2), None));
+        assert!(!participants.settled(&name(1), Some(Role::Writer)) && !participants.settled(&name(1), None));
     }
     #[test]
     fn guests_leave_room_for_the_owner() {
-        let mut people = people();
+        let mut participants = participants();
         let mut take = |account: usize, most: usize| {
             let mut taken = 0;
-            while taken < most && people.has_room_for(&name(account), &[]) {
-                let number = ViewerNumber(people.views.len().try_into().unwrap());
-                people.views.insert(number, viewing(Some(account)));
+            while taken < most && participants.has_room_for(&name(account), &[]) {
+                let number = ViewerNumber(participants.views.len().try_into().unwrap());
+                participants.views.insert(number, viewing(Some(account)));
                 taken += 1;
             }
             taken
@@ -214,28 +214,28 @@ mod tests {
         assert_eq!(others, GUEST_VIEWS_MAX - VIEWS_PER_GUEST_MAX);
         assert_eq!(take(0, VIEWERS_MAX - GUEST_VIEWS_MAX), VIEWERS_MAX - GUEST_VIEWS_MAX);
         // What is under way counts, and what is on its way out does not.
-        people.views.values_mut().for_each(|viewing| viewing.closing = true);
+        participants.views.values_mut().for_each(|viewing| viewing.closing = true);
         let guest = name(1);
         let asked = [&guest; VIEWS_PER_GUEST_MAX];
-        assert!(people.has_room_for(&guest, &asked[1..]));
-        assert!(!people.has_room_for(&guest, &asked));
+        assert!(participants.has_room_for(&guest, &asked[1..]));
+        assert!(!participants.has_room_for(&guest, &asked));
     }
 
     #[test]
-    fn what_a_gone_account_opened_is_nobodys_and_it_is_nobodys_guest() {
-        let mut people = people();
+    fn sessions_of_a_removed_account_are_nobodys_and_it_is_nobodys_guest() {
+        let mut participants = participants();
         for guest in [1, 2] {
-            people.guests = people.guests_with(&name(guest), Some(GuestRole::Watcher)).unwrap();
+            participants.guests = participants.guests_with(&name(guest), Some(GuestRole::Watcher)).unwrap();
         }
         for (number, account) in [(1, Some(0)), (2, Some(1)), (3, Some(2)), (4, None)] {
-            people.views.insert(ViewerNumber(number), viewing(account));
+            participants.views.insert(ViewerNumber(number), viewing(account));
         }
-        assert_eq!(people.part_with(&name(2)), [ViewerNumber(3)]);
-        assert_eq!(people.role_of(&name(2)), None);
-        assert_eq!(people.part_with(&name(0)), [1, 2, 3].map(ViewerNumber));
-        assert!([0, 1, 2].iter().all(|account| people.role_of(&name(*account)).is_none()));
+        assert_eq!(participants.part_with(&name(2)), [ViewerNumber(3)]);
+        assert_eq!(participants.role_of(&name(2)), None);
+        assert_eq!(participants.part_with(&name(0)), [1, 2, 3].map(ViewerNumber));
+        assert!([0, 1, 2].iter().all(|account| participants.role_of(&name(*account)).is_none()));
         // The operator still looks.
-        assert_eq!(people.role_of_viewer(ViewerNumber(1)), None);
-        assert_eq!(people.role_of_viewer(ViewerNumber(4)), Some(Role::Watcher));
+        assert_eq!(participants.role_of_viewer(ViewerNumber(1)), None);
+        assert_eq!(participants.role_of_viewer(ViewerNumber(4)), Some(Role::Watcher));
     }
 }

@@ -1,4 +1,4 @@
-//! The live sessions: which there are, within what bounds, and with what records.
+//! The registry of live sessions, with their bounds and their records.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,7 +22,7 @@ const SESSIONS_MAX: usize = 1024;
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Sessions {
+pub(super) struct Registry {
     live: Mutex<Live>,
     records: Records,
 }
@@ -30,49 +30,50 @@ pub(super) struct Sessions {
 #[derive(Debug, Default)]
 struct Live {
     sessions: BTreeMap<SessionId, Arc<Session>>,
-    /// Who is opening one right now, by the number of the place. A place that is not here any more is its account's
-    /// no more.
+    /// Accounts that are opening one right now, by the number of the reservation. A reservation that is
+    /// not here any more was its account's.
     opening: BTreeMap<u64, AccountName>,
-    next_place: u64,
+    next_reservation: u64,
 }
 
-/// A place kept for a session that is being opened, so that many at once cannot pass the bounds.
+/// Room for a session that is being opened, so that many at once cannot pass the bounds. It is given
+/// back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
-    sessions: &'a Sessions,
+pub(super) struct Reservation<'a> {
+    registry: &'a Registry,
     number: u64,
 }
 
-impl Place<'_> {
-    /// Whether the account is still there whose place it is.
+impl Reservation<'_> {
+    /// Whether the account whose reservation it is still exists.
     ///
     /// # Errors
     /// It is gone.
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        self.sessions.live().check(self.number)
+        self.registry.live().check(self.number)
     }
 }
 
 impl Live {
-    fn check(&self, place: u64) -> Result<(), Refusal> {
-        if self.opening.contains_key(&place) { Ok(()) } else { Err(Refusal::NotGranted) }
+    fn check(&self, reservation: u64) -> Result<(), Refusal> {
+        if self.opening.contains_key(&reservation) { Ok(()) } else { Err(Refusal::NotGranted) }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.sessions.live().opening.remove(&self.number);
+        self.registry.live().opening.remove(&self.number);
     }
 }
 
-impl Sessions {
+impl Registry {
     /// None yet.
     pub(super) fn new(records: Records) -> Self {
         Self { live: Mutex::default(), records }
     }
 
-    /// A place for one more session of this account.
-    pub(super) fn place(&self, owner: &AccountName) -> Result<Place<'_>, Refusal> {
+    /// Reserves room for one more session of this account.
+    pub(super) fn reserve(&self, owner: &AccountName) -> Result<Reservation<'_>, Refusal> {
         let mut live = self.live();
         let theirs = live.sessions.values().filter(|session| session.is_of(owner)).count();
         let opening = live.opening.values().filter(|opening| *opening == owner).count();
@@ -80,19 +81,19 @@ impl Sessions {
         if theirs + opening >= PER_ACCOUNT_MAX || all >= SESSIONS_MAX {
             return Err(Refusal::TooMany);
         }
-        let number = live.next_place;
-        live.next_place += 1;
+        let number = live.next_reservation;
+        live.next_reservation += 1;
         live.opening.insert(number, owner.clone());
-        Ok(Place { sessions: self, number })
+        Ok(Reservation { registry: self, number })
     }
 
-    /// Keeps a new session: its record first, then it is live.
+    /// Registers a new session: its record first, then it is live.
     ///
     /// # Errors
-    /// It cannot be kept, or whose place it was is gone.
-    pub(super) fn keep(
+    /// The record cannot be written, or the account is gone.
+    pub(super) fn register(
         &self,
-        place: &Place<'_>,
+        reservation: &Reservation<'_>,
         record: Record,
         worker: mpsc::Sender<Order>,
     ) -> Result<Arc<Session>, Refusal> {
@@ -100,7 +101,7 @@ impl Sessions {
         let session = Session::of(record, worker);
         let mut live = self.live();
         // In the same turn as it becomes live: what comes to be before an account is parted with is found there.
-        match live.check(place.number) {
+        match live.check(reservation.number) {
             Ok(()) => drop(live.sessions.insert(session.record.id.clone(), Arc::clone(&session))),
             Err(refusal) => {
                 drop(live);
@@ -112,7 +113,7 @@ impl Sessions {
     }
 
     /// Makes a session live whose record is there already.
-    pub(super) fn take_up(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
+    pub(super) fn restore(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
         let session = Session::of(record, worker);
         self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));
         session
@@ -132,18 +133,20 @@ impl Sessions {
         };
         let (mut over, mut kept) = (Vec::new(), Ok(()));
         for session in concerned {
-            let mut people = session.people();
-            if people.owner.as_ref() == Some(account) {
+            let mut participants = session.participants();
+            if participants.owner.as_ref() == Some(account) {
                 note(Decision::Ownerless, None, &session.record);
             }
-            over.extend(people.part_with(account).into_iter().map(|viewer| (Arc::clone(&session), viewer)));
+            over.extend(
+                participants.part_with(account).into_iter().map(|viewer| (Arc::clone(&session), viewer)),
+            );
             // Whatever becomes of the record: it is so for as long as this broker runs.
-            let record = people.record(&session.record);
+            let record = participants.record(&session.record);
             if let Err(error) = self.records.keep(&record) {
                 not_kept(&record, &error);
                 kept = Err(Refusal::MayNotLast);
             }
-            drop(people);
+            drop(participants);
             session.has_changed();
         }
         (over, kept)
@@ -151,10 +154,10 @@ impl Sessions {
 
     /// Gives a session a name, in its record first.
     pub(super) fn rename(&self, session: &Session, name: Option<Label>) -> Result<(), Refusal> {
-        let mut people = session.people();
-        let record = Record { name, ..people.record(&session.record) };
+        let mut participants = session.participants();
+        let record = Record { name, ..participants.record(&session.record) };
         self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
-        people.name = record.name;
+        participants.name = record.name;
         Ok(())
     }
 
@@ -166,13 +169,13 @@ impl Sessions {
         account: &AccountName,
         role: Option<GuestRole>,
     ) -> Result<Vec<ViewerNumber>, Refusal> {
-        let mut people = session.people();
-        let guests = people.guests_with(account, role)?;
-        let record = Record { guests, ..people.record(&session.record) };
+        let mut participants = session.participants();
+        let guests = participants.guests_with(account, role)?;
+        let record = Record { guests, ..participants.record(&session.record) };
         self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
-        people.guests = record.guests;
-        let viewers = people.viewers_of(account);
-        drop(people);
+        participants.guests = record.guests;
+        let viewers = participants.viewers_of(account);
+        drop(participants);
         session.has_changed();
         Ok(viewers)
     }
@@ -245,49 +248,49 @@ mod tests {
     #[test]
     fn places_are_bounded_and_given_back() {
         let folder = tempfile::tempdir().unwrap();
-        let sessions = Sessions::new(Records::at(folder.path().to_owned()));
+        let registry = Registry::new(Records::at(folder.path().to_owned()));
         let alice = "alice".parse().unwrap();
-        let places: Vec<_> = (0..PER_ACCOUNT_MAX).map(|_| sessions.place(&alice).unwrap()).collect();
-        assert_eq!(sessions.place(&alice).unwrap_err(), Refusal::TooMany);
-        assert!(sessions.place(&"bob".parse().unwrap()).is_ok());
+        let places: Vec<_> = (0..PER_ACCOUNT_MAX).map(|_| registry.reserve(&alice).unwrap()).collect();
+        assert_eq!(registry.reserve(&alice).unwrap_err(), Refusal::TooMany);
+        assert!(registry.reserve(&"bob".parse().unwrap()).is_ok());
         drop(places);
-        assert!(sessions.place(&alice).is_ok());
+        assert!(registry.reserve(&alice).is_ok());
     }
 
     #[test]
     fn nothing_of_a_gone_account_is_left_to_whoever_has_its_name_next() {
         let folder = tempfile::tempdir().unwrap();
-        let sessions = Sessions::new(Records::at(folder.path().to_owned()));
+        let registry = Registry::new(Records::at(folder.path().to_owned()));
         let alice: AccountName = "alice".parse().unwrap();
         let record =
             |id: &str| Record::of_now(id.parse().unwrap(), alice.clone(), "dev@box".parse().unwrap());
         let worker = || mpsc::channel(1).0;
-        let (place, later) = (sessions.place(&alice).unwrap(), sessions.place(&alice).unwrap());
-        let session = sessions.keep(&place, record("aaaaaaaaaaaa"), worker()).unwrap();
-        sessions.rename(&session, Label::cut("build")).unwrap();
+        let (place, later) = (registry.reserve(&alice).unwrap(), registry.reserve(&alice).unwrap());
+        let session = registry.register(&place, record("aaaaaaaaaaaa"), worker()).unwrap();
+        registry.rename(&session, Label::cut("build")).unwrap();
         assert!(session.is_of(&alice) && later.check().is_ok());
 
-        assert_eq!(sessions.part_with(&alice).1, Ok(()));
+        assert_eq!(registry.part_with(&alice).1, Ok(()));
         assert_eq!(session.role_of(&alice), None);
-        assert!(sessions.of(&alice).is_empty() && sessions.find(&session.record.id).is_some());
+        assert!(registry.of(&alice).is_empty() && registry.find(&session.record.id).is_some());
         // What it was still opening does not come to be, though an account of its name is there again.
-        let _hers = sessions.place(&alice).unwrap();
+        let _hers = registry.reserve(&alice).unwrap();
         assert_eq!(later.check(), Err(Refusal::NotGranted));
-        let kept = sessions.keep(&later, record("bbbbbbbbbbbb"), worker());
+        let kept = registry.register(&later, record("bbbbbbbbbbbb"), worker());
         assert_eq!(kept.unwrap_err(), Refusal::NotGranted);
         // Where the record could not be written, it is when it is asked for again.
         let path = folder.path().join("aaaaaaaaaaaa.json");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        assert_eq!(sessions.part_with(&alice).1, Err(Refusal::MayNotLast));
+        assert_eq!(registry.part_with(&alice).1, Err(Refusal::MayNotLast));
         std::fs::remove_dir(&path).unwrap();
-        assert_eq!(sessions.part_with(&alice).1, Ok(()));
+        assert_eq!(registry.part_with(&alice).1, Ok(()));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-        let left = sessions.left_behind().unwrap().records;
+        let left = registry.left_behind().unwrap().records;
         assert_eq!(left.len(), 1);
         assert!(left[0].ownerless && left[0].name == Label::cut("build") && left[0].owner == alice);
-        let taken_up = sessions.take_up(left[0].clone(), worker());
+        let taken_up = registry.restore(left[0].clone(), worker());
         assert_eq!(taken_up.role_of(&alice), None);
     }
 }

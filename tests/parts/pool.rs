@@ -2,7 +2,7 @@
 //! too, exactly.
 
 /// How many there are once the broker has had a moment.
-pub const SPARES: usize = 2;
+pub const POOL: usize = 2;
 
 /// The units that they have: a socket and a service each.
-pub const SPARE_UNITS: usize = 2 * SPARES;
+pub const POOL_UNITS: usize = 2 * POOL;

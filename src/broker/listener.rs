@@ -1,4 +1,4 @@
-//! `broker.sock`: auth comes in, says who stands behind the connection, and hands it over.
+//! `broker.sock`: auth connects, says who stands behind the connection, and hands it over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,19 +26,19 @@ const VOUCH_TIME: Duration = Duration::from_secs(5);
 type Auth = AsyncChannel<ToAuth, FromAuth>;
 
 /// Serves the listening sockets for as long as the broker runs.
-pub(super) fn open(
+pub(super) fn listen(
     listeners: Vec<Inherited>,
     broker: &Arc<Broker>,
 ) -> Result<impl Future<Output = Result<(), String>>, String> {
     let arriving = Arc::new(Semaphore::new(ARRIVING_MAX));
-    let mut doors = JoinSet::new();
+    let mut serving = JoinSet::new();
     for listener in listeners {
         let listener = AsyncListener::over(listener)
             .map_err(|error| format!("cannot listen on the socket that was passed in: {error}"))?;
-        doors.spawn(serve(listener, Arc::clone(broker), Arc::clone(&arriving)));
+        serving.spawn(serve(listener, Arc::clone(broker), Arc::clone(&arriving)));
     }
     Ok(async move {
-        match doors.join_next().await {
+        match serving.join_next().await {
             Some(Err(error)) => Err(error.to_string()),
             Some(Ok(())) | None => Ok(()),
         }
@@ -100,7 +100,7 @@ async fn tell(channel: &Auth, answer: &ToAuth) -> Result<(), WireError> {
 /// A record could not be written. It is done all the same, but the next broker will not know.
 fn revoke(broker: &Broker, account: AccountName) -> Result<(), Refusal> {
     tracing::info!(%account, "account revoked");
-    let (over, kept) = broker.sessions.part_with(&account);
+    let (over, kept) = broker.registry.part_with(&account);
     // No channel is open: then nobody needs to hear it.
     let _ = broker.news.send(News::Revoked(account));
     tokio::spawn(principal::detach(over, UnreadInput::Dropped));

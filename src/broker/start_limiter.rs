@@ -1,4 +1,4 @@
-//! Turns: how many sessions are opened at once, of all and on one machine.
+//! The limit on how many sessions are opened at once, of all and on one machine.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,47 +10,49 @@ use crate::names::MachineName;
 use crate::protocol::Refusal;
 
 /// How many sessions are opened at once. More only slow each other down until each misses its
-/// deadlines; they wait for their turn instead.
+/// deadlines; the others wait.
 const AT_ONCE: usize = 4;
 
-/// How many of these on one machine. One that hangs keeps a turn for as long as machined has to answer; the others
-/// are for the machines beside it.
+/// How many of these on one machine. A machine that hangs keeps a permit for as long as machined has to
+/// answer; the other permits are for other machines.
 const ON_ONE_MACHINE: usize = 2;
 
-/// How long to wait for a turn, after which the person is told to try again.
-const TURN_TIME: Duration = Duration::from_secs(60);
+/// How long to wait for leave, after which the person is told to try again.
+const PERMIT_TIME: Duration = Duration::from_secs(60);
 
-/// Who may open a session now.
+/// The limiter.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct StartLimiter {
     all: Semaphore,
-    /// Those machines on which somebody has a turn or waits for one; an entry of another goes with the next turn.
+    /// The machines on which somebody opens a session or waits to; the entry of any other goes with the
+    /// next request.
     machines: Mutex<HashMap<MachineName, Weak<Semaphore>>>,
 }
 
-/// A turn, until it is dropped.
+/// Leave to open a session, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub(super) struct StartPermit<'a> {
     _of_all: SemaphorePermit<'a>,
     _on_the_machine: OwnedSemaphorePermit,
 }
 
-impl Default for Turns {
+impl Default for StartLimiter {
     fn default() -> Self {
         Self { all: Semaphore::new(AT_ONCE), machines: Mutex::default() }
     }
 }
 
-impl Turns {
-    /// Waits for a turn on this machine. The machine's own first: whoever waits for it holds up nobody else.
-    pub(super) async fn take(&self, machine: &MachineName) -> Result<Turn<'_>, Refusal> {
-        let turn = async {
+impl StartLimiter {
+    /// Waits for leave to open a session on this machine. The limit of the machine is asked first, so
+    /// that an opening which waits for it holds up no other machine.
+    pub(super) async fn acquire(&self, machine: &MachineName) -> Result<StartPermit<'_>, Refusal> {
+        let permit = async {
             let on_the_machine = self.on(machine).acquire_owned().await;
             (on_the_machine, self.all.acquire().await)
         };
-        match tokio::time::timeout(TURN_TIME, turn).await {
+        match tokio::time::timeout(PERMIT_TIME, permit).await {
             Ok((Ok(on_the_machine), Ok(of_all))) => {
-                Ok(Turn { _of_all: of_all, _on_the_machine: on_the_machine })
+                Ok(StartPermit { _of_all: of_all, _on_the_machine: on_the_machine })
             }
             // Nobody closes them: it took too long.
             Ok((Err(_), _) | (_, Err(_))) | Err(_) => Err(Refusal::Unavailable),
@@ -62,10 +64,10 @@ impl Turns {
         if let Some(there) = machines.get(machine).and_then(Weak::upgrade) {
             return there;
         }
-        machines.retain(|_, turns| turns.strong_count() > 0);
-        let turns = Arc::new(Semaphore::new(ON_ONE_MACHINE));
-        machines.insert(machine.clone(), Arc::downgrade(&turns));
-        turns
+        machines.retain(|_, limit| limit.strong_count() > 0);
+        let limit = Arc::new(Semaphore::new(ON_ONE_MACHINE));
+        machines.insert(machine.clone(), Arc::downgrade(&limit));
+        limit
     }
 }
 
@@ -76,15 +78,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_machine_has_not_all_turns_and_none_is_remembered_for_ever() {
-        let turns = Turns::default();
+    async fn one_machine_does_not_take_every_permit_and_none_is_remembered_for_ever() {
+        let limiter = StartLimiter::default();
         let machine = |name: &str| name.parse::<MachineName>().unwrap();
         let (frozen, other, third) = (machine("frozen"), machine("other"), machine("third"));
-        let now = |machine| turns.take(machine).now_or_never();
+        let now = |machine| limiter.acquire(machine).now_or_never();
         let held: Vec<_> = (0..ON_ONE_MACHINE).map(|_| now(&frozen).unwrap().unwrap()).collect();
         assert!(now(&frozen).is_none());
-        // Those who wait for the frozen one are in nobody's way.
-        let mut waits = Box::pin(turns.take(&frozen));
+        // An opening that waits for the frozen machine is in nobody's way.
+        let mut waits = Box::pin(limiter.acquire(&frozen));
         assert!(waits.as_mut().now_or_never().is_none());
         let others: Vec<_> = (0..AT_ONCE - ON_ONE_MACHINE).map(|_| now(&other).unwrap().unwrap()).collect();
         assert!(now(&third).is_none());
@@ -94,6 +96,6 @@ mod tests {
         assert!(waits.await.is_ok());
         drop(now(&third).unwrap());
         drop(now(&other).unwrap());
-        assert_eq!(turns.machines.lock().unwrap().len(), 1);
+        assert_eq!(limiter.machines.lock().unwrap().len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Machines and the shells in them, by machined. See org.freedesktop.machine1(5).
+//! machined: which machines run, and the shells in them. See org.freedesktop.machine1(5).
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -9,12 +9,10 @@ use tokio::time::Instant;
 use zbus_systemd::machine1::ManagerProxy;
 
 use super::bus::{Bus, BusError, within};
-use super::orders::Order;
 use super::request::Granted;
-use super::units::Unit;
-use super::{Broker, News};
+use super::systemd::{Systemd, Unit};
 use crate::names::MachineName;
-use crate::protocol::{EndReason, Refusal};
+use crate::protocol::Refusal;
 
 /// How long machined has to open a shell, each of two times. It takes 10 to 30 ms; it was seen to
 /// hang just after boot.
@@ -40,11 +38,23 @@ const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 /// systemd in the machine.
 const SCRIPT: &str = r#"stty rows "$1" cols "$2" 2>/dev/null; printf '\033[m'; exec "${SHELL:-/bin/sh}" -l"#;
 
-impl Bus {
+/// machined, and systemd to start machines with.
+#[derive(Debug)]
+pub(super) struct Machined {
+    bus: Arc<Bus>,
+    systemd: Arc<Systemd>,
+}
+
+impl Machined {
+    /// machined behind this bus.
+    pub(super) fn new(bus: Arc<Bus>, systemd: Arc<Systemd>) -> Self {
+        Self { bus, systemd }
+    }
+
     /// Whether machined knows this machine.
     async fn runs(&self, machine: &MachineName) -> Result<bool, BusError> {
         let look_up = async {
-            let machined = ManagerProxy::new(&self.connection().await?).await?;
+            let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
             Ok(machined.get_machine(machine.to_string()).await?)
         };
         match within(LOOK_UP_TIME, look_up).await {
@@ -58,7 +68,7 @@ impl Bus {
     pub(super) async fn ensure_running(&self, machine: &MachineName) -> Result<(), Refusal> {
         let mut runs = self.runs(machine).await;
         if matches!(runs, Err(BusError::Unreachable(_))) {
-            self.forget().await;
+            self.bus.forget().await;
             runs = self.runs(machine).await;
         }
         let unasked = |error: BusError| {
@@ -68,7 +78,7 @@ impl Bus {
         let deadline = Instant::now() + GOING_TIME;
         let mut runs = runs.map_err(unasked)?;
         while !runs {
-            self.start(Unit::Machine(machine)).await.map_err(|error| {
+            self.systemd.start(Unit::Machine(machine)).await.map_err(|error| {
                 tracing::warn!(%machine, %error, "the machine does not start: {error}");
                 Refusal::MachineUnavailable
             })?;
@@ -93,7 +103,7 @@ impl Bus {
         let again = matches!(first, Err(BusError::TimedOut(_) | BusError::Unreachable(_)));
         let opened = if again {
             tracing::warn!(target = %granted.target(), "no shell yet; asking once more");
-            self.forget().await;
+            self.bus.forget().await;
             within(SHELL_TIME, self.try_shell(granted)).await
         } else {
             first
@@ -106,7 +116,7 @@ impl Bus {
     }
 
     async fn try_shell(&self, granted: &Granted) -> Result<OwnedFd, BusError> {
-        let machined = ManagerProxy::new(&self.connection().await?).await?;
+        let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
         let (target, size) = (granted.target(), granted.size());
         let (rows, cols) = (size.rows().to_string(), size.cols().to_string());
         let arguments = ["sh", "-c", SCRIPT, "sh", &rows, &cols].map(str::to_owned).to_vec();
@@ -121,6 +131,29 @@ impl Bus {
             )
             .await?;
         Ok(master.into())
+    }
+
+    /// Reports the machines that go away, for as long as the broker runs.
+    pub(super) async fn report_removals(&self, report: impl Fn(MachineName)) {
+        loop {
+            if let Err(error) = self.pass_on_removals(&report).await {
+                tracing::warn!(%error, "machined cannot be watched: {error}");
+                self.bus.forget().await;
+            }
+            tokio::time::sleep(WATCH_AGAIN).await;
+        }
+    }
+
+    async fn pass_on_removals(&self, report: &impl Fn(MachineName)) -> Result<(), BusError> {
+        let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
+        let mut removed = machined.receive_machine_removed().await?;
+        while let Some(signal) = removed.next().await {
+            if let Ok(machine) = signal.args()?.machine().parse() {
+                tracing::info!(%machine, "machine went away");
+                report(machine);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -145,75 +178,5 @@ fn refusal_of(error: &BusError) -> Refusal {
         BusError::Refused { .. } | BusError::Job { .. } => Refusal::MachineWithoutBus,
         BusError::Unreachable(_) => Refusal::MachinedUnavailable,
         BusError::TimedOut(_) => Refusal::ShellTimedOut,
-    }
-}
-
-impl Broker {
-    /// Passes on which machines go away, for as long as the broker runs.
-    pub(super) async fn watch_machines(self: Arc<Self>) {
-        loop {
-            if let Err(error) = self.pass_on_removals().await {
-                tracing::warn!(%error, "machined cannot be watched: {error}");
-                self.bus.forget().await;
-            }
-            tokio::time::sleep(WATCH_AGAIN).await;
-        }
-    }
-
-    async fn pass_on_removals(&self) -> Result<(), BusError> {
-        let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
-        let mut removed = machined.receive_machine_removed().await?;
-        while let Some(signal) = removed.next().await {
-            if let Ok(machine) = signal.args()?.machine().parse() {
-                tracing::info!(%machine, "machine went away");
-                self.end_sessions_on(&machine);
-                // No channel is open: then nobody needs to hear it.
-                let _ = self.news.send(News::MachineRemoved(machine));
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends what is left of the sessions on a machine that went away. Their terminals hang up by
-    /// themselves, as a rule before this. Nobody waits for a worker that is slow to take the order: those that are
-    /// there now are ended, and none that is opened once the machine is back.
-    fn end_sessions_on(&self, machine: &MachineName) {
-        for session in self.sessions.on(machine) {
-            tokio::spawn(async move {
-                // A session that is over already has nobody to tell.
-                let _ = session.worker.send(Order::End(EndReason::MachineGone)).await;
-            });
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::sync::oneshot;
-
-    use super::super::orders::ORDERS;
-    use super::super::stand_in;
-    use super::*;
-
-    #[tokio::test]
-    async fn a_machine_that_goes_away_ends_what_was_there_though_one_worker_is_slow() {
-        const SOON: Duration = Duration::from_secs(2);
-        let folder = tempfile::tempdir().unwrap();
-        let broker = stand_in::broker(folder.path());
-        let (slow, mut full) = stand_in::session(&broker, "aaaaaaaaaaaa");
-        for _ in 0..ORDERS {
-            slow.worker.send(Order::Describe(oneshot::channel().0)).await.unwrap();
-        }
-        let (_quick, mut inbox) = stand_in::session(&broker, "bbbbbbbbbbbb");
-        broker.end_sessions_on(&"box".parse().unwrap());
-        let ended = tokio::time::timeout(SOON, inbox.recv()).await.unwrap();
-        assert!(matches!(ended, Some(Order::End(EndReason::MachineGone))));
-        let (_later, mut inbox) = stand_in::session(&broker, "cccccccccccc");
-        for _ in 0..ORDERS {
-            full.recv().await.unwrap();
-        }
-        let ended = tokio::time::timeout(SOON, full.recv()).await.unwrap();
-        assert!(matches!(ended, Some(Order::End(EndReason::MachineGone))));
-        assert!(inbox.try_recv().is_err());
     }
 }

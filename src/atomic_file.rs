@@ -1,0 +1,77 @@
+//! Replacing a file as a whole: a reader finds the old one or the new one, and so does the next start.
+//! See rename(2).
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// How the name of a file ends that is being written. One that is left over belongs to a process that
+/// was killed, and may be removed.
+pub const UNFINISHED: &str = ".new";
+
+/// Whether the new file must survive a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Its bytes are synced before it takes the place of the old one. The folder is the caller's to
+    /// sync, who may want to report that failure differently.
+    Synced,
+    /// The folder is in memory: there is nothing to sync.
+    InMemory,
+}
+
+/// Replaces the file at `path`, which only its owner may read. If that fails, nothing has changed.
+///
+/// # Errors
+/// What the kernel says, with the operation that failed.
+pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), (&'static str, io::Error)> {
+    let unfinished = unfinished(path);
+    let replaced = write(&unfinished, bytes, durability)
+        .map_err(|error| ("write", error))
+        .and_then(|()| fs::rename(&unfinished, path).map_err(|error| ("replace", error)));
+    if replaced.is_err() {
+        // It is not the file yet, and must not fill the folder. A second failure changes nothing.
+        drop(fs::remove_file(&unfinished));
+    }
+    replaced
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    name.into()
+}
+
+fn write(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    match durability {
+        Durability::Synced => file.sync_all(),
+        Durability::InMemory => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("account.json");
+        for (bytes, durability) in [(&b"one"[..], Durability::Synced), (b"two", Durability::InMemory)] {
+            replace(&path, bytes, durability).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        // A folder in its place cannot be renamed over.
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        assert_eq!(replace(&taken, b"x", Durability::Synced).unwrap_err().0, "replace");
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(left.iter().all(|path| !path.to_string_lossy().ends_with(UNFINISHED)), "{left:?}");
+    }
+}

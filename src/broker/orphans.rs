@@ -1,0 +1,85 @@
+//! Orphans: units of sessions without a record. A broker leaves some if it is stopped while workers wait
+//! in the pool, or while it opens a session or cleans up after one. They are looked for once, when a
+//! broker starts.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::bus::BusError;
+use super::systemd::Systemd;
+use crate::backoff::Backoff;
+use crate::names::SessionId;
+
+/// The pauses between attempts to ask systemd which units there are.
+const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+
+/// The sessions whose units are no orphans.
+#[derive(Debug)]
+pub(super) struct Orphans {
+    /// Sessions with a record, and those whose units this broker starts. `None` once orphans have been
+    /// looked for; until then it grows with each worker that is started.
+    known: Mutex<Option<BTreeSet<SessionId>>>,
+}
+
+impl Default for Orphans {
+    fn default() -> Self {
+        Self { known: Mutex::new(Some(BTreeSet::new())) }
+    }
+}
+
+impl Orphans {
+    /// Exempts a session. To be called before a unit of it is started.
+    pub(super) fn exempt(&self, id: &SessionId) {
+        if let Some(known) = &mut *self.known.lock().unwrap_or_else(PoisonError::into_inner) {
+            known.insert(id.clone());
+        }
+    }
+
+    /// The orphans among these. To be asked once, with all that systemd has loaded.
+    fn orphans_among(&self, loaded: Vec<SessionId>) -> Vec<SessionId> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        loaded.into_iter().filter(|id| !known.contains(id)).collect()
+    }
+
+    /// Stops the units of orphans, as soon as systemd can be asked which units there are.
+    pub(super) async fn stop_all(&self, systemd: &Arc<Systemd>) {
+        let loaded = loaded_sessions(systemd).await;
+        for id in self.orphans_among(loaded) {
+            tracing::warn!(session = %id, "units without a record are stopped");
+            systemd.stop_session_later(&id);
+        }
+    }
+}
+
+async fn loaded_sessions(systemd: &Systemd) -> Vec<SessionId> {
+    let mut again = ASK_AGAIN;
+    loop {
+        let error: BusError = match systemd.session_units().await {
+            Ok(loaded) => return loaded,
+            Err(error) => error,
+        };
+        tracing::warn!(%error, "systemd cannot be asked for units of sessions yet: {error}");
+        systemd.forget_connection().await;
+        tokio::time::sleep(again.pause()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_known_when_systemd_answers_is_no_orphan() {
+        let [kept, started, orphan] =
+            ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"].map(|id| id.parse::<SessionId>().unwrap());
+        let orphans = Orphans::default();
+        orphans.exempt(&kept);
+        orphans.exempt(&started);
+        let loaded = vec![kept, started, orphan.clone()];
+        assert_eq!(orphans.orphans_among(loaded), std::slice::from_ref(&orphan));
+        // Then nothing is kept of it.
+        orphans.exempt(&orphan);
+        assert!(orphans.known.lock().unwrap().is_none());
+    }
+}
