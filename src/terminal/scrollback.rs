@@ -3,10 +3,12 @@
 
 use std::collections::VecDeque;
 
-use super::cell::{Cell, Style};
+use unicode_width::UnicodeWidthChar;
+
+use super::cell::{Cell, Part, Style};
 use super::interner::Interner;
 use super::screen::of_line;
-use super::sgr_writer::{Columns, SgrWriter, text};
+use super::sgr_writer::{Columns, SgrWriter, untrimmed_text};
 
 /// Most lines.
 pub(super) const LINES_MAX: usize = 10_000;
@@ -67,6 +69,13 @@ impl Line {
         if self.wrapped { self.cols() } else { 0 }
     }
 
+    /// Its first cell, of which the style is left out.
+    pub(super) fn first_cell(&self) -> Cell {
+        let Some(glyph) = plain(&self.bytes).chars().next() else { return Cell::BLANK };
+        let part = if glyph.width() == Some(2) { Part::Left } else { Part::Narrow };
+        Cell { glyph, part, ..Cell::BLANK }
+    }
+
     /// Its bytes, which begin and end with the plain style.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -115,7 +124,7 @@ impl Scrollback {
         let mut bytes = writer.out;
         let cols = u16::try_from(cells.len()).unwrap_or(u16::MAX);
         if bytes.len() > LINE_MAX {
-            self.add(Line { cols, wrapped, bytes: text(cells, marks).into_bytes().into() });
+            self.add(Line { cols, wrapped, bytes: untrimmed_text(cells, marks).into_bytes().into() });
         } else {
             self.add(Line { cols, wrapped, bytes: bytes.as_slice().into() });
         }

@@ -139,13 +139,19 @@ impl<'a> SgrWriter<'a> {
     }
 }
 
-/// A line as plain text.
-pub(super) fn text(cells: &[Cell], marks: &Interner) -> String {
-    let mut line = String::new();
+/// Cells as plain text.
+pub(super) fn untrimmed_text(cells: &[Cell], marks: &Interner) -> String {
+    let mut text = String::new();
     for cell in cells.iter().filter(|cell| cell.part != Part::Right) {
-        line.push(cell.glyph);
-        line.push_str(marks.text(cell.marks));
+        text.push(cell.glyph);
+        text.push_str(marks.text(cell.marks));
     }
-    line.truncate(line.trim_end_matches(' ').len());
-    line
+    text
+}
+
+/// Cells as plain text, without the blanks at its end.
+pub(super) fn text(cells: &[Cell], marks: &Interner) -> String {
+    let mut text = untrimmed_text(cells, marks);
+    text.truncate(text.trim_end_matches(' ').len());
+    text
 }

@@ -6,7 +6,7 @@
 //! moves the cursor comes before the cursor; and what makes the last column wait for its wrap, or
 //! lets REP repeat, is a character written anew in its own place, last of all.
 
-use super::cell::{Part, Style};
+use super::cell::{Cell, Part, Style};
 use super::colors::{self, FOREGROUND};
 use super::modes::{INSERT, KEYPAD, Modes, ORIGIN};
 use super::screen::{Charset, Cursor, Saved, Screen, used};
@@ -26,6 +26,12 @@ const BEGIN_AGAIN: &[u8] =
 
 /// The colours as they were at power-on, which some terminals leave alone then.
 const FIRST_COLORS: &[u8] = b"\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
+
+/// ECH: blanks the cell at the cursor, and nothing else.
+const ERASE_ONE: &str = "\x1b[X";
+
+/// A blank of two cells, the ideographic space: it wraps before the last column.
+const WIDE_FILLER: &str = "\u{3000}";
 
 impl TerminalState {
     /// The bytes, with at most so many of scrollback.
@@ -61,15 +67,30 @@ impl TerminalState {
         writer.out
     }
 
-    /// Lets the lines of scrollback scroll out of the screen, and leaves it blank.
+    /// Lets the last lines of the scrollback, as many as fit into `most` bytes, scroll out of the screen, and leaves
+    /// the screen blank.
     fn write_scrollback(&self, writer: &mut SgrWriter<'_>, most: usize) {
-        let lines = self.scrollback.last_lines(most);
-        for line in self.scrollback.lines().skip(self.scrollback.len() - lines) {
+        let count = self.scrollback.last_lines(most);
+        let mut lines = self.scrollback.lines().skip(self.scrollback.len() - count).peekable();
+        while let Some(line) = lines.next() {
             writer.out.extend_from_slice(line.bytes());
-            write_wrapped(writer, line.wrapped());
-            writer.out.extend_from_slice(b"\r\n");
+            if line.wrapped() == 0 {
+                writer.out.extend_from_slice(b"\r\n");
+                continue;
+            }
+            let next = lines.peek().map_or(*self.main.cell(0, 0), |line| line.first_cell());
+            if let Some(filler) = filler(line.wrapped(), self.cols, next.part) {
+                write(writer, filler);
+                write(writer, "\r");
+                if next == Cell::BLANK {
+                    write(writer, ERASE_ONE);
+                }
+            } else {
+                write_wrapped(writer, line.wrapped());
+                write(writer, "\r\n");
+            }
         }
-        let left = lines.min(self.rows.saturating_sub(1));
+        let left = count.min(self.rows.saturating_sub(1));
         if left > 0 {
             writer.go(self.rows - 1, 0);
             writer.out.extend(std::iter::repeat_n(b'\n', left));
@@ -172,10 +193,15 @@ impl TerminalState {
 /// Paints a screen with its saved cursor and scrolling part. The screen is blank before.
 fn write_screen(writer: &mut SgrWriter<'_>, screen: &Screen) {
     for (number, row) in screen.rows().enumerate() {
-        if !used(row).is_empty() {
+        let above = number.checked_sub(1).filter(|above| screen.wrapped(*above) > 0);
+        if let Some(above) = above {
+            wrap(writer, screen, above);
+        } else if used(row).is_empty() {
+            continue;
+        } else {
             writer.go(number, 0);
-            writer.row(row, Columns::Absolute);
         }
+        writer.row(row, Columns::Absolute);
     }
     writer.style(Style::PLAIN);
     let Saved { cursor, origin } = &screen.saved;
@@ -205,8 +231,54 @@ fn write_screen(writer: &mut SgrWriter<'_>, screen: &Screen) {
     }
 }
 
-/// Says that the next row goes on behind so many cells of the cursor's row. A sequence of our own, which no
-/// other terminal heeds.
+/// Wraps from a row, which is painted, to the next, which is blank, and leaves the cursor in its first column. A
+/// terminal notes that a row is wrapped only when it wraps by itself, at a character that has no room.
+fn wrap(writer: &mut SgrWriter<'_>, screen: &Screen, row: usize) {
+    let (last_col, next) = (screen.last_col(), *screen.cell(row + 1, 0));
+    let last = *screen.cell(row, last_col);
+    let filler = filler(screen.wrapped(row), last_col + 1, next.part);
+    let blank_at_end = Cell::narrow(' ', next.style);
+    if let Some(WIDE_FILLER) = filler.filter(|_| last == blank_at_end) {
+        writer.style(next.style);
+        writer.go(row, last_col);
+        write(writer, WIDE_FILLER);
+        write(writer, "\r");
+        return;
+    }
+    if last == Cell::BLANK {
+        writer.go(row, last_col);
+        writer.style(Style::PLAIN);
+        write(writer, "  ");
+        // Copied text would have the space in it.
+        writer.go(row, last_col);
+        write(writer, ERASE_ONE);
+        writer.go(row + 1, 0);
+    } else {
+        // The row was painted to its end, and the next character wraps.
+        writer.style(Style::PLAIN);
+        write(writer, " \r");
+    }
+    if next == Cell::BLANK {
+        write(writer, ERASE_ONE);
+    }
+}
+
+/// What makes a terminal wrap by itself behind so many cells of a row: a blank that has no room. None where a terminal
+/// does not wrap there by itself.
+fn filler(wrapped: usize, cols: usize, next: Part) -> Option<&'static str> {
+    if wrapped == 0 {
+        None
+    } else if wrapped == cols {
+        Some(" ")
+    } else if wrapped + 1 == cols && next == Part::Left {
+        Some(WIDE_FILLER)
+    } else {
+        None
+    }
+}
+
+/// Says that the next row continues the line of the cursor's row, of which these cells belong to it. A sequence of our
+/// own for the places where no terminal wraps by itself: after a resize, or where cells were inserted. Others ignore it.
 fn write_wrapped(writer: &mut SgrWriter<'_>, cells: usize) {
     if cells > 0 {
         write(writer, &format!("\x1b[>{cells}w"));

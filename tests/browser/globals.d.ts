@@ -3,5 +3,6 @@ declare global {
   var tereScreen: () => string;
   // What a test of the page notes there.
   var opened: string[];
+  var copied: string | undefined;
 }
 export {};

@@ -601,6 +601,34 @@ test('links lead to the web only, and show where before the click', minute, asyn
   tab.assertCalm();
 });
 
+test('a line of a snapshot that takes two rows is copied as one line, and its address is one link', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const digits = '0123456789'.repeat(6);
+  const address = `https://example.org/${digits}${digits}`;
+  // As src/terminal writes it: see its tests/emulation.rs.
+  const painted = `\x1b[1;1Hhttps://example.org/${digits} \r${digits}\x1b[1;1H\x1b[>80w`;
+  front.snapshot(1, { cols: 80, rows: 24 }, `\x1bc${painted}\x1b[3;1Hdone`, 'whole');
+  await tab.sees(/done/);
+  const [first, second] = [0, 1].map((row) => tab.page.locator('.xterm-rows > div').nth(row).boundingBox());
+  const [above, below] = [await first, await second];
+  assert.ok(above && below);
+  await tab.page.mouse.move(below.x + 20, below.y + 100);
+  await tab.page.mouse.move(below.x + 20, below.y + 8, { steps: 4 });
+  await tab.page.locator('#link-address:visible').filter({ hasText: address }).waitFor();
+  await tab.page.mouse.move(above.x + 1, above.y + 8);
+  await tab.page.mouse.down();
+  await tab.page.mouse.move(below.x + below.width - 2, below.y + 8, { steps: 4 });
+  await tab.page.mouse.up();
+  await tab.page.evaluate(() => {
+    document.addEventListener('copy', (event) => (globalThis.copied = event.clipboardData?.getData('text/plain')));
+  });
+  await tab.page.keyboard.press('Control+Shift+C');
+  await tab.page.waitForFunction(() => globalThis.copied !== undefined);
+  assert.equal(await tab.page.evaluate(() => globalThis.copied), address);
+  tab.assertCalm();
+});
+
 test('a graphics card draws the terminal, and when it is lost nothing on the screen is', minute, async () => {
   const person = await newPerson(browser);
   await person.addInitScript(() => {

@@ -110,3 +110,22 @@ fn a_window_that_is_dragged_there_and_back_shows_what_it_showed() {
     }
     assert_eq!((scrollback(&terminal), all(&terminal)), before);
 }
+
+/// The bytes of the screen are in tests/browser/page.test.mjs too, where Chromium copies the line and opens the link.
+#[test]
+fn a_snapshot_has_the_viewers_terminal_wrap_a_long_line_by_itself() {
+    let digits = "0123456789".repeat(6);
+    let terminal = fed(80, 24, format!("https://example.org/{digits}{digits}").as_bytes());
+    let snapshot = String::from_utf8(terminal.snapshot()).unwrap();
+    let row = format!("\x1b[1;1Hhttps://example.org/{digits} \r{digits}");
+    assert!(snapshot.contains(&row), "{}", snapshot.escape_debug());
+    // The same in the scrollback, and where that goes on in the first row of the screen.
+    let terminal = fed(5, 2, b"abcdefghijkl");
+    let snapshot = String::from_utf8(terminal.snapshot()).unwrap();
+    assert!(snapshot.contains("abcde \r\x1b[2;1H\n"), "{}", snapshot.escape_debug());
+    // A wide character leaves the last column blank, and a row may have lost its first character since.
+    let wide = String::from_utf8(fed(5, 3, "abcd日本".as_bytes()).snapshot()).unwrap();
+    assert!(wide.contains("\x1b[1;1Habcd\x1b[1;5H\u{3000}\r日本"), "{}", wide.escape_debug());
+    let erased = String::from_utf8(fed(5, 3, b"abcdefg\x1b[3D\x1b[X").snapshot()).unwrap();
+    assert!(erased.contains("\x1b[1;1Habcde \r\x1b[X g"), "{}", erased.escape_debug());
+}
