@@ -27,16 +27,30 @@ fn main() {
     }
 }
 
-/// Writes the table that `src/front/files.rs` includes: the name and the bytes of each file.
+/// Writes the table that `src/front/files.rs` includes: the name of each file, its bytes, and those of
+/// its forms that web/bundle.mjs made with brotli (`.br`) and gzip (`.gz`).
 fn embed(dist: &Path) -> std::io::Result<()> {
     let mut files = BTreeSet::new();
     collect(dist, &mut files);
     let mut table = String::from("&[\n");
     for file in &files {
+        println!("cargo::rerun-if-changed={}", file.display());
+        if file.extension().is_some_and(|extension| extension == "br" || extension == "gz") {
+            continue;
+        }
         let name = file.strip_prefix(dist).unwrap_or(file);
         let whole = std::fs::canonicalize(file)?;
-        table += &format!("    ({name:?}, include_bytes!({whole:?})),\n");
-        println!("cargo::rerun-if-changed={}", file.display());
+        let compressed = |extension: &str| {
+            let mut path = whole.clone().into_os_string();
+            path.push(extension);
+            if Path::new(&path).exists() {
+                format!("Some(include_bytes!({path:?}))")
+            } else {
+                "None".to_owned()
+            }
+        };
+        let (brotli, gzip) = (compressed(".br"), compressed(".gz"));
+        table += &format!("    ({name:?}, include_bytes!({whole:?}), {brotli}, {gzip}),\n");
     }
     table += "]\n";
     let out = std::env::var_os("OUT_DIR").unwrap_or_default();

@@ -3,7 +3,7 @@
 //! A page on another site can make a browser send requests here, and have a name of its own point
 //! here. Hence Host must be ours on every request, and Origin on a WebSocket, both to the letter.
 
-use super::files::{File, Files};
+use super::files::{File, Files, Form};
 use super::request::{Request, Version};
 use crate::config::Origin;
 
@@ -14,9 +14,9 @@ pub(super) const SUBPROTOCOL: &str = "tere-2";
 #[derive(Debug)]
 pub(super) enum Answer<'a> {
     /// A file of the page.
-    File(&'a File),
+    File(&'a File, &'a Form),
     /// The same; the browser has it.
-    NotModified(&'a File),
+    NotModified(&'a File, &'a Form),
     /// A WebSocket: this is the value of `Sec-WebSocket-Accept`.
     WebSocket { accept: String },
 }
@@ -60,8 +60,12 @@ pub(super) fn admit<'a>(request: &Request, origin: &Origin, files: &'a Files) ->
         return if get { websocket(request, origin) } else { Err(Turned::Method) };
     }
     let file = files.at(&request.path).ok_or(Turned::NotFound)?;
-    let known = request.lists("if-none-match", &file.tag) || request.all("if-none-match") == [b"*"];
-    Ok(if known { Answer::NotModified(file) } else { Answer::File(file) })
+    let form = file.form(&request.all("accept-encoding"));
+    // A proxy that compresses on its own makes the tag a weak one. See RFC 9110, section 13.1.2.
+    let known = request.lists("if-none-match", &form.tag)
+        || request.lists("if-none-match", &format!("W/{}", form.tag))
+        || request.all("if-none-match") == [b"*"];
+    Ok(if known { Answer::NotModified(file, form) } else { Answer::File(file, form) })
 }
 
 /// See RFC 6455, section 4.2.1.
@@ -106,8 +110,8 @@ mod tests {
         let request = Request::parse((head + "\r\n").as_bytes()).unwrap();
         let origin = "https://shell.example.org".parse().unwrap();
         admit(&request, &origin, &Files::embedded()).map(|answer| match answer {
-            Answer::File(_) => "file",
-            Answer::NotModified(_) => "not modified",
+            Answer::File(..) => "file",
+            Answer::NotModified(..) => "not modified",
             Answer::WebSocket { accept } => {
                 assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "RFC 6455, section 1.3");
                 "websocket"
@@ -208,7 +212,7 @@ mod tests {
             assert_eq!(ask(&format!("{method} /"), &[host]), Err(Turned::Method), "{method}");
         }
         let files = Files::embedded();
-        let tag = &files.at("/").unwrap().tag;
+        let tag = &files.at("/").unwrap().form(&[]).tag;
         assert_eq!(ask("GET /", &[host, ("If-None-Match", tag)]), Ok("not modified"));
         assert_eq!(ask("GET /", &[host, ("If-None-Match", "\"other\"")]), Ok("file"));
     }

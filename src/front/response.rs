@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::door::{SUBPROTOCOL, Turned};
-use super::files::File;
+use super::files::{File, Form};
 use crate::config::Origin;
 
 /// What every response says, errors and the upgrade too. xterm.js makes style elements without a
@@ -41,17 +41,20 @@ pub(super) struct Response<'a> {
 
 impl<'a> Response<'a> {
     /// A file of the page.
-    pub(super) fn file(origin: &Origin, file: &'a File, next: Next) -> Self {
+    pub(super) fn file(origin: &Origin, (file, form): (&File, &'a Form), next: Next) -> Self {
         let mut head = begin(origin, "200 OK", next);
-        about(&mut head, file);
-        let _ = write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n\r\n", file.media, file.bytes.len());
-        Self { head, body: Cow::Borrowed(file.bytes) }
+        about(&mut head, file, form);
+        if let Some(encoding) = form.encoding {
+            let _ = write!(head, "Content-Encoding: {encoding}\r\n");
+        }
+        let _ = write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n\r\n", file.media, form.bytes.len());
+        Self { head, body: Cow::Borrowed(form.bytes) }
     }
 
     /// The browser has the file.
-    pub(super) fn not_modified(origin: &Origin, file: &File, next: Next) -> Self {
+    pub(super) fn not_modified(origin: &Origin, (file, form): (&File, &Form), next: Next) -> Self {
         let mut head = begin(origin, "304 Not Modified", next);
-        about(&mut head, file);
+        about(&mut head, file, form);
         head += "\r\n";
         Self { head, body: Cow::Borrowed(b"") }
     }
@@ -114,9 +117,11 @@ fn begin(origin: &Origin, status: &str, next: Next) -> String {
     start(origin, status) + connection
 }
 
-/// The browser may keep the file, and asks each time whether it is still the same.
-fn about(head: &mut String, file: &File) {
-    let _ = write!(head, "ETag: {}\r\nCache-Control: no-cache\r\n", file.tag);
+/// The browser may keep the file. One whose name has a hash in it never changes; of any other, the
+/// browser asks each time whether it is still the same.
+fn about(head: &mut String, file: &File, form: &Form) {
+    let keep = if file.is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let _ = write!(head, "ETag: {}\r\nCache-Control: {keep}\r\nVary: Accept-Encoding\r\n", form.tag);
 }
 
 #[cfg(test)]
@@ -128,8 +133,8 @@ mod tests {
         let files = Files::embedded();
         let file = files.at("/").unwrap();
         let mut responses = vec![
-            Response::file(origin, file, Next::Request).head,
-            Response::not_modified(origin, file, Next::Close).head,
+            Response::file(origin, (file, file.form(&[b"br"])), Next::Request).head,
+            Response::not_modified(origin, (file, file.form(&[])), Next::Close).head,
             Response::websocket(origin, "x").head,
         ];
         for turned in [

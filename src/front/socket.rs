@@ -69,8 +69,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
                 };
             let next = if request.keeps_alive() { Next::Request } else { Next::Close };
             let response = match door::admit(&request, &front.origin, &front.files) {
-                Ok(Answer::File(file)) => Response::file(&front.origin, file, next),
-                Ok(Answer::NotModified(file)) => Response::not_modified(&front.origin, file, next),
+                Ok(Answer::File(file, form)) => Response::file(&front.origin, (file, form), next),
+                Ok(Answer::NotModified(file, form)) => {
+                    Response::not_modified(&front.origin, (file, form), next)
+                }
                 Ok(Answer::WebSocket { accept }) => {
                     if self.send(Response::websocket(&front.origin, &accept), patience).await.is_ok() {
                         self.upgraded(front).await;

@@ -23,7 +23,7 @@ async fn exchange(house: &House, request: &str) -> String {
 #[tokio::test]
 async fn the_page_comes_whole_and_sockets_are_used_again() {
     let house = House::without_auth();
-    let page = std::str::from_utf8(house.front.files.at("/").unwrap().bytes).unwrap();
+    let page = std::str::from_utf8(house.front.files.at("/").unwrap().form(&[]).bytes).unwrap();
     let get = |more: &str| format!("GET / HTTP/1.1\r\nHost: localhost:8080\r\n{more}\r\n");
     let two = exchange(&house, &(get("") + &get("Connection: close\r\n"))).await;
     assert_eq!(two.matches("HTTP/1.1 200 OK\r\n").count(), 2);
@@ -35,6 +35,35 @@ async fn the_page_comes_whole_and_sockets_are_used_again() {
     );
     let old = exchange(&house, "GET / HTTP/1.0\r\nHost: localhost:8080\r\n\r\n").await;
     assert!(old.ends_with(page), "a proxy may speak HTTP/1.0");
+}
+
+#[tokio::test]
+async fn a_second_visit_costs_one_answer_without_a_body() {
+    let house = House::without_auth();
+    let page = house.front.files.at("/").unwrap();
+    let (brotli, plain) = (page.form(&[b"br"]), page.form(&[]));
+    let get =
+        |more: &str| format!("GET / HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n{more}\r\n");
+    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    stream.write_all(get("Accept-Encoding: gzip, br\r\n").as_bytes()).await.unwrap();
+    let mut first = Vec::new();
+    stream.read_to_end(&mut first).await.unwrap();
+    assert!(first.ends_with(brotli.bytes));
+    let head = String::from_utf8_lossy(&first);
+    for header in ["Content-Encoding: br", "Vary: Accept-Encoding", "Cache-Control: no-cache"] {
+        assert!(head.contains(&format!("\r\n{header}\r\n")), "{header}");
+    }
+    let known = |tag: &str| get(&format!("Accept-Encoding: gzip, br\r\nIf-None-Match: {tag}\r\n"));
+    for tag in [brotli.tag.clone(), format!("W/{}", brotli.tag)] {
+        let second = exchange(&house, &known(&tag)).await;
+        assert!(second.starts_with("HTTP/1.1 304 ") && second.ends_with("\r\n\r\n"), "{second}");
+        assert!(second.contains("\r\nVary: Accept-Encoding\r\n"));
+    }
+    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    stream.write_all(known(&plain.tag).as_bytes()).await.unwrap();
+    let mut other = Vec::new();
+    stream.read_to_end(&mut other).await.unwrap();
+    assert!(other.starts_with(b"HTTP/1.1 200 "), "the tag is that of another form");
 }
 
 #[tokio::test]
