@@ -36,6 +36,10 @@ pub(super) enum Turned {
     Method,
     #[error("this address is for WebSockets of the page, subprotocol tere-2")]
     NotAWebSocket,
+    #[error(
+        "this address is for WebSockets, and the header Upgrade is missing: have a proxy pass Upgrade and Connection on"
+    )]
+    NoUpgrade,
     #[error("the WebSocket is of another version than 13")]
     WebSocketVersion,
     #[error("the request cannot be read")]
@@ -70,6 +74,10 @@ pub(super) fn admit<'a>(request: &Request, origin: &Origin, files: &'a Files) ->
 
 /// See RFC 6455, section 4.2.1.
 fn websocket<'a>(request: &Request, origin: &Origin) -> Result<Answer<'a>, Turned> {
+    // The page asks so, to tell a proxy that drops the header from a server that is down.
+    if request.all("upgrade").is_empty() {
+        return Err(Turned::NoUpgrade);
+    }
     if request.all("origin") != [origin.as_str().as_bytes()] {
         return Err(Turned::Origin);
     }
@@ -181,8 +189,7 @@ mod tests {
     #[test]
     fn what_is_no_websocket_of_the_page_is_turned_away() {
         for (name, values) in [
-            ("Upgrade", &[][..]),
-            ("Upgrade", &["h2c"]),
+            ("Upgrade", &["h2c"][..]),
             ("Connection", &[]),
             ("Connection", &["keep-alive"]),
             ("Sec-WebSocket-Key", &[]),
@@ -193,6 +200,7 @@ mod tests {
         ] {
             assert_eq!(upgrade_with(name, values), Err(Turned::NotAWebSocket), "{name}: {values:?}");
         }
+        assert_eq!(upgrade_with("Upgrade", &[]), Err(Turned::NoUpgrade));
         for values in [&[][..], &["8"], &["13", "13"]] {
             assert_eq!(upgrade_with("Sec-WebSocket-Version", values), Err(Turned::WebSocketVersion));
         }

@@ -75,13 +75,14 @@ impl<'a> Response<'a> {
             Turned::NotFound => "404 Not Found",
             Turned::Method => "405 Method Not Allowed",
             Turned::NotAWebSocket | Turned::Unreadable => "400 Bad Request",
-            Turned::WebSocketVersion => "426 Upgrade Required",
+            Turned::NoUpgrade | Turned::WebSocketVersion => "426 Upgrade Required",
             Turned::TooLong => "431 Request Header Fields Too Large",
             Turned::TooSlow => "408 Request Timeout",
         };
         let mut head = begin(origin, status, Next::Close);
         match turned {
             Turned::Method => head += "Allow: GET, HEAD\r\n",
+            Turned::NoUpgrade => head += "Upgrade: websocket\r\n",
             Turned::WebSocketVersion => head += "Sec-WebSocket-Version: 13\r\n",
             Turned::Host
             | Turned::Origin
@@ -143,6 +144,7 @@ mod tests {
             Turned::NotFound,
             Turned::Method,
             Turned::NotAWebSocket,
+            Turned::NoUpgrade,
             Turned::WebSocketVersion,
             Turned::Unreadable,
             Turned::TooLong,

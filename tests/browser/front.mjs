@@ -29,6 +29,9 @@ export class Front {
   refusal = /** @type {string | undefined} */ (undefined);
   /** Whether a view has its screen at once; or else a story sends it. */
   prompt = true;
+  /** Whether WebSockets are let through; or else a plain request for their address has this status. */
+  upgrades = true;
+  status = 426;
   /** Whether pings are answered. */
   alive = true;
   /** Messages from the page, in order. */
@@ -44,6 +47,7 @@ export class Front {
     const front = new Front();
     await person.route(`${ORIGIN}/**`, async (route) => {
       const path = new URL(route.request().url()).pathname;
+      if (path === '/ws') return route.fulfill({ status: front.status });
       const name = path === '/' ? 'index.html' : path.slice(1);
       await route.fulfill({
         body: await readFile(new URL(name, DIST)),
@@ -51,6 +55,7 @@ export class Front {
       });
     });
     await person.routeWebSocket(/\/ws$/, (socket) => {
+      if (!front.upgrades) return void socket.close();
       front.#socket = socket;
       socket.onMessage((frame) => {
         if (typeof frame === 'string') {

@@ -462,8 +462,10 @@ test('a long paste goes out in frames that the front takes', minute, async () =>
   const { front, tab } = await signedIn();
   await tab.shell();
   await tab.paste(`${'é'.repeat(50_000)}\n`);
+  await tab.panelSays(/Paste a line of 100\.0 kB/);
+  await tab.answer();
   await front.typedAll(/^(?:\xc3\xa9){50000}\r$/);
-  assert.ok(front.frames.length > 3 && front.frames.every((length) => length <= 32 * 1024 + 2));
+  assert.ok(front.frames.length > 3 && front.frames.every((length) => length <= 32 * 1024 + 7));
   tab.assertCalm();
 });
 
@@ -1008,4 +1010,90 @@ test('another tab shows what became of a shell, and a server that is not underst
   await tab.panelSays(/The shell has ended/);
   assert.equal(await tab.page.title(), 'ended · dev@web1 · tere');
   tab.assertCalm();
+});
+
+test('one notch of the wheel is three lines in a program that fills the screen', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  await tab.page.hover('#screen');
+  front.print(1, '\x1b[?1049h\x1b[Hless');
+  await tab.sees(/^less/);
+  await tab.page.mouse.wheel(0, 120);
+  await front.typedAll(/^(\x1b\[B){3}$/);
+  front.print(1, '\x1b[?1h\x1b[Hvim');
+  await tab.sees(/^vims/);
+  await tab.page.mouse.wheel(0, -120);
+  await front.typedAll(/^(\x1b\[B){3}(\x1bOA){3}$/);
+  tab.assertCalm();
+});
+
+test('Ctrl with a sign is its byte, though the layout has the sign elsewhere', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const ctrl = 2;
+  const shift = 8;
+  for (const { key, code, keyCode, modifiers } of [
+    { key: '/', code: 'Digit7', keyCode: 55, modifiers: ctrl | shift },
+    { key: '_', code: 'Slash', keyCode: 189, modifiers: ctrl | shift },
+    { key: ']', code: 'Digit9', keyCode: 57, modifiers: ctrl },
+    { key: '\\', code: 'Minus', keyCode: 219, modifiers: ctrl },
+  ]) {
+    const event = { key, code, windowsVirtualKeyCode: keyCode, modifiers };
+    await tab.devtools.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', ...event });
+    await tab.devtools.send('Input.dispatchKeyEvent', { type: 'keyUp', ...event });
+  }
+  await front.typedAll(/^\x1f\x1f\x1d\x1c$/);
+  tab.assertCalm();
+});
+
+test('a file that is dropped on the page does not replace it', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  const refused = await tab.page.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(['text'], 'file.txt'));
+    const places = [document.body, document.querySelector('#screen'), document.querySelector('#bar')];
+    const isRefused = (/** @type {string} */ type) =>
+      places.every((place) => place?.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true })) === false);
+    return isRefused('dragover') && isRefused('drop');
+  });
+  assert.ok(refused, 'the browser would open the file');
+  await tab.page.getByText('Files cannot be dropped here').waitFor();
+  tab.assertCalm();
+});
+
+test('a long line for a program that reads lines is asked about', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  await tab.paste('a'.repeat(5000));
+  await tab.panelSays(/Paste a line of 5\.0 kB\?.*the first 4,095 bytes/s);
+  await tab.picture('page-long-line');
+  await tab.answer();
+  await front.typedAll(/^a{5000}$/);
+  front.print(1, '\x1b[?2004h');
+  await tab.page.evaluate(() => undefined);
+  await tab.paste('b'.repeat(5000));
+  await front.typedAll(/^a{5000}\x1b\[200~b{5000}\x1b\[201~$/);
+  tab.assertCalm();
+});
+
+test('without a passkey the person hears what a security key must be able to do', minute, async () => {
+  const { tab } = await atTheDoor();
+  // Browsers do not say why: the person has a key in their hands that stores nothing.
+  await tab.page.addInitScript(() => {
+    navigator.credentials.create = () => Promise.reject(new DOMException('', 'NotAllowedError'));
+  });
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.knock();
+  await tab.doorSays(/No passkey was made.*A security key must have room for a passkey/);
+});
+
+test('a proxy that drops the header Upgrade is told apart from a server that is down', minute, async () => {
+  const { front, tab } = await atTheDoor((front) => (front.upgrades = false));
+  await tab.page.goto(ORIGIN);
+  await tab.knock();
+  await tab.doorSays(/a proxy in front of it passes no WebSockets on/);
+  front.status = 502;
+  await tab.knock();
+  await tab.doorSays(/The server does not answer/);
 });

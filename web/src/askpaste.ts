@@ -1,10 +1,11 @@
-// A program that does not know a paste from typing runs each line of it at once: that is asked before.
+// A program that does not know a paste from typing runs each line of it at once, and may get no more than the
+// beginning of a long one: that is asked before.
 
 import { hidePanel, showPanel } from './panel.ts';
-import { counted } from './words.ts';
+import { amount, counted } from './words.ts';
 
-/** `paste` goes on with it; `back` gives the keyboard back to the terminal, either way. */
-export function askPaste(lines: number, paste: () => void, back: () => void): void {
+/** `tooLong` is the bytes of a line that is too long, or 0. `paste` goes on; `back` gives the keyboard back, either way. */
+export function askPaste(lines: number, tooLong: number, paste: () => void, back: () => void): void {
   const leave = () => {
     hidePanel();
     back();
@@ -14,8 +15,11 @@ export function askPaste(lines: number, paste: () => void, back: () => void): vo
     paste();
   };
   showPanel({
-    title: `Paste ${counted(lines, 'line')}?`,
-    detail: 'The program that runs now takes each of them as if you had pressed Enter.',
+    title: tooLong > 0 ? `Paste a line of ${amount(tooLong)}?` : `Paste ${counted(lines, 'line')}?`,
+    detail:
+      tooLong > 0
+        ? 'A program that reads whole lines, such as cat or a question for a password, gets the first 4,095 bytes of it and loses the rest.'
+        : 'The program that runs now takes each of them as if you had pressed Enter.',
     actions: [
       { label: 'Paste', run: take },
       { label: 'Cancel', run: leave },

@@ -47,6 +47,20 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
+/** The server is there, but no WebSocket reaches it: a proxy in between drops the `Upgrade` header. */
+export class UpgradeDropped extends ConnectionLost {}
+
+/** Why a WebSocket could not be opened. The front answers a plain request for its address with 426. */
+export async function whyNotOpen(): Promise<ConnectionLost> {
+  try {
+    const answer = await fetch('/ws', { cache: 'no-store', signal: AbortSignal.timeout(OPEN_WITHIN_MS) });
+    if (answer.status === 426) return new UpgradeDropped('A proxy drops the header Upgrade.');
+  } catch {
+    // Nothing is there.
+  }
+  return new ConnectionLost('The server does not answer.');
+}
+
 export class Connection {
   /** Nobody, until somebody listens. */
   listener: Listener | undefined;

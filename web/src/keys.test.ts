@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ownKey, pastInputMethod, type Pressed } from './keys.ts';
+import { controlSign, ownKey, pastInputMethod, type Pressed } from './keys.ts';
 
 const none = { ctrlKey: false, shiftKey: false, altKey: false, metaKey: false, isComposing: false };
 const pressed = (key: string, code: string, more: Partial<Pressed>): Pressed => ({ key, code, keyCode: 0, ...none, ...more });
@@ -33,4 +33,21 @@ test('what an input method composes is left to it', () => {
   assert.equal(pastInputMethod(pressed('Process', 'KeyC', kept)), undefined);
   assert.equal(pastInputMethod(pressed('Process', 'Escape', { ...kept, isComposing: true })), undefined);
   assert.equal(pastInputMethod(pressed('c', 'KeyC', { ctrlKey: true })), undefined, 'xterm.js has it');
+});
+
+test('Ctrl with a sign is its byte on any layout', () => {
+  const ctrl = (key: string, code: string, more: Partial<Pressed> & { altGraph?: boolean } = {}) =>
+    controlSign({ ...pressed(key, code, { ctrlKey: true, ...more }), altGraph: more.altGraph ?? false });
+  assert.equal(ctrl('/', 'Slash'), '\x1f', 'US');
+  assert.equal(ctrl('/', 'Digit7', { shiftKey: true }), '\x1f', 'German');
+  assert.equal(ctrl('_', 'Slash', { shiftKey: true }), '\x1f', 'German');
+  assert.equal(ctrl('_', 'Digit8'), '\x1f', 'French');
+  assert.equal(ctrl('\\', 'Minus', { altGraph: true }), '\x1c', 'German, AltGr');
+  assert.equal(ctrl('\\', 'Minus', { altGraph: true, altKey: true }), '\x1c', 'where AltGr is Ctrl and Alt');
+  assert.equal(ctrl(']', 'Digit9', { altGraph: true }), '\x1d', 'German, AltGr');
+  assert.equal(ctrl('ъ', 'BracketRight'), '\x1d', 'Cyrillic');
+  assert.equal(ctrl('ü', 'BracketLeft'), undefined, 'German');
+  assert.equal(ctrl('+', 'BracketRight'), undefined, 'German: it is a plus');
+  assert.equal(ctrl('/', 'Slash', { altKey: true }), undefined, 'Alt is another thing');
+  assert.equal(controlSign({ ...pressed('/', 'Slash', {}), altGraph: false }), undefined);
 });

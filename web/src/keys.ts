@@ -33,6 +33,27 @@ function letterOf({ key, code }: Pressed): string | undefined {
   return /^Key([A-Z])$/.exec(code)?.[1]?.toLowerCase();
 }
 
+/** The bytes of Ctrl with a sign, and where the sign stands on most keyboards if the layout has no Latin signs. */
+const SIGNS: readonly { sign: string; byte: string; code: string; shift: boolean }[] = [
+  { sign: '/', byte: '\x1f', code: 'Slash', shift: false },
+  { sign: '_', byte: '\x1f', code: 'Minus', shift: true },
+  { sign: ']', byte: '\x1d', code: 'BracketRight', shift: false },
+  { sign: '\\', byte: '\x1c', code: 'Backslash', shift: false },
+];
+
+/**
+ * The byte of Ctrl with `/`, `_`, `]` or `\`, wherever the layout has the sign: with Shift, or with AltGr. xterm.js knows
+ * where they stand on a US keyboard.
+ */
+export function controlSign(event: Pressed & { altGraph: boolean }): string | undefined {
+  if (!event.ctrlKey || event.metaKey || event.isComposing || (event.altKey && !event.altGraph)) return undefined;
+  const bySign = SIGNS.find(({ sign }) => sign === event.key);
+  // A key that has a Latin letter or another sign is that letter or sign.
+  const isLatin = /^[\x20-\x7e]$/.test(event.key);
+  const byPlace = isLatin || event.key.length !== 1 ? undefined : SIGNS.find(({ code, shift }) => code === event.code && shift === event.shiftKey);
+  return (bySign ?? byPlace)?.byte;
+}
+
 /** What the browser says of a key that went to an input method. */
 const TO_INPUT_METHOD = 229;
 

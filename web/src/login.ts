@@ -1,7 +1,7 @@
 // One attempt to sign in, on a connection made for it. Whatever goes wrong, the connection is
 // given up: the next attempt begins with a new challenge on a new one.
 
-import { Connection, ConnectionLost } from './connection.ts';
+import { Connection, ConnectionLost, UpgradeDropped, whyNotOpen } from './connection.ts';
 import { answerChallenge, passkeysWork, PasskeyError } from './passkey.ts';
 import type { AccountName, Refusal, ToPage } from './protocol.ts';
 import { refusalSentence } from './refusal.ts';
@@ -26,7 +26,7 @@ export async function logIn(spare: Connection | undefined, enrolToken?: string):
   if (!passkeysWork()) {
     throw new PasskeyError('Passkeys do not work here: they need https, or http on localhost, and a recent browser.');
   }
-  const connection = spare && !spare.lost ? spare : await Connection.open();
+  const connection = spare && !spare.lost ? spare : await open();
   try {
     const next = replies(connection);
     connection.send(enrolToken === undefined ? { type: 'sign-in' } : { type: 'enrol', token: enrolToken });
@@ -43,9 +43,20 @@ export async function logIn(spare: Connection | undefined, enrolToken?: string):
   }
 }
 
+async function open(): Promise<Connection> {
+  try {
+    return await Connection.open();
+  } catch {
+    throw await whyNotOpen();
+  }
+}
+
 /** A failed attempt as a sentence. */
 export function loginTrouble(error: unknown): string {
   if (error instanceof LoginRefused) return refusalSentence(error.refusal);
+  if (error instanceof UpgradeDropped) {
+    return 'The server is there, but a proxy in front of it passes no WebSockets on. Ask whoever runs it: the headers Upgrade and Connection must reach tere at /ws.';
+  }
   if (error instanceof ConnectionLost) return 'The server does not answer. Try again in a moment.';
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 // The page begins: read what the address bar brought, and take it out of there.
 
+import { refuseFiles } from './drop.ts';
 import './tere.css';
 import { Page } from './page.ts';
 
@@ -14,6 +15,7 @@ function takeEnrolToken(): string | undefined {
 }
 
 new Page(takeEnrolToken());
+refuseFiles();
 
 // A link opened in this very tab changes the fragment only: begin anew with it.
 window.addEventListener('hashchange', () => {

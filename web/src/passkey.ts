@@ -34,7 +34,7 @@ function sentence(ceremony: Ceremony, error: unknown): string {
     case 'AbortError':
       // One name for "cancelled", "timed out" and "no passkey here": browsers do not tell them apart.
       return ceremony === 'create'
-        ? 'No passkey was made. Nothing has changed; try again when you like.'
+        ? 'No passkey was made, and nothing has changed. A security key must have room for a passkey and be able to ask for a PIN: try another one, or this device itself.'
         : 'No passkey was used. Try again when you like.';
     case 'InvalidStateError':
       return 'This device already holds a passkey for you here. Sign in with it.';
@@ -42,7 +42,7 @@ function sentence(ceremony: Ceremony, error: unknown): string {
       return `The browser does not allow passkeys for ${location.host}. Open tere by the address it was set up with.`;
     case 'NotSupportedError':
     case 'ConstraintError':
-      return 'This device cannot make a passkey that asks for your PIN, finger or face. Try another one.';
+      return 'This device or security key cannot store a passkey that asks for your PIN, finger or face. Try another one.';
     default:
       return 'The browser could not use a passkey. Try again, or try another browser.';
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lines, pasteable } from './paste.ts';
+import { lines, longLine, pasteable } from './paste.ts';
 
 test('a paste cannot end its own brackets', () => {
   assert.equal(pasteable('safe\x1b[201~rm -rf /\r'), 'safe[201~rm -rf /\r');
@@ -21,4 +21,11 @@ test('lines are counted as people do', () => {
   assert.equal(lines('one\n'), 1);
   assert.equal(lines('one\r\ntwo\r\n'), 2);
   assert.equal(lines('one\rtwo\n\nfour'), 4);
+});
+
+test('a line that the kernel would cut short is found, in bytes', () => {
+  assert.equal(longLine('a'.repeat(4095)), 0);
+  assert.equal(longLine('short\n' + 'a'.repeat(4096) + '\nshort'), 4096);
+  assert.equal(longLine('é'.repeat(2048)), 4096);
+  assert.equal(longLine('a\n'.repeat(10_000)), 0);
 });

@@ -6,6 +6,16 @@ export function lines(text: string): number {
   return text.replace(/\r?\n$|\r$/, '').split(/\r\n|\r|\n/).length;
 }
 
+/** What the kernel keeps of a line for a program that reads whole lines (`N_TTY_BUF_SIZE`, less its end). */
+const LINE_MAX = 4095;
+
+/** The bytes of the longest line, if the kernel would cut it short for a program that reads whole lines; else 0. */
+export function longLine(text: string): number {
+  const encoder = new TextEncoder();
+  const longest = Math.max(...text.split(/\r\n|\r|\n/).map((line) => encoder.encode(line).length));
+  return longest > LINE_MAX ? longest : 0;
+}
+
 /** The text without control characters, but for tab and the ends of lines. */
 export function pasteable(text: string): string {
   // eslint-disable-next-line no-control-regex

@@ -327,8 +327,8 @@ export class Shell {
         element('link-address').hidden = address === undefined;
       },
       key: panelKey,
-      runsLines: (lines, paste) => {
-        if (this.#viewer?.state === 'live') askPaste(lines, paste, () => this.#terminal?.focus());
+      takesLines: (lines, tooLong, paste) => {
+        if (this.#viewer?.state === 'live') askPaste(lines, tooLong, paste, () => this.#terminal?.focus());
         else paste();
       },
       givesWay: panelStands,

@@ -9,13 +9,14 @@ import { Terminal as Xterm } from '@xterm/xterm';
 
 import { bound } from './bounds.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
-import { ownKey, pastInputMethod } from './keys.ts';
+import { controlSign, ownKey, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
-import { lines, pasteable } from './paste.ts';
+import { lines, longLine, pasteable } from './paste.ts';
 import type { Extent, TermSize } from './protocol.ts';
 import { silence } from './silence.ts';
 import { dark, light } from './themes.ts';
 import { makeTouchScroll } from './touchscroll.ts';
+import { Wheel } from './wheel.ts';
 import { VERSION, widths } from './widths.ts';
 
 /** The bounds of `TermSize`; a window smaller than two columns is being dragged, not used. */
@@ -54,8 +55,11 @@ export interface TerminalEvents {
   link(address: string | undefined): void;
   /** Every key before the terminal takes it; true keeps it from the terminal. */
   key(event: KeyboardEvent): boolean;
-  /** A paste of several lines goes to a program that would run each; `paste` goes on with it. */
-  runsLines(lines: number, paste: () => void): void;
+  /**
+   * A paste goes to a program that takes each line at once, and may have to be asked about: it has several lines, or
+   * one that is too long (its bytes, or 0). `paste` goes on with it.
+   */
+  takesLines(lines: number, tooLong: number, paste: () => void): void;
   /** Whether something else stands in its place for a while. It keeps its size then. */
   givesWay(): boolean;
 }
@@ -70,7 +74,8 @@ export class Terminal {
   #roomTold: (size: TermSize) => void;
   #incomplete: () => void;
   #givesWay: () => boolean;
-  #runsLines: (lines: number, paste: () => void) => void;
+  #takesLines: (lines: number, tooLong: number, paste: () => void) => void;
+  #wheel = new Wheel();
   /** The size of the place that the room was reckoned for. */
   #fitted = '';
   /** Lines are missing in the scrollback. */
@@ -87,7 +92,7 @@ export class Terminal {
     this.#roomTold = events.room;
     this.#incomplete = events.incomplete;
     this.#givesWay = events.givesWay;
-    this.#runsLines = events.runsLines;
+    this.#takesLines = events.takesLines;
     this.#font = place.clientWidth < 500 ? 12 : 14;
     const darkness = window.matchMedia('(prefers-color-scheme: dark)');
     this.#xterm = new Xterm({
@@ -141,6 +146,7 @@ export class Terminal {
       'wheel',
       (event) => {
         if (takesWheel() && events.givesWay()) event.stopPropagation();
+        else if (xterm.modes.mouseTrackingMode === 'none' && xterm.buffer.active.type === 'alternate') this.#sendArrows(event);
       },
       { capture: true },
     );
@@ -202,8 +208,11 @@ export class Terminal {
   paste(text: string): void {
     const plain = pasteable(text);
     const count = lines(plain);
-    if (count === 1 || this.#xterm.modes.bracketedPasteMode) this.#xterm.paste(plain);
-    else this.#runsLines(count, () => this.#xterm.paste(plain));
+    // A program that knows a paste from typing reads it byte by byte; one that fills the screen does as well.
+    const readsLines = !this.#xterm.modes.bracketedPasteMode;
+    const tooLong = readsLines && this.#xterm.buffer.active.type === 'normal' ? longLine(plain) : 0;
+    if (!readsLines || (count === 1 && tooLong === 0)) this.#xterm.paste(plain);
+    else this.#takesLines(count, tooLong, () => this.#xterm.paste(plain));
   }
 
   /** Whether a screen reader is to read it. */
@@ -259,6 +268,18 @@ export class Terminal {
         this.#lookAtScrollback();
       }, left);
     }
+  }
+
+  /** A turn of the wheel in a program that fills the screen: xterm.js would send one arrow key for a notch. */
+  #sendArrows(event: WheelEvent): void {
+    // With Ctrl the browser zooms.
+    if (event.ctrlKey || event.shiftKey || event.deltaY === 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const rowHeight = this.#screen().offsetHeight / this.#xterm.rows;
+    const lines = this.#wheel.lines(event as WheelEvent & { wheelDeltaY?: number }, rowHeight, this.#xterm.rows);
+    const arrow = `\x1b${this.applicationCursorKeys ? 'O' : '['}${lines < 0 ? 'A' : 'B'}`;
+    if (lines !== 0) this.type(arrow.repeat(Math.abs(lines)));
   }
 
   /** Scrolls the terminal in its place so far that its last line with anything in it is seen. */
@@ -327,7 +348,10 @@ export class Terminal {
 
   /** Ctrl-Shift-C copies; Ctrl-Shift-V and the menus paste by the browser's own hand. */
   #ownKey(event: KeyboardEvent): boolean {
-    const kept = event.type === 'keydown' ? pastInputMethod(event) : undefined;
+    const { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing } = event;
+    const pressed = { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing };
+    const altGraph = event.getModifierState('AltGraph');
+    const kept = event.type === 'keydown' ? (pastInputMethod(pressed) ?? controlSign({ ...pressed, altGraph })) : undefined;
     if (kept !== undefined) {
       event.preventDefault();
       this.type(kept);
