@@ -133,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
             Turned::Origin => {
                 tracing::warn!(%source, from = ?shown("origin"), "refused a WebSocket: {turned}")
             }
-            Turned::NotAWebSocket | Turned::WebSocketVersion => {
+            Turned::NotAWebSocket | Turned::NoUpgrade | Turned::WebSocketVersion => {
                 tracing::warn!(%source, "refused a WebSocket: {turned}");
             }
             Turned::NotFound | Turned::Method | Turned::Unreadable | Turned::TooLong | Turned::TooSlow => {
