@@ -1,21 +1,20 @@
 //! What the three programs that serve many have in common: the sockets that systemd passes in, a
-//! runtime whose every thread is sandboxed, readiness, the watchdog, and a stop in good order.
+//! runtime whose every thread is sandboxed, readiness, the watchdog, and an orderly stop.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::records;
 use crate::sandbox::{self, Keep, SandboxError, Thread};
 use crate::sys::inherited::{self, Inherited};
-use crate::sys::notify::{Notify, watchdog_interval};
 
 /// Why a service does not start. The text names the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The sockets or the notify socket cannot be taken over.
+    /// The sockets cannot be taken over.
     #[error("cannot take over what systemd passes in: {0}")]
     Inherit(std::io::Error),
     /// systemd passed no socket of this name.
@@ -35,11 +34,10 @@ pub enum StartError {
     Program(String),
 }
 
-/// A service that is starting: its sockets, and the way to tell systemd.
+/// A service that is starting: its sockets.
 #[derive(Debug)]
 pub struct Service {
     sockets: Vec<Inherited>,
-    notify: Notify,
 }
 
 impl Service {
@@ -50,7 +48,7 @@ impl Service {
     pub fn begin(program: &str) -> Result<Self, StartError> {
         records::start(program);
         let sockets = inherited::take().map_err(StartError::Inherit)?;
-        Ok(Self { sockets, notify: Notify::open().map_err(StartError::Inherit)? })
+        Ok(Self { sockets })
     }
 
     /// The sockets whose `FileDescriptorName=` is `name`: one or more.
@@ -71,7 +69,7 @@ impl Service {
     /// Why it does not start; an error that `serve` returns is one.
     pub fn run<F>(self, thread: Thread, keep: &[Keep], serve: F) -> Result<(), StartError>
     where
-        F: AsyncFnOnce(Arc<Notify>) -> Result<(), String>,
+        F: AsyncFnOnce() -> Result<(), String>,
     {
         let kept = keep.to_vec();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -82,27 +80,43 @@ impl Service {
             .build()
             .map_err(StartError::Runtime)?;
         sandbox::enter(thread, keep)?;
-        let notify = Arc::new(self.notify);
         runtime.block_on(async {
             let mut stop = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
-            tokio::spawn(pet_the_watchdog(Arc::clone(&notify)));
+            tokio::spawn(ping_the_watchdog());
             let done = tokio::select! {
-                done = serve(Arc::clone(&notify)) => done.map_err(StartError::Program),
+                done = serve() => done.map_err(StartError::Program),
                 _ = stop.recv() => Ok(()),
             };
-            drop(notify.say("STOPPING=1"));
+            drop(sd_notify::notify(&[NotifyState::Stopping]));
             done
         })
     }
 }
 
-/// Says `WATCHDOG=1` from the runtime itself: a runtime that no longer turns is restarted.
-async fn pet_the_watchdog(notify: Arc<Notify>) {
-    let Some(interval) = watchdog_interval() else { return };
-    let mut tick = tokio::time::interval(interval.max(Duration::from_millis(10)));
+/// Tells systemd that the service is ready, as `Type=notify` wants it.
+///
+/// # Errors
+/// systemd's notify socket cannot be reached.
+pub fn ready() -> Result<(), String> {
+    sd_notify::notify(&[NotifyState::Ready]).map_err(|error| format!("cannot reach systemd: {error}"))
+}
+
+/// Tells systemd that the service reads its configuration again. [`ready`] ends it.
+pub fn reloading() {
+    let told =
+        NotifyState::monotonic_usec_now().and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now]));
+    if let Err(error) = told {
+        tracing::warn!(%error, "cannot tell systemd of a reload");
+    }
+}
+
+/// Pings systemd's watchdog from the runtime itself: a runtime that hangs is restarted.
+async fn ping_the_watchdog() {
+    let Some(within) = sd_notify::watchdog_enabled() else { return };
+    let mut tick = tokio::time::interval((within / 2).max(Duration::from_millis(10)));
     loop {
         tick.tick().await;
-        if let Err(error) = notify.say("WATCHDOG=1") {
+        if let Err(error) = sd_notify::notify(&[NotifyState::Watchdog]) {
             tracing::warn!(%error, "cannot reach systemd's watchdog");
         }
     }

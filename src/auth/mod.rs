@@ -95,7 +95,7 @@ fn run(flags: &Flags) -> Result<(), StartError> {
     let accounts = files.read_all().map_err(because)?;
     let broker = vouch::Broker::at(flags.runtime_dir.join("broker.sock"));
     let keep = [Keep::Write(flags.state_dir.clone())];
-    service.run(Thread::Auth, &keep, async move |notify| {
+    service.run(Thread::Auth, &keep, async move || {
         // Started from a thread that is in the sandbox, the store's thread is in it from birth.
         let (accounts, mut store_ended) =
             account_store::AccountStore::open(accounts, files).map_err(|error| error.to_string())?;
@@ -110,7 +110,7 @@ fn run(flags: &Flags) -> Result<(), StartError> {
             let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;
             tokio::spawn(control_socket::serve(listener, Arc::clone(&auth)));
         }
-        notify.say("READY=1").map_err(|error| format!("cannot reach systemd: {error}"))?;
+        service::ready()?;
         store_ended.wait().await;
         Err("the thread that keeps the accounts has ended".to_owned())
     })

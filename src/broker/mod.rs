@@ -129,7 +129,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
     let folder = flags.config.parent().map(PathBuf::from).unwrap_or_default();
     let policy = Policy::load(flags.config).map_err(|error| StartError::Program(error.to_string()))?;
     let keep = [Keep::Read(folder), Keep::Write(flags.records_dir.clone())];
-    service.run(Thread::Broker, &keep, async move |notify| {
+    service.run(Thread::Broker, &keep, async move || {
         let records = Records::at(flags.records_dir);
         let (broker, filling) = Broker::new(policy, records, flags.runtime_dir.join("session"));
         // First of all: until it is there, SIGHUP ends the process.
@@ -138,7 +138,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
         tokio::spawn(filling);
         tokio::spawn(Arc::clone(&broker).watch_machines());
         let listening = listener::listen(listeners, &broker)?;
-        notify.say("READY=1").map_err(|error| error.to_string())?;
+        service::ready()?;
         listening.await
     })
 }
@@ -195,6 +195,7 @@ impl Broker {
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
         Ok(async move {
             while hangup.recv().await.is_some() {
+                service::reloading();
                 match self.policy.reload() {
                     Ok(()) => {
                         tracing::info!("the policy is read anew");
@@ -204,6 +205,9 @@ impl Broker {
                     Err(error) => {
                         tracing::error!(%error, "the new policy is bad; the old one stays: {error}")
                     }
+                }
+                if let Err(error) = service::ready() {
+                    tracing::warn!("{error}");
                 }
             }
         })

@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
+
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -24,21 +26,17 @@ pub(super) fn relative(time: u64, now: u64) -> String {
     if time > now { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
 }
 
-/// ISO 8601, to the minute, in UTC.
+/// ISO 8601, to the minute, in UTC. A time beyond the calendar, which only a broken file holds, is given
+/// in seconds.
 pub(super) fn date(time: u64) -> String {
-    let (days, seconds) = (time / 86_400, time % 86_400);
-    // From days since 1970 to a date of the Gregorian calendar: years that begin in March, so that
-    // a leap day comes last (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute) = (seconds / 3_600, seconds % 3_600 / 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    let known = i64::try_from(time).ok().and_then(|time| OffsetDateTime::from_unix_timestamp(time).ok());
+    known.map_or_else(
+        || format!("{time} s after 1970"),
+        |at| {
+            let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+            format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", at.hour(), at.minute())
+        },
+    )
 }
 
 #[cfg(test)]
@@ -57,7 +55,7 @@ mod tests {
         ] {
             assert_eq!(date(time), text);
         }
-        date(u64::MAX);
+        assert_eq!(date(u64::MAX), "18446744073709551615 s after 1970");
     }
 
     #[test]

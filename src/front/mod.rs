@@ -84,16 +84,14 @@ fn start(mut service: Service, arguments: Arguments) -> Result<(), StartError> {
     let inherited = service.sockets("front")?;
     let (front, listeners) =
         prepare(inherited, arguments).map_err(|error| StartError::Program(error.to_string()))?;
-    service.run(Thread::Front, &[], async move |notify| {
+    service.run(Thread::Front, &[], async move || {
         let front = Arc::new(front);
         let mut serving = tokio::task::JoinSet::new();
         for listener in listeners {
             tracing::info!(listener = %listener, origin = %front.origin, "listening");
             serving.spawn(listener.serve(Arc::clone(&front)).map_err(|error| error.to_string())?);
         }
-        notify
-            .say("READY=1")
-            .map_err(|error| format!("cannot tell systemd that the front is ready: {error}"))?;
+        service::ready()?;
         // A listener never ends by itself.
         while serving.join_next().await.is_some() {}
         Err("no listener is left".to_owned())

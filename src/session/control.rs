@@ -171,7 +171,7 @@ impl Control {
         }
     }
 
-    /// Waits for what happens next. Pets the watchdog on the way.
+    /// Waits for what happens next. Pings the watchdog on the way.
     fn next(&mut self) -> io::Result<Vec<Input>> {
         let left = self.watchdog.as_ref().map(|dog| dog.left(Instant::now()));
         // Rounded up: a wait that ends too early would be a turn for nothing.

@@ -1,4 +1,4 @@
-//! systemd's watchdog: petted by the control thread, as long as the threads turn that may be kept busy by what is
+//! systemd's watchdog: pinged by the control thread, as long as the threads turn that may be kept busy by what is
 //! printed and typed. A worker of which one does not is started again, and goes on.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Watchdog {
         self.next.saturating_duration_since(now)
     }
 
-    /// Whether it is to be petted now. Each thread is woken at every look, so that it has turned by the next.
+    /// Whether it is to be pinged now. Each thread is woken at every look, so that it has turned by the next.
     pub(super) fn is_due(&mut self, now: Instant, waiting: bool) -> bool {
         if now < self.next {
             return false;
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_watchdog_is_petted_as_long_as_the_threads_turn() {
+    fn the_watchdog_is_pinged_as_long_as_the_threads_turn() {
         let wakes = [(); 2].map(|()| Arc::new(Wake::new().unwrap()));
         let (interval, mut now) = (Duration::from_secs(15), Instant::now());
         let threads = wakes.clone().map(|wake| (wake, 0));

@@ -1,5 +1,6 @@
-//! systemd's notify socket, opened once and kept: a worker gives up socket() and connect() after
-//! its start, and must still be able to say that it lives. See sd_notify(3).
+//! systemd's notify socket for a worker, which opens it once and keeps it: its sandbox takes socket(2)
+//! and connect(2) away, and it must still ping the watchdog and change its descriptor store. The other
+//! services use the sd-notify crate, which makes a socket for each message. See sd_notify(3).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
