@@ -5,7 +5,7 @@ use super::records::Record;
 use crate::names::{AccountName, SessionId, Target};
 use crate::protocol::principal::Ask;
 use crate::protocol::vouch::Principal;
-use crate::protocol::{EndReason, GuestRole, Refusal, Role};
+use crate::protocol::{GuestRole, Refusal, Role, SessionEnd};
 
 /// What was decided about a session.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub(super) enum Decision<'a> {
     /// The account that opened it is gone.
     Ownerless,
     /// It is over.
-    Ended(EndReason),
+    Ended(SessionEnd),
 }
 
 impl Decision<'_> {
@@ -48,11 +48,11 @@ impl Decision<'_> {
 
 /// Records a decision. `by` is who asked for it; where nobody did, the session's owner stands there.
 pub(super) fn note(decision: Decision<'_>, by: Option<&Principal>, of: &Record) {
-    let (guest, role, reason) = match decision {
+    let (guest, role, end) = match decision {
         Decision::Viewed(role) => (None, Some(role), None),
         Decision::Shared(guest, role) => (Some(guest), Some(role.into()), None),
         Decision::NotShared(guest) => (Some(guest), None, None),
-        Decision::Ended(reason) => (None, None, Some(reason)),
+        Decision::Ended(end) => (None, None, Some(end)),
         Decision::Opened | Decision::TakenUp | Decision::Named | Decision::EndAsked | Decision::Ownerless => {
             (None, None, None)
         }
@@ -66,7 +66,8 @@ pub(super) fn note(decision: Decision<'_>, by: Option<&Principal>, of: &Record) 
         %owner,
         guest = guest.map(display),
         role = role.map(debug),
-        reason = reason.map(display),
+        reason = end.map(|end| display(end.reason)),
+        exit_status = end.and_then(|end| end.exit).map(display),
         "{}",
         decision.words()
     );

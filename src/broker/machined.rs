@@ -11,7 +11,7 @@ use zbus_systemd::machine1::ManagerProxy;
 use super::bus::{Bus, BusError, within};
 use super::request::Granted;
 use super::systemd::{Systemd, Unit};
-use crate::names::MachineName;
+use crate::names::{MachineName, ReportKey};
 use crate::protocol::Refusal;
 
 /// How long machined has to open a shell, each of two times. It takes 10 to 30 ms; it was seen to
@@ -31,12 +31,51 @@ const GOING_PAUSE: Duration = Duration::from_millis(50);
 
 const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 
-/// What is started in the machine: the shell of the user, as a login shell, once its terminal has
-/// its size. The size is set here because the shell could otherwise start before it. What it prints
-/// changes nothing on a screen; with it the worker knows that systemd has done with the terminal,
-/// which it resets first, and that what is typed now is not thrown away. The user's SHELL is set by
-/// systemd in the machine.
-const SCRIPT: &str = r#"stty rows "$1" cols "$2" 2>/dev/null; printf '\033[m'; exec "${SHELL:-/bin/sh}" -l"#;
+/// What is started in the machine: the user's shell, as a login shell, once its terminal has its size.
+/// The arguments are rows, columns and the [`ReportKey`].
+///
+/// The size is set here because the shell could otherwise start before it. `ESC [ m` changes nothing
+/// on a screen; by it the worker knows that systemd has reset the terminal, and that input is not
+/// thrown away any more. systemd, in the machine, puts the user's shell in the place of `${SHELL...}`;
+/// it reads any `${...}` and `$$` in here for its own, so there are no others.
+///
+/// The script stays as the parent of the shell, reports its exit status through the terminal and exits
+/// with it. It runs the shell as an asynchronous command and waits, because a trap is not taken while a
+/// shell runs a foreground command; such a command ignores SIGINT and SIGQUIT, which env(1) of
+/// coreutils 8.31 takes back. Where env cannot, the shell takes the script's place and nothing is
+/// reported. The shell leads a process group of its own as soon as it is interactive; until then the
+/// keys that send signals must not end the script.
+///
+/// The kernel tells the session leader that the terminal is hung up, and that is the script. It tells
+/// the shell, but by then the shell may have read the end of its input, and a shell that exits for
+/// that lets its jobs run on. So the script hangs up what is left of its session, but for jobs that
+/// ignore SIGHUP (nohup) or have a session of their own (setsid).
+const SCRIPT: &str = r#"stty rows "$1" cols "$2" 2>/dev/null
+printf '\033[m'
+shell="${SHELL:-/bin/sh}"
+env --default-signal=INT,QUIT true 2>/dev/null || exec "$shell" -l
+trap 'hung_up=1; kill -HUP "$pid" 2>/dev/null' HUP
+trap : INT QUIT TERM TSTP
+exec 3<&0
+env --default-signal=INT,QUIT "$shell" -l <&3 3<&- & pid=$!
+exec 3<&-
+while wait "$pid" 2>/dev/null; status=$?; kill -0 "$pid" 2>/dev/null; do :; done
+trap '' HUP TTOU
+if [ "$hung_up" ]; then
+    pkill -HUP -s 0
+else
+    printf '\033_tere;%s;%s\033\\' "$3" "$status"
+fi
+exit "$status""#;
+
+/// A shell that machined has opened.
+#[derive(Debug)]
+pub(super) struct OpenedShell {
+    /// The master of its terminal. Dropping it hangs the shell up.
+    pub(super) pty: OwnedFd,
+    /// What the report of its end begins with.
+    pub(super) report: ReportKey,
+}
 
 /// machined, and systemd to start machines with.
 #[derive(Debug)]
@@ -96,30 +135,34 @@ impl Machined {
         Ok(())
     }
 
-    /// Opens a shell: the PTY's master. Dropping it hangs the shell up, so a reply that comes too
-    /// late leaves no stray shell behind: zbus closes its descriptor.
-    pub(super) async fn open_shell(&self, granted: &Granted) -> Result<OwnedFd, Refusal> {
-        let first = within(SHELL_TIME, self.try_shell(granted)).await;
+    /// Opens a shell. A reply that comes too late leaves no stray shell behind: zbus closes its
+    /// descriptor, which hangs the shell up.
+    pub(super) async fn open_shell(&self, granted: &Granted) -> Result<OpenedShell, Refusal> {
+        let report = ReportKey::random().map_err(|error| {
+            tracing::error!(%error, "no random numbers: {error}");
+            Refusal::Unavailable
+        })?;
+        let first = within(SHELL_TIME, self.try_shell(granted, &report)).await;
         let again = matches!(first, Err(BusError::TimedOut(_) | BusError::Unreachable(_)));
         let opened = if again {
             tracing::warn!(target = %granted.target(), "no shell yet; asking once more");
             self.bus.forget().await;
-            within(SHELL_TIME, self.try_shell(granted)).await
+            within(SHELL_TIME, self.try_shell(granted, &report)).await
         } else {
             first
         };
-        opened.map_err(|error| {
+        opened.map(|pty| OpenedShell { pty, report }).map_err(|error| {
             let refusal = refusal_of(&error);
             tracing::warn!(target = %granted.target(), %error, %refusal, "no shell: {error}");
             refusal
         })
     }
 
-    async fn try_shell(&self, granted: &Granted) -> Result<OwnedFd, BusError> {
+    async fn try_shell(&self, granted: &Granted, report: &ReportKey) -> Result<OwnedFd, BusError> {
         let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
         let (target, size) = (granted.target(), granted.size());
         let (rows, cols) = (size.rows().to_string(), size.cols().to_string());
-        let arguments = ["sh", "-c", SCRIPT, "sh", &rows, &cols].map(str::to_owned).to_vec();
+        let arguments = ["sh", "-c", SCRIPT, "sh", &rows, &cols, report.as_str()].map(str::to_owned).to_vec();
         let environment = ["TERM=xterm-256color", "COLORTERM=truecolor", "LANG=C.UTF-8"];
         let (master, _) = machined
             .open_machine_shell(

@@ -1,13 +1,13 @@
 //! An opening, from a request to a view of a new session. What the policy grants, and machined opens, is a
 //! session once its worker has the terminal and its record is written.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::Broker;
 use super::decisions::{Decision, note};
+use super::machined::OpenedShell;
 use super::orders::ORDERS;
 use super::pool::WaitingWorker;
 use super::records::Record;
@@ -49,8 +49,8 @@ pub(super) async fn open(
 
     // A worker, which starts if none waits, while machined opens the shell.
     let (worker, shell) = tokio::join!(broker.pool.take(), broker.machined.open_shell(&granted));
-    let (worker, pty) = match (worker, shell) {
-        (Ok(worker), Ok(pty)) => (worker, pty),
+    let (worker, shell) = match (worker, shell) {
+        (Ok(worker), Ok(shell)) => (worker, shell),
         (Ok(worker), Err(refusal)) => {
             broker.systemd.stop_session_later(&worker.id);
             return Err(refusal);
@@ -60,10 +60,10 @@ pub(super) async fn open(
     };
 
     // The worker gets the terminal. If it died, another gets it: the shell is there.
-    let view = match adopt(broker, worker, &reservation, &granted, &pty).await {
+    let view = match adopt(broker, worker, &reservation, &granted, &shell).await {
         Err(NotTaken::Gone) => {
             let another = broker.pool.start_another().await?;
-            adopt(broker, another, &reservation, &granted, &pty).await
+            adopt(broker, another, &reservation, &granted, &shell).await
         }
         taken @ (Ok(_) | Err(NotTaken::Refused(_))) => taken,
     };
@@ -83,11 +83,11 @@ async fn adopt(
     worker: WaitingWorker,
     reservation: &Reservation<'_>,
     granted: &Granted,
-    pty: &OwnedFd,
+    shell: &OpenedShell,
 ) -> Result<View, NotTaken> {
     let WaitingWorker { id, channel } = worker;
     let viewer = session_task::first_viewer();
-    let socket = match worker::adopt(&channel, &id, granted.size(), pty, viewer).await {
+    let socket = match worker::adopt(&channel, &id, granted.size(), shell, viewer).await {
         Ok(socket) => socket,
         Err(error) => {
             tracing::error!(session = %id, %error, "the worker does not take the terminal: {error}");

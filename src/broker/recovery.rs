@@ -45,7 +45,7 @@ pub(super) fn restore(broker: &Arc<Broker>) -> Result<(), String> {
 async fn go_on_with(broker: Arc<Broker>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
     let (channel, viewers) = match reach::return_to(&broker.systemd, &id, &mut orders, None).await {
         Ok(reached) => reached,
-        Err(reason) => return session_task::clean_up(&broker, &id, reason).await,
+        Err(reason) => return session_task::clean_up(&broker, &id, reason.into()).await,
     };
     if let Err(error) = close_views_of_before(&channel, &viewers).await {
         tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");

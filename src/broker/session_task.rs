@@ -18,7 +18,7 @@ use super::worker::{ANSWER_TIME, WorkerChannel, is_broken};
 use crate::backoff::Backoff;
 use crate::names::{AccountName, SessionId};
 use crate::protocol::worker::{FromWorker, ToWorker, ViewerNumber};
-use crate::protocol::{About, EndReason, Refusal, Role};
+use crate::protocol::{About, EndReason, Refusal, Role, SessionEnd};
 use crate::wire::WireError;
 
 /// A channel that lived this long is one that lasts.
@@ -65,9 +65,9 @@ pub(super) fn first_viewer() -> ViewerNumber {
 }
 
 /// Removes what is left of a session that is over.
-pub(super) async fn clean_up(broker: &Broker, id: &SessionId, reason: EndReason) {
+pub(super) async fn clean_up(broker: &Broker, id: &SessionId, end: SessionEnd) {
     if let Some(session) = broker.registry.forget(id) {
-        note(Decision::Ended(reason), None, &session.record);
+        note(Decision::Ended(end), None, &session.record);
     }
     broker.systemd.stop_session(id).await;
 }
@@ -98,27 +98,27 @@ const DESCRIBING_MAX: usize = 64;
 impl SessionTask {
     /// Runs until the session is over, and cleans up after it.
     pub(super) async fn run(mut self) {
-        let reason = loop {
+        let end = loop {
             tokio::select! {
                 received = self.channel.receive() => match received {
                     Ok((message, descriptors)) => {
-                        if let Some(reason) = self.hear(&message, descriptors) {
-                            break reason;
+                        if let Some(end) = self.hear(&message, descriptors) {
+                            break end;
                         }
                     }
                     Err(error) => if let Err(reason) = self.find_again(error).await {
-                        break reason;
+                        break reason.into();
                     }
                 },
                 order = self.orders.recv() => {
                     // The table holds a sender for as long as the session is live.
-                    let Some(order) = order else { break EndReason::WorkerGone };
+                    let Some(order) = order else { break EndReason::WorkerGone.into() };
                     match self.pass_on(order).await {
                         Ok(()) => {}
                         // What the worker said before its channel broke is heard first: it may be its end.
                         Err(error) if is_broken(&error) => {}
                         Err(error) => if let Err(reason) = self.find_again(error).await {
-                            break reason;
+                            break reason.into();
                         }
                     }
                 }
@@ -127,10 +127,10 @@ impl SessionTask {
         let (broker, id) = (Arc::clone(&self.broker), self.id.clone());
         // Whoever waits for something of it hears that it is over, and not when its units are stopped.
         drop(self);
-        clean_up(&broker, &id, reason).await;
+        clean_up(&broker, &id, end).await;
     }
 
-    fn hear(&mut self, message: &FromWorker, descriptors: Vec<OwnedFd>) -> Option<EndReason> {
+    fn hear(&mut self, message: &FromWorker, descriptors: Vec<OwnedFd>) -> Option<SessionEnd> {
         match *message {
             FromWorker::Attached(viewer) => {
                 let asked = self.asked.remove(&viewer);
@@ -167,11 +167,11 @@ impl SessionTask {
                 self.viewer_left(viewer);
                 None
             }
-            FromWorker::Ended(reason) => Some(reason),
+            FromWorker::Ended(end) => Some(end),
             // Out of turn: it is not a worker of ours any more.
             FromWorker::Standing(_) | FromWorker::Adopted => {
                 tracing::error!(session = %self.id, "the worker broke the protocol");
-                Some(EndReason::WorkerGone)
+                Some(EndReason::WorkerGone.into())
             }
         }
     }
@@ -287,7 +287,7 @@ mod tests {
         for _ in 0..20 {
             let (session, orders) = stand_in::session(&broker, "abcdefghijkl");
             let (channel, worker) = WorkerChannel::pair().unwrap();
-            worker.send(&FromWorker::Ended(EndReason::ShellEnded), &[]).await.unwrap();
+            worker.send(&FromWorker::Ended(EndReason::ShellEnded.into()), &[]).await.unwrap();
             drop(worker);
             let (answer, answered) = oneshot::channel();
             let (account, role, size) = (None, Role::Watcher, TermSize::DEFAULT);

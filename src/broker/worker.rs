@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+use super::machined::OpenedShell;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{EndReason, Role};
@@ -49,12 +50,12 @@ pub(super) async fn adopt(
     channel: &WorkerChannel,
     session: &SessionId,
     size: TermSize,
-    pty: &OwnedFd,
+    shell: &OpenedShell,
     viewer: ViewerNumber,
 ) -> Result<OwnedFd, NotAdopted> {
-    let adopt = ToWorker::Adopt { session: session.clone(), size };
+    let adopt = ToWorker::Adopt { session: session.clone(), size, report: shell.report.clone() };
     let given = async {
-        channel.send(&adopt, &[pty.as_fd()]).await?;
+        channel.send(&adopt, &[shell.pty.as_fd()]).await?;
         channel.send(&ToWorker::Attach { viewer, role: Role::Owner, size }, &[]).await
     };
     match given.await {
@@ -90,6 +91,7 @@ pub(super) fn is_broken(error: &WireError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::ReportKey;
     use crate::wire::Message as _;
 
     const VIEWER: ViewerNumber = ViewerNumber(7);
@@ -104,7 +106,8 @@ mod tests {
         }
         drop(worker);
         let pty = crate::sys::seqpacket::pair().unwrap().0;
-        adopt(&channel, &"abcdefghijkl".parse().unwrap(), TermSize::DEFAULT, &pty, VIEWER).await
+        let shell = OpenedShell { pty, report: ReportKey::random().unwrap() };
+        adopt(&channel, &"abcdefghijkl".parse().unwrap(), TermSize::DEFAULT, &shell, VIEWER).await
     }
 
     #[tokio::test]

@@ -3,12 +3,14 @@
 
 mod account;
 mod label;
+mod report;
 mod session;
 mod size;
 mod target;
 
 pub use account::AccountName;
 pub use label::Label;
+pub use report::ReportKey;
 pub use session::SessionId;
 pub use size::TermSize;
 pub use target::{MachineName, Target, UnixUser};

@@ -63,6 +63,85 @@ impl std::fmt::Display for EndReason {
     }
 }
 
+/// How a shell ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum ShellExit {
+    /// With this exit status.
+    Exited(u8),
+    /// Killed by this signal.
+    Killed(Signal),
+}
+
+/// A signal that kills shells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[allow(missing_docs)] // signal(7) has them
+pub enum Signal {
+    Hup,
+    Ill,
+    Trap,
+    Abrt,
+    Bus,
+    Fpe,
+    Kill,
+    Segv,
+    Xcpu,
+    Xfsz,
+    Sys,
+}
+
+impl ShellExit {
+    /// Reads `$?` of a shell: 128 and a signal's number for a process that was killed. An
+    /// interactive shell ignores or catches the signals that are not in [`Signal`], so such a status
+    /// is that of its last command: Ctrl-C at the prompt and then Ctrl-D makes 130.
+    #[must_use]
+    pub fn of_status(status: u8) -> Self {
+        let signal = match status.wrapping_sub(128) {
+            1 => Signal::Hup,
+            4 => Signal::Ill,
+            5 => Signal::Trap,
+            6 => Signal::Abrt,
+            7 => Signal::Bus,
+            8 => Signal::Fpe,
+            9 => Signal::Kill,
+            11 => Signal::Segv,
+            24 => Signal::Xcpu,
+            25 => Signal::Xfsz,
+            31 => Signal::Sys,
+            _ => return Self::Exited(status),
+        };
+        Self::Killed(signal)
+    }
+}
+
+impl std::fmt::Display for ShellExit {
+    /// The exit status, or the signal's name without SIG.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "{status}"),
+            Self::Killed(signal) => f.write_str(&format!("{signal:?}").to_uppercase()),
+        }
+    }
+}
+
+/// The end of a session, or of a view of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnd {
+    /// Why.
+    pub reason: EndReason,
+    /// How the shell ended, where the machine reported it.
+    pub exit: Option<ShellExit>,
+}
+
+impl From<EndReason> for SessionEnd {
+    fn from(reason: EndReason) -> Self {
+        Self { reason, exit: None }
+    }
+}
+
 /// What a viewer may do. Enforced in the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

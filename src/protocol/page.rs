@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::viewer::Extent;
-use super::{EndReason, GuestRole, Person, Refusal, Role, SessionSummary};
+use super::{EndReason, GuestRole, Person, Refusal, Role, SessionSummary, ShellExit};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation has about 3 kB;
@@ -252,6 +252,8 @@ pub enum ToPage {
         stream: u16,
         /// Why.
         reason: EndReason,
+        /// How the shell ended, where its machine reported it.
+        exit: Option<ShellExit>,
     },
     /// Who may view a session, and who does. It comes with `opened`, before it or after, and whenever it changes.
     Sharing {
@@ -302,7 +304,7 @@ mod tests {
 
     use ts_rs::TS;
 
-    use super::super::About;
+    use super::super::{About, Signal};
     use super::*;
 
     /// Set this variable to have the file written instead of compared.
@@ -316,6 +318,8 @@ mod tests {
         for declaration in [
             Refusal::decl(&config),
             EndReason::decl(&config),
+            ShellExit::decl(&config),
+            Signal::decl(&config),
             Ceremony::decl(&config),
             Extent::decl(&config),
             Role::decl(&config),

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EndReason;
+use super::SessionEnd;
 use crate::names::TermSize;
 use crate::wire::Message;
 
@@ -35,7 +35,7 @@ pub enum ToViewer {
     /// This many bytes of the viewer's input were thrown away: the program does not read.
     InputDropped(u64),
     /// The view is over, as a rule with the session.
-    Ended(EndReason),
+    Ended(SessionEnd),
 }
 
 /// What a snapshot shows.

@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, EndReason, Role};
-use crate::names::{SessionId, TermSize};
+use super::{About, EndReason, Role, SessionEnd};
+use crate::names::{ReportKey, SessionId, TermSize};
 use crate::wire::Message;
 
 /// Most viewers of one session; one more is refused by the worker.
@@ -27,6 +27,8 @@ pub enum ToWorker {
         session: SessionId,
         /// The size to begin with.
         size: TermSize,
+        /// What the report of the shell's end begins with.
+        report: ReportKey,
     },
     /// Make a viewer.
     Attach {
@@ -89,7 +91,7 @@ pub enum FromWorker {
     /// A viewer closed its socket, or was closed by `Detach`.
     ViewerGone(ViewerNumber),
     /// The session is over; the worker exits after this.
-    Ended(EndReason),
+    Ended(SessionEnd),
 }
 
 /// What a worker has when the broker connects.

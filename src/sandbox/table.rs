@@ -81,6 +81,7 @@ pub(super) const TABLE: &[Row] = &[
     row(libc::SYS_socketpair, &[WorkerControl], "a new viewer"),
     row(libc::SYS_setsockopt, &[WorkerControl], "bounds of a viewer's socket"),
     row(libc::SYS_ioctl, &[WorkerControl, WorkerViewers], "the size of the PTY"),
+    row(libc::SYS_ioctl, &[WorkerPty], "whether the shell still has the PTY"),
     // The three that serve many: a tokio runtime.
     row(libc::SYS_epoll_create1, ASYNC, "the runtime"),
     #[cfg(target_arch = "x86_64")]

@@ -13,10 +13,11 @@ use nix::sys::signalfd::SignalFd;
 
 use super::about::About;
 use super::black_box::BlackBox;
-use super::core::{Action, Core, Input, Leave};
+use super::core::{Action, Core, EndedShell, Input, Leave};
 use super::emulator::Emulator;
 use super::exchange::Exchange;
 use super::reader::Reader;
+use super::report;
 use super::store::{Kept, Left, Store};
 use super::viewer::Viewer;
 use super::viewers::{Order, State, Viewers};
@@ -95,7 +96,7 @@ impl Control {
         std::thread::Builder::new().name("pty".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerPty, &[]);
             let Ok(pty) = reader_in.recv() else { return };
-            Reader { pty, black_box: kept, printed, room: there, ended: over }.run();
+            Reader::new(pty, kept, printed, there, over).run();
         })?;
         let emulator = Emulator {
             black_box: Arc::clone(&black_box),
@@ -210,7 +211,8 @@ impl Control {
         }
         if ready(2) {
             self.ended.lower();
-            inputs.push(Input::ShellEnded { printed: self.black_box.head() });
+            let (printed, exit) = (self.black_box.head(), report::exit(&self.black_box));
+            inputs.push(Input::ShellEnded(EndedShell { printed, exit }));
         }
         if ready(0) {
             self.welcome();
@@ -252,7 +254,10 @@ impl Control {
 
     fn act(&mut self, action: Action) -> io::Result<Option<Leave>> {
         match action {
-            Action::Keep { pty, session, size } => self.keep(pty, &session, size)?,
+            Action::Keep { pty, session, size, report } => {
+                self.black_box.set_report_key(&report);
+                self.keep(pty, &session, size)?;
+            }
             Action::MakeViewer { viewer, role, size } => self.make_viewer(viewer, role, size),
             Action::SetRole { viewer, role } => {
                 self.store.change_role(viewer, role)?;
@@ -266,7 +271,7 @@ impl Control {
                 self.tell(&message, &[]);
             }
             Action::Describe => self.tell(&FromWorker::Described(self.describe()), &[]),
-            Action::Flush(reason) => self.order(Order::Flush(reason)),
+            Action::Flush(end) => self.order(Order::Flush(end)),
             Action::Exit(leave) => {
                 if leave == Leave::Done {
                     self.store.forget_all()?;

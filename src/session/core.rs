@@ -3,9 +3,9 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::names::{SessionId, TermSize};
+use crate::names::{ReportKey, SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, VIEWERS_MAX, ViewerNumber};
-use crate::protocol::{EndReason, Role};
+use crate::protocol::{EndReason, Role, SessionEnd, ShellExit};
 
 /// What happened.
 #[derive(Debug)]
@@ -14,11 +14,8 @@ pub(super) enum Input {
     Broker(ToWorker, Option<OwnedFd>),
     /// The broker closed its channel.
     BrokerGone,
-    /// Everything that the shell printed is in the ring, and nothing more will come.
-    ShellEnded {
-        /// How much it printed in all, bytes.
-        printed: u64,
-    },
+    /// The shell has ended, and everything that it printed is in the ring.
+    ShellEnded(EndedShell),
     /// This viewer may do this from now on.
     RoleSet { viewer: ViewerNumber, role: Role },
     /// This viewer closed its socket, or broke the protocol, or was closed.
@@ -29,11 +26,20 @@ pub(super) enum Input {
     Flushed,
 }
 
+/// A shell that has ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EndedShell {
+    /// How much it printed in all, bytes.
+    pub(super) printed: u64,
+    /// How it ended, where its machine reported it.
+    pub(super) exit: Option<ShellExit>,
+}
+
 /// What to do.
 #[derive(Debug)]
 pub(super) enum Action {
     /// Begin to read this PTY.
-    Keep { pty: OwnedFd, session: SessionId, size: TermSize },
+    Keep { pty: OwnedFd, session: SessionId, size: TermSize, report: ReportKey },
     /// Make a viewer and send the broker its other end.
     MakeViewer { viewer: ViewerNumber, role: Role, size: TermSize },
     /// Let a viewer do this from now on.
@@ -45,7 +51,7 @@ pub(super) enum Action {
     /// Tell the broker.
     Tell(FromWorker),
     /// Give the viewers what is left, tell them why it is over, close them.
-    Flush(EndReason),
+    Flush(SessionEnd),
     /// Leave: with success, or because of a violation.
     Exit(Leave),
 }
@@ -70,8 +76,8 @@ pub(super) enum Core {
     /// Keeping a PTY that nobody has viewed yet. The broker asks for the first viewer in the same
     /// breath, so a shell that ends before that is not over until its viewer is there to see it.
     Adopted {
-        /// How much the shell printed in all, once it has ended.
-        ended: Option<u64>,
+        /// The shell, once it has ended.
+        ended: Option<EndedShell>,
     },
     /// Keeping a PTY.
     Live {
@@ -79,7 +85,7 @@ pub(super) enum Core {
         viewers: Vec<ViewerNumber>,
     },
     /// The viewers are getting the rest.
-    Ending(EndReason),
+    Ending(SessionEnd),
 }
 
 impl Core {
@@ -100,26 +106,26 @@ impl Core {
     /// Takes one input and says what to do.
     pub(super) fn handle(&mut self, input: Input) -> Vec<Action> {
         match (&mut *self, input) {
-            (Self::Waiting, Input::Broker(ToWorker::Adopt { session, size }, Some(pty))) => {
+            (Self::Waiting, Input::Broker(ToWorker::Adopt { session, size, report }, Some(pty))) => {
                 *self = Self::Adopted { ended: None };
-                vec![Action::Keep { pty, session, size }, Action::Tell(FromWorker::Adopted)]
+                vec![Action::Keep { pty, session, size, report }, Action::Tell(FromWorker::Adopted)]
             }
             (Self::Adopted { ended }, Input::Broker(ToWorker::Attach { viewer, role, size }, None)) => {
                 let ended = *ended;
                 *self = Self::Live { viewers: vec![viewer] };
                 let mut actions = vec![Action::MakeViewer { viewer, role, size }];
-                actions.extend(ended.into_iter().flat_map(|printed| self.shell_ended(printed)));
+                actions.extend(ended.into_iter().flat_map(|shell| self.shell_ended(shell)));
                 actions
             }
-            (Self::Adopted { ended }, Input::ShellEnded { printed }) => {
-                *ended = Some(printed);
+            (Self::Adopted { ended }, Input::ShellEnded(shell)) => {
+                *ended = Some(shell);
                 Vec::new()
             }
             // The viewer will not be asked for any more.
             (Self::Adopted { ended }, Input::BrokerGone) => {
                 let ended = *ended;
                 *self = Self::Live { viewers: Vec::new() };
-                ended.map(|printed| self.shell_ended(printed)).unwrap_or_default()
+                ended.map(|shell| self.shell_ended(shell)).unwrap_or_default()
             }
             (Self::Live { viewers }, Input::Broker(ToWorker::Attach { viewer, role, size }, None)) => {
                 if viewers.contains(&viewer) {
@@ -150,13 +156,13 @@ impl Core {
                 Input::Broker(ToWorker::Describe, None),
             ) => vec![Action::Describe],
             (Self::Adopted { .. } | Self::Live { .. }, Input::Broker(ToWorker::End(reason), None)) => {
-                self.end(reason)
+                self.end(reason.into())
             }
-            (Self::Live { .. }, Input::ShellEnded { printed }) => self.shell_ended(printed),
+            (Self::Live { .. }, Input::ShellEnded(shell)) => self.shell_ended(shell),
             // A restart or an upgrade: whoever wants the session's end says so to the broker.
             (Self::Adopted { .. } | Self::Live { .. }, Input::Stop) => vec![Action::Exit(Leave::Restart)],
-            (Self::Ending(reason), Input::Flushed) => {
-                vec![Action::Tell(FromWorker::Ended(*reason)), Action::Exit(Leave::Done)]
+            (Self::Ending(end), Input::Flushed) => {
+                vec![Action::Tell(FromWorker::Ended(*end)), Action::Exit(Leave::Done)]
             }
             // A session does not depend on the broker: it may be restarting.
             (Self::Live { .. } | Self::Ending(_), Input::BrokerGone) => Vec::new(),
@@ -174,7 +180,7 @@ impl Core {
                     | ToWorker::End(_),
                     None,
                 )
-                | Input::ShellEnded { .. }
+                | Input::ShellEnded(_)
                 | Input::RoleSet { .. }
                 | Input::ViewerGone(_)
                 | Input::Stop,
@@ -182,7 +188,7 @@ impl Core {
             // Neither of these can come from our own threads in these states; nothing is lost.
             (
                 Self::Waiting,
-                Input::ShellEnded { .. } | Input::RoleSet { .. } | Input::ViewerGone(_) | Input::Flushed,
+                Input::ShellEnded(_) | Input::RoleSet { .. } | Input::ViewerGone(_) | Input::Flushed,
             )
             | (Self::Adopted { .. }, Input::RoleSet { .. } | Input::ViewerGone(_) | Input::Flushed)
             | (Self::Live { .. }, Input::Flushed) => Vec::new(),
@@ -195,13 +201,14 @@ impl Core {
         }
     }
 
-    fn shell_ended(&mut self, printed: u64) -> Vec<Action> {
-        self.end(if printed == 0 { EndReason::NeverStarted } else { EndReason::ShellEnded })
+    fn shell_ended(&mut self, shell: EndedShell) -> Vec<Action> {
+        let reason = if shell.printed == 0 { EndReason::NeverStarted } else { EndReason::ShellEnded };
+        self.end(SessionEnd { reason, exit: shell.exit })
     }
 
-    fn end(&mut self, reason: EndReason) -> Vec<Action> {
-        *self = Self::Ending(reason);
-        vec![Action::Flush(reason)]
+    fn end(&mut self, end: SessionEnd) -> Vec<Action> {
+        *self = Self::Ending(end);
+        vec![Action::Flush(end)]
     }
 }
 
@@ -209,13 +216,22 @@ impl Core {
 mod tests {
     use super::*;
 
+    const EXIT: Option<ShellExit> = Some(ShellExit::Exited(3));
+    const ENDED: SessionEnd = SessionEnd { reason: EndReason::ShellEnded, exit: EXIT };
+    const NEVER_STARTED: SessionEnd = SessionEnd { reason: EndReason::NeverStarted, exit: None };
+
+    fn shell_ended(printed: u64) -> Input {
+        Input::ShellEnded(EndedShell { printed, exit: EXIT.filter(|_| printed > 0) })
+    }
+
     fn pty() -> OwnedFd {
         crate::sys::seqpacket::pair().unwrap().0
     }
 
     fn adopt() -> Input {
         let session = "abcdefghijkl".parse().unwrap();
-        Input::Broker(ToWorker::Adopt { session, size: TermSize::new(80, 24).unwrap() }, Some(pty()))
+        let report = ReportKey::random().unwrap();
+        Input::Broker(ToWorker::Adopt { session, size: TermSize::new(80, 24).unwrap(), report }, Some(pty()))
     }
 
     fn attach(number: u32) -> Input {
@@ -241,26 +257,23 @@ mod tests {
     #[test]
     fn a_shell_that_ends_before_its_first_viewer_is_there_waits_for_it() {
         let mut core = adopted();
-        assert!(core.handle(Input::ShellEnded { printed: 0 }).is_empty());
+        assert!(core.handle(shell_ended(0)).is_empty());
         let seen = core.handle(attach(1));
-        assert!(matches!(seen[..], [Action::MakeViewer { .. }, Action::Flush(EndReason::NeverStarted)]));
+        assert!(matches!(seen[..], [Action::MakeViewer { .. }, Action::Flush(NEVER_STARTED)]));
         let mut core = adopted();
-        core.handle(Input::ShellEnded { printed: 1 });
+        core.handle(shell_ended(1));
         let gone = core.handle(Input::BrokerGone);
-        assert!(matches!(gone[..], [Action::Flush(EndReason::ShellEnded)]));
+        assert!(matches!(gone[..], [Action::Flush(ENDED)]));
     }
 
     #[test]
     fn a_shell_that_ends_is_flushed_before_the_worker_leaves() {
         let mut core = live();
-        let flush = core.handle(Input::ShellEnded { printed: 1 });
-        assert!(matches!(flush[..], [Action::Flush(EndReason::ShellEnded)]));
+        let flush = core.handle(shell_ended(1));
+        assert!(matches!(flush[..], [Action::Flush(ENDED)]));
         assert!(core.handle(Input::BrokerGone).is_empty());
         let leave = core.handle(Input::Flushed);
-        assert!(matches!(
-            leave[..],
-            [Action::Tell(FromWorker::Ended(EndReason::ShellEnded)), Action::Exit(Leave::Done)]
-        ));
+        assert!(matches!(leave[..], [Action::Tell(FromWorker::Ended(ENDED)), Action::Exit(Leave::Done)]));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! Four threads, named as in `ps -T`: the first is the control thread (`control`), `pty` (`reader`) reads
 //! the shell's output into the `black_box`, `terminal` (`emulator`) keeps the screen and answers for it,
 //! `viewers` feeds each `viewer`. What those two hand each other is in `exchange`, what the broker may
-//! ask about is in `about`. systemd keeps
+//! ask about is in `about`. How the shell ended is read by `report`. systemd keeps
 //! what the next worker needs, should this one be killed or restarted, in the `store`.
 
 mod about;
@@ -18,6 +18,7 @@ mod emulator;
 mod exchange;
 mod pace;
 mod reader;
+mod report;
 mod store;
 mod viewer;
 mod viewers;

@@ -4,71 +4,142 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::black_box::{BlackBox, Filled};
 use super::wake::Wake;
+use crate::sys::pty;
 
 /// How far it reads ahead of the terminal, about. There the shell waits: what a person does then shows after no more than
 /// this much of a flood.
 const AHEAD: u64 = 256 * 1024;
 
-/// What the thread needs.
+/// When the terminal has been quiet for this long, the reader looks whether the shell is still there;
+/// then after four times as long, and so on up to [`LAST_LOOK`]. A shell that exits has as a rule
+/// printed something a moment before.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LAST_LOOK: Duration = Duration::from_secs(10);
+
+/// In a flood the reader looks whenever it has read this much.
+const LOOK_BYTES: usize = 64 * 1024;
+
+/// How much is still read once the shell is gone, if a background job goes on printing. The kernel
+/// holds less than this of what the shell printed.
+const REST: usize = 64 * 1024;
+
+/// The thread.
 #[derive(Debug)]
 pub(super) struct Reader {
     /// The PTY master, non-blocking.
-    pub(super) pty: Arc<OwnedFd>,
+    pty: Arc<OwnedFd>,
     /// Where it goes.
-    pub(super) black_box: Arc<BlackBox>,
+    black_box: Arc<BlackBox>,
     /// Raised after every read: the threads that read it.
-    pub(super) printed: [Arc<Wake>; 2],
+    printed: [Arc<Wake>; 2],
     /// Raised when the terminal has read on, and when there is room again.
-    pub(super) room: Arc<Wake>,
+    room: Arc<Wake>,
     /// Raised once, when nothing more will come.
-    pub(super) ended: Arc<Wake>,
+    ended: Arc<Wake>,
+    /// How long it waits for output before its next look at the shell.
+    look: Duration,
+    /// What it has read since the last look.
+    unlooked: usize,
+    /// What is still read of a shell that is gone; nothing while it is there.
+    rest: Option<usize>,
 }
 
 impl Reader {
-    /// Runs until the shell and all that it started have closed the terminal.
-    pub(super) fn run(&self) {
+    pub(super) fn new(
+        pty: Arc<OwnedFd>,
+        black_box: Arc<BlackBox>,
+        printed: [Arc<Wake>; 2],
+        room: Arc<Wake>,
+        ended: Arc<Wake>,
+    ) -> Self {
+        Self { pty, black_box, printed, room, ended, look: FIRST_LOOK, unlooked: 0, rest: None }
+    }
+
+    /// Runs until the shell has ended, or everybody has closed the terminal.
+    pub(super) fn run(mut self) {
         while let Ok(true) = self.step() {}
         self.ended.raise();
     }
 
-    /// Reads once, waiting if there is nothing; false at the end. A master whose last slave is
-    /// closed reads as EIO, after everything printed has been read.
-    fn step(&self) -> io::Result<bool> {
+    /// Reads once, waiting if there is nothing; false at the end.
+    ///
+    /// A master whose last slave is closed reads as EIO, after everything printed has been read. But a
+    /// background job may have the slave open for days after the shell has exited.
+    fn step(&mut self) -> io::Result<bool> {
         if self.black_box.head().saturating_sub(self.black_box.answered()) >= AHEAD {
             return self.wait_for_room();
         }
         match self.black_box.fill_from(self.pty.as_fd()) {
             Ok(Filled::End) => Ok(false),
-            Ok(Filled::Bytes(_)) => {
+            Ok(Filled::Bytes(bytes)) => {
                 self.printed.iter().for_each(|wake| wake.raise());
+                self.look = FIRST_LOOK;
+                self.unlooked += bytes;
+                match &mut self.rest {
+                    Some(rest) => {
+                        *rest = rest.saturating_sub(bytes);
+                        return Ok(*rest > 0);
+                    }
+                    None if self.unlooked >= LOOK_BYTES => self.look_at_shell()?,
+                    None => {}
+                }
                 Ok(true)
             }
             Ok(Filled::NoRoom) => self.wait_for_room(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for(self.pty.as_fd()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_output(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(error),
         }
     }
 
+    /// There is nothing to read. If the shell is gone, everything was read: the kernel hands on what it
+    /// holds before it says so (`n_tty_read`).
+    fn wait_for_output(&mut self) -> io::Result<bool> {
+        if self.rest.is_some() {
+            return Ok(false);
+        }
+        self.look_at_shell()?;
+        // What it printed last may have come between the read and the look.
+        if self.rest.is_none() && !wait_for(self.pty.as_fd(), self.look)? {
+            self.look = LAST_LOOK.min(4 * self.look);
+        }
+        Ok(true)
+    }
+
+    /// Looks whether the shell is still there. No event tells that it is not.
+    fn look_at_shell(&mut self) -> io::Result<()> {
+        self.unlooked = 0;
+        if pty::has_session(self.pty.as_fd())? {
+            if !self.black_box.had_leader() {
+                self.black_box.note_leader();
+            }
+        } else if self.black_box.had_leader() {
+            self.rest = Some(REST);
+        }
+        Ok(())
+    }
+
     /// Waits until the terminal has read on or made a checkpoint.
     fn wait_for_room(&self) -> io::Result<bool> {
-        wait_for(self.room.as_fd())?;
+        wait_for(self.room.as_fd(), PollTimeout::NONE)?;
         self.room.lower();
         Ok(true)
     }
 }
 
-/// Waits until there is something to read. No deadline: a shell may be silent for as long as it
-/// likes, and this process is ended from its control thread.
-fn wait_for(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => Ok(true),
+/// Waits until there is something to read; false where the time is over.
+fn wait_for(fd: BorrowedFd<'_>, within: impl TryInto<PollTimeout>) -> io::Result<bool> {
+    let within = within.try_into().unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], within) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(true),
         Err(error) => Err(error.into()),
     }
 }
@@ -76,6 +147,7 @@ fn wait_for(fd: BorrowedFd<'_>) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -84,16 +156,11 @@ mod tests {
         let wake = || Arc::new(Wake::new().unwrap());
         let (read, mut write) = io::pipe().unwrap();
         let black_box = Arc::new(BlackBox::new().unwrap());
-        let reader = Reader {
-            pty: Arc::new(read.into()),
-            black_box: Arc::clone(&black_box),
-            printed: [wake(), wake()],
-            room: wake(),
-            ended: wake(),
-        };
+        let mut reader =
+            Reader::new(Arc::new(read.into()), Arc::clone(&black_box), [wake(), wake()], wake(), wake());
         // Ends when nobody reads.
         let writer = std::thread::spawn(move || drop(write.write_all(&vec![b'y'; 4 * 1024 * 1024])));
-        let read_on = || {
+        let mut read_on = || {
             for _ in 0..400 {
                 reader.room.raise();
                 assert!(reader.step().unwrap());
@@ -107,5 +174,60 @@ mod tests {
         assert!(ahead.contains(&(read_on() - head)));
         drop(reader);
         writer.join().unwrap();
+    }
+
+    /// A shell behind a PTY: `sh -c SCRIPT` in a session of its own, which has it as its terminal.
+    fn shell(script: &str) -> (Arc<BlackBox>, Arc<Wake>, std::thread::JoinHandle<()>) {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        nix::fcntl::fcntl(&pty.master, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
+        nix::fcntl::fcntl(&pty.master, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))
+            .unwrap();
+        let slave = || Stdio::from(pty.slave.try_clone().unwrap());
+        let mut child = Command::new("setsid")
+            .args(["--ctty", "--wait", "sh", "-c", script])
+            .stdin(slave())
+            .stdout(slave())
+            .stderr(slave())
+            .spawn()
+            .unwrap();
+        drop(pty.slave);
+        let wake = || Arc::new(Wake::new().unwrap());
+        let (black_box, ended) = (Arc::new(BlackBox::new().unwrap()), wake());
+        let kept = Arc::clone(&black_box);
+        let reader = Reader::new(Arc::new(pty.master), kept, [wake(), wake()], wake(), Arc::clone(&ended));
+        let thread = std::thread::spawn(move || {
+            reader.run();
+            child.wait().unwrap();
+        });
+        (black_box, ended, thread)
+    }
+
+    fn printed(black_box: &BlackBox) -> String {
+        let (mut cursor, mut bytes) = (0, Vec::new());
+        black_box.read(&mut cursor, usize::MAX, &mut bytes);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_shell_is_over_though_a_background_job_has_its_terminal() {
+        // The job ends when its terminal is hung up, which is after the test.
+        let (black_box, ended, reader) = shell("exec 9>&1; (cat <&9) & seq 3000; sleep 0.1; echo last");
+        assert!(wait_for(ended.as_fd(), Duration::from_secs(20)).unwrap());
+        reader.join().unwrap();
+        let printed = printed(&black_box);
+        assert!(printed.ends_with("\r\n3000\r\nlast\r\n"), "{printed:?}");
+    }
+
+    #[test]
+    fn a_shell_is_over_though_a_background_job_prints_without_end() {
+        let (black_box, ended, reader) = shell("(trap '' HUP; yes) & sleep 0.2; echo last; exit");
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        // Nobody else reads: what was printed counts as answered, so that the reader goes on.
+        while !wait_for(ended.as_fd(), Duration::from_millis(1)).unwrap() {
+            assert!(std::time::Instant::now() < deadline);
+            black_box.note_answered(black_box.head());
+            black_box.set_checkpoint(black_box.head(), crate::names::TermSize::DEFAULT, 0, b"");
+        }
+        reader.join().unwrap();
     }
 }

@@ -13,7 +13,7 @@ use super::pace::Pace;
 use crate::names::TermSize;
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
 use crate::protocol::worker::ViewerNumber;
-use crate::protocol::{EndReason, Role};
+use crate::protocol::{Role, SessionEnd};
 use crate::wire::{Channel, Intent, WireError};
 
 /// Packets that one viewer may send or be sent in one turn of the loop, so that none starves the
@@ -403,8 +403,8 @@ impl Viewer {
     }
 
     /// Says why its view is over; false where the socket is full.
-    pub(super) fn end(&self, reason: EndReason) -> Result<bool, WireError> {
-        self.send(&ToViewer::Ended(reason))
+    pub(super) fn end(&self, end: SessionEnd) -> Result<bool, WireError> {
+        self.send(&ToViewer::Ended(end))
     }
 
     fn send(&self, message: &ToViewer) -> Result<bool, WireError> {

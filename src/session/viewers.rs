@@ -18,7 +18,7 @@ use super::viewer::{Asked, Fed, Viewer};
 use super::wake::Wake;
 use crate::names::TermSize;
 use crate::protocol::worker::{UnreadInput, ViewerNumber};
-use crate::protocol::{EndReason, Role};
+use crate::protocol::{EndReason, Role, SessionEnd};
 use crate::sys::pty;
 use crate::wire::WireError;
 
@@ -42,7 +42,7 @@ pub(super) enum Order {
     GoOn(Viewer),
     SetRole(ViewerNumber, Role),
     Drop(ViewerNumber, UnreadInput),
-    Flush(EndReason),
+    Flush(SessionEnd),
 }
 
 /// What the thread needs, and its state.
@@ -82,7 +82,7 @@ pub(super) struct State {
 
 #[derive(Debug)]
 struct Ending {
-    reason: EndReason,
+    end: SessionEnd,
     /// Where the output ends.
     at: u64,
     deadline: Instant,
@@ -139,14 +139,14 @@ impl Viewers {
                             self.grant(&mut viewer, asked);
                         }
                         // One that does not read will see that its socket closes.
-                        drop(viewer.end(EndReason::ViewClosed));
+                        drop(viewer.end(EndReason::ViewClosed.into()));
                     }
                     self.black_box.forget(number);
                     self.report(Input::ViewerGone(number));
                 }
-                Order::Flush(reason) => {
+                Order::Flush(end) => {
                     let (at, deadline) = (self.black_box.head(), now + FLUSH_TIME);
-                    self.state.ending = Some(Ending { reason, at, deadline });
+                    self.state.ending = Some(Ending { end, at, deadline });
                 }
             }
         }
@@ -302,13 +302,13 @@ impl Viewers {
     /// once it knows.
     fn flushed(&mut self, now: Instant) -> bool {
         let Some(ending) = &self.state.ending else { return false };
-        let (reason, at) = (ending.reason, ending.at);
+        let (end, at) = (ending.end, ending.at);
         // Kept: who has not got all, and who has but whose socket is full right now.
-        self.state.viewers.retain(|viewer| !viewer.has_all(at) || matches!(viewer.end(reason), Ok(false)));
+        self.state.viewers.retain(|viewer| !viewer.has_all(at) || matches!(viewer.end(end), Ok(false)));
         let late = now >= ending.deadline;
         if late {
             // They hear at least why; one whose socket is full does not.
-            self.state.viewers.iter().for_each(|viewer| drop(viewer.end(reason)));
+            self.state.viewers.iter().for_each(|viewer| drop(viewer.end(end)));
         }
         late || self.state.viewers.is_empty()
     }

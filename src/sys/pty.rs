@@ -10,6 +10,7 @@ mod ioctl {
 
     nix::ioctl_write_ptr_bad!(tiocswinsz, nix::libc::TIOCSWINSZ, nix::libc::winsize);
     nix::ioctl_read_bad!(tiocgwinsz, nix::libc::TIOCGWINSZ, nix::libc::winsize);
+    nix::ioctl_read_bad!(tiocgsid, nix::libc::TIOCGSID, nix::libc::pid_t);
     nix::ioctl_read_bad!(tiocgptn, nix::libc::TIOCGPTN, nix::libc::c_uint);
 }
 
@@ -33,6 +34,23 @@ pub fn size(master: BorrowedFd<'_>) -> io::Result<Option<TermSize>> {
     // SAFETY: the descriptor is open for the call and the kernel writes one `winsize` to `size`.
     unsafe { ioctl::tiocgwinsz(master.as_raw_fd(), &raw mut size) }?;
     Ok(TermSize::new(size.ws_col, size.ws_row).ok())
+}
+
+/// Whether the terminal is some session's controlling terminal. It is not before the session leader,
+/// the shell, has taken it, nor after the leader has exited, even if a background job has it open:
+/// the kernel takes the terminal from the session then (`disassociate_ctty`).
+///
+/// # Errors
+/// What ioctl(2) says.
+pub fn has_session(master: BorrowedFd<'_>) -> io::Result<bool> {
+    // 0 in a PID namespace that does not contain the leader.
+    let mut leader = 0;
+    // SAFETY: the descriptor is open for the call and the kernel writes one `pid_t` to `leader`.
+    match unsafe { ioctl::tiocgsid(master.as_raw_fd(), &raw mut leader) } {
+        Ok(_) => Ok(true),
+        Err(nix::errno::Errno::ENOTTY) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether this descriptor is a PTY master at all.

@@ -278,7 +278,7 @@ impl Page {
     /// Waits until the view on a stream is over.
     pub fn expect_end(&mut self, wanted: u16) -> EndReason {
         self.hear_of("the end", |message| match message {
-            ToPage::Closed { stream, reason } if *stream == wanted => Some(*reason),
+            ToPage::Closed { stream, reason, .. } if *stream == wanted => Some(*reason),
             _ => None,
         })
     }

@@ -9,7 +9,7 @@ use tere::names::{MachineName, SessionId, TermSize};
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
-use tere::protocol::{EndReason, Person, Refusal};
+use tere::protocol::{EndReason, Person, Refusal, SessionEnd};
 use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, WireError};
 
@@ -148,7 +148,7 @@ pub struct Shell {
     /// What a person sees of it, and what was printed and not expected yet.
     pub screen: Screen,
     /// Why it ended, once it has.
-    pub ended: Option<EndReason>,
+    pub ended: Option<SessionEnd>,
 }
 
 impl Shell {
@@ -256,7 +256,7 @@ impl Shell {
             }
             ToViewer::SnapshotBegins { size, length, extent } => self.screen.begin(size, length, extent),
             ToViewer::Size(size) => self.screen.resize(size),
-            ToViewer::Ended(reason) => self.ended = Some(reason),
+            ToViewer::Ended(end) => self.ended = Some(end),
             ToViewer::InputDropped(_) => {}
         }
     }
@@ -279,9 +279,14 @@ impl Shell {
 
     /// Waits until the session is over.
     pub fn expect_end(&mut self) -> EndReason {
+        self.expect_exit().reason
+    }
+
+    /// The same, and how the shell ended.
+    pub fn expect_exit(&mut self) -> SessionEnd {
         loop {
-            if let Some(reason) = self.ended {
-                return reason;
+            if let Some(end) = self.ended {
+                return end;
             }
             self.step(PATIENCE).unwrap();
         }

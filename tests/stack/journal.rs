@@ -53,5 +53,11 @@ fn each_decision_names_account_session_and_machine_and_nothing_that_was_typed() 
     assert_eq!(operator.ask(Ask::End { session: session.clone() }).0, Answer::Ending);
     recorded("end of session asked for", "(operator)", id, "owner=alice");
     recorded("session ended", "alice", id, "reason=ended-by-request");
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@web1").unwrap();
+    shell.type_in("exit 3\r");
+    shell.expect_end();
+    let id = shell.session.as_str();
+    recorded("session ended", "alice", id, "reason=shell-ended exit_status=3");
     assert!(!host.journal(&cursor).contains("typed-by-somebody"));
 }

@@ -21,6 +21,7 @@
 //! `nobody-there@web1`.
 
 pub mod attacks;
+mod ends;
 mod flood;
 mod logins;
 mod pages;

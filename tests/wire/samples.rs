@@ -8,7 +8,9 @@ use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
 use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerNumber};
-use tere::protocol::{About, EndReason, GuestRole, Person, Refusal, Role, SessionSummary};
+use tere::protocol::{
+    About, EndReason, GuestRole, Person, Refusal, Role, SessionEnd, SessionSummary, ShellExit, Signal,
+};
 
 pub(crate) fn alice() -> AccountName {
     "alice".parse().unwrap()
@@ -152,7 +154,7 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
 pub(crate) fn to_worker() -> Vec<ToWorker> {
     let viewer = ViewerNumber(5);
     vec![
-        ToWorker::Adopt { session: session(), size: size() },
+        ToWorker::Adopt { session: session(), size: size(), report: "a2".repeat(16).parse().unwrap() },
         ToWorker::Attach { viewer, role: Role::Watcher, size: size() },
         ToWorker::SetRole { viewer, role: Role::Writer },
         ToWorker::Detach { viewer, unread: UnreadInput::Typed },
@@ -172,7 +174,8 @@ pub(crate) fn from_worker() -> Vec<FromWorker> {
         FromWorker::Described(about()),
         FromWorker::RoleSet { viewer, role: Role::Watcher },
         FromWorker::ViewerGone(viewer),
-        FromWorker::Ended(EndReason::ShellEnded),
+        FromWorker::Ended(EndReason::ShellEnded.into()),
+        FromWorker::Ended(SessionEnd { reason: EndReason::ShellEnded, exit: Some(ShellExit::Exited(3)) }),
     ]
 }
 
@@ -183,7 +186,11 @@ pub(crate) fn to_viewer() -> Vec<ToViewer> {
         ToViewer::Output(b"hi\r\n".to_vec()),
         ToViewer::Size(size()),
         ToViewer::InputDropped(300),
-        ToViewer::Ended(EndReason::MachineGone),
+        ToViewer::Ended(EndReason::MachineGone.into()),
+        ToViewer::Ended(SessionEnd {
+            reason: EndReason::ShellEnded,
+            exit: Some(ShellExit::Killed(Signal::Kill)),
+        }),
     ]
 }
 

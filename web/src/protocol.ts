@@ -4,6 +4,10 @@ export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" |
 
 export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "worker-gone" | "view-closed" | "view-lost";
 
+export type ShellExit = { "exited": number } | { "killed": Signal };
+
+export type Signal = "HUP" | "ILL" | "TRAP" | "ABRT" | "BUS" | "FPE" | "KILL" | "SEGV" | "XCPU" | "XFSZ" | "SYS";
+
 export type Ceremony = "create" | "get";
 
 export type Extent = "whole" | "screen" | "recent";
@@ -252,7 +256,11 @@ stream: number,
 /**
  * Why.
  */
-reason: EndReason, } | { "type": "sharing", 
+reason: EndReason, 
+/**
+ * How the shell ended, where its machine reported it.
+ */
+exit: ShellExit | null, } | { "type": "sharing", 
 /**
  * Of which.
  */

@@ -1,7 +1,7 @@
 // The sentences behind the words that cross the socket. A new word without one does not compile.
 // The refusals' sentences are those of `Refusal::sentence` in src/protocol/refusal.rs.
 
-import type { EndReason, Refusal } from './protocol.ts';
+import type { EndReason, Refusal, ShellExit } from './protocol.ts';
 
 export const refusalSentences: Record<Refusal, string> = {
   'unknown-passkey': 'This passkey is not known here. Try another one, or ask for a new enrolment link.',
@@ -63,8 +63,10 @@ export function viewRefusalSentence(refusal: Refusal): string {
   return 'A part of tere was upgraded and another was not. Try again in a moment, or ask whoever runs this host to restart it.';
 }
 
-/** The sentence of an end, also of one that a newer server made up. */
-export function endSentence(reason: EndReason): string {
+/** The sentence of an end, also of one that a newer server made up. A shell that succeeded has only ended. */
+export function endSentence(reason: EndReason, exit?: ShellExit | null): string {
+  if (reason === 'shell-ended' && exit && 'killed' in exit) return `The shell was killed (SIG${exit.killed}).`;
+  if (reason === 'shell-ended' && exit && 'exited' in exit && exit.exited !== 0) return `The shell has ended (exit status ${exit.exited}).`;
   return endSentences[reason] ?? 'The session has ended.';
 }
 

@@ -13,7 +13,7 @@ import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
 import { showOver, type Over } from './over.ts';
 import { hidePanel, panelKey, panelNote, panelStands, showPanel } from './panel.ts';
-import type { AccountName, EndReason, MachineName, Refusal, SessionId, Target, ToPage } from './protocol.ts';
+import type { AccountName, EndReason, MachineName, Refusal, SessionId, ShellExit, Target, ToPage } from './protocol.ts';
 import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
 import { makeReaderSwitch, readerIsOn } from './reader.ts';
 import { isReport } from './reports.ts';
@@ -140,7 +140,7 @@ export class Shell {
       sized: (size) => this.#terminal?.resize(size),
       dropped: (bytes) => this.#dropped(bytes),
       inputDropped: (bytes) => this.#sayInputDropped(bytes),
-      closed: (reason) => this.#closed(reason),
+      closed: (reason, exit) => this.#closed(reason, exit),
       refused: (refusal) => this.#refused(refusal),
     });
     this.#bar.where(target);
@@ -267,7 +267,7 @@ export class Shell {
     notice('input', `${amount(this.#inputDropped)} of what you typed did not reach the program: it is not reading, or the network was too slow.`);
   }
 
-  #closed(reason: EndReason): void {
+  #closed(reason: EndReason, exit: ShellExit | null): void {
     const viewer = this.#viewer;
     if (!viewer) return;
     this.#unsent.clear();
@@ -278,7 +278,7 @@ export class Shell {
       return;
     }
     this.#remember(undefined);
-    const title = endSentence(this.#machineWent ? 'machine-gone' : reason);
+    const title = endSentence(this.#machineWent ? 'machine-gone' : reason, exit);
     this.#sayOver({ title, target, label: 'New shell' });
   }
 

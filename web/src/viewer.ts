@@ -2,7 +2,7 @@
 
 import type { Connection, Stream, StreamMessage } from './connection.ts';
 import { Feed, type Screen } from './feed.ts';
-import type { EndReason, Refusal, SessionId, Target, TermSize } from './protocol.ts';
+import type { EndReason, Refusal, SessionId, ShellExit, Target, TermSize } from './protocol.ts';
 import { Typing } from './typing.ts';
 
 export interface ViewerEvents {
@@ -16,7 +16,7 @@ export interface ViewerEvents {
   dropped(bytes: number): void;
   /** The server did not deliver this many typed bytes. */
   inputDropped(bytes: number): void;
-  closed(reason: EndReason): void;
+  closed(reason: EndReason, exit: ShellExit | null): void;
   refused(refusal: Refusal): void;
 }
 
@@ -100,7 +100,7 @@ export class Viewer implements Stream {
         return;
       case 'closed':
         this.over();
-        this.#events.closed(message.reason);
+        this.#events.closed(message.reason, message.exit);
         return;
       case 'refused':
         this.over();

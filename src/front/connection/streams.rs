@@ -253,7 +253,7 @@ impl Streams {
 
     fn over(&mut self, id: StreamId, reason: EndReason) -> Vec<Action> {
         self.forget(id);
-        tell(ToPage::Closed { stream: id.stream, reason })
+        tell(ToPage::Closed { stream: id.stream, reason, exit: None })
     }
 
     /// A view did not begin: its worker does not answer.

@@ -12,7 +12,7 @@ use super::frames::{binary, text};
 use super::input::Input;
 use super::steps::{Control, StreamId};
 use crate::names::{SessionId, Target, TermSize};
-use crate::protocol::EndReason;
+use crate::protocol::SessionEnd;
 use crate::protocol::page::{BINARY_FRAME_MAX, FROM_PAGE_HEADER, StreamKind, ToPage};
 use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
 use crate::wire::{AsyncChannel, Intent, WireError};
@@ -123,7 +123,7 @@ impl Terminal {
             () = pass_controls(&channel, &mut self.controls) => End::Left,
         };
         match end {
-            End::Said(reason) => self.close(reason).await,
+            End::Said(end) => self.close(end).await,
             End::Lost(error) => {
                 tracing::warn!(session = %self.session, %error, "a worker broke off: {error}");
                 let undelivered = self.input.undelivered();
@@ -145,14 +145,15 @@ impl Terminal {
 
     /// The session is over, or this view of it. First the connection frees the stream's number, then
     /// the page hears that it is free.
-    async fn close(&self, reason: EndReason) {
+    async fn close(&self, SessionEnd { reason, exit }: SessionEnd) {
         if self.events.send(StreamEvent::Over(self.id)).await.is_err() {
             return;
         }
         let stream = self.id.stream;
         let undelivered = self.input.undelivered();
         let dropped = (undelivered > 0).then_some(ToPage::InputDropped { stream, bytes: undelivered });
-        for message in dropped.into_iter().chain([ToPage::End { stream }, ToPage::Closed { stream, reason }])
+        for message in
+            dropped.into_iter().chain([ToPage::End { stream }, ToPage::Closed { stream, reason, exit }])
         {
             if self.output.send(text(&message)).await.is_err() {
                 return;
@@ -172,7 +173,7 @@ async fn greet(socket: OwnedFd) -> Result<ViewerChannel, WireError> {
 /// How a view ends.
 enum End {
     /// The worker said why.
-    Said(EndReason),
+    Said(SessionEnd),
     /// The worker closed its end, or cannot be understood.
     Lost(WireError),
     /// The page left the stream, or is gone.
@@ -193,7 +194,7 @@ async fn show(channel: &ViewerChannel, stream: u16, page: &mpsc::Sender<Message>
             }
             Ok((ToViewer::Size(size), _)) => text(&ToPage::Size { stream, size }),
             Ok((ToViewer::InputDropped(bytes), _)) => text(&ToPage::InputDropped { stream, bytes }),
-            Ok((ToViewer::Ended(reason), _)) => return End::Said(reason),
+            Ok((ToViewer::Ended(end), _)) => return End::Said(end),
             Err(error) => return End::Lost(error),
         };
         if page.send(message).await.is_err() {

@@ -256,7 +256,7 @@ fn a_view_that_cannot_be_had_again_is_over() {
         break_off(&mut desk, StreamId { stream: 7, request: 1 }, 2, size(80));
         (desk.reply(2, Answer::Refused(refusal)), desk)
     };
-    let over = |reason| [Action::Tell(ToPage::Closed { stream: 7, reason })];
+    let over = |reason| [Action::Tell(ToPage::Closed { stream: 7, reason, exit: None })];
     for (refusal, reason) in [
         (Refusal::NoSuchSession, EndReason::WorkerGone),
         (Refusal::NotGranted, EndReason::ViewClosed),

@@ -12,7 +12,7 @@ use crate::front::connection::BROKEN_OFF_MAX;
 use crate::names::TermSize;
 use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, INPUT_PATIENCE, TEXT_FRAME_MAX, ToPage};
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
-use crate::protocol::{EndReason, Refusal};
+use crate::protocol::{EndReason, Refusal, SessionEnd, ShellExit};
 use crate::sys::seqpacket;
 
 fn refused(refusal: Refusal) -> ToPage {
@@ -58,13 +58,14 @@ async fn from_sign_in_to_exit() {
     worker.send(&ToViewer::Size(size), &[]).unwrap();
     worker.send(&ToViewer::InputDropped(6), &[]).unwrap();
     worker.send(&ToViewer::Output(b"bye".to_vec()), &[]).unwrap();
-    worker.send(&ToViewer::Ended(EndReason::ShellEnded), &[]).unwrap();
+    let (reason, exit) = (EndReason::ShellEnded, Some(ShellExit::Exited(3)));
+    worker.send(&ToViewer::Ended(SessionEnd { reason, exit }), &[]).unwrap();
     assert_eq!(page.heard().await, ToPage::Snapshot { stream: 300, size, bytes: 5, extent });
     assert_eq!(page.heard().await, ToPage::Size { stream: 300, size });
     assert_eq!(page.heard().await, ToPage::InputDropped { stream: 300, bytes: 6 });
     assert_eq!(page.output().await, (300, b"bye".to_vec()));
     assert_eq!(page.heard().await, ToPage::End { stream: 300 });
-    assert_eq!(page.heard().await, ToPage::Closed { stream: 300, reason: EndReason::ShellEnded });
+    assert_eq!(page.heard().await, ToPage::Closed { stream: 300, reason, exit });
     // The number is free at once.
     another(&house, &mut page, 300).await;
 }
@@ -84,7 +85,7 @@ async fn a_view_that_breaks_off_comes_back_and_the_page_sees_its_snapshot() {
         assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"x".to_vec()));
     }
     drop(worker);
-    assert_eq!(page.heard().await, ToPage::Closed { stream: 1, reason: EndReason::ViewLost });
+    assert_eq!(page.heard().await, ToPage::Closed { stream: 1, reason: EndReason::ViewLost, exit: None });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,8 @@
 //! word    336         the version of the protocols that the viewers were greeted in
 //! words   337, 338    typed: where it begins and ends
 //! word    339         1 once the shell is ready for input
+//! word    340         1 once the shell was seen to have the terminal
+//! words   341..345    the key of the report of the shell's end
 //! bytes   HEADER..    the ring
 //! then                the two places of the checkpoint
 //! then                typed
@@ -39,7 +41,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) use self::cursors::Left;
 pub(super) use self::ring::{Behind, Filled};
-use crate::names::TermSize;
+use crate::names::{ReportKey, TermSize};
 use crate::sys::mapping::Mapping;
 use crate::wire::VERSION;
 
@@ -71,6 +73,8 @@ const CURSOR_WORDS: usize = 144;
 const VERSION_WORD: usize = 336;
 const TYPED_WORD: usize = 337;
 const READY_WORD: usize = 339;
+const LEADER_WORD: usize = 340;
+const REPORT_KEY_WORD: usize = 341;
 
 const _: () = assert!(SIZE_WORDS + 2 * sizes::SIZES <= CURSOR_WORDS);
 const _: () = assert!(CURSOR_WORDS + cursors::WORDS <= VERSION_WORD);
@@ -132,6 +136,31 @@ impl BlackBox {
         self.word(READY_WORD).load(Ordering::Acquire) != 0
     }
 
+    /// Notes that the shell was seen to have the terminal. For the reader's thread.
+    pub(super) fn note_leader(&self) {
+        self.word(LEADER_WORD).store(1, Ordering::Relaxed);
+    }
+
+    /// Whether the shell, or the script before it, was ever seen to have the terminal.
+    pub(super) fn had_leader(&self) -> bool {
+        self.word(LEADER_WORD).load(Ordering::Relaxed) != 0
+    }
+
+    /// Notes the key of the report of the shell's end. For the control thread.
+    pub(super) fn set_report_key(&self, key: &ReportKey) {
+        for (word, part) in (REPORT_KEY_WORD..).zip(key.as_str().as_bytes().chunks_exact(8)) {
+            let part = part.try_into().map_or(0, u64::from_be_bytes);
+            self.word(word).store(part, Ordering::Relaxed);
+        }
+    }
+
+    /// The key of the report of the shell's end; nothing in a session of a build before it.
+    pub(super) fn report_key(&self) -> Option<ReportKey> {
+        let words = (REPORT_KEY_WORD..).take(ReportKey::LENGTH / 8);
+        let bytes = words.flat_map(|word| self.word(word).load(Ordering::Relaxed).to_be_bytes()).collect();
+        String::from_utf8(bytes).ok()?.parse().ok()
+    }
+
     fn word(&self, index: usize) -> &AtomicU64 {
         static NONE: AtomicU64 = AtomicU64::new(0);
         // Every index in this folder lies in the header, so the spare is never taken.
@@ -161,6 +190,18 @@ mod tests {
         assert!(black_box.is_ready());
         let next = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert!(next.is_ready());
+    }
+
+    #[test]
+    fn the_next_worker_knows_the_report_key_and_that_the_shell_had_the_terminal() {
+        let black_box = BlackBox::new().unwrap();
+        assert!(black_box.report_key().is_none() && !black_box.had_leader());
+        let key = ReportKey::random().unwrap();
+        black_box.set_report_key(&key);
+        black_box.note_leader();
+        let next = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(next.report_key(), Some(key));
+        assert!(next.had_leader());
     }
 
     #[test]

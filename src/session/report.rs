@@ -1,0 +1,90 @@
+//! How the shell ended, as the script that started it reports through the terminal:
+//!
+//! ```text
+//! ESC _ tere ; KEY ; STATUS ESC \
+//! ```
+//!
+//! an application program command (ECMA-48), which terminals ignore. It is the last that the script
+//! prints, so it is looked for once, at the end. The machine may lie: what it says is shown to people,
+//! and nothing is decided by it.
+
+use super::black_box::BlackBox;
+use crate::names::ReportKey;
+use crate::protocol::ShellExit;
+
+/// How far before the end of the output the report is looked for, bytes. A background job may print
+/// after it, and what it prints until the end is seen is bounded: see [`super::reader`].
+const REACH: u64 = 1024 * 1024;
+
+const BEGIN: &[u8] = b"\x1b_tere;";
+const END: &[u8] = b"\x1b\\";
+
+/// How the shell ended, if the end of the output says so.
+pub(super) fn exit(black_box: &BlackBox) -> Option<ShellExit> {
+    let key = black_box.report_key()?;
+    let mut cursor = black_box.head().saturating_sub(REACH);
+    let mut output = Vec::new();
+    black_box.read(&mut cursor, usize::MAX, &mut output);
+    find(&output, &key)
+}
+
+/// The last report in `output` that has this key.
+fn find(output: &[u8], key: &ReportKey) -> Option<ShellExit> {
+    let begin = [BEGIN, key.as_str().as_bytes(), b";"].concat();
+    let at = output.windows(begin.len()).rposition(|window| window == begin)?;
+    let rest = output.get(at + begin.len()..)?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (status, rest) = rest.split_at_checked(digits)?;
+    // No shell has a status of more digits.
+    if digits > 3 || !rest.starts_with(END) {
+        return None;
+    }
+    std::str::from_utf8(status).ok()?.parse().ok().map(ShellExit::of_status)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+    use crate::protocol::Signal;
+
+    fn report(key: &str, status: &str) -> String {
+        format!("\x1b_tere;{key};{status}\x1b\\")
+    }
+
+    #[test]
+    fn a_report_is_read_strictly_and_only_with_its_key() {
+        let key = ReportKey::random().unwrap();
+        let other = ReportKey::random().unwrap();
+        let found = |text: &str| find(text.as_bytes(), &key);
+        assert_eq!(found(&report(key.as_str(), "3")), Some(ShellExit::Exited(3)));
+        assert_eq!(found(&format!("bye\r\n{}noise", report(key.as_str(), "0"))), Some(ShellExit::Exited(0)));
+        assert_eq!(found(&report(key.as_str(), "137")), Some(ShellExit::Killed(Signal::Kill)));
+        // The last one counts.
+        let two = report(key.as_str(), "1") + &report(key.as_str(), "2");
+        assert_eq!(found(&two), Some(ShellExit::Exited(2)));
+        for bad in ["", "-1", "256", "0003", "1 ", "x", "99999999999999999999"] {
+            assert_eq!(found(&report(key.as_str(), bad)), None, "{bad}");
+        }
+        assert_eq!(found(&report(other.as_str(), "3")), None);
+        let whole = report(key.as_str(), "3");
+        for length in 0..whole.len() {
+            assert_eq!(found(&whole[..length]), None, "cut off at {length}");
+        }
+    }
+
+    #[test]
+    fn the_report_is_found_behind_what_a_background_job_prints() {
+        let black_box = BlackBox::new().unwrap();
+        let key = ReportKey::random().unwrap();
+        let (read, mut write) = std::io::pipe().unwrap();
+        write.write_all((report(key.as_str(), "4") + &"y\n".repeat(20_000)).as_bytes()).unwrap();
+        drop(write);
+        while black_box.fill_from(read.as_fd()).unwrap() != super::super::black_box::Filled::End {}
+        assert_eq!(exit(&black_box), None, "it has no key");
+        black_box.set_report_key(&key);
+        assert_eq!(exit(&black_box), Some(ShellExit::Exited(4)));
+    }
+}
