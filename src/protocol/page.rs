@@ -144,6 +144,12 @@ pub enum FromPage {
         /// Which stream.
         stream: u16,
     },
+    /// Put the terminal's modes, character sets and scrolling region back, for everybody who views it.
+    /// Nothing is typed.
+    ResetTerminal {
+        /// Which stream.
+        stream: u16,
+    },
     /// No more input comes on this stream. What came before is delivered; output goes on.
     End {
         /// Which stream.

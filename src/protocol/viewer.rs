@@ -65,6 +65,9 @@ pub enum FromViewer {
     Shown(u32),
     /// The viewer wants a snapshot with the whole scrollback.
     Refresh,
+    /// Put the terminal's modes, character sets and scrolling region back. Nothing is typed; every
+    /// viewer is sent a snapshot. Not for a watcher.
+    ResetTerminal,
 }
 
 impl Message for ToViewer {}

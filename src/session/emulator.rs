@@ -106,6 +106,7 @@ impl Emulator {
             let before = reading.cursor;
             let more = self.advance(&mut reading);
             let fed = reading.cursor - before;
+            self.reset(&mut reading);
             self.note_checkpoint(&reading);
             self.make_snapshots(&reading);
             if more {
@@ -187,6 +188,16 @@ impl Emulator {
             self.about.note_activity();
         }
         more
+    }
+
+    /// Resets the terminal's modes, if a person asked for it. Nothing in the output says so: the
+    /// checkpoint does, from which the next worker goes on.
+    fn reset(&self, reading: &mut Reading) {
+        if self.exchange.wants_reset() {
+            reading.terminal.reset_modes();
+            self.set_checkpoint(reading);
+            self.exchange.note_reset();
+        }
     }
 
     fn note_checkpoint(&self, reading: &Reading) {
@@ -313,5 +324,31 @@ mod tests {
         // The next one has it from the checkpoint, and reads all that comes.
         assert!(!black_box.is_poisoned());
         assert_eq!(emulator(&black_box).begin().terminal.screen_text(), reading.terminal.screen_text());
+    }
+
+    #[test]
+    fn a_reset_is_in_the_terminal_of_the_next_worker() {
+        let black_box = Arc::new(BlackBox::new().unwrap());
+        black_box.add_size(TermSize::new(80, 24).unwrap());
+        let (read, mut write) = io::pipe().unwrap();
+        // Lines, a region, drawing characters, no cursor, the mouse, and a title that never ends.
+        write.write_all(b"kept\x1b[5;9r\x1b(0\x1b[?25l\x1b[?1003h\x1b[?1006h\x1b[?2004h\x1b]0;lost").unwrap();
+        black_box.fill_from(read.as_fd()).unwrap();
+        let worker = emulator(&black_box);
+        let mut reading = worker.begin();
+        while worker.advance(&mut reading) {}
+        worker.exchange.ask_for_reset();
+        worker.reset(&mut reading);
+        assert!(worker.exchange.take_reset() && !worker.exchange.take_reset());
+        write.write_all(b"\x1b[1;5H back").unwrap();
+        black_box.fill_from(read.as_fd()).unwrap();
+        while worker.advance(&mut reading) {}
+        let mut next = emulator(&black_box).begin();
+        while worker.advance(&mut next) {}
+        assert_eq!(reading.terminal.screen_text(), "kept back");
+        assert_eq!(next.terminal.snapshot(), reading.terminal.snapshot());
+        let mut fresh = Terminal::new(TermSize::new(80, 24).unwrap());
+        fresh.print(b"kept\x1b[1;5H back");
+        assert_eq!(next.terminal.snapshot(), fresh.snapshot());
     }
 }

@@ -33,6 +33,10 @@ pub(super) struct Exchange {
     recent: Slot,
     screen: Slot,
     answers: Mutex<Vec<u8>>,
+    /// A person wants the terminal reset, however many asked.
+    reset_wanted: AtomicBool,
+    /// The terminal was reset, and the viewers have not been told.
+    reset_done: AtomicBool,
 }
 
 /// At most one snapshot of each extent waits, whoever asked for it.
@@ -61,6 +65,31 @@ impl Exchange {
     /// Takes the snapshot that was made, if it was. One that was wanted of the recent may be of the whole.
     pub(super) fn take(&self, extent: Extent) -> Option<Arc<Snapshot>> {
         locked(&self.slot(extent).made).take()
+    }
+
+    /// Asks for a reset of the terminal's modes. The terminal's thread is to be woken after this.
+    pub(super) fn ask_for_reset(&self) {
+        self.reset_wanted.store(true, Ordering::Release);
+    }
+
+    /// Whether the terminal is to be reset now.
+    pub(super) fn wants_reset(&self) -> bool {
+        self.reset_wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Notes that the terminal was reset. The viewers' thread is to be woken after this.
+    pub(super) fn note_reset(&self) {
+        self.reset_done.store(true, Ordering::Release);
+    }
+
+    /// Whether the terminal was reset since the last call. Snapshots from before are dropped; whoever
+    /// waits for one asks again.
+    pub(super) fn take_reset(&self) -> bool {
+        let done = self.reset_done.swap(false, Ordering::AcqRel);
+        if done {
+            EXTENTS.into_iter().for_each(|extent| drop(self.take(extent)));
+        }
+        done
     }
 
     /// Leaves answers to be typed.

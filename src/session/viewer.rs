@@ -96,6 +96,7 @@ pub(super) enum Fed {
 pub(super) enum Asked {
     Input(Vec<u8>),
     Resize(TermSize),
+    ResetTerminal,
 }
 
 impl Viewer {
@@ -188,6 +189,16 @@ impl Viewer {
     pub(super) fn want(&mut self, extent: Extent, not_before: Instant, black_box: &BlackBox) {
         self.showing = Showing::Waiting { extent, not_before };
         black_box.note(self.number, Left::Waiting);
+    }
+
+    /// Has it shown the terminal anew, after a reset that no output tells of.
+    pub(super) fn show_again(&mut self, now: Instant, black_box: &BlackBox) {
+        match &self.showing {
+            // What it waits for is made after the reset.
+            Showing::Waiting { .. } => {}
+            Showing::Snapshot { snapshot, .. } => self.want(snapshot.extent, now, black_box),
+            Showing::Live { .. } => self.want(Extent::Screen, now, black_box),
+        }
     }
 
     /// Sends what it has not got, up to `end`.
@@ -376,7 +387,10 @@ impl Viewer {
                     asked.push(Asked::Input(bytes));
                 }
                 (Ok((FromViewer::Resize(size), _)), Role::Owner) => asked.push(Asked::Resize(size)),
-                (Ok((FromViewer::Input(_), _)), Role::Watcher)
+                (Ok((FromViewer::ResetTerminal, _)), Role::Owner | Role::Writer) => {
+                    asked.push(Asked::ResetTerminal);
+                }
+                (Ok((FromViewer::Input(_) | FromViewer::ResetTerminal, _)), Role::Watcher)
                 | (Ok((FromViewer::Resize(_), _)), Role::Writer | Role::Watcher) => {}
                 (Ok((FromViewer::End, _)), _) => self.input_ended = true,
                 (Ok((FromViewer::Shown(bytes), _)), _) => self.pace.shown(bytes.into(), now),

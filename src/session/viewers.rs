@@ -97,6 +97,7 @@ impl Viewers {
             self.obey(now);
             self.listen(now);
             self.resize(now);
+            self.show_reset(now);
             self.show_snapshots(now);
             let more = self.feed(now);
             self.about.set_viewers(self.state.viewers.len());
@@ -178,6 +179,10 @@ impl Viewers {
                 Asked::Input(bytes) if self.black_box.add_typed(&bytes) => self.about.note_activity(),
                 Asked::Input(bytes) => viewer.input_dropped(bytes.len()),
                 Asked::Resize(size) => self.state.size = Some(size),
+                Asked::ResetTerminal => {
+                    self.exchange.ask_for_reset();
+                    self.terminal.raise();
+                }
             }
         }
     }
@@ -196,6 +201,13 @@ impl Viewers {
             if let Err(error) = pty::set_size(self.pty.as_fd(), size) {
                 tracing::debug!(%error, "the size of the terminal cannot be set");
             }
+        }
+    }
+
+    /// Has every viewer shown the terminal anew once it was reset.
+    fn show_reset(&mut self, now: Instant) {
+        if self.exchange.take_reset() {
+            self.state.viewers.iter_mut().for_each(|viewer| viewer.show_again(now, &self.black_box));
         }
     }
 

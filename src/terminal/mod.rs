@@ -53,6 +53,11 @@ use state::TerminalState;
 /// of a quarter of a million cells are most of it; one of 80 by 24 takes 50 kB and its scrollback.
 pub const WEIGHT_MAX: usize = 20 * 1024 * 1024;
 
+/// What [`Terminal::reset_modes`] prints: DECSTR, and off with what it leaves on: new line mode, the
+/// mouse, and the charset of SO.
+const RESET_MODES: &[u8] = b"\x1b[!p\x1b[20l\x1b[?12l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\
+    \x1b[?1006l\x1b[?1016l\x0f\x1b[m";
+
 /// The terminal of a session.
 #[derive(Debug)]
 pub struct Terminal {
@@ -73,6 +78,13 @@ impl Terminal {
         while let Some(token) = self.parser.next(&mut rest) {
             self.state.act(&token);
         }
+    }
+
+    /// Puts modes, character sets and the scrolling region back, for a person after a program that left
+    /// them. A sequence that is not complete is given up. What is on the screen stays.
+    pub fn reset_modes(&mut self) {
+        self.parser = Parser::new();
+        self.print(RESET_MODES);
     }
 
     /// Takes another size. See the module about what becomes of the rows.

@@ -1097,3 +1097,22 @@ test('a proxy that drops the header Upgrade is told apart from a server that is 
   await tab.knock();
   await tab.doorSays(/The server does not answer/);
 });
+
+test('a terminal that a program left in disorder is reset, and nothing is typed', minute, async () => {
+  const { tab, front } = await signedIn();
+  await tab.shell();
+  await tab.page.getByRole('button', { name: 'Reset' }).click();
+  await front.hears('reset-terminal');
+  assert.equal(front.heard.find((message) => message.type === 'reset-terminal')?.['stream'], 1);
+  assert.equal(front.typed, '');
+  await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+  tab.assertCalm();
+});
+
+test('a shell that failed says how', minute, async () => {
+  const { tab, front } = await signedIn();
+  await tab.shell();
+  front.say({ type: 'closed', stream: 1, reason: 'shell-ended', exit: { exited: 3 } });
+  await tab.panelSays(/The shell has ended \(exit status 3\)\./);
+  tab.assertCalm();
+});

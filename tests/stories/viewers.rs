@@ -237,3 +237,31 @@ fn a_slow_link_does_not_stand_between_a_person_and_ctrl_c() {
     // What is on the way when somebody presses Ctrl-C is a few windows at the most, not a backlog.
     assert!(bytes < 64 * 1024, "{bytes} bytes came before the prompt");
 }
+
+#[test]
+fn a_reset_puts_the_terminal_back_for_everybody_and_in_the_next_worker() {
+    let host = Host::shared();
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@web1").unwrap();
+    let mut other = alice.attach(&shell.session).unwrap();
+    // A line of q in the charset for drawing, which is left on.
+    shell.type_in("printf '%s\\033(0qq\\n' dr\"\"awn\r");
+    for view in [&mut shell, &mut other] {
+        view.expect_on_screen("drawn──");
+    }
+    let before = other.screen.snapshots;
+    shell.send(&FromViewer::ResetTerminal).unwrap();
+    while other.screen.snapshots == before {
+        other.step(PATIENCE).unwrap();
+    }
+    shell.type_in("echo pl\"\"ain\r");
+    for view in [&mut shell, &mut other] {
+        view.expect_on_screen("plain");
+        assert!(view.screen.terminal().screen_text().contains("drawn──"), "what was there stays");
+    }
+    host.kill_worker(&shell.session);
+    shell.type_in("echo af\"\"ter\r");
+    for view in [&mut shell, &mut other] {
+        view.expect_on_screen("after");
+    }
+}

@@ -200,6 +200,7 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
         FromViewer::Resize(size()),
         FromViewer::Shown(300),
         FromViewer::Refresh,
+        FromViewer::ResetTerminal,
         FromViewer::End,
     ]
 }

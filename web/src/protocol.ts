@@ -146,6 +146,10 @@ bytes: number, } | { "type": "refresh",
 /**
  * Which stream.
  */
+stream: number, } | { "type": "reset-terminal", 
+/**
+ * Which stream.
+ */
 stream: number, } | { "type": "end", 
 /**
  * Which stream.

@@ -67,6 +67,10 @@ export class Shell {
   constructor(events: ShellEvents) {
     this.#events = events;
     element('bar-shells').onclick = () => events.visitLobby();
+    element('bar-reset').onclick = () => {
+      this.#viewer?.reset();
+      this.#terminal?.focus();
+    };
     makeShare(this.#share);
     makeReaderSwitch(() => {
       this.#terminal?.readAloud(readerIsOn());

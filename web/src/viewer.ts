@@ -126,6 +126,11 @@ export class Viewer implements Stream {
     if (this.state === 'live') this.#connection.send({ type: 'refresh', stream: this.#stream });
   }
 
+  /** Has the modes of the session's terminal put back, for everybody who views it. */
+  reset(): void {
+    if (this.state === 'live') this.#connection.send({ type: 'reset-terminal', stream: this.#stream });
+  }
+
   input(bytes: Uint8Array): void {
     if (this.state === 'live') this.#typing.type(bytes);
   }

@@ -138,6 +138,9 @@ impl Core {
             (State::SignedIn(streams), FromPage::Refresh { stream }) => {
                 Ok(streams.control(stream, Control::Refresh))
             }
+            (State::SignedIn(streams), FromPage::ResetTerminal { stream }) => {
+                Ok(streams.control(stream, Control::ResetTerminal))
+            }
             (State::SignedIn(streams), FromPage::End { stream }) => streams.end(stream),
             (State::SignedIn(streams), FromPage::Close { stream }) => Ok(streams.close(stream)),
             (
@@ -151,6 +154,7 @@ impl Core {
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
                 | FromPage::Refresh { .. }
+                | FromPage::ResetTerminal { .. }
                 | FromPage::End { .. }
                 | FromPage::Close { .. },
             ) => Err(Closing::BadMessage("a request before signing in")),
@@ -177,6 +181,7 @@ impl Core {
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
                 | FromPage::Refresh { .. }
+                | FromPage::ResetTerminal { .. }
                 | FromPage::End { .. }
                 | FromPage::Close { .. },
             ) => Ok(Vec::new()),

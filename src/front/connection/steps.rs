@@ -96,6 +96,8 @@ pub(super) enum Control {
     Shown(u32),
     /// The page wants the whole scrollback.
     Refresh,
+    /// The page wants the terminal's modes put back.
+    ResetTerminal,
 }
 
 /// The one action of saying this to the page.

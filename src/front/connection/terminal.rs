@@ -47,13 +47,14 @@ pub(super) struct Handle {
 }
 
 /// All that a page asked for beside its input, summed up, so that nothing queues: the last size and
-/// how many there were, the bytes shown in all, and how often it wanted the scrollback.
+/// how many there were, the bytes shown in all, and how often it wanted the scrollback or a reset.
 #[derive(Debug, Default, Clone, Copy)]
 struct Controls {
     size: Option<TermSize>,
     sizes: u64,
     shown: u64,
     refreshes: u64,
+    resets: u64,
 }
 
 impl Handle {
@@ -66,6 +67,7 @@ impl Handle {
             }
             Control::Shown(bytes) => controls.shown = controls.shown.saturating_add(bytes.into()),
             Control::Refresh => controls.refreshes = controls.refreshes.saturating_add(1),
+            Control::ResetTerminal => controls.resets = controls.resets.saturating_add(1),
         });
     }
 }
@@ -265,6 +267,9 @@ async fn pass_latest(
     }
     if latest.refreshes > before.refreshes {
         channel.send(&FromViewer::Refresh, &[]).await?;
+    }
+    if latest.resets > before.resets {
+        channel.send(&FromViewer::ResetTerminal, &[]).await?;
     }
     Ok(())
 }

@@ -53,6 +53,8 @@ async fn from_sign_in_to_exit() {
     assert_eq!(take(&worker), FromViewer::Shown(7));
     page.say(&FromPage::Refresh { stream: 300 }).await;
     assert_eq!(take(&worker), FromViewer::Refresh);
+    page.say(&FromPage::ResetTerminal { stream: 300 }).await;
+    assert_eq!(take(&worker), FromViewer::ResetTerminal);
     let extent = Extent::Whole;
     worker.send(&ToViewer::SnapshotBegins { size, length: 5, extent }, &[]).unwrap();
     worker.send(&ToViewer::Size(size), &[]).unwrap();

@@ -39,10 +39,11 @@ fn sent(theirs: &Channel<FromViewer, ToViewer>) -> Vec<ToViewer> {
     std::iter::from_fn(|| theirs.receive().ok().map(|(message, _)| message)).collect()
 }
 
-/// What a viewer of this role is taken to ask for, after it typed and resized.
+/// What a viewer of this role is taken to ask for, after it typed, reset and resized.
 fn asked(role: Role) -> Vec<Asked> {
     let (mut viewer, theirs, black_box) = viewer(role);
     theirs.send(&FromViewer::Input(b"rm\r".to_vec()), &[]).unwrap();
+    theirs.send(&FromViewer::ResetTerminal, &[]).unwrap();
     theirs.send(&FromViewer::Resize(TermSize::new(1, 1).unwrap()), &[]).unwrap();
     let mut asked = Vec::new();
     viewer.take(&black_box, &mut asked, Instant::now()).unwrap();
@@ -50,16 +51,17 @@ fn asked(role: Role) -> Vec<Asked> {
 }
 
 #[test]
-fn a_watcher_types_nothing_and_sets_no_size() {
-    assert!(matches!(asked(Role::Owner)[..], [Asked::Input(_), Asked::Resize(_)]));
-    assert!(matches!(asked(Role::Writer)[..], [Asked::Input(_)]));
+fn a_watcher_types_nothing_resets_nothing_and_sets_no_size() {
+    let owner = asked(Role::Owner);
+    assert!(matches!(owner[..], [Asked::Input(_), Asked::ResetTerminal, Asked::Resize(_)]));
+    assert!(matches!(asked(Role::Writer)[..], [Asked::Input(_), Asked::ResetTerminal]));
     assert!(asked(Role::Watcher).is_empty());
 }
 
 fn typed(asked: &[Asked]) -> Vec<u8> {
     let bytes = asked.iter().map(|one| match one {
         Asked::Input(bytes) => bytes.as_slice(),
-        Asked::Resize(_) => &[],
+        Asked::Resize(_) | Asked::ResetTerminal => &[],
     });
     bytes.collect::<Vec<_>>().concat()
 }
