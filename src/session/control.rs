@@ -12,15 +12,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
 use super::about::About;
-use super::black_box::BlackBox;
 use super::core::{Action, Core, EndedShell, Input, Leave};
 use super::emulator::Emulator;
 use super::exchange::Exchange;
+use super::memory::SessionMemory;
 use super::reader::Reader;
+use super::recovery::{self, Recovered, RecoveredSession};
 use super::report;
-use super::store::{Kept, Left, Store};
+use super::store::{Store, StoredDescriptors, StoredItem};
 use super::viewer::Viewer;
-use super::viewers::{Order, State, Viewers};
+use super::viewers::{LoopState, Order, Viewers};
 use super::wake::Wake;
 use super::watchdog::Watchdog;
 use crate::names::{SessionId, TermSize};
@@ -54,18 +55,18 @@ pub(super) struct Control {
     viewers: Arc<Wake>,
     inbox: Arc<Wake>,
     watchdog: Option<Watchdog>,
-    black_box: Arc<BlackBox>,
+    memory: Arc<SessionMemory>,
     about: Arc<About>,
     orders: SyncSender<Order>,
     events: Receiver<Input>,
-    /// What the other threads wait for: the PTY.
-    hatch: Option<Hatch>,
+    /// Hands the PTY to the other threads, which wait for it.
+    handover: Option<PtyHandover>,
 }
 
 /// Where the other threads wait for their PTY, sandboxed already: this thread could not start
 /// them any more once it is.
 #[derive(Debug)]
-struct Hatch {
+struct PtyHandover {
     reader: SyncSender<Arc<OwnedFd>>,
     /// It needs to know only that there is one.
     terminal: SyncSender<()>,
@@ -76,30 +77,30 @@ impl Control {
     /// Starts the other threads and takes over what systemd passed in.
     pub(super) fn start(
         listener: OwnedFd,
-        (mut store, mut left): (Store, Left),
+        (mut store, stored): (Store, StoredDescriptors),
         signals: SignalFd,
     ) -> io::Result<Self> {
-        let black_box = Arc::new(take_over(&mut store, &mut left)?);
+        let Recovered { memory, session } = recovery::recover(&mut store, stored)?;
         let (exchange, about) = (Arc::new(Exchange::default()), Arc::new(About::new()));
         let wake = || Wake::new().map(Arc::new);
         let (ended, viewers, inbox, terminal, room) = (wake()?, wake()?, wake()?, wake()?, wake()?);
         let (orders, orders_in) = sync_channel(EVENTS);
         let (events, events_in) = sync_channel(EVENTS);
-        let (reader_hatch, reader_in) = sync_channel::<Arc<OwnedFd>>(1);
-        let (terminal_hatch, terminal_in) = sync_channel::<()>(1);
-        let (viewers_hatch, viewers_in) = sync_channel::<Arc<OwnedFd>>(1);
+        let (reader_handover, reader_in) = sync_channel::<Arc<OwnedFd>>(1);
+        let (terminal_handover, terminal_in) = sync_channel::<()>(1);
+        let (viewers_handover, viewers_in) = sync_channel::<Arc<OwnedFd>>(1);
 
         // The senders go away without a word only when the process ends.
         let printed = [Arc::clone(&viewers), Arc::clone(&terminal)];
         let watchdog = Watchdog::new(printed.clone());
-        let (kept, over, there) = (Arc::clone(&black_box), Arc::clone(&ended), Arc::clone(&room));
+        let (kept, over, there) = (Arc::clone(&memory), Arc::clone(&ended), Arc::clone(&room));
         std::thread::Builder::new().name("pty".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerPty, &[]);
             let Ok(pty) = reader_in.recv() else { return };
             Reader::new(pty, kept, printed, there, over).run();
         })?;
         let emulator = Emulator {
-            black_box: Arc::clone(&black_box),
+            memory: Arc::clone(&memory),
             exchange: Arc::clone(&exchange),
             about: Arc::clone(&about),
             wake: Arc::clone(&terminal),
@@ -112,14 +113,14 @@ impl Control {
                 emulator.run();
             }
         })?;
-        let (kept, wake, control) = (Arc::clone(&black_box), Arc::clone(&viewers), Arc::clone(&inbox));
+        let (kept, wake, control) = (Arc::clone(&memory), Arc::clone(&viewers), Arc::clone(&inbox));
         let noted = Arc::clone(&about);
         std::thread::Builder::new().name("viewers".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerViewers, &[]);
             let Ok(pty) = viewers_in.recv() else { return };
-            let state = State::default();
-            let (black_box, about, orders) = (kept, noted, orders_in);
-            Viewers { pty, black_box, exchange, about, wake, terminal, orders, events, control, state }.run();
+            let state = LoopState::default();
+            let (memory, about, orders) = (kept, noted, orders_in);
+            Viewers { pty, memory, exchange, about, wake, terminal, orders, events, control, state }.run();
         })?;
         let mut control = Self {
             listener,
@@ -131,31 +132,30 @@ impl Control {
             viewers,
             inbox,
             watchdog,
-            black_box,
+            memory,
             about,
             orders,
             events: events_in,
-            hatch: Some(Hatch { reader: reader_hatch, terminal: terminal_hatch, viewers: viewers_hatch }),
+            handover: Some(PtyHandover {
+                reader: reader_handover,
+                terminal: terminal_handover,
+                viewers: viewers_handover,
+            }),
         };
-        control.go_on(left)?;
+        if let Some(session) = session {
+            control.go_on(session);
+        }
         Ok(control)
     }
 
-    /// Goes on with what the worker before left, if it had a terminal.
-    fn go_on(&mut self, left: Left) -> io::Result<()> {
-        let Some(pty) = left.pty else { return Ok(()) };
-        // The worker before may have been killed between noting a size and setting it.
-        if let Some(size) = self.black_box.latest_size() {
-            pty::set_size(pty.as_fd(), size)?;
-        }
-        self.core = Core::going_on(left.viewers.iter().map(|(number, ..)| *number).collect());
-        for (number, role, socket) in left.viewers {
-            let viewer = Viewer::left(number, role, Channel::over(socket), &self.black_box, Instant::now());
+    /// Goes on with the session of the worker before.
+    fn go_on(&mut self, RecoveredSession { pty, viewers }: RecoveredSession) {
+        self.core = Core::going_on(viewers.iter().map(|viewer| viewer.number).collect());
+        for viewer in viewers {
             self.order(Order::GoOn(viewer));
         }
         self.hand_over(pty);
         tracing::info!("going on where the worker before was left");
-        Ok(())
     }
 
     /// Runs until the session is over.
@@ -194,7 +194,7 @@ impl Control {
         drop(fds);
         let ready = |index: usize| ready.get(index).copied().unwrap_or(false);
         // Before there is a terminal the others wait for it, and cannot be kept busy.
-        let (now, waiting) = (Instant::now(), self.hatch.is_some());
+        let (now, waiting) = (Instant::now(), self.handover.is_some());
         if self.watchdog.as_mut().is_some_and(|dog| dog.is_due(now, waiting)) {
             self.store.say("WATCHDOG=1")?;
         }
@@ -211,7 +211,7 @@ impl Control {
         }
         if ready(2) {
             self.ended.lower();
-            let (printed, exit) = (self.black_box.head(), report::exit(&self.black_box));
+            let (printed, exit) = (self.memory.head(), report::exit(&self.memory));
             inputs.push(Input::ShellEnded(EndedShell { printed, exit }));
         }
         if ready(0) {
@@ -255,7 +255,7 @@ impl Control {
     fn act(&mut self, action: Action) -> io::Result<Option<Leave>> {
         match action {
             Action::Keep { pty, session, size, report } => {
-                self.black_box.set_report_key(&report);
+                self.memory.set_report_key(&report);
                 self.keep(pty, &session, size)?;
             }
             Action::MakeViewer { viewer, role, size } => self.make_viewer(viewer, role, size),
@@ -285,7 +285,7 @@ impl Control {
     fn describe(&self) -> protocol::About {
         protocol::About {
             title: self.about.title(),
-            size: self.black_box.latest_size().unwrap_or(TermSize::DEFAULT),
+            size: self.memory.latest_size().unwrap_or(TermSize::DEFAULT),
             idle: u32::try_from(self.about.idle().as_secs()).unwrap_or(u32::MAX),
             viewers: self.about.viewers(),
         }
@@ -296,11 +296,11 @@ impl Control {
             return Err(io::Error::other("the broker passed something that is not a PTY master"));
         }
         seqpacket::set_nonblocking(pty.as_fd())?;
-        self.black_box.add_size(size);
+        self.memory.add_size(size);
         pty::set_size(pty.as_fd(), size)?;
         // Before the broker hears that it is kept.
-        self.store.keep(Kept::BlackBox, self.black_box.as_fd())?;
-        self.store.keep(Kept::Pty, pty.as_fd())?;
+        self.store.keep(StoredItem::Memory, self.memory.as_fd())?;
+        self.store.keep(StoredItem::Pty, pty.as_fd())?;
         self.hand_over(pty);
         tracing::info!(%session, "keeping a session");
         Ok(())
@@ -309,10 +309,10 @@ impl Control {
     /// Gives the other threads their terminal.
     fn hand_over(&mut self, pty: OwnedFd) {
         let pty = Arc::new(pty);
-        if let Some(hatch) = self.hatch.take() {
-            drop(hatch.reader.send(Arc::clone(&pty)));
-            let _ = hatch.terminal.send(());
-            drop(hatch.viewers.send(pty));
+        if let Some(handover) = self.handover.take() {
+            drop(handover.reader.send(Arc::clone(&pty)));
+            let _ = handover.terminal.send(());
+            drop(handover.viewers.send(pty));
         }
     }
 
@@ -352,30 +352,4 @@ impl Control {
         }
         self.viewers.raise();
     }
-}
-
-/// The black box that the worker before left, or a new one. One that cannot be read, as after a change of its
-/// layout, costs the screen and the views, which front asks for again, but not the shell.
-fn take_over(store: &mut Store, left: &mut Left) -> io::Result<BlackBox> {
-    let Some(kept) = left.black_box.take() else { return BlackBox::new() };
-    let (black_box, viewers_go_on) = match BlackBox::open(kept) {
-        Ok(black_box) => {
-            let viewers_go_on = black_box.take_over_viewers();
-            (black_box, viewers_go_on)
-        }
-        Err(error) => {
-            tracing::error!(%error, "what the worker before left cannot be read: {error}");
-            let size = left.pty.as_ref().map(|pty| pty::size(pty.as_fd())).transpose()?.flatten();
-            let black_box = BlackBox::in_place_of_a_lost_one(size.unwrap_or(TermSize::DEFAULT))?;
-            store.forget_black_box()?;
-            store.keep(Kept::BlackBox, black_box.as_fd())?;
-            (black_box, false)
-        }
-    };
-    if !viewers_go_on {
-        for (viewer, ..) in std::mem::take(&mut left.viewers) {
-            store.forget_viewer(viewer)?;
-        }
-    }
-    Ok(black_box)
 }

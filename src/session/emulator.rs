@@ -1,4 +1,4 @@
-//! The thread `terminal`: a cursor into the black box that feeds the session's terminal, answers what
+//! The thread `terminal`: a cursor into the memory file that feeds the session's terminal, answers what
 //! programs ask of it, makes checkpoints, and snapshots for viewers.
 
 use std::cell::OnceCell;
@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::about::About;
-use super::black_box::{Behind, BlackBox};
 use super::exchange::{Exchange, Snapshot};
+use super::memory::{Behind, SessionMemory};
 use super::wake::Wake;
 use crate::names::TermSize;
 use crate::protocol::viewer::Extent;
@@ -48,15 +48,15 @@ const LOST: &[u8] =
 
 thread_local! {
     /// Where a panic of this thread is noted.
-    static NOTED_IN: OnceCell<Arc<BlackBox>> = const { OnceCell::new() };
+    static NOTED_IN: OnceCell<Arc<SessionMemory>> = const { OnceCell::new() };
 }
 
 /// Notes for the next worker that the thread that panics right now is the terminal's, if it is.
 pub(super) fn note_panic() {
     // A thread that is just ending has no such place any more.
-    let _ = NOTED_IN.try_with(|black_box| {
-        if let Some(black_box) = black_box.get() {
-            black_box.note_panic();
+    let _ = NOTED_IN.try_with(|memory| {
+        if let Some(memory) = memory.get() {
+            memory.note_panic();
         }
     });
 }
@@ -64,7 +64,7 @@ pub(super) fn note_panic() {
 /// What the thread needs.
 #[derive(Debug)]
 pub(super) struct Emulator {
-    pub(super) black_box: Arc<BlackBox>,
+    pub(super) memory: Arc<SessionMemory>,
     pub(super) exchange: Arc<Exchange>,
     /// Raised when something was printed, and when a snapshot is wanted.
     pub(super) wake: Arc<Wake>,
@@ -99,7 +99,7 @@ struct Reading {
 impl Emulator {
     /// Runs until the process ends.
     pub(super) fn run(&self) {
-        NOTED_IN.with(|black_box| drop(black_box.set(Arc::clone(&self.black_box))));
+        NOTED_IN.with(|memory| drop(memory.set(Arc::clone(&self.memory))));
         let mut reading = self.begin();
         loop {
             self.wake.lower();
@@ -124,11 +124,11 @@ impl Emulator {
     /// The terminal as the worker before left it: its checkpoint, and all that was printed since.
     /// What that worker answered is not answered again.
     fn begin(&self) -> Reading {
-        if self.black_box.is_poisoned() {
+        if self.memory.is_poisoned() {
             return self.begin_blank();
         }
-        let checkpoint = self.black_box.checkpoint();
-        let first = || self.black_box.size(0).map(|(_, size)| size);
+        let checkpoint = self.memory.checkpoint();
+        let first = || self.memory.size(0).map(|(_, size)| size);
         let size = checkpoint.as_ref().map(|checkpoint| checkpoint.size).or_else(first);
         let terminal = Terminal::new(size.unwrap_or(TermSize::DEFAULT));
         let mut reading = Reading { terminal, cursor: 0, sizes: 0, buffer: Vec::new(), title: String::new() };
@@ -136,9 +136,9 @@ impl Emulator {
             reading.terminal.print(&checkpoint.bytes);
             (reading.cursor, reading.sizes) = (checkpoint.offset, checkpoint.sizes);
         }
-        let answered = self.black_box.answered();
+        let answered = self.memory.answered();
         while reading.cursor < answered {
-            match reading.step(&self.black_box, answered) {
+            match reading.step(&self.memory, answered) {
                 Progress::More => {}
                 Progress::Nothing => break,
                 Progress::Lost => return self.begin_blank(),
@@ -152,10 +152,10 @@ impl Emulator {
     /// so in every worker to come. The shell and its viewers go on.
     fn begin_blank(&self) -> Reading {
         tracing::error!("what was printed cannot be read again; the screen is lost, the shell goes on");
-        let (cursor, sizes) = (self.black_box.head(), self.black_box.sizes());
-        let mut terminal = Terminal::new(self.black_box.latest_size().unwrap_or(TermSize::DEFAULT));
+        let (cursor, sizes) = (self.memory.head(), self.memory.sizes());
+        let mut terminal = Terminal::new(self.memory.latest_size().unwrap_or(TermSize::DEFAULT));
         terminal.print(LOST);
-        self.black_box.note_answered(cursor);
+        self.memory.note_answered(cursor);
         let reading = Reading { terminal, cursor, sizes, buffer: Vec::new(), title: String::new() };
         self.set_checkpoint(&reading);
         reading
@@ -166,10 +166,10 @@ impl Emulator {
         let (before, deadline) = (reading.cursor, Instant::now() + TURN);
         let mut more = true;
         while more && reading.cursor - before < TURN_BYTES && Instant::now() < deadline {
-            match reading.step(&self.black_box, u64::MAX) {
+            match reading.step(&self.memory, u64::MAX) {
                 Progress::More => {}
                 Progress::Nothing => more = false,
-                // The ring waits for this cursor: only a broken black box says so.
+                // The ring waits for this cursor: only a broken memory file says so.
                 Progress::Lost => *reading = self.begin_blank(),
             }
         }
@@ -178,7 +178,7 @@ impl Emulator {
             self.exchange.answer(&answers);
             self.viewers.raise();
         }
-        self.black_box.note_answered(reading.cursor);
+        self.memory.note_answered(reading.cursor);
         if reading.title != reading.terminal.title() {
             reading.terminal.title().clone_into(&mut reading.title);
             self.about.set_title(&reading.title);
@@ -201,7 +201,7 @@ impl Emulator {
     }
 
     fn note_checkpoint(&self, reading: &Reading) {
-        let (bytes, sizes) = self.black_box.since_checkpoint(reading.cursor, reading.sizes);
+        let (bytes, sizes) = self.memory.since_checkpoint(reading.cursor, reading.sizes);
         if bytes < CHECKPOINT_BYTES && sizes < CHECKPOINT_SIZES {
             return;
         }
@@ -210,13 +210,13 @@ impl Emulator {
 
     fn set_checkpoint(&self, reading: &Reading) {
         let note = |bytes: &[u8]| {
-            self.black_box.set_checkpoint(reading.cursor, reading.terminal.size(), reading.sizes, bytes)
+            self.memory.set_checkpoint(reading.cursor, reading.terminal.size(), reading.sizes, bytes)
         };
         // The whole always has room; should it not, the shell must go on all the same.
         if !note(&reading.terminal.snapshot()) && !note(&reading.terminal.snapshot_of_screen()) {
             note(b"");
         }
-        self.black_box.forget_panics();
+        self.memory.forget_panics();
         self.room.raise();
         self.viewers.raise();
     }
@@ -256,10 +256,10 @@ impl Emulator {
 
 impl Reading {
     /// Takes the next size, or the bytes before it, but none behind `end`.
-    fn step(&mut self, black_box: &BlackBox, end: u64) -> Progress {
+    fn step(&mut self, memory: &SessionMemory, end: u64) -> Progress {
         // Before the sizes: one that is added after this look begins behind what is read now.
-        let end = end.min(black_box.head());
-        let next = if self.sizes < black_box.sizes() { black_box.size(self.sizes) } else { None };
+        let end = end.min(memory.head());
+        let next = if self.sizes < memory.sizes() { memory.size(self.sizes) } else { None };
         let end = match next {
             Some((offset, size)) if offset <= self.cursor => {
                 self.terminal.resize(size);
@@ -271,7 +271,7 @@ impl Reading {
         };
         let most = usize::try_from(end.saturating_sub(self.cursor)).unwrap_or(FEED).min(FEED);
         self.buffer.clear();
-        match black_box.read(&mut self.cursor, most, &mut self.buffer) {
+        match memory.read(&mut self.cursor, most, &mut self.buffer) {
             Behind::Nothing => Progress::Nothing,
             Behind::Bytes => {
                 self.terminal.print(&self.buffer);
@@ -288,10 +288,10 @@ mod tests {
 
     use super::*;
 
-    fn emulator(black_box: &Arc<BlackBox>) -> Emulator {
+    fn emulator(memory: &Arc<SessionMemory>) -> Emulator {
         let wake = || Arc::new(Wake::new().unwrap());
         Emulator {
-            black_box: Arc::clone(black_box),
+            memory: Arc::clone(memory),
             exchange: Arc::default(),
             about: Arc::new(About::new()),
             wake: wake(),
@@ -302,48 +302,48 @@ mod tests {
 
     #[test]
     fn what_makes_the_terminal_panic_is_not_read_a_third_time() {
-        let black_box = Arc::new(BlackBox::new().unwrap());
-        black_box.add_size(TermSize::new(100, 30).unwrap());
+        let memory = Arc::new(SessionMemory::new().unwrap());
+        memory.add_size(TermSize::new(100, 30).unwrap());
         let (read, mut write) = io::pipe().unwrap();
         write.write_all(b"poison").unwrap();
-        black_box.fill_from(read.as_fd()).unwrap();
+        memory.fill_from(read.as_fd()).unwrap();
         for _ in 0..2 {
-            let worker = emulator(&black_box);
+            let worker = emulator(&memory);
             let mut reading = worker.begin();
             while worker.advance(&mut reading) {}
             assert_eq!(reading.terminal.screen_text(), "poison");
             let panics = std::thread::spawn(move || {
-                NOTED_IN.with(|noted| noted.set(worker.black_box).unwrap());
+                NOTED_IN.with(|noted| noted.set(worker.memory).unwrap());
                 note_panic();
             });
             panics.join().unwrap();
         }
-        let reading = emulator(&black_box).begin();
+        let reading = emulator(&memory).begin();
         assert!(reading.terminal.screen_text().starts_with(" tere lost this screen"));
-        assert_eq!((reading.cursor, reading.terminal.size().cols()), (black_box.head(), 100));
+        assert_eq!((reading.cursor, reading.terminal.size().cols()), (memory.head(), 100));
         // The next one has it from the checkpoint, and reads all that comes.
-        assert!(!black_box.is_poisoned());
-        assert_eq!(emulator(&black_box).begin().terminal.screen_text(), reading.terminal.screen_text());
+        assert!(!memory.is_poisoned());
+        assert_eq!(emulator(&memory).begin().terminal.screen_text(), reading.terminal.screen_text());
     }
 
     #[test]
     fn a_reset_is_in_the_terminal_of_the_next_worker() {
-        let black_box = Arc::new(BlackBox::new().unwrap());
-        black_box.add_size(TermSize::new(80, 24).unwrap());
+        let memory = Arc::new(SessionMemory::new().unwrap());
+        memory.add_size(TermSize::new(80, 24).unwrap());
         let (read, mut write) = io::pipe().unwrap();
         // Lines, a region, drawing characters, no cursor, the mouse, and a title that never ends.
         write.write_all(b"kept\x1b[5;9r\x1b(0\x1b[?25l\x1b[?1003h\x1b[?1006h\x1b[?2004h\x1b]0;lost").unwrap();
-        black_box.fill_from(read.as_fd()).unwrap();
-        let worker = emulator(&black_box);
+        memory.fill_from(read.as_fd()).unwrap();
+        let worker = emulator(&memory);
         let mut reading = worker.begin();
         while worker.advance(&mut reading) {}
         worker.exchange.ask_for_reset();
         worker.reset(&mut reading);
         assert!(worker.exchange.take_reset() && !worker.exchange.take_reset());
         write.write_all(b"\x1b[1;5H back").unwrap();
-        black_box.fill_from(read.as_fd()).unwrap();
+        memory.fill_from(read.as_fd()).unwrap();
         while worker.advance(&mut reading) {}
-        let mut next = emulator(&black_box).begin();
+        let mut next = emulator(&memory).begin();
         while worker.advance(&mut next) {}
         assert_eq!(reading.terminal.screen_text(), "kept back");
         assert_eq!(next.terminal.snapshot(), reading.terminal.snapshot());

@@ -5,19 +5,20 @@
 //! Has given up: files, new sockets, connecting, programs, and every other session.
 //!
 //! Four threads, named as in `ps -T`: the first is the control thread (`control`), `pty` (`reader`) reads
-//! the shell's output into the `black_box`, `terminal` (`emulator`) keeps the screen and answers for it,
-//! `viewers` feeds each `viewer`. What those two hand each other is in `exchange`, what the broker may
-//! ask about is in `about`. How the shell ended is read by `report`. systemd keeps
-//! what the next worker needs, should this one be killed or restarted, in the `store`.
+//! the shell's output into the `memory`, `terminal` (`emulator`) keeps the screen and answers for it, and
+//! `viewers` feeds each `viewer`. The last two hand each other snapshots and answers in the `exchange`; what
+//! the broker may ask is in `about`, and how the shell ended is read by `report`. systemd keeps what the
+//! next worker needs in the `store`, and that worker begins with `recovery`.
 
 mod about;
-mod black_box;
 mod control;
 mod core;
 mod emulator;
 mod exchange;
+mod memory;
 mod pace;
 mod reader;
+mod recovery;
 mod report;
 mod store;
 mod viewer;

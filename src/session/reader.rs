@@ -1,4 +1,4 @@
-//! The thread `pty`: reads what the shell prints into the black box, as fast as it prints and as there
+//! The thread `pty`: reads what the shell prints into the memory file, as fast as it prints and as there
 //! is room.
 
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::black_box::{BlackBox, Filled};
+use super::memory::{Filled, SessionMemory};
 use super::wake::Wake;
 use crate::sys::pty;
 
@@ -36,7 +36,7 @@ pub(super) struct Reader {
     /// The PTY master, non-blocking.
     pty: Arc<OwnedFd>,
     /// Where it goes.
-    black_box: Arc<BlackBox>,
+    memory: Arc<SessionMemory>,
     /// Raised after every read: the threads that read it.
     printed: [Arc<Wake>; 2],
     /// Raised when the terminal has read on, and when there is room again.
@@ -54,12 +54,12 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(
         pty: Arc<OwnedFd>,
-        black_box: Arc<BlackBox>,
+        memory: Arc<SessionMemory>,
         printed: [Arc<Wake>; 2],
         room: Arc<Wake>,
         ended: Arc<Wake>,
     ) -> Self {
-        Self { pty, black_box, printed, room, ended, look: FIRST_LOOK, unlooked: 0, rest: None }
+        Self { pty, memory, printed, room, ended, look: FIRST_LOOK, unlooked: 0, rest: None }
     }
 
     /// Runs until the shell has ended, or everybody has closed the terminal.
@@ -73,10 +73,10 @@ impl Reader {
     /// A master whose last slave is closed reads as EIO, after everything printed has been read. But a
     /// background job may have the slave open for days after the shell has exited.
     fn step(&mut self) -> io::Result<bool> {
-        if self.black_box.head().saturating_sub(self.black_box.answered()) >= AHEAD {
+        if self.memory.head().saturating_sub(self.memory.answered()) >= AHEAD {
             return self.wait_for_room();
         }
-        match self.black_box.fill_from(self.pty.as_fd()) {
+        match self.memory.fill_from(self.pty.as_fd()) {
             Ok(Filled::End) => Ok(false),
             Ok(Filled::Bytes(bytes)) => {
                 self.printed.iter().for_each(|wake| wake.raise());
@@ -117,10 +117,10 @@ impl Reader {
     fn look_at_shell(&mut self) -> io::Result<()> {
         self.unlooked = 0;
         if pty::has_session(self.pty.as_fd())? {
-            if !self.black_box.had_leader() {
-                self.black_box.note_leader();
+            if !self.memory.had_leader() {
+                self.memory.note_leader();
             }
-        } else if self.black_box.had_leader() {
+        } else if self.memory.had_leader() {
             self.rest = Some(REST);
         }
         Ok(())
@@ -155,9 +155,9 @@ mod tests {
     fn no_more_than_a_moments_output_waits_for_the_terminal() {
         let wake = || Arc::new(Wake::new().unwrap());
         let (read, mut write) = io::pipe().unwrap();
-        let black_box = Arc::new(BlackBox::new().unwrap());
+        let memory = Arc::new(SessionMemory::new().unwrap());
         let mut reader =
-            Reader::new(Arc::new(read.into()), Arc::clone(&black_box), [wake(), wake()], wake(), wake());
+            Reader::new(Arc::new(read.into()), Arc::clone(&memory), [wake(), wake()], wake(), wake());
         // Ends when nobody reads.
         let writer = std::thread::spawn(move || drop(write.write_all(&vec![b'y'; 4 * 1024 * 1024])));
         let mut read_on = || {
@@ -165,19 +165,19 @@ mod tests {
                 reader.room.raise();
                 assert!(reader.step().unwrap());
             }
-            black_box.head()
+            memory.head()
         };
         let ahead = AHEAD..AHEAD + 4096;
         let head = read_on();
         assert!(ahead.contains(&head), "{head}");
-        black_box.note_answered(head);
+        memory.note_answered(head);
         assert!(ahead.contains(&(read_on() - head)));
         drop(reader);
         writer.join().unwrap();
     }
 
     /// A shell behind a PTY: `sh -c SCRIPT` in a session of its own, which has it as its terminal.
-    fn shell(script: &str) -> (Arc<BlackBox>, Arc<Wake>, std::thread::JoinHandle<()>) {
+    fn shell(script: &str) -> (Arc<SessionMemory>, Arc<Wake>, std::thread::JoinHandle<()>) {
         let pty = nix::pty::openpty(None, None).unwrap();
         nix::fcntl::fcntl(&pty.master, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
         nix::fcntl::fcntl(&pty.master, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))
@@ -192,41 +192,41 @@ mod tests {
             .unwrap();
         drop(pty.slave);
         let wake = || Arc::new(Wake::new().unwrap());
-        let (black_box, ended) = (Arc::new(BlackBox::new().unwrap()), wake());
-        let kept = Arc::clone(&black_box);
+        let (memory, ended) = (Arc::new(SessionMemory::new().unwrap()), wake());
+        let kept = Arc::clone(&memory);
         let reader = Reader::new(Arc::new(pty.master), kept, [wake(), wake()], wake(), Arc::clone(&ended));
         let thread = std::thread::spawn(move || {
             reader.run();
             child.wait().unwrap();
         });
-        (black_box, ended, thread)
+        (memory, ended, thread)
     }
 
-    fn printed(black_box: &BlackBox) -> String {
+    fn printed(memory: &SessionMemory) -> String {
         let (mut cursor, mut bytes) = (0, Vec::new());
-        black_box.read(&mut cursor, usize::MAX, &mut bytes);
+        memory.read(&mut cursor, usize::MAX, &mut bytes);
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
     fn a_shell_is_over_though_a_background_job_has_its_terminal() {
         // The job ends when its terminal is hung up, which is after the test.
-        let (black_box, ended, reader) = shell("exec 9>&1; (cat <&9) & seq 3000; sleep 0.1; echo last");
+        let (memory, ended, reader) = shell("exec 9>&1; (cat <&9) & seq 3000; sleep 0.1; echo last");
         assert!(wait_for(ended.as_fd(), Duration::from_secs(20)).unwrap());
         reader.join().unwrap();
-        let printed = printed(&black_box);
+        let printed = printed(&memory);
         assert!(printed.ends_with("\r\n3000\r\nlast\r\n"), "{printed:?}");
     }
 
     #[test]
     fn a_shell_is_over_though_a_background_job_prints_without_end() {
-        let (black_box, ended, reader) = shell("(trap '' HUP; yes) & sleep 0.2; echo last; exit");
+        let (memory, ended, reader) = shell("(trap '' HUP; yes) & sleep 0.2; echo last; exit");
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         // Nobody else reads: what was printed counts as answered, so that the reader goes on.
         while !wait_for(ended.as_fd(), Duration::from_millis(1)).unwrap() {
             assert!(std::time::Instant::now() < deadline);
-            black_box.note_answered(black_box.head());
-            black_box.set_checkpoint(black_box.head(), crate::names::TermSize::DEFAULT, 0, b"");
+            memory.note_answered(memory.head());
+            memory.set_checkpoint(memory.head(), crate::names::TermSize::DEFAULT, 0, b"");
         }
         reader.join().unwrap();
     }

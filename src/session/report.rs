@@ -8,7 +8,7 @@
 //! prints, so it is looked for once, at the end. The machine may lie: what it says is shown to people,
 //! and nothing is decided by it.
 
-use super::black_box::BlackBox;
+use super::memory::SessionMemory;
 use crate::names::ReportKey;
 use crate::protocol::ShellExit;
 
@@ -20,11 +20,11 @@ const BEGIN: &[u8] = b"\x1b_tere;";
 const END: &[u8] = b"\x1b\\";
 
 /// How the shell ended, if the end of the output says so.
-pub(super) fn exit(black_box: &BlackBox) -> Option<ShellExit> {
-    let key = black_box.report_key()?;
-    let mut cursor = black_box.head().saturating_sub(REACH);
+pub(super) fn exit(memory: &SessionMemory) -> Option<ShellExit> {
+    let key = memory.report_key()?;
+    let mut cursor = memory.head().saturating_sub(REACH);
     let mut output = Vec::new();
-    black_box.read(&mut cursor, usize::MAX, &mut output);
+    memory.read(&mut cursor, usize::MAX, &mut output);
     find(&output, &key)
 }
 
@@ -77,14 +77,14 @@ mod tests {
 
     #[test]
     fn the_report_is_found_behind_what_a_background_job_prints() {
-        let black_box = BlackBox::new().unwrap();
+        let memory = SessionMemory::new().unwrap();
         let key = ReportKey::random().unwrap();
         let (read, mut write) = std::io::pipe().unwrap();
         write.write_all((report(key.as_str(), "4") + &"y\n".repeat(20_000)).as_bytes()).unwrap();
         drop(write);
-        while black_box.fill_from(read.as_fd()).unwrap() != super::super::black_box::Filled::End {}
-        assert_eq!(exit(&black_box), None, "it has no key");
-        black_box.set_report_key(&key);
-        assert_eq!(exit(&black_box), Some(ShellExit::Exited(4)));
+        while memory.fill_from(read.as_fd()).unwrap() != super::super::memory::Filled::End {}
+        assert_eq!(exit(&memory), None, "it has no key");
+        memory.set_report_key(&key);
+        assert_eq!(exit(&memory), Some(ShellExit::Exited(4)));
     }
 }

@@ -11,22 +11,23 @@ use crate::protocol::worker::ViewerNumber;
 use crate::sys::inherited::Inherited;
 use crate::sys::notify::Notify;
 
-/// One thing in the store. Its name there says what it is.
+/// An item of the store. Its name there says what it is, and is a stored format: a worker of another
+/// build reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum StoredItem {
     /// The PTY's master.
     Pty,
-    /// The black box's memfd.
-    BlackBox,
+    /// The memory file.
+    Memory,
     /// Our end of a viewer's socket.
     Viewer(ViewerNumber, Role),
 }
 
-impl Kept {
+impl StoredItem {
     fn name(self) -> String {
         match self {
             Self::Pty => "pty".to_owned(),
-            Self::BlackBox => "black-box".to_owned(),
+            Self::Memory => "black-box".to_owned(),
             Self::Viewer(number, Role::Owner) => format!("owner-{}", number.0),
             Self::Viewer(number, Role::Writer) => format!("writer-{}", number.0),
             Self::Viewer(number, Role::Watcher) => format!("watcher-{}", number.0),
@@ -34,7 +35,7 @@ impl Kept {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        if let Some(kept) = [Self::Pty, Self::BlackBox].into_iter().find(|kept| kept.name() == name) {
+        if let Some(kept) = [Self::Pty, Self::Memory].into_iter().find(|kept| kept.name() == name) {
             return Some(kept);
         }
         if let Some((role, number)) = name.split_once('-') {
@@ -49,9 +50,9 @@ impl Kept {
 
 /// What an earlier worker left, if any.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(super) struct StoredDescriptors {
     pub(super) pty: Option<OwnedFd>,
-    pub(super) black_box: Option<OwnedFd>,
+    pub(super) memory: Option<OwnedFd>,
     pub(super) viewers: Vec<(ViewerNumber, Role, OwnedFd)>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Left {
 #[derive(Debug)]
 pub(super) struct Store {
     notify: Notify,
-    kept: Vec<Kept>,
+    kept: Vec<StoredItem>,
     /// Our end of each viewer's socket once more: systemd wants it again to keep it under another name.
     viewers: BTreeMap<ViewerNumber, OwnedFd>,
 }
@@ -69,19 +70,19 @@ impl Store {
     ///
     /// # Errors
     /// There is no room for one more descriptor.
-    pub(super) fn open(notify: Notify, inherited: Vec<Inherited>) -> io::Result<(Self, Left)> {
+    pub(super) fn open(notify: Notify, inherited: Vec<Inherited>) -> io::Result<(Self, StoredDescriptors)> {
         let mut store = Self { notify, kept: Vec::new(), viewers: BTreeMap::new() };
-        let mut left = Left::default();
+        let mut left = StoredDescriptors::default();
         for Inherited { name, fd } in inherited {
-            let Some(kept) = Kept::parse(&name) else {
+            let Some(kept) = StoredItem::parse(&name) else {
                 tracing::warn!(name, "a descriptor of another name is closed");
                 continue;
             };
             store.kept.push(kept);
             match kept {
-                Kept::Pty => left.pty = Some(fd),
-                Kept::BlackBox => left.black_box = Some(fd),
-                Kept::Viewer(number, role) => {
+                StoredItem::Pty => left.pty = Some(fd),
+                StoredItem::Memory => left.memory = Some(fd),
+                StoredItem::Viewer(number, role) => {
                     store.viewers.insert(number, fd.try_clone()?);
                     left.viewers.push((number, role, fd));
                 }
@@ -97,7 +98,7 @@ impl Store {
 
     /// Has systemd keep a descriptor. It is not polled: a PTY or a viewer that hangs up is noticed
     /// here, and must not be gone from the store before.
-    pub(super) fn keep(&mut self, kept: Kept, fd: BorrowedFd<'_>) -> io::Result<()> {
+    pub(super) fn keep(&mut self, kept: StoredItem, fd: BorrowedFd<'_>) -> io::Result<()> {
         let text = format!("FDSTORE=1\nFDNAME={}\nFDPOLL=0", kept.name());
         self.notify.say_with(&text, fd)?;
         self.kept.push(kept);
@@ -112,7 +113,7 @@ impl Store {
         fd: BorrowedFd<'_>,
     ) -> io::Result<()> {
         self.viewers.insert(number, fd.try_clone_to_owned()?);
-        self.keep(Kept::Viewer(number, role), fd)
+        self.keep(StoredItem::Viewer(number, role), fd)
     }
 
     /// Has systemd keep a viewer's socket under the name of another role. It keeps a descriptor only
@@ -126,12 +127,12 @@ impl Store {
     /// Has systemd close a viewer's socket.
     pub(super) fn forget_viewer(&mut self, number: ViewerNumber) -> io::Result<()> {
         self.viewers.remove(&number);
-        self.forget(|kept| matches!(kept, Kept::Viewer(viewer, _) if viewer == number))
+        self.forget(|kept| matches!(kept, StoredItem::Viewer(viewer, _) if viewer == number))
     }
 
-    /// Has systemd close the black box.
-    pub(super) fn forget_black_box(&mut self) -> io::Result<()> {
-        self.forget(|kept| kept == Kept::BlackBox)
+    /// Has systemd close the memory file.
+    pub(super) fn forget_memory(&mut self) -> io::Result<()> {
+        self.forget(|kept| kept == StoredItem::Memory)
     }
 
     /// Has systemd close everything.
@@ -139,7 +140,7 @@ impl Store {
         self.forget(|_| true)
     }
 
-    fn forget(&mut self, which: impl Fn(Kept) -> bool) -> io::Result<()> {
+    fn forget(&mut self, which: impl Fn(StoredItem) -> bool) -> io::Result<()> {
         for kept in self.kept.extract_if(.., |kept| which(*kept)) {
             self.notify.say(&format!("FDSTOREREMOVE=1\nFDNAME={}", kept.name()))?;
         }
@@ -155,16 +156,16 @@ mod tests {
     fn a_name_in_the_store_says_what_it_is() {
         let viewer = ViewerNumber(u32::MAX);
         for kept in [
-            Kept::Pty,
-            Kept::BlackBox,
-            Kept::Viewer(viewer, Role::Owner),
-            Kept::Viewer(viewer, Role::Writer),
-            Kept::Viewer(ViewerNumber(0), Role::Watcher),
+            StoredItem::Pty,
+            StoredItem::Memory,
+            StoredItem::Viewer(viewer, Role::Owner),
+            StoredItem::Viewer(viewer, Role::Writer),
+            StoredItem::Viewer(ViewerNumber(0), Role::Watcher),
         ] {
-            assert_eq!(Kept::parse(&kept.name()), Some(kept));
+            assert_eq!(StoredItem::parse(&kept.name()), Some(kept));
         }
         for other in ["", "stored", "owner", "owner-", "owner--1", "root-1", "pty-1"] {
-            assert_eq!(Kept::parse(other), None, "{other}");
+            assert_eq!(StoredItem::parse(other), None, "{other}");
         }
     }
 }

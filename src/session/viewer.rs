@@ -1,4 +1,4 @@
-//! One viewer: a socket, a role, and a cursor into the black box. It has no queue: it begins with a
+//! One viewer: a socket, a role, and a cursor into the memory file. It has no queue: it begins with a
 //! snapshot and goes on with what is printed, and when it is too slow for that, with another
 //! snapshot.
 
@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::black_box::{Behind, BlackBox, Left};
 use super::exchange::Snapshot;
+use super::memory::{Behind, Position, SessionMemory};
 use super::pace::Pace;
 use crate::names::TermSize;
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
@@ -57,8 +57,9 @@ pub(super) struct Viewer {
     mark: (u64, Instant),
     /// It fell behind, and has not caught up since.
     late: bool,
-    /// Since when it has no more than [`LATE_BYTES`] before it, and no snapshot left out more than its link takes.
-    abreast: Option<Instant>,
+    /// Start of the period in which the lag stayed at or below [`LATE_BYTES`], and no snapshot left out more
+    /// than the link takes; `None` otherwise.
+    caught_up_since: Option<Instant>,
     /// Where it stood when it was found to be late last.
     fell_behind_at: u64,
     /// When it may have another snapshot for being late, or for wanting one.
@@ -93,7 +94,7 @@ pub(super) enum Fed {
 
 /// What a viewer asks for, as far as its role allows it.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum Allowed {
     Input(Vec<u8>),
     Resize(TermSize),
     ResetTerminal,
@@ -111,7 +112,7 @@ impl Viewer {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         let (pace, mark) = (Pace::new(), (0, now));
         let (greeted, input_ended, rests, late, dropped) = (false, false, None, false, 0);
-        let (next_snapshot, abreast, fell_behind_at) = (now, None, 0);
+        let (next_snapshot, caught_up_since, fell_behind_at) = (now, None, 0);
         Self {
             number,
             role,
@@ -123,31 +124,29 @@ impl Viewer {
             rests,
             mark,
             late,
-            abreast,
+            caught_up_since,
             fell_behind_at,
             next_snapshot,
             dropped,
         }
     }
 
-    /// The viewer of an earlier worker, where it was left.
-    pub(super) fn left(
-        number: ViewerNumber,
-        role: Role,
-        channel: Channel<ToViewer, FromViewer>,
-        black_box: &BlackBox,
-        now: Instant,
-    ) -> Self {
-        let mut viewer = Self::new(number, role, channel, now);
-        // It has a scrollback, which is to have no gap.
-        viewer.showing = Showing::Waiting { extent: Extent::Whole, not_before: now };
-        let noted = black_box.noted(number);
-        // Noted when it has greeted, not before.
-        viewer.greeted = noted.is_some();
-        if let Some(Left::At { cursor, sizes }) = noted {
-            viewer.showing = Showing::Live { cursor, sizes };
-        }
-        viewer
+    /// The same viewer, which a worker before this one has greeted.
+    pub(super) fn that_has_greeted(mut self) -> Self {
+        self.greeted = true;
+        self
+    }
+
+    /// The same viewer, which has a scrollback that is to have no gap: it waits for the whole.
+    pub(super) fn without_gap(mut self, now: Instant) -> Self {
+        self.showing = Showing::Waiting { extent: Extent::Whole, not_before: now };
+        self
+    }
+
+    /// The same viewer, which has everything before this offset and was told of this many sizes.
+    pub(super) fn live_at(mut self, cursor: u64, sizes: u64) -> Self {
+        self.showing = Showing::Live { cursor, sizes };
+        self
     }
 
     /// Whether the size of its window is the session's.
@@ -180,29 +179,29 @@ impl Viewer {
     pub(super) fn show(&mut self, snapshot: &Arc<Snapshot>, now: Instant) {
         self.next_snapshot = now + BETWEEN_SNAPSHOTS;
         if self.late && !self.pace.takes(snapshot.offset.saturating_sub(self.fell_behind_at)) {
-            self.abreast = None;
+            self.caught_up_since = None;
         }
         self.showing = Showing::Snapshot { snapshot: Arc::clone(snapshot), begun: false, sent: 0 };
     }
 
     /// Has it wait for a snapshot.
-    pub(super) fn want(&mut self, extent: Extent, not_before: Instant, black_box: &BlackBox) {
+    pub(super) fn want(&mut self, extent: Extent, not_before: Instant, memory: &SessionMemory) {
         self.showing = Showing::Waiting { extent, not_before };
-        black_box.note(self.number, Left::Waiting);
+        memory.set_position(self.number, Position::Waiting);
     }
 
     /// Has it shown the terminal anew, after a reset that no output tells of.
-    pub(super) fn show_again(&mut self, now: Instant, black_box: &BlackBox) {
+    pub(super) fn show_again(&mut self, now: Instant, memory: &SessionMemory) {
         match &self.showing {
             // What it waits for is made after the reset.
             Showing::Waiting { .. } => {}
-            Showing::Snapshot { snapshot, .. } => self.want(snapshot.extent, now, black_box),
-            Showing::Live { .. } => self.want(Extent::Screen, now, black_box),
+            Showing::Snapshot { snapshot, .. } => self.want(snapshot.extent, now, memory),
+            Showing::Live { .. } => self.want(Extent::Screen, now, memory),
         }
     }
 
     /// Sends what it has not got, up to `end`.
-    pub(super) fn feed(&mut self, black_box: &BlackBox, end: u64, now: Instant) -> Result<Fed, WireError> {
+    pub(super) fn feed(&mut self, memory: &SessionMemory, end: u64, now: Instant) -> Result<Fed, WireError> {
         if !self.greeted {
             return Ok(Fed::All);
         }
@@ -212,8 +211,8 @@ impl Viewer {
             }
             let fed = match self.showing {
                 Showing::Waiting { .. } => Fed::All,
-                Showing::Snapshot { .. } => self.feed_snapshot(black_box, now)?,
-                Showing::Live { cursor, sizes } => self.feed_live(black_box, (cursor, sizes), end, now)?,
+                Showing::Snapshot { .. } => self.feed_snapshot(memory, now)?,
+                Showing::Live { cursor, sizes } => self.feed_live(memory, (cursor, sizes), end, now)?,
             };
             if fed != Fed::More {
                 return Ok(fed);
@@ -222,7 +221,7 @@ impl Viewer {
         Ok(Fed::More)
     }
 
-    fn feed_snapshot(&mut self, black_box: &BlackBox, now: Instant) -> Result<Fed, WireError> {
+    fn feed_snapshot(&mut self, memory: &SessionMemory, now: Instant) -> Result<Fed, WireError> {
         let Showing::Snapshot { snapshot, begun, sent } = &self.showing else { return Ok(Fed::All) };
         let (snapshot, mut begun, mut sent) = (Arc::clone(snapshot), *begun, *sent);
         let rest = snapshot.bytes.get(sent..).unwrap_or_default();
@@ -248,23 +247,23 @@ impl Viewer {
         if sent < snapshot.bytes.len() {
             self.showing = Showing::Snapshot { snapshot, begun, sent };
         } else {
-            self.mark = (black_box.head(), now);
-            self.go_on_at(black_box, snapshot.offset, snapshot.sizes);
+            self.mark = (memory.head(), now);
+            self.go_on_at(memory, snapshot.offset, snapshot.sizes);
         }
         Ok(Fed::More)
     }
 
     fn feed_live(
         &mut self,
-        black_box: &BlackBox,
+        memory: &SessionMemory,
         (mut cursor, sizes): (u64, u64),
         end: u64,
         now: Instant,
     ) -> Result<Fed, WireError> {
-        let head = black_box.head();
+        let head = memory.head();
         if self.is_late(cursor, head, now) {
             self.fell_behind_at = cursor;
-            self.want(Extent::Screen, self.next_snapshot, black_box);
+            self.want(Extent::Screen, self.next_snapshot, memory);
             return Ok(Fed::All);
         }
         let behind = head.saturating_sub(cursor);
@@ -273,19 +272,19 @@ impl Viewer {
         }
         self.rests = None;
         let mut end = end.min(head);
-        if sizes < black_box.sizes() {
-            match black_box.size(sizes) {
+        if sizes < memory.sizes() {
+            match memory.size(sizes) {
                 Some((offset, size)) if offset <= cursor => {
                     if !self.send(&ToViewer::Size(size))? {
                         return Ok(Fed::Full);
                     }
                     // Terminals do not agree on where lines go at another size: it is shown what the session's has.
-                    self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, black_box);
+                    self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, memory);
                     return Ok(Fed::All);
                 }
                 Some((offset, _)) => end = end.min(offset),
                 None => {
-                    self.want(Extent::Screen, now, black_box);
+                    self.want(Extent::Screen, now, memory);
                     return Ok(Fed::All);
                 }
             }
@@ -294,11 +293,11 @@ impl Viewer {
         let most = if most == 0 { 0 } else { most.min(self.pace.room()) };
         let mut chunk = Vec::new();
         let before = cursor;
-        match black_box.read(&mut cursor, most, &mut chunk) {
+        match memory.read(&mut cursor, most, &mut chunk) {
             Behind::Nothing => return Ok(Fed::All),
             Behind::Lost => {
                 self.late = true;
-                self.want(Extent::Screen, self.next_snapshot, black_box);
+                self.want(Extent::Screen, self.next_snapshot, memory);
                 return Ok(Fed::All);
             }
             Behind::Bytes => {}
@@ -306,31 +305,31 @@ impl Viewer {
         let length = chunk.len();
         // A worker that is killed between sending and noting must not send the same again: what it
         // leaves is then a viewer that gets a snapshot.
-        black_box.note(self.number, Left::Waiting);
+        memory.set_position(self.number, Position::Waiting);
         if !self.send(&ToViewer::Output(chunk))? {
-            self.go_on_at(black_box, before, sizes);
+            self.go_on_at(memory, before, sizes);
             return Ok(Fed::Full);
         }
         self.pace.sent(length, now);
         self.rests = (length >= FLOOD).then(|| now + REST);
-        self.go_on_at(black_box, cursor, sizes);
+        self.go_on_at(memory, cursor, sizes);
         Ok(Fed::More)
     }
 
-    fn go_on_at(&mut self, black_box: &BlackBox, cursor: u64, sizes: u64) {
+    fn go_on_at(&mut self, memory: &SessionMemory, cursor: u64, sizes: u64) {
         self.showing = Showing::Live { cursor, sizes };
-        black_box.note(self.number, Left::At { cursor, sizes });
+        memory.set_position(self.number, Position::At { cursor, sizes });
     }
 
     /// Whether it is to have a snapshot instead of what lies between its cursor and the head. On a slow link a snapshot
     /// in the middle of a flood is soon everything that was printed; that is no reason to send it what comes next.
     fn is_late(&mut self, cursor: u64, head: u64, now: Instant) -> bool {
         let behind = head.saturating_sub(cursor);
-        let for_long = self.abreast.is_some_and(|since| now.saturating_duration_since(since) > LATE);
+        let for_long = self.caught_up_since.is_some_and(|since| now.saturating_duration_since(since) > LATE);
         if for_long || (behind == 0 && self.pace.is_wide()) {
             self.late = false;
         }
-        self.abreast = (behind <= LATE_BYTES).then(|| self.abreast.unwrap_or(now));
+        self.caught_up_since = (behind <= LATE_BYTES).then(|| self.caught_up_since.unwrap_or(now));
         if cursor >= self.mark.0 {
             self.mark = (head, now);
         } else if now.saturating_duration_since(self.mark.1) > LATE {
@@ -365,8 +364,8 @@ impl Viewer {
     /// whatever its page believes.
     pub(super) fn take(
         &mut self,
-        black_box: &BlackBox,
-        asked: &mut Vec<Asked>,
+        memory: &SessionMemory,
+        asked: &mut Vec<Allowed>,
         now: Instant,
     ) -> Result<bool, WireError> {
         for _ in 0..PER_TURN {
@@ -374,7 +373,7 @@ impl Viewer {
                 match self.channel.receive_greeting(Intent::Viewer) {
                     Ok(()) => {
                         self.greeted = true;
-                        black_box.note(self.number, Left::Waiting);
+                        memory.set_position(self.number, Position::Waiting);
                     }
                     Err(error) if would_block(&error) => return Ok(false),
                     Err(error) => return Err(error),
@@ -384,11 +383,11 @@ impl Viewer {
             match (self.channel.receive(), self.role) {
                 (Ok((FromViewer::Input(_), _)), _) if self.input_ended => return Err(WireError::OutOfTurn),
                 (Ok((FromViewer::Input(bytes), _)), Role::Owner | Role::Writer) => {
-                    asked.push(Asked::Input(bytes));
+                    asked.push(Allowed::Input(bytes));
                 }
-                (Ok((FromViewer::Resize(size), _)), Role::Owner) => asked.push(Asked::Resize(size)),
+                (Ok((FromViewer::Resize(size), _)), Role::Owner) => asked.push(Allowed::Resize(size)),
                 (Ok((FromViewer::ResetTerminal, _)), Role::Owner | Role::Writer) => {
-                    asked.push(Asked::ResetTerminal);
+                    asked.push(Allowed::ResetTerminal);
                 }
                 (Ok((FromViewer::Input(_) | FromViewer::ResetTerminal, _)), Role::Watcher)
                 | (Ok((FromViewer::Resize(_), _)), Role::Writer | Role::Watcher) => {}
@@ -396,7 +395,7 @@ impl Viewer {
                 (Ok((FromViewer::Shown(bytes), _)), _) => self.pace.shown(bytes.into(), now),
                 // No more often than a late viewer has one, so that it costs the session no more.
                 (Ok((FromViewer::Refresh, _)), _) => {
-                    self.want(Extent::Whole, self.next_snapshot, black_box);
+                    self.want(Extent::Whole, self.next_snapshot, memory);
                 }
                 (Err(error), _) if would_block(&error) => return Ok(false),
                 (Err(error), _) => return Err(error),
@@ -407,8 +406,8 @@ impl Viewer {
 
     /// Adds to `asked` what is left of a viewer whose socket broke: it may have sent input, closed,
     /// and been noticed by a write first. The kernel bounds what a socket holds.
-    pub(super) fn take_rest(&mut self, black_box: &BlackBox, asked: &mut Vec<Asked>, now: Instant) {
-        while let Ok(true) = self.take(black_box, asked, now) {}
+    pub(super) fn take_rest(&mut self, memory: &SessionMemory, asked: &mut Vec<Allowed>, now: Instant) {
+        while let Ok(true) = self.take(memory, asked, now) {}
     }
 
     /// Lets it do this from now on.

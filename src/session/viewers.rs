@@ -1,4 +1,4 @@
-//! The thread `viewers`: one loop over poll(2) that feeds every viewer from the black box, and gives
+//! The thread `viewers`: one loop over poll(2) that feeds every viewer from the memory file, and gives
 //! what they type, and what the terminal answers, to the PTY.
 
 use std::io;
@@ -11,10 +11,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::about::About;
-use super::black_box::BlackBox;
 use super::core::Input;
 use super::exchange::{EXTENTS, Exchange, Snapshot};
-use super::viewer::{Asked, Fed, Viewer};
+use super::memory::SessionMemory;
+use super::viewer::{Allowed, Fed, Viewer};
 use super::wake::Wake;
 use crate::names::TermSize;
 use crate::protocol::worker::{UnreadInput, ViewerNumber};
@@ -49,7 +49,7 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Viewers {
     pub(super) pty: Arc<OwnedFd>,
-    pub(super) black_box: Arc<BlackBox>,
+    pub(super) memory: Arc<SessionMemory>,
     pub(super) exchange: Arc<Exchange>,
     /// Raised when something was printed, when an order waits, and when the terminal's thread has
     /// something for this one.
@@ -61,12 +61,12 @@ pub(super) struct Viewers {
     /// To the control thread, with its wake. Never full: see [`super::control::EVENTS`].
     pub(super) events: SyncSender<Input>,
     pub(super) control: Arc<Wake>,
-    pub(super) state: State,
+    pub(super) state: LoopState,
 }
 
 /// What the loop remembers.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct LoopState {
     viewers: Vec<Viewer>,
     /// Whose socket had something to read, and whose was full.
     readable: Vec<ViewerNumber>,
@@ -136,17 +136,17 @@ impl Viewers {
                     if let Some(mut viewer) = at.map(|at| self.state.viewers.remove(at)) {
                         if unread == UnreadInput::Typed {
                             let mut asked = Vec::new();
-                            viewer.take_rest(&self.black_box, &mut asked, now);
+                            viewer.take_rest(&self.memory, &mut asked, now);
                             self.grant(&mut viewer, asked);
                         }
                         // One that does not read will see that its socket closes.
                         drop(viewer.end(EndReason::ViewClosed.into()));
                     }
-                    self.black_box.forget(number);
+                    self.memory.forget(number);
                     self.report(Input::ViewerGone(number));
                 }
                 Order::Flush(end) => {
-                    let (at, deadline) = (self.black_box.head(), now + FLUSH_TIME);
+                    let (at, deadline) = (self.memory.head(), now + FLUSH_TIME);
                     self.state.ending = Some(Ending { end, at, deadline });
                 }
             }
@@ -160,7 +160,7 @@ impl Viewers {
         let mut viewers = std::mem::take(&mut self.state.viewers);
         for viewer in viewers.iter_mut().filter(|viewer| readable.contains(&viewer.number)) {
             let mut asked = Vec::new();
-            let taken = viewer.take(&self.black_box, &mut asked, now);
+            let taken = viewer.take(&self.memory, &mut asked, now);
             self.grant(viewer, asked);
             if let Err(error) = taken {
                 gone.push((viewer.number, error));
@@ -169,17 +169,17 @@ impl Viewers {
         self.state.viewers = viewers;
         self.part(gone);
         // Answers for which there is no room are lost, as in any terminal.
-        let _ = self.black_box.add_typed(&self.exchange.answers());
+        let _ = self.memory.add_typed(&self.exchange.answers());
     }
 
     /// Does what a viewer asked for.
-    fn grant(&mut self, viewer: &mut Viewer, asked: Vec<Asked>) {
+    fn grant(&mut self, viewer: &mut Viewer, asked: Vec<Allowed>) {
         for one in asked {
             match one {
-                Asked::Input(bytes) if self.black_box.add_typed(&bytes) => self.about.note_activity(),
-                Asked::Input(bytes) => viewer.input_dropped(bytes.len()),
-                Asked::Resize(size) => self.state.size = Some(size),
-                Asked::ResetTerminal => {
+                Allowed::Input(bytes) if self.memory.add_typed(&bytes) => self.about.note_activity(),
+                Allowed::Input(bytes) => viewer.input_dropped(bytes.len()),
+                Allowed::Resize(size) => self.state.size = Some(size),
+                Allowed::ResetTerminal => {
                     self.exchange.ask_for_reset();
                     self.terminal.raise();
                 }
@@ -187,13 +187,13 @@ impl Viewers {
         }
     }
 
-    /// Gives the terminal the size that was asked for last. The black box hears of it first: what a
+    /// Gives the terminal the size that was asked for last. The memory file hears of it first: what a
     /// program prints for the new size must not be read for the old one.
     fn resize(&mut self, now: Instant) {
         let Some(size) = self.state.size else { return };
-        if self.black_box.latest_size() == Some(size) {
+        if self.memory.latest_size() == Some(size) {
             self.state.size = None;
-        } else if self.state.next_size.is_none_or(|next| now >= next) && self.black_box.add_size(size) {
+        } else if self.state.next_size.is_none_or(|next| now >= next) && self.memory.add_size(size) {
             self.state.size = None;
             self.state.next_size = Some(now + BETWEEN_SIZES);
             self.terminal.raise();
@@ -207,7 +207,7 @@ impl Viewers {
     /// Has every viewer shown the terminal anew once it was reset.
     fn show_reset(&mut self, now: Instant) {
         if self.exchange.take_reset() {
-            self.state.viewers.iter_mut().for_each(|viewer| viewer.show_again(now, &self.black_box));
+            self.state.viewers.iter_mut().for_each(|viewer| viewer.show_again(now, &self.memory));
         }
     }
 
@@ -233,7 +233,7 @@ impl Viewers {
             bytes -= oldest.bytes.len();
             for viewer in &mut self.state.viewers {
                 if viewer.snapshot().is_some_and(|snapshot| Arc::ptr_eq(snapshot, oldest)) {
-                    viewer.want(oldest.extent, now, &self.black_box);
+                    viewer.want(oldest.extent, now, &self.memory);
                 }
             }
         }
@@ -256,14 +256,14 @@ impl Viewers {
         self.state.resting = false;
         let mut viewers = std::mem::take(&mut self.state.viewers);
         for viewer in &mut viewers {
-            match viewer.feed(&self.black_box, end, now) {
+            match viewer.feed(&self.memory, end, now) {
                 Ok(Fed::All) => {}
                 Ok(Fed::More) => more = true,
                 Ok(Fed::Resting) => self.state.resting = true,
                 Ok(Fed::Full) => self.state.full.push(viewer.number),
                 Err(error) => {
                     let mut asked = Vec::new();
-                    viewer.take_rest(&self.black_box, &mut asked, now);
+                    viewer.take_rest(&self.memory, &mut asked, now);
                     self.grant(viewer, asked);
                     gone.push((viewer.number, error));
                 }
@@ -279,7 +279,7 @@ impl Viewers {
             if !matches!(error, WireError::Closed) {
                 tracing::warn!(viewer = number.0, %error, "a viewer is cut off");
             }
-            self.black_box.forget(number);
+            self.memory.forget(number);
             self.state.viewers.retain(|viewer| viewer.number != number);
             self.report(Input::ViewerGone(number));
         }
@@ -290,11 +290,11 @@ impl Viewers {
         // Only into a PTY that takes something: what is handed to write(2) is marked as typed before, and
         // a worker that ends in between loses it.
         while self.may_type() && self.takes_input() {
-            match self.black_box.type_some(|bytes| nix::unistd::write(self.pty.as_fd(), bytes)) {
+            match self.memory.type_some(|bytes| nix::unistd::write(self.pty.as_fd(), bytes)) {
                 Ok(()) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return,
                 // The terminal is gone; the reader says so.
-                Err(_) => self.black_box.forget_typed(),
+                Err(_) => self.memory.forget_typed(),
             }
         }
     }
@@ -307,7 +307,7 @@ impl Viewers {
 
     /// Whether there is something to type, and a shell that is ready for it.
     fn may_type(&self) -> bool {
-        !self.black_box.is_typed_out() && self.black_box.is_ready()
+        !self.memory.is_typed_out() && self.memory.is_ready()
     }
 
     /// Whether the session is over and each viewer knows it, or had its time. A viewer is closed

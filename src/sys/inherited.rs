@@ -16,7 +16,7 @@ pub struct Inherited {
 /// The first descriptor after standard error.
 const FIRST: RawFd = 3;
 
-/// Most descriptors that are taken: a worker's viewers, its PTY, its black box and its socket.
+/// Most descriptors that are taken: a worker's viewers, its PTY, its memory file and its socket.
 const INHERITED_MAX: RawFd = 128;
 
 static TAKEN: AtomicBool = AtomicBool::new(false);

@@ -30,7 +30,7 @@
 mod checkpoint;
 mod cursors;
 mod panics;
-mod ring;
+mod ring_buffer;
 mod sizes;
 mod typed;
 
@@ -39,8 +39,8 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(super) use self::cursors::Left;
-pub(super) use self::ring::{Behind, Filled};
+pub(super) use self::cursors::Position;
+pub(super) use self::ring_buffer::{Behind, Filled};
 use crate::names::{ReportKey, TermSize};
 use crate::sys::mapping::Mapping;
 use crate::wire::VERSION;
@@ -58,7 +58,7 @@ const LENGTH: NonZeroUsize = match NonZeroUsize::new(TYPED_PLACE + typed::TYPED)
 };
 
 /// Where what was typed begins.
-const TYPED_PLACE: usize = HEADER + ring::RING + 2 * checkpoint::PLACE;
+const TYPED_PLACE: usize = HEADER + ring_buffer::RING + 2 * checkpoint::PLACE;
 
 const MAGIC_WORD: usize = 0;
 const HEAD_WORD: usize = 1;
@@ -80,54 +80,56 @@ const _: () = assert!(SIZE_WORDS + 2 * sizes::SIZES <= CURSOR_WORDS);
 const _: () = assert!(CURSOR_WORDS + cursors::WORDS <= VERSION_WORD);
 const _: () = assert!(READY_WORD >= TYPED_WORD + 2 && 8 * (READY_WORD + 1) <= HEADER);
 
-/// The black box.
+/// The memory file.
 #[derive(Debug)]
-pub(super) struct BlackBox {
+pub(super) struct SessionMemory {
     mapping: Mapping,
 }
 
-impl BlackBox {
+impl SessionMemory {
     /// An empty one.
     pub(super) fn new() -> io::Result<Self> {
-        let black_box = Self { mapping: Mapping::new(c"tere-black-box", LENGTH)? };
-        black_box.word(MAGIC_WORD).store(MAGIC, Ordering::Relaxed);
-        black_box.word(VERSION_WORD).store(VERSION.into(), Ordering::Relaxed);
-        Ok(black_box)
+        let memory = Self { mapping: Mapping::new(c"tere-session-memory", LENGTH)? };
+        memory.word(MAGIC_WORD).store(MAGIC, Ordering::Relaxed);
+        memory.word(VERSION_WORD).store(VERSION.into(), Ordering::Relaxed);
+        Ok(memory)
     }
 
     /// An empty one in the place of one that cannot be read: what the terminal was fed is lost.
-    pub(super) fn in_place_of_a_lost_one(size: TermSize) -> io::Result<Self> {
-        let black_box = Self::new()?;
-        black_box.add_size(size);
-        black_box.poison();
+    pub(super) fn in_place_of_an_unreadable_one(size: TermSize) -> io::Result<Self> {
+        let memory = Self::new()?;
+        memory.add_size(size);
+        memory.poison();
         // The shell was there before this worker: it may be at its prompt, and print nothing more.
-        black_box.note_ready();
-        Ok(black_box)
+        memory.note_ready();
+        Ok(memory)
     }
 
-    /// The one that an earlier worker left.
+    /// The memory file that an earlier worker left, as it is: see [`super::recovery::open`].
     pub(super) fn open(fd: OwnedFd) -> io::Result<Self> {
-        let black_box = Self { mapping: Mapping::open(fd, LENGTH)? };
-        if black_box.word(MAGIC_WORD).load(Ordering::Relaxed) != MAGIC {
+        let memory = Self { mapping: Mapping::open(fd, LENGTH)? };
+        if memory.word(MAGIC_WORD).load(Ordering::Relaxed) != MAGIC {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        black_box.mend();
-        black_box.mend_typed();
-        if black_box.head() > 0 {
-            // A worker of a build before this mark did not set it.
-            black_box.note_ready();
-        }
-        Ok(black_box)
+        Ok(memory)
     }
 
-    /// Takes the viewers over: whether they speak the version of the protocols that this worker speaks.
-    pub(super) fn take_over_viewers(&self) -> bool {
+    /// Whether the viewers speak the version of the protocols that this worker speaks. It is asked once:
+    /// from then on, they do.
+    pub(super) fn viewers_are_of_this_version(&self) -> bool {
         self.word(VERSION_WORD).swap(VERSION.into(), Ordering::Relaxed) == u64::from(VERSION)
     }
 
     /// Notes that systemd has done with the terminal, so that input is not thrown away any more.
     fn note_ready(&self) {
         self.word(READY_WORD).store(1, Ordering::Release);
+    }
+
+    /// A worker of a build before the mark did not set it, though its shell has printed something.
+    pub(super) fn recover_ready(&self) {
+        if self.head() > 0 {
+            self.note_ready();
+        }
     }
 
     /// Whether the shell can be typed to. Until its first output, systemd still prepares the
@@ -168,7 +170,7 @@ impl BlackBox {
     }
 }
 
-impl AsFd for BlackBox {
+impl AsFd for SessionMemory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.mapping.as_fd()
     }
@@ -182,32 +184,32 @@ mod tests {
 
     #[test]
     fn a_shell_is_ready_once_it_has_printed_something_and_stays_so() {
-        let black_box = BlackBox::new().unwrap();
-        assert!(!black_box.is_ready());
+        let memory = SessionMemory::new().unwrap();
+        assert!(!memory.is_ready());
         let (read, mut write) = io::pipe().unwrap();
         write.write_all(b"$ ").unwrap();
-        black_box.fill_from(read.as_fd()).unwrap();
-        assert!(black_box.is_ready());
-        let next = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        memory.fill_from(read.as_fd()).unwrap();
+        assert!(memory.is_ready());
+        let next = crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert!(next.is_ready());
     }
 
     #[test]
     fn the_next_worker_knows_the_report_key_and_that_the_shell_had_the_terminal() {
-        let black_box = BlackBox::new().unwrap();
-        assert!(black_box.report_key().is_none() && !black_box.had_leader());
+        let memory = SessionMemory::new().unwrap();
+        assert!(memory.report_key().is_none() && !memory.had_leader());
         let key = ReportKey::random().unwrap();
-        black_box.set_report_key(&key);
-        black_box.note_leader();
-        let next = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        memory.set_report_key(&key);
+        memory.note_leader();
+        let next = SessionMemory::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert_eq!(next.report_key(), Some(key));
         assert!(next.had_leader());
     }
 
     #[test]
     fn a_shell_at_its_prompt_can_be_typed_to_after_its_output_was_lost() {
-        let black_box = BlackBox::in_place_of_a_lost_one(TermSize::DEFAULT).unwrap();
-        assert_eq!(black_box.head(), 0);
-        assert!(black_box.is_ready(), "nothing is typed until the shell prints, and an idle one does not");
+        let memory = SessionMemory::in_place_of_an_unreadable_one(TermSize::DEFAULT).unwrap();
+        assert_eq!(memory.head(), 0);
+        assert!(memory.is_ready(), "nothing is typed until the shell prints, and an idle one does not");
     }
 }

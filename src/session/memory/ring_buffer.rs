@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{Ordering, fence};
 
-use super::{ANNOUNCED_WORD, ANSWERED_WORD, BlackBox, CLEARED_WORD, HEAD_WORD, HEADER};
+use super::{ANNOUNCED_WORD, ANSWERED_WORD, CLEARED_WORD, HEAD_WORD, HEADER, SessionMemory};
 
 /// Size of the ring, bytes. A viewer that falls further behind than [`KEPT`] has lost what was
 /// overwritten, and is shown a snapshot instead. The shell waits where less than [`KEPT`] would be left behind the
@@ -42,11 +42,11 @@ pub(in crate::session) enum Behind {
     Lost,
 }
 
-impl BlackBox {
+impl SessionMemory {
     /// Counts what the last read of a killed worker brought and it had no time to count. The
     /// place was cleared before the read, so it ends where the zeros begin; a program that
     /// prints zeros at that very moment loses them. A place that was not cleared to its end was not read to either.
-    pub(super) fn mend(&self) {
+    pub(in crate::session) fn recover_head(&self) {
         let head = self.head();
         let announced = self.word(ANNOUNCED_WORD).load(Ordering::Relaxed);
         let cleared = self.word(CLEARED_WORD).load(Ordering::Relaxed) == announced;
@@ -146,20 +146,20 @@ mod tests {
     }
 
     /// A checkpoint here, so that there is room again.
-    fn check(black_box: &BlackBox) {
+    fn check(memory: &SessionMemory) {
         let size = TermSize::new(80, 24).unwrap();
-        black_box.set_checkpoint(black_box.head(), size, 0, b"");
+        memory.set_checkpoint(memory.head(), size, 0, b"");
     }
 
-    fn print(black_box: &BlackBox, from: u64, length: usize) {
+    fn print(memory: &SessionMemory, from: u64, length: usize) {
         let (read, mut write) = std::io::pipe().unwrap();
         let bytes: Vec<u8> = (from..from + length as u64).map(printed).collect();
         let writer = std::thread::spawn(move || write.write_all(&bytes).unwrap());
         let mut left = length;
         while left > 0 {
-            match black_box.fill_from(read.as_fd()).unwrap() {
+            match memory.fill_from(read.as_fd()).unwrap() {
                 Filled::Bytes(got) => left -= got,
-                Filled::NoRoom => check(black_box),
+                Filled::NoRoom => check(memory),
                 Filled::End => panic!("the writer went away"),
             }
         }
@@ -168,94 +168,94 @@ mod tests {
 
     #[test]
     fn a_cursor_sees_every_byte_across_the_seam() {
-        let black_box = BlackBox::new().unwrap();
+        let memory = SessionMemory::new().unwrap();
         let (mut cursor, mut offset) = (0, 0);
         for length in [1, 1000, 500_000, 1_000_000, 700_000, 65_536, 7] {
-            print(&black_box, offset, length);
+            print(&memory, offset, length);
             let mut seen = Vec::new();
-            while black_box.read(&mut cursor, 4096, &mut seen) != Behind::Nothing {}
+            while memory.read(&mut cursor, 4096, &mut seen) != Behind::Nothing {}
             let expected: Vec<u8> = (offset..offset + length as u64).map(printed).collect();
             assert!(seen == expected);
             offset += length as u64;
         }
-        assert_eq!(cursor, black_box.head());
+        assert_eq!(cursor, memory.head());
     }
 
     #[test]
     fn a_read_that_was_not_counted_is_found_again() {
-        let black_box = BlackBox::new().unwrap();
-        print(&black_box, 1, 1000);
+        let memory = SessionMemory::new().unwrap();
+        print(&memory, 1, 1000);
         // Killed after a read, before it was counted.
         let (read, mut write) = std::io::pipe().unwrap();
         write.write_all(b"torn").unwrap();
-        black_box.fill_from(read.as_fd()).unwrap();
-        black_box.word(HEAD_WORD).store(1000, Ordering::Relaxed);
+        memory.fill_from(read.as_fd()).unwrap();
+        memory.word(HEAD_WORD).store(1000, Ordering::Relaxed);
 
-        let fd = black_box.as_fd().try_clone_to_owned().unwrap();
-        drop(black_box);
-        let black_box = BlackBox::open(fd).unwrap();
-        assert_eq!(black_box.head(), 1004);
+        let fd = memory.as_fd().try_clone_to_owned().unwrap();
+        drop(memory);
+        let memory = crate::session::recovery::open(fd).unwrap();
+        assert_eq!(memory.head(), 1004);
         let (mut cursor, mut seen) = (998, Vec::new());
-        black_box.read(&mut cursor, 100, &mut seen);
+        memory.read(&mut cursor, 100, &mut seen);
         assert_eq!(seen, [&[printed(999), printed(1000)][..], b"torn"].concat());
     }
 
     #[test]
     fn what_an_earlier_lap_left_is_not_taken_for_a_read() {
-        let black_box = BlackBox::new().unwrap();
-        print(&black_box, 0, RING + 1000);
+        let memory = SessionMemory::new().unwrap();
+        print(&memory, 0, RING + 1000);
         // Killed between the announcement of the next place and its clearing.
-        let announced = black_box.head() + STRIDE as u64;
-        black_box.word(ANNOUNCED_WORD).store(announced, Ordering::Relaxed);
-        let head = black_box.head();
-        let fd = black_box.as_fd().try_clone_to_owned().unwrap();
-        drop(black_box);
-        assert_eq!(BlackBox::open(fd).unwrap().head(), head);
+        let announced = memory.head() + STRIDE as u64;
+        memory.word(ANNOUNCED_WORD).store(announced, Ordering::Relaxed);
+        let head = memory.head();
+        let fd = memory.as_fd().try_clone_to_owned().unwrap();
+        drop(memory);
+        assert_eq!(crate::session::recovery::open(fd).unwrap().head(), head);
     }
 
     #[test]
     fn nothing_behind_the_checkpoint_is_overwritten() {
-        let black_box = BlackBox::new().unwrap();
+        let memory = SessionMemory::new().unwrap();
         let (read, mut write) = std::io::pipe().unwrap();
         let kept = usize::try_from(KEPT).unwrap();
         let writer = std::thread::spawn(move || write.write_all(&vec![b'x'; kept + 1]).unwrap());
         let mut got = 0;
-        while let Filled::Bytes(more) = black_box.fill_from(read.as_fd()).unwrap() {
+        while let Filled::Bytes(more) = memory.fill_from(read.as_fd()).unwrap() {
             got += more;
         }
         assert_eq!(got, kept);
-        assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::NoRoom);
+        assert_eq!(memory.fill_from(read.as_fd()).unwrap(), Filled::NoRoom);
         // All of it can be read again by whoever goes on from the checkpoint.
         let (mut cursor, mut seen) = (0, Vec::new());
-        assert_eq!(black_box.read(&mut cursor, kept, &mut seen), Behind::Bytes);
+        assert_eq!(memory.read(&mut cursor, kept, &mut seen), Behind::Bytes);
         assert_eq!(seen.len(), kept);
-        check(&black_box);
-        assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::Bytes(1));
-        assert_eq!(black_box.fill_from(read.as_fd()).unwrap(), Filled::End);
+        check(&memory);
+        assert_eq!(memory.fill_from(read.as_fd()).unwrap(), Filled::Bytes(1));
+        assert_eq!(memory.fill_from(read.as_fd()).unwrap(), Filled::End);
         writer.join().unwrap();
     }
 
     #[test]
     fn a_cursor_that_fell_behind_is_told_so() {
-        let black_box = BlackBox::new().unwrap();
-        print(&black_box, 0, 3 * RING);
+        let memory = SessionMemory::new().unwrap();
+        print(&memory, 0, 3 * RING);
         let (mut cursor, mut seen) = (0, Vec::new());
-        assert_eq!(black_box.read(&mut cursor, 4096, &mut seen), Behind::Lost);
+        assert_eq!(memory.read(&mut cursor, 4096, &mut seen), Behind::Lost);
         assert!(seen.is_empty());
-        cursor = black_box.head() - KEPT;
+        cursor = memory.head() - KEPT;
         let oldest = cursor;
-        assert_eq!(black_box.read(&mut cursor, 4096, &mut seen), Behind::Bytes);
+        assert_eq!(memory.read(&mut cursor, 4096, &mut seen), Behind::Bytes);
         assert_eq!(seen.first(), Some(&printed(oldest)));
     }
 
     #[test]
     fn a_reader_beside_a_fast_writer_never_sees_a_wrong_byte() {
-        let black_box = BlackBox::new().unwrap();
+        let memory = SessionMemory::new().unwrap();
         let total = 32 * RING as u64;
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 0..32 {
-                    print(&black_box, round * RING as u64, RING);
+                    print(&memory, round * RING as u64, RING);
                 }
             });
             let mut cursor = 0;
@@ -263,11 +263,11 @@ mod tests {
             while cursor < total {
                 seen.clear();
                 let start = cursor;
-                match black_box.read(&mut cursor, 32 * 1024, &mut seen) {
+                match memory.read(&mut cursor, 32 * 1024, &mut seen) {
                     Behind::Bytes => {
                         assert!(seen.iter().zip(start..).all(|(byte, offset)| *byte == printed(offset)));
                     }
-                    Behind::Lost => cursor = black_box.head(),
+                    Behind::Lost => cursor = memory.head(),
                     Behind::Nothing => {}
                 }
             }

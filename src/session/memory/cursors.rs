@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{BlackBox, CURSOR_WORDS};
+use super::{CURSOR_WORDS, SessionMemory};
 use crate::protocol::worker::{VIEWERS_MAX, ViewerNumber};
 
 /// Words that the cursors take.
@@ -16,19 +16,19 @@ const WAITS: u64 = u64::MAX;
 
 /// Where a viewer was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::session) enum Left {
+pub(in crate::session) enum Position {
     /// It needs a snapshot.
     Waiting,
     /// It has everything before this offset, and was told of this many sizes.
     At { cursor: u64, sizes: u64 },
 }
 
-impl BlackBox {
+impl SessionMemory {
     /// Notes how far a viewer is.
-    pub(in crate::session) fn note(&self, viewer: ViewerNumber, left: Left) {
-        let (cursor, sizes) = match left {
-            Left::Waiting => (WAITS, 0),
-            Left::At { cursor, sizes } => (cursor, sizes),
+    pub(in crate::session) fn set_position(&self, viewer: ViewerNumber, position: Position) {
+        let (cursor, sizes) = match position {
+            Position::Waiting => (WAITS, 0),
+            Position::At { cursor, sizes } => (cursor, sizes),
         };
         let place = self.place_of(viewer).or_else(|| self.find(|number| number == 0));
         if let Some(place) = place {
@@ -48,11 +48,11 @@ impl BlackBox {
     }
 
     /// Where the worker before left a viewer; nothing where it had not greeted.
-    pub(in crate::session) fn noted(&self, viewer: ViewerNumber) -> Option<Left> {
+    pub(in crate::session) fn position(&self, viewer: ViewerNumber) -> Option<Position> {
         let place = self.place_of(viewer)?;
         let cursor = self.word(place + 1).load(Ordering::Acquire);
         let sizes = self.word(place + 2).load(Ordering::Relaxed);
-        Some(if cursor == WAITS { Left::Waiting } else { Left::At { cursor, sizes } })
+        Some(if cursor == WAITS { Position::Waiting } else { Position::At { cursor, sizes } })
     }
 
     fn place_of(&self, viewer: ViewerNumber) -> Option<usize> {
@@ -73,19 +73,19 @@ mod tests {
 
     #[test]
     fn viewers_are_found_where_they_were_left() {
-        let black_box = BlackBox::new().unwrap();
-        let at = |cursor| Left::At { cursor, sizes: 3 };
-        black_box.note(ViewerNumber(0), at(10));
-        black_box.note(ViewerNumber(7), at(20));
-        black_box.note(ViewerNumber(7), at(30));
-        black_box.note(ViewerNumber(9), Left::Waiting);
-        black_box.forget(ViewerNumber(0));
-        let again = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
-        assert_eq!(again.noted(ViewerNumber(0)), None);
-        assert_eq!(again.noted(ViewerNumber(7)), Some(at(30)));
-        assert_eq!(again.noted(ViewerNumber(9)), Some(Left::Waiting));
+        let memory = SessionMemory::new().unwrap();
+        let at = |cursor| Position::At { cursor, sizes: 3 };
+        memory.set_position(ViewerNumber(0), at(10));
+        memory.set_position(ViewerNumber(7), at(20));
+        memory.set_position(ViewerNumber(7), at(30));
+        memory.set_position(ViewerNumber(9), Position::Waiting);
+        memory.forget(ViewerNumber(0));
+        let again = crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(again.position(ViewerNumber(0)), None);
+        assert_eq!(again.position(ViewerNumber(7)), Some(at(30)));
+        assert_eq!(again.position(ViewerNumber(9)), Some(Position::Waiting));
         for number in (100..).take(VIEWERS_MAX + 5) {
-            again.note(ViewerNumber(number), at(1));
+            again.set_position(ViewerNumber(number), at(1));
         }
     }
 }

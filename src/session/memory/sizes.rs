@@ -4,14 +4,15 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{BlackBox, SIZE_WORDS, SIZES_WORD};
+use super::{SIZE_WORDS, SIZES_WORD, SessionMemory};
 use crate::names::TermSize;
 
-/// Places for sizes. One stays free, so that the first behind the checkpoint can be read while another is noted: one more is not taken before the next checkpoint, and the newest that
-/// was asked for waits until then.
+/// Slots for sizes. One slot stays unused so that the oldest entry after the checkpoint is not overwritten
+/// while it is read. When full, [`SessionMemory::add_size`] returns false until the next checkpoint, and
+/// the newest size that was asked for waits until then.
 pub(super) const SIZES: usize = 64;
 
-impl BlackBox {
+impl SessionMemory {
     /// Notes that the terminal has this size from here on; false where there is no room. For one
     /// thread only.
     pub(in crate::session) fn add_size(&self, size: TermSize) -> bool {
@@ -65,20 +66,20 @@ mod tests {
 
     #[test]
     fn sizes_behind_the_checkpoint_are_kept() {
-        let black_box = BlackBox::new().unwrap();
+        let memory = SessionMemory::new().unwrap();
         let size = |cols| TermSize::new(cols, 24).unwrap();
         for cols in (1..).take(SIZES - 1) {
-            assert!(black_box.add_size(size(cols)));
+            assert!(memory.add_size(size(cols)));
         }
         // Who goes on from the checkpoint reads every one of them.
-        assert!(!black_box.add_size(size(500)));
-        assert_eq!(black_box.size(0), Some((0, size(1))));
-        assert_eq!(black_box.size(63), None);
-        black_box.set_checkpoint(0, size(10), 10, b"");
-        assert!(black_box.add_size(size(500)));
-        assert_eq!(black_box.size(63), Some((0, size(500))));
-        assert!(black_box.add_size(size(501)));
-        assert_eq!(black_box.size(0), None, "overwritten");
-        assert_eq!(black_box.sizes(), 65);
+        assert!(!memory.add_size(size(500)));
+        assert_eq!(memory.size(0), Some((0, size(1))));
+        assert_eq!(memory.size(63), None);
+        memory.set_checkpoint(0, size(10), 10, b"");
+        assert!(memory.add_size(size(500)));
+        assert_eq!(memory.size(63), Some((0, size(500))));
+        assert!(memory.add_size(size(501)));
+        assert_eq!(memory.size(0), None, "overwritten");
+        assert_eq!(memory.sizes(), 65);
     }
 }

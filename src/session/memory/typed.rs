@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{BlackBox, TYPED_PLACE, TYPED_WORD};
+use super::{SessionMemory, TYPED_PLACE, TYPED_WORD};
 
 /// Most typed bytes that wait for a program that does not read. Past it input is thrown away, and whoever typed it is
 /// told.
@@ -12,9 +12,9 @@ pub(in crate::session) const TYPED: usize = 256 * 1024;
 /// Most bytes that are typed at once. A worker that is killed meanwhile loses these, and types none of them twice.
 const AT_ONCE: usize = 4096;
 
-impl BlackBox {
+impl SessionMemory {
     /// Finishes what a worker was at that was killed in [`Self::forget_typed`].
-    pub(super) fn mend_typed(&self) {
+    pub(in crate::session) fn recover_typed(&self) {
         if self.is_typed_out() {
             self.forget_typed();
         }
@@ -95,48 +95,48 @@ mod tests {
 
     use super::*;
 
-    fn next_worker(black_box: &BlackBox) -> BlackBox {
-        BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap()
+    fn next_worker(memory: &SessionMemory) -> SessionMemory {
+        crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap()
     }
 
-    fn type_all(black_box: &BlackBox) -> Vec<u8> {
+    fn type_all(memory: &SessionMemory) -> Vec<u8> {
         let mut typed = Vec::new();
-        while !black_box.is_typed_out() {
+        while !memory.is_typed_out() {
             let write = |bytes: &[u8]| {
                 let some = bytes.len().min(1000);
                 typed.extend_from_slice(&bytes[..some]);
                 Ok::<_, ()>(some)
             };
-            black_box.type_some(write).unwrap();
+            memory.type_some(write).unwrap();
         }
         typed
     }
 
     #[test]
     fn what_waits_is_typed_once_and_in_order_by_whichever_worker() {
-        let black_box = BlackBox::new().unwrap();
+        let memory = SessionMemory::new().unwrap();
         let bytes: Vec<u8> = (0..=250).cycle().take(TYPED).collect();
-        assert!(black_box.add_typed(&bytes[..TYPED - 10]));
-        assert!(!black_box.add_typed(&bytes[..11]), "there is room for ten");
-        black_box.type_some(|_| Ok::<_, ()>(3000)).unwrap();
-        assert!(black_box.type_some(|_| Err(())).is_err());
+        assert!(memory.add_typed(&bytes[..TYPED - 10]));
+        assert!(!memory.add_typed(&bytes[..11]), "there is room for ten");
+        memory.type_some(|_| Ok::<_, ()>(3000)).unwrap();
+        assert!(memory.type_some(|_| Err(())).is_err());
         // Across the seam.
-        assert!(black_box.add_typed(&bytes[..2000]));
-        let black_box = next_worker(&black_box);
+        assert!(memory.add_typed(&bytes[..2000]));
+        let memory = next_worker(&memory);
         let expected = [&bytes[3000..TYPED - 10], &bytes[..2000]].concat();
-        assert!(type_all(&black_box) == expected);
-        assert!(black_box.add_typed(b"and on"));
-        assert_eq!(type_all(&black_box), b"and on");
+        assert!(type_all(&memory) == expected);
+        assert!(memory.add_typed(b"and on"));
+        assert_eq!(type_all(&memory), b"and on");
     }
 
     #[test]
     fn who_is_killed_while_it_types_leaves_nothing_to_be_typed_twice() {
-        let black_box = BlackBox::new().unwrap();
-        assert!(black_box.add_typed(b"rm -r old\r"));
-        black_box
+        let memory = SessionMemory::new().unwrap();
+        assert!(memory.add_typed(b"rm -r old\r"));
+        memory
             .type_some(|bytes| {
                 // Typed, and killed before it could say so.
-                assert!(next_worker(&black_box).is_typed_out());
+                assert!(next_worker(&memory).is_typed_out());
                 Ok::<_, ()>(bytes.len())
             })
             .unwrap();
@@ -144,13 +144,13 @@ mod tests {
 
     #[test]
     fn what_was_typed_is_wiped() {
-        let black_box = BlackBox::new().unwrap();
-        assert!(black_box.add_typed(b"a password\r"));
-        assert_eq!(type_all(&black_box), b"a password\r");
-        assert!(black_box.add_typed(b"thrown away"));
-        black_box.forget_typed();
+        let memory = SessionMemory::new().unwrap();
+        assert!(memory.add_typed(b"a password\r"));
+        assert_eq!(type_all(&memory), b"a password\r");
+        assert!(memory.add_typed(b"thrown away"));
+        memory.forget_typed();
         let mut left = Vec::new();
-        black_box.mapping.read(TYPED_PLACE, TYPED, &mut left);
+        memory.mapping.read(TYPED_PLACE, TYPED, &mut left);
         assert_eq!((left.len(), left.iter().find(|byte| **byte != 0)), (TYPED, None));
     }
 }

@@ -5,16 +5,16 @@
 use std::sync::atomic::Ordering;
 
 use super::sizes::{from_word, to_word};
-use super::{BlackBox, CHECKPOINT_WORD, HEADER, ring};
+use super::{CHECKPOINT_WORD, HEADER, SessionMemory, ring_buffer};
 use crate::names::TermSize;
 
-/// Room for one. A longer snapshot is not taken: see [`BlackBox::set_checkpoint`].
+/// Room for one. A longer snapshot is not taken: see [`SessionMemory::set_checkpoint`].
 pub(super) const PLACE: usize = 12 * 1024 * 1024;
 
 /// A place that counts no more is given back to the kernel if it took more than this.
 const WORTH_FREEING: usize = 256 * 1024;
 
-/// A snapshot in the black box.
+/// A snapshot in the memory file.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::session) struct Checkpoint {
     /// Output behind this offset is not in it.
@@ -25,7 +25,7 @@ pub(in crate::session) struct Checkpoint {
     pub(in crate::session) bytes: Vec<u8>,
 }
 
-impl BlackBox {
+impl SessionMemory {
     /// Replaces the checkpoint; false, and nothing changed, where it is too long. For the
     /// emulator's thread.
     pub(in crate::session) fn set_checkpoint(
@@ -89,7 +89,7 @@ impl BlackBox {
 
 /// Where the bytes of a place begin.
 fn start(which: u64) -> usize {
-    HEADER + ring::RING + if which == 2 { PLACE } else { 0 }
+    HEADER + ring_buffer::RING + if which == 2 { PLACE } else { 0 }
 }
 
 /// Where what is known of a place begins.
@@ -105,25 +105,25 @@ mod tests {
 
     #[test]
     fn the_last_checkpoint_counts() {
-        let black_box = BlackBox::new().unwrap();
-        assert_eq!(black_box.checkpoint(), None);
+        let memory = SessionMemory::new().unwrap();
+        assert_eq!(memory.checkpoint(), None);
         let size = TermSize::new(80, 24).unwrap();
         let long = vec![b'x'; 2 * WORTH_FREEING];
         for (offset, bytes) in [(1, &long[..]), (2, b""), (3, b"three"), (4, b"four")] {
-            assert!(black_box.set_checkpoint(offset, size, offset, bytes));
+            assert!(memory.set_checkpoint(offset, size, offset, bytes));
             let expected = Checkpoint { offset, size, sizes: offset, bytes: bytes.to_vec() };
-            assert_eq!(black_box.checkpoint(), Some(expected));
+            assert_eq!(memory.checkpoint(), Some(expected));
         }
-        assert!(!black_box.set_checkpoint(5, size, 5, &vec![0; PLACE + 1]));
-        let again = BlackBox::open(black_box.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert!(!memory.set_checkpoint(5, size, 5, &vec![0; PLACE + 1]));
+        let again = crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert_eq!(again.checkpoint().unwrap().bytes, b"four");
     }
 
     #[test]
-    fn what_is_not_a_black_box_is_not_taken_for_one() {
+    fn what_is_not_a_memory_file_is_not_taken_for_one() {
         let file = tempfile::tempfile().unwrap();
-        assert!(BlackBox::open(file.into()).is_err());
+        assert!(crate::session::recovery::open(file.into()).is_err());
         let other = crate::sys::mapping::Mapping::new(c"other", super::super::LENGTH).unwrap();
-        assert!(BlackBox::open(other.as_fd().try_clone_to_owned().unwrap()).is_err());
+        assert!(crate::session::recovery::open(other.as_fd().try_clone_to_owned().unwrap()).is_err());
     }
 }

@@ -4,12 +4,12 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{BlackBox, PANICS_WORD};
+use super::{PANICS_WORD, SessionMemory};
 
 /// So many panics are enough.
 const ENOUGH: u64 = 2;
 
-impl BlackBox {
+impl SessionMemory {
     /// Notes that the terminal panicked.
     pub(in crate::session) fn note_panic(&self) {
         self.word(PANICS_WORD).fetch_add(1, Ordering::Relaxed);
