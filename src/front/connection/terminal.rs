@@ -121,8 +121,7 @@ impl Terminal {
         }
         let end = tokio::select! {
             end = show(&channel, self.id.stream, &self.output) => end,
-            end = deliver(&channel, &self.input) => end,
-            () = pass_controls(&channel, &mut self.controls) => End::Left,
+            end = pass_on(&channel, &self.input, &mut self.controls) => end,
         };
         match end {
             End::Said(end) => self.close(end).await,
@@ -205,29 +204,31 @@ async fn show(channel: &ViewerChannel, stream: u16, page: &mpsc::Sender<Message>
     }
 }
 
-/// Delivers input to the worker until the page has left. If the page only ends its input, the worker
-/// is told, and output goes on.
-async fn deliver(channel: &ViewerChannel, input: &Input) -> End {
-    let mut is_ended = false;
+/// Passes requests and input on to the worker until the page has left. A request that was made before
+/// input is passed on before it: what is typed after a resize is for the new size. If the page only ends
+/// its input, the worker is told, and output goes on.
+async fn pass_on(channel: &ViewerChannel, input: &Input, controls: &mut watch::Receiver<Controls>) -> End {
+    let (mut passed, mut is_ended) = (Controls::default(), false);
     loop {
-        let sent = match input.next(CHUNK_MAX).await {
-            Some(bytes) => {
-                let length = bytes.len();
-                let sent = channel.send(&FromViewer::Input(bytes), &[]).await;
-                if sent.is_ok() {
-                    input.took(length);
+        let sent = tokio::select! {
+            biased;
+            changed = controls.changed() => match changed {
+                Ok(()) => {
+                    let latest = *controls.borrow_and_update();
+                    pass_latest(channel, &mut passed, latest).await
                 }
-                sent
-            }
-            None if input.is_closed() => return End::Left,
-            None if !is_ended => {
-                is_ended = true;
-                channel.send(&FromViewer::End, &[]).await
-            }
-            None => {
-                input.closed().await;
-                Ok(())
-            }
+                // The connection has let go of the stream.
+                Err(_) => return End::Left,
+            },
+            next = input.next(CHUNK_MAX), if !is_ended => match next {
+                Some(bytes) => send_input(channel, input, bytes).await,
+                None if input.is_closed() => return End::Left,
+                None => {
+                    is_ended = true;
+                    channel.send(&FromViewer::End, &[]).await
+                }
+            },
+            () = input.closed(), if is_ended => return End::Left,
         };
         if sent.is_err() {
             // The worker has gone; its last words are still to be read.
@@ -236,19 +237,19 @@ async fn deliver(channel: &ViewerChannel, input: &Input) -> End {
     }
 }
 
-/// Passes requests on to the worker. Ends when the connection lets go of the stream.
-async fn pass_controls(channel: &ViewerChannel, controls: &mut watch::Receiver<Controls>) {
-    let mut passed = Controls::default();
-    loop {
-        if controls.changed().await.is_err() {
-            return;
-        }
-        let latest = *controls.borrow_and_update();
-        if pass_latest(channel, &mut passed, latest).await.is_err() {
-            // The worker has gone; its last words are still to be read.
-            std::future::pending::<()>().await;
-        }
+/// Delivers the input that is left, until all of it is delivered or the worker is gone.
+async fn deliver(channel: &ViewerChannel, input: &Input) -> Result<(), WireError> {
+    while let Some(bytes) = input.next(CHUNK_MAX).await {
+        send_input(channel, input, bytes).await?;
     }
+    Ok(())
+}
+
+async fn send_input(channel: &ViewerChannel, input: &Input, bytes: Vec<u8>) -> Result<(), WireError> {
+    let length = bytes.len();
+    channel.send(&FromViewer::Input(bytes), &[]).await?;
+    input.took(length);
+    Ok(())
 }
 
 /// Tells the worker what it has not heard yet.

@@ -368,6 +368,21 @@ async fn a_page_that_ends_its_input_still_sees_output() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_behind_a_resize_comes_behind_it() {
+    let house = House::build();
+    let (mut page, worker) = shell(&house, 1).await;
+    for cols in 10..60 {
+        let size = TermSize::new(cols, 24).unwrap();
+        page.say(&FromPage::Resize { stream: 1, size }).await;
+        page.send_typed(1, b"x").await;
+        // Both may be here before the stream's task turns.
+        let first = tokio::task::block_in_place(|| take(&worker));
+        assert_eq!(first, FromViewer::Resize(size));
+        assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"x".to_vec()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn input_that_comes_later_than_its_page_waits_is_dropped() {
     let house = House::build();
     let (mut page, worker) = shell(&house, 1).await;
