@@ -10,6 +10,7 @@ use zbus_systemd::machine1::ManagerProxy;
 
 use super::bus::{Bus, BusError, within};
 use super::request::Granted;
+use super::shell::OpenedShell;
 use super::systemd::{Systemd, Unit};
 use crate::names::{MachineName, ReportKey};
 use crate::protocol::Refusal;
@@ -67,15 +68,6 @@ else
     printf '\033_tere;%s;%s\033\\' "$3" "$status"
 fi
 exit "$status""#;
-
-/// A shell that machined has opened.
-#[derive(Debug)]
-pub(super) struct OpenedShell {
-    /// The master of its terminal. Dropping it hangs the shell up.
-    pub(super) pty: OwnedFd,
-    /// What the report of its end begins with.
-    pub(super) report: ReportKey,
-}
 
 /// machined, and systemd to start machines with.
 #[derive(Debug)]

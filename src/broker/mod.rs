@@ -32,6 +32,7 @@ mod registry;
 mod request;
 mod session;
 mod session_task;
+mod shell;
 #[cfg(test)]
 mod stand_in;
 mod start_limiter;

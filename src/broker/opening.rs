@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 
 use super::Broker;
 use super::decisions::{Decision, note};
-use super::machined::OpenedShell;
 use super::orders::ORDERS;
 use super::pool::WaitingWorker;
 use super::records::Record;
@@ -15,6 +14,7 @@ use super::registry::Reservation;
 use super::request::{Claimed, Granted};
 use super::session::View;
 use super::session_task;
+use super::shell::OpenedShell;
 use super::worker::{self, NotAdopted};
 use crate::protocol::vouch::Principal;
 use crate::protocol::worker::ViewerNumber;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use super::machined::OpenedShell;
+use super::shell::OpenedShell;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{EndReason, Role};

@@ -5,7 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::wake::Wake;
-use crate::sys::notify::watchdog_interval;
+
+/// How often to say `WATCHDOG=1`: half of what the unit's `WatchdogSec=` allows. Nothing where
+/// the unit asks for none. `WATCHDOG_PID` is not looked at: it is the pid outside of our namespace. See
+/// sd_watchdog_enabled(3).
+fn watchdog_interval() -> Option<Duration> {
+    let microseconds: u64 = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
+    (microseconds > 0).then(|| Duration::from_micros(microseconds / 2))
+}
 
 /// The watchdog.
 #[derive(Debug)]

@@ -1,12 +1,10 @@
-//! systemd's notify socket for a worker, which opens it once and keeps it: its sandbox takes socket(2)
-//! and connect(2) away, and it must still ping the watchdog and change its descriptor store. The other
-//! services use the sd-notify crate, which makes a socket for each message. See sd_notify(3).
+//! systemd's notify socket for a worker, which opens it once: its sandbox takes socket(2) away, which the
+//! sd-notify crate needs for each message of the other services. See sd_notify(3).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::time::Duration;
 
 use nix::sys::socket::{ControlMessage, MsgFlags};
 
@@ -54,11 +52,4 @@ impl Notify {
         nix::sys::socket::sendmsg::<()>(socket, &parts, &control, MsgFlags::MSG_NOSIGNAL, None)?;
         Ok(())
     }
-}
-
-/// How often to say `WATCHDOG=1`: half of what the unit's `WatchdogSec=` allows. Nothing where
-/// the unit asks for none. See sd_watchdog_enabled(3).
-pub fn watchdog_interval() -> Option<Duration> {
-    let microseconds: u64 = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
-    (microseconds > 0).then(|| Duration::from_micros(microseconds / 2))
 }
