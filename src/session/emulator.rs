@@ -21,8 +21,12 @@ use crate::terminal::Terminal;
 /// Bytes that the terminal is fed at a time.
 const FEED: usize = 4 * 1024;
 
-/// How long it is fed in one turn, after which viewers that wait for a snapshot get it. Two bytes can clear a large
-/// screen, so a turn is bounded by time and not by bytes.
+/// Cells that the terminal touches in one feed before the rest of the bytes waits for the next. Two bytes can clear a
+/// large screen in colour: 4 KiB of them are work for seconds.
+const FEED_CELLS: usize = 64 * 1024;
+
+/// How long the terminal is fed in one turn, after which viewers that wait for a snapshot get it. The clock is read
+/// between two feeds.
 const TURN: Duration = Duration::from_millis(5);
 
 /// The same in bytes: after so many the reader may go on. See [`super::reader`].
@@ -274,7 +278,9 @@ impl Reading {
         match memory.read(&mut self.cursor, most, &mut self.buffer) {
             Behind::Nothing => Progress::Nothing,
             Behind::Bytes => {
-                self.terminal.print(&self.buffer);
+                let taken = self.terminal.print_within(&self.buffer, FEED_CELLS);
+                // The rest is still in the ring: nothing behind the checkpoint is overwritten.
+                self.cursor -= u64::try_from(self.buffer.len().saturating_sub(taken)).unwrap_or_default();
                 Progress::More
             }
             Behind::Lost => Progress::Lost,
@@ -350,5 +356,23 @@ mod tests {
         let mut fresh = Terminal::new(TermSize::new(80, 24).unwrap());
         fresh.print(b"kept\x1b[1;5H back");
         assert_eq!(next.terminal.snapshot(), fresh.snapshot());
+    }
+
+    #[test]
+    fn a_step_ends_early_where_few_bytes_are_much_work_and_no_byte_is_lost() {
+        let black_box = Arc::new(BlackBox::new().unwrap());
+        black_box.add_size(TermSize::new(1000, 250).unwrap());
+        let (read, mut write) = io::pipe().unwrap();
+        write
+            .write_all(format!("\x1b[41m{}\x1b[m\x1b[H\x1b[2Jend", "\x1b[J".repeat(300)).as_bytes())
+            .unwrap();
+        black_box.fill_from(read.as_fd()).unwrap();
+        let mut reading = emulator(&black_box).begin();
+        let mut steps = 0;
+        while reading.step(&black_box, u64::MAX) == Progress::More {
+            steps += 1;
+        }
+        assert!(steps >= 300, "{steps} steps");
+        assert_eq!((reading.cursor, reading.terminal.screen_text().as_str()), (black_box.head(), "end"));
     }
 }

@@ -7,7 +7,7 @@ use super::modes::{INSERT, KEYPAD, NEW_LINE, ORIGIN, WRAP};
 use super::parser::Token;
 use super::screen::{Charset, Cursor, Saved, Screen};
 use super::sequence::Csi;
-use super::state::{TerminalState, first_tabs};
+use super::state::{ROW_COST, TerminalState, first_tabs};
 
 impl TerminalState {
     /// Does what a token says.
@@ -342,6 +342,7 @@ impl TerminalState {
 
     fn enter_alternate(&mut self) {
         if self.alternate.is_none() {
+            self.touched += ROW_COST * self.rows;
             let mut screen = Screen::new(self.cols, self.rows);
             screen.fill_rows(0, self.rows, self.cursor.style.erased());
             self.alternate = Some(screen);
@@ -349,7 +350,7 @@ impl TerminalState {
     }
 
     fn leave_alternate(&mut self) {
-        self.alternate = None;
+        self.drop_alternate();
         self.obey_origin();
     }
 

@@ -74,10 +74,22 @@ impl Terminal {
 
     /// Takes what the shell printed, cut anywhere.
     pub fn print(&mut self, bytes: &[u8]) {
+        self.print_within(bytes, usize::MAX);
+    }
+
+    /// Takes output until this many cells were touched, and returns how many bytes it took. Two bytes can clear a whole
+    /// screen in colour, so a bound on the bytes is none on the work. The last sequence may exceed the budget by one
+    /// screen.
+    pub fn print_within(&mut self, bytes: &[u8], cells: usize) -> usize {
         let mut rest = bytes;
-        while let Some(token) = self.parser.next(&mut rest) {
+        let mut touched = 0;
+        while touched < cells
+            && let Some(token) = self.parser.next(&mut rest)
+        {
             self.state.act(&token);
+            touched += self.state.take_touched();
         }
+        bytes.len() - rest.len()
     }
 
     /// Puts modes, character sets and the scrolling region back, for a person after a program that left

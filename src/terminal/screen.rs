@@ -27,6 +27,8 @@ pub(super) struct Screen {
     pub(super) bottom: usize,
     /// The cursor as `ESC 7` saved it.
     pub(super) saved: Saved,
+    /// Cells that edits have written or moved, and rows that they have moved, since the last look.
+    touched: usize,
 }
 
 /// A character set, as designated by `ESC (` and its like.
@@ -67,13 +69,14 @@ impl Row {
         Self { cells: Vec::new(), wrapped: 0 }
     }
 
-    /// Fills it, to so many cells; its line ends with it.
-    fn fill(&mut self, cols: usize, with: Cell) {
+    /// Fills the row, which has this many columns, and ends its line there. Returns how much it touched.
+    fn fill(&mut self, cols: usize, with: Cell) -> usize {
         self.cells.clear();
         if with != Cell::BLANK {
             self.cells.resize(cols, with);
         }
         self.wrapped = 0;
+        1 + self.cells.len()
     }
 }
 
@@ -82,7 +85,7 @@ impl Screen {
     pub(super) fn new(cols: usize, rows: usize) -> Self {
         let rows: VecDeque<_> = std::iter::repeat_with(Row::blank).take(rows).collect();
         let bottom = rows.len().saturating_sub(1);
-        Self { rows, cols, top: 0, bottom, saved: Saved::default() }
+        Self { rows, cols, top: 0, bottom, saved: Saved::default(), touched: 0 }
     }
 
     /// A screen of these rows, each cut to the width.
@@ -97,7 +100,7 @@ impl Screen {
             cells.shrink_to_fit();
         }
         let bottom = rows.len().saturating_sub(1);
-        Self { rows, cols, top: 0, bottom, saved }
+        Self { rows, cols, top: 0, bottom, saved, touched: 0 }
     }
 
     /// The rows, to make another screen of.
@@ -108,6 +111,11 @@ impl Screen {
     /// Bytes of memory held.
     pub(super) fn weight(&self) -> usize {
         self.rows.iter().map(|row| row.cells.capacity() * CELL_WEIGHT).sum()
+    }
+
+    /// Takes how many cells and rows the edits have touched since the last call.
+    pub(super) fn take_touched(&mut self) -> usize {
+        std::mem::take(&mut self.touched)
     }
 
     /// Every row from the top.
@@ -151,6 +159,7 @@ impl Screen {
         let length = length.min(self.cols);
         let Some(Row { cells, .. }) = self.rows.get_mut(row) else { return &mut [] };
         if cells.len() < length {
+            self.touched += length - cells.len();
             cells.reserve_exact(self.cols - cells.len());
             cells.resize(length, Cell::BLANK);
         }
@@ -160,6 +169,7 @@ impl Screen {
     /// Fills the cells `from..to` of a row. Filled to its end, its line ends there.
     pub(super) fn fill(&mut self, row: usize, from: usize, to: usize, with: Cell) {
         let whole = to >= self.cols;
+        self.touched += to.min(self.cols).saturating_sub(from);
         let cells = self.row_to(row, if with == Cell::BLANK { 0 } else { to });
         let to = to.min(cells.len());
         split(cells, from);
@@ -175,13 +185,14 @@ impl Screen {
     /// Fills whole rows.
     pub(super) fn fill_rows(&mut self, from: usize, to: usize, with: Cell) {
         for row in self.rows.iter_mut().take(to).skip(from) {
-            row.fill(self.cols, with);
+            self.touched += row.fill(self.cols, with);
         }
     }
 
     /// Opens `count` cells at a place of a row; what is pushed out at the right is gone. Its line grows by them.
     pub(super) fn insert(&mut self, row: usize, col: usize, count: usize, with: Cell) {
         let count = count.min(self.cols.saturating_sub(col));
+        self.touched += self.cols.saturating_sub(col);
         let wrapped = self.wrapped(row);
         if wrapped > 0 && wrapped >= col {
             self.set_wrapped(row, wrapped + count);
@@ -198,6 +209,7 @@ impl Screen {
 
     /// Takes `count` cells out of a row; blank ones come in at the right.
     pub(super) fn delete(&mut self, row: usize, col: usize, count: usize, with: Cell) {
+        self.touched += self.cols.saturating_sub(col);
         let cells = self.row_mut(row);
         let count = count.min(cells.len().saturating_sub(col));
         split(cells, col);
@@ -210,24 +222,36 @@ impl Screen {
 
     /// Moves the rows `top..=bottom` up; blank ones come in at the bottom.
     pub(super) fn scroll_up(&mut self, top: usize, bottom: usize, count: usize, with: Cell) {
-        let height = (bottom + 1).saturating_sub(top);
-        for _ in 0..count.min(height) {
-            if let Some(mut row) = self.rows.remove(top) {
-                row.fill(self.cols, with);
-                self.rows.insert(bottom.min(self.rows.len()), row);
+        if count == 1 {
+            if let Some(row) = self.rows.remove(top) {
+                self.put_back(row, bottom, top + self.rows.len().saturating_sub(bottom), with);
             }
+        } else if let Some(rows) = self.rows.make_contiguous().get_mut(top..=bottom) {
+            let count = count.min(rows.len());
+            rows.rotate_left(count);
+            self.touched += rows.len();
+            self.fill_rows(bottom + 1 - count, bottom + 1, with);
         }
     }
 
     /// Moves the rows `top..=bottom` down; blank ones come in at the top.
     pub(super) fn scroll_down(&mut self, top: usize, bottom: usize, count: usize, with: Cell) {
-        let height = (bottom + 1).saturating_sub(top);
-        for _ in 0..count.min(height) {
-            if let Some(mut row) = self.rows.remove(bottom) {
-                row.fill(self.cols, with);
-                self.rows.insert(top.min(self.rows.len()), row);
+        if count == 1 {
+            if let Some(row) = self.rows.remove(bottom) {
+                self.put_back(row, top, top + self.rows.len().saturating_sub(bottom), with);
             }
+        } else if let Some(rows) = self.rows.make_contiguous().get_mut(top..=bottom) {
+            let count = count.min(rows.len());
+            rows.rotate_right(count);
+            self.touched += rows.len();
+            self.fill_rows(top, top + count, with);
         }
+    }
+
+    /// Puts a row that was taken out back at another place, blank, after this many others have moved.
+    fn put_back(&mut self, mut row: Row, at: usize, moved: usize, with: Cell) {
+        self.touched += moved + row.fill(self.cols, with);
+        self.rows.insert(at.min(self.rows.len()), row);
     }
 
     /// Writes cells into a row from a place on. What is written behind the last of its line belongs to that.
@@ -235,6 +259,7 @@ impl Screen {
         if (1..col + count).contains(&self.wrapped(row)) {
             self.set_wrapped(row, self.cols);
         }
+        self.touched += count;
         let places = self.row_to(row, col + count);
         split(places, col);
         split(places, col + count);

@@ -16,6 +16,9 @@ use crate::names::TermSize;
 /// Most combining marks on one character; those behind are left out.
 const MARKS_MAX: usize = 8;
 
+/// How many cells can be written in the time that it takes to make a row, or to free it.
+pub(super) const ROW_COST: usize = 16;
+
 /// Columns between the tab stops at power-on.
 const TAB: usize = 8;
 
@@ -41,6 +44,8 @@ pub(super) struct TerminalState {
     pub(super) answers: Answers,
     /// The character that REP repeats: the last, if it stands on the screen and nothing came since.
     pub(super) repeatable: Option<char>,
+    /// What screens that are gone had touched, as in [`Screen::take_touched`].
+    pub(super) touched: usize,
     /// A combining mark came last, and the next goes onto the same character: xterm.js wants that written just before.
     pub(super) marked: bool,
 }
@@ -70,7 +75,21 @@ impl TerminalState {
             marks: Interner::default(),
             answers: Answers::default(),
             repeatable: None,
+            touched: 0,
             marked: false,
+        }
+    }
+
+    /// Takes how many cells and rows were touched since the last call.
+    pub(super) fn take_touched(&mut self) -> usize {
+        let alternate = self.alternate.as_mut().map_or(0, Screen::take_touched);
+        std::mem::take(&mut self.touched) + self.main.take_touched() + alternate
+    }
+
+    /// Leaves the alternate screen, if it is shown.
+    pub(super) fn drop_alternate(&mut self) {
+        if let Some(mut screen) = self.alternate.take() {
+            self.touched += screen.take_touched() + ROW_COST * self.rows;
         }
     }
 
@@ -274,8 +293,9 @@ impl TerminalState {
     /// Switches off and on. What it answered is still to be sent.
     pub(super) fn reset(&mut self) {
         let (cols, rows) = (self.cols, self.rows);
+        self.drop_alternate();
+        self.touched += ROW_COST * rows;
         self.main = Screen::new(cols, rows);
-        self.alternate = None;
         self.cursor = Cursor::default();
         self.modes = Modes::new();
         self.tabs = first_tabs(cols);

@@ -179,3 +179,50 @@ fn a_thousand_sizes() {
     }
     assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_feed_touches_no_more_cells_than_its_budget_and_one_screen() {
+    const BUDGET: usize = 64 * 1024;
+    let screen = 250_000;
+    for bomb in [
+        "\x1b[J",
+        "\x1b[2J",
+        "\x1b[1J",
+        "\x1b[2K",
+        "\x1b[999L",
+        "\x1b[999M",
+        "\x1b[999S",
+        "\x1b[999T",
+        "\x1b[999X",
+        "\x1b[999@",
+        "\x1b[999P",
+        "\x1b#8",
+        "\x1bc",
+        "\x1b[?47h\x1b[?47l",
+        "\n",
+        "\x1bM",
+        "x\x1b[65535b",
+    ] {
+        let bytes: Vec<u8> =
+            b"\x1b[41m".iter().chain(bomb.as_bytes().iter().cycle()).copied().take(4096).collect();
+        let (mut bounded, mut feeds) = (Terminal::new(size(1000, 250)), 0);
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let taken = bounded.print_within(rest, BUDGET);
+            rest = &rest[taken..];
+            feeds += 1;
+            assert!(taken > 0, "{bomb:?} makes no progress");
+        }
+        // The same, counted for each sequence.
+        let mut whole = Terminal::new(size(1000, 250));
+        let (mut all, mut most, mut tokens) = (0, 0, bytes.as_slice());
+        while let Some(token) = whole.parser.next(&mut tokens) {
+            whole.state.act(&token);
+            let touched = whole.state.take_touched();
+            (all, most) = (all + touched, most.max(touched));
+        }
+        assert!(most <= 2 * screen, "{bomb:?}: one sequence touches {most} cells");
+        assert!(feeds >= all / (BUDGET + most), "{bomb:?}: {all} cells in {feeds} feeds");
+        assert_same(&whole, &bounded, bomb);
+    }
+}
