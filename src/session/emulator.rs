@@ -360,19 +360,19 @@ mod tests {
 
     #[test]
     fn a_step_ends_early_where_few_bytes_are_much_work_and_no_byte_is_lost() {
-        let black_box = Arc::new(BlackBox::new().unwrap());
-        black_box.add_size(TermSize::new(1000, 250).unwrap());
+        let memory = Arc::new(SessionMemory::new().unwrap());
+        memory.add_size(TermSize::new(1000, 250).unwrap());
         let (read, mut write) = io::pipe().unwrap();
         write
             .write_all(format!("\x1b[41m{}\x1b[m\x1b[H\x1b[2Jend", "\x1b[J".repeat(300)).as_bytes())
             .unwrap();
-        black_box.fill_from(read.as_fd()).unwrap();
-        let mut reading = emulator(&black_box).begin();
+        memory.fill_from(read.as_fd()).unwrap();
+        let mut reading = emulator(&memory).begin();
         let mut steps = 0;
-        while reading.step(&black_box, u64::MAX) == Progress::More {
+        while reading.step(&memory, u64::MAX) == Progress::More {
             steps += 1;
         }
         assert!(steps >= 300, "{steps} steps");
-        assert_eq!((reading.cursor, reading.terminal.screen_text().as_str()), (black_box.head(), "end"));
+        assert_eq!((reading.cursor, reading.terminal.screen_text().as_str()), (memory.head(), "end"));
     }
 }
