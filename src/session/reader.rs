@@ -210,8 +210,9 @@ mod tests {
 
     #[test]
     fn a_shell_is_over_though_a_background_job_has_its_terminal() {
-        // The job ends when its terminal is hung up, which is after the test.
-        let (memory, ended, reader) = shell("exec 9>&1; (cat <&9) & seq 3000; sleep 0.1; echo last");
+        // A job in the group of the script is told that the script exits. It outlives the wait below.
+        let job = "(trap '' HUP; exec sleep 30) &";
+        let (memory, ended, reader) = shell(&format!("{job} seq 3000; sleep 0.1; echo last"));
         assert!(wait_for(ended.as_fd(), Duration::from_secs(20)).unwrap());
         reader.join().unwrap();
         let printed = printed(&memory);

@@ -389,7 +389,8 @@ impl Viewer {
                 (Ok((FromViewer::ResetTerminal, _)), Role::Owner | Role::Writer) => {
                     asked.push(Allowed::ResetTerminal);
                 }
-                (Ok((FromViewer::Input(_) | FromViewer::ResetTerminal, _)), Role::Watcher)
+                (Ok((FromViewer::Input(_), _)), Role::Watcher)
+                | (Ok((FromViewer::ResetTerminal, _)), Role::Watcher)
                 | (Ok((FromViewer::Resize(_), _)), Role::Writer | Role::Watcher) => {}
                 (Ok((FromViewer::End, _)), _) => self.input_ended = true,
                 (Ok((FromViewer::Shown(bytes), _)), _) => self.pace.shown(bytes.into(), now),
