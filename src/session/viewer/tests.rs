@@ -52,7 +52,7 @@ fn asked(role: Role) -> Vec<Allowed> {
 }
 
 #[test]
-fn a_watcher_types_nothing_and_sets_no_size() {
+fn a_watcher_types_nothing_resets_nothing_and_sets_no_size() {
     let owner = asked(Role::Owner);
     assert!(matches!(owner[..], [Allowed::Input(_), Allowed::ResetTerminal, Allowed::Resize(_)]));
     assert!(matches!(asked(Role::Writer)[..], [Allowed::Input(_), Allowed::ResetTerminal]));
