@@ -139,7 +139,7 @@ pub enum FromPage {
         /// How many.
         bytes: u32,
     },
-    /// Ask for a snapshot with the whole history.
+    /// Ask for a snapshot with the whole scrollback.
     Refresh {
         /// Which stream.
         stream: u16,

@@ -9,7 +9,7 @@ const AT_ONCE_BYTES = 4096;
 
 export interface Screen {
   write(bytes: Uint8Array): void;
-  /** Takes a snapshot; one of the whole comes with the history. */
+  /** Takes a snapshot; one of the whole comes with the scrollback. */
   show(size: TermSize, snapshot: Uint8Array, extent: Extent): void;
 }
 

@@ -3,7 +3,7 @@
 
 import { askPaste } from './askpaste.ts';
 import { Bar } from './bar.ts';
-import { Company } from './company.ts';
+import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
 import { element, enterRoom } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
@@ -62,7 +62,7 @@ export class Shell {
     },
     closed: () => this.#terminal?.focus(),
   };
-  #company = new Company(this.#share);
+  #participants = new Participants(this.#share);
 
   constructor(events: ShellEvents) {
     this.#events = events;
@@ -119,7 +119,7 @@ export class Shell {
     this.#connection = undefined;
     clearTimeout(this.#slowOpening);
     this.#viewer?.over();
-    this.#company.forget();
+    this.#participants.forget();
     if (!this.#viewer) return;
     enterRoom('shell');
     this.#bar.light('lost', 'lost');
@@ -133,7 +133,7 @@ export class Shell {
     // That was said in the panel which goes now.
     if (this.#over) this.#unsent.clear();
     this.#over = undefined;
-    this.#company.leave();
+    this.#participants.leave();
     enterRoom('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
@@ -219,7 +219,7 @@ export class Shell {
   heard(message: ToPage): void {
     switch (message.type) {
       case 'sharing':
-        this.#company.heard(message.session, message);
+        this.#participants.heard(message.session, message);
         return;
       case 'machine-stopped':
         this.#machineStopped(message.machine);
@@ -232,7 +232,7 @@ export class Shell {
 
   #opened(session: SessionId): void {
     this.#remember(session);
-    // The screen of the session itself stays until there is a newer one: a large history takes its time.
+    // The screen of the session itself stays until there is a newer one: a large scrollback takes its time.
     if (session !== this.#onScreen) this.#clear();
     this.#onScreen = session;
     this.#inputDropped = 0;
@@ -250,7 +250,7 @@ export class Shell {
     viewer.room(terminal.room);
     hidePanel();
     this.#bar.light('live');
-    this.#company.enter(session, this.#account);
+    this.#participants.enter(session, this.#account);
     announce(`Shell of ${targetName(target)}`);
     if (this.notSent !== '') notice('keys', `The shell was not there to take what you typed. ${this.notSent}`);
     this.#unsent.clear();
@@ -275,7 +275,7 @@ export class Shell {
     const viewer = this.#viewer;
     if (!viewer) return;
     this.#unsent.clear();
-    this.#company.leave();
+    this.#participants.leave();
     const { target, session } = viewer;
     if (reason === 'view-lost' && !this.#machineWent) {
       this.#sayOver({ title: endSentence(reason), target, session, label: 'Try again' });
@@ -360,7 +360,7 @@ export class Shell {
       if (isReport(bytes)) return;
       this.#unsent.add(bytes);
       panelNote(this.notSent);
-    } else if (this.#company.role === 'watcher') {
+    } else if (this.#participants.role === 'watcher') {
       if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
     } else {
       if (!isReport(bytes)) this.#claimSize();
@@ -381,7 +381,7 @@ export class Shell {
   #claimSize(): void {
     if (document.hidden || element('shell').hidden || !this.#terminal) return;
     // Nobody else sets it, and a role that is not heard yet is the owner's or makes no difference.
-    if (this.#company.role === undefined || this.#company.role === 'owner') this.#viewer?.claim(this.#terminal.room);
+    if (this.#participants.role === undefined || this.#participants.role === 'owner') this.#viewer?.claim(this.#terminal.room);
   }
 
   #remember(session: SessionId | undefined): void {

@@ -5,7 +5,7 @@ import { announce, notice } from './notice.ts';
 import type { AccountName, Role, SessionId } from './protocol.ts';
 import { showSharing, type ShareChoices, type Sharing } from './share.ts';
 
-export class Company {
+export class Participants {
   /** Of each shell that this connection has viewed, as it was heard last: before the view began or after it. */
   #known = new Map<SessionId, Sharing>();
   #inView: SessionId | undefined;
