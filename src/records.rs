@@ -2,19 +2,20 @@
 //! `TERE_REFUSAL` and the like, named as the tracing fields are. Terminal bytes and secrets are
 //! never among them.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sends records to the journal where standard error is the journal's (see `JOURNAL_STREAM` in
 /// systemd.exec(5)), and to standard error otherwise. `TERE_LOG` sets the level.
 pub fn start(program: &str) {
-    let mut filter = EnvFilter::try_from_env("TERE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    // These would record challenges and whole credentials, at a level that somebody may ask for.
-    // What they have to say of a refused login, auth's own record says.
-    for silent in ["webauthn_rs=off", "webauthn_rs_core=off"] {
-        filter = silent.parse().map_or(EnvFilter::new("info"), |directive| filter.add_directive(directive));
-    }
+    let level = std::env::var("TERE_LOG").ok().and_then(|level| level.parse().ok());
+    // webauthn-rs would record challenges and whole credentials, at a level that somebody may ask for.
+    // auth's own record says why a login is refused.
+    let filter = Targets::new()
+        .with_default(level.unwrap_or(LevelFilter::INFO))
+        .with_target("webauthn_rs", LevelFilter::OFF)
+        .with_target("webauthn_rs_core", LevelFilter::OFF);
     let registry = tracing_subscriber::registry().with(filter);
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     match journal {

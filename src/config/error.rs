@@ -2,13 +2,13 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use miette::{Diagnostic, LabeledSpan, SourceCode};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::{BadOrigin, CONFIG_MAX};
 use crate::names::{AccountName, BadName, Target};
 
-/// Why there is no configuration. Its text is one line that names the file and the next step; as
-/// a [`Diagnostic`] it shows the place as well.
+/// Why there is no configuration. Its text is one line that names the file and the next step;
+/// [`Self::report`] shows the place as well.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be opened or read.
@@ -166,21 +166,18 @@ impl fmt::Display for Position {
     }
 }
 
-impl Diagnostic for ConfigError {
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        match self {
-            Self::Wrong { text, .. } => Some(text),
-            Self::Unreadable { .. } | Self::TooLarge { .. } | Self::NotUtf8 { .. } => None,
-        }
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        match self {
-            Self::Wrong { span, .. } => {
-                Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".into()), span.clone()))))
-            }
-            Self::Unreadable { .. } | Self::TooLarge { .. } | Self::NotUtf8 { .. } => None,
-        }
+impl ConfigError {
+    /// The error over several lines, with the line of the file that it is about. One that is about no
+    /// line is its own text.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let Self::Wrong { file, fault, text, span, .. } = self else { return self.to_string() };
+        let title = fault.to_string();
+        // A place at the end of the file has no character.
+        let end = span.end.min(text.len());
+        let place = AnnotationKind::Primary.span(span.start.min(end)..end).label("here");
+        let snippet = Snippet::source(text.as_str()).path(file.as_str()).annotation(place);
+        Renderer::plain().render(&[Level::ERROR.primary_title(title.as_str()).element(snippet)])
     }
 }
 

@@ -206,15 +206,19 @@ fn one_machine_may_have_several_grants() {
 }
 
 #[test]
-fn a_diagnostic_points_at_the_place() {
-    use miette::Diagnostic as _;
+fn a_report_points_at_the_place() {
     let text = format!("# ümlaut\n{ORIGIN}zzz = 1\n");
-    let error = parse(&text).unwrap_err();
-    let label = error.labels().unwrap().next().unwrap();
-    assert_eq!(text.get(label.offset()..label.offset() + label.len()), Some("zzz"));
-    let mut shown = String::new();
-    miette::NarratableReportHandler::new().render_report(&mut shown, &error).unwrap();
-    assert!(shown.contains("line 3"), "{shown}");
+    let report = parse(&text).unwrap_err().report();
+    assert_eq!(
+        report,
+        "error: there is no key \"zzz\" at the top of the file: the keys there are origin, grant\n \
+         --> tere.toml:3:1\n  |\n3 | zzz = 1\n  | ^^^ here"
+    );
+    // What is missing is missing at a place without a character.
+    for text in ["", "# nothing\n", "origin = "] {
+        let report = parse(text).unwrap_err().report();
+        assert!(report.contains("--> tere.toml:"), "{report}");
+    }
 }
 
 #[test]

@@ -46,14 +46,7 @@ pub(super) fn configuration(path: &Path) -> Finding {
         }
         Err(error) => {
             let mend = "Correct the file; then: systemctl reload tere-broker";
-            let found = match &error {
-                // As a diagnostic it shows the place in the file, over several lines.
-                ConfigError::Wrong { .. } => format!("{:?}", miette::Report::new(error)),
-                ConfigError::Unreadable { .. }
-                | ConfigError::TooLarge { .. }
-                | ConfigError::NotUtf8 { .. } => error.to_string(),
-            };
-            Finding::wrong(WHAT, found.trim(), mend)
+            Finding::wrong(WHAT, error.report(), mend)
         }
     }
 }
