@@ -177,7 +177,7 @@ impl ConfigError {
         let end = span.end.min(text.len());
         let place = AnnotationKind::Primary.span(span.start.min(end)..end).label("here");
         let snippet = Snippet::source(text.as_str()).path(file.as_str()).annotation(place);
-        Renderer::plain().render(&[Level::ERROR.primary_title(title.as_str()).element(snippet)])
+        Renderer::plain().render(&[Level::ERROR.no_name().primary_title(title.as_str()).element(snippet)])
     }
 }
 

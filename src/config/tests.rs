@@ -211,7 +211,7 @@ fn a_report_points_at_the_place() {
     let report = parse(&text).unwrap_err().report();
     assert_eq!(
         report,
-        "error: there is no key \"zzz\" at the top of the file: the keys there are origin, grant\n \
+        "there is no key \"zzz\" at the top of the file: the keys there are origin, grant\n \
          --> tere.toml:3:1\n  |\n3 | zzz = 1\n  | ^^^ here"
     );
     // What is missing is missing at a place without a character.
