@@ -159,7 +159,7 @@ fn place(front: &Front, source: Source) -> Option<Place> {
     match front.capacity.take(source) {
         Ok(place) => Some(place),
         Err(full) => {
-            tracing::warn!(%source, reason = %full, "turned a socket away");
+            tracing::warn!(%source, reason = %full, "a socket is closed unread");
             None
         }
     }

@@ -7,13 +7,14 @@
 //! do what the people connected at that moment can do, and nothing once they have gone.
 //!
 //! A socket's way through this room: `listener` takes it in and `capacity` counts it, `socket`
-//! reads a `request`, `door` decides, and either a `response` with one of the page's `files`
+//! reads a `request`, `admission` decides, and either a `response` with one of the page's `files`
 //! goes back, or the socket becomes a `connection`.
 
+mod admission;
 mod capacity;
 mod certificate;
 mod connection;
-mod door;
+
 mod error;
 mod files;
 mod listener;
@@ -38,9 +39,9 @@ use certificate::Certificate;
 use error::FrontError;
 use files::Files;
 use listener::Listener;
-use socket::Patience;
+use socket::Timeouts;
 
-/// tere's door to the network: the page, and WebSockets. Started by tere-front.socket.
+/// Serves the page and its WebSockets. Started by tere-front.socket.
 #[derive(Debug, Parser)]
 #[command(name = "tere-front", version)]
 struct Arguments {
@@ -59,7 +60,7 @@ struct Front {
     files: Files,
     auth: PathBuf,
     capacity: Arc<Capacity>,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl Front {
@@ -69,7 +70,7 @@ impl Front {
             files: Files::embedded(),
             auth,
             capacity: Arc::default(),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use super::door::{SUBPROTOCOL, Turned};
+use super::admission::{Rejection, SUBPROTOCOL};
 use super::files::{File, Form};
 use crate::config::Origin;
 
@@ -69,30 +69,30 @@ impl<'a> Response<'a> {
     }
 
     /// Nothing, and why. The socket is closed after it.
-    pub(super) fn turned(origin: &Origin, turned: Turned) -> Self {
-        let status = match turned {
-            Turned::Host | Turned::Origin => "403 Forbidden",
-            Turned::NotFound => "404 Not Found",
-            Turned::Method => "405 Method Not Allowed",
-            Turned::NotAWebSocket | Turned::Unreadable => "400 Bad Request",
-            Turned::NoUpgrade | Turned::WebSocketVersion => "426 Upgrade Required",
-            Turned::TooLong => "431 Request Header Fields Too Large",
-            Turned::TooSlow => "408 Request Timeout",
+    pub(super) fn rejection(origin: &Origin, rejection: Rejection) -> Self {
+        let status = match rejection {
+            Rejection::Host | Rejection::Origin => "403 Forbidden",
+            Rejection::NotFound => "404 Not Found",
+            Rejection::Method => "405 Method Not Allowed",
+            Rejection::NotAWebSocket | Rejection::Unreadable => "400 Bad Request",
+            Rejection::NoUpgrade | Rejection::WebSocketVersion => "426 Upgrade Required",
+            Rejection::TooLong => "431 Request Header Fields Too Large",
+            Rejection::TooSlow => "408 Request Timeout",
         };
         let mut head = begin(origin, status, Next::Close);
-        match turned {
-            Turned::Method => head += "Allow: GET, HEAD\r\n",
-            Turned::NoUpgrade => head += "Upgrade: websocket\r\n",
-            Turned::WebSocketVersion => head += "Sec-WebSocket-Version: 13\r\n",
-            Turned::Host
-            | Turned::Origin
-            | Turned::NotFound
-            | Turned::NotAWebSocket
-            | Turned::Unreadable
-            | Turned::TooLong
-            | Turned::TooSlow => {}
+        match rejection {
+            Rejection::Method => head += "Allow: GET, HEAD\r\n",
+            Rejection::NoUpgrade => head += "Upgrade: websocket\r\n",
+            Rejection::WebSocketVersion => head += "Sec-WebSocket-Version: 13\r\n",
+            Rejection::Host
+            | Rejection::Origin
+            | Rejection::NotFound
+            | Rejection::NotAWebSocket
+            | Rejection::Unreadable
+            | Rejection::TooLong
+            | Rejection::TooSlow => {}
         }
-        let body = format!("{turned}\n").into_bytes();
+        let body = format!("{rejection}\n").into_bytes();
         head += "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n";
         let _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
         Self { head, body: Cow::Owned(body) }
@@ -138,19 +138,19 @@ mod tests {
             Response::not_modified(origin, (file, file.form(&[])), Next::Close).head,
             Response::websocket(origin, "x").head,
         ];
-        for turned in [
-            Turned::Host,
-            Turned::Origin,
-            Turned::NotFound,
-            Turned::Method,
-            Turned::NotAWebSocket,
-            Turned::NoUpgrade,
-            Turned::WebSocketVersion,
-            Turned::Unreadable,
-            Turned::TooLong,
-            Turned::TooSlow,
+        for rejection in [
+            Rejection::Host,
+            Rejection::Origin,
+            Rejection::NotFound,
+            Rejection::Method,
+            Rejection::NotAWebSocket,
+            Rejection::NoUpgrade,
+            Rejection::WebSocketVersion,
+            Rejection::Unreadable,
+            Rejection::TooLong,
+            Rejection::TooSlow,
         ] {
-            responses.push(Response::turned(origin, turned).head);
+            responses.push(Response::rejection(origin, rejection).head);
         }
         responses
     }

@@ -6,16 +6,16 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::Front;
+use super::admission::{self, Answer, Rejection};
 use super::capacity::Source;
 use super::connection;
-use super::door::{self, Answer, Turned};
 use super::request::{BadRequest, Request};
 use super::response::{Next, Response};
 use crate::protocol::page::BINARY_FRAME_MAX;
 
 /// How long the front waits for a browser.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct Timeouts {
     /// How long the next head may take to come whole; then the socket is closed. It bounds a peer
     /// that sends a byte now and then, and one that sends nothing.
     pub(super) head: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Patience {
     pub(super) response: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self { head: Duration::from_secs(15), response: Duration::from_secs(60) }
     }
@@ -48,48 +48,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
 
     /// Serves it until it is closed, or has become a WebSocket and that has ended.
     pub(super) async fn serve(mut self, front: &Front) {
-        let patience = front.patience;
+        let timeouts = front.timeouts;
         for _ in 0..REQUESTS_MAX {
             let request =
-                match timeout(patience.head, Request::read(&mut self.stream, &mut self.buffer)).await {
+                match timeout(timeouts.head, Request::read(&mut self.stream, &mut self.buffer)).await {
                     Ok(Ok(Some(request))) => request,
                     Ok(Ok(None)) => return,
                     Ok(Err(error)) => {
                         tracing::debug!(source = %self.source, %error, "a request cannot be read");
-                        let turned = match error {
+                        let rejection = match error {
                             BadRequest::Io(_) => return,
-                            BadRequest::TooLong => Turned::TooLong,
-                            BadRequest::Malformed(_) | BadRequest::Body => Turned::Unreadable,
+                            BadRequest::TooLong => Rejection::TooLong,
+                            BadRequest::Malformed(_) | BadRequest::Body => Rejection::Unreadable,
                         };
-                        return self.turn_away(front, turned).await;
+                        return self.reject(front, rejection).await;
                     }
                     // A browser that keeps a socket for later has not begun anything.
                     Err(_) if self.buffer.is_empty() => return,
-                    Err(_) => return self.turn_away(front, Turned::TooSlow).await,
+                    Err(_) => return self.reject(front, Rejection::TooSlow).await,
                 };
             let next = if request.keeps_alive() { Next::Request } else { Next::Close };
-            let response = match door::admit(&request, &front.origin, &front.files) {
+            let response = match admission::admit(&request, &front.origin, &front.files) {
                 Ok(Answer::File(file, form)) => Response::file(&front.origin, (file, form), next),
                 Ok(Answer::NotModified(file, form)) => {
                     Response::not_modified(&front.origin, (file, form), next)
                 }
                 Ok(Answer::WebSocket { accept }) => {
-                    if self.send(Response::websocket(&front.origin, &accept), patience).await.is_ok() {
+                    if self.send(Response::websocket(&front.origin, &accept), timeouts).await.is_ok() {
                         self.upgraded(front).await;
                     }
                     return;
                 }
-                Err(turned) => {
-                    self.record(&request, turned);
-                    return self.turn_away(front, turned).await;
+                Err(rejection) => {
+                    self.record(&request, rejection);
+                    return self.reject(front, rejection).await;
                 }
             };
             let response = if request.method == "HEAD" { response.head_only() } else { response };
-            if self.send(response, patience).await.is_err() || next == Next::Close {
+            if self.send(response, timeouts).await.is_err() || next == Next::Close {
                 break;
             }
         }
-        drop(timeout(patience.response, self.stream.shutdown()).await);
+        drop(timeout(timeouts.response, self.stream.shutdown()).await);
     }
 
     async fn upgraded(self, front: &Front) {
@@ -106,38 +106,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
         connection::run(page, &front.auth, self.source).await;
     }
 
-    async fn send(&mut self, response: Response<'_>, patience: Patience) -> std::io::Result<()> {
+    async fn send(&mut self, response: Response<'_>, timeouts: Timeouts) -> std::io::Result<()> {
         let send = async {
             self.stream.write_all(response.head.as_bytes()).await?;
             self.stream.write_all(&response.body).await?;
             self.stream.flush().await
         };
-        timeout(patience.response, send).await?
+        timeout(timeouts.response, send).await?
     }
 
-    async fn turn_away(&mut self, front: &Front, turned: Turned) {
-        if self.send(Response::turned(&front.origin, turned), front.patience).await.is_ok() {
-            drop(timeout(front.patience.response, self.stream.shutdown()).await);
+    async fn reject(&mut self, front: &Front, rejection: Rejection) {
+        if self.send(Response::rejection(&front.origin, rejection), front.timeouts).await.is_ok() {
+            drop(timeout(front.timeouts.response, self.stream.shutdown()).await);
         }
     }
 
-    fn record(&self, request: &Request, turned: Turned) {
+    fn record(&self, request: &Request, rejection: Rejection) {
         let shown = |name| {
             let values = request.all(name);
             let text = String::from_utf8_lossy(values.first().copied().unwrap_or_default()).into_owned();
             text.chars().take(64).collect::<String>()
         };
         let source = self.source;
-        match turned {
-            Turned::Host => tracing::warn!(%source, host = ?shown("host"), "refused a request: {turned}"),
-            Turned::Origin => {
-                tracing::warn!(%source, from = ?shown("origin"), "refused a WebSocket: {turned}")
+        match rejection {
+            Rejection::Host => {
+                tracing::warn!(%source, host = ?shown("host"), "refused a request: {rejection}")
             }
-            Turned::NotAWebSocket | Turned::NoUpgrade | Turned::WebSocketVersion => {
-                tracing::warn!(%source, "refused a WebSocket: {turned}");
+            Rejection::Origin => {
+                tracing::warn!(%source, from = ?shown("origin"), "refused a WebSocket: {rejection}")
             }
-            Turned::NotFound | Turned::Method | Turned::Unreadable | Turned::TooLong | Turned::TooSlow => {
-                tracing::debug!(%source, "refused a request: {turned}");
+            Rejection::NotAWebSocket | Rejection::NoUpgrade | Rejection::WebSocketVersion => {
+                tracing::warn!(%source, "refused a WebSocket: {rejection}");
+            }
+            Rejection::NotFound
+            | Rejection::Method
+            | Rejection::Unreadable
+            | Rejection::TooLong
+            | Rejection::TooSlow => {
+                tracing::debug!(%source, "refused a request: {rejection}");
             }
         }
     }

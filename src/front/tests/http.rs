@@ -1,4 +1,4 @@
-//! What is served, and what is turned away.
+//! What is served, and what is rejection away.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::stand_ins::{House, ORIGIN, SOON};
 use crate::front::Front;
 use crate::front::capacity::{SOCKETS_PER_SOURCE_MAX, Source};
-use crate::front::socket::{Patience, Socket};
+use crate::front::socket::{Socket, Timeouts};
 
 /// Sends `request` and reads until the front closes.
 async fn exchange(house: &House, request: &str) -> String {
@@ -97,11 +97,11 @@ async fn what_is_refused_is_refused_before_the_upgrade_and_with_every_guard() {
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// A socket that a front of little patience serves, with `room` bytes in the kernel's stead.
+/// A socket that a front of little timeouts serves, with `room` bytes in the kernel's stead.
 fn serve(room: usize) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(room);
     let mut front = Front::new(ORIGIN.parse().unwrap(), "/nowhere/auth.sock".into());
-    front.patience = Patience { head: SHORT, response: SHORT };
+    front.timeouts = Timeouts { head: SHORT, response: SHORT };
     let served = tokio::spawn(async move { Socket::new(theirs, Source::Local).serve(&front).await });
     (ours, served)
 }

@@ -389,9 +389,9 @@ async fn input_that_comes_later_than_its_page_waits_is_dropped() {
     page.say(&FromPage::Ping {}).await;
     let ToPage::Pong { at } = page.heard().await else { panic!("no pong") };
     page.send_typed_at(1, at, b"now").await;
-    let patience = u32::try_from(INPUT_PATIENCE.as_millis()).unwrap();
+    let timeouts = u32::try_from(INPUT_PATIENCE.as_millis()).unwrap();
     // Held on the way since then: the page has given it up.
-    page.send_typed_at(1, at.wrapping_sub(patience + 1000), b"rm -r *\r").await;
+    page.send_typed_at(1, at.wrapping_sub(timeouts + 1000), b"rm -r *\r").await;
     page.send_typed_at(1, at, b"!").await;
     assert_eq!(page.heard().await, ToPage::InputDropped { stream: 1, bytes: 8 });
     let mut typed = Vec::new();

@@ -1,7 +1,7 @@
-//! Who comes in: what a request gets is decided here, from its head alone.
+//! Admission: decides from the head of a request alone what it gets.
 //!
-//! A page on another site can make a browser send requests here, and have a name of its own point
-//! here. Hence Host must be ours on every request, and Origin on a WebSocket, both to the letter.
+//! A page of another site can make a browser send requests here, and can have a name of its own point
+//! here. So every request must carry our Host, and every WebSocket our Origin, both exactly.
 
 use super::files::{File, Files, Form};
 use super::request::{Request, Version};
@@ -23,7 +23,7 @@ pub(super) enum Answer<'a> {
 
 /// Why a request gets nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Turned {
+pub(super) enum Rejection {
     #[error(
         "the Host header is not this host's: open the address that 'origin' in tere.toml says, and have a proxy pass Host on unchanged"
     )]
@@ -51,19 +51,23 @@ pub(super) enum Turned {
 }
 
 /// Decides on a request.
-pub(super) fn admit<'a>(request: &Request, origin: &Origin, files: &'a Files) -> Result<Answer<'a>, Turned> {
+pub(super) fn admit<'a>(
+    request: &Request,
+    origin: &Origin,
+    files: &'a Files,
+) -> Result<Answer<'a>, Rejection> {
     if request.all("host") != [origin.host_header().as_bytes()] {
-        return Err(Turned::Host);
+        return Err(Rejection::Host);
     }
     let get = match request.method.as_str() {
         "GET" => true,
         "HEAD" => false,
-        _ => return Err(Turned::Method),
+        _ => return Err(Rejection::Method),
     };
     if request.path == "/ws" {
-        return if get { websocket(request, origin) } else { Err(Turned::Method) };
+        return if get { websocket(request, origin) } else { Err(Rejection::Method) };
     }
-    let file = files.at(&request.path).ok_or(Turned::NotFound)?;
+    let file = files.at(&request.path).ok_or(Rejection::NotFound)?;
     let form = file.form(&request.all("accept-encoding"));
     // A proxy that compresses on its own makes the tag a weak one. See RFC 9110, section 13.1.2.
     let known = request.lists("if-none-match", &form.tag)
@@ -73,25 +77,25 @@ pub(super) fn admit<'a>(request: &Request, origin: &Origin, files: &'a Files) ->
 }
 
 /// See RFC 6455, section 4.2.1.
-fn websocket<'a>(request: &Request, origin: &Origin) -> Result<Answer<'a>, Turned> {
+fn websocket<'a>(request: &Request, origin: &Origin) -> Result<Answer<'a>, Rejection> {
     // The page asks so, to tell a proxy that drops the header from a server that is down.
     if request.all("upgrade").is_empty() {
-        return Err(Turned::NoUpgrade);
+        return Err(Rejection::NoUpgrade);
     }
     if request.all("origin") != [origin.as_str().as_bytes()] {
-        return Err(Turned::Origin);
+        return Err(Rejection::Origin);
     }
     let upgrade = request.lists("upgrade", "websocket") && request.lists("connection", "upgrade");
     let key = match request.all("sec-websocket-key").as_slice() {
         [key] if data_encoding::BASE64.decode(key).is_ok_and(|key| key.len() == 16) => key.to_vec(),
-        _ => return Err(Turned::NotAWebSocket),
+        _ => return Err(Rejection::NotAWebSocket),
     };
     if !upgrade || request.version != Version::Http11 || !request.lists("sec-websocket-protocol", SUBPROTOCOL)
     {
-        return Err(Turned::NotAWebSocket);
+        return Err(Rejection::NotAWebSocket);
     }
     if request.all("sec-websocket-version") != [b"13"] {
-        return Err(Turned::WebSocketVersion);
+        return Err(Rejection::WebSocketVersion);
     }
     Ok(Answer::WebSocket { accept: tokio_tungstenite::tungstenite::handshake::derive_accept_key(&key) })
 }
@@ -110,7 +114,7 @@ mod tests {
         ("Sec-WebSocket-Protocol", "tere-2"),
     ];
 
-    fn ask(line: &str, headers: &[(&str, &str)]) -> Result<&'static str, Turned> {
+    fn ask(line: &str, headers: &[(&str, &str)]) -> Result<&'static str, Rejection> {
         let mut head = format!("{line} HTTP/1.1\r\n");
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
@@ -128,7 +132,7 @@ mod tests {
     }
 
     /// A good upgrade in which `name` has `values` instead of its own.
-    fn upgrade_with(name: &str, values: &[&str]) -> Result<&'static str, Turned> {
+    fn upgrade_with(name: &str, values: &[&str]) -> Result<&'static str, Rejection> {
         let mut headers: Vec<_> = GOOD.into_iter().filter(|header| header.0 != name).collect();
         headers.extend(values.iter().map(|value| (name, *value)));
         ask("GET /ws", &headers)
@@ -157,9 +161,9 @@ mod tests {
             &["shell.example.org", "shell.example.org"],
             &["shell.example.org", "evil.example.org"],
         ] {
-            assert_eq!(upgrade_with("Host", values), Err(Turned::Host), "{values:?}");
+            assert_eq!(upgrade_with("Host", values), Err(Rejection::Host), "{values:?}");
             let headers: Vec<_> = values.iter().map(|value| ("Host", *value)).collect();
-            assert_eq!(ask("GET /", &headers), Err(Turned::Host), "{values:?}");
+            assert_eq!(ask("GET /", &headers), Err(Rejection::Host), "{values:?}");
         }
     }
 
@@ -182,7 +186,7 @@ mod tests {
             &["https://shell.example.org", "https://evil.example.org"],
             &["https://shell.example.org, https://evil.example.org"],
         ] {
-            assert_eq!(upgrade_with("Origin", values), Err(Turned::Origin), "{values:?}");
+            assert_eq!(upgrade_with("Origin", values), Err(Rejection::Origin), "{values:?}");
         }
     }
 
@@ -198,14 +202,14 @@ mod tests {
             ("Sec-WebSocket-Protocol", &[]),
             ("Sec-WebSocket-Protocol", &["tere-1"]),
         ] {
-            assert_eq!(upgrade_with(name, values), Err(Turned::NotAWebSocket), "{name}: {values:?}");
+            assert_eq!(upgrade_with(name, values), Err(Rejection::NotAWebSocket), "{name}: {values:?}");
         }
-        assert_eq!(upgrade_with("Upgrade", &[]), Err(Turned::NoUpgrade));
+        assert_eq!(upgrade_with("Upgrade", &[]), Err(Rejection::NoUpgrade));
         for values in [&[][..], &["8"], &["13", "13"]] {
-            assert_eq!(upgrade_with("Sec-WebSocket-Version", values), Err(Turned::WebSocketVersion));
+            assert_eq!(upgrade_with("Sec-WebSocket-Version", values), Err(Rejection::WebSocketVersion));
         }
-        assert_eq!(ask("HEAD /ws", &GOOD), Err(Turned::Method));
-        assert_eq!(ask("POST /ws", &GOOD), Err(Turned::Method));
+        assert_eq!(ask("HEAD /ws", &GOOD), Err(Rejection::Method));
+        assert_eq!(ask("POST /ws", &GOOD), Err(Rejection::Method));
     }
 
     #[test]
@@ -214,10 +218,10 @@ mod tests {
         assert_eq!(ask("GET /", &[host]), Ok("file"));
         assert_eq!(ask("HEAD /?x=1", &[host]), Ok("file"));
         for path in ["/index.html", "/../Cargo.toml", "//", "/ws/", "/WS", "/.", "/%2e", "/favicon.ico"] {
-            assert_eq!(ask(&format!("GET {path}"), &[host]), Err(Turned::NotFound), "{path}");
+            assert_eq!(ask(&format!("GET {path}"), &[host]), Err(Rejection::NotFound), "{path}");
         }
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get"] {
-            assert_eq!(ask(&format!("{method} /"), &[host]), Err(Turned::Method), "{method}");
+            assert_eq!(ask(&format!("{method} /"), &[host]), Err(Rejection::Method), "{method}");
         }
         let files = Files::embedded();
         let tag = &files.at("/").unwrap().form(&[]).tag;
