@@ -185,7 +185,7 @@ as_nobody() {
 
 # A part of the guards and of the mutants, another one each day, so that each has its turn. All of them at once:
 # tests/guards --all.
-guard_parts=12 mutant_parts=24
+guard_parts=12 mutant_parts=4
 
 ring_guards() {
     local day part mutants tool
