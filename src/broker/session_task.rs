@@ -79,7 +79,7 @@ struct SessionTask {
     id: SessionId,
     channel: WorkerChannel,
     orders: mpsc::Receiver<Order>,
-    /// Viewers that were asked for and are not there yet. At most [`ORDERS`] and those under way.
+    /// Viewers that were asked for and are not there yet. At most [`ORDERS`](super::orders::ORDERS) and those under way.
     asked: HashMap<ViewerNumber, Wanted>,
     /// Whoever waits for `Described`, first to last. At most [`DESCRIBING_MAX`]; one more is told that
     /// nothing is known.
