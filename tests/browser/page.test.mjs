@@ -284,7 +284,7 @@ for (const refusal of ['worker-unavailable', 'version-mismatch']) {
     front.refusal = refusal;
     await tab.page.getByRole('button', { name: 'Sign in again' }).click();
     await tab.panelSays(/Try again in a moment/);
-    assert.match(await tab.screen(), /kept$/);
+    await tab.sees(/kept$/);
     front.refusal = undefined;
     await tab.page.getByRole('button', { name: 'Try again' }).click();
     await tab.shell();
@@ -508,7 +508,7 @@ test('a shell that ended meanwhile is said to have ended', minute, async () => {
   await tab.panelSays(/The server is back/);
   await tab.page.getByRole('button', { name: 'Sign in again' }).click();
   await tab.panelSays(/The shell ended while you were away/);
-  assert.match(await tab.screen(), /last words/);
+  await tab.sees(/last words/);
   await tab.answer();
   await tab.shell();
   tab.assertCalm();
@@ -526,7 +526,7 @@ test('a shell that was over before the loss still is: its last screen stays, and
   await tab.panelSays(/The server is back/);
   await tab.page.getByRole('button', { name: 'Sign in again' }).click();
   await tab.panelSays(/^\s*The machine went away/);
-  assert.match(await tab.screen(), /last words/);
+  await tab.sees(/last words/);
   assert.equal(front.heard.filter((message) => message.type === 'open').length, 1);
   await tab.page.getByRole('button', { name: 'New shell' }).click();
   await tab.shell();
