@@ -47,6 +47,9 @@ check() {
     rm -f "$ring_log.check"
 }
 
+# What each runner may take. A test that hangs is a failure, and the rings after it still run.
+limit=(timeout --kill-after=30 20m)
+
 # runner WHAT COMMAND...: a test runner. Its own closing lines are counted.
 runner() {
     local what=$1 output=$ring_log.part status=0 more_failed
@@ -60,7 +63,11 @@ runner() {
     skipped=$((skipped + $(count_of skipped "$output")))
     rm -f "$output"
     # It can also fail before it counts anything: the tests did not build, the browser did not start.
-    if ((status && !more_failed)); then complain "$what ended with status $status"; fi
+    if ((status == 124)); then
+        complain "$what took longer than ${limit[-1]}; the last test above that is not done is the one that hangs"
+    elif ((status && !more_failed)); then
+        complain "$what ended with status $status"
+    fi
 }
 
 # count_of passed|failed|skipped FILE: cargo says "test result: ok. 3 passed; 0 failed; 1 ignored; ...", node says
@@ -95,8 +102,8 @@ ring_unit() {
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
     check "documentation" as_owner env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
     if [[ ! $name && -e $top/deny.toml ]]; then dependencies; fi
-    if [[ ! $name ]]; then runner "page" as_owner web/check; fi
-    runner "programs" as_owner cargo test --locked --no-fail-fast --lib --bins "${unit_tests[@]}" -- ${name:+"$name"}
+    if [[ ! $name ]]; then runner "page" as_owner "${limit[@]}" web/check; fi
+    runner "programs" as_owner "${limit[@]}" cargo test --locked --no-fail-fast --lib --bins "${unit_tests[@]}" -- ${name:+"$name"}
 }
 
 # What others wrote: their licences, where they come from, and what is known against them. The list of the latter is fetched:
@@ -125,14 +132,14 @@ for file in "$top"/tests/*.rs; do
 done
 
 ring_wire() {
-    runner "packets" as_owner cargo test --locked --test wire -- ${name:+"$name"}
+    runner "packets" as_owner "${limit[@]}" cargo test --locked --test wire -- ${name:+"$name"}
 }
 
 ring_stack() {
     need dbus-daemon util-linux
     build_next
     build_test stack || return 0
-    runner "stack" as_nobody "$program" ${name:+"$name"}
+    runner "stack" as_nobody "${limit[@]}" "$program" ${name:+"$name"}
 }
 
 # What the tests of two versions put in the place of the package's programs.
@@ -194,8 +201,8 @@ ring_guards() {
     need dbus-daemon
     # As root, whose cache it is.
     need_cargo_tool cargo-mutants
-    runner "guards, part $part" as_owner tests/guards --part "$part" ${name:+"$name"}
-    [[ $name ]] || runner "mutants, part $mutants" as_owner tests/guards --mutants "$mutants"
+    runner "guards, part $part" as_owner "${limit[@]}" tests/guards --part "$part" ${name:+"$name"}
+    [[ $name ]] || runner "mutants, part $mutants" as_owner "${limit[@]}" tests/guards --mutants "$mutants"
 }
 
 ring_machines() {
@@ -219,7 +226,7 @@ on_host() {
     export TERE_HOST TERE_HOST_LEADER TERE_ORIGIN
     step "write the policy" write_policy machines
     printf -- '-- %s\n' "$("$top/mkosi/host" enter "$host" systemctl --version | head -n 1)"
-    if build_test machines; then runner "machines" "$program" ${name:+"$name"}; fi
+    if build_test machines; then runner "machines" "${limit[@]}" "$program" ${name:+"$name"}; fi
     # The page is the same on both.
     if [[ ! $* ]]; then browser; fi
     crashes
@@ -256,7 +263,7 @@ browser() {
     # The pictures show Chinese and box drawing; without a font for them these would be empty boxes.
     need fonts-dejavu-core fonts-wqy-zenhei
     step "write the policy" write_policy browser
-    runner "browser" tests/browser/run ${name:+"--test-name-pattern=$name"}
+    runner "browser" "${limit[@]}" tests/browser/run ${name:+"--test-name-pattern=$name"}
     if [[ -d $top/target/screenshots ]]; then chown -R --reference="$top" "$top/target/screenshots"; fi
 }
 

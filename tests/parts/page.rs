@@ -121,7 +121,10 @@ impl Page {
 
     /// The next message that is not terminal bytes.
     pub fn hear(&mut self) -> ToPage {
+        // Pings and floods go on for ever.
+        let deadline = Instant::now() + PATIENCE;
         while self.heard.is_empty() {
+            assert!(Instant::now() < deadline, "nothing but bytes and pings; printed {}", self.so_far());
             assert!(self.step(), "the front closed the connection; printed {}", self.so_far());
         }
         self.heard.pop_front().unwrap()
@@ -145,7 +148,10 @@ impl Page {
 
     /// The front's last words, and the end of the connection.
     pub fn expect_closed(&mut self) -> Option<ToPage> {
-        while self.step() {}
+        let deadline = Instant::now() + PATIENCE;
+        while self.step() {
+            assert!(Instant::now() < deadline, "the connection stays; printed {}", self.so_far());
+        }
         self.heard.pop_back()
     }
 
@@ -213,8 +219,10 @@ impl Page {
     }
 
     fn opened(&mut self, wanted: u16) -> Result<SessionId, Refusal> {
-        // What other channels print meanwhile is kept, all of it.
+        let deadline = Instant::now() + PATIENCE;
+        // What other streams print meanwhile is kept, all of it.
         loop {
+            assert!(Instant::now() < deadline, "never opened; printed {}", self.so_far());
             match self.hear() {
                 ToPage::Opened { stream, session, .. } if stream == wanted => return Ok(session),
                 ToPage::Refused { stream: Some(stream), refusal } if stream == wanted => {
