@@ -1,27 +1,22 @@
-//! Admission: decides from the head of a request alone what it gets.
+//! Admission: decides from the head of a request alone whether it is answered.
 //!
 //! A page of another site can make a browser send requests here, and can have a name of its own point
 //! here. So every request must carry our Host, and every WebSocket our Origin, both exactly.
 
-use super::files::{File, Files, Form};
-use super::request::{Request, Version};
+use axum::extract::Request;
+use axum::http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, Version};
+
 use crate::config::Origin;
 
 /// The WebSocket subprotocol of [`crate::protocol::page`]. A new version of it is a new word.
 pub(super) const SUBPROTOCOL: &str = "tere-2";
 
-/// What a request gets.
+/// The value of `Sec-WebSocket-Accept` for a WebSocket of the page.
 #[derive(Debug)]
-pub(super) enum Answer<'a> {
-    /// A file of the page.
-    File(&'a File, &'a Form),
-    /// The same; the browser has it.
-    NotModified(&'a File, &'a Form),
-    /// A WebSocket: this is the value of `Sec-WebSocket-Accept`.
-    WebSocket { accept: String },
-}
+pub(super) struct Accept(pub(super) HeaderValue);
 
-/// Why a request gets nothing.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Rejection {
     #[error(
@@ -50,59 +45,86 @@ pub(super) enum Rejection {
     TooSlow,
 }
 
-/// Decides on a request.
-pub(super) fn admit<'a>(
-    request: &Request,
-    origin: &Origin,
-    files: &'a Files,
-) -> Result<Answer<'a>, Rejection> {
-    if request.all("host") != [origin.host_header().as_bytes()] {
-        return Err(Rejection::Host);
+impl Rejection {
+    /// The body of the response.
+    pub(super) fn text(self) -> String {
+        format!("{self}\n")
     }
-    let get = match request.method.as_str() {
-        "GET" => true,
-        "HEAD" => false,
-        _ => return Err(Rejection::Method),
-    };
-    if request.path == "/ws" {
-        return if get { websocket(request, origin) } else { Err(Rejection::Method) };
-    }
-    let file = files.at(&request.path).ok_or(Rejection::NotFound)?;
-    let form = file.form(&request.all("accept-encoding"));
-    // A proxy that compresses on its own makes the tag a weak one. See RFC 9110, section 13.1.2.
-    let known = request.lists("if-none-match", &form.tag)
-        || request.lists("if-none-match", &format!("W/{}", form.tag))
-        || request.all("if-none-match") == [b"*"];
-    Ok(if known { Answer::NotModified(file, form) } else { Answer::File(file, form) })
 }
 
-/// See RFC 6455, section 4.2.1.
-fn websocket<'a>(request: &Request, origin: &Origin) -> Result<Answer<'a>, Rejection> {
+/// Admits a request for anything at all: it is for this host, has no body, and only reads.
+pub(super) fn admit(request: &Request, origin: &Origin) -> Result<(), Rejection> {
+    let has_origin_form = request.uri().authority().is_none() && request.uri().path().starts_with('/');
+    // Nothing here takes a body, so there is no length to disagree about with a proxy.
+    let is_empty = all(request.headers(), header::CONTENT_LENGTH).iter().all(|length| *length == b"0")
+        && !request.headers().contains_key(header::TRANSFER_ENCODING);
+    if !has_origin_form || !is_empty {
+        return Err(Rejection::Unreadable);
+    }
+    if all(request.headers(), header::HOST) != [origin.host_header().as_bytes()] {
+        return Err(Rejection::Host);
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Err(Rejection::Method);
+    }
+    Ok(())
+}
+
+/// Admits a WebSocket of the page, from a request that was admitted. See RFC 6455, section 4.2.1.
+/// axum's own extractor takes any key, and a substring for a header that is a list.
+pub(super) fn websocket(request: &Request, origin: &Origin) -> Result<Accept, Rejection> {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        return Err(Rejection::Method);
+    }
     // The page asks so, to tell a proxy that drops the header from a server that is down.
-    if request.all("upgrade").is_empty() {
+    if !headers.contains_key(header::UPGRADE) {
         return Err(Rejection::NoUpgrade);
     }
-    if request.all("origin") != [origin.as_str().as_bytes()] {
+    if all(headers, header::ORIGIN) != [origin.as_str().as_bytes()] {
         return Err(Rejection::Origin);
     }
-    let upgrade = request.lists("upgrade", "websocket") && request.lists("connection", "upgrade");
-    let key = match request.all("sec-websocket-key").as_slice() {
-        [key] if data_encoding::BASE64.decode(key).is_ok_and(|key| key.len() == 16) => key.to_vec(),
+    let is_upgrade = lists(headers, &header::UPGRADE, "websocket")
+        && lists(headers, &header::CONNECTION, "upgrade")
+        && request.version() == Version::HTTP_11;
+    let key = match all(headers, header::SEC_WEBSOCKET_KEY).as_slice() {
+        [key] if data_encoding::BASE64.decode(key).is_ok_and(|key| key.len() == 16) => *key,
         _ => return Err(Rejection::NotAWebSocket),
     };
-    if !upgrade || request.version != Version::Http11 || !request.lists("sec-websocket-protocol", SUBPROTOCOL)
-    {
+    if !is_upgrade || !lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
         return Err(Rejection::NotAWebSocket);
     }
-    if request.all("sec-websocket-version") != [b"13"] {
+    if all(headers, header::SEC_WEBSOCKET_VERSION) != [b"13"] {
         return Err(Rejection::WebSocketVersion);
     }
-    Ok(Answer::WebSocket { accept: tokio_tungstenite::tungstenite::handshake::derive_accept_key(&key) })
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key);
+    HeaderValue::try_from(accept).map(Accept).map_err(|_| Rejection::NotAWebSocket)
+}
+
+/// Every value of a header.
+fn all(headers: &HeaderMap, name: impl AsHeaderName) -> Vec<&[u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+}
+
+/// Whether a header, which is a list by commas, has `word` in it. Case does not matter.
+pub(super) fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let values = all(headers, name);
+    let mut words = values.iter().flat_map(|value| value.split(|byte| *byte == b','));
+    words.any(|listed| listed.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
     use super::*;
+    use crate::front::Front;
+    use crate::front::router::router;
 
     const GOOD: [(&str, &str); 7] = [
         ("Host", "shell.example.org"),
@@ -114,21 +136,34 @@ mod tests {
         ("Sec-WebSocket-Protocol", "tere-2"),
     ];
 
+    fn front() -> Arc<Front> {
+        Arc::new(Front::new("https://shell.example.org".parse().unwrap(), "/nowhere/auth.sock".into()))
+    }
+
+    /// What the router answers.
     fn ask(line: &str, headers: &[(&str, &str)]) -> Result<&'static str, Rejection> {
-        let mut head = format!("{line} HTTP/1.1\r\n");
+        let (method, target) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            request = request.header(*name, *value);
         }
-        let request = Request::parse((head + "\r\n").as_bytes()).unwrap();
-        let origin = "https://shell.example.org".parse().unwrap();
-        admit(&request, &origin, &Files::embedded()).map(|answer| match answer {
-            Answer::File(..) => "file",
-            Answer::NotModified(..) => "not modified",
-            Answer::WebSocket { accept } => {
+        let router = TowerToHyperService::new(router(&front()));
+        let answered = router.call(request.body(Body::empty()).unwrap());
+        let response = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(answered);
+        let response = response.unwrap();
+        if let Some(rejection) = response.extensions().get() {
+            return Err(*rejection);
+        }
+        match response.status() {
+            StatusCode::OK => Ok("file"),
+            StatusCode::NOT_MODIFIED => Ok("not modified"),
+            StatusCode::SWITCHING_PROTOCOLS => {
+                let accept = &response.headers()["Sec-WebSocket-Accept"];
                 assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "RFC 6455, section 1.3");
-                "websocket"
+                Ok("websocket")
             }
-        })
+            other => panic!("{other}"),
+        }
     }
 
     /// A good upgrade in which `name` has `values` instead of its own.
@@ -223,8 +258,8 @@ mod tests {
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get"] {
             assert_eq!(ask(&format!("{method} /"), &[host]), Err(Rejection::Method), "{method}");
         }
-        let files = Files::embedded();
-        let tag = &files.at("/").unwrap().form(&[]).tag;
+        let front = front();
+        let tag = front.files.at("/").unwrap().form(&[]).tag.to_str().unwrap();
         assert_eq!(ask("GET /", &[host, ("If-None-Match", tag)]), Ok("not modified"));
         assert_eq!(ask("GET /", &[host, ("If-None-Match", "\"other\"")]), Ok("file"));
     }

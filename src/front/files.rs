@@ -1,5 +1,7 @@
 //! The page's files, which are part of this program: each as it is, and compressed if that is smaller.
 
+use axum::http::HeaderValue;
+
 /// The files of `web/dist`, as build.rs found them.
 const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
 
@@ -30,7 +32,7 @@ pub(super) struct Form {
     /// Its name in `Content-Encoding`; nothing for the file as it is.
     pub(super) encoding: Option<&'static str>,
     /// A hash of the bytes, quoted as in an `ETag`. Each form has its own, see RFC 9110, section 8.8.3.
-    pub(super) tag: String,
+    pub(super) tag: HeaderValue,
     /// The bytes that are sent.
     pub(super) bytes: &'static [u8],
 }
@@ -76,7 +78,10 @@ impl File {
 impl Form {
     fn new(bytes: &'static [u8], encoding: Option<&'static str>) -> Self {
         let hash = blake3::hash(bytes).to_hex();
-        Self { encoding, tag: format!("\"{}\"", hash.get(..32).unwrap_or_default()), bytes }
+        let tag = format!("\"{}\"", hash.get(..32).unwrap_or_default());
+        // Hexadecimal digits always make a header's value.
+        let tag = HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""));
+        Self { encoding, tag, bytes }
     }
 }
 
@@ -142,7 +147,7 @@ mod tests {
         assert_eq!(page.media, "text/html; charset=utf-8");
         assert!(!page.is_immutable, "its address stays the same");
         let (plain, brotli) = (page.form(&[]), page.form(&[b"br"]));
-        assert!(!plain.bytes.is_empty() && plain.tag.len() == 34, "{}", plain.tag);
+        assert!(!plain.bytes.is_empty() && plain.tag.len() == 34, "{:?}", plain.tag);
         assert!(plain.tag != brotli.tag && plain.bytes.len() > brotli.bytes.len());
         assert!(files.at("/index.html").is_none() && files.at("").is_none() && files.at("/../src").is_none());
         let file = |bytes| File::new(("a.js", bytes, None, None));

@@ -7,7 +7,9 @@ use std::os::unix::net::SocketAddr as UnixAddress;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::socket::{self, AddressFamily, SockType, SockaddrLike as _, SockaddrStorage, sockopt};
+use nix::sys::socket::{
+    AddressFamily, SockType, SockaddrLike as _, SockaddrStorage, getsockname, getsockopt, sockopt,
+};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -16,7 +18,7 @@ use super::Front;
 use super::capacity::{Place, Source};
 use super::certificate::Certificate;
 use super::error::FrontError;
-use super::socket::Socket;
+use super::socket;
 use crate::config::Origin;
 
 /// How much output may wait unsent in the kernel for one browser, bytes. It is what a key press
@@ -51,11 +53,11 @@ impl Listener {
         certificate: Option<&Certificate>,
     ) -> Result<Self, FrontError> {
         let errno = |error: nix::errno::Errno| FrontError::Socket(error.into());
-        let stream = socket::getsockopt(&fd, sockopt::SockType).map_err(errno)? == SockType::Stream;
-        if !stream || !socket::getsockopt(&fd, sockopt::AcceptConn).map_err(errno)? {
+        let stream = getsockopt(&fd, sockopt::SockType).map_err(errno)? == SockType::Stream;
+        if !stream || !getsockopt(&fd, sockopt::AcceptConn).map_err(errno)? {
             return Err(FrontError::NotAListener);
         }
-        let name: SockaddrStorage = socket::getsockname(fd.as_raw_fd()).map_err(errno)?;
+        let name: SockaddrStorage = getsockname(fd.as_raw_fd()).map_err(errno)?;
         match name.family() {
             Some(AddressFamily::Inet | AddressFamily::Inet6) => Self::tcp(fd.into(), origin, certificate),
             Some(AddressFamily::Unix) => Self::unix(fd.into()),
@@ -169,7 +171,7 @@ async fn tcp(
     stream: TcpStream,
     certificate: Option<Certificate>,
     source: Source,
-    front: &Front,
+    front: &Arc<Front>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX)?;
@@ -183,7 +185,7 @@ async fn tcp(
     Ok(())
 }
 
-async fn unix(stream: UnixStream, front: &Front) -> io::Result<()> {
+async fn unix(stream: UnixStream, front: &Arc<Front>) -> io::Result<()> {
     SockRef::from(&stream).set_send_buffer_size(UNIX_BUFFER)?;
     attend(stream, Source::Local, front).await;
     Ok(())
@@ -192,8 +194,8 @@ async fn unix(stream: UnixStream, front: &Front) -> io::Result<()> {
 async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     source: Source,
-    front: &Front,
+    front: &Arc<Front>,
 ) {
     // On the heap: what a connection needs is too large to be part of every future above it.
-    Box::pin(Socket::new(stream, source).serve(front)).await;
+    Box::pin(socket::serve(stream, source, front)).await;
 }

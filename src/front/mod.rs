@@ -7,8 +7,8 @@
 //! do what the people connected at that moment can do, and nothing once they have gone.
 //!
 //! A socket's way through this room: `listener` takes it in and `capacity` counts it, `socket`
-//! reads a `request`, `admission` decides, and either a `response` with one of the page's `files`
-//! goes back, or the socket becomes a `connection`.
+//! serves its requests with hyper, the `router` asks `admission` about each, and either a `response`
+//! with one of the page's `files` goes back over `outgoing`, or the socket becomes a `connection`.
 
 mod admission;
 mod capacity;
@@ -18,8 +18,9 @@ mod connection;
 mod error;
 mod files;
 mod listener;
-mod request;
+mod outgoing;
 mod response;
+mod router;
 mod socket;
 #[cfg(test)]
 mod tests;

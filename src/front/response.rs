@@ -1,128 +1,157 @@
-use std::borrow::Cow;
+//! The responses of the front, and the headers that all of them have.
+
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use super::admission::{Rejection, SUBPROTOCOL};
-use super::files::{File, Form};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::admission::{Accept, Rejection, SUBPROTOCOL, lists};
+use super::files::File;
 use crate::config::Origin;
 
-/// What every response says, errors and the upgrade too. xterm.js makes style elements without a
-/// nonce, so inline styles are allowed; inline scripts never are.
-const EVERY: &str = "\
-Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-connect-src 'self'; img-src 'self' data:; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
-form-action 'none'\r\n\
-X-Content-Type-Options: nosniff\r\n\
-X-Frame-Options: DENY\r\n\
-Referrer-Policy: no-referrer\r\n\
-Cross-Origin-Opener-Policy: same-origin\r\n\
-Cross-Origin-Resource-Policy: same-origin\r\n\
-Permissions-Policy: accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
-magnetometer=(), microphone=(), midi=(), payment=(), usb=(), clipboard-read=(self), \
-clipboard-write=(self), fullscreen=(self), publickey-credentials-create=(self), \
-publickey-credentials-get=(self)\r\n";
+/// The headers of every response, errors and the upgrade included. xterm.js makes style elements
+/// without a nonce, so inline styles are allowed; inline scripts never are.
+const GUARDS: [(HeaderName, HeaderValue); 7] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+             connect-src 'self'; img-src 'self' data:; font-src 'self'; frame-ancestors 'none'; \
+             base-uri 'none'; form-action 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static(
+            "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
+             magnetometer=(), microphone=(), midi=(), payment=(), usb=(), clipboard-read=(self), \
+             clipboard-write=(self), fullscreen=(self), publickey-credentials-create=(self), \
+             publickey-credentials-get=(self)",
+        ),
+    ),
+];
 
 /// A year: the browser does not even try http to this host. See RFC 6797.
-const ONLY_HTTPS: &str = "Strict-Transport-Security: max-age=31536000\r\n";
+const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Whether the socket is used for another request after the response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
-    Request,
-    Close,
+/// The same response with the headers that every response has.
+pub(super) fn guarded(mut response: Response, origin: &Origin) -> Response {
+    let headers = response.headers_mut();
+    headers.extend(GUARDS);
+    if origin.is_https() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
+    }
+    response
 }
 
-/// One response: its head, and its body.
-#[derive(Debug)]
-pub(super) struct Response<'a> {
-    pub(super) head: String,
-    pub(super) body: Cow<'a, [u8]>,
-}
-
-impl<'a> Response<'a> {
-    /// A file of the page.
-    pub(super) fn file(origin: &Origin, (file, form): (&File, &'a Form), next: Next) -> Self {
-        let mut head = begin(origin, "200 OK", next);
-        about(&mut head, file, form);
-        if let Some(encoding) = form.encoding {
-            let _ = write!(head, "Content-Encoding: {encoding}\r\n");
-        }
-        let _ = write!(head, "Content-Type: {}\r\nContent-Length: {}\r\n\r\n", file.media, form.bytes.len());
-        Self { head, body: Cow::Borrowed(form.bytes) }
-    }
-
-    /// The browser has the file.
-    pub(super) fn not_modified(origin: &Origin, (file, form): (&File, &Form), next: Next) -> Self {
-        let mut head = begin(origin, "304 Not Modified", next);
-        about(&mut head, file, form);
-        head += "\r\n";
-        Self { head, body: Cow::Borrowed(b"") }
-    }
-
-    /// The socket is a WebSocket from now on.
-    pub(super) fn websocket(origin: &Origin, accept: &str) -> Self {
-        let mut head = start(origin, "101 Switching Protocols");
-        head += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-        let _ =
-            write!(head, "Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n");
-        Self { head, body: Cow::Borrowed(b"") }
-    }
-
-    /// Nothing, and why. The socket is closed after it.
-    pub(super) fn rejection(origin: &Origin, rejection: Rejection) -> Self {
-        let status = match rejection {
-            Rejection::Host | Rejection::Origin => "403 Forbidden",
-            Rejection::NotFound => "404 Not Found",
-            Rejection::Method => "405 Method Not Allowed",
-            Rejection::NotAWebSocket | Rejection::Unreadable => "400 Bad Request",
-            Rejection::NoUpgrade | Rejection::WebSocketVersion => "426 Upgrade Required",
-            Rejection::TooLong => "431 Request Header Fields Too Large",
-            Rejection::TooSlow => "408 Request Timeout",
-        };
-        let mut head = begin(origin, status, Next::Close);
-        match rejection {
-            Rejection::Method => head += "Allow: GET, HEAD\r\n",
-            Rejection::NoUpgrade => head += "Upgrade: websocket\r\n",
-            Rejection::WebSocketVersion => head += "Sec-WebSocket-Version: 13\r\n",
-            Rejection::Host
-            | Rejection::Origin
-            | Rejection::NotFound
-            | Rejection::NotAWebSocket
-            | Rejection::Unreadable
-            | Rejection::TooLong
-            | Rejection::TooSlow => {}
-        }
-        let body = format!("{rejection}\n").into_bytes();
-        head += "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n";
-        let _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
-        Self { head, body: Cow::Owned(body) }
-    }
-
-    /// The response as bytes, for a `HEAD` without its body.
-    pub(super) fn head_only(self) -> Self {
-        Self { body: Cow::Borrowed(b""), ..self }
-    }
-}
-
-fn start(origin: &Origin, status: &str) -> String {
-    let date = httpdate::fmt_http_date(SystemTime::now());
-    let only_https = if origin.is_https() { ONLY_HTTPS } else { "" };
-    format!("HTTP/1.1 {status}\r\nDate: {date}\r\n{EVERY}{only_https}")
-}
-
-fn begin(origin: &Origin, status: &str, next: Next) -> String {
-    let connection = match next {
-        Next::Request => "",
-        Next::Close => "Connection: close\r\n",
-    };
-    start(origin, status) + connection
-}
-
-/// The browser may keep the file. One whose name has a hash in it never changes; of any other, the
-/// browser asks each time whether it is still the same.
-fn about(head: &mut String, file: &File, form: &Form) {
+/// A file of the page in the form that the browser takes, or the word that the browser has it.
+pub(super) fn file(file: &File, request: &Request) -> Response {
+    let accepted: Vec<_> =
+        request.headers().get_all(header::ACCEPT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    let form = file.form(&accepted);
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    // The browser may keep the file. One whose name has a hash in it never changes; of any other, the
+    // browser asks each time whether it is still the same.
     let keep = if file.is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let _ = write!(head, "ETag: {}\r\nCache-Control: {keep}\r\nVary: Accept-Encoding\r\n", form.tag);
+    headers.insert(header::ETAG, form.tag.clone());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    let tag = String::from_utf8_lossy(form.tag.as_bytes());
+    let known = |tag: &str| lists(request.headers(), &header::IF_NONE_MATCH, tag);
+    // A proxy that compresses on its own makes the tag a weak one. See RFC 9110, section 13.1.2.
+    if known(&tag) || known(&format!("W/{tag}")) || known("*") {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    if let Some(encoding) = form.encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media));
+    headers.insert(header::CONTENT_LENGTH, form.bytes.len().into());
+    if request.method() != Method::HEAD {
+        *response.body_mut() = Body::from(form.bytes);
+    }
+    response
+}
+
+/// The socket is a WebSocket from now on. See RFC 6455, section 4.2.2.
+pub(super) fn websocket(Accept(accept): Accept) -> Response {
+    let headers = [
+        (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+        (header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL)),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
+}
+
+impl IntoResponse for Rejection {
+    /// The reason as text. The socket is closed after it.
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Host | Self::Origin => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAWebSocket | Self::Unreadable => StatusCode::BAD_REQUEST,
+            Self::NoUpgrade | Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+            Self::TooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        };
+        let mut response = Response::new(Body::from(self.text()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::CONTENT_LENGTH, self.text().len().into());
+        match self {
+            Self::Method => headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD")),
+            Self::NoUpgrade => headers.insert(header::UPGRADE, HeaderValue::from_static("websocket")),
+            Self::WebSocketVersion => {
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+            }
+            Self::Host
+            | Self::Origin
+            | Self::NotFound
+            | Self::NotAWebSocket
+            | Self::Unreadable
+            | Self::TooLong
+            | Self::TooSlow => None,
+        };
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A rejection as bytes, for a request that hyper could not read.
+pub(super) fn bytes_of(rejection: Rejection, origin: &Origin) -> Vec<u8> {
+    let response = guarded(rejection.into_response(), origin);
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let mut head = format!("HTTP/1.1 {}\r\nDate: {date}\r\n", response.status());
+    for (name, value) in response.headers() {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let _ = write!(head, "{}: {value}\r\n", title_case(name));
+    }
+    (head + "\r\n" + &rejection.text()).into_bytes()
+}
+
+/// The name of a header as hyper writes it.
+fn title_case(name: &HeaderName) -> String {
+    let parts = name.as_str().split('-');
+    let titled = parts.map(|part| {
+        part.chars().take(1).map(|c| c.to_ascii_uppercase()).chain(part.chars().skip(1)).collect::<String>()
+    });
+    titled.collect::<Vec<_>>().join("-")
 }
 
 #[cfg(test)]
@@ -130,42 +159,44 @@ mod tests {
     use super::*;
     use crate::front::files::Files;
 
-    fn every_response(origin: &Origin) -> Vec<String> {
+    const REJECTIONS: [Rejection; 10] = [
+        Rejection::Host,
+        Rejection::Origin,
+        Rejection::NotFound,
+        Rejection::Method,
+        Rejection::NotAWebSocket,
+        Rejection::NoUpgrade,
+        Rejection::WebSocketVersion,
+        Rejection::Unreadable,
+        Rejection::TooLong,
+        Rejection::TooSlow,
+    ];
+
+    fn every_response() -> Vec<Response> {
         let files = Files::embedded();
-        let file = files.at("/").unwrap();
+        let page = files.at("/").unwrap();
+        let request = |name, value: HeaderValue| {
+            Request::builder().header::<HeaderName, _>(name, value).body(Body::empty()).unwrap()
+        };
+        let brotli = HeaderValue::from_static("br");
         let mut responses = vec![
-            Response::file(origin, (file, file.form(&[b"br"])), Next::Request).head,
-            Response::not_modified(origin, (file, file.form(&[])), Next::Close).head,
-            Response::websocket(origin, "x").head,
+            file(page, &request(header::ACCEPT_ENCODING, brotli)),
+            file(page, &request(header::IF_NONE_MATCH, page.form(&[]).tag.clone())),
+            websocket(Accept(HeaderValue::from_static("x"))),
         ];
-        for rejection in [
-            Rejection::Host,
-            Rejection::Origin,
-            Rejection::NotFound,
-            Rejection::Method,
-            Rejection::NotAWebSocket,
-            Rejection::NoUpgrade,
-            Rejection::WebSocketVersion,
-            Rejection::Unreadable,
-            Rejection::TooLong,
-            Rejection::TooSlow,
-        ] {
-            responses.push(Response::rejection(origin, rejection).head);
-        }
+        responses.extend(REJECTIONS.map(Rejection::into_response));
         responses
     }
 
     #[test]
     fn every_response_has_every_guard() {
         for (origin, https) in [("https://a.example", true), ("http://localhost:8080", false)] {
-            for head in every_response(&origin.parse().unwrap()) {
-                let mut headers = [httparse::EMPTY_HEADER; 32];
-                let mut parsed = httparse::Response::new(&mut headers);
-                assert!(parsed.parse(head.as_bytes()).unwrap().is_complete(), "{head}");
+            for response in every_response() {
+                let response = guarded(response, &origin.parse().unwrap());
                 let value = |name: &str| {
-                    let found: Vec<_> = parsed.headers.iter().filter(|h| h.name == name).collect();
-                    assert!(found.len() <= 1, "{name} twice in {head}");
-                    found.first().map(|h| std::str::from_utf8(h.value).unwrap().to_owned())
+                    let found: Vec<_> = response.headers().get_all(name).iter().collect();
+                    assert!(found.len() <= 1, "{name} twice in {response:?}");
+                    found.first().map(|value| value.to_str().unwrap())
                 };
                 let policy = value("Content-Security-Policy").unwrap();
                 for part in
@@ -181,12 +212,25 @@ mod tests {
                     ("Cross-Origin-Opener-Policy", "same-origin"),
                     ("Cross-Origin-Resource-Policy", "same-origin"),
                 ] {
-                    assert_eq!(value(name).as_deref(), Some(expected), "{head}");
+                    assert_eq!(value(name), Some(expected), "{response:?}");
                 }
                 assert!(value("Permissions-Policy").unwrap().contains("camera=()"));
-                assert_eq!(value("Strict-Transport-Security").is_some(), https, "{head}");
+                assert_eq!(value("Strict-Transport-Security").is_some(), https, "{response:?}");
                 assert!(value("Set-Cookie").is_none() && value("Server").is_none());
             }
+        }
+    }
+
+    #[test]
+    fn a_rejection_that_hyper_does_not_write_is_a_whole_response() {
+        for rejection in REJECTIONS {
+            let bytes = bytes_of(rejection, &"https://a.example".parse().unwrap());
+            let text = String::from_utf8(bytes).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let length = format!("Content-Length: {}", body.len());
+            assert!(head.lines().any(|line| line == length), "{text}");
+            assert_eq!(head.lines().filter(|line| line.starts_with("Content-Security-Policy: ")).count(), 1);
+            assert!(head.starts_with("HTTP/1.1 4") && head.contains("\r\nDate: "), "{text}");
         }
     }
 }

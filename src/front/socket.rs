@@ -1,16 +1,31 @@
+//! One socket from a browser, from its first request until it is closed or its WebSocket has ended.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody as _};
+use axum::http::header::{self, HeaderValue};
+use axum::http::{Method, Request, StatusCode};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1::{Builder, Parts};
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::Front;
-use super::admission::{self, Answer, Rejection};
+use super::admission::Rejection;
 use super::capacity::Source;
 use super::connection;
-use super::request::{BadRequest, Request};
-use super::response::{Next, Response};
+use super::outgoing::{Announced, Outgoing};
+use super::response;
+use super::router::router;
 use crate::protocol::page::BINARY_FRAME_MAX;
 
 /// How long the front waits for a browser.
@@ -32,108 +47,129 @@ impl Default for Timeouts {
 /// Most requests on one socket; it is closed after the last.
 const REQUESTS_MAX: usize = 100;
 
-/// A socket from a browser, while it speaks HTTP.
-#[derive(Debug)]
-pub(super) struct Socket<S> {
-    stream: S,
-    /// What was read and is not parsed yet; never longer than a head.
-    buffer: Vec<u8>,
-    source: Source,
-}
+/// Longest head of a request, bytes: request line and headers. A longer one is refused with 431.
+/// Browsers send every cookie of `localhost` to every port, so it is not tiny.
+const HEAD_MAX: usize = 16 * 1024;
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket<S> {
-    pub(super) fn new(stream: S, source: Source) -> Self {
-        Self { stream, buffer: Vec::new(), source }
-    }
+/// Most headers in a request; one more is refused with 431.
+const HEADERS_MAX: usize = 64;
 
-    /// Serves it until it is closed, or has become a WebSocket and that has ended.
-    pub(super) async fn serve(mut self, front: &Front) {
-        let timeouts = front.timeouts;
-        for _ in 0..REQUESTS_MAX {
-            let request =
-                match timeout(timeouts.head, Request::read(&mut self.stream, &mut self.buffer)).await {
-                    Ok(Ok(Some(request))) => request,
-                    Ok(Ok(None)) => return,
-                    Ok(Err(error)) => {
-                        tracing::debug!(source = %self.source, %error, "a request cannot be read");
-                        let rejection = match error {
-                            BadRequest::Io(_) => return,
-                            BadRequest::TooLong => Rejection::TooLong,
-                            BadRequest::Malformed(_) | BadRequest::Body => Rejection::Unreadable,
-                        };
-                        return self.reject(front, rejection).await;
-                    }
-                    // A browser that keeps a socket for later has not begun anything.
-                    Err(_) if self.buffer.is_empty() => return,
-                    Err(_) => return self.reject(front, Rejection::TooSlow).await,
-                };
-            let next = if request.keeps_alive() { Next::Request } else { Next::Close };
-            let response = match admission::admit(&request, &front.origin, &front.files) {
-                Ok(Answer::File(file, form)) => Response::file(&front.origin, (file, form), next),
-                Ok(Answer::NotModified(file, form)) => {
-                    Response::not_modified(&front.origin, (file, form), next)
-                }
-                Ok(Answer::WebSocket { accept }) => {
-                    if self.send(Response::websocket(&front.origin, &accept), timeouts).await.is_ok() {
-                        self.upgraded(front).await;
-                    }
-                    return;
-                }
-                Err(rejection) => {
-                    self.record(&request, rejection);
-                    return self.reject(front, rejection).await;
-                }
-            };
-            let response = if request.method == "HEAD" { response.head_only() } else { response };
-            if self.send(response, timeouts).await.is_err() || next == Next::Close {
-                break;
+/// Serves a socket until it is closed, or has become a WebSocket and that has ended.
+pub(super) async fn serve<S>(stream: S, source: Source, front: &Arc<Front>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let announced = Announced::default();
+    let (requests, is_websocket) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let router = TowerToHyperService::new(router(front));
+    let service = service_fn(|request: Request<Incoming>| {
+        let asked = Asked::of(&request, source);
+        let response = router.call(request.map(Body::new));
+        let (announced, requests, is_websocket) = (&announced, &requests, &is_websocket);
+        async move {
+            let Ok(mut response) = response.await;
+            if let Some(rejection) = response.extensions().get() {
+                asked.record(*rejection);
+            }
+            if requests.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_MAX {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            is_websocket.store(upgrades, Ordering::Relaxed);
+            announced.push(if asked.is_head { 0 } else { length(&response) });
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let stream = TokioIo::new(Outgoing::new(stream, announced.clone(), front.timeouts.response));
+    let mut http = Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(front.timeouts.head)
+        .max_buf_size(HEAD_MAX)
+        .max_headers(HEADERS_MAX)
+        .half_close(true)
+        .title_case_headers(true)
+        .serve_connection(stream, service);
+    let served = (&mut http).await;
+    let Parts { io, read_buf, .. } = http.into_parts();
+    let (mut stream, is_between_responses) = io.into_inner().into_stream();
+    match served {
+        Ok(()) if is_websocket.into_inner() => return speak(stream, read_buf.into(), source, front).await,
+        Ok(()) => {}
+        Err(error) => {
+            tracing::debug!(%source, %error, "a request cannot be read");
+            if let Some(rejection) = rejection(&error, !read_buf.is_empty())
+                && is_between_responses
+            {
+                let bytes = response::bytes_of(rejection, &front.origin);
+                drop(timeout(front.timeouts.response, stream.write_all(&bytes)).await);
             }
         }
-        drop(timeout(timeouts.response, self.stream.shutdown()).await);
+    }
+    drop(timeout(front.timeouts.response, stream.shutdown()).await);
+}
+
+/// What a browser is told of a request that hyper could not read, of which it has something or
+/// nothing. A browser that keeps a socket for later has not begun anything.
+fn rejection(error: &hyper::Error, has_begun: bool) -> Option<Rejection> {
+    if error.is_parse_too_large() {
+        Some(Rejection::TooLong)
+    } else if error.is_parse() || (error.is_incomplete_message() && has_begun) {
+        Some(Rejection::Unreadable)
+    } else {
+        (error.is_timeout() && has_begun).then_some(Rejection::TooSlow)
+    }
+}
+
+/// The length of a response's body, bytes. Every body of the front is in memory as a whole.
+fn length(response: &Response) -> usize {
+    let length = response.body().size_hint().exact().unwrap_or_default();
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
+/// The socket speaks WebSocket from now on; `read` is what came behind the head.
+async fn speak<S>(stream: S, read: Vec<u8>, source: Source, front: &Front)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    // Without a buffer of its own for what goes out, what a slow page has not taken stays
+    // with the worker. A message is a frame or several, and never larger than one frame may be.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(16 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * BINARY_FRAME_MAX)
+        .max_message_size(Some(BINARY_FRAME_MAX))
+        .max_frame_size(Some(BINARY_FRAME_MAX));
+    let page = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
+    connection::run(page, &front.auth, source).await;
+}
+
+/// What the record of a rejection says of the request.
+struct Asked {
+    source: Source,
+    is_head: bool,
+    host: Option<HeaderValue>,
+    origin: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of(request: &Request<Incoming>, source: Source) -> Self {
+        let first = |name| request.headers().get(name).cloned();
+        let is_head = request.method() == Method::HEAD;
+        Self { source, is_head, host: first(header::HOST), origin: first(header::ORIGIN) }
     }
 
-    async fn upgraded(self, front: &Front) {
-        // Without a buffer of its own for what goes out, what a slow page has not taken stays
-        // with the worker. A message is a frame or several, and never larger than one frame may be.
-        let config = WebSocketConfig::default()
-            .read_buffer_size(16 * 1024)
-            .write_buffer_size(0)
-            .max_write_buffer_size(4 * BINARY_FRAME_MAX)
-            .max_message_size(Some(BINARY_FRAME_MAX))
-            .max_frame_size(Some(BINARY_FRAME_MAX));
-        let page =
-            WebSocketStream::from_partially_read(self.stream, self.buffer, Role::Server, Some(config)).await;
-        connection::run(page, &front.auth, self.source).await;
-    }
-
-    async fn send(&mut self, response: Response<'_>, timeouts: Timeouts) -> std::io::Result<()> {
-        let send = async {
-            self.stream.write_all(response.head.as_bytes()).await?;
-            self.stream.write_all(&response.body).await?;
-            self.stream.flush().await
-        };
-        timeout(timeouts.response, send).await?
-    }
-
-    async fn reject(&mut self, front: &Front, rejection: Rejection) {
-        if self.send(Response::rejection(&front.origin, rejection), front.timeouts).await.is_ok() {
-            drop(timeout(front.timeouts.response, self.stream.shutdown()).await);
-        }
-    }
-
-    fn record(&self, request: &Request, rejection: Rejection) {
-        let shown = |name| {
-            let values = request.all(name);
-            let text = String::from_utf8_lossy(values.first().copied().unwrap_or_default()).into_owned();
-            text.chars().take(64).collect::<String>()
+    fn record(&self, rejection: Rejection) {
+        let shown = |value: &Option<HeaderValue>| {
+            let bytes = value.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
+            String::from_utf8_lossy(bytes).chars().take(64).collect::<String>()
         };
         let source = self.source;
         match rejection {
             Rejection::Host => {
-                tracing::warn!(%source, host = ?shown("host"), "refused a request: {rejection}")
+                tracing::warn!(%source, host = ?shown(&self.host), "refused a request: {rejection}");
             }
             Rejection::Origin => {
-                tracing::warn!(%source, from = ?shown("origin"), "refused a WebSocket: {rejection}")
+                tracing::warn!(%source, from = ?shown(&self.origin), "refused a WebSocket: {rejection}");
             }
             Rejection::NotAWebSocket | Rejection::NoUpgrade | Rejection::WebSocketVersion => {
                 tracing::warn!(%source, "refused a WebSocket: {rejection}");

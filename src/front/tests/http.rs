@@ -1,5 +1,6 @@
 //! What is served, and what is rejection away.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -9,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::stand_ins::{House, ORIGIN, SOON};
 use crate::front::Front;
 use crate::front::capacity::{SOCKETS_PER_SOURCE_MAX, Source};
-use crate::front::socket::{Socket, Timeouts};
+use crate::front::socket::{self, Timeouts};
 
 /// Sends `request` and reads until the front closes.
 async fn exchange(house: &House, request: &str) -> String {
@@ -54,13 +55,14 @@ async fn a_second_visit_costs_one_answer_without_a_body() {
         assert!(head.contains(&format!("\r\n{header}\r\n")), "{header}");
     }
     let known = |tag: &str| get(&format!("Accept-Encoding: gzip, br\r\nIf-None-Match: {tag}\r\n"));
-    for tag in [brotli.tag.clone(), format!("W/{}", brotli.tag)] {
+    let (brotli_tag, plain_tag) = (brotli.tag.to_str().unwrap(), plain.tag.to_str().unwrap());
+    for tag in [brotli_tag.to_owned(), format!("W/{brotli_tag}")] {
         let second = exchange(&house, &known(&tag)).await;
         assert!(second.starts_with("HTTP/1.1 304 ") && second.ends_with("\r\n\r\n"), "{second}");
         assert!(second.contains("\r\nVary: Accept-Encoding\r\n"));
     }
     let mut stream = TcpStream::connect(house.address).await.unwrap();
-    stream.write_all(known(&plain.tag).as_bytes()).await.unwrap();
+    stream.write_all(known(plain_tag).as_bytes()).await.unwrap();
     let mut other = Vec::new();
     stream.read_to_end(&mut other).await.unwrap();
     assert!(other.starts_with(b"HTTP/1.1 200 "), "the tag is that of another form");
@@ -102,7 +104,8 @@ fn serve(room: usize) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(room);
     let mut front = Front::new(ORIGIN.parse().unwrap(), "/nowhere/auth.sock".into());
     front.timeouts = Timeouts { head: SHORT, response: SHORT };
-    let served = tokio::spawn(async move { Socket::new(theirs, Source::Local).serve(&front).await });
+    let front = Arc::new(front);
+    let served = tokio::spawn(async move { socket::serve(theirs, Source::Local, &front).await });
     (ours, served)
 }
 
@@ -139,6 +142,122 @@ async fn a_browser_that_does_not_read_is_left() {
     let (mut stream, served) = serve(64);
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost:8080\r\n\r\n").await.unwrap();
     tokio::time::timeout(SOON, served).await.unwrap().unwrap();
+}
+
+/// What a front answers to these bytes, after which the browser says no more.
+async fn answers(bytes: &[u8]) -> String {
+    let (mut stream, served) = serve(1024 * 1024);
+    // A front that has seen enough closes before the rest is sent.
+    drop(stream.write_all(bytes).await);
+    drop(stream.shutdown().await);
+    let mut answer = Vec::new();
+    tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    served.await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn what_is_not_a_request_is_refused() {
+    let host = "Host: localhost:8080\r\n";
+    let long = format!("GET / HTTP/1.1\r\n{host}X: {}\r\n\r\n", "a".repeat(16 * 1024));
+    let many = format!("GET / HTTP/1.1\r\n{host}{}\r\n", "X: 1\r\n".repeat(64));
+    for text in [&long, &many] {
+        assert!(answers(text.as_bytes()).await.starts_with("HTTP/1.1 431 "), "{text:.99}");
+    }
+    let most = format!("GET / HTTP/1.1\r\n{host}{}\r\n", "X: 1\r\n".repeat(63));
+    assert!(answers(most.as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    for text in [
+        "GET / HTTP/1.1\r\n".to_owned(),
+        format!("GET / HTTP/2.0\r\n{host}\r\n"),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+        format!("GET http://localhost:8080/ HTTP/1.1\r\n{host}\r\n"),
+        format!("OPTIONS * HTTP/1.1\r\n{host}\r\n"),
+        format!("CONNECT localhost:8080 HTTP/1.1\r\n{host}\r\n"),
+        "GET\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost : localhost:8080\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\n{host} folded: a\r\n\r\n"),
+        "\x16\x03\x01\x02\r\n\r\n".to_owned(),
+    ] {
+        let answer = answers(text.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{text:?}: {answer}");
+        assert!(answer.contains("\r\nContent-Security-Policy: default-src 'none'"));
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+    assert_eq!(answers(b"").await, "");
+}
+
+#[tokio::test]
+async fn no_request_has_a_body() {
+    for body in [
+        "Content-Length: 5\r\n\r\nhello",
+        "Content-Length: 0\r\nContent-Length: 1\r\n\r\n1",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: identity\r\n\r\n",
+        "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
+    ] {
+        let smuggled = "GET /smuggled HTTP/1.1\r\nHost: localhost:8080\r\n\r\n";
+        let answer =
+            answers(format!("GET / HTTP/1.1\r\nHost: localhost:8080\r\n{body}{smuggled}").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{body:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "nothing behind it is a request: {answer}");
+    }
+    let empty = b"GET / HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 0\r\n\r\n";
+    assert!(answers(empty).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn what_hyper_cannot_read_behind_a_response_is_refused_behind_it() {
+    let house = House::without_auth();
+    let page = house.front.files.at("/").unwrap().form(&[]).bytes.len();
+    let answer = answers(b"GET / HTTP/1.1\r\nHost: localhost:8080\r\n\r\nnonsense\r\n\r\n").await;
+    let (head, rest) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let refused = &rest.as_bytes()[page..];
+    assert!(refused.starts_with(b"HTTP/1.1 400 "), "{:.99}", String::from_utf8_lossy(refused));
+    assert_eq!(answer.matches("HTTP/1.1 400 ").count(), 1);
+}
+
+#[tokio::test]
+async fn a_socket_is_closed_after_a_hundred_requests() {
+    let answer = answers("HEAD / HTTP/1.1\r\nHost: localhost:8080\r\n\r\n".repeat(101).as_bytes()).await;
+    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 100);
+    assert_eq!(answer.matches("\r\nConnection: close\r\n").count(), 1);
+}
+
+/// A frame that comes in one packet with the request for the WebSocket is not lost, and the places of
+/// the source are taken until the WebSocket ends.
+#[tokio::test]
+async fn a_frame_right_behind_the_upgrade_is_heard() {
+    let house = House::build();
+    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let upgrade = format!(
+        "GET /ws HTTP/1.1\r\nHost: localhost:8080\r\nOrigin: {ORIGIN}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: tere-2\r\n\r\n"
+    );
+    // A text frame, masked with zeros.
+    let message = br#"{"type":"sign-in"}"#;
+    let head = [0x81, 0x80 | u8::try_from(message.len()).unwrap(), 0, 0, 0, 0];
+    stream.write_all(&[upgrade.as_bytes(), &head, message].concat()).await.unwrap();
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("challenge") {
+        let mut buffer = [0; 4096];
+        let read = tokio::time::timeout(SOON, stream.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&heard));
+        heard.extend_from_slice(&buffer[..read]);
+    }
+    let text = String::from_utf8_lossy(&heard);
+    assert!(text.starts_with("HTTP/1.1 101 ") && text.contains("nosniff"), "{text}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_front_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(answers(&bytes));
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
 }
 
 #[tokio::test]
