@@ -1,170 +1,219 @@
+//! The file as serde reads it, and what becomes of it. A new option takes three lines: a field with its doc comment in
+//! [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for those who write it wrong.
+
 use std::ops::Range;
 
+use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Found, position};
 use super::{Config, Fault, Grant, Origin};
-use crate::names::{AccountName, BadName, MachineName, Target, UnixUser};
+use crate::names::{AccountName, MachineName, Target, UnixUser};
 
-/// A table of the file: which keys it may have, and how errors name it.
-struct Kind {
-    keys: &'static [&'static str],
-    place: &'static str,
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    /// What the browser's address bar says.
+    origin: Origin,
+    /// Who may open what.
+    #[serde(default)]
+    grant: Vec<Spanned<GrantTable>>,
 }
 
-const TOP: Kind = Kind { keys: &["origin", "grant"], place: "at the top of the file" };
-const GRANT: Kind = Kind { keys: &["accounts", "machine", "user", "share"], place: "in a grant" };
-
-const ORIGIN_EXAMPLE: &str = "origin = \"https://shell.example.org\"";
-const GRANT_EXAMPLE: &str = "[[grant]]";
-const ACCOUNTS_EXAMPLE: &str = "accounts = [\"alice\"]";
-const MACHINE_EXAMPLE: &str = "machine = \"alice-box\"";
-const USER_EXAMPLE: &str = "user = \"dev\"";
-const SHARE_EXAMPLE: &str = "share = true";
-
-type Value<'a> = Spanned<DeValue<'a>>;
-
-/// A grant and the byte where it begins.
-struct Placed {
-    grant: Grant,
-    start: usize,
+/// One `[[grant]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantTable {
+    /// Names of accounts. They are parsed in [`accounts`], where an error can point at one of them.
+    accounts: Spanned<Vec<Spanned<String>>>,
+    /// The machine.
+    machine: Spanned<MachineName>,
+    /// The UNIX user in the machine.
+    user: Spanned<UnixUser>,
+    /// Whether the accounts may share their sessions there.
+    #[serde(default)]
+    share: bool,
 }
 
+/// For each option, a line that would do.
+pub(super) const EXAMPLES: &[(&str, &str)] = &[
+    ("origin", "origin = \"https://shell.example.org\""),
+    ("grant", "[[grant]]"),
+    ("accounts", "accounts = [\"alice\"]"),
+    ("machine", "machine = \"alice-box\""),
+    ("user", "user = \"dev\""),
+    ("share", "share = true"),
+];
+
+/// Reads a configuration from its text.
 pub(super) fn read(text: &str) -> Result<Config, Found> {
-    let document = DeTable::parse(text).map_err(|error| Found {
-        // toml's messages may have several lines; a record has one.
-        fault: Fault::Syntax(error.message().lines().collect::<Vec<_>>().join(", ")),
-        span: error.span().unwrap_or(0..0),
-    })?;
-    let table = document.get_ref();
-    refuse_unknown(table, &TOP)?;
-    let origin = read_origin(table)?;
-    let mut placed: Vec<Placed> = Vec::new();
-    for value in grants(table)? {
-        let next = read_grant(value)?;
-        refuse_twice(text, &placed, &next, &value.span())?;
-        placed.push(next);
+    let document: Document = toml::from_str(text).map_err(|error| explain(text, &error))?;
+    let mut grants: Vec<(Grant, Range<usize>)> = Vec::new();
+    for table in document.grant {
+        let span = table.span();
+        let grant = grant(table.into_inner())?;
+        refuse_twice(text, &grants, &grant, &span)?;
+        grants.push((grant, span));
     }
-    Ok(Config { origin, grants: placed.into_iter().map(|placed| placed.grant).collect() })
+    Ok(Config { origin: document.origin, grants: grants.into_iter().map(|(grant, _)| grant).collect() })
 }
 
-fn read_origin(table: &DeTable<'_>) -> Result<Origin, Found> {
-    let value = required(table, "origin", &TOP, ORIGIN_EXAMPLE, 0..0)?;
-    let text = as_text(value, "origin", ORIGIN_EXAMPLE)?;
-    text.parse().map_err(|cause| {
-        let text = text.chars().take(64).collect();
-        found(Fault::Origin { text, cause }, value.span())
-    })
+fn grant(table: GrantTable) -> Result<Grant, Found> {
+    let accounts = accounts(table.accounts)?;
+    if table.machine.get_ref().is_host() {
+        return Err(found(Fault::Host, table.machine.span()));
+    }
+    if table.user.get_ref().as_str() == "root" {
+        return Err(found(Fault::Root, table.user.span()));
+    }
+    let target = Target { machine: table.machine.into_inner(), user: table.user.into_inner() };
+    Ok(Grant { accounts, target, share: table.share })
 }
 
-fn grants<'a, 'i>(table: &'a DeTable<'i>) -> Result<&'a [Value<'i>], Found> {
-    match table.get("grant") {
-        None => Ok(&[]),
-        Some(value) => match value.get_ref().as_array() {
-            Some(array) => Ok(array),
-            None => Err(wrong_type(value, "grant", GRANT_EXAMPLE)),
-        },
-    }
-}
-
-fn read_grant(value: &Value<'_>) -> Result<Placed, Found> {
-    let Some(table) = value.get_ref().as_table() else {
-        return Err(wrong_type(value, "grant", GRANT_EXAMPLE));
-    };
-    refuse_unknown(table, &GRANT)?;
-    let accounts = read_accounts(required(table, "accounts", &GRANT, ACCOUNTS_EXAMPLE, value.span())?)?;
-    let machine = required(table, "machine", &GRANT, MACHINE_EXAMPLE, value.span())?;
-    let machine_name: MachineName = read_name(machine, "machine", MACHINE_EXAMPLE)?;
-    if machine_name.is_host() {
-        return Err(found(Fault::Host, machine.span()));
-    }
-    let user = required(table, "user", &GRANT, USER_EXAMPLE, value.span())?;
-    let user_name: UnixUser = read_name(user, "user", USER_EXAMPLE)?;
-    if user_name.as_str() == "root" {
-        return Err(found(Fault::Root, user.span()));
-    }
-    let share = match table.get("share") {
-        None => false,
-        Some(value) => value.get_ref().as_bool().ok_or_else(|| wrong_type(value, "share", SHARE_EXAMPLE))?,
-    };
-    let target = Target { machine: machine_name, user: user_name };
-    Ok(Placed { grant: Grant { accounts, target, share }, start: value.span().start })
-}
-
-fn read_accounts(value: &Value<'_>) -> Result<Vec<AccountName>, Found> {
-    let Some(array) = value.get_ref().as_array() else {
-        return Err(wrong_type(value, "accounts", ACCOUNTS_EXAMPLE));
-    };
-    let mut accounts = Vec::new();
-    for value in array {
-        let account = read_name(value, "accounts", ACCOUNTS_EXAMPLE)?;
+fn accounts(list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<AccountName>, Found> {
+    let span = list.span();
+    let mut accounts: Vec<AccountName> = Vec::new();
+    for name in list.into_inner() {
+        let account = name.get_ref().parse().map_err(|bad| found(Fault::Name(bad), name.span()))?;
         if accounts.contains(&account) {
-            return Err(found(Fault::AccountTwice(account), value.span()));
+            return Err(found(Fault::AccountTwice(account), name.span()));
         }
         accounts.push(account);
     }
-    if accounts.is_empty() { Err(found(Fault::NoAccounts, value.span())) } else { Ok(accounts) }
+    if accounts.is_empty() { Err(found(Fault::NoAccounts, span)) } else { Ok(accounts) }
 }
 
-fn refuse_twice(text: &str, before: &[Placed], next: &Placed, span: &Range<usize>) -> Result<(), Found> {
-    for placed in before.iter().filter(|placed| placed.grant.target == next.grant.target) {
-        if let Some(account) = next.grant.accounts.iter().find(|a| placed.grant.accounts.contains(a)) {
-            let (account, target) = (account.clone(), next.grant.target.clone());
-            let line = position(text, placed.start).line;
+fn refuse_twice(
+    text: &str,
+    before: &[(Grant, Range<usize>)],
+    next: &Grant,
+    span: &Range<usize>,
+) -> Result<(), Found> {
+    for (grant, at) in before.iter().filter(|(grant, _)| grant.target == next.target) {
+        if let Some(account) = next.accounts.iter().find(|account| grant.accounts.contains(account)) {
+            let (account, target) = (account.clone(), next.target.clone());
+            let line = position(text, at.start).line;
             return Err(found(Fault::GrantedTwice { account, target, line }, span.clone()));
         }
     }
     Ok(())
 }
 
-fn refuse_unknown(table: &DeTable<'_>, kind: &Kind) -> Result<(), Found> {
-    // The table is sorted by key; people read a file from its top.
-    let unknown = table.keys().filter(|key| !kind.keys.contains(&key.get_ref().as_ref()));
-    let Some(key) = unknown.min_by_key(|key| key.span().start) else { return Ok(()) };
-    let text: String = key.get_ref().chars().take(64).collect();
-    let near = near(&text, kind.keys);
-    Err(found(Fault::UnknownKey { key: text, place: kind.place, near, known: kind.keys }, key.span()))
+/// Turns an error of toml and serde into one that says what to write instead. Their errors are a
+/// text and a span; the span leads to the key and the table in question, and of the text only the
+/// first words and the names of options count.
+fn explain(text: &str, error: &toml::de::Error) -> Found {
+    let message = error.message();
+    let span = error.span().unwrap_or(0..0);
+    let Ok(document) = DeTable::parse(text) else {
+        // The message may have several lines; a record has one.
+        let message = message.lines().collect::<Vec<_>>().join(", ");
+        return found(Fault::Syntax(message), span);
+    };
+    let spot = find(document.get_ref(), None, &span);
+    if message.starts_with("unknown field ")
+        && let Some(Spot::Key { table, inside }) = spot
+    {
+        return unknown_key(table, inside, &options(message));
+    }
+    let example = |key: &str| EXAMPLES.iter().find(|(name, _)| *name == key).map(|(_, example)| *example);
+    if let Some(key) = message.strip_prefix("missing field ") {
+        let key = key.trim_matches('`');
+        if let Some(example) = example(key) {
+            let inside = if let Some(Spot::Value { key, .. }) = spot { Some(key) } else { None };
+            return found(Fault::Missing { key: key.to_owned(), place: place(inside), example }, span);
+        }
+    }
+    if message.starts_with("invalid type: ")
+        && let Some(Spot::Value { key, value }) = spot
+        && let Some(example) = example(key)
+    {
+        return found(Fault::WrongType { key: key.to_owned(), found: type_of(value), example }, span);
+    }
+    found(Fault::Value(message.lines().collect::<Vec<_>>().join(", ")), span)
 }
 
-/// The known key that `key` was probably meant to be.
-fn near(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    let scored = known.iter().map(|known| (strsim::jaro_winkler(&key.to_lowercase(), known), *known));
+/// The options in "unknown field `a`, expected one of `b`, `c`".
+fn options(message: &str) -> Vec<&str> {
+    // What stands before is the file's own text.
+    let listed = message.rsplit_once(", expected ").map_or("", |(_, listed)| listed);
+    let names = listed.split('`').skip(1).step_by(2);
+    let ordered = EXAMPLES.iter().map(|(name, _)| *name);
+    let known: Vec<_> = names.collect();
+    ordered.filter(|name| known.contains(name)).collect()
+}
+
+/// The first key of a table that is none of its options: people read a file from its top, and toml
+/// by the alphabet.
+fn unknown_key(table: &DeTable<'_>, inside: Option<&str>, options: &[&str]) -> Found {
+    let unknown = table.keys().filter(|key| !options.contains(&key.get_ref().as_ref()));
+    let Some(key) = unknown.min_by_key(|key| key.span().start) else {
+        return found(Fault::Value("there is an unknown key".to_owned()), 0..0);
+    };
+    let name: String = key.get_ref().chars().take(64).collect();
+    let near = near(&name, options);
+    let known = options.iter().map(|option| (*option).to_owned()).collect();
+    found(Fault::UnknownKey { key: name, place: place(inside), near, known }, key.span())
+}
+
+/// The option that `key` was probably meant to be.
+fn near(key: &str, options: &[&str]) -> Option<String> {
+    let scored = options.iter().map(|option| (strsim::jaro_winkler(&key.to_lowercase(), option), option));
     let best = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (best.0 >= 0.8).then_some(best.1)
+    (best.0 >= 0.8).then(|| (*best.1).to_owned())
 }
 
-fn required<'a, 'i>(
-    table: &'a DeTable<'i>,
-    key: &'static str,
-    kind: &Kind,
-    example: &'static str,
-    span: Range<usize>,
-) -> Result<&'a Value<'i>, Found> {
-    table.get(key).ok_or_else(|| found(Fault::Missing { key, place: kind.place, example }, span))
+/// What an error's span covers.
+#[derive(Clone, Copy)]
+enum Spot<'a> {
+    /// A key of this table, which is the value of `inside`, or the whole file.
+    Key { table: &'a DeTable<'a>, inside: Option<&'a str> },
+    /// The value of this key, or an element of it.
+    Value { key: &'a str, value: &'a DeValue<'a> },
 }
 
-fn read_name<N>(value: &Value<'_>, key: &'static str, example: &'static str) -> Result<N, Found>
-where
-    N: std::str::FromStr<Err = BadName>,
-{
-    as_text(value, key, example)?.parse().map_err(|bad: BadName| found(bad.into(), value.span()))
+fn find<'a>(table: &'a DeTable<'a>, inside: Option<&'a str>, span: &Range<usize>) -> Option<Spot<'a>> {
+    for (key, value) in table {
+        if key.span() == *span {
+            return Some(Spot::Key { table, inside });
+        }
+        if let Some(spot) = find_in_value(key.get_ref(), value, span) {
+            return Some(spot);
+        }
+    }
+    None
 }
 
-fn as_text<'a>(value: &'a Value<'_>, key: &'static str, example: &'static str) -> Result<&'a str, Found> {
-    value.get_ref().as_str().ok_or_else(|| wrong_type(value, key, example))
+fn find_in_value<'a>(key: &'a str, value: &'a Spanned<DeValue<'a>>, span: &Range<usize>) -> Option<Spot<'a>> {
+    let inner = match value.get_ref() {
+        DeValue::Array(array) => array.iter().find_map(|element| find_in_value(key, element, span)),
+        DeValue::Table(table) => find(table, Some(key), span),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => None,
+    };
+    inner.or_else(|| (value.span() == *span).then(|| Spot::Value { key, value: value.get_ref() }))
 }
 
-fn wrong_type(value: &Value<'_>, key: &'static str, example: &'static str) -> Found {
-    let found_type = match value.get_ref() {
+/// Where a key stands, with its preposition.
+fn place(inside: Option<&str>) -> String {
+    inside.map_or_else(|| "at the top of the file".to_owned(), |key| format!("in a {key}"))
+}
+
+/// The type of a value, with an article.
+fn type_of(value: &DeValue<'_>) -> &'static str {
+    match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
-    };
-    found(Fault::WrongType { key, found: found_type, example }, value.span())
+    }
 }
 
 fn found(fault: Fault, span: Range<usize>) -> Found {

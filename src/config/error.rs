@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::{BadOrigin, CONFIG_MAX};
+use super::CONFIG_MAX;
 use crate::names::{AccountName, BadName, Target};
 
 /// Why there is no configuration. Its text is one line that names the file and the next step;
@@ -68,19 +68,19 @@ pub enum Fault {
         /// As it stands there, cut to 64 characters.
         key: String,
         /// Where it stands, with its preposition.
-        place: &'static str,
+        place: String,
         /// The known key that it resembles.
-        near: Option<&'static str>,
+        near: Option<String>,
         /// Every key that may stand there.
-        known: &'static [&'static str],
+        known: Vec<String>,
     },
     /// A key is not there.
     #[error("{key:?} is missing {place}: add a line like {example}")]
     Missing {
         /// Which.
-        key: &'static str,
+        key: String,
         /// Where it should be, with its preposition.
-        place: &'static str,
+        place: String,
         /// A line that would do.
         example: &'static str,
     },
@@ -88,21 +88,16 @@ pub enum Fault {
     #[error("{key:?} has {found} for its value: write it like {example}")]
     WrongType {
         /// The key.
-        key: &'static str,
+        key: String,
         /// The type of its value, with an article.
         found: &'static str,
         /// A line that would do.
         example: &'static str,
     },
-    /// The origin is not one.
-    #[error("the origin cannot be {text:?}: {cause}")]
-    Origin {
-        /// As it stands there, cut to 64 characters.
-        text: String,
-        /// Why.
-        cause: BadOrigin,
-    },
-    /// A name breaks its rule.
+    /// A value that its type refuses, in the words of the type.
+    #[error("{0}")]
+    Value(String),
+    /// A name in a list breaks its rule.
     #[error(transparent)]
     Name(#[from] BadName),
     /// A grant for nobody.
@@ -189,7 +184,7 @@ fn next_step(cause: &io::Error) -> &'static str {
     }
 }
 
-fn instead_of_key(near: &Option<&'static str>, known: &[&str]) -> String {
+fn instead_of_key(near: &Option<String>, known: &[String]) -> String {
     match near {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!("the keys there are {}", known.join(", ")),

@@ -3,7 +3,8 @@ use std::str::FromStr;
 
 /// The origin of the page: scheme, host and, where it is not the scheme's own, port. Exactly what
 /// a browser says in `Origin`, so that comparing the two as texts is right (RFC 6454, section 6.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Origin {
     text: String,
     /// Where the host begins in `text`.
@@ -92,6 +93,17 @@ impl Origin {
     /// Whether a browser reaches it by TLS.
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https:")
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map_err(|cause: BadOrigin| {
+            let shown: String = text.chars().take(64).collect();
+            format!("the origin cannot be {shown:?}: {cause}")
+        })
     }
 }
 

@@ -167,9 +167,15 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
             "tere.toml:4:12: \"accounts\" has a text for its value: write it like accounts = [\"alice\"]",
         ),
         (grant("accounts = [1]\n"), "tere.toml:4:13: \"accounts\" has a number for its value"),
-        (grant("accounts = []\n"), "tere.toml:4:12: this grant is for nobody"),
-        (grant("accounts = [\"a\", \"a\"]\n"), "tere.toml:4:18: the account a stands in this grant twice"),
-        (grant("accounts = [\"Alice\"]\n"), "tere.toml:4:13: \"Alice\" is not an account name: use 1 to 32"),
+        (grant("accounts = []\nmachine = \"b\"\nuser = \"d\"\n"), "tere.toml:4:12: this grant is for nobody"),
+        (
+            grant("accounts = [\"a\", \"a\"]\nmachine = \"b\"\nuser = \"d\"\n"),
+            "tere.toml:4:18: the account a stands in this grant twice",
+        ),
+        (
+            grant("accounts = [\"Alice\"]\nmachine = \"b\"\nuser = \"d\"\n"),
+            "tere.toml:4:13: \"Alice\" is not an account name: use 1 to 32",
+        ),
         (grant("accounts = [\"a\"]\nmachine = \"../x\"\n"), "tere.toml:5:11: \"../x\" is not a machine name"),
         (
             grant("accounts = [\"a\"]\nmachine = \".host\"\nuser = \"d\"\n"),
@@ -238,6 +244,21 @@ fn a_file_that_cannot_be_read_is_named_with_the_next_step() {
     assert!(Config::load(&path).is_ok());
     std::fs::write(&path, filled(most + 1)).unwrap();
     assert!(matches!(Config::load(&path), Err(ConfigError::TooLarge { .. })));
+}
+
+/// The words of serde that errors are explained by.
+#[test]
+fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
+    let mut named = Vec::new();
+    for text in [format!("{ORIGIN}zzz = 1"), grant("zzz = 1")] {
+        let line = refusal(&text);
+        let (_, known) = line.split_once("the keys there are ").expect(&line);
+        named.extend(known.split(", ").map(str::to_owned));
+    }
+    let examples: Vec<_> = document::EXAMPLES.iter().map(|(key, _)| (*key).to_owned()).collect();
+    assert_eq!(named, examples);
+    let odd = refusal(&grant("\"`x`, expected one of `accounts`, `y`\" = 1\n"));
+    assert!(odd.contains("the keys there are accounts, machine, user, share"), "{odd}");
 }
 
 proptest::proptest! {
