@@ -1,5 +1,6 @@
-//! The file as serde reads it, and what becomes of it. A new option takes three lines: a field with its doc comment in
-//! [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for those who write it wrong.
+//! The file as serde reads it, and what becomes of it. A new option takes three lines: a field with
+//! its doc comment in [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for those who write it
+//! wrong.
 
 use std::ops::Range;
 
@@ -37,14 +38,15 @@ struct GrantTable {
     share: bool,
 }
 
-/// For each option, a line that would do.
-pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("origin", "origin = \"https://shell.example.org\""),
-    ("grant", "[[grant]]"),
-    ("accounts", "accounts = [\"alice\"]"),
-    ("machine", "machine = \"alice-box\""),
-    ("user", "user = \"dev\""),
-    ("share", "share = true"),
+/// For each option, a line that would do: the key of its table (`None` at the top of the file), its own
+/// key, and the line.
+pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
+    (None, "origin", "origin = \"https://shell.example.org\""),
+    (None, "grant", "[[grant]]"),
+    (Some("grant"), "accounts", "accounts = [\"alice\"]"),
+    (Some("grant"), "machine", "machine = \"alice-box\""),
+    (Some("grant"), "user", "user = \"dev\""),
+    (Some("grant"), "share", "share = true"),
 ];
 
 /// Reads a configuration from its text.
@@ -118,31 +120,33 @@ fn explain(text: &str, error: &toml::de::Error) -> Found {
     {
         return unknown_key(table, inside, &options(message));
     }
-    let example = |key: &str| EXAMPLES.iter().find(|(name, _)| *name == key).map(|(_, example)| *example);
     if let Some(key) = message.strip_prefix("missing field ") {
         let key = key.trim_matches('`');
-        if let Some(example) = example(key) {
-            let inside = if let Some(Spot::Value { key, .. }) = spot { Some(key) } else { None };
+        let inside = if let Some(Spot::Value { key, .. }) = spot { Some(key) } else { None };
+        if let Some(example) = example(inside, key) {
             return found(Fault::Missing { key: key.to_owned(), place: place(inside), example }, span);
         }
     }
     if message.starts_with("invalid type: ")
-        && let Some(Spot::Value { key, value }) = spot
-        && let Some(example) = example(key)
+        && let Some(Spot::Value { inside, key, value }) = spot
+        && let Some(example) = example(inside, key)
     {
         return found(Fault::WrongType { key: key.to_owned(), found: type_of(value), example }, span);
     }
     found(Fault::Value(message.lines().collect::<Vec<_>>().join(", ")), span)
 }
 
-/// The options in "unknown field `a`, expected one of `b`, `c`".
+/// A line that would do for `key` in the table that is the value of `inside`.
+fn example(inside: Option<&str>, key: &str) -> Option<&'static str> {
+    let found = EXAMPLES.iter().find(|(table, name, _)| *table == inside && *name == key);
+    found.map(|(_, _, line)| *line)
+}
+
+/// The options in "unknown field `a`, expected one of `b`, `c`": the fields, in their order.
 fn options(message: &str) -> Vec<&str> {
     // What stands before is the file's own text.
     let listed = message.rsplit_once(", expected ").map_or("", |(_, listed)| listed);
-    let names = listed.split('`').skip(1).step_by(2);
-    let ordered = EXAMPLES.iter().map(|(name, _)| *name);
-    let known: Vec<_> = names.collect();
-    ordered.filter(|name| known.contains(name)).collect()
+    listed.split('`').skip(1).step_by(2).collect()
 }
 
 /// The first key of a table that is none of its options: people read a file from its top, and toml
@@ -170,8 +174,8 @@ fn near(key: &str, options: &[&str]) -> Option<String> {
 enum Spot<'a> {
     /// A key of this table, which is the value of `inside`, or the whole file.
     Key { table: &'a DeTable<'a>, inside: Option<&'a str> },
-    /// The value of this key, or an element of it.
-    Value { key: &'a str, value: &'a DeValue<'a> },
+    /// The value of this key, or an element of it. The key stands in a table as above.
+    Value { inside: Option<&'a str>, key: &'a str, value: &'a DeValue<'a> },
 }
 
 fn find<'a>(table: &'a DeTable<'a>, inside: Option<&'a str>, span: &Range<usize>) -> Option<Spot<'a>> {
@@ -179,16 +183,21 @@ fn find<'a>(table: &'a DeTable<'a>, inside: Option<&'a str>, span: &Range<usize>
         if key.span() == *span {
             return Some(Spot::Key { table, inside });
         }
-        if let Some(spot) = find_in_value(key.get_ref(), value, span) {
+        if let Some(spot) = find_in_value(inside, key.get_ref(), value, span) {
             return Some(spot);
         }
     }
     None
 }
 
-fn find_in_value<'a>(key: &'a str, value: &'a Spanned<DeValue<'a>>, span: &Range<usize>) -> Option<Spot<'a>> {
+fn find_in_value<'a>(
+    inside: Option<&'a str>,
+    key: &'a str,
+    value: &'a Spanned<DeValue<'a>>,
+    span: &Range<usize>,
+) -> Option<Spot<'a>> {
     let inner = match value.get_ref() {
-        DeValue::Array(array) => array.iter().find_map(|element| find_in_value(key, element, span)),
+        DeValue::Array(array) => array.iter().find_map(|element| find_in_value(inside, key, element, span)),
         DeValue::Table(table) => find(table, Some(key), span),
         DeValue::String(_)
         | DeValue::Integer(_)
@@ -196,7 +205,7 @@ fn find_in_value<'a>(key: &'a str, value: &'a Spanned<DeValue<'a>>, span: &Range
         | DeValue::Boolean(_)
         | DeValue::Datetime(_) => None,
     };
-    inner.or_else(|| (value.span() == *span).then(|| Spot::Value { key, value: value.get_ref() }))
+    inner.or_else(|| (value.span() == *span).then(|| Spot::Value { inside, key, value: value.get_ref() }))
 }
 
 /// Where a key stands, with its preposition.

@@ -250,15 +250,32 @@ fn a_file_that_cannot_be_read_is_named_with_the_next_step() {
 #[test]
 fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
     let mut named = Vec::new();
-    for text in [format!("{ORIGIN}zzz = 1"), grant("zzz = 1")] {
+    for (inside, text) in [(None, format!("{ORIGIN}zzz = 1")), (Some("grant"), grant("zzz = 1"))] {
         let line = refusal(&text);
         let (_, known) = line.split_once("the keys there are ").expect(&line);
-        named.extend(known.split(", ").map(str::to_owned));
+        named.extend(known.split(", ").map(|key| (inside, key.to_owned())));
     }
-    let examples: Vec<_> = document::EXAMPLES.iter().map(|(key, _)| (*key).to_owned()).collect();
+    let examples: Vec<_> =
+        document::EXAMPLES.iter().map(|(table, key, _)| (*table, (*key).to_owned())).collect();
     assert_eq!(named, examples);
     let odd = refusal(&grant("\"`x`, expected one of `accounts`, `y`\" = 1\n"));
     assert!(odd.contains("the keys there are accounts, machine, user, share"), "{odd}");
+}
+
+/// The parser and the search for an error's place go as deep as the file does.
+#[test]
+fn a_file_that_nests_without_end_is_refused() {
+    let deep = 100_000;
+    for text in [
+        format!("{ORIGIN}x = {}", "[".repeat(deep)),
+        format!("{ORIGIN}x = {}", "{x=".repeat(deep)),
+        format!("{ORIGIN}{}y = 1", "x.".repeat(deep)),
+        format!("{ORIGIN}[{}y]\nz = 1", "x.".repeat(deep)),
+    ] {
+        // A thread's stack, not the first one's, which is larger.
+        let refused = std::thread::spawn(move || parse(&text).is_err());
+        assert!(refused.join().unwrap());
+    }
 }
 
 proptest::proptest! {
