@@ -7,6 +7,7 @@ mod report;
 mod session;
 mod size;
 mod target;
+mod theme;
 
 pub use account::AccountName;
 pub use label::Label;
@@ -14,6 +15,7 @@ pub use report::ReportKey;
 pub use session::SessionId;
 pub use size::TermSize;
 pub use target::{MachineName, Target, UnixUser};
+pub use theme::{Color, Theme};
 
 /// Why a text is not the name it was offered as.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -45,7 +45,7 @@ use serde_json::Value;
 
 use super::viewer::Extent;
 use super::{EndReason, GuestRole, Person, Refusal, Role, SessionSummary, ShellExit};
-use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
+use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize, Theme};
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation has about 3 kB;
 /// a longer frame ends the connection.
@@ -149,6 +149,14 @@ pub enum FromPage {
     ResetTerminal {
         /// Which stream.
         stream: u16,
+    },
+    /// The page shows the terminal in these colours: what programs are told that ask for them. Said after
+    /// `open` or `attach`, and when it changes.
+    Theme {
+        /// Which stream.
+        stream: u16,
+        /// The colours.
+        theme: Theme,
     },
     /// No more input comes on this stream. What came before is delivered; output goes on.
     End {
@@ -333,6 +341,7 @@ mod tests {
             Person::decl(&config),
             Target::decl(&config),
             TermSize::decl(&config),
+            Theme::decl(&config),
             About::decl(&config),
             SessionSummary::decl(&config),
             FromPage::decl(&config),
@@ -341,7 +350,7 @@ mod tests {
             write!(text, "\nexport {declaration}\n").unwrap();
         }
         // Names that are texts in a message are texts in the page.
-        for name in ["AccountName", "Label", "SessionId", "MachineName", "UnixUser"] {
+        for name in ["AccountName", "Label", "SessionId", "MachineName", "UnixUser", "Color"] {
             write!(text, "\nexport type {name} = string;\n").unwrap();
         }
         text.push_str("\nexport type JsonValue = unknown;\n");

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::SessionEnd;
-use crate::names::TermSize;
+use crate::names::{TermSize, Theme};
 use crate::wire::Message;
 
 /// Most terminal bytes in one packet.
@@ -68,6 +68,9 @@ pub enum FromViewer {
     /// Put the terminal's modes, character sets and scrolling region back. Nothing is typed; every
     /// viewer is sent a snapshot. Not for a watcher.
     ResetTerminal,
+    /// The viewer shows the terminal in these colours: what programs are told that ask for them. Counts
+    /// from the session's owner alone.
+    Theme(Theme),
 }
 
 impl Message for ToViewer {}

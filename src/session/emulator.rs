@@ -96,6 +96,8 @@ struct Reading {
     cursor: u64,
     /// How many sizes it has taken.
     sizes: u64,
+    /// Which theme it has: [`SessionMemory::themes`].
+    themes: u64,
     buffer: Vec<u8>,
     title: String,
 }
@@ -135,7 +137,7 @@ impl Emulator {
         let first = || self.memory.size(0).map(|(_, size)| size);
         let size = checkpoint.as_ref().map(|checkpoint| checkpoint.size).or_else(first);
         let terminal = Terminal::new(size.unwrap_or(TermSize::DEFAULT));
-        let mut reading = Reading { terminal, cursor: 0, sizes: 0, buffer: Vec::new(), title: String::new() };
+        let mut reading = Reading::new(terminal, 0, 0);
         if let Some(checkpoint) = checkpoint {
             reading.terminal.print(&checkpoint.bytes);
             (reading.cursor, reading.sizes) = (checkpoint.offset, checkpoint.sizes);
@@ -160,7 +162,7 @@ impl Emulator {
         let mut terminal = Terminal::new(self.memory.latest_size().unwrap_or(TermSize::DEFAULT));
         terminal.print(LOST);
         self.memory.note_answered(cursor);
-        let reading = Reading { terminal, cursor, sizes, buffer: Vec::new(), title: String::new() };
+        let reading = Reading::new(terminal, cursor, sizes);
         self.set_checkpoint(&reading);
         reading
     }
@@ -259,10 +261,26 @@ impl Emulator {
 }
 
 impl Reading {
+    fn new(terminal: Terminal, cursor: u64, sizes: u64) -> Self {
+        Self { terminal, cursor, sizes, themes: 0, buffer: Vec::new(), title: String::new() }
+    }
+
+    /// Takes the theme, if it has changed. It has no place in the output: what is asked from here on is
+    /// answered by it.
+    fn take_theme(&mut self, memory: &SessionMemory) {
+        let themes = memory.themes();
+        if self.themes != themes {
+            memory.theme().into_iter().for_each(|theme| self.terminal.set_theme(theme));
+            self.themes = themes;
+        }
+    }
+
     /// Takes the next size, or the bytes before it, but none behind `end`.
     fn step(&mut self, memory: &SessionMemory, end: u64) -> Progress {
-        // Before the sizes: one that is added after this look begins behind what is read now.
+        // Before the sizes: one that is added after this look begins behind what is read now. Before the
+        // theme: a program that was typed to after it asks behind this.
         let end = end.min(memory.head());
+        self.take_theme(memory);
         let next = if self.sizes < memory.sizes() { memory.size(self.sizes) } else { None };
         let end = match next {
             Some((offset, size)) if offset <= self.cursor => {
@@ -293,6 +311,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::names::{Color, Theme};
 
     fn emulator(memory: &Arc<SessionMemory>) -> Emulator {
         let wake = || Arc::new(Wake::new().unwrap());
@@ -330,6 +349,34 @@ mod tests {
         // The next one has it from the checkpoint, and reads all that comes.
         assert!(!memory.is_poisoned());
         assert_eq!(emulator(&memory).begin().terminal.screen_text(), reading.terminal.screen_text());
+    }
+
+    #[test]
+    fn programs_are_told_the_theme_that_counts_when_they_ask() {
+        let memory = Arc::new(SessionMemory::new().unwrap());
+        memory.add_size(TermSize::new(80, 24).unwrap());
+        let (read, mut write) = io::pipe().unwrap();
+        let worker = emulator(&memory);
+        let mut reading = worker.begin();
+        let mut ask = |reading: &mut Reading, worker: &Emulator| {
+            // A reset of the terminal changes nothing about where it is shown.
+            write.write_all(b"\x1bc\x1b]11;?\x07").unwrap();
+            memory.fill_from(read.as_fd()).unwrap();
+            while worker.advance(reading) {}
+            String::from_utf8(worker.exchange.answers()).unwrap()
+        };
+        assert_eq!(ask(&mut reading, &worker), "\x1b]11;rgb:1313/1515/1b1b\x1b\\");
+        let background = Color(0xfb, 0xfb, 0xfd);
+        memory.set_theme(&Theme { background, ..Theme::DEFAULT });
+        assert_eq!(ask(&mut reading, &worker), "\x1b]11;rgb:fbfb/fbfb/fdfd\x1b\\");
+        let next = emulator(&memory);
+        let mut reading = next.begin();
+        assert_eq!(ask(&mut reading, &next), "\x1b]11;rgb:fbfb/fbfb/fdfd\x1b\\");
+        memory.note_panic();
+        memory.note_panic();
+        let blank = emulator(&memory);
+        let mut reading = blank.begin();
+        assert_eq!(ask(&mut reading, &blank), "\x1b]11;rgb:fbfb/fbfb/fdfd\x1b\\");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::exchange::Snapshot;
 use super::memory::{Behind, Position, SessionMemory};
 use super::pace::Pace;
-use crate::names::TermSize;
+use crate::names::{TermSize, Theme};
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
 use crate::protocol::worker::ViewerNumber;
 use crate::protocol::{Role, SessionEnd};
@@ -49,6 +49,9 @@ pub(super) struct Viewer {
     greeted: bool,
     /// It said that no more input comes.
     input_ended: bool,
+    /// The colours in which it is shown, if it said so. It says so to one worker: after a recovery it
+    /// has none until it says another.
+    theme: Option<Theme>,
     showing: Showing,
     pace: Pace,
     /// Until when it may be collected what is not much.
@@ -98,6 +101,7 @@ pub(super) enum Allowed {
     Input(Vec<u8>),
     Resize(TermSize),
     ResetTerminal,
+    Theme(Theme),
 }
 
 impl Viewer {
@@ -111,7 +115,7 @@ impl Viewer {
     ) -> Self {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         let (pace, mark) = (Pace::new(), (0, now));
-        let (greeted, input_ended, rests, late, dropped) = (false, false, None, false, 0);
+        let (greeted, input_ended, theme, rests, late, dropped) = (false, false, None, None, false, 0);
         let (next_snapshot, caught_up_since, fell_behind_at) = (now, None, 0);
         Self {
             number,
@@ -119,6 +123,7 @@ impl Viewer {
             channel,
             greeted,
             input_ended,
+            theme,
             showing,
             pace,
             rests,
@@ -360,7 +365,7 @@ impl Viewer {
     }
 
     /// Adds what it sent to `asked`, up to a turn's worth; what came before an error counts. True
-    /// where there may be more. Input and sizes that its role does not allow are left out here,
+    /// where there may be more. Input, sizes and themes that its role does not allow are left out here,
     /// whatever its page believes.
     pub(super) fn take(
         &mut self,
@@ -383,7 +388,12 @@ impl Viewer {
             match (self.channel.receive(), self.role) {
                 (Ok((FromViewer::Input(_), _)), _) if self.input_ended => return Err(WireError::OutOfTurn),
                 (Ok((FromViewer::Input(bytes), _)), Role::Owner | Role::Writer) => {
+                    asked.extend(self.owners_theme().map(Allowed::Theme));
                     asked.push(Allowed::Input(bytes));
+                }
+                (Ok((FromViewer::Theme(theme), _)), _) => {
+                    self.theme = Some(theme);
+                    asked.extend(self.owners_theme().map(Allowed::Theme));
                 }
                 (Ok((FromViewer::Resize(size), _)), Role::Owner) => asked.push(Allowed::Resize(size)),
                 (Ok((FromViewer::ResetTerminal, _)), Role::Owner | Role::Writer) => {
@@ -403,6 +413,11 @@ impl Viewer {
             }
         }
         Ok(true)
+    }
+
+    /// The theme that it gives the session: an owner's.
+    fn owners_theme(&self) -> Option<Theme> {
+        self.theme.filter(|_| self.role == Role::Owner)
     }
 
     /// Adds to `asked` what is left of a viewer whose socket broke: it may have sent input, closed,

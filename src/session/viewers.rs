@@ -179,6 +179,12 @@ impl Viewers {
                 Allowed::Input(bytes) if self.memory.add_typed(&bytes) => self.about.note_activity(),
                 Allowed::Input(bytes) => viewer.input_dropped(bytes.len()),
                 Allowed::Resize(size) => self.state.size = Some(size),
+                // The owner types in one window, and then in another.
+                Allowed::Theme(theme) => {
+                    if self.memory.theme() != Some(theme) {
+                        self.memory.set_theme(&theme);
+                    }
+                }
                 Allowed::ResetTerminal => {
                     self.exchange.ask_for_reset();
                     self.terminal.raise();

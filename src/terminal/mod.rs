@@ -45,7 +45,7 @@ mod title;
 #[cfg(test)]
 mod tests;
 
-use crate::names::TermSize;
+use crate::names::{TermSize, Theme};
 use parser::Parser;
 use state::TerminalState;
 
@@ -103,6 +103,12 @@ impl Terminal {
     pub fn resize(&mut self, size: TermSize) {
         self.size = size;
         self.state.resize(size);
+    }
+
+    /// Takes the colours in which it is shown: what it answers to programs that ask for those that no
+    /// program has changed. They are no part of a snapshot.
+    pub fn set_theme(&mut self, theme: Theme) {
+        self.state.palette.set_theme(theme);
     }
 
     /// The size.

@@ -11,7 +11,7 @@ use super::modes::{INSERT, Modes, WRAP};
 use super::screen::{Charset, Cursor, Screen};
 use super::scrollback::Scrollback;
 use super::title::Titles;
-use crate::names::TermSize;
+use crate::names::{TermSize, Theme};
 
 /// Most combining marks on one character; those behind are left out.
 const MARKS_MAX: usize = 8;
@@ -68,7 +68,7 @@ impl TerminalState {
             modes: Modes::new(),
             tabs: first_tabs(cols),
             titles: Titles::default(),
-            palette: Palette::default(),
+            palette: Palette::new(Theme::DEFAULT),
             cursor_shape: 0,
             scrollback: Scrollback::default(),
             links: Interner::default(),
@@ -290,7 +290,7 @@ impl TerminalState {
         self.cursor.pending_wrap = false;
     }
 
-    /// Switches off and on. What it answered is still to be sent.
+    /// Switches off and on. What it answered is still to be sent, and it is shown in the same theme.
     pub(super) fn reset(&mut self) {
         let (cols, rows) = (self.cols, self.rows);
         self.drop_alternate();
@@ -300,7 +300,7 @@ impl TerminalState {
         self.modes = Modes::new();
         self.tabs = first_tabs(cols);
         self.titles = Titles::default();
-        self.palette = Palette::default();
+        self.palette.reset_all();
         self.cursor_shape = 0;
         self.scrollback.clear();
         self.links = Interner::default();

@@ -98,9 +98,9 @@ export class Front {
     }
   }
 
-  /** Waits until the page has said something of this type. @param {string} type */
-  async hears(type) {
-    const said = () => this.heard.some((message) => message.type === type);
+  /** Waits until the page has said this many messages of this type. @param {string} type */
+  async hears(type, times = 1) {
+    const said = () => this.heard.filter((message) => message.type === type).length >= times;
     if (said()) return;
     for await (const _ of on(this.#typing, 'heard', { signal: AbortSignal.timeout(TYPED_WITHIN_MS) })) {
       if (said()) return;

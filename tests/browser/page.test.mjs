@@ -386,6 +386,22 @@ test('whoever comes back from the phone has the size of their window again', min
   tab.assertCalm();
 });
 
+test('the server hears in which colours the terminal is shown, by night and by day', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const told = () => front.heard.filter((message) => message.type === 'theme').map((message) => message['theme']);
+  const shown = () => tab.page.evaluate(() => getComputedStyle(document.querySelector('.xterm-rows') ?? document.body).color);
+  const hex = (/** @type {string} */ rgb) => '#' + (rgb.match(/\d+/g) ?? []).map((part) => Number(part).toString(16).padStart(2, '0')).join('');
+  assert.equal(told().length, 1);
+  assert.equal(told()[0].foreground, hex(await shown()));
+  assert.equal(told()[0].palette.length, 16);
+  await tab.page.emulateMedia({ colorScheme: 'light' });
+  await front.hears('theme', 2);
+  assert.equal(told()[1].foreground, hex(await shown()));
+  assert.notEqual(told()[1].background, told()[0].background);
+  tab.assertCalm();
+});
+
 test('a scrollback with a gap is asked for when somebody looks at it', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();

@@ -1,6 +1,6 @@
 //! The whole path, from the link in a person's mail to the end of the shell.
 
-use tere::names::TermSize;
+use tere::names::{Color, TermSize, Theme};
 use tere::protocol::page::{FromPage, ToPage};
 use tere::protocol::{EndReason, Refusal};
 
@@ -31,6 +31,41 @@ fn from_the_link_to_the_end_of_the_shell() {
     assert_eq!(page.expect_end(7), EndReason::ShellEnded);
     // The number is free again.
     page.open(7, "dev@web1").unwrap();
+}
+
+/// Has the shell ask for the colour behind the text, and waits for this answer. Each question has a word of
+/// its own: the screen of whoever comes later has the answers to those before.
+fn expect_background(page: &mut Page, word: &str, color: &str) {
+    let ask = r"printf '\e]11;?\e\\'; read -rs -t 10 -d '\' a; echo ";
+    page.type_in(1, &format!("{ask}\"{word} ${{a#*rgb:}}\"\r"));
+    page.expect(1, &format!("{word} {color}"));
+}
+
+#[test]
+fn programs_are_told_the_colours_of_the_window_that_their_owner_is_at() {
+    let host = Host::alone();
+    let mut passkey = SoftPasskey::new(ORIGIN);
+    let mut laptop = Page::over(host.door());
+    laptop.enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let session = laptop.open(1, "dev@web1").unwrap();
+    expect_background(&mut laptop, "first", "1313/1515/1b1b");
+    let light = Theme { background: Color(0xfb, 0xfb, 0xfd), ..Theme::DEFAULT };
+    laptop.say(&FromPage::Theme { stream: 1, theme: light });
+    expect_background(&mut laptop, "light", "fbfb/fbfb/fdfd");
+
+    // A phone that is dark, and then the laptop again.
+    let mut phone = Page::over(host.door());
+    phone.sign_in(&mut passkey);
+    phone.attach(1, &session).unwrap();
+    phone.say(&FromPage::Theme { stream: 1, theme: Theme::DEFAULT });
+    expect_background(&mut phone, "phone", "1313/1515/1b1b");
+    expect_background(&mut laptop, "again", "fbfb/fbfb/fdfd");
+
+    // The next worker knows it.
+    host.kill_worker(&session);
+    expect_background(&mut laptop, "recovered", "fbfb/fbfb/fdfd");
+    laptop.say(&FromPage::EndSession { session });
+    assert_eq!(laptop.expect_end(1), EndReason::EndedByRequest);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One of each message that there is.
 
-use tere::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
+use tere::names::{AccountName, Label, MachineName, SessionId, Target, TermSize, Theme};
 use tere::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::page::Ceremony;
@@ -201,6 +201,7 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
         FromViewer::Shown(300),
         FromViewer::Refresh,
         FromViewer::ResetTerminal,
+        FromViewer::Theme(Theme::DEFAULT),
         FromViewer::End,
     ]
 }

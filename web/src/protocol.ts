@@ -42,6 +42,24 @@ user: UnixUser, };
 
 export type TermSize = { cols: number, rows: number, };
 
+export type Theme = { 
+/**
+ * Of the text.
+ */
+foreground: Color, 
+/**
+ * Behind the text.
+ */
+background: Color, 
+/**
+ * Of the cursor.
+ */
+cursor: Color, 
+/**
+ * The first sixteen of the palette: the eight named colours, then the bright ones.
+ */
+palette: [Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color], };
+
 export type About = { 
 /**
  * The title that a program gave the terminal.
@@ -150,7 +168,15 @@ stream: number, } | { "type": "reset-terminal",
 /**
  * Which stream.
  */
-stream: number, } | { "type": "end", 
+stream: number, } | { "type": "theme", 
+/**
+ * Which stream.
+ */
+stream: number, 
+/**
+ * The colours.
+ */
+theme: Theme, } | { "type": "end", 
 /**
  * Which stream.
  */
@@ -307,5 +333,7 @@ export type SessionId = string;
 export type MachineName = string;
 
 export type UnixUser = string;
+
+export type Color = string;
 
 export type JsonValue = unknown;

@@ -137,8 +137,7 @@ export class Shell {
     enterRoom('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
-    const { room } = this.#terminal;
-    this.#viewer = new Viewer(this.#connection, target, session, room, this.#terminal, {
+    this.#viewer = new Viewer(this.#connection, target, session, this.#terminal, this.#terminal, {
       opened: (session) => this.#opened(session),
       live: () => this.#live(),
       sized: (size) => this.#terminal?.resize(size),
@@ -326,6 +325,7 @@ export class Shell {
       room: (size) => this.#viewer?.room(size),
       incomplete: () => this.#viewer?.refresh(),
       title: (title) => this.#bar.title(title),
+      theme: (theme) => this.#viewer?.theme(theme),
       link: (address) => {
         element('link-address').textContent = address ?? '';
         element('link-address').hidden = address === undefined;

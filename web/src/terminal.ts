@@ -12,9 +12,9 @@ import { latin1Bytes, textBytes } from './frames.ts';
 import { controlSign, ownKey, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
 import { lines, longLine, pasteable } from './paste.ts';
-import type { Extent, TermSize } from './protocol.ts';
+import type { Extent, TermSize, Theme } from './protocol.ts';
 import { silence } from './silence.ts';
-import { dark, light } from './themes.ts';
+import { dark, light, wireTheme } from './themes.ts';
 import { makeTouchScroll } from './touchscroll.ts';
 import { Wheel } from './wheel.ts';
 import { VERSION, widths } from './widths.ts';
@@ -51,6 +51,8 @@ export interface TerminalEvents {
   /** Somebody looks at a scrollback in which lines are missing. */
   incomplete(): void;
   title(title: string): void;
+  /** It is shown in other colours. */
+  theme(theme: Theme): void;
   /** The address that the link under the pointer opens, or nothing. */
   link(address: string | undefined): void;
   /** Every key before the terminal takes it; true keeps it from the terminal. */
@@ -76,6 +78,7 @@ export class Terminal {
   #givesWay: () => boolean;
   #takesLines: (lines: number, tooLong: number, paste: () => void) => void;
   #wheel = new Wheel();
+  #theme = dark;
   /** The size of the place that the room was reckoned for. */
   #fitted = '';
   /** Lines are missing in the scrollback. */
@@ -114,7 +117,10 @@ export class Terminal {
       windowOptions: { pushTitle: true, popTitle: true },
     });
     this.#paint(darkness.matches);
-    darkness.addEventListener('change', () => this.#paint(darkness.matches));
+    darkness.addEventListener('change', () => {
+      this.#paint(darkness.matches);
+      events.theme(this.theme);
+    });
 
     const xterm = this.#xterm;
     silence(xterm.parser);
@@ -158,6 +164,11 @@ export class Terminal {
     // A terminal that gives way does so before the browser draws.
     new ResizeObserver(() => (events.givesWay() ? this.#showEnd() : this.fit())).observe(place);
     this.fitNow();
+  }
+
+  /** The colours in which it is shown. */
+  get theme(): Theme {
+    return wireTheme(this.#theme);
   }
 
   /** What the window has room for. */
@@ -335,7 +346,8 @@ export class Terminal {
   }
 
   #paint(isDark: boolean): void {
-    this.#xterm.options.theme = isDark ? dark : light;
+    this.#theme = isDark ? dark : light;
+    this.#xterm.options.theme = this.#theme;
     // Programs choose colours for black; on white some of them would vanish.
     this.#xterm.options.minimumContrastRatio = isDark ? 1 : 4.5;
   }

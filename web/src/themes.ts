@@ -2,7 +2,9 @@
 
 import type { ITheme } from '@xterm/xterm';
 
-export const dark: ITheme = {
+import type { Theme } from './protocol.ts';
+
+export const dark = {
   background: '#13151b',
   foreground: '#d9dce5',
   cursor: '#9db0ff',
@@ -25,9 +27,9 @@ export const dark: ITheme = {
   brightMagenta: '#e2bffa',
   brightCyan: '#9be6e9',
   brightWhite: '#f5f6fa',
-};
+} satisfies ITheme;
 
-export const light: ITheme = {
+export const light: typeof dark = {
   background: '#fbfbfd',
   foreground: '#252833',
   cursor: '#3d55c8',
@@ -51,3 +53,31 @@ export const light: ITheme = {
   brightCyan: '#178c97',
   brightWhite: '#3a3e4b',
 };
+
+/** A theme as the server is told it: programs may ask for the colours that they are shown in. */
+export function wireTheme(theme: typeof dark): Theme {
+  const { foreground, background, cursor } = theme;
+  return {
+    foreground,
+    background,
+    cursor,
+    palette: [
+      theme.black,
+      theme.red,
+      theme.green,
+      theme.yellow,
+      theme.blue,
+      theme.magenta,
+      theme.cyan,
+      theme.white,
+      theme.brightBlack,
+      theme.brightRed,
+      theme.brightGreen,
+      theme.brightYellow,
+      theme.brightBlue,
+      theme.brightMagenta,
+      theme.brightCyan,
+      theme.brightWhite,
+    ],
+  };
+}

@@ -2,7 +2,7 @@
 
 import type { Connection, Stream, StreamMessage } from './connection.ts';
 import { Feed, type Screen } from './feed.ts';
-import type { EndReason, Refusal, SessionId, ShellExit, Target, TermSize } from './protocol.ts';
+import type { EndReason, Refusal, SessionId, ShellExit, Target, TermSize, Theme } from './protocol.ts';
 import { Typing } from './typing.ts';
 
 export interface ViewerEvents {
@@ -44,7 +44,7 @@ export class Viewer implements Stream {
     connection: Connection,
     target: Target,
     session: SessionId | undefined,
-    size: TermSize,
+    { room: size, theme }: { room: TermSize; theme: Theme },
     screen: Screen,
     events: ViewerEvents,
   ) {
@@ -75,6 +75,7 @@ export class Viewer implements Stream {
     connection.send(
       session === undefined ? { type: 'open', stream, target, size } : { type: 'attach', stream, session, size },
     );
+    this.theme(theme);
   }
 
   message(message: StreamMessage): void {
@@ -129,6 +130,11 @@ export class Viewer implements Stream {
   /** Has the modes of the session's terminal put back, for everybody who views it. */
   reset(): void {
     if (this.state === 'live') this.#connection.send({ type: 'reset-terminal', stream: this.#stream });
+  }
+
+  /** Tells in which colours the session is shown here. */
+  theme(theme: Theme): void {
+    if (this.state !== 'over') this.#connection.send({ type: 'theme', stream: this.#stream, theme });
   }
 
   input(bytes: Uint8Array): void {

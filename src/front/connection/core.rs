@@ -141,6 +141,7 @@ impl Core {
             (State::SignedIn(streams), FromPage::ResetTerminal { stream }) => {
                 Ok(streams.control(stream, Control::ResetTerminal))
             }
+            (State::SignedIn(streams), FromPage::Theme { stream, theme }) => Ok(streams.theme(stream, theme)),
             (State::SignedIn(streams), FromPage::End { stream }) => streams.end(stream),
             (State::SignedIn(streams), FromPage::Close { stream }) => Ok(streams.close(stream)),
             (
@@ -155,6 +156,7 @@ impl Core {
                 | FromPage::Shown { .. }
                 | FromPage::Refresh { .. }
                 | FromPage::ResetTerminal { .. }
+                | FromPage::Theme { .. }
                 | FromPage::End { .. }
                 | FromPage::Close { .. },
             ) => Err(Closing::BadMessage("a request before signing in")),
@@ -182,6 +184,7 @@ impl Core {
                 | FromPage::Shown { .. }
                 | FromPage::Refresh { .. }
                 | FromPage::ResetTerminal { .. }
+                | FromPage::Theme { .. }
                 | FromPage::End { .. }
                 | FromPage::Close { .. },
             ) => Ok(Vec::new()),

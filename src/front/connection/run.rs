@@ -232,7 +232,7 @@ impl Connection {
                 let _ = self.questions.send(question).await;
             }
             Action::Ask(request) => self.ask(&request).await?,
-            Action::StartStream { id, session, target, size, again } => {
+            Action::StartStream { id, session, target, size, theme, again } => {
                 let socket = descriptors.next().ok_or(Closing::Broken("a viewer socket is missing"))?;
                 let (output, written) = mpsc::channel(OUTPUT_QUEUE);
                 // There is room for all streams that can be open; a writer that is gone is noticed.
@@ -241,6 +241,9 @@ impl Connection {
                 let (terminal, handle) = Terminal::new(id, what, output, self.reports.clone());
                 if let Some(size) = size {
                     handle.control(Control::Size(size));
+                }
+                if let Some(theme) = theme {
+                    handle.control(Control::Theme(theme));
                 }
                 self.stream_tasks.spawn(terminal.run(socket));
                 self.streams.insert(id.stream, handle);

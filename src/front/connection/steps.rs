@@ -1,6 +1,6 @@
 //! The inputs and actions of the connection's core.
 
-use crate::names::{AccountName, SessionId, Target, TermSize};
+use crate::names::{AccountName, SessionId, Target, TermSize, Theme};
 use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{Ceremony, FromPage, ToPage};
@@ -72,6 +72,8 @@ pub(super) enum Action {
         target: Target,
         /// The size of the page's window, if it has changed since the stream was asked for.
         size: Option<TermSize>,
+        /// The colours in which the page shows it, if it has said so.
+        theme: Option<Theme>,
         /// The page has this stream already: it broke off.
         again: bool,
     },
@@ -98,6 +100,8 @@ pub(super) enum Control {
     Refresh,
     /// The page wants the terminal's modes put back.
     ResetTerminal,
+    /// The page shows the terminal in these colours.
+    Theme(Theme),
 }
 
 /// The one action of saying this to the page.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::closing::Closing;
 use super::steps::{Action, Control, StreamId, tell};
-use crate::names::{SessionId, Target, TermSize};
+use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::page::{STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, Refusal};
@@ -52,6 +52,8 @@ struct Stream {
     state: StreamState,
     /// The last size that the page told.
     size: TermSize,
+    /// The last theme that the page told: the next viewer is told it too.
+    theme: Option<Theme>,
     /// The page sends no more input.
     input_ended: bool,
     /// How often the view broke off in a row, and when it did last.
@@ -89,7 +91,7 @@ impl Stream {
     fn control(&self, control: Control) -> Vec<Action> {
         match self.state {
             StreamState::Live(_) => vec![Action::Control { id: self.id, control }],
-            // A viewer begins with the whole, in the last size.
+            // A viewer begins with the whole, in the last size and theme.
             StreamState::Opening { .. } | StreamState::Again { .. } => Vec::new(),
         }
     }
@@ -122,7 +124,8 @@ impl Streams {
         let actions = self.ask(Pending::Open { stream }, ask);
         if self.pending.contains_key(&id.request) {
             let state = StreamState::Opening { asked: size };
-            self.streams.insert(stream, Stream { id, state, size, input_ended: false, broken: None });
+            let (theme, input_ended, broken) = (None, false, None);
+            self.streams.insert(stream, Stream { id, state, size, theme, input_ended, broken });
         }
         Ok(actions)
     }
@@ -189,7 +192,8 @@ impl Streams {
         stream.state = StreamState::Live(session.clone());
         let size = (stream.size != asked).then_some(stream.size);
         let ended = stream.input_ended.then_some(Action::EndInput(id));
-        let start = Action::StartStream { id, session, target, size, again };
+        let theme = stream.theme;
+        let start = Action::StartStream { id, session, target, size, theme, again };
         [start].into_iter().chain(ended).collect()
     }
 
@@ -279,6 +283,12 @@ impl Streams {
         let Some(stream) = self.streams.get_mut(&stream) else { return Vec::new() };
         stream.size = size;
         stream.control(Control::Size(size))
+    }
+
+    pub(super) fn theme(&mut self, stream: u16, theme: Theme) -> Vec<Action> {
+        let Some(stream) = self.streams.get_mut(&stream) else { return Vec::new() };
+        stream.theme = Some(theme);
+        stream.control(Control::Theme(theme))
     }
 
     /// A stream that is not there is one that the page has not heard the end of.

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::frames::{binary, text};
 use super::input::Input;
 use super::steps::{Control, StreamId};
-use crate::names::{SessionId, Target, TermSize};
+use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::SessionEnd;
 use crate::protocol::page::{BINARY_FRAME_MAX, FROM_PAGE_HEADER, StreamKind, ToPage};
 use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
@@ -47,7 +47,8 @@ pub(super) struct Handle {
 }
 
 /// All that a page asked for beside its input, summed up, so that nothing queues: the last size and
-/// how many there were, the bytes shown in all, and how often it wanted the scrollback or a reset.
+/// how many there were, the bytes shown in all, how often it wanted the scrollback or a reset, and the
+/// last theme.
 #[derive(Debug, Default, Clone, Copy)]
 struct Controls {
     size: Option<TermSize>,
@@ -55,6 +56,7 @@ struct Controls {
     shown: u64,
     refreshes: u64,
     resets: u64,
+    theme: Option<Theme>,
 }
 
 impl Handle {
@@ -68,6 +70,7 @@ impl Handle {
             Control::Shown(bytes) => controls.shown = controls.shown.saturating_add(bytes.into()),
             Control::Refresh => controls.refreshes = controls.refreshes.saturating_add(1),
             Control::ResetTerminal => controls.resets = controls.resets.saturating_add(1),
+            Control::Theme(theme) => controls.theme = Some(theme),
         });
     }
 }
@@ -268,6 +271,9 @@ async fn pass_latest(
     }
     if latest.refreshes > before.refreshes {
         channel.send(&FromViewer::Refresh, &[]).await?;
+    }
+    if let Some(theme) = latest.theme.filter(|_| latest.theme != before.theme) {
+        channel.send(&FromViewer::Theme(theme), &[]).await?;
     }
     if latest.resets > before.resets {
         channel.send(&FromViewer::ResetTerminal, &[]).await?;

@@ -8,7 +8,7 @@ use super::closing::Closing;
 use super::core::{Core, PROBE_AFTER, SIGN_IN_WITHIN, SILENCE_MAX};
 use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::streams::{AGAIN_PAUSE, AGAIN_WITHIN, BROKEN_OFF_MAX};
-use crate::names::{SessionId, Target, TermSize};
+use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
@@ -110,7 +110,7 @@ fn opened() -> Answer {
 
 fn start(stream: u16, request: u32, size: Option<TermSize>) -> Action {
     let (view, again) = (StreamId { stream, request }, false);
-    Action::StartStream { id: view, session: session(), target: target(), size, again }
+    Action::StartStream { id: view, session: session(), target: target(), size, theme: None, again }
 }
 
 fn refused(stream: Option<u16>, refusal: Refusal) -> Action {
@@ -126,6 +126,7 @@ fn every_page_message() -> Vec<FromPage> {
         open(1),
         FromPage::Attach { stream: 2, session: session(), size: size(80) },
         FromPage::Resize { stream: 1, size: size(80) },
+        FromPage::Theme { stream: 1, theme: Theme::DEFAULT },
         FromPage::Close { stream: 1 },
         FromPage::End { stream: 1 },
         FromPage::EndSession { session: session() },
@@ -139,7 +140,8 @@ fn word(message: &FromPage) -> String {
 
 #[test]
 fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
-    const IN_ACCOUNT: [&str; 8] = ["list", "open", "attach", "resize", "close", "end", "end-session", "ping"];
+    const IN_ACCOUNT: [&str; 9] =
+        ["list", "open", "attach", "resize", "theme", "close", "end", "end-session", "ping"];
     type Case = (&'static str, fn() -> Desk, &'static [&'static str]);
     let cases: [Case; 5] = [
         ("anonymous", Desk::new, &["sign-in", "enrol", "ping"]),
@@ -232,6 +234,9 @@ fn a_view_that_breaks_off_is_asked_for_again() {
     let mut desk = Desk::viewing();
     let (first, second) = (StreamId { stream: 7, request: 1 }, StreamId { stream: 7, request: 2 });
     desk.page(FromPage::Resize { stream: 7, size: size(90) });
+    let theme = FromPage::Theme { stream: 7, theme: Theme::DEFAULT };
+    let control = Action::Control { id: first, control: Control::Theme(Theme::DEFAULT) };
+    assert_eq!(desk.page(theme), [control]);
     break_off(&mut desk, first, 2, size(90));
     assert_eq!(desk.take(Input::StreamBroke(first)), [], "it is over");
     let dropped = ToPage::InputDropped { stream: 7, bytes: 3 };
@@ -239,7 +244,8 @@ fn a_view_that_breaks_off_is_asked_for_again() {
     assert_eq!(typed, [Action::Tell(dropped)], "what is typed meanwhile is dropped, and said to be");
     assert_eq!(desk.page(FromPage::Resize { stream: 7, size: size(100) }), []);
     let begin = |view, size| {
-        [Action::StartStream { id: view, session: session(), target: target(), size, again: true }]
+        let (theme, again) = (Some(Theme::DEFAULT), true);
+        [Action::StartStream { id: view, session: session(), target: target(), size, theme, again }]
     };
     assert_eq!(desk.reply(2, opened()), begin(second, Some(size(100))));
     // Its worker does not answer: once more.

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::stand_ins::{House, Page, SOON, Worker};
 use crate::front::connection::BROKEN_OFF_MAX;
-use crate::names::TermSize;
+use crate::names::{Color, TermSize, Theme};
 use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, INPUT_PATIENCE, TEXT_FRAME_MAX, ToPage};
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
 use crate::protocol::{EndReason, Refusal, SessionEnd, ShellExit};
@@ -55,6 +55,9 @@ async fn from_sign_in_to_exit() {
     assert_eq!(take(&worker), FromViewer::Refresh);
     page.say(&FromPage::ResetTerminal { stream: 300 }).await;
     assert_eq!(take(&worker), FromViewer::ResetTerminal);
+    let theme = Theme { cursor: Color(1, 2, 3), ..Theme::DEFAULT };
+    page.say(&FromPage::Theme { stream: 300, theme }).await;
+    assert_eq!(take(&worker), FromViewer::Theme(theme));
     let extent = Extent::Whole;
     worker.send(&ToViewer::SnapshotBegins { size, length: 5, extent }, &[]).unwrap();
     worker.send(&ToViewer::Size(size), &[]).unwrap();

@@ -20,6 +20,7 @@
 //! word    339         1 once the shell is ready for input
 //! word    340         1 once the shell was seen to have the terminal
 //! words   341..345    the key of the report of the shell's end
+//! words   345..362    theme: how often it was set; the last two
 //! bytes   HEADER..    the ring
 //! then                the two places of the checkpoint
 //! then                typed
@@ -32,6 +33,7 @@ mod cursors;
 mod panics;
 mod ring_buffer;
 mod sizes;
+mod theme;
 mod typed;
 
 use std::io;
@@ -75,10 +77,12 @@ const TYPED_WORD: usize = 337;
 const READY_WORD: usize = 339;
 const LEADER_WORD: usize = 340;
 const REPORT_KEY_WORD: usize = 341;
+const THEME_WORD: usize = 345;
 
 const _: () = assert!(SIZE_WORDS + 2 * sizes::SIZES <= CURSOR_WORDS);
 const _: () = assert!(CURSOR_WORDS + cursors::WORDS <= VERSION_WORD);
-const _: () = assert!(READY_WORD >= TYPED_WORD + 2 && 8 * (READY_WORD + 1) <= HEADER);
+const _: () = assert!(READY_WORD >= TYPED_WORD + 2 && THEME_WORD >= REPORT_KEY_WORD + ReportKey::LENGTH / 8);
+const _: () = assert!(8 * (THEME_WORD + theme::WORDS) <= HEADER);
 
 /// The memory file.
 #[derive(Debug)]

@@ -40,29 +40,44 @@ fn sent(theirs: &Channel<FromViewer, ToViewer>) -> Vec<ToViewer> {
     std::iter::from_fn(|| theirs.receive().ok().map(|(message, _)| message)).collect()
 }
 
-/// What a viewer of this role is taken to ask for, after it typed, reset and resized.
+/// What a viewer of this role is taken to ask for, after it typed, reset, resized, said its theme and
+/// typed again.
 fn asked(role: Role) -> Vec<Allowed> {
     let (mut viewer, theirs, memory) = viewer(role);
     theirs.send(&FromViewer::Input(b"rm\r".to_vec()), &[]).unwrap();
     theirs.send(&FromViewer::ResetTerminal, &[]).unwrap();
     theirs.send(&FromViewer::Resize(TermSize::new(1, 1).unwrap()), &[]).unwrap();
+    theirs.send(&FromViewer::Theme(Theme::DEFAULT), &[]).unwrap();
+    theirs.send(&FromViewer::Input(b"ls\r".to_vec()), &[]).unwrap();
     let mut asked = Vec::new();
     viewer.take(&memory, &mut asked, Instant::now()).unwrap();
     asked
 }
 
 #[test]
-fn a_watcher_types_nothing_resets_nothing_and_sets_no_size() {
+fn a_watcher_does_nothing_and_a_writer_sets_neither_size_nor_theme() {
     let owner = asked(Role::Owner);
-    assert!(matches!(owner[..], [Allowed::Input(_), Allowed::ResetTerminal, Allowed::Resize(_)]));
-    assert!(matches!(asked(Role::Writer)[..], [Allowed::Input(_), Allowed::ResetTerminal]));
+    assert!(matches!(
+        owner[..],
+        [
+            Allowed::Input(_),
+            Allowed::ResetTerminal,
+            Allowed::Resize(_),
+            Allowed::Theme(_),
+            // Once more with what is typed: another window of the owner's may have said one in between.
+            Allowed::Theme(_),
+            Allowed::Input(_)
+        ]
+    ));
+    let writer = asked(Role::Writer);
+    assert!(matches!(writer[..], [Allowed::Input(_), Allowed::ResetTerminal, Allowed::Input(_)]));
     assert!(asked(Role::Watcher).is_empty());
 }
 
 fn typed(asked: &[Allowed]) -> Vec<u8> {
     let bytes = asked.iter().map(|one| match one {
         Allowed::Input(bytes) => bytes.as_slice(),
-        Allowed::Resize(_) | Allowed::ResetTerminal => &[],
+        Allowed::Resize(_) | Allowed::ResetTerminal | Allowed::Theme(_) => &[],
     });
     bytes.collect::<Vec<_>>().concat()
 }

@@ -1,9 +1,15 @@
 //! Queries are answered once, and to the letter.
 
+use super::super::Terminal;
 use super::fed;
+use crate::names::{Color, Theme};
 
 fn answers(query: &str) -> String {
-    let mut terminal = fed(80, 24, query.as_bytes());
+    ask(&mut fed(80, 24, b""), query)
+}
+
+fn ask(terminal: &mut Terminal, query: &str) -> String {
+    terminal.print(query.as_bytes());
     let answers = String::from_utf8(terminal.answers()).unwrap();
     assert!(terminal.answers().is_empty());
     answers
@@ -48,4 +54,26 @@ fn each_query_has_its_answer() {
 fn one_who_asks_without_reading_is_not_answered_for_ever() {
     let waiting = answers(&"\x1b[c".repeat(100_000)).len();
     assert!((4000..=4096).contains(&waiting));
+}
+
+#[test]
+fn colours_that_no_program_has_changed_are_those_of_the_theme() {
+    let mut terminal = fed(80, 24, b"\x1b]4;2;#123456\x07\x1b]12;#654321\x07");
+    let asked = "\x1b]4;1;?;2;?\x07\x1b]11;?;?\x07";
+    let answered = |red, background| {
+        format!(
+            "\x1b]4;1;rgb:{red}\x1b\\\x1b]4;2;rgb:1212/3434/5656\x1b\\\
+             \x1b]11;rgb:{background}\x1b\\\x1b]12;rgb:6565/4343/2121\x1b\\"
+        )
+    };
+    assert_eq!(ask(&mut terminal, asked), answered("f2f2/7777/7a7a", "1313/1515/1b1b"));
+    let mut theme = Theme { background: Color(0xfb, 0xfb, 0xfd), ..Theme::DEFAULT };
+    theme.palette[1] = Color(0xc0, 0x28, 0x2d);
+    terminal.set_theme(theme);
+    assert_eq!(ask(&mut terminal, asked), answered("c0c0/2828/2d2d", "fbfb/fbfb/fdfd"));
+    // A reset of the terminal takes back what programs changed, and leaves the theme.
+    assert_eq!(
+        ask(&mut terminal, "\x1bc\x1b]4;2;?\x07\x1b]11;?\x07"),
+        "\x1b]4;2;rgb:8f8f/cfcf/8b8b\x1b\\\x1b]11;rgb:fbfb/fbfb/fdfd\x1b\\"
+    );
 }
