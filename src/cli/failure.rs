@@ -1,4 +1,5 @@
-use crate::protocol::Refusal;
+use crate::names::SessionId;
+use crate::protocol::{EndReason, Refusal, SessionEnd, ShellExit};
 use crate::wire::WireError;
 
 /// Why a command did not do what it was asked: one line for the cause, one for the next step.
@@ -14,7 +15,9 @@ impl Failure {
         let next = match refusal {
             Refusal::NotOperator => "Only root may do this. Run it again with sudo.",
             Refusal::TooMany => "There are as many as tere can keep. Remove some first.",
-            Refusal::NoSuchSession => "There is no such session. 'tere session list' shows them.",
+            Refusal::NoSuchSession => {
+                "'tere session list' shows those that live. How another ended is in the journal: journalctl TERE_SESSION=ID"
+            }
             Refusal::StorageFailed => {
                 "tere-auth could not store this, and nothing has changed. Is the disk full? 'journalctl -u tere-auth' tells more."
             }
@@ -65,6 +68,33 @@ impl Failure {
             }
         };
         Self { cause: format!("cannot talk to {whom}: {error}"), next: next.to_owned() }
+    }
+
+    /// A session that was to be looked at is over.
+    pub(super) fn over(session: &SessionId, SessionEnd { reason, exit }: SessionEnd) -> Self {
+        let how = match (reason, exit) {
+            (EndReason::ShellEnded, Some(ShellExit::Exited(status))) => {
+                format!("its shell has ended (exit status {status})")
+            }
+            (EndReason::ShellEnded, Some(ShellExit::Killed(signal))) => {
+                format!("its shell was killed (SIG{})", ShellExit::Killed(signal))
+            }
+            (EndReason::ShellEnded, None) => "its shell has ended".to_owned(),
+            (EndReason::NeverStarted, _) => "its shell did not start".to_owned(),
+            (EndReason::MachineGone, _) => "its machine went away".to_owned(),
+            (EndReason::EndedByRequest, _) => "it was ended on request".to_owned(),
+            (EndReason::WorkerGone, _) => "its process went away".to_owned(),
+            (EndReason::ViewClosed | EndReason::ViewLost, _) => {
+                return Self {
+                    cause: format!("the view of the session {session} was closed ({reason})"),
+                    next: "The session goes on. Try again.".to_owned(),
+                };
+            }
+        };
+        Self {
+            cause: format!("the session {session} is over: {how}"),
+            next: format!("The rest is in the journal: journalctl TERE_SESSION={session}"),
+        }
     }
 
     /// An answer that does not belong to the question.

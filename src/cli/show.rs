@@ -12,6 +12,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::print;
 use crate::names::{SessionId, TermSize};
+use crate::protocol::SessionEnd;
 use crate::protocol::viewer::{Extent, FromViewer, ToViewer};
 use crate::sandbox::{self, Thread};
 use crate::terminal::Terminal;
@@ -37,6 +38,20 @@ struct Snapshot {
     bytes: Vec<u8>,
 }
 
+/// Why there is no snapshot.
+#[derive(Debug)]
+enum Unseen {
+    /// The session is over, or was just being ended.
+    Over(SessionEnd),
+    Channel(WireError),
+}
+
+impl From<WireError> for Unseen {
+    fn from(error: WireError) -> Self {
+        Self::Channel(error)
+    }
+}
+
 /// Prints the screen of the session that this viewer socket leads to.
 pub(super) fn show(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<ExitCode, Failure> {
     print(&confined(|| text(session, viewer, form))??)
@@ -58,7 +73,10 @@ fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
 /// The screen as it is to be printed.
 fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Failure> {
     let whom = format!("the worker of {session}");
-    let snapshot = snapshot(viewer, form, DEADLINE).map_err(|error| Failure::channel(&whom, &error))?;
+    let snapshot = snapshot(viewer, form, DEADLINE).map_err(|unseen| match unseen {
+        Unseen::Over(end) => Failure::over(session, end),
+        Unseen::Channel(error) => Failure::channel(&whom, &error),
+    })?;
     if form == Form::Ansi {
         // Terminal bytes for a terminal: nothing else in tere prints them.
         return Ok(String::from_utf8_lossy(&snapshot.bytes).into_owned());
@@ -83,7 +101,7 @@ fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Fail
 
 /// Takes the snapshot that a view begins with, or where that is not all and the form shows more than the screen, the
 /// whole.
-fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, WireError> {
+fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, Unseen> {
     let channel: Channel<FromViewer, ToViewer> = Channel::over(viewer);
     let deadline = Instant::now() + at_most;
     channel.greet(Intent::Viewer, at_most)?;
@@ -99,7 +117,7 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
             ToViewer::SnapshotBegins { size, length, extent } => {
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 if length > SNAPSHOT_MAX {
-                    return Err(WireError::Oversize);
+                    return Err(WireError::Oversize.into());
                 }
                 bytes.clear();
                 is_enough = form == Form::Text || extent == Extent::Whole;
@@ -116,7 +134,7 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
                 let left = deadline.saturating_duration_since(Instant::now());
                 say(&channel, &FromViewer::Shown(shown), left)?;
             }
-            ToViewer::Ended(_) => return Err(WireError::Closed),
+            ToViewer::Ended(end) => return Err(Unseen::Over(end)),
             ToViewer::Size(_) | ToViewer::InputDropped(_) => {}
         }
     }
@@ -141,6 +159,7 @@ mod tests {
     use nix::sys::socket::{Shutdown, shutdown};
 
     use super::*;
+    use crate::protocol::{EndReason, ShellExit};
 
     type Worker = Channel<ToViewer, FromViewer>;
 
@@ -215,6 +234,16 @@ mod tests {
     }
 
     #[test]
+    fn whoever_looks_at_a_shell_that_ends_hears_how() {
+        let (worker, viewer) = worker();
+        let exit = Some(ShellExit::Exited(3));
+        worker.send(&ToViewer::Ended(SessionEnd { reason: EndReason::ShellEnded, exit }), &[]).unwrap();
+        let failure = text(&"abcdefghijkl".parse().unwrap(), viewer, Form::Text).unwrap_err();
+        assert_eq!(failure.cause, "the session abcdefghijkl is over: its shell has ended (exit status 3)");
+        assert!(failure.next.contains("journalctl TERE_SESSION=abcdefghijkl"), "{}", failure.next);
+    }
+
+    #[test]
     fn a_worker_that_does_not_read_is_not_waited_for() {
         let (worker, viewer) = worker();
         begin(&worker, 1_000_000);
@@ -225,6 +254,6 @@ mod tests {
             move || drop(done.send(snapshot(viewer, Form::Text, Duration::from_millis(500)).map(|_| ())));
         std::thread::spawn(looking);
         let outcome = heard.recv_timeout(DEADLINE).expect("it waits for ever");
-        assert!(matches!(outcome, Err(WireError::TimedOut)), "{outcome:?}");
+        assert!(matches!(outcome, Err(Unseen::Channel(WireError::TimedOut))), "{outcome:?}");
     }
 }

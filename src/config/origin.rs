@@ -85,6 +85,12 @@ impl Origin {
         self.text.get(self.host..self.host_end).unwrap_or_default()
     }
 
+    /// The port that a browser connects to.
+    pub fn port(&self) -> u16 {
+        let written = self.text.get(self.host_end + 1..).and_then(read_port);
+        written.unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
     /// Host and port, as they stand in a `Host` header.
     pub fn host_header(&self) -> &str {
         self.text.get(self.host..).unwrap_or_default()

@@ -71,11 +71,12 @@ fn an_origin_is_what_the_address_bar_says() {
     let origin: Origin = "https://shell.example.org:8443".parse().unwrap();
     assert_eq!(origin.as_str(), "https://shell.example.org:8443");
     assert_eq!(origin.host_header(), "shell.example.org:8443");
-    assert_eq!(origin.rp_id(), "shell.example.org");
+    assert_eq!((origin.rp_id(), origin.port()), ("shell.example.org", 8443));
     assert!(origin.is_https());
     let origin: Origin = "http://tere.localhost".parse().unwrap();
     assert_eq!((origin.rp_id(), origin.host_header()), ("tere.localhost", "tere.localhost"));
-    assert!(!origin.is_https());
+    assert!(!origin.is_https() && origin.port() == 80);
+    assert_eq!("https://a.example".parse::<Origin>().unwrap().port(), 443);
     for good in ["http://localhost:8080", "https://localhost", "https://a", "https://xn--bcher-kva.example"] {
         assert_eq!(good.parse::<Origin>().unwrap().as_str(), good);
     }

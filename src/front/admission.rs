@@ -8,9 +8,7 @@ use axum::http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue}
 use axum::http::{Method, Version};
 
 use crate::config::Origin;
-
-/// The WebSocket subprotocol of [`crate::protocol::page`]. A new version of it is a new word.
-pub(super) const SUBPROTOCOL: &str = "tere-2";
+use crate::protocol::page::SUBPROTOCOL;
 
 /// The value of `Sec-WebSocket-Accept` for a WebSocket of the page.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! The way out of a socket while it speaks HTTP: bounds how long a browser may take to read a response, and lets nothing
-//! out that is not a response of ours.
+//! The way out of a socket while it speaks HTTP: bounds how long a browser may take to read a response,
+//! and lets nothing out that is not a response of ours.
 //!
 //! hyper answers a head that it cannot parse by itself, with a bare status and none of the headers
 //! that every response of ours has. There is no option that stops it. So the service announces each

@@ -9,9 +9,10 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::admission::{Accept, Rejection, SUBPROTOCOL, lists};
+use super::admission::{Accept, Rejection, lists};
 use super::files::File;
 use crate::config::Origin;
+use crate::protocol::page::SUBPROTOCOL;
 
 /// The headers of every response, errors and the upgrade included. xterm.js makes style elements
 /// without a nonce, so inline styles are allowed; inline scripts never are.

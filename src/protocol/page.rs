@@ -47,6 +47,9 @@ use super::viewer::Extent;
 use super::{EndReason, GuestRole, Person, Refusal, Role, SessionSummary, ShellExit};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize, Theme};
 
+/// The WebSocket's subprotocol. A new version of these messages is a new word.
+pub const SUBPROTOCOL: &str = "tere-2";
+
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation has about 3 kB;
 /// a longer frame ends the connection.
 pub const TEXT_FRAME_MAX: usize = 32 * 1024;

@@ -191,3 +191,15 @@ fn without_polkit_sessions_are_taken_up_and_orphans_are_stopped_once_it_is_back(
         (now.len() == POOL_UNITS && !now.iter().any(|unit| orphans.contains(unit))).then_some(())
     });
 }
+
+#[test]
+fn check_finds_a_host_well_and_names_a_page_that_cannot_be_reached() {
+    let host = Host::alone();
+    let (is_well, printed) = host.tere(&["check"]);
+    assert!(is_well && printed.contains("opens WebSockets"), "{printed}");
+    host.sh("systemctl stop tere-front.socket tere-front.service");
+    let (is_well, printed) = host.tere(&["check"]);
+    host.sh("systemctl start tere-front.socket");
+    assert!(!is_well && printed.contains("page: http://localhost:8022 cannot be reached"), "{printed}");
+    assert!(host.tere(&["check"]).0);
+}

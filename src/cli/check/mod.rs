@@ -5,6 +5,7 @@ mod accounts;
 mod builds;
 mod bus;
 mod files;
+mod page;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::print;
+use crate::config::Config;
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -98,6 +100,12 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     findings.extend(files::sockets(runtime_dir));
     findings.extend(builds::look(runtime_dir));
     findings.push(accounts::look(runtime_dir));
+    // tere-front has the address of the one in force.
+    if flags.config == Path::new(CONFIGURATION)
+        && let Ok(config) = Config::load(&flags.config)
+    {
+        findings.push(page::look(&config.origin));
+    }
     if flags.json {
         let all = findings.iter().map(Finding::for_programs);
         print(&serde_json::Value::from_iter(all).to_string())?;

@@ -1,4 +1,4 @@
-//! What is served, and what is rejection away.
+//! What is served, and what is rejected.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::stand_ins::{House, ORIGIN, SOON};
 use crate::front::Front;
-use crate::front::capacity::{SOCKETS_PER_SOURCE_MAX, Source};
+use crate::front::capacity::{SOCKETS_MAX, SOCKETS_PER_SOURCE_MAX, Source};
 use crate::front::socket::{self, Timeouts};
 
 /// Sends `request` and reads until the front closes.
@@ -225,8 +225,8 @@ async fn a_socket_is_closed_after_a_hundred_requests() {
     assert_eq!(answer.matches("\r\nConnection: close\r\n").count(), 1);
 }
 
-/// A frame that comes in one packet with the request for the WebSocket is not lost, and the places of
-/// the source are taken until the WebSocket ends.
+/// A frame that comes in one packet with the request for the WebSocket is not lost, and the place of the
+/// socket is taken until the WebSocket ends.
 #[tokio::test]
 async fn a_frame_right_behind_the_upgrade_is_heard() {
     let house = House::build();
@@ -249,6 +249,16 @@ async fn a_frame_right_behind_the_upgrade_is_heard() {
     }
     let text = String::from_utf8_lossy(&heard);
     assert!(text.starts_with("HTTP/1.1 101 ") && text.contains("nosniff"), "{text}");
+    let capacity = &house.front.capacity;
+    let _others: Vec<_> = (1..SOCKETS_MAX).map(|_| capacity.take(Source::Local).unwrap()).collect();
+    assert!(capacity.take(Source::Local).is_err(), "the WebSocket has the last place");
+    drop(stream);
+    let given_back = async {
+        while capacity.take(Source::Local).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, given_back).await.unwrap();
 }
 
 proptest::proptest! {

@@ -39,7 +39,7 @@ impl SessionMemory {
 
 /// Where the theme that was set for the `times`th time begins.
 fn place(times: u64) -> usize {
-    THEME_WORD + 1 + if times % 2 == 0 { THEME_WORDS } else { 0 }
+    THEME_WORD + 1 + if times.is_multiple_of(2) { THEME_WORDS } else { 0 }
 }
 
 fn words(theme: &Theme) -> [u64; THEME_WORDS] {
