@@ -1062,6 +1062,46 @@ test('Ctrl with a sign is its byte, though the layout has the sign elsewhere', m
   tab.assertCalm();
 });
 
+test('a syllable of Hangul is typed once, whichever key ends it and whoever has that key', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const key = (/** @type {string} */ type, /** @type {object} */ event) => tab.devtools.send('Input.dispatchKeyEvent', { type: /** @type {any} */ (type), ...event });
+  const process = { key: 'Process', code: 'KeyG', windowsVirtualKeyCode: 229 };
+  const compose = async (/** @type {string[]} */ ...texts) => {
+    for (const text of texts) {
+      await key('rawKeyDown', process);
+      await tab.devtools.send('Input.imeSetComposition', { text, selectionStart: text.length, selectionEnd: text.length });
+    }
+  };
+  const commit = (/** @type {string} */ text) => tab.devtools.send('Input.insertText', { text });
+  const space = { key: ' ', code: 'Space', windowsVirtualKeyCode: 32 };
+  const utf8 = (/** @type {string} */ text) => new RegExp(`^${Buffer.from(text).toString('latin1').replace('[', '\\[').replace('?', '\\?')}$`);
+
+  // The input method has the key first, and the page gets it once more afterwards.
+  await compose('ㅎ', '하', '한');
+  await key('rawKeyDown', { ...process, code: 'Space' });
+  await commit('한');
+  await key('keyDown', { ...space, text: ' ' });
+  await front.typedAll(utf8('한 '));
+  // The page has it first, and the input method ends the composition by it.
+  await compose('ㄱ', '그', '글');
+  await key('rawKeyDown', space);
+  await commit('글');
+  await key('char', { ...space, text: ' ' });
+  await front.typedAll(utf8('한 글 '));
+  await compose('ㅎ', '하', '한');
+  await key('rawKeyDown', { key: 'ArrowLeft', code: 'ArrowLeft', windowsVirtualKeyCode: 37 });
+  await commit('한');
+  await key('keyDown', { key: 'x', code: 'KeyX', text: 'x', windowsVirtualKeyCode: 88 });
+  await front.typedAll(utf8('한 글 한\x1b[Dx'));
+  await compose('ㄱ', '그', '글');
+  await key('rawKeyDown', { key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13 });
+  await commit('글');
+  await key('keyDown', { key: 'y', code: 'KeyY', text: 'y', windowsVirtualKeyCode: 89 });
+  await front.typedAll(utf8('한 글 한\x1b[Dx글\ry'));
+  tab.assertCalm();
+});
+
 test('a file that is dropped on the page does not replace it', minute, async () => {
   const { tab } = await signedIn();
   await tab.shell();

@@ -52,6 +52,17 @@ test('an enrolment link leads to a shell', minute, async () => {
   tab.assertCalm();
 });
 
+test('a program is told the colours of the page, by night and by day', minute, async () => {
+  const tab = await enrolled('alice');
+  const ask = (/** @type {string} */ word) => tab.run(String.raw`printf '\e]11;?\e\\'; read -rs -t 9 -d '\' a; echo ${word} "${'$'}{a#*rgb:}"`);
+  await ask('night');
+  await tab.sees(/^night 1313\/1515\/1b1b/m);
+  await tab.page.emulateMedia({ colorScheme: 'light' });
+  await ask('day');
+  await tab.sees(/^day fbfb\/fbfb\/fdfd/m);
+  tab.assertCalm();
+});
+
 test('two people are in one shell', minute, async () => {
   const alice = await enrolled('alice');
   const bob = await enrolled('bob');

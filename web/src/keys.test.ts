@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { controlSign, ownKey, pastInputMethod, type Pressed } from './keys.ts';
+import { controlSign, endsComposition, ownKey, pastInputMethod, type Pressed } from './keys.ts';
 
 const none = { ctrlKey: false, shiftKey: false, altKey: false, metaKey: false, isComposing: false };
 const pressed = (key: string, code: string, more: Partial<Pressed>): Pressed => ({ key, code, keyCode: 0, ...none, ...more });
@@ -50,4 +50,13 @@ test('Ctrl with a sign is its byte on any layout', () => {
   assert.equal(ctrl('+', 'BracketRight'), undefined, 'German: it is a plus');
   assert.equal(ctrl('/', 'Slash', { altKey: true }), undefined, 'Alt is another thing');
   assert.equal(controlSign({ ...pressed('/', 'Slash', {}), altGraph: false }), undefined);
+});
+
+test('a key that the input method lets go of ends what is composed, and one that only modifies does not', () => {
+  const composing = { isComposing: true };
+  assert.ok(endsComposition(pressed(' ', 'Space', { ...composing, keyCode: 32 })));
+  assert.ok(endsComposition(pressed('ArrowLeft', 'ArrowLeft', { ...composing, keyCode: 37 })));
+  assert.ok(!endsComposition(pressed('Process', 'Space', { ...composing, keyCode: 229 })));
+  assert.ok(!endsComposition(pressed('Shift', 'ShiftLeft', { ...composing, keyCode: 16 })));
+  assert.ok(!endsComposition(pressed(' ', 'Space', { keyCode: 32 })));
 });

@@ -58,6 +58,14 @@ export function controlSign(event: Pressed & { altGraph: boolean }): string | un
 const TO_INPUT_METHOD = 229;
 
 /**
+ * Whether a key ends what is being composed, and goes to the terminal itself: an input method for Hangul lets go of Space,
+ * Enter and the arrows, where others keep each key to themselves.
+ */
+export function endsComposition({ key, keyCode, isComposing }: Pressed): boolean {
+  return isComposing && keyCode !== TO_INPUT_METHOD && !['Shift', 'Control', 'Alt', 'AltGraph', 'Meta', 'CapsLock'].includes(key);
+}
+
+/**
  * The byte of Ctrl with a letter, or of Escape, where an input method is on but nothing is being composed. xterm.js would wait
  * for a text that never comes, and a program could not be interrupted.
  */

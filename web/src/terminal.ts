@@ -9,7 +9,7 @@ import { Terminal as Xterm } from '@xterm/xterm';
 
 import { bound } from './bounds.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
-import { controlSign, ownKey, pastInputMethod } from './keys.ts';
+import { controlSign, endsComposition, ownKey, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
 import { lines, longLine, pasteable } from './paste.ts';
 import type { Extent, TermSize, Theme } from './protocol.ts';
@@ -358,11 +358,22 @@ export class Terminal {
     this.paste(event.clipboardData?.getData('text/plain') ?? '');
   }
 
+  /**
+   * xterm.js sends what is being composed as soon as it has this key, and once more when the browser says that the
+   * composition has ended. Without a text that end has nothing to send.
+   */
+  #endComposition(): void {
+    queueMicrotask(() => {
+      if (this.#xterm.textarea) this.#xterm.textarea.value = '';
+    });
+  }
+
   /** Ctrl-Shift-C copies; Ctrl-Shift-V and the menus paste by the browser's own hand. */
   #ownKey(event: KeyboardEvent): boolean {
     const { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing } = event;
     const pressed = { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing };
     const altGraph = event.getModifierState('AltGraph');
+    if (event.type === 'keydown' && endsComposition(pressed)) this.#endComposition();
     const kept = event.type === 'keydown' ? (pastInputMethod(pressed) ?? controlSign({ ...pressed, altGraph })) : undefined;
     if (kept !== undefined) {
       event.preventDefault();
