@@ -7,31 +7,25 @@ import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
 import { element, enterRoom } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
+import { Keyboard } from './keyboard.ts';
 import { ownKey } from './keys.ts';
 import { guardLeaving, makeFullScreen } from './leaving.ts';
 import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
-import { showOver, type Over } from './over.ts';
-import { hidePanel, panelKey, panelNote, panelStands, showPanel } from './panel.ts';
+import { afterClose, afterRefusal, showOver, type Over } from './over.ts';
+import { hidePanel, panelKey, panelStands, showPanel } from './panel.ts';
 import type { AccountName, EndReason, MachineName, Refusal, SessionId, ShellExit, Target, ToPage } from './protocol.ts';
-import { endSentence, refusalSentence, viewRefusalSentence } from './refusal.ts';
+import { endSentence, refusalSentence } from './refusal.ts';
 import { makeReaderSwitch, readerIsOn } from './reader.ts';
-import { isReport } from './reports.ts';
+import { rememberedSession, rememberSession } from './remembered.ts';
 import { makeShare, openShare, type ShareChoices } from './share.ts';
 import { Terminal } from './terminal.ts';
-import { makeTouchKeys, withControl } from './touchkeys.ts';
-import { Unsent } from './unsent.ts';
+import { makeTouchKeys } from './touchkeys.ts';
 import { Viewer } from './viewer.ts';
-import { amount, counted, targetName } from './words.ts';
-
-/** Which session this tab had, so that a reloaded tab has it again. It is a name, not a key. */
-const REMEMBERED = 'tere.session';
+import { counted, targetName } from './words.ts';
 
 /** An opening that takes longer than this is worth a word. */
 const OPENING_SHOWN_MS = 400;
-
-/** After these there is nothing to come back to. */
-const GONE: readonly Refusal[] = ['no-such-session', 'not-granted'];
 
 export interface ShellEvents {
   /** What this account may open and has, as it was heard last. */
@@ -47,13 +41,11 @@ export class Shell {
   #account: AccountName | undefined;
   #terminal: Terminal | undefined;
   #viewer: Viewer | undefined;
-  #unsent = new Unsent();
   /** The session whose screen the terminal has. */
   #onScreen: SessionId | undefined;
   #over: Over | undefined;
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent = false;
-  #inputDropped = 0;
   #bar = new Bar();
   #share: ShareChoices = {
     share: (account, role) => {
@@ -63,6 +55,11 @@ export class Shell {
     closed: () => this.#terminal?.focus(),
   };
   #participants = new Participants(this.#share);
+  #keyboard = new Keyboard({
+    viewer: () => this.#viewer,
+    role: () => this.#participants.role,
+    used: () => this.#claimSize(),
+  });
 
   constructor(events: ShellEvents) {
     this.#events = events;
@@ -96,7 +93,7 @@ export class Shell {
 
   /** The session that this tab had, also before it was reloaded. */
   get wanted(): SessionId | undefined {
-    return this.#viewer?.session ?? sessionStorage.getItem(REMEMBERED) ?? undefined;
+    return this.#viewer?.session ?? rememberedSession();
   }
 
   /** Somebody is signed in. Somebody else does not get to see the screen of the one before. */
@@ -105,8 +102,8 @@ export class Shell {
       this.#viewer = undefined;
       this.#over = undefined;
       this.#clear();
-      this.#unsent.clear();
-      this.#remember(undefined);
+      this.#keyboard.forget();
+      rememberSession(undefined);
     }
     this.#connection = connection;
     this.#account = account;
@@ -115,7 +112,7 @@ export class Shell {
 
   /** The way is lost, and the view with it. */
   lost(): void {
-    if (this.#viewer?.state === 'live' && this.#connection) this.#unsent.mayBe(this.#connection.unanswered);
+    if (this.#viewer?.state === 'live' && this.#connection) this.#keyboard.lost(this.#connection);
     this.#connection = undefined;
     clearTimeout(this.#slowOpening);
     this.#viewer?.over();
@@ -131,7 +128,7 @@ export class Shell {
     if (!this.#connection) return;
     this.#viewer?.leave();
     // That was said in the panel which goes now.
-    if (this.#over) this.#unsent.clear();
+    if (this.#over) this.#keyboard.forget();
     this.#over = undefined;
     this.#participants.leave();
     enterRoom('shell');
@@ -141,8 +138,8 @@ export class Shell {
       opened: (session) => this.#opened(session),
       live: () => this.#live(),
       sized: (size) => this.#terminal?.resize(size),
-      dropped: (bytes) => this.#dropped(bytes),
-      inputDropped: (bytes) => this.#sayInputDropped(bytes),
+      dropped: (bytes) => this.#keyboard.dropped(bytes),
+      inputDropped: (bytes) => this.#keyboard.inputDropped(bytes),
       closed: (reason, exit) => this.#closed(reason, exit),
       refused: (refusal) => this.#refused(refusal),
     });
@@ -181,15 +178,15 @@ export class Shell {
   /** The session that this tab had is not there any more. False if this tab did not have one. */
   endedMeanwhile(): boolean {
     const viewer = this.#viewer;
-    if (!viewer || viewer.session === undefined || viewer.session !== sessionStorage.getItem(REMEMBERED)) return false;
-    this.#remember(undefined);
+    if (!viewer || viewer.session === undefined || viewer.session !== rememberedSession()) return false;
+    rememberSession(undefined);
     this.#sayOver({ title: 'The shell ended while you were away.', target: viewer.target, label: 'New shell' });
     return true;
   }
 
   /** What was typed in vain, as a sentence or two, or nothing. */
   get notSent(): string {
-    return this.#unsent.words;
+    return this.#keyboard.notSent;
   }
 
   /** What goes on, or does not, while nobody is signed in. */
@@ -230,11 +227,11 @@ export class Shell {
   }
 
   #opened(session: SessionId): void {
-    this.#remember(session);
+    rememberSession(session);
     // The screen of the session itself stays until there is a newer one: a large scrollback takes its time.
     if (session !== this.#onScreen) this.#clear();
     this.#onScreen = session;
-    this.#inputDropped = 0;
+    this.#keyboard.begin();
     this.#machineWent = false;
   }
 
@@ -251,8 +248,7 @@ export class Shell {
     this.#bar.light('live');
     this.#participants.enter(session, this.#account);
     announce(`Shell of ${targetName(target)}`);
-    if (this.notSent !== '') notice('keys', `The shell was not there to take what you typed. ${this.notSent}`);
-    this.#unsent.clear();
+    this.#keyboard.live();
     const others = this.#events.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
     if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
     if (element('lobby').hidden) terminal.focus();
@@ -265,24 +261,14 @@ export class Shell {
     this.#bar.title('');
   }
 
-  #sayInputDropped(bytes: number): void {
-    this.#inputDropped += bytes;
-    notice('input', `${amount(this.#inputDropped)} of what you typed did not reach the program: it is not reading, or the network was too slow.`);
-  }
-
   #closed(reason: EndReason, exit: ShellExit | null): void {
     const viewer = this.#viewer;
     if (!viewer) return;
-    this.#unsent.clear();
+    this.#keyboard.forget();
     this.#participants.leave();
-    const { target, session } = viewer;
-    if (reason === 'view-lost' && !this.#machineWent) {
-      this.#sayOver({ title: endSentence(reason), target, session, label: 'Try again' });
-      return;
-    }
-    this.#remember(undefined);
-    const title = endSentence(this.#machineWent ? 'machine-gone' : reason, exit);
-    this.#sayOver({ title, target, label: 'New shell' });
+    const over = afterClose(viewer, this.#machineWent ? 'machine-gone' : reason, exit);
+    if (over.session === undefined) rememberSession(undefined);
+    this.#sayOver(over);
   }
 
   /** Why the shell ended, which may be heard before its end or after it. */
@@ -298,11 +284,9 @@ export class Shell {
     const viewer = this.#viewer;
     if (!viewer) return;
     clearTimeout(this.#slowOpening);
-    const { session, target } = viewer;
-    const gone = session === undefined || GONE.includes(refusal);
-    if (gone && session !== undefined) this.#remember(undefined);
-    const label = session !== undefined && gone ? 'New shell' : 'Try again';
-    this.#sayOver({ title: viewRefusalSentence(refusal), target, session: gone ? undefined : session, label });
+    const over = afterRefusal(viewer, refusal);
+    if (viewer.session !== undefined && over.session === undefined) rememberSession(undefined);
+    this.#sayOver(over);
   }
 
   /** The view is over, and its last screen stays in view. */
@@ -321,7 +305,7 @@ export class Shell {
 
   #makeTerminal(): Terminal {
     const terminal = new Terminal(element('screen'), {
-      input: (bytes) => this.#typed(bytes),
+      input: (bytes) => this.#keyboard.typed(bytes),
       room: (size) => this.#viewer?.room(size),
       incomplete: () => this.#viewer?.refresh(),
       title: (title) => this.#bar.title(title),
@@ -354,38 +338,10 @@ export class Shell {
     else if (!openShare()) notice('share', 'Only its owner shares a shell, where the policy lets it be shared.');
   }
 
-  #typed(bytes: Uint8Array): void {
-    const viewer = this.#viewer;
-    if (viewer?.state !== 'live') {
-      if (isReport(bytes)) return;
-      this.#unsent.add(bytes);
-      panelNote(this.notSent);
-    } else if (this.#participants.role === 'watcher') {
-      if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
-    } else {
-      if (!isReport(bytes)) this.#claimSize();
-      viewer.input(withControl(bytes));
-    }
-  }
-
-  #dropped(bytes: number): void {
-    if (this.#viewer?.state === 'live') {
-      notice('dropped', `Of what you pasted ${amount(bytes)} were not sent.`);
-    } else {
-      this.#unsent.add({ length: bytes });
-      panelNote(this.notSent);
-    }
-  }
-
   /** The owner is at this window now: what a phone made of the session's size is over. */
   #claimSize(): void {
     if (document.hidden || element('shell').hidden || !this.#terminal) return;
     // Nobody else sets it, and a role that is not heard yet is the owner's or makes no difference.
     if (this.#participants.role === undefined || this.#participants.role === 'owner') this.#viewer?.claim(this.#terminal.room);
-  }
-
-  #remember(session: SessionId | undefined): void {
-    if (session === undefined) sessionStorage.removeItem(REMEMBERED);
-    else sessionStorage.setItem(REMEMBERED, session);
   }
 }

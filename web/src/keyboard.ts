@@ -1,0 +1,87 @@
+// What a person types at the terminal: it goes to the shell in view, or the person hears that it goes nowhere.
+
+import type { Connection } from './connection.ts';
+import { notice } from './notice.ts';
+import { panelNote } from './panel.ts';
+import type { Role } from './protocol.ts';
+import { isReport } from './reports.ts';
+import { withControl } from './touchkeys.ts';
+import { Unsent } from './unsent.ts';
+import type { Viewer } from './viewer.ts';
+import { amount } from './words.ts';
+
+export interface KeyboardEvents {
+  /** The view that is there, or was last. */
+  viewer(): Viewer | undefined;
+  /** What this account may do in its session, as far as it is known. */
+  role(): Role | undefined;
+  /** Somebody who may type does so at this window. */
+  used(): void;
+}
+
+export class Keyboard {
+  #events: KeyboardEvents;
+  #unsent = new Unsent();
+  /** Bytes that did not reach the program since the view began. */
+  #inputDropped = 0;
+
+  constructor(events: KeyboardEvents) {
+    this.#events = events;
+  }
+
+  /** What was typed in vain since a shell was in view last, as a sentence or two, or nothing. */
+  get notSent(): string {
+    return this.#unsent.words;
+  }
+
+  typed(bytes: Uint8Array): void {
+    const viewer = this.#events.viewer();
+    if (viewer?.state !== 'live') {
+      if (isReport(bytes)) return;
+      this.#unsent.add(bytes);
+      panelNote(this.notSent);
+    } else if (this.#events.role() === 'watcher') {
+      if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
+    } else {
+      if (!isReport(bytes)) this.#events.used();
+      viewer.input(withControl(bytes));
+    }
+  }
+
+  /** The page did not send this many bytes. */
+  dropped(bytes: number): void {
+    if (this.#events.viewer()?.state === 'live') {
+      notice('dropped', `Of what you pasted ${amount(bytes)} were not sent.`);
+    } else {
+      this.#unsent.add({ length: bytes });
+      panelNote(this.notSent);
+    }
+  }
+
+  /** The server did not deliver this many bytes. */
+  inputDropped(bytes: number): void {
+    this.#inputDropped += bytes;
+    notice('input', `${amount(this.#inputDropped)} of what you typed did not reach the program: it is not reading, or the network was too slow.`);
+  }
+
+  /** A view begins. */
+  begin(): void {
+    this.#inputDropped = 0;
+  }
+
+  /** The shell is there. What was typed before is said once more, and then it is past. */
+  live(): void {
+    if (this.notSent !== '') notice('keys', `The shell was not there to take what you typed. ${this.notSent}`);
+    this.forget();
+  }
+
+  /** The connection is lost under a live view. */
+  lost(connection: Connection): void {
+    this.#unsent.mayBe(connection.unanswered);
+  }
+
+  /** What was typed in vain was said, or is nobody's any more. */
+  forget(): void {
+    this.#unsent.clear();
+  }
+}
