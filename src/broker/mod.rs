@@ -37,6 +37,7 @@ mod shell;
 mod stand_in;
 mod start_limiter;
 mod systemd;
+mod watched;
 mod worker;
 
 use std::path::PathBuf;

@@ -1,23 +1,21 @@
 //! One task a principal channel: requests in, replies and viewer sockets out. When the channel
 //! closes, every view that was made through it is closed in its worker.
 
-use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::answers::{Outcome, answer};
 use super::orders::Order;
-use super::session::View;
-use super::session::{Session, Views};
+use super::session::{Session, View, Views};
+use super::watched::WatchedSessions;
 use super::{Broker, News};
-use crate::names::{MachineName, SessionId};
+use crate::names::MachineName;
 use crate::protocol::Refusal;
 use crate::protocol::principal::{Answer, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::vouch::Principal;
@@ -29,10 +27,6 @@ const GREETING_TIME: Duration = Duration::from_secs(10);
 
 /// How long the holder may leave a reply unread. Its socket has room for many.
 const REPLY_TIME: Duration = Duration::from_secs(10);
-
-/// Room for sessions of which the holder is to hear who views them. What changes while there is none is
-/// told once there is.
-const CHANGES: usize = 16;
 
 type PrincipalChannel = AsyncChannel<FromBroker, Request>;
 
@@ -48,49 +42,6 @@ struct Holder {
     machines: Vec<MachineName>,
     requests: JoinSet<(u32, Outcome)>,
     watched: WatchedSessions,
-}
-
-/// Of which sessions the holder hears who may view them and who does.
-#[derive(Debug)]
-struct WatchedSessions {
-    watched: BTreeSet<SessionId>,
-    /// One a session in `watched`; it ends with the session.
-    watches: JoinSet<SessionId>,
-    to_tell: mpsc::Sender<Arc<Session>>,
-    changed: mpsc::Receiver<Arc<Session>>,
-}
-
-impl WatchedSessions {
-    fn new() -> Self {
-        let (to_tell, changed) = mpsc::channel(CHANGES);
-        Self { watched: BTreeSet::new(), watches: JoinSet::new(), to_tell, changed }
-    }
-
-    /// Hears of a session from now on, and of how it is at once.
-    fn watch(&mut self, session: &Arc<Session>) {
-        while let Some(Ok(over)) = self.watches.try_join_next() {
-            self.watched.remove(&over);
-        }
-        if self.watched.insert(session.record.id.clone()) {
-            let (watched, changes) = (Arc::downgrade(session), session.changes());
-            self.watches.spawn(watch(session.record.id.clone(), watched, changes, self.to_tell.clone()));
-        }
-    }
-}
-
-/// Tells of a session at once and at each change, until it is over. It does not keep the session.
-async fn watch(
-    id: SessionId,
-    session: Weak<Session>,
-    mut changes: watch::Receiver<()>,
-    to_tell: mpsc::Sender<Arc<Session>>,
-) -> SessionId {
-    while let Some(session) = session.upgrade() {
-        if to_tell.send(session).await.is_err() || changes.changed().await.is_err() {
-            break;
-        }
-    }
-    id
 }
 
 /// Serves one principal channel until it closes.
@@ -126,7 +77,7 @@ impl Holder {
                     let Ok((number, outcome)) = done else { continue };
                     self.reply(number, outcome).await?;
                 }
-                Some(session) = self.watched.changed.recv() => self.tell_sharing(&session).await?,
+                session = self.watched.changed() => self.tell_sharing(&session).await?,
                 heard = news.recv() => match heard {
                     Ok(News::Revoked(account)) if self.principal == Principal::Account(account.clone()) => {
                         return Ok(());
@@ -266,6 +217,8 @@ pub(super) async fn detach(views: Views, unread: UnreadInput) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::super::orders::Order;
     use super::super::stand_in;
     use super::*;

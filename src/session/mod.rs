@@ -15,6 +15,7 @@ mod control;
 mod core;
 mod emulator;
 mod exchange;
+mod lag;
 mod memory;
 mod pace;
 mod reader;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::exchange::Snapshot;
+use super::lag::Lag;
 use super::memory::{Behind, Position, SessionMemory};
 use super::pace::Pace;
 use crate::names::{TermSize, Theme};
@@ -19,17 +20,6 @@ use crate::wire::{Channel, Intent, WireError};
 /// Packets that one viewer may send or be sent in one turn of the loop, so that none starves the
 /// others.
 const PER_TURN: usize = 8;
-
-/// The time budget of a viewer: what was printed longer ago and has not been sent yet is not sent
-/// any more, a snapshot is.
-const LATE: Duration = Duration::from_millis(300);
-
-/// A viewer with no more than this before it is not late, however long it takes.
-const LATE_BYTES: u64 = 16 * 1024;
-
-/// The same on a slow link, for one that is late already: an echo is sent, and nothing of a flood, which would stand
-/// before the next snapshot.
-const ECHO_BYTES: u64 = 1024;
 
 /// From one snapshot of a viewer that is late to its next.
 const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(30);
@@ -56,15 +46,7 @@ pub(super) struct Viewer {
     pace: Pace,
     /// Until when it may be collected what is not much.
     rests: Option<Instant>,
-    /// The last offset at which all had been sent up to then, and when that was.
-    mark: (u64, Instant),
-    /// It fell behind, and has not caught up since.
-    late: bool,
-    /// Start of the period in which the lag stayed at or below [`LATE_BYTES`], and no snapshot left out more
-    /// than the link takes; `None` otherwise.
-    caught_up_since: Option<Instant>,
-    /// Where it stood when it was found to be late last.
-    fell_behind_at: u64,
+    lag: Lag,
     /// When it may have another snapshot for being late, or for wanting one.
     next_snapshot: Instant,
     /// Bytes of its input that were thrown away and that it has not been told of.
@@ -114,25 +96,19 @@ impl Viewer {
         now: Instant,
     ) -> Self {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
-        let (pace, mark) = (Pace::new(), (0, now));
-        let (greeted, input_ended, theme, rests, late, dropped) = (false, false, None, None, false, 0);
-        let (next_snapshot, caught_up_since, fell_behind_at) = (now, None, 0);
         Self {
             number,
             role,
             channel,
-            greeted,
-            input_ended,
-            theme,
+            greeted: false,
+            input_ended: false,
+            theme: None,
             showing,
-            pace,
-            rests,
-            mark,
-            late,
-            caught_up_since,
-            fell_behind_at,
-            next_snapshot,
-            dropped,
+            pace: Pace::new(),
+            rests: None,
+            lag: Lag::new(now),
+            next_snapshot: now,
+            dropped: 0,
         }
     }
 
@@ -183,9 +159,7 @@ impl Viewer {
     /// Shows it a snapshot next.
     pub(super) fn show(&mut self, snapshot: &Arc<Snapshot>, now: Instant) {
         self.next_snapshot = now + BETWEEN_SNAPSHOTS;
-        if self.late && !self.pace.takes(snapshot.offset.saturating_sub(self.fell_behind_at)) {
-            self.caught_up_since = None;
-        }
+        self.lag.snapshot(snapshot.offset, &self.pace);
         self.showing = Showing::Snapshot { snapshot: Arc::clone(snapshot), begun: false, sent: 0 };
     }
 
@@ -252,7 +226,7 @@ impl Viewer {
         if sent < snapshot.bytes.len() {
             self.showing = Showing::Snapshot { snapshot, begun, sent };
         } else {
-            self.mark = (memory.head(), now);
+            self.lag.snapshot_sent(memory.head(), now);
             self.go_on_at(memory, snapshot.offset, snapshot.sizes);
         }
         Ok(Fed::More)
@@ -266,8 +240,7 @@ impl Viewer {
         now: Instant,
     ) -> Result<Fed, WireError> {
         let head = memory.head();
-        if self.is_late(cursor, head, now) {
-            self.fell_behind_at = cursor;
+        if self.lag.is_late(cursor, head, &self.pace, now) {
             self.want(Extent::Screen, self.next_snapshot, memory);
             return Ok(Fed::All);
         }
@@ -301,7 +274,7 @@ impl Viewer {
         match memory.read(&mut cursor, most, &mut chunk) {
             Behind::Nothing => return Ok(Fed::All),
             Behind::Lost => {
-                self.late = true;
+                self.lag.overwritten();
                 self.want(Extent::Screen, self.next_snapshot, memory);
                 return Ok(Fed::All);
             }
@@ -324,23 +297,6 @@ impl Viewer {
     fn go_on_at(&mut self, memory: &SessionMemory, cursor: u64, sizes: u64) {
         self.showing = Showing::Live { cursor, sizes };
         memory.set_position(self.number, Position::At { cursor, sizes });
-    }
-
-    /// Whether it is to have a snapshot instead of what lies between its cursor and the head. On a slow link a snapshot
-    /// in the middle of a flood is soon everything that was printed; that is no reason to send it what comes next.
-    fn is_late(&mut self, cursor: u64, head: u64, now: Instant) -> bool {
-        let behind = head.saturating_sub(cursor);
-        let for_long = self.caught_up_since.is_some_and(|since| now.saturating_duration_since(since) > LATE);
-        if for_long || (behind == 0 && self.pace.is_wide()) {
-            self.late = false;
-        }
-        self.caught_up_since = (behind <= LATE_BYTES).then(|| self.caught_up_since.unwrap_or(now));
-        if cursor >= self.mark.0 {
-            self.mark = (head, now);
-        } else if now.saturating_duration_since(self.mark.1) > LATE {
-            self.late = true;
-        }
-        self.late && behind > if self.pace.is_wide() { LATE_BYTES } else { ECHO_BYTES }
     }
 
     /// Whether it has everything up to `end`. One that has not greeted has nothing yet.

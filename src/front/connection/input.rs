@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::protocol::page::{INPUT_PATIENCE, SENT_AT_UNKNOWN};
+
 /// Most bytes of input that wait for one worker. What comes on top is dropped, and the page is told.
 pub(super) const INPUT_QUEUE: usize = 256 * 1024;
 
@@ -123,6 +125,13 @@ impl Input {
     }
 }
 
+/// Whether input is older than a page waits for it. The clock wraps, so a time less than half of its
+/// range behind is the past, and any other the future.
+pub(super) fn is_too_old(sent_at: u32, now: u32) -> bool {
+    let age = now.wrapping_sub(sent_at);
+    sent_at != SENT_AT_UNKNOWN && age <= u32::MAX / 2 && u128::from(age) > INPUT_PATIENCE.as_millis()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +151,15 @@ mod tests {
         assert_eq!(input.next(2).await.unwrap(), b"ab", "nothing was said to be delivered");
         input.took(3);
         assert_eq!((input.next(100).await, input.undelivered()), (None, 0));
+    }
+
+    #[test]
+    fn input_is_too_old_once_its_page_has_given_it_up() {
+        let patience = u32::try_from(INPUT_PATIENCE.as_millis()).unwrap();
+        assert!(!is_too_old(1000, 1000 + patience));
+        assert!(is_too_old(1000, 1001 + patience));
+        assert!(!is_too_old(5000, 1000), "a page whose clock runs ahead");
+        assert!(is_too_old(u32::MAX - 10, patience), "the clock wraps");
+        assert!(!is_too_old(SENT_AT_UNKNOWN, u32::MAX / 2 - 1), "a page that has not heard the clock");
     }
 }

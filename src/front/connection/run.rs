@@ -16,14 +16,14 @@ use super::super::capacity::Source;
 use super::closing::Closing;
 use super::core::{Core, clock};
 use super::frames::{Frame, StreamBytes, read, text};
-use super::input::NotTaken;
+use super::input::{NotTaken, is_too_old};
 use super::login::{Answered, Login, PrincipalChannel};
 use super::steps::{Action, Control, Input, StreamId};
 use super::terminal::{DELIVERED_WITHIN, Handle, StreamEvent, Terminal};
 use super::writer::{self, OUTPUT_QUEUE, Written};
 use crate::names::AccountName;
 use crate::protocol::login::FromFront;
-use crate::protocol::page::{INPUT_PATIENCE, SENT_AT_UNKNOWN, STREAMS_MAX, ToPage};
+use crate::protocol::page::{STREAMS_MAX, ToPage};
 use crate::protocol::principal::{FromBroker, Request};
 use crate::wire::WireError;
 
@@ -400,32 +400,10 @@ impl Connection {
     }
 }
 
-/// Whether input is older than a page waits for it. The clock wraps, so a time less than half of its
-/// range behind is the past, and any other the future.
-fn is_too_old(sent_at: u32, now: u32) -> bool {
-    let age = now.wrapping_sub(sent_at);
-    sent_at != SENT_AT_UNKNOWN && age <= u32::MAX / 2 && u128::from(age) > INPUT_PATIENCE.as_millis()
-}
-
 /// The next message on the principal channel; waits for ever where there is none.
 async fn receive(principal: Option<&PrincipalChannel>) -> Result<(FromBroker, Vec<OwnedFd>), WireError> {
     match principal {
         Some(principal) => principal.receive().await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn input_is_too_old_once_its_page_has_given_it_up() {
-        let patience = u32::try_from(INPUT_PATIENCE.as_millis()).unwrap();
-        assert!(!is_too_old(1000, 1000 + patience));
-        assert!(is_too_old(1000, 1001 + patience));
-        assert!(!is_too_old(5000, 1000), "a page whose clock runs ahead");
-        assert!(is_too_old(u32::MAX - 10, patience), "the clock wraps");
-        assert!(!is_too_old(SENT_AT_UNKNOWN, u32::MAX / 2 - 1), "a page that has not heard the clock");
     }
 }

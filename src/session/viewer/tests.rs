@@ -1,3 +1,4 @@
+use super::super::lag::LATE;
 use super::super::memory::Filled;
 use super::super::recovery;
 use super::*;
@@ -129,7 +130,7 @@ fn a_view_is_a_snapshot_and_what_is_printed_behind_it() {
     let now = Instant::now();
     viewer.take(&memory, &mut Vec::new(), now).unwrap();
     print(&memory, b"before, after");
-    assert_eq!(viewer.waits_for(), Some((Extent::Recent, viewer.mark.1)));
+    assert_eq!(viewer.waits_for(), Some((Extent::Recent, viewer.next_snapshot)));
     assert_eq!(viewer.feed(&memory, u64::MAX, now).unwrap(), Fed::All);
     assert!(sent(&theirs).is_empty());
     viewer.show(&snapshot(Extent::Whole, b"screen", 6), now);
@@ -198,7 +199,7 @@ fn a_viewer_on_a_slow_link_stays_late_until_it_keeps_up() {
     viewer.pace.sent(64 * 1024, now);
     viewer.pace.shown(64 * 1024, now + Duration::from_secs(1));
     viewer.take(&memory, &mut Vec::new(), now).unwrap();
-    viewer.late = true;
+    viewer.lag.overwritten();
     // It has all at this moment, and in the next there is more of the flood.
     viewer.show(&snapshot(Extent::Screen, b"all", 0), now);
     viewer.feed(&memory, u64::MAX, now).unwrap();
