@@ -63,9 +63,9 @@ fn is_user(text: &str) -> bool {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Target {
-    /// Where the shell runs.
+    /// The machine that the shell runs on.
     pub machine: MachineName,
-    /// Whom it runs as there.
+    /// The user that the shell runs as.
     pub user: UnixUser,
 }
 

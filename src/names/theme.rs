@@ -16,13 +16,13 @@ pub struct Color(pub u8, pub u8, pub u8);
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Theme {
-    /// Of the text.
+    /// The colour of text.
     pub foreground: Color,
-    /// Behind the text.
+    /// The colour behind text.
     pub background: Color,
-    /// Of the cursor.
+    /// The colour of the cursor.
     pub cursor: Color,
-    /// The first sixteen of the palette: the eight named colours, then the bright ones.
+    /// The first 16 palette colours: the eight named colours, then their bright variants.
     pub palette: [Color; 16],
 }
 

@@ -183,11 +183,11 @@ impl From<GuestRole> for Role {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Person {
-    /// Who.
+    /// The person's account.
     pub account: AccountName,
-    /// What they may do.
+    /// The person's role.
     pub role: Role,
-    /// How many views they have right now.
+    /// The number of views that the person has open now.
     pub views: u16,
 }
 
@@ -205,22 +205,22 @@ pub const VIEWING_MAX: usize = 4;
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SessionSummary {
-    /// Its id.
+    /// The session's id.
     pub id: SessionId,
-    /// Where its shell runs.
+    /// The target that the shell runs on.
     pub target: Target,
-    /// When it was opened, seconds since 1970.
+    /// When the session was opened, in seconds since 1970.
     #[cfg_attr(test, ts(type = "number"))]
     pub opened: u64,
-    /// Who opened it.
+    /// The account that opened the session.
     pub owner: AccountName,
-    /// What whoever asks may do in it. The operator only looks.
+    /// The role of the account that asks. The operator may only look.
     pub role: Role,
-    /// What its owner calls it.
+    /// The name that the owner gave the session.
     pub name: Option<Label>,
-    /// Accounts that view it now, at most [`VIEWING_MAX`] of them.
+    /// Accounts that view the session now, at most [`VIEWING_MAX`] of them.
     pub viewing: Vec<AccountName>,
-    /// What its worker says; nothing where it did not answer in time.
+    /// The worker's report; `None` if the worker did not answer in time.
     pub about: Option<About>,
 }
 
@@ -230,12 +230,12 @@ pub struct SessionSummary {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct About {
-    /// The title that a program gave the terminal.
+    /// The terminal title set by a program.
     pub title: Option<Label>,
     /// The size of the terminal.
     pub size: TermSize,
-    /// How long nothing was printed or typed, seconds.
+    /// How long there has been neither output nor input, in seconds.
     pub idle: u32,
-    /// How many viewers it has.
+    /// The number of viewers.
     pub viewers: u16,
 }

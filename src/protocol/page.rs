@@ -112,25 +112,25 @@ pub enum FromPage {
     List {},
     /// Open a stream of kind terminal: start a new session on a target, and view it.
     Open {
-        /// Chosen by the page.
+        /// The stream's number, chosen by the page.
         stream: u16,
-        /// Where.
+        /// The target to open a session on.
         target: Target,
         /// The size of the page's terminal.
         size: TermSize,
     },
     /// Open a stream of kind terminal: view an existing session.
     Attach {
-        /// Chosen by the page.
+        /// The stream's number, chosen by the page.
         stream: u16,
-        /// Which.
+        /// The session to view.
         session: SessionId,
         /// The size of the page's terminal.
         size: TermSize,
     },
     /// The page has room for a terminal of this size.
     Resize {
-        /// Which stream.
+        /// The stream.
         stream: u16,
         /// The new size.
         size: TermSize,
@@ -138,26 +138,26 @@ pub enum FromPage {
     /// The page has displayed this many more bytes of the stream. Without these messages the page
     /// receives no more than one window's worth.
     Shown {
-        /// Which stream.
+        /// The stream.
         stream: u16,
-        /// How many.
+        /// The number of bytes.
         bytes: u32,
     },
     /// Request a snapshot with the whole scrollback.
     Refresh {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
     /// Reset the terminal's modes, character sets and scrolling region, for everyone who views it.
     /// Sends no input to the program.
     ResetTerminal {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
     /// The page displays the terminal in these colours, and programs that query the colours get
     /// them as the answer. Sent after `open` or `attach`, and on every change.
     Theme {
-        /// Which stream.
+        /// The stream.
         stream: u16,
         /// The colours.
         theme: Theme,
@@ -165,34 +165,34 @@ pub enum FromPage {
     /// The page sends no more input on this stream. Input sent before is delivered; output
     /// continues.
     End {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
     /// Close the stream. Input sent before is delivered; the session continues.
     Close {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
     /// Name one of the account's own sessions, or remove its name. A new `lobby` follows.
     Name {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// What it is called from now on.
+        /// The new name; `None` removes it.
         name: Option<Label>,
     },
     /// Share one of the account's own sessions with another account, change what that account may
     /// do, or stop sharing. A new `sharing` follows.
     Share {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// With whom.
+        /// The account to share it with.
         account: AccountName,
-        /// Writer or watcher; nothing for no more.
+        /// The account's role; `None` stops sharing.
         role: Option<GuestRole>,
     },
     /// End a session by hanging up its shell.
     EndSession {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
     /// Request a `pong`.
@@ -206,14 +206,14 @@ pub enum FromPage {
 pub enum ToPage {
     /// The page must answer this challenge with a passkey, within 60 seconds.
     Challenge {
-        /// Which ceremony.
+        /// The WebAuthn ceremony.
         ceremony: Ceremony,
         /// `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON`.
         options: Value,
     },
     /// The connection is signed in to this account.
     SignedIn {
-        /// Whose.
+        /// The account.
         account: AccountName,
     },
     /// The targets that this account may open, and its sessions.
@@ -227,9 +227,9 @@ pub enum ToPage {
     Opened {
         /// The stream of the request.
         stream: u16,
-        /// The session viewed.
+        /// The session in view.
         session: SessionId,
-        /// Where it runs.
+        /// The target that the session runs on.
         target: Target,
     },
     /// The next `bytes` bytes of the stream are a snapshot for a terminal of this size, which
@@ -237,60 +237,60 @@ pub enum ToPage {
     /// its connection was too slow. A snapshot that begins before the last one is complete replaces
     /// it.
     Snapshot {
-        /// Which stream.
+        /// The stream.
         stream: u16,
         /// The size of the terminal.
         size: TermSize,
-        /// Length of the snapshot.
+        /// Length of the snapshot, bytes.
         bytes: u32,
-        /// What it shows.
+        /// What the snapshot contains.
         extent: Extent,
     },
     /// The session's terminal has this size from here on.
     Size {
-        /// Which stream.
+        /// The stream.
         stream: u16,
         /// The size.
         size: TermSize,
     },
     /// Input was thrown away, usually because the program does not read.
     InputDropped {
-        /// Which stream.
+        /// The stream.
         stream: u16,
-        /// How many bytes.
+        /// The number of bytes thrown away.
         #[cfg_attr(test, ts(type = "number"))]
         bytes: u64,
     },
     /// No more output comes on this stream: all of it has been sent.
     End {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
     /// The stream is closed, and its number is free.
     Closed {
-        /// Which stream.
+        /// The stream.
         stream: u16,
-        /// Why.
+        /// Why the stream is closed.
         reason: EndReason,
-        /// How the shell ended, where its machine reported it.
+        /// How the shell ended, if its machine reported it.
         exit: Option<ShellExit>,
     },
     /// Who may view a session, and who does. Sent shortly before or after `opened`, and on every
     /// change.
     Sharing {
-        /// Of which.
+        /// The session.
         session: SessionId,
-        /// The owner first.
+        /// The people, the owner first.
         people: Vec<Person>,
-        /// What this account may do.
+        /// The role of this connection's account.
         role: Role,
-        /// Whether the owner may share it, by the policy.
+        /// Whether policy lets the owner share the session.
         shareable: bool,
     },
     /// A machine stopped on which this connection viewed a session until a moment ago: the reason
     /// why that shell ended.
     MachineStopped {
-        /// Which.
+        /// The machine.
         machine: MachineName,
     },
     /// A request was refused. If `stream` is present, it was the `open` or `attach` of that stream;
@@ -298,7 +298,7 @@ pub enum ToPage {
     Refused {
         /// The stream of the request, if it had one.
         stream: Option<u16>,
-        /// Why.
+        /// Why the request was refused.
         refusal: Refusal,
     },
     /// The answer to `ping`.
