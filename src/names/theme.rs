@@ -11,7 +11,7 @@ use super::BadName;
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 pub struct Color(pub u8, pub u8, pub u8);
 
-/// The colours in which a terminal is shown, where no program has changed them.
+/// The colours that a terminal is displayed in, unless a program has changed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -27,7 +27,8 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// What programs are told before anybody has said a theme: the page's dark one, `web/src/themes.ts`.
+    /// The theme that programs are told of before a page has sent one: the page's dark theme,
+    /// `web/src/themes.ts`.
     pub const DEFAULT: Self = Self {
         foreground: Color(0xd9, 0xdc, 0xe5),
         background: Color(0x13, 0x15, 0x1b),
