@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BadName;
 
-/// A colour: red, green, blue. In a message and as text it is `#rrggbb`.
+/// A colour as red, green and blue. Written `#rrggbb`, in messages too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
