@@ -1,5 +1,5 @@
-//! Replacing a file as a whole: a reader finds the old one or the new one, and so does the next start.
-//! See rename(2).
+//! Replaces a file atomically: a reader, and the next start, find either the old file or the new
+//! one. See rename(2).
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -7,31 +7,32 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// How the name of a file ends that is being written. One that is left over belongs to a process that
-/// was killed, and may be removed.
+/// The suffix of a file that is being written. A leftover file with this suffix belongs to a
+/// process that was killed, and may be removed.
 pub const UNFINISHED: &str = ".new";
 
 /// Whether the new file must survive a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Its bytes are synced before it takes the place of the old one. The folder is the caller's to
-    /// sync, who may want to report that failure differently.
+    /// The file is synced before it replaces the old one. The caller must sync the folder, and may
+    /// report a failure of that differently.
     Synced,
-    /// The folder is in memory: there is nothing to sync.
+    /// The folder is in memory, so there is nothing to sync.
     InMemory,
 }
 
-/// Replaces the file at `path`, which only its owner may read. If that fails, nothing has changed.
+/// Replaces the file at `path`. Only the owner may read the new file. On failure nothing has
+/// changed.
 ///
 /// # Errors
-/// What the kernel says, with the operation that failed.
+/// The operating system's error, with the operation that failed.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), (&'static str, io::Error)> {
     let unfinished = unfinished(path);
     let replaced = write(&unfinished, bytes, durability)
         .map_err(|error| ("write", error))
         .and_then(|()| fs::rename(&unfinished, path).map_err(|error| ("replace", error)));
     if replaced.is_err() {
-        // It is not the file yet, and must not fill the folder. A second failure changes nothing.
+        // The unfinished file must not fill the folder. If removing it fails too, nothing is lost.
         drop(fs::remove_file(&unfinished));
     }
     replaced
@@ -67,7 +68,7 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), bytes);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        // A folder in its place cannot be renamed over.
+        // rename(2) cannot replace a folder with a file.
         let taken = folder.path().join("taken");
         fs::create_dir(&taken).unwrap();
         assert_eq!(replace(&taken, b"x", Durability::Synced).unwrap_err().0, "replace");

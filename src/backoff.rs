@@ -1,8 +1,8 @@
-//! Waiting longer after each failure.
+//! A pause that grows after each failure.
 
 use std::time::Duration;
 
-/// The pause before the next attempt: it doubles up to a bound, and begins anew after a success.
+/// The pause before the next attempt. It doubles up to a maximum, and starts over after a success.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -11,20 +11,20 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Begins with `first`, and never exceeds `most`.
+    /// Creates a backoff whose pauses start with `first` and never exceed `most`.
     #[must_use]
     pub const fn new(first: Duration, most: Duration) -> Self {
         Self { first, most, next: first }
     }
 
-    /// The pause before the next attempt. The one after it is twice as long.
+    /// The pause before the next attempt. The one after that is twice as long, up to the maximum.
     pub fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (2 * pause).min(self.most);
         pause
     }
 
-    /// An attempt has succeeded.
+    /// Starts over, because an attempt has succeeded.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

@@ -1,5 +1,5 @@
-//! tere: a secure front door to shells. One library, five programs, one room for each; what two
-//! programs share has a room of its own.
+//! tere: a secure front door to shells. One library and five programs. Each program has a room (a
+//! top-level module) of its own, and so has each part that several programs share.
 
 pub mod atomic_file;
 pub mod auth;

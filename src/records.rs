@@ -1,17 +1,17 @@
-//! Journal records: one a decision, with fields `TERE_ACCOUNT`, `TERE_SESSION`, `TERE_MACHINE`,
-//! `TERE_REFUSAL` and the like, named as the tracing fields are. Terminal bytes and secrets are
-//! never among them.
+//! Journal records: one per decision, with fields such as `TERE_ACCOUNT`, `TERE_SESSION`,
+//! `TERE_MACHINE` and `TERE_REFUSAL`, named after the tracing fields. Terminal bytes and secrets
+//! are never recorded.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Sends records to the journal where standard error is the journal's (see `JOURNAL_STREAM` in
+/// Sends records to the journal if standard error is connected to it (see `JOURNAL_STREAM` in
 /// systemd.exec(5)), and to standard error otherwise. `TERE_LOG` sets the level.
 pub fn start(program: &str) {
     let level = std::env::var("TERE_LOG").ok().and_then(|level| level.parse().ok());
-    // webauthn-rs would record challenges and whole credentials, at a level that somebody may ask for.
-    // auth's own record says why a login is refused.
+    // webauthn-rs would record challenges and whole credentials at levels that `TERE_LOG` can
+    // enable. auth's own record says why a login was refused.
     let filter = Targets::new()
         .with_default(level.unwrap_or(LevelFilter::INFO))
         .with_target("webauthn_rs", LevelFilter::OFF)

@@ -1,5 +1,5 @@
-//! What the three programs that serve many have in common: the sockets that systemd passes in, a
-//! runtime whose every thread is sandboxed, readiness, the watchdog, and an orderly stop.
+//! What front, auth and the broker have in common: the sockets passed in by systemd, a runtime with
+//! every thread in a sandbox, readiness, the watchdog, and an orderly stop.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::records;
 use crate::sandbox::{self, Keep, SandboxError, Thread};
 use crate::sys::inherited::{self, Inherited};
 
-/// Why a service does not start. The text names the next step.
+/// Why a service does not start. The message names the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The sockets cannot be taken over.
+    /// The inherited sockets cannot be taken over.
     #[error("cannot take over what systemd passes in: {0}")]
     Inherit(std::io::Error),
     /// systemd passed no socket of this name.
@@ -26,22 +26,23 @@ pub enum StartError {
     /// The runtime does not start.
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
-    /// The sandbox does not hold.
+    /// The sandbox cannot be entered.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// The program's own reason.
+    /// A reason specific to the program.
     #[error("{0}")]
     Program(String),
 }
 
-/// A service that is starting: its sockets.
+/// A service that is starting, with its inherited sockets.
 #[derive(Debug)]
 pub struct Service {
     sockets: Vec<Inherited>,
 }
 
 impl Service {
-    /// Takes over what systemd passes in. First thing in a program, before any thread.
+    /// Takes over the sockets that systemd passes in. Must be called first in a program, before any
+    /// thread is started.
     ///
     /// # Errors
     /// [`StartError::Inherit`].
@@ -61,12 +62,12 @@ impl Service {
         if named.is_empty() { Err(StartError::NoSocket { name }) } else { Ok(named) }
     }
 
-    /// Runs `serve` on a runtime in which every thread, this one too, is in the sandbox of
-    /// `thread`, until it returns or the service is asked to stop. Whatever needs more than the
-    /// sandbox allows is to be opened before.
+    /// Runs `serve` until it returns or the service is asked to stop. Every thread of the runtime,
+    /// including the calling one, is in the sandbox of `thread`. Whatever the sandbox does not
+    /// allow must be done before.
     ///
     /// # Errors
-    /// Why it does not start; an error that `serve` returns is one.
+    /// Why the service does not start. An error returned by `serve` is passed on.
     pub fn run<F>(self, thread: Thread, keep: &[Keep], serve: F) -> Result<(), StartError>
     where
         F: AsyncFnOnce() -> Result<(), String>,
@@ -93,7 +94,7 @@ impl Service {
     }
 }
 
-/// Tells systemd that the service is ready, as `Type=notify` wants it.
+/// Tells systemd that the service is ready, as required by `Type=notify`.
 ///
 /// # Errors
 /// systemd's notify socket cannot be reached.
@@ -101,7 +102,7 @@ pub fn ready() -> Result<(), String> {
     sd_notify::notify(&[NotifyState::Ready]).map_err(|error| format!("cannot reach systemd: {error}"))
 }
 
-/// Tells systemd that the service reads its configuration again. [`ready`] ends it.
+/// Tells systemd that the service is reloading its configuration. [`ready`] ends the reload.
 pub fn reloading() {
     let told =
         NotifyState::monotonic_usec_now().and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now]));
@@ -110,7 +111,7 @@ pub fn reloading() {
     }
 }
 
-/// Pings systemd's watchdog from the runtime itself: a runtime that hangs is restarted.
+/// Pings systemd's watchdog from within the runtime, so that a runtime that hangs is restarted.
 async fn ping_the_watchdog() {
     let Some(within) = sd_notify::watchdog_enabled() else { return };
     let mut tick = tokio::time::interval((within / 2).max(Duration::from_millis(10)));
@@ -122,7 +123,7 @@ async fn ping_the_watchdog() {
     }
 }
 
-/// A program's exit: one record that says why it did not start.
+/// The exit code of a program. An error is recorded with the reason.
 pub fn exit(result: Result<(), StartError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use crate::names::AccountName;
 use crate::protocol::SessionSummary;
 use crate::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 
-/// What can be done with accounts.
+/// The subcommands for accounts.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make an account, and print an enrolment link for it.
@@ -21,30 +21,31 @@ pub(super) enum Command {
     /// List all accounts, and account files that cannot be used.
     List {
         /// Print JSON: an array of objects with account, created, passkeys, last_sign_in, unusable.
-        /// Times are seconds since 1970. unusable is the path of a file that cannot be used; then
-        /// only account may be known beside it.
+        /// Times are seconds since 1970. unusable is the path of a file that cannot be used; for
+        /// such a file only account may be known as well.
         #[arg(long)]
         json: bool,
     },
     /// Remove an account with its passkeys and its link, and close its connections.
     ///
-    /// Its sessions go on, and are printed: nobody but root sees them from then on, in 'tere session list', and 'tere
-    /// session end' ends them. A later account of the same name has nothing of them.
+    /// The account's sessions go on, and are printed. From then on only root sees them, with 'tere
+    /// session list', and can end them with 'tere session end'. A later account of the same name
+    /// has no right to them.
     Remove {
         /// The account.
         #[arg(value_name = "NAME")]
         account: AccountName,
-        /// Print JSON: an object with account and sessions: the ids of those that go on, or null where
-        /// the broker did not say.
+        /// Print JSON: an object with account and sessions: the ids of the sessions that go on, or
+        /// null if the broker did not answer.
         #[arg(long)]
         json: bool,
     },
     /// Print a new enrolment link for an account, to register another passkey or after the first
-    /// link ran out. An older link stops working.
+    /// link has expired. An older link stops working.
     Link(Named),
 }
 
-/// One account, and how to print what was made for it.
+/// An account name, and the format of the output.
 #[derive(Debug, Args)]
 pub(super) struct Named {
     /// The account: 1 to 32 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit.
@@ -87,7 +88,7 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
     }
 }
 
-/// Its sessions go on: whoever removed it is to know which.
+/// Reports that an account was removed, with its sessions, because they continue.
 fn removed(account: &AccountName, sessions: Result<Vec<SessionSummary>, Failure>, json: bool) -> String {
     if json {
         let ids = |sessions: Vec<SessionSummary>| sessions.into_iter().map(|session| session.id).collect();
@@ -136,7 +137,7 @@ fn link(reply: ToCli, json: bool) -> Result<ExitCode, Failure> {
 /// An account file that cannot be used.
 #[derive(Debug)]
 pub(super) struct Unusable {
-    /// Whose it is, where that much can be read.
+    /// The account that it belongs to, if that part of the file is readable.
     pub(super) account: Option<AccountName>,
     pub(super) path: PathBuf,
 }
@@ -145,7 +146,7 @@ pub(super) struct Unusable {
 pub(super) fn unusable(runtime_dir: &Path) -> Result<Vec<Unusable>, Failure> {
     match ask::auth(runtime_dir, &FromCli::AccountUnusable, "list the account files that cannot be used")? {
         ToCli::Unusable { folder, files } => {
-            // A file may be called anything, and a terminal acts on some of it.
+            // A file name may contain control characters, and terminals act on them.
             let shown = |name: &str| name.replace(char::is_control, "\u{fffd}");
             let folder = PathBuf::from(shown(&folder));
             let one =

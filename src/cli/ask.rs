@@ -1,4 +1,4 @@
-//! The two that the command line asks: auth on `control.sock`, and the broker on the operator's
+//! Requests of the command line: to auth on `control.sock`, and to the broker on the operator's
 //! principal channel, which auth hands over.
 
 use std::os::fd::OwnedFd;
@@ -10,10 +10,10 @@ use crate::protocol::control::{FromCli, ToCli};
 use crate::protocol::principal::{Answer, Ask, FromBroker, Request};
 use crate::wire::{Channel, Intent};
 
-/// How long an answer may take: auth gives the broker 5 s of it.
+/// How long a reply may take. Of this, auth allows the broker 5 s.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Asks auth one thing. `what` completes "cannot".
+/// Sends auth one request. `what` completes the error message "cannot ...".
 pub(super) fn auth(runtime_dir: &Path, asked: &FromCli, what: &str) -> Result<ToCli, Failure> {
     let (reply, _) = exchange(runtime_dir, asked, what)?;
     Ok(reply)
@@ -35,12 +35,12 @@ fn exchange(runtime_dir: &Path, asked: &FromCli, what: &str) -> Result<(ToCli, V
 #[derive(Debug)]
 pub(super) struct Operator {
     channel: Channel<Request, FromBroker>,
-    /// Of the last request.
+    /// The number of the last request.
     number: u32,
 }
 
 impl Operator {
-    /// Has auth vouch for the person who runs this command.
+    /// Obtains the channel: auth vouches for the person who runs this command.
     pub(super) fn vouched(runtime_dir: &Path, what: &str) -> Result<Self, Failure> {
         let (reply, mut descriptors) = exchange(runtime_dir, &FromCli::Principal, what)?;
         let (ToCli::Principal, Some(socket)) = (reply, descriptors.pop()) else {
@@ -51,7 +51,7 @@ impl Operator {
         Ok(Self { channel, number: 0 })
     }
 
-    /// Asks the broker one thing and waits for its answer.
+    /// Sends the broker one request and waits for its answer.
     pub(super) fn ask(&mut self, ask: Ask, what: &str) -> Result<(Answer, Vec<OwnedFd>), Failure> {
         self.number += 1;
         let failed = |error| Failure::channel(BROKER, &error);
@@ -70,7 +70,7 @@ impl Operator {
                     }
                 }
                 (FromBroker::Reply { .. }, _) => return Err(Failure::out_of_turn(BROKER)),
-                // News for those who view a session.
+                // Notices for viewers of a session.
                 (FromBroker::Sharing { .. } | FromBroker::MachineStopped(_), _) => {}
             }
         }

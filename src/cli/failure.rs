@@ -2,7 +2,7 @@ use crate::names::SessionId;
 use crate::protocol::{EndReason, Refusal, SessionEnd, ShellExit};
 use crate::wire::WireError;
 
-/// Why a command did not do what it was asked: one line for the cause, one for the next step.
+/// Why a command failed: one line for the cause, one for the next step.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) cause: String,
@@ -10,7 +10,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// auth or the broker refuses `what`, which completes "cannot".
+    /// auth or the broker refused the request. `what` completes the error message "cannot ...".
     pub(super) fn refused(what: &str, refusal: Refusal) -> Self {
         let next = match refusal {
             Refusal::NotOperator => "Only root may do this. Run it again with sudo.",
@@ -28,7 +28,7 @@ impl Failure {
                 "A part of tere is not running. 'tere check' says which, and how to mend it."
             }
             Refusal::BadMessage | Refusal::VersionMismatch => RESTART,
-            // The rest say the same to everybody.
+            // The sentences for the other refusals suit the operator too.
             Refusal::UnknownPasskey
             | Refusal::ChallengeExpired
             | Refusal::LinkInvalid
@@ -70,7 +70,7 @@ impl Failure {
         Self { cause: format!("cannot talk to {whom}: {error}"), next: next.to_owned() }
     }
 
-    /// A session that was to be looked at is over.
+    /// The session to look at has ended.
     pub(super) fn over(session: &SessionId, SessionEnd { reason, exit }: SessionEnd) -> Self {
         let how = match (reason, exit) {
             (EndReason::ShellEnded, Some(ShellExit::Exited(status))) => {
@@ -97,7 +97,7 @@ impl Failure {
         }
     }
 
-    /// An answer that does not belong to the question.
+    /// The answer does not match the request.
     pub(super) fn out_of_turn(whom: &str) -> Self {
         Self { cause: format!("{whom} answers what it was not asked"), next: RESTART.to_owned() }
     }

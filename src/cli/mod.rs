@@ -3,9 +3,9 @@
 //! Reads: its arguments, answers from auth and the broker; `tere check` also the configuration,
 //! systemd, machined and /run/tere; `show` also a snapshot from a session's worker.
 //! Holds: nothing that outlives the command. `session` holds the operator's principal channel.
-//! Has given up: nothing. It is the person who runs it, and what they may do is decided by whom
-//! it asks, from the uid that the kernel states. Only the thread that reads what a worker says has
-//! given up all that the worker's own has.
+//! Has given up: nothing. It runs with the rights of its user. auth and the broker decide what that
+//! user may do, from the peer uid that the kernel reports. Only the thread that reads a worker's
+//! messages has given up everything that the worker's own terminal thread has.
 
 mod account;
 mod ask;
@@ -64,14 +64,14 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            // Where standard error is closed nobody wants to hear it.
+            // If standard error is closed, nobody can read the message anyway.
             drop(writeln!(io::stderr(), "tere: {}\n      {}", failure.cause, failure.next));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Prints what was asked for. Unlike `println!`, it takes a closed pipe for an answer.
+/// Prints the result. Unlike `println!`, treats a closed pipe as success.
 fn print(text: &str) -> Result<ExitCode, Failure> {
     match writeln!(io::stdout(), "{text}") {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -83,7 +83,7 @@ fn print(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
-/// A list for people: aligned columns, no frame.
+/// Formats a table for people: aligned columns, no frame.
 fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(head.to_vec()).add_rows(rows);

@@ -12,18 +12,18 @@ use crate::names::{AccountName, SessionId};
 use crate::protocol::SessionSummary;
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE};
 
-/// What can be done with sessions.
+/// The subcommands for sessions.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the sessions of everybody.
+    /// List the sessions of all accounts.
     List {
         /// Print JSON: an array of objects with session, account, target, opened (seconds since
-        /// 1970), name, viewing (accounts, at most four), and, where its worker answers, title, size,
+        /// 1970), name, viewing (accounts, at most four), and, if the worker answers, title, size,
         /// idle (seconds), viewers.
         #[arg(long)]
         json: bool,
     },
-    /// Print the screen of a session as it is now. The journal notes that it was looked at.
+    /// Print the screen of a session as it is now. The journal records that it was looked at.
     Show {
         /// The session's id, as 'tere session list' shows it.
         #[arg(value_name = "ID")]
@@ -32,7 +32,7 @@ pub(super) enum Command {
         /// scrollback as text.
         #[arg(long, conflicts_with = "ansi")]
         json: bool,
-        /// Print terminal bytes: shown in a terminal of the same size they give the same screen,
+        /// Print terminal bytes: printed to a terminal of the same size, they give the same screen,
         /// with colours and scrollback.
         #[arg(long)]
         ansi: bool,
@@ -98,14 +98,14 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
 
 const LIST: &str = "list the sessions";
 
-/// The sessions that an account of this name opened.
+/// The sessions that this account opened.
 pub(super) fn of(account: &AccountName, runtime_dir: &Path) -> Result<Vec<SessionSummary>, Failure> {
     let mut sessions = all(Operator::vouched(runtime_dir, LIST)?)?;
     sessions.retain(|session| session.owner == *account);
     Ok(sessions)
 }
 
-/// Every page of the list.
+/// Fetches all pages of the list.
 fn all(mut operator: Operator) -> Result<Vec<SessionSummary>, Failure> {
     let mut all: Vec<SessionSummary> = Vec::new();
     loop {
@@ -154,7 +154,7 @@ fn list(sessions: Vec<SessionSummary>, json: bool) -> Result<ExitCode, Failure> 
     print(&table(&head, sessions.into_iter().map(row).collect()))
 }
 
-/// A session for programs.
+/// A session as JSON.
 fn object(session: &SessionSummary) -> serde_json::Value {
     let about = session.about.as_ref();
     json!({

@@ -1,6 +1,6 @@
-//! `tere session show`: a look at the screen of a session, without a word to whoever works there.
-//! What the worker sends may be anything, and whoever looks is root: it is read in a thread that has
-//! entered the sandbox of the worker's own terminal.
+//! `tere session show`: prints the screen of a session without telling its viewers. The worker's
+//! messages are not trusted, and the user of this command is root, so they are read in a thread
+//! that has entered the same sandbox as the worker's terminal thread.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,13 +18,13 @@ use crate::sandbox::{self, Thread};
 use crate::terminal::Terminal;
 use crate::wire::{Channel, Intent, WireError};
 
-/// How long the worker may take for the whole.
+/// How long the whole exchange with the worker may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Longest snapshot, bytes; a longer one is not waited for.
+/// Longest snapshot, bytes. A longer one is refused.
 const SNAPSHOT_MAX: usize = 16 * 1024 * 1024;
 
-/// How it is shown.
+/// The format to print the screen in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Text,
@@ -32,7 +32,7 @@ pub(super) enum Form {
     Ansi,
 }
 
-/// A snapshot, as it came.
+/// A complete snapshot.
 struct Snapshot {
     size: TermSize,
     bytes: Vec<u8>,
@@ -41,7 +41,7 @@ struct Snapshot {
 /// Why there is no snapshot.
 #[derive(Debug)]
 enum Unseen {
-    /// The session is over, or was just being ended.
+    /// The session has ended, or is being ended.
     Over(SessionEnd),
     Channel(WireError),
 }
@@ -52,12 +52,12 @@ impl From<WireError> for Unseen {
     }
 }
 
-/// Prints the screen of the session that this viewer socket leads to.
+/// Prints the screen of the session behind this viewer socket.
 pub(super) fn show(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<ExitCode, Failure> {
     print(&confined(|| text(session, viewer, form))??)
 }
 
-/// Does this in a thread of its own, and in the sandbox of a worker's terminal.
+/// Runs `work` in a thread of its own, in the sandbox of a worker's terminal thread.
 fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let failed = |why: String| Failure {
         cause: format!("cannot look at what a worker sends: {why}"),
@@ -70,7 +70,7 @@ fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     })
 }
 
-/// The screen as it is to be printed.
+/// The screen in the given format.
 fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Failure> {
     let whom = format!("the worker of {session}");
     let snapshot = snapshot(viewer, form, DEADLINE).map_err(|unseen| match unseen {
@@ -78,7 +78,7 @@ fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Fail
         Unseen::Channel(error) => Failure::channel(&whom, &error),
     })?;
     if form == Form::Ansi {
-        // Terminal bytes for a terminal: nothing else in tere prints them.
+        // Terminal bytes, meant for a terminal. Nothing else in tere prints them.
         return Ok(String::from_utf8_lossy(&snapshot.bytes).into_owned());
     }
     let mut terminal = Terminal::new(snapshot.size);
@@ -99,8 +99,8 @@ fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Fail
     Ok(object.to_string())
 }
 
-/// Takes the snapshot that a view begins with, or where that is not all and the form shows more than the screen, the
-/// whole.
+/// Reads the snapshot that the view begins with. If it is not complete, and the form shows more
+/// than the screen, requests and reads a complete one.
 fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, Unseen> {
     let channel: Channel<FromViewer, ToViewer> = Channel::over(viewer);
     let deadline = Instant::now() + at_most;
@@ -130,7 +130,8 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
                 if let Some((size, _)) = begun.filter(|(_, length)| is_enough && bytes.len() >= *length) {
                     return Ok(Snapshot { size, bytes });
                 }
-                // A worker that does not read is not waited for, whatever it sends.
+                // Sending has the same deadline, so that a worker that keeps sending and does not
+                // read cannot block this.
                 let left = deadline.saturating_duration_since(Instant::now());
                 say(&channel, &FromViewer::Shown(shown), left)?;
             }
@@ -140,7 +141,8 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
     }
 }
 
-/// Says something to a worker. One that is gone may have said all before, which the next read finds.
+/// Sends the worker a message. If the worker is gone, everything needed may have arrived already;
+/// the next read finds out.
 fn say(
     channel: &Channel<FromViewer, ToViewer>,
     words: &FromViewer,
@@ -163,7 +165,7 @@ mod tests {
 
     type Worker = Channel<ToViewer, FromViewer>;
 
-    /// A worker that has greeted, and the viewer of it.
+    /// A worker that has sent its greeting, and its viewer socket.
     fn worker() -> (Worker, OwnedFd) {
         let (worker, viewer) = Worker::pair().unwrap();
         worker.send_greeting(Intent::Viewer).unwrap();
@@ -203,7 +205,7 @@ mod tests {
                 };
                 worker.greet(Intent::Viewer, DEADLINE).unwrap();
                 say(Extent::Recent, b"recent");
-                // Whoever has enough may be gone by now.
+                // A viewer that has enough may be gone by now.
                 drop(worker.send(&ToViewer::Output(b" and on".to_vec()), &[]));
                 while let Ok((heard, _)) = worker.receive_within(DEADLINE) {
                     if heard == FromViewer::Refresh {
@@ -247,7 +249,7 @@ mod tests {
     fn a_worker_that_does_not_read_is_not_waited_for() {
         let (worker, viewer) = worker();
         begin(&worker, 1_000_000);
-        // It ends when the other end closes.
+        // The thread ends when the viewer's end closes.
         std::thread::spawn(move || while worker.send(&ToViewer::Output(vec![b'x']), &[]).is_ok() {});
         let (done, heard) = std::sync::mpsc::channel();
         let looking =

@@ -1,20 +1,20 @@
-//! Times for people: how long ago, and the date in UTC.
+//! Formats times for people: how long ago, and the date in UTC.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 
-/// Seconds since 1970.
+/// The current time, in seconds since 1970.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// "5 minutes ago (2026-11-23 15:29 UTC)", for a time as tere stores it.
+/// A time in seconds since 1970, like "5 minutes ago (2026-11-23 15:29 UTC)".
 pub(super) fn told(time: u64, now: u64) -> String {
     format!("{} ({})", relative(time, now), date(time))
 }
 
-/// "5 minutes ago".
+/// Like "5 minutes ago".
 pub(super) fn relative(time: u64, now: u64) -> String {
     let apart = time.abs_diff(now);
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
@@ -26,8 +26,8 @@ pub(super) fn relative(time: u64, now: u64) -> String {
     if time > now { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
 }
 
-/// ISO 8601, to the minute, in UTC. A time beyond the calendar, which only a broken file holds, is given
-/// in seconds.
+/// ISO 8601 to the minute, in UTC. A time beyond the calendar, which only a corrupt file contains,
+/// is given in seconds.
 pub(super) fn date(time: u64) -> String {
     let known = i64::try_from(time).ok().and_then(|time| OffsetDateTime::from_unix_timestamp(time).ok());
     known.map_or_else(

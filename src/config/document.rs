@@ -1,6 +1,6 @@
-//! The file as serde reads it, and what becomes of it. A new option takes three lines: a field with
-//! its doc comment in [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for those who write it
-//! wrong.
+//! Reads the configuration file with serde and validates it. A new option takes three lines: a
+//! field with its doc comment in [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for the
+//! error messages.
 
 use std::ops::Range;
 
@@ -12,13 +12,13 @@ use super::error::{Found, position};
 use super::{Config, Fault, Grant, Origin};
 use crate::names::{AccountName, MachineName, Target, UnixUser};
 
-/// The file.
+/// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    /// What the browser's address bar says.
+    /// The page's origin, as in the browser's address bar.
     origin: Origin,
-    /// Who may open what.
+    /// The grants: who may open what.
     #[serde(default)]
     grant: Vec<Spanned<GrantTable>>,
 }
@@ -27,19 +27,20 @@ struct Document {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GrantTable {
-    /// Names of accounts. They are parsed in [`accounts`], where an error can point at one of them.
+    /// Names of accounts. They are parsed in [`accounts`], so that an error can point at one of
+    /// them.
     accounts: Spanned<Vec<Spanned<String>>>,
     /// The machine.
     machine: Spanned<MachineName>,
     /// The UNIX user in the machine.
     user: Spanned<UnixUser>,
-    /// Whether the accounts may share their sessions there.
+    /// Whether the accounts may share their sessions on this target.
     #[serde(default)]
     share: bool,
 }
 
-/// For each option, a line that would do: the key of its table (`None` at the top of the file), its own
-/// key, and the line.
+/// An example line for each option: the key whose table contains the option (`None` at the top of
+/// the file), the option's key, and the line.
 pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (None, "origin", "origin = \"https://shell.example.org\""),
     (None, "grant", "[[grant]]"),
@@ -49,7 +50,7 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("grant"), "share", "share = true"),
 ];
 
-/// Reads a configuration from its text.
+/// Parses a configuration.
 pub(super) fn read(text: &str) -> Result<Config, Found> {
     let document: Document = toml::from_str(text).map_err(|error| explain(text, &error))?;
     let mut grants: Vec<(Grant, Range<usize>)> = Vec::new();
@@ -103,14 +104,14 @@ fn refuse_twice(
     Ok(())
 }
 
-/// Turns an error of toml and serde into one that says what to write instead. Their errors are a
-/// text and a span; the span leads to the key and the table in question, and of the text only the
-/// first words and the names of options count.
+/// Turns an error of toml and serde into one that says what to write instead. Their errors consist
+/// of a message and a span. The span leads to the key and the table in question; of the message
+/// only the first words and the names of options are used.
 fn explain(text: &str, error: &toml::de::Error) -> Found {
     let message = error.message();
     let span = error.span().unwrap_or(0..0);
     let Ok(document) = DeTable::parse(text) else {
-        // The message may have several lines; a record has one.
+        // The message may have several lines; a journal record has one.
         let message = message.lines().collect::<Vec<_>>().join(", ");
         return found(Fault::Syntax(message), span);
     };
@@ -136,21 +137,22 @@ fn explain(text: &str, error: &toml::de::Error) -> Found {
     found(Fault::Value(message.lines().collect::<Vec<_>>().join(", ")), span)
 }
 
-/// A line that would do for `key` in the table that is the value of `inside`.
+/// The example line for `key` in the table that is the value of `inside`.
 fn example(inside: Option<&str>, key: &str) -> Option<&'static str> {
     let found = EXAMPLES.iter().find(|(table, name, _)| *table == inside && *name == key);
     found.map(|(_, _, line)| *line)
 }
 
-/// The options in "unknown field `a`, expected one of `b`, `c`": the fields, in their order.
+/// The options listed in "unknown field `a`, expected one of `b`, `c`": the fields of the table, in
+/// their order.
 fn options(message: &str) -> Vec<&str> {
-    // What stands before is the file's own text.
+    // The part before may contain text from the file.
     let listed = message.rsplit_once(", expected ").map_or("", |(_, listed)| listed);
     listed.split('`').skip(1).step_by(2).collect()
 }
 
-/// The first key of a table that is none of its options: people read a file from its top, and toml
-/// by the alphabet.
+/// Reports the first key in the file that is not an option of its table. toml reports keys in
+/// alphabetical order, but people read a file from the top.
 fn unknown_key(table: &DeTable<'_>, inside: Option<&str>, options: &[&str]) -> Found {
     let unknown = table.keys().filter(|key| !options.contains(&key.get_ref().as_ref()));
     let Some(key) = unknown.min_by_key(|key| key.span().start) else {
@@ -162,19 +164,20 @@ fn unknown_key(table: &DeTable<'_>, inside: Option<&str>, options: &[&str]) -> F
     found(Fault::UnknownKey { key: name, place: place(inside), near, known }, key.span())
 }
 
-/// The option that `key` was probably meant to be.
+/// The option that `key` was probably meant to be, if any is similar enough.
 fn near(key: &str, options: &[&str]) -> Option<String> {
     let scored = options.iter().map(|option| (strsim::jaro_winkler(&key.to_lowercase(), option), option));
     let best = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
     (best.0 >= 0.8).then(|| (*best.1).to_owned())
 }
 
-/// What an error's span covers.
+/// What the span of an error covers.
 #[derive(Clone, Copy)]
 enum Spot<'a> {
-    /// A key of this table, which is the value of `inside`, or the whole file.
+    /// A key of `table`. `table` is the value of `inside`, or the whole file.
     Key { table: &'a DeTable<'a>, inside: Option<&'a str> },
-    /// The value of this key, or an element of it. The key stands in a table as above.
+    /// The value of `key`, or an element of it. `key` stands in the table that is the value of
+    /// `inside`, or at the top of the file.
     Value { inside: Option<&'a str>, key: &'a str, value: &'a DeValue<'a> },
 }
 
@@ -208,7 +211,7 @@ fn find_in_value<'a>(
     inner.or_else(|| (value.span() == *span).then(|| Spot::Value { inside, key, value: value.get_ref() }))
 }
 
-/// Where a key stands, with its preposition.
+/// Where a key stands, as a phrase with its preposition.
 fn place(inside: Option<&str>) -> String {
     inside.map_or_else(|| "at the top of the file".to_owned(), |key| format!("in a {key}"))
 }

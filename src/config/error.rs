@@ -7,47 +7,47 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use super::CONFIG_MAX;
 use crate::names::{AccountName, BadName, Target};
 
-/// Why there is no configuration. Its text is one line that names the file and the next step;
-/// [`Self::report`] shows the place as well.
+/// Why the configuration cannot be used. The `Display` text is one line that names the file and the
+/// next step; [`Self::report`] also shows the place in the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be opened or read.
     #[error("cannot read {path}: {cause}: {}", next_step(.cause))]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: String,
-        /// What the kernel says.
+        /// The operating system's error.
         cause: io::Error,
     },
     /// The file is larger than [`CONFIG_MAX`].
     #[error("{path} is larger than {CONFIG_MAX} bytes: this is not a tere.toml, see tere.toml(5)")]
     TooLarge {
-        /// Which file.
+        /// The file.
         path: String,
     },
     /// The file is not text.
     #[error("{path} is not UTF-8 text: save it as UTF-8")]
     NotUtf8 {
-        /// Which file.
+        /// The file.
         path: String,
     },
-    /// Something in it is wrong.
+    /// The contents are wrong.
     #[error("{file}:{position}: {fault}")]
     Wrong {
-        /// Which file.
+        /// The file.
         file: String,
-        /// Where.
+        /// The position of the error.
         position: Position,
-        /// What, and what to write instead.
+        /// What is wrong, and what to write instead.
         fault: Box<Fault>,
         /// The whole text of the file.
         text: String,
-        /// The bytes of it that are wrong.
+        /// The bytes of `text` that are wrong.
         span: Range<usize>,
     },
 }
 
-/// Line and column, both counted from 1; the column in characters.
+/// Line and column, both counted from 1. The column counts characters, not bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// The line.
@@ -56,79 +56,79 @@ pub struct Position {
     pub column: usize,
 }
 
-/// What is wrong in a configuration, and after the colon what to write instead.
+/// What is wrong in a configuration. The text after the colon says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Not TOML.
+    /// The file is not TOML.
     #[error("this is not TOML ({0}): see tere.toml(5) for an example")]
     Syntax(String),
-    /// A key that does not exist.
+    /// A key is unknown.
     #[error("there is no key {key:?} {place}: {}", instead_of_key(.near, .known))]
     UnknownKey {
-        /// As it stands there, cut to 64 characters.
+        /// The key as written, cut to 64 characters.
         key: String,
-        /// Where it stands, with its preposition.
+        /// Where the key stands, as a phrase with its preposition.
         place: String,
-        /// The known key that it resembles.
+        /// The known key that it resembles, if any.
         near: Option<String>,
-        /// Every key that may stand there.
+        /// All keys that are allowed there.
         known: Vec<String>,
     },
-    /// A key is not there.
+    /// A required key is missing.
     #[error("{key:?} is missing {place}: add a line like {example}")]
     Missing {
-        /// Which.
+        /// The key.
         key: String,
-        /// Where it should be, with its preposition.
+        /// Where the key should be, as a phrase with its preposition.
         place: String,
-        /// A line that would do.
+        /// An example line.
         example: &'static str,
     },
-    /// A value of another type.
+    /// A value has the wrong type.
     #[error("{key:?} has {found} for its value: write it like {example}")]
     WrongType {
         /// The key.
         key: String,
-        /// The type of its value, with an article.
+        /// The type of the value, with an article.
         found: &'static str,
-        /// A line that would do.
+        /// An example line.
         example: &'static str,
     },
-    /// A value that its type refuses, in the words of the type.
+    /// A value that its type rejects, with the type's own message.
     #[error("{0}")]
     Value(String),
-    /// A name in a list breaks its rule.
+    /// A name in a list is not valid.
     #[error(transparent)]
     Name(#[from] BadName),
-    /// A grant for nobody.
+    /// A grant without accounts.
     #[error("this grant is for nobody: name an account, like accounts = [\"alice\"], or remove the grant")]
     NoAccounts,
-    /// The same account twice in one grant.
+    /// The same account appears twice in one grant.
     #[error("the account {0} stands in this grant twice: remove one")]
     AccountTwice(AccountName),
-    /// The same account and target in two grants.
+    /// The same account and target appear in two grants.
     #[error("the account {account} has {target} already, by the grant in line {line}: remove one of the two")]
     GrantedTwice {
-        /// Who.
+        /// The account.
         account: AccountName,
-        /// What.
+        /// The target.
         target: Target,
         /// The line of the other grant.
         line: usize,
     },
-    /// A shell as root.
+    /// A grant for root.
     #[error(
         "tere opens no shell as root, and polkit would refuse it: grant another user, who may use sudo in the machine"
     )]
     Root,
-    /// A shell on the host.
+    /// A grant for the host itself.
     #[error(
         "tere opens no shell on the host itself (.host) in this version, and polkit would refuse it: name a machine, as 'machinectl list' shows them"
     )]
     Host,
 }
 
-/// A fault and the bytes that it is about, before the file is known.
+/// A fault and the bytes that it concerns. The file name is added by [`Self::in_file`].
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) fault: Fault,
@@ -147,7 +147,7 @@ impl Found {
     }
 }
 
-/// The line and column of a byte of `text`.
+/// The line and column of byte `at` in `text`.
 pub(super) fn position(text: &str, at: usize) -> Position {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
@@ -162,13 +162,13 @@ impl fmt::Display for Position {
 }
 
 impl ConfigError {
-    /// The error over several lines, with the line of the file that it is about. One that is about no
-    /// line is its own text.
+    /// The error over several lines, with the line of the file that it concerns. An error that does
+    /// not concern a line is reported by its `Display` text.
     #[must_use]
     pub fn report(&self) -> String {
         let Self::Wrong { file, fault, text, span, .. } = self else { return self.to_string() };
         let title = fault.to_string();
-        // A place at the end of the file has no character.
+        // The end of the file has no character to point at.
         let end = span.end.min(text.len());
         let place = AnnotationKind::Primary.span(span.start.min(end)..end).label("here");
         let snippet = Snippet::source(text.as_str()).path(file.as_str()).annotation(place);

@@ -1,4 +1,4 @@
-//! `/etc/tere/tere.toml`: where tere is reached, and who may open what.
+//! `/etc/tere/tere.toml`: the address of the page, and who may open what.
 //!
 //! ```toml
 //! origin = "https://shell.example.org"
@@ -10,8 +10,9 @@
 //! share = true
 //! ```
 //!
-//! One parser for the daemons and for `tere check`. What it does not know it refuses, with file,
-//! line, column and what to write instead: a grant with a typo must never grant something else.
+//! The daemons and `tere check` use the same parser. It refuses unknown keys and values, naming the
+//! file, the line, the column and what to write instead: a grant with a typo must never grant
+//! something else.
 
 mod document;
 mod error;
@@ -25,34 +26,34 @@ use crate::names::{AccountName, Target};
 pub use error::{ConfigError, Fault, Position};
 pub use origin::{BadOrigin, Origin};
 
-/// Largest configuration file, bytes. A longer one is refused unread.
+/// Largest configuration file, bytes. A larger file is refused without parsing it.
 pub const CONFIG_MAX: u64 = 1024 * 1024;
 
-/// A configuration that has been vetted.
+/// A validated configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// What the browser's address bar says.
+    /// The page's origin, as in the browser's address bar.
     pub origin: Origin,
-    /// Who may open what, in the order of the file.
+    /// The grants: who may open what, in the order of the file.
     pub grants: Vec<Grant>,
 }
 
 /// One `[[grant]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Who may. Never empty.
+    /// The accounts that hold the grant. Never empty.
     pub accounts: Vec<AccountName>,
-    /// What they may open: never root, never the host itself.
+    /// The target that they may open: never root, never the host itself.
     pub target: Target,
-    /// Whether they may share the sessions that they open there.
+    /// Whether they may share the sessions that they open on the target.
     pub share: bool,
 }
 
 impl Config {
-    /// Reads a configuration from its text. `file_name` is what errors call it.
+    /// Parses a configuration. Errors refer to the file as `file_name`.
     ///
     /// # Errors
-    /// The first thing in the file that is wrong.
+    /// The first error in the file.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
         document::read(text).map_err(|found| found.in_file(text, file_name))
     }
@@ -60,13 +61,14 @@ impl Config {
     /// Reads the configuration file at `path`.
     ///
     /// # Errors
-    /// That it cannot be read, or is larger than [`CONFIG_MAX`], or as [`Self::parse`].
+    /// The file cannot be read, or is larger than [`CONFIG_MAX`]; otherwise as [`Self::parse`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let name = path.display().to_string();
         let unreadable = |cause| ConfigError::Unreadable { path: name.clone(), cause };
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that is too large from one that just fits.
+        // Reading one byte more than allowed distinguishes a file that is too large from one that
+        // just fits.
         file.take(CONFIG_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > CONFIG_MAX {
             return Err(ConfigError::TooLarge { path: name });
@@ -75,9 +77,10 @@ impl Config {
         Self::parse(&text, &name)
     }
 
-    /// What `account` may open, in the order of the file, each once.
+    /// The targets that `account` may open, in the order of the file, without duplicates.
     pub fn targets_of(&self, account: &AccountName) -> Vec<Target> {
-        // A pair of account and target stands in the file once, so no target comes up twice.
+        // The file contains each pair of account and target at most once, so there are no
+        // duplicates.
         let granted = self.grants.iter().filter(|grant| grant.accounts.contains(account));
         granted.map(|grant| grant.target.clone()).collect()
     }

@@ -1,70 +1,71 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The origin of the page: scheme, host and, where it is not the scheme's own, port. Exactly what
-/// a browser says in `Origin`, so that comparing the two as texts is right (RFC 6454, section 6.2).
+/// The origin of the page: scheme, host, and the port if it is not the scheme's default. It is
+/// exactly what a browser sends in `Origin`, so the two can be compared as strings (RFC 6454,
+/// section 6.2).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct Origin {
     text: String,
-    /// Where the host begins in `text`.
+    /// Byte offset in `text` where the host begins.
     host: usize,
-    /// Where it ends; a port may follow.
+    /// Byte offset in `text` where the host ends. A port may follow.
     host_end: usize,
 }
 
-/// Why a text is not an origin that tere can have. Each says what to write instead.
+/// Why a text is not a valid origin for tere. Each message says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadOrigin {
-    /// Neither https nor http.
+    /// The scheme is neither https nor http.
     #[error("it does not begin with a scheme: write it like \"https://shell.example.org\"")]
     Scheme,
-    /// http to somewhere that browsers do not trust without TLS.
+    /// Plain http to a host that browsers do not trust without TLS.
     #[error(
         "browsers offer passkeys over plain http on localhost only: write \"https://{authority}\", and give tere-front a certificate or put a proxy with one before it"
     )]
     PlainHttp {
-        /// Host and port.
+        /// The host and port as written.
         authority: String,
     },
-    /// A path, a query, a fragment or a slash at the end.
+    /// The text has a path, a query, a fragment or a trailing slash.
     #[error("an origin has no path and no slash at its end: write {instead:?}")]
     Path {
         /// The text without it.
         instead: String,
     },
-    /// A user or a password before the host.
+    /// The text has a user or a password before the host.
     #[error("an origin has no user and no password: write {instead:?}")]
     User {
         /// The text without them.
         instead: String,
     },
-    /// Upper case.
+    /// The text has upper-case letters.
     #[error("browsers write an origin in lower case: write {instead:?}")]
     Case {
         /// The text in lower case.
         instead: String,
     },
-    /// An IP address.
+    /// The host is an IP address.
     #[error(
         "a passkey cannot belong to an IP address: write the host's name, or \"http://localhost:8022\" to try tere on this host alone"
     )]
     Address,
-    /// Not a host name.
+    /// The host is not a host name.
     #[error(
         "{host:?} is not a host name: use a-z, 0-9, '-' and '.', each part beginning and ending with a letter or a digit, and write other letters as xn--..."
     )]
     Host {
-        /// What stands in its place.
+        /// The host as written, cut to 64 characters.
         host: String,
     },
-    /// Not a port.
+    /// The port is not a port number.
     #[error("{port:?} is not a port: write a number from 1 to 65535, without zeros before it")]
     Port {
-        /// What stands in its place.
+        /// The port as written, cut to 64 characters.
         port: String,
     },
-    /// The scheme's own port.
+    /// The port is the scheme's default.
     #[error("browsers leave out port {port}, because it is the scheme's own: write {instead:?}")]
     OwnPort {
         /// The port.
@@ -75,12 +76,12 @@ pub enum BadOrigin {
 }
 
 impl Origin {
-    /// All of it, as it stands in an `Origin` header.
+    /// The whole origin, as in an `Origin` header.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The host: the relying party id that passkeys belong to.
+    /// The host, which is the relying party id of the passkeys.
     pub fn rp_id(&self) -> &str {
         self.text.get(self.host..self.host_end).unwrap_or_default()
     }
@@ -91,12 +92,12 @@ impl Origin {
         written.unwrap_or(if self.is_https() { 443 } else { 80 })
     }
 
-    /// Host and port, as they stand in a `Host` header.
+    /// Host and port, as in a `Host` header.
     pub fn host_header(&self) -> &str {
         self.text.get(self.host..).unwrap_or_default()
     }
 
-    /// Whether a browser reaches it by TLS.
+    /// Whether browsers use TLS to reach it.
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https:")
     }
@@ -149,7 +150,7 @@ impl FromStr for Origin {
                 return Err(BadOrigin::OwnPort { port: number, instead: format!("{scheme}://{name}") });
             }
         }
-        // Browsers take these, and only these names, for trustworthy without TLS.
+        // Browsers treat these names, and no others, as trustworthy without TLS.
         let local = name == "localhost" || name.ends_with(".localhost");
         if scheme == "http" && !local {
             return Err(BadOrigin::PlainHttp { authority: authority.to_owned() });
@@ -175,8 +176,8 @@ fn vet_host(name: &str) -> Result<(), BadOrigin> {
     if name.len() > 253 || !name.split('.').all(label) {
         return Err(BadOrigin::Host { host: cut(name) });
     }
-    // A browser reads a host whose last part is a number as an IPv4 address (WHATWG URL, "ends in
-    // a number"), hexadecimal ones too.
+    // Browsers parse a host whose last label is a number as an IPv4 address (WHATWG URL, "ends in a
+    // number"), including hexadecimal numbers.
     let last = name.rsplit('.').next().unwrap_or_default();
     let hexadecimal = last.strip_prefix("0x").is_some_and(|x| x.bytes().all(|b| b.is_ascii_hexdigit()));
     if hexadecimal || last.bytes().all(|b| b.is_ascii_digit()) {
@@ -187,7 +188,7 @@ fn vet_host(name: &str) -> Result<(), BadOrigin> {
 
 fn read_port(text: &str) -> Option<u16> {
     let number: u16 = text.parse().ok()?;
-    // "+8080" and "08080" are numbers too, but no browser writes them.
+    // "+8080" and "08080" parse as numbers too, but no browser writes a port that way.
     (number > 0 && number.to_string() == text).then_some(number)
 }
 

@@ -6,14 +6,14 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, "tere.toml")
 }
 
-/// The one line that a journal gets for `text`.
+/// The one-line error for `text`, as it appears in the journal.
 fn refusal(text: &str) -> String {
     let line = parse(text).expect_err(text).to_string();
     assert!(!line.contains('\n'), "{line}");
     line
 }
 
-/// The refusal of an origin, without its place.
+/// The error for an origin alone, without a position.
 fn bad_origin(origin: &str) -> BadOrigin {
     origin.parse::<Origin>().expect_err(origin)
 }
@@ -60,7 +60,7 @@ fn a_policy_without_grants_grants_nothing() {
 fn the_packaged_example_is_good() {
     let text = include_str!("../../docs/tere.toml");
     parse(text).unwrap();
-    // The grant in it is commented out: nobody gets a shell by installing a package.
+    // The example grant is commented out: installing the package gives nobody a shell.
     let active: String =
         text.lines().map(|line| line.strip_prefix("#| ").unwrap_or(line).to_owned() + "\n").collect();
     assert_eq!(parse(&active).unwrap().grants.len(), 1);
@@ -221,7 +221,7 @@ fn a_report_points_at_the_place() {
         "there is no key \"zzz\" at the top of the file: the keys there are origin, grant\n \
          --> tere.toml:3:1\n  |\n3 | zzz = 1\n  | ^^^ here"
     );
-    // What is missing is missing at a place without a character.
+    // A missing key is reported at a position without a character.
     for text in ["", "# nothing\n", "origin = "] {
         let report = parse(text).unwrap_err().report();
         assert!(report.contains("--> tere.toml:"), "{report}");
@@ -247,7 +247,7 @@ fn a_file_that_cannot_be_read_is_named_with_the_next_step() {
     assert!(matches!(Config::load(&path), Err(ConfigError::TooLarge { .. })));
 }
 
-/// The words of serde that errors are explained by.
+/// Errors are explained by parsing serde's messages; this test fails if their wording changes.
 #[test]
 fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
     let mut named = Vec::new();
@@ -263,7 +263,7 @@ fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
     assert!(odd.contains("the keys there are accounts, machine, user, share"), "{odd}");
 }
 
-/// The parser and the search for an error's place go as deep as the file does.
+/// The parser, and the search for the place of an error, recurse as deep as the file nests.
 #[test]
 fn a_file_that_nests_without_end_is_refused() {
     let deep = 100_000;
@@ -273,7 +273,7 @@ fn a_file_that_nests_without_end_is_refused() {
         format!("{ORIGIN}{}y = 1", "x.".repeat(deep)),
         format!("{ORIGIN}[{}y]\nz = 1", "x.".repeat(deep)),
     ] {
-        // A thread's stack, not the first one's, which is larger.
+        // Run this in a spawned thread, whose stack is smaller than the main thread's.
         let refused = std::thread::spawn(move || parse(&text).is_err());
         assert!(refused.join().unwrap());
     }

@@ -1,7 +1,8 @@
-//! Admission: decides from the head of a request alone whether it is answered.
+//! Admission: decides from the head of a request alone whether the request is served.
 //!
-//! A page of another site can make a browser send requests here, and can have a name of its own point
-//! here. So every request must carry our Host, and every WebSocket our Origin, both exactly.
+//! A page of another site can make a browser send requests here, and another site can point its own
+//! domain name here. So every request must have exactly our Host, and every WebSocket exactly our
+//! Origin.
 
 use axum::extract::Request;
 use axum::http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
@@ -10,7 +11,7 @@ use axum::http::{Method, Version};
 use crate::config::Origin;
 use crate::protocol::page::SUBPROTOCOL;
 
-/// The value of `Sec-WebSocket-Accept` for a WebSocket of the page.
+/// The value of `Sec-WebSocket-Accept` for an admitted WebSocket.
 #[derive(Debug)]
 pub(super) struct Accept(pub(super) HeaderValue);
 
@@ -50,10 +51,10 @@ impl Rejection {
     }
 }
 
-/// Admits a request for anything at all: it is for this host, has no body, and only reads.
+/// Checks what applies to every request: it is for this host, has no body, and only reads.
 pub(super) fn admit(request: &Request, origin: &Origin) -> Result<(), Rejection> {
     let has_origin_form = request.uri().authority().is_none() && request.uri().path().starts_with('/');
-    // Nothing here takes a body, so there is no length to disagree about with a proxy.
+    // No request here has a body, so a proxy and the front cannot disagree about its length.
     let is_empty = all(request.headers(), header::CONTENT_LENGTH).iter().all(|length| *length == b"0")
         && !request.headers().contains_key(header::TRANSFER_ENCODING);
     if !has_origin_form || !is_empty {
@@ -68,14 +69,15 @@ pub(super) fn admit(request: &Request, origin: &Origin) -> Result<(), Rejection>
     Ok(())
 }
 
-/// Admits a WebSocket of the page, from a request that was admitted. See RFC 6455, section 4.2.1.
-/// axum's own extractor takes any key, and a substring for a header that is a list.
+/// Checks a WebSocket request of the page that [`admit`] has admitted. See RFC 6455, section 4.2.1.
+/// axum's own extractor accepts any key, and accepts a substring where a header is a list.
 pub(super) fn websocket(request: &Request, origin: &Origin) -> Result<Accept, Rejection> {
     let headers = request.headers();
     if request.method() != Method::GET {
         return Err(Rejection::Method);
     }
-    // The page asks so, to tell a proxy that drops the header from a server that is down.
+    // The page sends such a request to distinguish a proxy that drops the header from a server that
+    // is down.
     if !headers.contains_key(header::UPGRADE) {
         return Err(Rejection::NoUpgrade);
     }
@@ -99,12 +101,12 @@ pub(super) fn websocket(request: &Request, origin: &Origin) -> Result<Accept, Re
     HeaderValue::try_from(accept).map(Accept).map_err(|_| Rejection::NotAWebSocket)
 }
 
-/// Every value of a header.
+/// All values of a header.
 fn all(headers: &HeaderMap, name: impl AsHeaderName) -> Vec<&[u8]> {
     headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
 }
 
-/// Whether a header, which is a list by commas, has `word` in it. Case does not matter.
+/// Whether a header with a comma-separated list contains `word`, ignoring case.
 pub(super) fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     let values = all(headers, name);
     let mut words = values.iter().flat_map(|value| value.split(|byte| *byte == b','));
@@ -138,7 +140,7 @@ mod tests {
         Arc::new(Front::new("https://shell.example.org".parse().unwrap(), "/nowhere/auth.sock".into()))
     }
 
-    /// What the router answers.
+    /// Passes a request through the router, and summarizes the response.
     fn ask(line: &str, headers: &[(&str, &str)]) -> Result<&'static str, Rejection> {
         let (method, target) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(target);
@@ -164,7 +166,7 @@ mod tests {
         }
     }
 
-    /// A good upgrade in which `name` has `values` instead of its own.
+    /// A valid WebSocket request, except that the header `name` has `values` instead of its own.
     fn upgrade_with(name: &str, values: &[&str]) -> Result<&'static str, Rejection> {
         let mut headers: Vec<_> = GOOD.into_iter().filter(|header| header.0 != name).collect();
         headers.extend(values.iter().map(|value| (name, *value)));

@@ -3,21 +3,22 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most sockets from browsers at once. One more is closed unread, so that those who are
-/// connected keep their descriptors and their memory; the page tries again by itself.
+/// Most open sockets from browsers. One more is closed without reading it, so that existing
+/// connections keep their descriptors and memory. The page retries by itself.
 pub(super) const SOCKETS_MAX: usize = 2048;
 
-/// Most sockets from one source address at once (an IPv4 address, an IPv6 /64), enough for an
-/// office behind one address. One more is closed unread.
+/// Most open sockets from one source (an IPv4 address, an IPv6 /64), enough for an office behind
+/// one address. One more is closed without reading it.
 pub(super) const SOCKETS_PER_SOURCE_MAX: usize = 64;
 
-/// Where a socket comes from, as far as the kernel tells.
+/// Where a socket comes from, according to the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     /// Another host.
     Remote(IpAddr),
-    /// This host: a proxy, or a browser on it. Not counted by source, because a proxy's
-    /// connections are everybody's, and no header that names them can be believed.
+    /// This host: a proxy, or a local browser. Not limited per source, because a proxy's
+    /// connections are those of all its clients, and no header that names the client can be
+    /// trusted.
     Local,
 }
 
@@ -33,14 +34,14 @@ struct Open {
     by_network: HashMap<IpAddr, usize>,
 }
 
-/// One socket's place; given back when it is dropped.
+/// The place of one open socket. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     capacity: Arc<Capacity>,
     source: Source,
 }
 
-/// Which bound a socket ran into.
+/// The limit that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Full {
     #[error("{SOCKETS_MAX} sockets are open already")]
@@ -55,12 +56,12 @@ impl Source {
         if address.is_loopback() { Self::Local } else { Self::Remote(address) }
     }
 
-    /// What is counted as one source.
+    /// The network that sockets are counted by; `None` for local ones.
     fn network(self) -> Option<IpAddr> {
         match self {
             Self::Local => None,
             Self::Remote(IpAddr::V4(address)) => Some(address.into()),
-            // A customer has a /64, and every address in it.
+            // A customer typically gets a /64, and can use every address in it.
             Self::Remote(IpAddr::V6(address)) => {
                 Some(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into())
             }
@@ -78,7 +79,7 @@ impl fmt::Display for Source {
 }
 
 impl Capacity {
-    /// A place for one more socket from `source`.
+    /// Takes a place for one more socket from `source`.
     pub(super) fn take(self: &Arc<Self>, source: Source) -> Result<Place, Full> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= SOCKETS_MAX {
@@ -136,7 +137,8 @@ mod tests {
     fn the_unit_lets_all_of_them_have_all_their_channels() {
         let unit = include_str!("../../systemd/tere-front.service");
         let limit = unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE=")).unwrap();
-        // A socket, its channel to auth or to the broker, and its viewers.
+        // Each socket needs a descriptor, one for its channel to auth or the broker, and one per
+        // viewer.
         let all = SOCKETS_MAX * (2 + crate::protocol::page::STREAMS_MAX);
         assert!(limit.parse::<usize>().unwrap() >= all + 256, "{limit} descriptors for {all} and the rest");
     }

@@ -11,12 +11,12 @@ use super::error::FrontError;
 const CHAIN: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
-/// What the front proves itself with to browsers, from the credentials `tls.crt` and `tls.key`.
+/// The front's TLS certificate and key, from the credentials `tls.crt` and `tls.key`.
 #[derive(Clone)]
 pub(super) struct Certificate(TlsAcceptor);
 
 impl Certificate {
-    /// The certificate among the credentials, if there is one.
+    /// Loads the certificate from the credentials folder, if there is one.
     pub(super) fn load(credentials: &Path) -> Result<Option<Self>, FrontError> {
         match (read(credentials, CHAIN)?, read(credentials, KEY)?) {
             (Some(chain), Some(key)) => Self::new(&chain, &key).map(Some),
@@ -52,7 +52,7 @@ impl Certificate {
 
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The private key is behind it.
+        // Prints no fields: the acceptor holds the private key.
         f.write_str("Certificate")
     }
 }

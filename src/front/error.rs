@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::{ConfigError, Origin};
 
-/// Why the front does not start. Each text names the next step.
+/// Why the front does not start. The message names the next step.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FrontError {
     #[error(transparent)]

@@ -1,11 +1,11 @@
-//! The page's files, which are part of this program: each as it is, and compressed if that is smaller.
+//! The page's files, embedded in the program: each uncompressed, and compressed if that is smaller.
 
 use axum::http::HeaderValue;
 
-/// The files of `web/dist`, as build.rs found them.
+/// The files of `web/dist`, embedded by build.rs.
 const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
 
-/// A file as build.rs embeds it: its name, its bytes, and those of its compressed forms.
+/// A file as build.rs embeds it: its name, its bytes, its brotli form and its gzip form.
 type Embedded = (&'static str, &'static [u8], Option<&'static [u8]>, Option<&'static [u8]>);
 
 /// The page's files.
@@ -15,25 +15,26 @@ pub(super) struct Files(Vec<File>);
 /// One file of the page.
 #[derive(Debug)]
 pub(super) struct File {
-    /// Where it is served: `/` or `/NAME`.
+    /// The path it is served at: `/` or `/NAME`.
     pub(super) path: String,
     /// Its media type.
     pub(super) media: &'static str,
-    /// Its name says what is in it, by a hash: a browser need never ask for it again.
+    /// Whether its name contains a hash of its contents, so that browsers may cache it for good.
     pub(super) is_immutable: bool,
     plain: Form,
     brotli: Option<Form>,
     gzip: Option<Form>,
 }
 
-/// One form in which a file is sent.
+/// One encoding of a file.
 #[derive(Debug)]
 pub(super) struct Form {
-    /// Its name in `Content-Encoding`; nothing for the file as it is.
+    /// The value of `Content-Encoding`; `None` for the uncompressed file.
     pub(super) encoding: Option<&'static str>,
-    /// A hash of the bytes, quoted as in an `ETag`. Each form has its own, see RFC 9110, section 8.8.3.
+    /// A hash of the bytes, quoted as in an `ETag`. Each form needs its own, see RFC 9110, section
+    /// 8.8.3.
     pub(super) tag: HeaderValue,
-    /// The bytes that are sent.
+    /// The bytes of the response body.
     pub(super) bytes: &'static [u8],
 }
 
@@ -42,7 +43,7 @@ impl Files {
         Self(EMBEDDED.iter().map(|embedded| File::new(*embedded)).collect())
     }
 
-    /// The file that is served at `path`.
+    /// The file served at `path`.
     pub(super) fn at(&self, path: &str) -> Option<&File> {
         self.0.iter().find(|file| file.path == path)
     }
@@ -64,13 +65,14 @@ impl File {
         }
     }
 
-    /// The smallest form that a browser takes, by the values of its `Accept-Encoding`. A form is taken
-    /// with any weight but 0; the smaller one wins among those of equal weight.
+    /// The best form for a browser, given the values of its `Accept-Encoding`. Forms with weight 0
+    /// are excluded. Of the others the one with the highest weight is used, and on a tie brotli,
+    /// which is usually the smaller one.
     pub(super) fn form<'a>(&'a self, accept_encoding: &[&[u8]]) -> &'a Form {
         let weight = |form: &Form| form.encoding.map_or(0, |encoding| weight(accept_encoding, encoding));
         let forms = [self.brotli.as_ref(), self.gzip.as_ref()];
         let taken = forms.into_iter().flatten().filter(|form| weight(form) > 0);
-        // The last of equal ones wins, so the smaller comes last.
+        // `max_by_key` returns the last of equal elements, so brotli must come last.
         taken.rev().max_by_key(|form| weight(form)).unwrap_or(&self.plain)
     }
 }
@@ -79,13 +81,13 @@ impl Form {
     fn new(bytes: &'static [u8], encoding: Option<&'static str>) -> Self {
         let hash = blake3::hash(bytes).to_hex();
         let tag = format!("\"{}\"", hash.get(..32).unwrap_or_default());
-        // Hexadecimal digits always make a header's value.
+        // Never fails: hexadecimal digits are valid in a header.
         let tag = HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""));
         Self { encoding, tag, bytes }
     }
 }
 
-/// The weight of a coding in thousandths, 0 where it is not taken. See RFC 9110, section 12.5.3.
+/// The weight of a coding in thousandths, 0 if it is not accepted. See RFC 9110, section 12.5.3.
 fn weight(accept_encoding: &[&[u8]], coding: &str) -> u16 {
     let listed = accept_encoding.iter().flat_map(|value| value.split(|byte| *byte == b','));
     let (mut named, mut any) = (None, None);
@@ -103,7 +105,7 @@ fn weight(accept_encoding: &[&[u8]], coding: &str) -> u16 {
     named.or(any).unwrap_or(0)
 }
 
-/// A weight between 0 and 1, with at most three digits behind the point. Anything else counts as 0.
+/// Parses a weight from 0 to 1 with at most three decimals. Anything else counts as 0.
 fn thousandths(text: &[u8]) -> u16 {
     let number = std::str::from_utf8(text).ok().filter(|text| text.len() <= 5);
     let number =
@@ -111,15 +113,15 @@ fn thousandths(text: &[u8]) -> u16 {
     [0, 1000].into_iter().chain(1..1000).find(|n| number == Some(f32::from(*n) / 1000.0)).unwrap_or(0)
 }
 
-/// Whether a name has a hash in it, as esbuild writes it: `NAME-ABCDEFGH.EXTENSION`.
+/// Whether a name contains a hash as written by esbuild: `NAME-ABCDEFGH.EXTENSION`.
 fn has_hash(name: &str) -> bool {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let hash = stem.rsplit_once('-').map_or("", |(_, hash)| hash);
     hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-/// The media type by the name's ending. A file of another kind is served as bytes, which browsers
-/// will not run: responses forbid them to guess.
+/// The media type for a name's extension. Other files are served as plain bytes, which browsers do
+/// not run, because the response headers forbid content sniffing.
 fn media_type(name: &str) -> &'static str {
     match name.rsplit('.').next().unwrap_or_default() {
         "html" => "text/html; charset=utf-8",
@@ -137,7 +139,7 @@ fn media_type(name: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    /// Most bytes of the whole page on the wire, compressed.
+    /// Most bytes that the whole page may take on the wire, compressed.
     const PAGE_MAX: usize = 160_000;
 
     #[test]
@@ -160,7 +162,8 @@ mod tests {
         let bytes: usize =
             files.0.iter().map(|file| file.form(&[b"gzip, deflate, br, zstd"]).bytes.len()).sum();
         assert!(bytes <= PAGE_MAX, "{bytes} bytes");
-        // What the page is made of is kept for ever, so a second visit asks for the page alone.
+        // All files but the page itself are cached for good, so a second visit requests only the
+        // page.
         assert!(files.0.iter().all(|file| file.is_immutable || file.path == "/"));
     }
 

@@ -21,32 +21,34 @@ use super::error::FrontError;
 use super::socket;
 use crate::config::Origin;
 
-/// How much output may wait unsent in the kernel for one browser, bytes. It is what a key press
-/// waits behind on a slow link, so it is small; the kernel's window for what is under way to the
-/// browser is not bounded by it. See TCP_NOTSENT_LOWAT in tcp(7).
+/// Most unsent output in the kernel for one browser, bytes. It is small because on a slow link the
+/// echo of a key press waits behind it. It does not limit the data in flight. See TCP_NOTSENT_LOWAT
+/// in tcp(7).
 const UNSENT_MAX: u32 = 16 * 1024;
 
-/// The same for a UNIX socket, whose other end is a proxy on this host. See SO_SNDBUF in socket(7).
+/// The send buffer of a UNIX socket, whose other end is a proxy on this host. See SO_SNDBUF in
+/// socket(7).
 const UNIX_BUFFER: usize = 64 * 1024;
 
-/// How long a TLS handshake may take; then the socket is closed.
+/// How long a TLS handshake may take before the socket is closed.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long accepting pauses when the kernel is out of descriptors or memory: what it waits for
-/// is that others close.
+/// The pause before accepting again when the kernel is out of descriptors or memory, which only
+/// other sockets can free by closing.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One socket that systemd listens on for the front.
+/// A listening socket that systemd passed to the front.
 #[derive(Debug)]
 pub(super) enum Listener {
-    /// From the network, or from this host by TCP.
+    /// A TCP socket, reached from the network or from this host.
     Tcp { listener: std::net::TcpListener, address: SocketAddr, certificate: Option<Certificate> },
-    /// From a proxy on this host. Plain: only who may open the path can listen in.
+    /// A UNIX socket, reached by a proxy on this host. Not encrypted: only processes that may open
+    /// the path can reach it.
     Unix { listener: std::os::unix::net::UnixListener, address: UnixAddress },
 }
 
 impl Listener {
-    /// A listener over what was passed in.
+    /// Checks an inherited descriptor, and makes a listener of it.
     pub(super) fn new(
         fd: OwnedFd,
         origin: &Origin,
@@ -89,7 +91,7 @@ impl Listener {
         Ok(Self::Unix { listener, address })
     }
 
-    /// The task that serves it. To be called in the runtime.
+    /// Returns the task that accepts sockets. Must be called within the runtime.
     pub(super) fn serve(self, front: Arc<Front>) -> io::Result<impl Future<Output = ()> + Send + 'static> {
         let accepting = match self {
             Self::Tcp { listener, address: _, certificate } => {
@@ -118,14 +120,14 @@ impl fmt::Display for Listener {
     }
 }
 
-/// A listener in the runtime.
+/// A listener registered with the runtime.
 enum Accepting {
     Tcp(TcpListener, Option<Certificate>),
     Unix(UnixListener),
 }
 
 impl Accepting {
-    /// Takes the next socket in and gives it a task of its own.
+    /// Accepts the next socket, and starts a task for it.
     async fn next(&self, front: &Arc<Front>) -> io::Result<()> {
         match self {
             Self::Tcp(listener, certificate) => {
@@ -196,6 +198,7 @@ async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     source: Source,
     front: &Arc<Front>,
 ) {
-    // On the heap: what a connection needs is too large to be part of every future above it.
+    // Boxed, because the state of a connection is too large to be embedded in every future above
+    // it.
     Box::pin(socket::serve(stream, source, front)).await;
 }

@@ -1,14 +1,16 @@
-//! Reads: HTTP and WebSockets from anybody on the network; answers from auth, the broker and workers.
+//! Reads: HTTP and WebSockets from anybody on the network; answers from auth, the broker and
+//! workers.
 //! Holds: connections, each with its channel to auth, its principal channel and its viewer sockets.
 //! Has given up: files, D-Bus, TCP of its own, and every connect() but the one to auth.sock.
 //!
-//! The front carries bytes and believes nobody. It never learns who may do what: it hands a login
-//! to auth, gets the principal channel back, and passes requests along it. A broken-into front can
-//! do what the people connected at that moment can do, and nothing once they have gone.
+//! The front carries bytes and trusts nobody. It never learns who may do what: it passes a login to
+//! auth, gets the principal channel back, and sends requests over it. An attacker who controls the
+//! front can do what the people connected at that moment can do, and nothing once they have left.
 //!
-//! A socket's way through this room: `listener` takes it in and `capacity` counts it, `socket`
-//! serves its requests with hyper, the `router` asks `admission` about each, and either a `response`
-//! with one of the page's `files` goes back over `outgoing`, or the socket becomes a `connection`.
+//! The path of a socket through this room: `listener` accepts the socket and `capacity` counts it.
+//! `socket` serves its requests with hyper. The `router` has `admission` check each request. Then
+//! either a `response` with one of the page's `files` is sent through `outgoing`, or the socket
+//! becomes a `connection`.
 
 mod admission;
 mod capacity;
@@ -46,7 +48,7 @@ use socket::Timeouts;
 #[derive(Debug, Parser)]
 #[command(name = "tere-front", version)]
 struct Arguments {
-    /// Where auth.sock is.
+    /// The folder that contains auth.sock.
     #[arg(long, default_value = "/run/tere")]
     runtime_dir: PathBuf,
     /// The configuration; by default the credential tere.toml, or else /etc/tere/tere.toml.
@@ -54,7 +56,7 @@ struct Arguments {
     config: Option<PathBuf>,
 }
 
-/// What every socket of the front is served with.
+/// The state shared by all sockets of the front.
 #[derive(Debug)]
 struct Front {
     origin: Origin,
@@ -94,13 +96,13 @@ fn start(mut service: Service, arguments: Arguments) -> Result<(), StartError> {
             serving.spawn(listener.serve(Arc::clone(&front)).map_err(|error| error.to_string())?);
         }
         service::ready()?;
-        // A listener never ends by itself.
+        // Listeners never return.
         while serving.join_next().await.is_some() {}
         Err("no listener is left".to_owned())
     })
 }
 
-/// Reads everything that is read from files: after this the front is in its sandbox.
+/// Reads all files that the front needs: after this the front enters its sandbox.
 fn prepare(inherited: Vec<Inherited>, arguments: Arguments) -> Result<(Front, Vec<Listener>), FrontError> {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let config = arguments.config.unwrap_or_else(|| {

@@ -1,10 +1,10 @@
-//! The way out of a socket while it speaks HTTP: bounds how long a browser may take to read a response,
-//! and lets nothing out that is not a response of ours.
+//! The write side of a socket while it speaks HTTP. Limits how long a browser may take to read a
+//! response, and passes no response that the front did not make.
 //!
-//! hyper answers a head that it cannot parse by itself, with a bare status and none of the headers
-//! that every response of ours has. There is no option that stops it. So the service announces each
-//! response before hyper writes it, and bytes that begin a response which nobody announced are
-//! dropped here; [`super::socket`] then sends a rejection in their place.
+//! hyper itself answers a head that it cannot parse, with a bare status and without the headers
+//! that every response of the front has. No option prevents this. So the service announces each
+//! response before hyper writes it, and the bytes of a response that was not announced are dropped
+//! here; [`super::socket`] then sends a rejection instead.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,13 +16,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// The responses that hyper is about to write: the length of each body in bytes, the oldest first.
-/// There are never more than a connection may make requests.
+/// The responses that hyper is about to write: the length of each body in bytes, oldest first.
+/// There are never more than the requests allowed on one socket.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Announced(Arc<Mutex<VecDeque<usize>>>);
 
 impl Announced {
-    /// Announces a response with a body of this many bytes.
+    /// Announces a response with a body of `body` bytes.
     pub(super) fn push(&self, body: usize) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(body);
     }
@@ -32,19 +32,20 @@ impl Announced {
     }
 }
 
-/// How far the current response has been written.
+/// How much of the current response has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// All responses so far are complete.
     Between,
-    /// In a head; `matched` bytes of the blank line that ends it have been seen.
+    /// In the head. `matched` bytes of the blank line that ends it have been written.
     Head { matched: usize, body: usize },
-    /// In a body; this many bytes are left.
+    /// In the body, with `left` bytes to go.
     Body { left: usize },
 }
 
 impl Part {
-    /// How many of the first of `bytes` belong to the current response, and where it is after them.
+    /// Returns how many bytes at the start of `bytes` belong to the current response, and the
+    /// position after them.
     fn after(mut self, bytes: &[u8]) -> (usize, Self) {
         let mut taken = 0;
         while let Self::Head { matched, body } = self {
@@ -70,7 +71,7 @@ impl Part {
     }
 }
 
-/// A socket to a browser, as hyper writes to it.
+/// A socket to a browser, written to by hyper.
 #[derive(Debug)]
 pub(super) struct Outgoing<S> {
     stream: S,
@@ -78,7 +79,7 @@ pub(super) struct Outgoing<S> {
     part: Part,
     /// How long a browser may take to read one response.
     within: Duration,
-    /// When the current response must have been taken; `None` between responses.
+    /// When the browser must have read the current response; `None` between responses.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -87,12 +88,12 @@ impl<S> Outgoing<S> {
         Self { stream, announced, part: Part::Between, within, deadline: None }
     }
 
-    /// The socket, and whether no response is half written on it.
+    /// Returns the socket, and whether it is between responses.
     pub(super) fn into_stream(self) -> (S, bool) {
         (self.stream, self.part == Part::Between)
     }
 
-    /// Begins the next response, where none is under way and one is announced.
+    /// Starts the next response, if none is in progress and one has been announced.
     fn begin(&mut self) {
         if self.part == Part::Between
             && let Some(body) = self.announced.next()
@@ -102,7 +103,7 @@ impl<S> Outgoing<S> {
         }
     }
 
-    /// Turns a wait for the browser into an error at the deadline.
+    /// Returns an error instead of `Pending` once the deadline has passed.
     fn in_time<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if polled.is_pending()
             && let Some(deadline) = &mut self.deadline
@@ -150,7 +151,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outgoing<S> {
         self.poll_write(cx, first.map_or(&[][..], |slice| slice))
     }
 
-    /// Else hyper would copy the page's files for each browser.
+    /// Without vectored writes hyper would copy the page's files for each browser.
     fn is_write_vectored(&self) -> bool {
         true
     }
@@ -160,7 +161,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outgoing<S> {
         self.in_time(polled, cx)
     }
 
-    /// Does not close the socket: a rejection may have to follow.
+    /// Flushes but does not close the socket, because a rejection may have to follow.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }
@@ -172,7 +173,8 @@ mod tests {
 
     use super::*;
 
-    /// What comes out where `announced` are, and each of `writes` is written.
+    /// Returns what the socket sends if `announced` is announced, and `writes` are written one by
+    /// one.
     async fn comes_out(announced: &[usize], writes: &[&[u8]]) -> String {
         let (ours, mut theirs) = tokio::io::duplex(1024);
         let answers = Announced::default();

@@ -1,4 +1,4 @@
-//! The responses of the front, and the headers that all of them have.
+//! The responses of the front, and the headers common to all of them.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -14,8 +14,8 @@ use super::files::File;
 use crate::config::Origin;
 use crate::protocol::page::SUBPROTOCOL;
 
-/// The headers of every response, errors and the upgrade included. xterm.js makes style elements
-/// without a nonce, so inline styles are allowed; inline scripts never are.
+/// The headers of every response, including errors and the WebSocket upgrade. xterm.js creates
+/// style elements without a nonce, so inline styles are allowed. Inline scripts never are.
 const GUARDS: [(HeaderName, HeaderValue); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -41,10 +41,10 @@ const GUARDS: [(HeaderName, HeaderValue); 7] = [
     ),
 ];
 
-/// A year: the browser does not even try http to this host. See RFC 6797.
+/// For a year, browsers do not even try plain http to this host. See RFC 6797.
 const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// The same response with the headers that every response has.
+/// Adds the headers that every response has.
 pub(super) fn guarded(mut response: Response, origin: &Origin) -> Response {
     let headers = response.headers_mut();
     headers.extend(GUARDS);
@@ -54,22 +54,24 @@ pub(super) fn guarded(mut response: Response, origin: &Origin) -> Response {
     response
 }
 
-/// A file of the page in the form that the browser takes, or the word that the browser has it.
+/// The response for a file of the page, in the form that suits the browser, or 304 if the browser
+/// has it already.
 pub(super) fn file(file: &File, request: &Request) -> Response {
     let accepted: Vec<_> =
         request.headers().get_all(header::ACCEPT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
     let form = file.form(&accepted);
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    // The browser may keep the file. One whose name has a hash in it never changes; of any other, the
-    // browser asks each time whether it is still the same.
+    // Browsers may cache every file. A file with a hash in its name never changes; for any other
+    // file, the browser asks each time whether it has changed.
     let keep = if file.is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
     headers.insert(header::ETAG, form.tag.clone());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     let tag = String::from_utf8_lossy(form.tag.as_bytes());
     let known = |tag: &str| lists(request.headers(), &header::IF_NONE_MATCH, tag);
-    // A proxy that compresses on its own makes the tag a weak one. See RFC 9110, section 13.1.2.
+    // A proxy that compresses by itself turns the tag into a weak one. See RFC 9110, section
+    // 13.1.2.
     if known(&tag) || known(&format!("W/{tag}")) || known("*") {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
@@ -85,7 +87,7 @@ pub(super) fn file(file: &File, request: &Request) -> Response {
     response
 }
 
-/// The socket is a WebSocket from now on. See RFC 6455, section 4.2.2.
+/// The response that turns the socket into a WebSocket. See RFC 6455, section 4.2.2.
 pub(super) fn websocket(Accept(accept): Accept) -> Response {
     let headers = [
         (header::CONNECTION, HeaderValue::from_static("Upgrade")),
@@ -97,7 +99,7 @@ pub(super) fn websocket(Accept(accept): Accept) -> Response {
 }
 
 impl IntoResponse for Rejection {
-    /// The reason as text. The socket is closed after it.
+    /// A response with the reason as text. The socket is closed after it.
     fn into_response(self) -> Response {
         let status = match self {
             Self::Host | Self::Origin => StatusCode::FORBIDDEN,
@@ -134,7 +136,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// A rejection as bytes, for a request that hyper could not read.
+/// The response for a request that hyper could not parse, as bytes.
 pub(super) fn bytes_of(rejection: Rejection, origin: &Origin) -> Vec<u8> {
     let response = guarded(rejection.into_response(), origin);
     let date = httpdate::fmt_http_date(SystemTime::now());
@@ -146,7 +148,7 @@ pub(super) fn bytes_of(rejection: Rejection, origin: &Origin) -> Vec<u8> {
     (head + "\r\n" + &rejection.text()).into_bytes()
 }
 
-/// The name of a header as hyper writes it.
+/// The name of a header in the capitalization that hyper writes.
 fn title_case(name: &HeaderName) -> String {
     let parts = name.as_str().split('-');
     let titled = parts.map(|part| {

@@ -1,5 +1,5 @@
-//! The router: which request gets what. Every request passes [`admission::admit`] first, and every
-//! response gets the headers that guard the page, whatever it is.
+//! The router. Every request passes [`admission::admit`] first, and every response, including
+//! errors, gets the headers of [`response::guarded`].
 
 use std::sync::Arc;
 

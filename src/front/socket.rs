@@ -1,4 +1,4 @@
-//! One socket from a browser, from its first request until it is closed or its WebSocket has ended.
+//! One socket from a browser, from its first request until it is closed or its WebSocket ends.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,10 +31,10 @@ use crate::protocol::page::BINARY_FRAME_MAX;
 /// How long the front waits for a browser.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
-    /// How long the next head may take to come whole; then the socket is closed. It bounds a peer
-    /// that sends a byte now and then, and one that sends nothing.
+    /// How long the next head may take to arrive completely before the socket is closed. Limits
+    /// both a peer that sends a byte now and then and one that sends nothing.
     pub(super) head: Duration,
-    /// How long a browser may take to read one response; then the socket is closed.
+    /// How long a browser may take to read one response before the socket is closed.
     pub(super) response: Duration,
 }
 
@@ -44,17 +44,17 @@ impl Default for Timeouts {
     }
 }
 
-/// Most requests on one socket; it is closed after the last.
+/// Most requests on one socket. The socket is closed after the last one.
 const REQUESTS_MAX: usize = 100;
 
-/// Longest head of a request, bytes: request line and headers. A longer one is refused with 431.
-/// Browsers send every cookie of `localhost` to every port, so it is not tiny.
+/// Longest head of a request (request line and headers), bytes. A longer one is refused with 431.
+/// Not smaller, because browsers send all cookies of `localhost` to every port.
 const HEAD_MAX: usize = 16 * 1024;
 
-/// Most headers in a request; one more is refused with 431.
+/// Most headers in a request. One more is refused with 431.
 const HEADERS_MAX: usize = 64;
 
-/// Serves a socket until it is closed, or has become a WebSocket and that has ended.
+/// Serves a socket until it is closed, or until the WebSocket that it became has ended.
 pub(super) async fn serve<S>(stream: S, source: Source, front: &Arc<Front>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -108,8 +108,8 @@ where
     drop(timeout(front.timeouts.response, stream.shutdown()).await);
 }
 
-/// What a browser is told of a request that hyper could not read, of which it has something or
-/// nothing. A browser that keeps a socket for later has not begun anything.
+/// The rejection for a request that hyper could not read, if any. `has_begun` says whether part of
+/// the request has arrived: a browser that keeps an idle socket open has not begun a request.
 fn rejection(error: &hyper::Error, has_begun: bool) -> Option<Rejection> {
     if error.is_parse_too_large() {
         Some(Rejection::TooLong)
@@ -120,19 +120,19 @@ fn rejection(error: &hyper::Error, has_begun: bool) -> Option<Rejection> {
     }
 }
 
-/// The length of a response's body, bytes. Every body of the front is in memory as a whole.
+/// The length of a response's body, bytes. Every body of the front is completely in memory.
 fn length(response: &Response) -> usize {
     let length = response.body().size_hint().exact().unwrap_or_default();
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// The socket speaks WebSocket from now on; `read` is what came behind the head.
+/// Serves the socket as a WebSocket. `read` holds the bytes that arrived after the head.
 async fn speak<S>(stream: S, read: Vec<u8>, source: Source, front: &Front)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // Without a buffer of its own for what goes out, what a slow page has not taken stays
-    // with the worker. A message is a frame or several, and never larger than one frame may be.
+    // Nothing is buffered for writing, so output that a slow page has not taken stays with the
+    // worker. A message may span several frames, but is never longer than one frame may be.
     let config = WebSocketConfig::default()
         .read_buffer_size(16 * 1024)
         .write_buffer_size(0)
@@ -143,7 +143,7 @@ where
     connection::run(page, &front.auth, source).await;
 }
 
-/// What the record of a rejection says of the request.
+/// The parts of a request that the record of a rejection names.
 struct Asked {
     source: Source,
     is_head: bool,

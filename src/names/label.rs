@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 /// Longest label, bytes.
 const LABEL_MAX: usize = 120;
 
-/// A short text for people, which means nothing to tere: the name that a person gave a session, or
-/// the title that a program gave its window. 1 to 120 bytes, no control characters, no blanks at its
+/// A short text that is only displayed: the name that a person gave a session, or the title that a
+/// program gave its window. 1 to 120 bytes, without control characters, and without blanks at the
 /// ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -22,14 +22,15 @@ fn accepts(text: &str) -> bool {
     (1..=LABEL_MAX).contains(&text.len()) && !text.contains(is_odd) && text.trim() == text
 }
 
-/// Control characters, and those that turn or hide what stands beside them.
+/// Whether a character is a control character, or one that hides or reorders the text around it.
 fn is_odd(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl Label {
-    /// What of a text can be a label, cut to its length; nothing where nothing is left.
+    /// Makes a label from any text: removes characters that are not allowed, and cuts the rest to
+    /// the maximum length. `None` if nothing is left.
     pub fn cut(text: &str) -> Option<Self> {
         let text: String = text.chars().filter(|character| !is_odd(*character)).collect();
         let text = text.trim();

@@ -1,5 +1,5 @@
-//! The nouns of tere as types. A value of one of these types has been parsed: whatever came from a
-//! peer, a file or a command line becomes one of them before anything acts on it.
+//! The names and values of tere as types. A value of one of these types has been validated: input
+//! from a peer, a file or a command line is parsed into one of them before anything acts on it.
 
 mod account;
 mod label;
@@ -17,15 +17,15 @@ pub use size::TermSize;
 pub use target::{MachineName, Target, UnixUser};
 pub use theme::{Color, Theme};
 
-/// Why a text is not the name it was offered as.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {noun}: {rule}")]
 pub struct BadName {
-    /// What was offered, cut to 64 characters.
+    /// The rejected text, cut to 64 characters.
     text: String,
-    /// What it should have been, with its article: "an account name".
+    /// The kind of name expected, with an article: "an account name".
     noun: &'static str,
-    /// The rule that it breaks, as a sentence for people.
+    /// The rule that the text breaks, as a sentence for people.
     rule: &'static str,
 }
 
@@ -36,11 +36,12 @@ impl BadName {
     }
 }
 
-/// Makes a type hold a parsed text: `FromStr`, `Display`, `as_str`, and serde by way of the parser.
+/// Implements a type that holds a validated string: `FromStr`, `Display`, `as_str`, and serde by
+/// way of the parser.
 macro_rules! parsed_text {
     ($name:ident, $noun:literal, $rule:literal, $accepts:path) => {
         impl $name {
-            /// The text as it was parsed.
+            /// The validated text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

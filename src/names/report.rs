@@ -1,10 +1,10 @@
-//! The key of the report of a shell's end.
+//! The key that marks the report of how a shell ended.
 
 /// 160 random bits that the broker gives to a session's worker and to the script that starts the
-/// shell. The script reports through the terminal how the shell ended, and by the key the worker knows
-/// that report from anything else that was printed, such as a file which shows an old one. It is no
-/// secret from the person in the shell, nor from root of the machine: a forged report shows a wrong
-/// exit status, and no more.
+/// shell. The script reports through the terminal how the shell ended. The key lets the worker tell
+/// that report from other output, such as a file that contains an old report. The key is not secret
+/// from the person in the shell, nor from root of the machine: a forged report can only show a
+/// wrong exit status.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ReportKey(String);
@@ -23,7 +23,7 @@ impl ReportKey {
     /// A new key from the kernel's random numbers.
     ///
     /// # Errors
-    /// What getrandom(2) says.
+    /// The error of getrandom(2).
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0_u8; 20];
         getrandom::fill(&mut bytes)?;

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// The id of a session: 12 characters of `[a-z2-7]`, 60 random bits. It names the session's units,
-/// its uid, its socket and its journal records; knowing it gives nobody a right.
+/// The id of a session: 12 characters of `[a-z2-7]`, 60 random bits. It is part of the names of the
+/// session's units, user, socket and journal records. Knowing it confers no right.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
@@ -19,7 +19,7 @@ impl SessionId {
     /// A new id from the kernel's random numbers.
     ///
     /// # Errors
-    /// What getrandom(2) says.
+    /// The error of getrandom(2).
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0_u8; 8];
         getrandom::fill(&mut bytes)?;

@@ -9,7 +9,7 @@ pub struct TermSize {
     rows: u16,
 }
 
-/// A size as it stands in a message, before its bounds are looked at.
+/// A size in a message, before its bounds are checked.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unchecked {
@@ -17,14 +17,14 @@ struct Unchecked {
     rows: u16,
 }
 
-/// The largest number of columns and of rows; past it a size is refused.
+/// Most columns, and most rows. A larger size is refused.
 const TERM_SIZE_MAX: u16 = 1000;
 
-/// Most cells: two screens of so many, and their snapshots, are what a worker has memory for. Past
-/// it a size is refused. A wall of four screens with small letters has less.
+/// Most cells; a larger size is refused. A worker has memory for two screens of this many cells,
+/// and for their snapshots. A wall of four monitors with a small font has fewer.
 const CELLS_MAX: u32 = 250_000;
 
-/// A size outside 1..=1000, or of too many cells.
+/// A size outside 1..=1000, or with too many cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a terminal of {cols} columns and {rows} rows is outside 1 to 1000, or has more than {CELLS_MAX} cells"
@@ -35,13 +35,13 @@ pub struct BadSize {
 }
 
 impl TermSize {
-    /// What a terminal has before anybody said another: 80 columns and 24 rows.
+    /// The size of a terminal before anyone has set another: 80 columns and 24 rows.
     pub const DEFAULT: Self = Self { cols: 80, rows: 24 };
 
     /// A size of `cols` columns and `rows` rows.
     ///
     /// # Errors
-    /// `BadSize` where either is 0 or above 1000, or the cells are more than 250,000.
+    /// `BadSize` if either is 0 or above 1000, or if there are more than 250,000 cells.
     pub fn new(cols: u16, rows: u16) -> Result<Self, BadSize> {
         let allowed = 1..=TERM_SIZE_MAX;
         let few = u32::from(cols) * u32::from(rows) <= CELLS_MAX;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::BadName;
 
 /// The name of a systemd-machined machine, or `.host` for the host itself. Follows machined's own
-/// rule (a host name of at most 64 characters, see machinectl(1)), lower case only.
+/// rule (a host name of at most 64 characters, see machinectl(1)), but in lower case only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
@@ -37,7 +37,7 @@ fn is_machine(text: &str) -> bool {
 }
 
 /// The name of a UNIX user on a machine: 1 to 32 of `a-z 0-9 _ -`, beginning with a letter or `_`.
-/// Numbers are not names: machined would take `0` for root.
+/// A number is not a name: machined would take `0` for root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
@@ -58,14 +58,14 @@ fn is_user(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
 }
 
-/// A machine and the UNIX user to be there, written `user@machine`.
+/// A machine and a UNIX user on it, written `user@machine`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Target {
-    /// Where the shell runs.
+    /// The machine that the shell runs on.
     pub machine: MachineName,
-    /// Whom it runs as there.
+    /// The user that the shell runs as.
     pub user: UnixUser,
 }
 

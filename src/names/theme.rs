@@ -5,29 +5,30 @@ use serde::{Deserialize, Serialize};
 
 use super::BadName;
 
-/// A colour: red, green, blue. In a message and as text it is `#rrggbb`.
+/// A colour as red, green and blue. Written `#rrggbb`, in messages too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 pub struct Color(pub u8, pub u8, pub u8);
 
-/// The colours in which a terminal is shown, where no program has changed them.
+/// The colours that a terminal is displayed in, unless a program has changed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Theme {
-    /// Of the text.
+    /// The colour of text.
     pub foreground: Color,
-    /// Behind the text.
+    /// The colour behind text.
     pub background: Color,
-    /// Of the cursor.
+    /// The colour of the cursor.
     pub cursor: Color,
-    /// The first sixteen of the palette: the eight named colours, then the bright ones.
+    /// The first 16 palette colours: the eight named colours, then their bright variants.
     pub palette: [Color; 16],
 }
 
 impl Theme {
-    /// What programs are told before anybody has said a theme: the page's dark one, `web/src/themes.ts`.
+    /// The theme that programs are told of before a page has sent one: the page's dark theme,
+    /// `web/src/themes.ts`.
     pub const DEFAULT: Self = Self {
         foreground: Color(0xd9, 0xdc, 0xe5),
         background: Color(0x13, 0x15, 0x1b),

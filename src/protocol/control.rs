@@ -1,8 +1,9 @@
-//! `control.sock`: `tere` on the host asks auth. Everybody on the host may connect; what they may
-//! do follows from the uid that the kernel states. Intent [`Intent::Control`](crate::wire::Intent).
+//! `control.sock`: `tere` on the host sends requests to auth. Every user of the host may connect;
+//! their rights follow from the peer uid that the kernel reports. Intent
+//! [`Intent::Control`](crate::wire::Intent).
 //!
-//! Packets are postcard. [`ToCli::Principal`] carries one descriptor, the principal channel of the
-//! operator. One request is answered by one reply, in order.
+//! Packets are postcard. Each request gets one reply, in order. [`ToCli::Principal`] carries one
+//! descriptor, the principal channel of the operator.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,17 +14,17 @@ use crate::wire::Message;
 /// From `tere` to auth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromCli {
-    /// Make an account and an enrolment link for it.
+    /// Create an account and an enrolment link for it.
     AccountAdd(AccountName),
-    /// All accounts.
+    /// List all accounts.
     AccountList,
-    /// The account files that cannot be used.
+    /// List the account files that cannot be used.
     AccountUnusable,
-    /// Remove an account, its passkeys and its links, and end its connections.
+    /// Remove an account with its passkeys and its links, and close its connections.
     AccountRemove(AccountName),
-    /// Make a new enrolment link for an account that is there.
+    /// Create a new enrolment link for an existing account.
     AccountLink(AccountName),
-    /// Give me the operator's principal channel.
+    /// Hand over the operator's principal channel.
     Principal,
 }
 
@@ -32,52 +33,52 @@ pub enum FromCli {
 pub enum ToCli {
     /// A one-time enrolment link. This is the only time it is shown.
     Link {
-        /// For whom.
+        /// The account that the link is for.
         account: AccountName,
-        /// The whole address.
+        /// The complete URL.
         link: String,
-        /// When it stops working, seconds since 1970.
+        /// When it expires, in seconds since 1970.
         expires: u64,
     },
-    /// All accounts, by name.
+    /// All accounts, sorted by name.
     Accounts(Vec<AccountSummary>),
     /// The account files that cannot be used. At most [`UNUSABLE_MAX`].
     Unusable {
-        /// The folder that they are in.
+        /// The folder that holds the files.
         folder: String,
-        /// Each of them.
+        /// The files.
         files: Vec<UnusableFile>,
     },
-    /// Done.
+    /// The request was carried out.
     Done,
-    /// Not done.
+    /// The request was refused.
     Refused(Refusal),
-    /// The principal channel of the operator.
+    /// The principal channel of the operator, as a descriptor.
     Principal,
 }
 
-/// One account, as it stands in a list.
+/// One account in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountSummary {
     /// Its name.
     pub name: AccountName,
-    /// When it was made, seconds since 1970.
+    /// When the account was created, in seconds since 1970.
     pub created: u64,
-    /// How many passkeys it has.
+    /// The number of its passkeys.
     pub passkeys: u32,
-    /// When one of them last signed in, seconds since 1970.
+    /// When one of its passkeys last signed in, in seconds since 1970; `None` if none has.
     pub last_sign_in: Option<u64>,
 }
 
-/// Most account files that are told of as unusable. Of what is beyond, the journal alone tells.
+/// Most unusable account files in one reply. Files beyond it appear in the journal only.
 pub const UNUSABLE_MAX: usize = 128;
 
-/// An account file that is not understood.
+/// An account file that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnusableFile {
-    /// Its name in the folder.
+    /// Its file name in the folder.
     pub file: String,
-    /// Whose it is, where that much of it can be read.
+    /// The account that it belongs to, if that part of the file is readable.
     pub name: Option<AccountName>,
 }
 

@@ -1,13 +1,14 @@
-//! `auth.sock`: front asks auth to sign a connection in. One socket for each WebSocket; auth keys
-//! what it knows of a login to it. Intent [`Intent::Login`](crate::wire::Intent).
+//! `auth.sock`: front asks auth to sign a connection in. Each WebSocket has a socket of its own,
+//! and auth ties the state of the login to it. Intent [`Intent::Login`](crate::wire::Intent).
 //!
-//! Packets are postcard: the variant's index as a varint, then its fields in order; a text is a
-//! varint length and UTF-8. [`ToFront::SignedIn`] carries one descriptor, the principal channel.
+//! Packets are postcard: the variant's index as a varint, then its fields in order; a string is its
+//! length as a varint, then UTF-8. [`ToFront::SignedIn`] carries one descriptor, the principal
+//! channel.
 //!
-//! JSON passes through as text: only auth and the browser read it.
+//! JSON is passed through as text: only auth and the browser parse it.
 //!
-//! Auth closes the connection after [`ToFront::SignedIn`], after `refused: bad-message`, and when
-//! nothing was asked for [`IDLE`]: front connects when the page first asks, not before.
+//! auth closes the connection after [`ToFront::SignedIn`], after `refused: bad-message`, and after
+//! [`IDLE`] without a request. So front connects only when the page sends its first request.
 
 use std::time::Duration;
 
@@ -21,17 +22,17 @@ use crate::wire::Message;
 /// How long a connection may be open without a request before auth closes it.
 pub const IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// How long a challenge may be answered, once.
+/// How long a challenge may be answered. It may be answered once.
 pub const CHALLENGE: Duration = Duration::from_secs(60);
 
 /// From front to auth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromFront {
-    /// Make a challenge to sign in.
+    /// Create a challenge to sign in.
     SignIn,
-    /// Make a challenge to register a passkey with this enrolment token.
+    /// Create a challenge to register a passkey with this enrolment token.
     Enrol {
-        /// As it stood in the link.
+        /// The token from the link.
         token: String,
     },
     /// The browser's answer, as JSON.
@@ -44,19 +45,19 @@ pub enum FromFront {
 /// From auth to front.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToFront {
-    /// Have the browser answer this, within 60 seconds.
+    /// The browser must answer this challenge within 60 seconds.
     Challenge {
-        /// Which ceremony.
+        /// The WebAuthn ceremony.
         ceremony: Ceremony,
-        /// Its options, as JSON.
+        /// The options of the ceremony, as JSON.
         options: String,
     },
-    /// Signed in. With the principal channel.
+    /// The connection is signed in. Carries the principal channel.
     SignedIn {
-        /// Whose it is, for the page to show.
+        /// The account, for the page to display.
         account: AccountName,
     },
-    /// Not signed in. The page may begin again, unless it is `bad-message`.
+    /// The login was refused. The page may start again, unless the refusal is `bad-message`.
     Refused(Refusal),
 }
 

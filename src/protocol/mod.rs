@@ -1,4 +1,4 @@
-//! What tere's processes say to each other: one file a socket, one enum a direction.
+//! The messages between tere's processes: one file per socket, one enum per direction.
 //!
 //! | file | socket | between |
 //! | --- | --- | --- |
@@ -10,7 +10,7 @@
 //! | `worker` | `session/ID.sock` | broker and session worker |
 //! | `viewer` | a socketpair | front or `tere`, and session worker |
 //!
-//! All but `page` are packets of [`crate::wire`].
+//! All except `page` are packets of [`crate::wire`].
 
 pub mod control;
 pub mod login;
@@ -34,22 +34,24 @@ pub use refusal::Refusal;
 pub enum EndReason {
     /// The shell ended.
     ShellEnded,
-    /// The shell ended before it printed anything: as a rule the target's user does not exist.
+    /// The shell ended before it printed anything, usually because the target's user does not
+    /// exist.
     NeverStarted,
-    /// The machine went away under the shell.
+    /// The machine stopped while the shell was running.
     MachineGone,
-    /// The session was ended by its owner or an operator.
+    /// The session's owner or an operator ended the session.
     EndedByRequest,
-    /// The worker went away.
+    /// The worker stopped.
     WorkerGone,
-    /// The session goes on, but it is not this viewer's to see any more.
+    /// The session continues, but this viewer may no longer see it.
     ViewClosed,
-    /// The session goes on as far as anybody knows, but this view of it broke off and cannot be had again.
+    /// The session continues as far as is known, but this view of it broke off and could not be
+    /// reattached.
     ViewLost,
 }
 
 impl std::fmt::Display for EndReason {
-    /// Its stable word.
+    /// Writes the stable word for it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::ShellEnded => "shell-ended",
@@ -68,13 +70,13 @@ impl std::fmt::Display for EndReason {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum ShellExit {
-    /// With this exit status.
+    /// The shell exited with this status.
     Exited(u8),
-    /// Killed by this signal.
+    /// This signal killed the shell.
     Killed(Signal),
 }
 
-/// A signal that kills shells.
+/// A signal that can kill an interactive shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -94,9 +96,10 @@ pub enum Signal {
 }
 
 impl ShellExit {
-    /// Reads `$?` of a shell: 128 and a signal's number for a process that was killed. An
-    /// interactive shell ignores or catches the signals that are not in [`Signal`], so such a status
-    /// is that of its last command: Ctrl-C at the prompt and then Ctrl-D makes 130.
+    /// Decodes `$?` of a shell, which is 128 plus the signal's number for a killed process. An
+    /// interactive shell ignores or catches the signals that are not in [`Signal`], so a status
+    /// that would stand for one of those is the status of its last command: Ctrl-C at the prompt
+    /// and then Ctrl-D gives 130.
     #[must_use]
     pub fn of_status(status: u8) -> Self {
         let signal = match status.wrapping_sub(128) {
@@ -118,7 +121,7 @@ impl ShellExit {
 }
 
 impl std::fmt::Display for ShellExit {
-    /// The exit status, or the signal's name without SIG.
+    /// Writes the exit status, or the signal's name without SIG.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Exited(status) => write!(f, "{status}"),
@@ -127,12 +130,12 @@ impl std::fmt::Display for ShellExit {
     }
 }
 
-/// The end of a session, or of a view of it.
+/// How a session, or a view of it, ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEnd {
-    /// Why.
+    /// Why it ended.
     pub reason: EndReason,
-    /// How the shell ended, where the machine reported it.
+    /// How the shell ended, if the machine reported it.
     pub exit: Option<ShellExit>,
 }
 
@@ -142,16 +145,16 @@ impl From<EndReason> for SessionEnd {
     }
 }
 
-/// What a viewer may do. Enforced in the worker.
+/// What a viewer may do. The worker enforces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Role {
-    /// Types, sets the size, and says who else may view.
+    /// May type, set the size, and share the session.
     Owner,
-    /// Types.
+    /// May type.
     Writer,
-    /// Sees.
+    /// May only look.
     Watcher,
 }
 
@@ -160,9 +163,9 @@ pub enum Role {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum GuestRole {
-    /// Types.
+    /// May type.
     Writer,
-    /// Sees.
+    /// May only look.
     Watcher,
 }
 
@@ -175,63 +178,64 @@ impl From<GuestRole> for Role {
     }
 }
 
-/// Somebody who may view a session.
+/// A person who may view a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Person {
-    /// Who.
+    /// The person's account.
     pub account: AccountName,
-    /// What they may do.
+    /// The person's role.
     pub role: Role,
-    /// How many views they have right now.
+    /// The number of views that the person has open now.
     pub views: u16,
 }
 
-/// Most accounts that one session is shared with; one more is refused with `too-many`.
+/// Most guests of one session. One more is refused with `too-many`.
 pub const GUESTS_MAX: usize = 16;
 
-/// Most views that one account has of a session that is shared with it; one more is refused with `too-many`.
+/// Most views that one guest has of a session. One more is refused with `too-many`.
 pub const VIEWS_PER_GUEST_MAX: usize = 4;
 
-/// Most accounts that a list names as viewing one session.
+/// Most accounts that a list names as viewers of one session.
 pub const VIEWING_MAX: usize = 4;
 
-/// One live session, as it stands in a list.
+/// One live session in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct SessionSummary {
-    /// Its id.
+    /// The session's id.
     pub id: SessionId,
-    /// Where its shell runs.
+    /// The target that the shell runs on.
     pub target: Target,
-    /// When it was opened, seconds since 1970.
+    /// When the session was opened, in seconds since 1970.
     #[cfg_attr(test, ts(type = "number"))]
     pub opened: u64,
-    /// Who opened it.
+    /// The account that opened the session.
     pub owner: AccountName,
-    /// What whoever asks may do in it. The operator only looks.
+    /// The role of the account that asks. The operator may only look.
     pub role: Role,
-    /// What its owner calls it.
+    /// The name that the owner gave the session.
     pub name: Option<Label>,
-    /// Accounts that view it now, at most [`VIEWING_MAX`] of them.
+    /// Accounts that view the session now, at most [`VIEWING_MAX`] of them.
     pub viewing: Vec<AccountName>,
-    /// What its worker says; nothing where it did not answer in time.
+    /// The worker's report; `None` if the worker did not answer in time.
     pub about: Option<About>,
 }
 
-/// What a session's worker says about it. For people to read: nothing is decided by it.
+/// What a session's worker reports about the session. It is only displayed; nothing is decided by
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct About {
-    /// The title that a program gave the terminal.
+    /// The terminal title set by a program.
     pub title: Option<Label>,
     /// The size of the terminal.
     pub size: TermSize,
-    /// How long nothing was printed or typed, seconds.
+    /// How long there has been neither output nor input, in seconds.
     pub idle: u32,
-    /// How many viewers it has.
+    /// The number of viewers.
     pub viewers: u16,
 }

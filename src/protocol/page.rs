@@ -1,19 +1,20 @@
-//! What the page and the front say to each other over the one WebSocket of a page.
+//! The messages between the page and the front, over the page's WebSocket.
 //!
-//! A connection carries *streams*. Each has a number, which the page chooses, and a kind
-//! ([`StreamKind`]); today there are terminals. Text frames hold one JSON object each: [`FromPage`]
-//! to the front, [`ToPage`] to the page. They open, steer and close streams. Binary frames hold a
-//! stream's bytes, behind a header:
+//! A connection carries *streams*. Each stream has a number, which the page chooses, and a kind
+//! ([`StreamKind`]); at present the only kind is a terminal. Text frames hold one JSON object each,
+//! [`FromPage`] to the front and [`ToPage`] to the page, and open, control and close streams.
+//! Binary frames hold a header and bytes of a stream:
 //!
 //! ```text
 //! to the front   stream (2 bytes) | kind (1) | sent at (4) | bytes        big-endian
 //! to the page    stream (2 bytes) | kind (1) | bytes
 //! ```
 //!
-//! `sent at` is when the input was typed, milliseconds on the front's clock as the page knows it:
-//! the last `pong` says what it was, and the page adds the time since. Input that reaches the front
-//! more than [`INPUT_PATIENCE`] later is dropped, for the page has told its person by then that it
-//! is in doubt. [`SENT_AT_UNKNOWN`] stands for a page that has heard no `pong` yet.
+//! `sent at` is the time when the input was typed, in milliseconds of the front's clock. The page
+//! estimates it: it takes the time in the last `pong` and adds the time elapsed since. The front
+//! drops input that arrives more than [`INPUT_PATIENCE`] after it was typed, because by then the
+//! page has told its user that the input may be lost. A page that has received no `pong` yet sends
+//! [`SENT_AT_UNKNOWN`].
 //!
 //! ```text
 //! page                              front
@@ -33,10 +34,10 @@
 //!   ◀───────────────────────── closed       (with the reason)
 //! ```
 //!
-//! A stream's number is free again after `closed`, `close` or a `refused` that names it. A frame that
-//! cannot be read, comes out of turn, or has another kind than its stream gets `refused: bad-message`
-//! and the end of the connection. `web/src/protocol.ts` is made from these types by the test in this
-//! file.
+//! A stream's number is free again after `closed`, `close` or a `refused` that names it. A frame
+//! that cannot be decoded, is not allowed in the current state, or has another kind than its
+//! stream, is answered with `refused: bad-message` and the end of the connection.
+//! `web/src/protocol.ts` is generated from these types by the test in this file.
 
 use std::time::Duration;
 
@@ -47,24 +48,24 @@ use super::viewer::Extent;
 use super::{EndReason, GuestRole, Person, Refusal, Role, SessionSummary, ShellExit};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize, Theme};
 
-/// The WebSocket's subprotocol. A new version of these messages is a new word.
+/// The WebSocket's subprotocol. A new version of these messages gets a new name.
 pub const SUBPROTOCOL: &str = "tere-2";
 
-/// Longest text frame from a page, bytes. A passkey's answer with an attestation has about 3 kB;
-/// a longer frame ends the connection.
+/// Longest text frame from a page, bytes. A passkey's answer with an attestation takes about 3 kB.
+/// A longer frame ends the connection.
 pub const TEXT_FRAME_MAX: usize = 32 * 1024;
 
-/// Bytes before those of the stream in a binary frame from the page, and in one to the page.
+/// Length of the header of a binary frame from the page, bytes.
 pub const FROM_PAGE_HEADER: usize = 7;
-/// See [`FROM_PAGE_HEADER`].
+/// Length of the header of a binary frame to the page, bytes.
 pub const TO_PAGE_HEADER: usize = 3;
 
-/// Longest binary frame in either direction, bytes. A longer one from a page ends the connection; the
-/// page cuts a paste into several.
+/// Longest binary frame in either direction, bytes. A longer one from a page ends the connection.
+/// The page splits a long paste into several frames.
 pub const BINARY_FRAME_MAX: usize = 32 * 1024 + FROM_PAGE_HEADER;
 
-/// How old input may be when it reaches the front: as long as a page waits for a sign of life before
-/// it gives the connection up and says that what was typed last is in doubt.
+/// How old input may be when it reaches the front. After the same time without a sign of life the
+/// page gives the connection up, and tells its user that the last input may be lost.
 pub const INPUT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The `sent at` of input from a page that does not know the front's clock yet.
@@ -73,16 +74,16 @@ pub const SENT_AT_UNKNOWN: u32 = u32::MAX;
 /// Most streams open at once on one connection; one more is refused with `too-many`.
 pub const STREAMS_MAX: usize = 32;
 
-/// What flows on a stream: one byte in the header of a binary frame.
+/// The kind of data on a stream: one byte in the header of a binary frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum StreamKind {
-    /// A view of a session's terminal: typed bytes to the front, printed ones to the page.
+    /// A view of a session's terminal: input to the front, output to the page.
     Terminal = 1,
 }
 
 impl StreamKind {
-    /// The kind behind a byte. 2 (file), 3 (exec) and 4 (forward) are set aside; no version knows
+    /// The kind for a byte. 2 (file), 3 (exec) and 4 (forward) are reserved; no version supports
     /// them yet.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
@@ -95,9 +96,9 @@ impl StreamKind {
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum FromPage {
-    /// Begin to sign in with a passkey that the browser chooses.
+    /// Start to sign in, with a passkey that the browser chooses.
     SignIn {},
-    /// Begin to register a passkey with a one-time enrolment link.
+    /// Start to register a passkey, with a one-time enrolment link.
     Enrol {
         /// The part of the link after `#enrol=`.
         token: String,
@@ -107,93 +108,94 @@ pub enum FromPage {
         /// The credential.
         credential: Value,
     },
-    /// Ask for a new `lobby`.
+    /// Request a new `lobby`.
     List {},
-    /// Open a stream of kind terminal: a new session on a target, and a view of it.
+    /// Open a stream of kind terminal: start a new session on a target, and view it.
     Open {
-        /// Chosen by the page.
+        /// The stream's number, chosen by the page.
         stream: u16,
-        /// Where.
+        /// The target to open a session on.
         target: Target,
         /// The size of the page's terminal.
         size: TermSize,
     },
-    /// Open a stream of kind terminal: a view of a session that is there already.
+    /// Open a stream of kind terminal: view an existing session.
     Attach {
-        /// Chosen by the page.
+        /// The stream's number, chosen by the page.
         stream: u16,
-        /// Which.
+        /// The session to view.
         session: SessionId,
         /// The size of the page's terminal.
         size: TermSize,
     },
-    /// The page's window has room for a terminal of this size.
+    /// The page has room for a terminal of this size.
     Resize {
-        /// Which stream.
+        /// The stream.
         stream: u16,
         /// The new size.
         size: TermSize,
     },
-    /// This many more bytes of the stream have been shown. A page that does not say so is not sent
-    /// more than a window's worth.
+    /// The page has displayed this many more bytes of the stream. Without these messages the page
+    /// receives no more than one window's worth.
     Shown {
-        /// Which stream.
+        /// The stream.
         stream: u16,
-        /// How many.
+        /// The number of bytes.
         bytes: u32,
     },
-    /// Ask for a snapshot with the whole scrollback.
+    /// Request a snapshot with the whole scrollback.
     Refresh {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
-    /// Put the terminal's modes, character sets and scrolling region back, for everybody who views it.
-    /// Nothing is typed.
+    /// Reset the terminal's modes, character sets and scrolling region, for everyone who views it.
+    /// Sends no input to the program.
     ResetTerminal {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
-    /// The page shows the terminal in these colours: what programs are told that ask for them. Said after
-    /// `open` or `attach`, and when it changes.
+    /// The page displays the terminal in these colours, and programs that query the colours get
+    /// them as the answer. Sent after `open` or `attach`, and on every change.
     Theme {
-        /// Which stream.
+        /// The stream.
         stream: u16,
         /// The colours.
         theme: Theme,
     },
-    /// No more input comes on this stream. What came before is delivered; output goes on.
+    /// The page sends no more input on this stream. Input sent before is delivered; output
+    /// continues.
     End {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
-    /// Leave the stream. Input that came before is delivered; a session that was viewed goes on.
+    /// Close the stream. Input sent before is delivered; the session continues.
     Close {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
-    /// Name a session of mine, or take its name away. A new `lobby` follows.
+    /// Name one of the account's own sessions, or remove its name. A new `lobby` follows.
     Name {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// What it is called from now on.
+        /// The new name; `None` removes it.
         name: Option<Label>,
     },
-    /// Share a session of mine with an account, change what it may do there, or share it no more. A new
-    /// `sharing` follows.
+    /// Share one of the account's own sessions with another account, change what that account may
+    /// do, or stop sharing. A new `sharing` follows.
     Share {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// With whom.
+        /// The account to share it with.
         account: AccountName,
-        /// Writer or watcher; nothing for no more.
+        /// The account's role; `None` stops sharing.
         role: Option<GuestRole>,
     },
-    /// End a session: its shell is hung up.
+    /// End a session by hanging up its shell.
     EndSession {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// Are you there?
+    /// Request a `pong`.
     Ping {},
 }
 
@@ -202,99 +204,101 @@ pub enum FromPage {
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum ToPage {
-    /// Answer this with a passkey, within 60 seconds.
+    /// The page must answer this challenge with a passkey, within 60 seconds.
     Challenge {
-        /// Which ceremony.
+        /// The WebAuthn ceremony.
         ceremony: Ceremony,
         /// `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON`.
         options: Value,
     },
-    /// The connection is now this account's.
+    /// The connection is signed in to this account.
     SignedIn {
-        /// Whose.
+        /// The account.
         account: AccountName,
     },
-    /// What this account may open, and which sessions it has.
+    /// The targets that this account may open, and its sessions.
     Lobby {
         /// Granted targets, in the order of the policy.
         targets: Vec<Target>,
         /// Live sessions, oldest first.
         sessions: Vec<SessionSummary>,
     },
-    /// The stream is a view of `session` from now on.
+    /// The stream now is a view of `session`.
     Opened {
         /// The stream of the request.
         stream: u16,
-        /// The session viewed.
+        /// The session in view.
         session: SessionId,
-        /// Where it runs.
+        /// The target that the session runs on.
         target: Target,
     },
-    /// The next `bytes` bytes of the stream are a snapshot for a terminal of this size, and
-    /// replace what is shown. It comes after `opened`, and when the page or its connection was too
-    /// slow. One that begins before the last is complete replaces it.
+    /// The next `bytes` bytes of the stream are a snapshot for a terminal of this size, which
+    /// replaces what is displayed. A snapshot follows `opened`, and is sent again when the page or
+    /// its connection was too slow. A snapshot that begins before the last one is complete replaces
+    /// it.
     Snapshot {
-        /// Which stream.
+        /// The stream.
         stream: u16,
         /// The size of the terminal.
         size: TermSize,
-        /// Length of the snapshot.
+        /// Length of the snapshot, bytes.
         bytes: u32,
-        /// What it shows.
+        /// What the snapshot contains.
         extent: Extent,
     },
-    /// The terminal of the session has another size from here on.
+    /// The session's terminal has this size from here on.
     Size {
-        /// Which stream.
+        /// The stream.
         stream: u16,
         /// The size.
         size: TermSize,
     },
-    /// The program does not read its input: this much of it was thrown away.
+    /// Input was thrown away, usually because the program does not read.
     InputDropped {
-        /// Which stream.
+        /// The stream.
         stream: u16,
-        /// How many bytes.
+        /// The number of bytes thrown away.
         #[cfg_attr(test, ts(type = "number"))]
         bytes: u64,
     },
-    /// No more output comes on this stream: all of it was sent.
+    /// No more output comes on this stream: all of it has been sent.
     End {
-        /// Which stream.
+        /// The stream.
         stream: u16,
     },
     /// The stream is closed, and its number is free.
     Closed {
-        /// Which stream.
+        /// The stream.
         stream: u16,
-        /// Why.
+        /// Why the stream is closed.
         reason: EndReason,
-        /// How the shell ended, where its machine reported it.
+        /// How the shell ended, if its machine reported it.
         exit: Option<ShellExit>,
     },
-    /// Who may view a session, and who does. It comes with `opened`, before it or after, and whenever it changes.
+    /// Who may view a session, and who does. Sent shortly before or after `opened`, and on every
+    /// change.
     Sharing {
-        /// Of which.
+        /// The session.
         session: SessionId,
-        /// The owner first.
+        /// The people, the owner first.
         people: Vec<Person>,
-        /// What this account may do.
+        /// The role of this connection's account.
         role: Role,
-        /// Whether the owner may share it, by the policy.
+        /// Whether policy lets the owner share the session.
         shareable: bool,
     },
-    /// A machine went away on which this connection viewed a session until a moment ago: this is
-    /// why the shell ended.
+    /// A machine stopped on which this connection viewed a session until a moment ago: the reason
+    /// why that shell ended.
     MachineStopped {
-        /// Which.
+        /// The machine.
         machine: MachineName,
     },
-    /// A request was not granted. With a stream: that `open` or `attach`; without: the last
-    /// request that had none.
+    /// A request was refused. If `stream` is present, it was the `open` or `attach` of that stream;
+    /// otherwise it was the last request without a stream.
     Refused {
         /// The stream of the request, if it had one.
         stream: Option<u16>,
-        /// Why.
+        /// Why the request was refused.
         refusal: Refusal,
     },
     /// The answer to `ping`.
@@ -324,7 +328,7 @@ mod tests {
     use super::super::{About, Signal};
     use super::*;
 
-    /// Set this variable to have the file written instead of compared.
+    /// If this variable is set, the test writes the file instead of comparing it.
     const UPDATE: &str = "TERE_UPDATE_GENERATED";
 
     #[test]
@@ -352,7 +356,7 @@ mod tests {
         ] {
             write!(text, "\nexport {declaration}\n").unwrap();
         }
-        // Names that are texts in a message are texts in the page.
+        // These types are strings in a message, so they are strings in the page.
         for name in ["AccountName", "Label", "SessionId", "MachineName", "UnixUser", "Color"] {
             write!(text, "\nexport type {name} = string;\n").unwrap();
         }

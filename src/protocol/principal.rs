@@ -1,9 +1,10 @@
-//! The principal channel: the socket that IS an authenticated principal. front holds it for an
-//! account, `tere` for the operator. Made by [`super::vouch`]; it begins with a handshake of its
-//! own, intent [`Intent::Principal`](crate::wire::Intent), because its holder is another program.
+//! The principal channel: the socket that stands for an authenticated principal. front holds it for
+//! an account, `tere` for the operator. [`super::vouch`] establishes it. The channel begins with a
+//! handshake of its own, intent [`Intent::Principal`](crate::wire::Intent), because its holder is
+//! another program than the one that established it.
 //!
-//! Packets are postcard. A request has a number, chosen by the asker; its reply bears the same
-//! one, and replies may overtake each other. [`Answer::Opened`] carries one descriptor, the
+//! Packets are postcard. The requester chooses a number for each request; the reply has the same
+//! number, and replies may arrive in another order. [`Answer::Opened`] carries one descriptor, the
 //! viewer socket.
 
 use serde::{Deserialize, Serialize};
@@ -12,76 +13,78 @@ use super::{GuestRole, Person, Refusal, Role, SessionSummary};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 use crate::wire::Message;
 
-/// Most requests under way at once on one principal channel; one more is refused with `too-many`.
+/// Most pending requests on one principal channel. One more is refused with `too-many`.
 pub const REQUESTS_MAX: usize = 32;
 
-/// Most sessions in one `AllSessions`: with the longest names they fit into a packet.
+/// Most sessions in one `AllSessions`: with the longest names they still fit into a packet.
 pub const SESSIONS_A_PAGE: usize = 96;
 
-/// Most targets in one `Lobby`; what an account is granted beyond them is left out of its list.
+/// Most targets in one `Lobby`. Further granted targets are left out of the list.
 pub const TARGETS_MAX: usize = 128;
 
-/// Most sessions of others in one `Lobby`; what is shared with an account beyond them is left out of
-/// its list, and can be viewed by whoever knows its id.
+/// Most sessions of other accounts in one `Lobby`. Further sessions shared with the account are
+/// left out of the list, but the account can still attach to them by id.
 pub const SHARED_MAX: usize = 32;
 
 /// From the holder of the channel to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Comes back in the reply.
+    /// Repeated in the reply.
     pub number: u32,
-    /// What is asked.
+    /// The request itself.
     pub ask: Ask,
 }
 
-/// What a principal can ask.
+/// A request of a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
-    /// My targets and my sessions.
+    /// List the principal's targets and sessions.
     Lobby,
-    /// A new session on this target, and a view of it.
+    /// Start a new session on this target, and view it.
     Open {
-        /// Where.
+        /// The target.
         target: Target,
-        /// The size its terminal begins with.
+        /// The initial size of the terminal.
         size: TermSize,
     },
-    /// A view of a session that is there.
+    /// View an existing session.
     Attach {
-        /// Which.
+        /// The session.
         session: SessionId,
         /// The size of the viewer's terminal.
         size: TermSize,
     },
-    /// Name a session of mine, or take its name away.
+    /// Name one of the principal's own sessions, or remove its name.
     Name {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// What it is called from now on.
+        /// The new name; `None` removes it.
         name: Option<Label>,
     },
-    /// Share a session of mine with an account, change what it may do there, or share it no more.
+    /// Share one of the principal's own sessions with an account, change what that account may do,
+    /// or stop sharing.
     Share {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// With whom.
+        /// The account to share it with.
         account: AccountName,
-        /// Writer or watcher; nothing for no more.
+        /// The account's role; `None` stops sharing.
         role: Option<GuestRole>,
     },
-    /// A view of any session, to look at its screen. For the operator.
+    /// View any session, to look at its screen. For the operator.
     Show {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
     /// End a session.
     End {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// The sessions of everybody, by id, at most [`SESSIONS_A_PAGE`] of them. For the operator.
+    /// List the sessions of all accounts, sorted by id, at most [`SESSIONS_A_PAGE`] of them. For
+    /// the operator.
     AllSessions {
-        /// The last id of the page before; nothing for the first page.
+        /// The last id of the previous page; `None` for the first page.
         after: Option<SessionId>,
     },
 }
@@ -91,54 +94,54 @@ pub enum Ask {
 pub enum FromBroker {
     /// The reply to a request.
     Reply {
-        /// Of the request.
+        /// The number of the request.
         number: u32,
-        /// What came of it.
+        /// The result of the request.
         answer: Answer,
     },
-    /// Who may view a session, and who does: said to each of its viewers when the view begins, and
-    /// whenever it changes.
+    /// Who may view a session, and who does. Sent to each viewer of the session when its view
+    /// begins, and on every change.
     Sharing {
-        /// Of which.
+        /// The session.
         session: SessionId,
-        /// The owner first.
+        /// The people, the owner first.
         people: Vec<Person>,
-        /// What whoever holds the channel may do.
+        /// The role of the channel's principal.
         role: Role,
-        /// Whether the owner may share it, by the policy.
+        /// Whether policy lets the owner share it.
         shareable: bool,
     },
-    /// A machine went away on which this principal had a session until a moment ago: this is why
-    /// the shell ended.
+    /// A machine stopped on which this principal had a session until a moment ago: the reason why
+    /// that shell ended.
     MachineStopped(MachineName),
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// To `Lobby`.
+    /// Answers `Lobby`.
     Lobby {
         /// Granted targets, in the order of the policy.
         targets: Vec<Target>,
         /// The principal's live sessions, oldest first, then those that are shared with it.
         sessions: Vec<SessionSummary>,
     },
-    /// To `Name`.
+    /// Answers `Name`.
     Named,
-    /// To `Share`.
+    /// Answers `Share`.
     Shared,
-    /// To `Open`, `Attach` and `Show`. With the viewer socket.
+    /// Answers `Open`, `Attach` and `Show`. Carries the viewer socket.
     Opened {
-        /// The session viewed.
+        /// The session in view.
         session: SessionId,
-        /// Where it runs.
+        /// The target that it runs on.
         target: Target,
     },
-    /// To `End`: its shell is hung up and will be gone in a moment.
+    /// Answers `End`: the shell has been hung up and will be gone in a moment.
     Ending,
-    /// To `AllSessions`. Fewer than [`SESSIONS_A_PAGE`]: these were the last.
+    /// Answers `AllSessions`. A page of fewer than [`SESSIONS_A_PAGE`] is the last one.
     AllSessions(Vec<SessionSummary>),
-    /// Not granted.
+    /// The request was refused.
     Refused(Refusal),
 }
 
@@ -170,7 +173,7 @@ mod tests {
     use super::*;
     use crate::wire::PACKET_MAX;
 
-    /// The longest names that there are.
+    /// A summary with the longest possible names.
     fn summary() -> SessionSummary {
         let account: AccountName = "a".repeat(32).parse().unwrap();
         let label = Label::cut(&"a".repeat(1000));

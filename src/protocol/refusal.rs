@@ -2,27 +2,27 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request was not granted. The word of each is stable: the page and the CLI turn it into a
-/// sentence which says what to do next. It tells a peer no more than that sentence.
+/// Why a request was refused. The word for each is stable: the page and the CLI turn it into a
+/// sentence that says what to do next. The word tells a peer no more than that sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Refusal {
-    /// The passkey is not one that tere knows, or its answer does not verify.
+    /// The passkey is unknown to tere, or its answer does not verify.
     UnknownPasskey,
-    /// The answer came after the challenge's 60 seconds, or a second time.
+    /// The answer came more than 60 seconds after the challenge, or a second time.
     ChallengeExpired,
-    /// The enrolment link was used, is older than 15 minutes, or was never made.
+    /// The enrolment link was used, is older than 15 minutes, or never existed.
     LinkInvalid,
-    /// The passkey of an enrolment is registered and its link used up, but the person is not signed in.
+    /// The passkey was registered and the enrolment link used up, but the person is not signed in.
     PasskeyRegistered,
-    /// No grant gives this account this target, or the account is gone.
+    /// No grant gives this account this target, or the account was removed.
     NotGranted,
     /// The machine is not running and did not start.
     MachineUnavailable,
     /// The machine runs, but nothing in it can open a shell: it lacks systemd or D-Bus.
     MachineWithoutBus,
-    /// systemd-machined does not answer on the host.
+    /// systemd-machined on the host does not answer.
     MachinedUnavailable,
     /// machined was asked for a shell and did not answer in time.
     ShellTimedOut,
@@ -30,37 +30,38 @@ pub enum Refusal {
     ShellRefused,
     /// The session's worker did not start or does not answer.
     WorkerUnavailable,
-    /// There is no such session, or it is not this account's.
+    /// The session does not exist, or the account may not use it.
     NoSuchSession,
     /// The policy does not let this session be shared.
     NotShareable,
-    /// A session is to be shared with its owner.
+    /// The session would be shared with its owner.
     Yourself,
-    /// A bound on sessions, channels or requests is reached.
+    /// A limit on sessions, channels or requests is reached.
     TooMany,
-    /// A bound on sign-ins is reached.
+    /// A limit on sign-ins is reached.
     Busy,
-    /// The message cannot be read, or is not allowed now. The connection ends.
+    /// The message cannot be decoded, or is not allowed in the current state. The connection ends.
     BadMessage,
-    /// Part of tere is not running.
+    /// A part of tere is not running.
     Unavailable,
     /// The two ends speak different versions of a protocol.
     VersionMismatch,
-    /// The operation is for root on the host.
+    /// The operation is reserved for root on the host.
     NotOperator,
     /// An account of that name exists.
     AccountExists,
-    /// There is a file of that account, and it cannot be used.
+    /// The account has a file, but the file cannot be used.
     AccountUnusable,
     /// There is no account of that name.
     NoSuchAccount,
-    /// An account is gone, and the broker, which may still hold channels of it, was not told.
+    /// The account was removed, but the broker, which may still hold channels of it, could not be
+    /// told.
     NotRevoked,
-    /// The disk is full or the state folder cannot be written. Nothing has changed.
+    /// The disk is full or the state folder is not writable. Nothing has changed.
     StorageFailed,
-    /// It is done, but the disk failed and it may not outlive a power cut.
+    /// The change was made, but the disk failed, and a power cut may undo it.
     MayNotLast,
-    /// The account has as many passkeys as one may have.
+    /// The account has the maximum number of passkeys.
     PasskeysFull,
 }
 
@@ -129,7 +130,7 @@ impl Refusal {
     }
 }
 
-/// The word, as it stands in messages and in the journal.
+/// Writes the word, as used in messages and in the journal.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)

@@ -1,10 +1,10 @@
-//! The viewer socket: terminal bytes between a session's worker and whoever shows it, front or
-//! `tere`. A socketpair made by the worker; one end travels through the broker. Intent
+//! The viewer socket: terminal bytes between a session's worker and the program that displays them,
+//! front or `tere`. The worker makes a socketpair, and one end is passed through the broker. Intent
 //! [`Intent::Viewer`](crate::wire::Intent).
 //!
-//! Packets are postcard and carry no descriptors. A view begins with a snapshot, and goes on with what
-//! is printed. A viewer that is too slow for that is given another snapshot, which takes the place
-//! of all that it was sent before.
+//! Packets are postcard and carry no descriptors. A view begins with a snapshot and continues with
+//! the shell's output. A viewer that is too slow for the output gets another snapshot, which
+//! replaces everything sent before.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,58 +18,58 @@ pub const CHUNK_MAX: usize = 32 * 1024;
 /// From the worker to the viewer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToViewer {
-    /// The next `length` bytes of `Output` are a snapshot, for a terminal of this size. One that begins
-    /// before the last is complete replaces it.
+    /// The next `length` bytes of `Output` are a snapshot for a terminal of this size. A snapshot
+    /// that begins before the last one is complete replaces it.
     SnapshotBegins {
         /// The size of the terminal.
         size: TermSize,
         /// Length of the snapshot, bytes.
         length: u32,
-        /// What it shows.
+        /// What the snapshot contains.
         extent: Extent,
     },
-    /// What the shell printed, or part of a snapshot. At most [`CHUNK_MAX`] bytes.
+    /// Output of the shell, or part of a snapshot. At most [`CHUNK_MAX`] bytes.
     Output(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// The terminal has another size from here on.
+    /// The terminal has this size from here on.
     Size(TermSize),
-    /// This many bytes of the viewer's input were thrown away: the program does not read.
+    /// This many bytes of the viewer's input were thrown away, because the program does not read.
     InputDropped(u64),
-    /// The view is over, as a rule with the session.
+    /// The view has ended, usually together with the session.
     Ended(SessionEnd),
 }
 
-/// What a snapshot shows.
+/// What a snapshot contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Extent {
-    /// The screen and the scrollback above it.
+    /// The screen and the whole scrollback.
     Whole,
-    /// The screen alone. The viewer keeps the scrollback that it has; lines may be missing at its end.
+    /// The screen alone. The viewer keeps its scrollback, at the end of which lines may be missing.
     Screen,
-    /// The screen and the end of the scrollback above it. There is more.
+    /// The screen and the most recent part of the scrollback. There is more.
     Recent,
 }
 
 /// From the viewer to the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromViewer {
-    /// What the person typed. At most [`CHUNK_MAX`] bytes.
+    /// Input from the viewer's user. At most [`CHUNK_MAX`] bytes.
     Input(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// No more `Input` comes. What came before is typed; output goes on until the viewer closes.
+    /// No more `Input` comes. Input sent before is typed; output continues until the viewer closes.
     End,
-    /// The viewer's window has room for a terminal of this size.
+    /// The viewer has room for a terminal of this size.
     Resize(TermSize),
-    /// The viewer has shown this many more bytes of `Output`, of a snapshot's too. Without it the worker
-    /// sends no more than a window's worth.
+    /// The viewer has displayed this many more bytes of `Output`, snapshots included. Without these
+    /// messages the worker sends no more than one window's worth.
     Shown(u32),
-    /// The viewer wants a snapshot with the whole scrollback.
+    /// Request a snapshot with the whole scrollback.
     Refresh,
-    /// Put the terminal's modes, character sets and scrolling region back. Nothing is typed; every
-    /// viewer is sent a snapshot. Not for a watcher.
+    /// Reset the terminal's modes, character sets and scrolling region. Sends no input to the
+    /// program; every viewer gets a snapshot. Not allowed for a watcher.
     ResetTerminal,
-    /// The viewer shows the terminal in these colours: what programs are told that ask for them. Counts
-    /// from the session's owner alone.
+    /// The viewer displays the terminal in these colours, and programs that query the colours get
+    /// them as the answer. Only the theme of the session's owner is used.
     Theme(Theme),
 }
 

@@ -1,8 +1,8 @@
-//! `broker.sock`, first part: auth tells the broker who stands behind this socket. After
-//! [`ToAuth::Vouched`] auth hands the socket over, and it speaks [`super::principal`] from then on.
-//! Intent [`Intent::Vouch`](crate::wire::Intent).
+//! `broker.sock`, first part: auth tells the broker which principal this socket stands for. After
+//! [`ToAuth::Vouched`], auth hands the socket over, and from then on it carries
+//! [`super::principal`]. Intent [`Intent::Vouch`](crate::wire::Intent).
 //!
-//! Packets are postcard and carry no descriptors. A connection says one thing and no more.
+//! Packets are postcard and carry no descriptors. Each connection carries one request.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,53 +10,53 @@ use super::Refusal;
 use crate::names::AccountName;
 use crate::wire::Message;
 
-/// Most principal channels of one account at once; one more is refused with `too-many`.
+/// Most principal channels of one account at once. One more is refused with `too-many`.
 pub const CHANNELS_PER_ACCOUNT_MAX: usize = 32;
 
 /// From auth to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromAuth {
-    /// Whoever holds the other end of this socket from now on is this principal.
+    /// From now on the holder of the other end of this socket acts as this principal.
     Vouch {
-        /// Who.
+        /// The principal.
         principal: Principal,
-        /// How auth knows.
+        /// How auth verified it.
         how: Verified,
-        /// When it was verified, seconds since 1970.
+        /// When auth verified it, in seconds since 1970.
         at: u64,
     },
-    /// This account is gone: close its principal channels and its viewers.
+    /// This account was removed: close its principal channels and its viewers.
     Revoke(AccountName),
 }
 
-/// Whom a principal channel stands for.
+/// The principal that a channel stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Principal {
-    /// An account, with what policy grants it.
+    /// An account, with the rights that policy grants it.
     Account(AccountName),
-    /// root on the host: may list and end every session, and open none.
+    /// root on the host: may list, show and end every session, but may open none.
     Operator,
 }
 
 /// How a principal was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verified {
-    /// By a passkey that was there before.
+    /// By a passkey that was registered before.
     Passkey,
-    /// By a passkey just registered with an enrolment link.
+    /// By a passkey that was just registered with an enrolment link.
     Enrolment,
-    /// By the uid which the kernel states for a local socket.
+    /// By the peer uid that the kernel reports for a local socket.
     PeerUid(u32),
 }
 
 /// From the broker to auth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToAuth {
-    /// The socket is the principal's from now on.
+    /// The socket now stands for the principal.
     Vouched,
-    /// The account's channels are closed.
+    /// The account's channels have been closed.
     Revoked,
-    /// The broker does not take it.
+    /// The broker refused the request.
     Refused(Refusal),
 }
 

@@ -1,9 +1,9 @@
-//! `session/ID.sock`: the broker and one session's worker. Intent
+//! `session/ID.sock`: between the broker and one session's worker. Intent
 //! [`Intent::Worker`](crate::wire::Intent).
 //!
 //! Packets are postcard. [`ToWorker::Adopt`] carries the PTY master, [`FromWorker::Attached`] the
-//! front's end of a viewer socket. A worker believes the broker; the broker believes nothing that
-//! a worker says about whose a session is.
+//! front's end of a viewer socket. A worker trusts the broker; the broker trusts nothing that a
+//! worker says about who owns a session.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,95 +11,95 @@ use super::{About, EndReason, Role, SessionEnd};
 use crate::names::{ReportKey, SessionId, TermSize};
 use crate::wire::Message;
 
-/// Most viewers of one session; one more is refused by the worker.
+/// Most viewers of one session. The worker refuses one more.
 pub const VIEWERS_MAX: usize = 64;
 
-/// A viewer of a session, by the number that the broker gave it.
+/// A viewer of a session, by the number that the broker assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ViewerNumber(pub u32);
 
 /// From the broker to the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// Keep this PTY. With its master. Once in a worker's life.
+    /// Adopt this PTY. Carries its master. Sent once in a worker's life.
     Adopt {
-        /// The session that the worker is to be.
+        /// The session that the worker serves from now on.
         session: SessionId,
-        /// The size to begin with.
+        /// The initial size of the terminal.
         size: TermSize,
-        /// What the report of the shell's end begins with.
+        /// The key with which the report of the shell's end begins.
         report: ReportKey,
     },
-    /// Make a viewer.
+    /// Create a viewer.
     Attach {
-        /// Its number from now on.
+        /// The number of the viewer.
         viewer: ViewerNumber,
-        /// What it may do.
+        /// The role of the viewer.
         role: Role,
-        /// The size of its terminal; an owner's becomes the session's.
+        /// The size of the viewer's terminal. An owner's size becomes the session's.
         size: TermSize,
     },
-    /// A viewer may do this from now on.
+    /// Change the role of a viewer.
     SetRole {
-        /// Which.
+        /// The viewer.
         viewer: ViewerNumber,
-        /// What it may do.
+        /// The new role.
         role: Role,
     },
     /// Tell a viewer that its view is closed, and close it.
     Detach {
-        /// Which.
+        /// The viewer.
         viewer: ViewerNumber,
-        /// What becomes of input that it has sent and the worker has not read.
+        /// What to do with input that the viewer has sent and the worker has not read.
         unread: UnreadInput,
     },
-    /// Say what there is to say about the session.
+    /// Describe the session.
     Describe,
-    /// Hang the shell up, tell the viewers why, and exit.
+    /// Hang up the shell, tell the viewers why, and exit.
     End(EndReason),
 }
 
-/// What becomes of input that a viewer has sent before its view is closed.
+/// What to do with input that a viewer sent before its view is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnreadInput {
-    /// It is typed: its person left, and has typed it before.
+    /// Type it: the viewer left, and sent the input before that.
     Typed,
-    /// It is dropped: the right to type was withdrawn.
+    /// Drop it: the right to type was withdrawn.
     Dropped,
 }
 
 /// From the worker to the broker. The first message on a connection is `Standing`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromWorker {
-    /// What the worker has, said once after the handshake.
+    /// What the worker holds. Sent once, after the handshake.
     Standing(Standing),
-    /// The PTY is kept.
+    /// Answers `Adopt`: the worker holds the PTY.
     Adopted,
-    /// To `Attach`. With the other end of the viewer socket.
+    /// Answers `Attach`. Carries the other end of the viewer socket.
     Attached(ViewerNumber),
-    /// To `Attach`: there are [`VIEWERS_MAX`] already.
+    /// Answers `Attach`: there are [`VIEWERS_MAX`] viewers already.
     Full(ViewerNumber),
-    /// To `Describe`. The answers come in the order of the questions.
+    /// Answers `Describe`. The answers are in the order of the requests.
     Described(About),
-    /// To `SetRole`: from now on nothing counts that the viewer may not do.
+    /// Answers `SetRole`: from now on the worker ignores whatever the new role does not permit.
     RoleSet {
-        /// Which.
+        /// The viewer.
         viewer: ViewerNumber,
-        /// What it may do.
+        /// The role now in force.
         role: Role,
     },
     /// A viewer closed its socket, or was closed by `Detach`.
     ViewerGone(ViewerNumber),
-    /// The session is over; the worker exits after this.
+    /// The session has ended. The worker exits after this.
     Ended(SessionEnd),
 }
 
-/// What a worker has when the broker connects.
+/// What a worker holds when the broker connects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
-    /// No shell: a new worker, or one that lost everything.
+    /// No shell: the worker is new, or has lost everything.
     Waiting,
-    /// A shell, and these viewers. At most [`VIEWERS_MAX`].
+    /// A shell, and these viewers, at most [`VIEWERS_MAX`].
     Keeping(Vec<ViewerNumber>),
 }
 

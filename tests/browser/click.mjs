@@ -1,11 +1,14 @@
-// How long a person waits from the click on "New shell" to the prompt, in the browser. Called by tests/bench; asserts nothing.
+// Measures how long a user waits in the browser from the click on "New shell" to the prompt. Called
+// by tests/bench; asserts nothing.
 
 import { enrolmentLink } from './host.mjs';
 import { launch, newPerson, Tab } from './tab.mjs';
 
 const SHELLS = 12;
 
-/** Clicks, and gives the milliseconds until a shell is in view with its prompt. Runs in the page. */
+/**
+ * Clicks, and returns the milliseconds until a shell is in view with its prompt. Runs in the page.
+ */
 function clickToPrompt() {
   const button = [...document.querySelectorAll('button')].find((one) => one.textContent === 'New shell');
   const began = performance.now();
@@ -28,7 +31,8 @@ const figures = [];
 while (figures.length < SHELLS) {
   await tab.run('exit');
   await tab.page.getByRole('button', { name: 'New shell' }).waitFor();
-  // As a person would: the worker that was taken has been replaced meanwhile.
+  // Users do not open shells back to back: the worker pool gets time to replace the worker that was
+  // taken.
   await new Promise((done) => setTimeout(done, 800));
   figures.push(await tab.page.evaluate(clickToPrompt));
 }

@@ -1,5 +1,5 @@
-// A front of the tests' own, inside the browser's network stack: it serves the built page with the
-// real policy, and says what a story makes it say.
+// A simulated front inside the browser's network stack: it serves the built page with the real
+// policy, and sends what a test tells it to send.
 
 import assert from 'node:assert/strict';
 import { EventEmitter, on } from 'node:events';
@@ -25,18 +25,22 @@ export class Front {
   account = 'alice';
   targets = /** @type {Target[]} */ ([{ machine: 'web1', user: 'dev' }]);
   sessions = /** @type {{ id: string, target: Target, opened: number, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
-  /** What is said to `open` and `attach` instead of `opened`. */
+  /** The refusal sent in reply to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
-  /** Whether a view has its screen at once; or else a story sends it. */
+  /** Whether a view gets its screen at once; otherwise the test sends it. */
   prompt = true;
-  /** Whether WebSockets are let through; or else a plain request for their address has this status. */
+  /**
+   * Whether WebSockets are accepted. A plain request for their address is answered with `status`.
+   */
   upgrades = true;
   status = 426;
   /** Whether pings are answered. */
   alive = true;
   /** Messages from the page, in order. */
   heard = /** @type {Message[]} */ ([]);
-  /** What the page typed, each byte a character, and the lengths of the frames that carried it. */
+  /**
+   * The input from the page, one character per byte, and the lengths of the frames that carried it.
+   */
   typed = '';
   frames = /** @type {number[]} */ ([]);
   #typing = new EventEmitter();
@@ -86,7 +90,7 @@ export class Front {
     if (text !== '') this.print(stream, text);
   }
 
-  /** Waits until all that was typed matches. @param {RegExp} pattern */
+  /** Waits until all input so far matches. @param {RegExp} pattern */
   async typedAll(pattern) {
     if (pattern.test(this.typed)) return;
     try {
@@ -98,7 +102,7 @@ export class Front {
     }
   }
 
-  /** Waits until the page has said this many messages of this type. @param {string} type */
+  /** Waits until the page has sent `times` messages of this type. @param {string} type */
   async hears(type, times = 1) {
     const said = () => this.heard.filter((message) => message.type === type).length >= times;
     if (said()) return;
@@ -107,12 +111,12 @@ export class Front {
     }
   }
 
-  /** Tells the page what there is, unasked. */
+  /** Sends the lobby to the page unasked. */
   tellLobby() {
     this.#lobby();
   }
 
-  /** The connection breaks. */
+  /** Breaks the connection. */
   async drop() {
     await this.#socket?.close({ code: 1001 });
   }

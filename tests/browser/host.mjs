@@ -1,4 +1,4 @@
-// The host under test: a booted one, entered by the PID of its init.
+// The host under test: a booted host, entered by the PID of its init.
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -13,16 +13,16 @@ function given(name) {
   return value;
 }
 
-/** Where the page is, as the browser says it. */
+/** The origin of the page. */
 export const origin = given('TERE_ORIGIN');
 const leader = given('TERE_HOST_LEADER');
 
-/** A machine, and the user there, that alice and bob are granted. */
+/** The machine, and the user on it, for which alice and bob have grants. */
 export const machine = process.env['TERE_MACHINE'] ?? 'web1';
 export const user = process.env['TERE_MACHINE_USER'] ?? 'dev';
 
 /**
- * Runs a command in the host as root, and gives what it printed.
+ * Runs a command in the host as root and returns its output.
  * @param {string[]} command
  */
 export async function inHost(...command) {
@@ -35,7 +35,8 @@ export async function inHost(...command) {
 }
 
 /**
- * An enrolment link of an account that is made anew: an account has room for a few passkeys only.
+ * An enrolment link for an account that is created anew, because an account has room for only a few
+ * passkeys.
  * @param {string} account
  * @returns {Promise<string>}
  */
@@ -52,8 +53,8 @@ async function sessions() {
 }
 
 /**
- * Waits until there are so many live sessions. The host is asked again and again: an end is cleaned up after the
- * page has heard of it, and nothing tells of that.
+ * Waits until this many sessions are live. The host is polled, because it cleans up after the page
+ * has received the end, and nothing reports that.
  * @param {number} count
  */
 export async function sessionsAre(count) {
@@ -65,7 +66,7 @@ export async function sessionsAre(count) {
   }
 }
 
-/** Ends every session, so that one story leaves nothing to the next. */
+/** Ends every session, so that one test leaves nothing to the next. */
 export async function endSessions() {
   for (const id of await sessions()) await inHost('tere', 'session', 'end', id);
   await sessionsAre(0);

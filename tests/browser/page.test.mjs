@@ -1,4 +1,4 @@
-// What the page does with what a front may say, without any host behind it.
+// Tests of the page against a simulated front, without a host.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -22,7 +22,7 @@ afterEach(async () => {
 
 const minute = { timeout: 60_000 };
 
-/** A tab at the door of a front of its own. @param {(front: Front) => void} prepare */
+/** A tab at the door, with a front of its own. @param {(front: Front) => void} prepare */
 async function atTheDoor(prepare = () => {}) {
   const person = await newPerson(browser);
   const front = await Front.serve(person);
@@ -77,7 +77,7 @@ test('a live session can be viewed, and ended after a second question', minute, 
   const sure = tab.page.getByRole('button', { name: 'Really end the shell of dev@web1: zzzzzzzz2222? Press once more.' });
   assert.equal(await sure.textContent(), 'Really end it?');
   assert.match((await tab.page.locator('#announcement').textContent()) ?? '', /Press once more/);
-  // Whoever turns to something else did not mean it.
+  // Moving the focus elsewhere withdraws the question.
   await tab.page.keyboard.press('Shift+Tab');
   await end.click();
   await tab.page.getByRole('button', { name: /^dev@web1\s?opened/ }).click();
@@ -90,7 +90,7 @@ test('a live session can be viewed, and ended after a second question', minute, 
   await end.click();
   await sure.click();
   await tab.page.getByText('ending…').waitFor();
-  // Nothing tells the lobby of the end: it asks by itself.
+  // Nothing reports the end to the lobby; it polls.
   await tab.page.locator('#lobby-live').waitFor({ state: 'hidden' });
   assert.equal(front.heard.filter((message) => message.type === 'end-session').length, 1);
   tab.assertCalm();
@@ -112,7 +112,7 @@ test('news of the lobby changes nothing under the hands of whoever is busy there
   await tab.page.keyboard.type('\u2066the \u{1f469}\u200d\u{1f467} bu');
   front.targets = [web1];
   front.tellLobby();
-  // What the front says goes into the page by the same way, and before this.
+  // Messages from the front reach the page over the same path, and before this call.
   await tab.page.evaluate(() => undefined);
   await tab.page.keyboard.type('ild');
   await tab.page.keyboard.press('Enter');
@@ -318,7 +318,7 @@ test('the terminal answers no program, and a program writes to no clipboard', mi
   front.print(1, '\x1b]10;?\x07\x1b]11;?\x07\x1b]4;1;?\x07\x1b]52;c;aGFja2Vk\x07\x1b]52;c;?\x07\x1b[?1004hdone');
   await tab.sees(/done$/);
   assert.equal(front.typed, '');
-  // What a person does goes through all the same.
+  // User input is still sent.
   front.print(1, '\x1b[?1000h\x1b[?1006h, mouse');
   await tab.sees(/mouse$/);
   await tab.page.mouse.click(300, 300);
@@ -342,7 +342,7 @@ test('a snapshot replaces the screen, at the size of the session', minute, async
   front.print(1, 'of the first');
   front.snapshot(1, { cols: 100, rows: 30 }, '\x1bcthe second', 'whole');
   await tab.sees(/^the second$/);
-  // A session that is larger than the window is shown in smaller letters.
+  // A session that is larger than the window is shown in a smaller font.
   const fits = () => tab.page.evaluate(() => {
     const [screen, place] = ['.xterm-screen', '#screen'].map((name) => document.querySelector(name)?.getBoundingClientRect());
     return screen && place && screen.width <= place.width && screen.height <= place.height;
@@ -624,7 +624,7 @@ test('a line of a snapshot that takes two rows is copied as one line, and its ad
   await tab.shell();
   const digits = '0123456789'.repeat(6);
   const address = `https://example.org/${digits}${digits}`;
-  // As src/terminal writes it: see its tests/emulation.rs.
+  // As written by src/terminal: see its tests/emulation.rs.
   const painted = `\x1b[1;1Hhttps://example.org/${digits} \r${digits}\x1b[1;1H\x1b[>80w`;
   front.snapshot(1, { cols: 80, rows: 24 }, `\x1bc${painted}\x1b[3;1Hdone`, 'whole');
   await tab.sees(/done/);
@@ -695,7 +695,8 @@ test('on a phone there are the keys that its keyboard lacks', minute, async () =
   await tab.page.getByRole('button', { name: 'Right' }).tap();
   await tab.page.keyboard.type('d');
   await tab.page.getByRole('button', { name: 'Escape' }).tap();
-  // What no Ctrl can be made of is not turned into anything, and the key after it is itself.
+  // A key without a control character is sent unchanged, and Ctrl does not apply to the key after
+  // it.
   await control.tap();
   await tab.page.keyboard.type('\u00e9c');
   await front.typedAll(/^\x03\x1b\[A\x1b\[1;5Cd\x1b\xc3\xa9c$/);
@@ -731,7 +732,7 @@ test('a finger scrolls the terminal, turns the wheel of a program, and finds wha
     buttons.map((one) => one.getBoundingClientRect()).filter((box) => box.width < 40 || box.height < 40).length,
   );
   assert.equal(small, 0, 'a finger needs 40 pixels');
-  // Whoever looks closer sees less of the page, and has the same terminal.
+  // Zooming in shows less of the page, and the terminal keeps its size.
   const resizes = () => front.heard.filter((message) => message.type === 'resize').length;
   const before = resizes();
   await tab.devtools.send('Emulation.setPageScaleFactor', { pageScaleFactor: 2 });
@@ -749,7 +750,7 @@ test('the last row and the last column are whole, whatever the height of the win
   for (let height = 400; height < 420; height += 1) {
     await tab.page.setViewportSize({ width: 700 + height, height });
     const over = await tab.page.evaluate(async () => {
-      // The terminal is fitted with the picture after the one that knows of the new size.
+      // The terminal is fitted one frame after the frame that knows the new size.
       for (let pictures = 0; pictures < 3; pictures += 1) await new Promise(requestAnimationFrame);
       const [screen, place] = ['.xterm-screen', '#screen'].map((name) => document.querySelector(name)?.getBoundingClientRect());
       return screen && place && Math.max(screen.bottom - place.bottom, screen.right - place.right);
@@ -798,7 +799,7 @@ test('a panel hides nothing: the last line stays in view, and nobody is told of 
   assert.ok(ended && ended.above >= 0 && ended.below > 0, JSON.stringify(ended));
   await tab.picture('page-ended-full');
   assert.equal(await tab.page.locator('.xterm-rows > div').count(), rows);
-  // Nor when somebody comes back to it.
+  // The same holds when the user comes back to the shell.
   await tab.page.keyboard.press('Control+Shift+L');
   await tab.page.getByRole('button', { name: 'Back' }).click();
   await tab.page.evaluate(async () => {
@@ -810,7 +811,7 @@ test('a panel hides nothing: the last line stays in view, and nobody is told of 
   assert.deepEqual(sizes, [rows, rows], 'the window has not changed');
   assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
 
-  // Little on the screen stays where it is.
+  // A screen with little on it is not scrolled.
   front.say({ type: 'closed', stream: 2, reason: 'shell-ended' });
   await tab.panelSays(/The shell has ended/);
   assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
@@ -828,7 +829,7 @@ test('whoever types on when a shell ends does not open another one', minute, asy
   await tab.page.keyboard.press('Space');
   await tab.panelSays(/Not sent: 6 keystrokes/);
   assert.equal(opens(), 1);
-  // The same on the button itself.
+  // The same holds while the button has the focus.
   await tab.page.keyboard.press('Tab');
   await tab.page.keyboard.press('Space');
   await tab.page.keyboard.press('Enter');
@@ -868,7 +869,7 @@ test('whoever types into a dead connection hears of it within seconds, and what 
 test('only a plain click opens a link, and what is shown is what opens', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
-  // A letter that looks like another one is seen for what it is.
+  // A look-alike letter is recognizable in the address shown, which is in Punycode.
   front.print(1, '\x1b[2J\x1b[H\x1b]8;;https://ex\u0430mple.org/real\x07click here\x1b]8;;\x07\r\ndone');
   await tab.sees(/done/);
   const place = await tab.page.locator('.xterm-rows > div').first().boundingBox();
@@ -889,7 +890,7 @@ test('only a plain click opens a link, and what is shown is what opens', minute,
   assert.deepEqual(await opened(), []);
   await tab.page.mouse.dblclick(x, y);
   assert.deepEqual(await opened(), ['https://xn--exmple-4nf.org/real'], 'twice is once');
-  // A program that has the mouse leaves nothing selected.
+  // A program that takes the mouse leaves no text selected.
   front.print(1, '\x1b[?1000h\r\nmouse');
   await tab.sees(/mouse$/);
   await tab.page.mouse.dblclick(x, y);
@@ -909,7 +910,7 @@ test('Ctrl-W asks before it closes the tab of a shell, and other ways do not', m
   await dialog.dismiss();
   await tab.page.keyboard.up('Control');
   assert.equal(await tab.page.locator('#bar').getAttribute('data-state'), 'live');
-  // A second question would be left unanswered, and the tab open.
+  // A second question would be dismissed, and the tab would stay open.
   const closed = tab.page.waitForEvent('close');
   tab.page.on('dialog', (dialog) => dialog.dismiss());
   await tab.page.close({ runBeforeUnload: true });
@@ -1006,7 +1007,7 @@ test('another tab shows what became of a shell, and a server that is not underst
       /** @type {(() => void) | null} */
       onclose = null;
       constructor() {
-        // As the browser does where the answer is 400.
+        // As a browser does if the answer is 400.
         setTimeout(() => this.onclose?.());
       }
       close() {}
@@ -1077,13 +1078,13 @@ test('a syllable of Hangul is typed once, whichever key ends it and whoever has 
   const space = { key: ' ', code: 'Space', windowsVirtualKeyCode: 32 };
   const utf8 = (/** @type {string} */ text) => new RegExp(`^${Buffer.from(text).toString('latin1').replace('[', '\\[').replace('?', '\\?')}$`);
 
-  // The input method has the key first, and the page gets it once more afterwards.
+  // The input method handles the key first, and the page receives it once more afterwards.
   await compose('ㅎ', '하', '한');
   await key('rawKeyDown', { ...process, code: 'Space' });
   await commit('한');
   await key('keyDown', { ...space, text: ' ' });
   await front.typedAll(utf8('한 '));
-  // The page has it first, and the input method ends the composition by it.
+  // The page receives the key first, and the input method ends the composition with it.
   await compose('ㄱ', '그', '글');
   await key('rawKeyDown', space);
   await commit('글');
@@ -1135,7 +1136,7 @@ test('a long line for a program that reads lines is asked about', minute, async 
 
 test('without a passkey the person hears what a security key must be able to do', minute, async () => {
   const { tab } = await atTheDoor();
-  // Browsers do not say why: the person has a key in their hands that stores nothing.
+  // Browsers do not give the reason: the user has a security key that stores nothing.
   await tab.page.addInitScript(() => {
     navigator.credentials.create = () => Promise.reject(new DOMException('', 'NotAllowedError'));
   });

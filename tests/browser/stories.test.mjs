@@ -1,5 +1,5 @@
-// What people do with tere in a browser, on a booted host. In order, one after another: some of
-// them stop parts of the host.
+// What users do with tere in a browser, on a booted host. The tests run in order, one after
+// another: some of them stop parts of the host.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -45,7 +45,7 @@ test('an enrolment link leads to a shell', minute, async () => {
 
   await tab.run(String.raw`id; tput cols; printf '\u4f60\u597d\n'`);
   await tab.sees(new RegExp(`^uid=\\d+\\(${user}\\)[^\\n]*\\n${tab.size().cols}\\n你好\\n`, 'm'));
-  // The prompt of Debian's bash sets a title too: hold it back until this one was seen.
+  // The prompt of Debian's bash sets a title too; `read` holds it back until this title was seen.
   await tab.run(String.raw`printf '\033]2;na''med\007'; read`);
   await tab.page.waitForFunction(() => document.title === 'named · tere');
   await tab.picture('1-shell');
@@ -101,7 +101,7 @@ test('the shell follows the size of the window', minute, async () => {
   const tab = await enrolled('alice');
   const before = tab.size();
   await tab.page.setViewportSize({ width: 640, height: 420 });
-  // The page tells a size with the next frame it draws; the echo of a line comes after that.
+  // The page reports a size in the next animation frame; the echo of a line comes after that.
   await tab.page.waitForFunction((rows) => document.querySelectorAll('.xterm-rows > div').length < rows, before.rows);
   await tab.run('echo size $(stty size) $(tput cols)');
   await tab.sees(/^size \d+ \d+ \d+$/m);
@@ -170,7 +170,7 @@ test('copy takes the selection, and a paste of several lines waits for Enter', m
   assert.ok(tab.typed.includes('\x1b[200~'), 'the paste is bracketed');
   await tab.picture('4-pasted');
   await tab.page.keyboard.press('Control+C');
-  // What is typed before the new prompt may be added to the old line by bash.
+  // Bash may append what is typed before the new prompt to the old line.
   await tab.sees(/\^C\s+\S+\$/);
   await tab.run('echo th""en');
   await tab.sees(/^then$/m);
@@ -188,7 +188,7 @@ test('exit says that the shell ended and offers a new one', minute, async () => 
   const tab = await enrolled('alice');
   await tab.run('echo fi""rst; exit');
   await tab.panelSays(/The shell has ended\./);
-  // The last screen stays. It is drawn with the browser's next picture, which may come after the panel.
+  // The last screen stays. It is drawn in the browser's next frame, which may come after the panel.
   await tab.sees(/^first$/m);
   await tab.picture('5-ended');
   await tab.answer();
@@ -218,7 +218,7 @@ test('the next time it is one button', minute, async () => {
 test('a reloaded tab has its shell again', minute, async () => {
   const tab = await enrolled('alice');
   await tab.run('kept=$((6*7)); echo re""ady');
-  // A page that is left takes with it the keys that are still on their way.
+  // Leaving a page discards the input that is still on its way.
   await tab.sees(/^ready$/m);
   await tab.page.reload();
   await tab.knock();
@@ -355,7 +355,7 @@ test('a machine that is powered off says so within 10 s, and starts again for a 
   await tab.panelSays(/The machine went away/, 10_000);
   await tab.sees(/^last$/m);
   await tab.picture('11-machine-gone');
-  // A machine that still goes down cannot be started; the sentence says to try again.
+  // A machine that is still shutting down cannot be started; the message says to try again.
   const deadline = Date.now() + 60_000;
   do {
     await tab.page.locator('#panel .primary').click();

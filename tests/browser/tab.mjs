@@ -1,4 +1,4 @@
-// A person's browser: tabs with a passkey in them, and what can be read off the page.
+// A user's browser: tabs with a passkey, and functions that read the page.
 
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
@@ -9,7 +9,10 @@ const SOON_MS = 15_000;
 
 /** @typedef {import('playwright-core').BrowserContext} Person */
 
-/** As root, in a network of its own, and never calling home. */
+/**
+ * Starts the browser. It runs as root, in a network of its own, and must not send background
+ * traffic.
+ */
 export function launch() {
   mkdirSync(SCREENSHOTS, { recursive: true });
   return chromium.launch({
@@ -26,11 +29,11 @@ export function launch() {
   });
 }
 
-/** One tab, with an authenticator of its own that answers at once. */
+/** A tab with an authenticator of its own that answers at once. */
 export class Tab {
-  /** What the browser complained of: scripts that failed, rules that were broken. */
+  /** Errors reported by the browser: failed scripts, and violations of the page's policy. */
   complaints = /** @type {string[]} */ ([]);
-  /** Text frames to the front, and the bytes typed. */
+  /** Text frames sent to the front, and the bytes typed. */
   sent = /** @type {{ type: string, [more: string]: unknown }[]} */ ([]);
   typed = '';
 
@@ -74,12 +77,15 @@ export class Tab {
     return new Tab(page, devtools, authenticatorId);
   }
 
-  /** Whether the person's finger is the right one. @param {boolean} isUserVerified */
+  /** Sets whether the authenticator verifies the user. @param {boolean} isUserVerified */
   async finger(isUserVerified) {
     await this.devtools.send('WebAuthn.setUserVerified', { authenticatorId: this.authenticator, isUserVerified });
   }
 
-  /** Carries the passkeys of one tab's authenticator to this one's, as one device has them in all tabs. @param {Tab} from */
+  /**
+   * Copies the passkeys of another tab's authenticator, as one device has them in all tabs.
+   * @param {Tab} from
+   */
   async takePasskeys(from) {
     const { credentials } = await from.devtools.send('WebAuthn.getCredentials', { authenticatorId: from.authenticator });
     for (const credential of credentials) {
@@ -113,7 +119,7 @@ export class Tab {
     await this.page.keyboard.press('Enter');
   }
 
-  /** Pastes a text where the focus is. @param {string} text */
+  /** Pastes a text into the focused element. @param {string} text */
   async paste(text) {
     await this.page.evaluate((text) => {
       const clipboardData = new DataTransfer();
@@ -128,7 +134,7 @@ export class Tab {
   }
 
   /**
-   * Waits until the screen's text, without what is blank at its end, matches.
+   * Waits until the screen's text, without trailing blanks, matches.
    * @param {RegExp} pattern
    */
   async sees(pattern, timeout = SOON_MS) {
@@ -144,7 +150,7 @@ export class Tab {
   }
 
   /**
-   * Waits until the panel over the terminal says so.
+   * Waits until the text of the panel matches.
    * @param {RegExp} pattern
    */
   async panelSays(pattern, timeout = SOON_MS) {
@@ -154,18 +160,18 @@ export class Tab {
     });
   }
 
-  /** Presses Enter once the panel takes it, wherever the focus is. */
+  /** Presses Enter once the panel accepts it, wherever the focus is. */
   async answer() {
     await this.page.locator('#panel[data-ready]').waitFor();
     await this.page.keyboard.press('Enter');
   }
 
-  /** Waits until the door says what went wrong. @param {RegExp} pattern */
+  /** Waits until the door shows this error. @param {RegExp} pattern */
   async doorSays(pattern) {
     await this.page.locator('#door-message').filter({ hasText: pattern }).waitFor();
   }
 
-  /** The size of the terminal as the page last told it to the front. */
+  /** The size of the terminal that the page last reported to the front. */
   size() {
     const told = this.sent.filter((message) => 'size' in message).at(-1);
     return /** @type {{ cols: number, rows: number }} */ (told?.['size']);
@@ -176,13 +182,13 @@ export class Tab {
     await this.page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
   }
 
-  /** Nothing failed in the page, and no rule of its policy was broken. */
+  /** Asserts that no script failed and the page's policy was not violated. */
   assertCalm() {
     assert.deepEqual(this.complaints, []);
   }
 }
 
-/** Runs in the page: the DOM renderer keeps a row an element. */
+/** Runs in the page. The DOM renderer has one element for each row. */
 function readScreen() {
   const rows = [...document.querySelectorAll('.xterm-rows > div')];
   return rows

@@ -1,10 +1,13 @@
-// A program that does not know a paste from typing runs each line of it at once, and may get no more than the
-// beginning of a long one: that is asked before.
+// A program without bracketed paste runs each line of a paste at once, and may receive only the
+// beginning of a long line. The page asks before such a paste.
 
 import { hidePanel, showPanel } from './panel.ts';
 import { amount, counted } from './words.ts';
 
-/** `tooLong` is the bytes of a line that is too long, or 0. `paste` goes on; `back` gives the keyboard back, either way. */
+/**
+ * `tooLong` is the length in bytes of a line that is too long, or 0. `paste` carries the paste out;
+ * `back` returns the focus to the terminal, whatever the answer.
+ */
 export function askPaste(lines: number, tooLong: number, paste: () => void, back: () => void): void {
   const leave = () => {
     hidePanel();

@@ -1,4 +1,5 @@
-// The bar above the terminal and the title of the window: where the shell runs, what runs in it, and how the view of it is.
+// The bar above the terminal and the title of the window: where the shell runs, the title that its
+// program set, and the state of the view.
 
 import { element } from './elements.ts';
 import { announce } from './notice.ts';
@@ -10,7 +11,7 @@ export type Light = 'opening' | 'live' | 'awaited' | 'over' | 'lost';
 export class Bar {
   #target: Target | undefined;
   #title = '';
-  /** What became of the shell, for whoever is in another tab. */
+  /** The state of the shell, shown in the window's title for users who are in another tab. */
   #word: string | undefined;
 
   account(account: AccountName): void {
@@ -22,7 +23,7 @@ export class Bar {
     element('bar-where').textContent = targetName(target);
   }
 
-  /** The title that a program gave the terminal, or nothing. */
+  /** Sets the title that a program gave the terminal; empty if there is none. */
   title(title: string): void {
     this.#title = title;
     this.show();
@@ -37,7 +38,7 @@ export class Bar {
     this.show();
   }
 
-  /** Takes the window's title too, while the shell is in view. */
+  /** Updates the bar, and the window's title if the shell room is shown. */
   show(): void {
     const said = this.#title === '' ? '' : windowTitle(this.#title, this.#target);
     element('bar-title').textContent = said.replace(/ · tere$/, '');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import xterm from '@xterm/headless';
 import { bound } from './bounds.ts';
 
-/** The first row after `output`, and how often something was left out. */
+/** The first row after `output`, and the number of skipped sequences. */
 async function shown(output: string): Promise<[string | undefined, number]> {
   const terminal = new xterm.Terminal({ allowProposedApi: true, cols: 20, rows: 4 });
   let astray = 0;

@@ -1,18 +1,22 @@
-// Counts of a sequence that xterm.js takes at their word: it would repeat a character 2³¹ times, or insert as many
-// lines. What is too large to be done here is left out; the session's terminal has done it, and shows how it looks.
+// Limits for the counts in control sequences. xterm.js accepts any count: it would repeat a
+// character 2³¹ times, or insert as many lines. A sequence with a count that is too large is
+// skipped here. The session's terminal has executed it, and a snapshot shows the result.
 
 import type { IParser } from '@xterm/xterm';
 
-/** More than a side of the largest screen. */
+/** The longest side of a screen. */
 const COUNT_MAX = 1000;
 
-/** More than the cells of the largest screen. */
+/** The largest number of cells of a screen. */
 const REPEATS_MAX = 250_000;
 
-/** Insert and delete characters and lines, erase, scroll, tabs there and back. */
+/**
+ * Final bytes of the counted sequences: insert and delete characters and lines, erase, scroll, tab
+ * forward and backward.
+ */
 const COUNTED = ['@', 'L', 'M', 'P', 'S', 'T', 'X', 'I', 'Z'];
 
-/** `astray`: something was left out, so the screen is not what it should be. */
+/** Calls `astray` when a sequence was skipped, so that the screen may be wrong. */
 export function bound(parser: IParser, astray: () => void): void {
   const most = (final: string, bound: number) =>
     parser.registerCsiHandler({ final }, (parameters) => {

@@ -1,4 +1,4 @@
-// Timers that go off when a test says so. (node's own mock timers differ between its versions.)
+// Timers that fire when a test says so. (Node's own mock timers differ between its versions.)
 
 interface Timer {
   at: number;
@@ -11,7 +11,7 @@ export class Clock {
   #lastId = 0;
   #timers = new Map<number, Timer>();
 
-  /** Takes the place of the global timers. */
+  /** Replaces the global timers and `Date.now`. */
   install(): void {
     const set = (every: boolean) => (run: () => void, after: number) => {
       this.#timers.set(++this.#lastId, { at: this.#now + after, every: every ? after : undefined, run });
@@ -27,7 +27,7 @@ export class Clock {
     Date.now = () => this.#now;
   }
 
-  /** Lets `ms` pass, and runs what falls due, in order. */
+  /** Advances the time by `ms` and runs the due timers in order. */
   tick(ms: number): void {
     const end = this.#now + ms;
     for (;;) {

@@ -4,7 +4,7 @@ import { Clock } from './clock.test-kit.ts';
 import { Connection, ConnectionLost, SUBPROTOCOL } from './connection.ts';
 import type { ToPage } from './protocol.ts';
 
-/** As much of a WebSocket as a connection touches. */
+/** The part of a WebSocket that a connection uses. */
 class FakeSocket {
   static made: FakeSocket[] = [];
   onopen: (() => void) | null = null;
@@ -74,7 +74,7 @@ test('a server that does not answer is a failure after a while', async () => {
   assert.equal(FakeSocket.made[0]?.closed, true);
 });
 
-/** A stream that notes what comes for it. */
+/** A stream that records what it receives. */
 function stream() {
   const came: unknown[] = [];
   return { came, message: (message: unknown) => came.push(message), bytes: (bytes: Uint8Array) => came.push([...bytes]) };

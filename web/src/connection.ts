@@ -1,5 +1,6 @@
-// One WebSocket to the front, from its opening to its loss. It never comes back to life: an account is signed in on one
-// connection, and a new one begins with nothing. What comes for a stream goes to that stream at once.
+// One WebSocket connection to the front, from opening to loss. A lost connection is never reopened:
+// an account is signed in on one connection, and a new connection starts without any state.
+// Messages for a stream are passed to that stream at once.
 
 import { frames, readFrame, SENT_AT_UNKNOWN } from './frames.ts';
 import type { FromPage, Refusal, ToPage } from './protocol.ts';
@@ -13,64 +14,71 @@ const PONG_WITHIN_MS = 30_000;
 const OPEN_WITHIN_MS = 15_000;
 
 /**
- * A person who types wants to know at once. If nothing was heard for this long, or is heard for this long after a key,
- * the server is asked for a sign of life; after a while without one the person is told that it is awaited, and in the
- * end the connection counts as lost. The server drops input that reaches it later than that (`INPUT_PATIENCE`).
+ * Limits while the user types. If nothing was received for QUIET_MS before an input, or is received
+ * for QUIET_MS after it, the page sends a ping. Without an answer after AWAITED_MS, the user is
+ * told that the server does not answer; after ANSWER_WITHIN_MS, the connection counts as lost. The
+ * server drops input that reaches it later than that (`INPUT_PATIENCE`).
  */
 const QUIET_MS = 2_000;
 const AWAITED_MS = 1_000;
 const ANSWER_WITHIN_MS = 8_000;
 
-/** Most bytes that wait in the socket for the network. What is typed on top waits its turn, or is not sent. */
+/**
+ * Once this many bytes wait in the socket for the network, further input waits in typing.ts or is
+ * not sent.
+ */
 const BACKLOG_MAX = 64 * 1024;
 
 /** A message about one stream. */
 export type StreamMessage = Extract<ToPage, { stream: number }> | { type: 'refused'; stream: number; refusal: Refusal };
 
-/** A stream of the connection: it takes what comes for it. */
+/** A stream of the connection: receives its messages and bytes. */
 export interface Stream {
   message(message: StreamMessage): void;
   bytes(bytes: Uint8Array): void;
 }
 
-/** Hears what comes over a connection and is not a stream's. */
+/** Receives everything that does not belong to a stream. */
 export interface Listener {
   message(message: ToPage): void;
-  /** Somebody types, and the server gives no sign of life; or it gives one again. */
+  /** `awaited`: the user types and the server does not answer. `there`: it answers again. */
   pulse(pulse: 'awaited' | 'there'): void;
-  /** Said once. Nothing comes after it. */
+  /** Called once. Nothing follows it. */
   lost(): void;
 }
 
-/** The connection is gone, or was never made. */
+/** The connection was lost or could not be established. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
-/** The server is there, but no WebSocket reaches it: a proxy in between drops the `Upgrade` header. */
+/** The server runs, but no WebSocket reaches it: a proxy in between drops the `Upgrade` header. */
 export class UpgradeDropped extends ConnectionLost {}
 
-/** Why a WebSocket could not be opened. The front answers a plain request for its address with 426. */
+/**
+ * Finds out why a WebSocket could not be opened. The front answers a plain request for its address
+ * with 426.
+ */
 export async function whyNotOpen(): Promise<ConnectionLost> {
   try {
     const answer = await fetch('/ws', { cache: 'no-store', signal: AbortSignal.timeout(OPEN_WITHIN_MS) });
     if (answer.status === 426) return new UpgradeDropped('A proxy drops the header Upgrade.');
   } catch {
-    // Nothing is there.
+    // No server answered.
   }
   return new ConnectionLost('The server does not answer.');
 }
 
 export class Connection {
-  /** Nobody, until somebody listens. */
+  /** Messages are discarded while this is undefined. */
   listener: Listener | undefined;
   #socket: WebSocket;
-  /** Typed since the server was heard last: it may not have arrived. */
+  /** Input sent since the server was last heard; it may not have arrived. */
   readonly unanswered = new Tally();
   #lost = false;
   #streams = new Map<number, Stream>();
   #lastStream = 0;
-  /** The front's clock, milliseconds, and when it was heard on the page's. */
+  /** The front's clock in milliseconds, and the page's clock when it was received. */
   #clock: { at: number; heardAt: number } | undefined;
   #quiet: ReturnType<typeof setTimeout> | undefined;
   #heardAt = Date.now();
@@ -87,7 +95,9 @@ export class Connection {
     window.addEventListener('offline', this.#offline);
   }
 
-  /** Opens a WebSocket to where the page came from. An attempt that is given up fails at once. */
+  /**
+   * Opens a WebSocket to the origin of the page. Aborting `givenUp` makes the attempt fail at once.
+   */
   static open(givenUp?: AbortSignal): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const url = address();
@@ -119,12 +129,15 @@ export class Connection {
     if (!this.#lost) this.#socket.send(JSON.stringify(message));
   }
 
-  /** Whether the network is behind: what is typed now would only wait in the socket. */
+  /** Whether the network is behind, so that further input would only wait in the socket. */
   get isBehind(): boolean {
     return this.#socket.bufferedAmount >= BACKLOG_MAX;
   }
 
-  /** Gives a stream its number. What comes for it goes to it from now on, until it is closed or refused. */
+  /**
+   * Registers a stream and returns its number. The stream receives messages until it is closed or
+   * refused.
+   */
   addStream(stream: Stream): number {
     do this.#lastStream = (this.#lastStream + 1) % 0x10000;
     while (this.#streams.has(this.#lastStream));
@@ -132,12 +145,12 @@ export class Connection {
     return this.#lastStream;
   }
 
-  /** Leaves a stream. Input that was sent before is delivered; nothing more comes. */
+  /** Closes a stream. Input sent earlier is delivered; the stream receives nothing more. */
   closeStream(stream: number): void {
     if (this.#streams.delete(stream)) this.send({ type: 'close', stream });
   }
 
-  /** Sends typed bytes. On a lost connection they are gone. */
+  /** Sends typed bytes. On a lost connection they are discarded. */
   sendInput(stream: number, bytes: Uint8Array): void {
     if (this.#lost) return;
     for (const frame of frames(stream, this.#frontTime(), bytes)) this.#socket.send(frame);
@@ -146,33 +159,39 @@ export class Connection {
     else this.#quiet ??= setTimeout(() => this.#askNow(), QUIET_MS);
   }
 
-  /** From now on a connection that gives no sign of life for 30 s counts as lost. Its first ping asks for the clock. */
+  /**
+   * Starts sending pings. From now on, the connection counts as lost if nothing is received within
+   * 30 s of a ping. The first ping also requests the front's clock.
+   */
   watch(): void {
     if (this.#pinging !== undefined) return;
     this.#pinging = setInterval(() => this.ping(), PING_EVERY_MS);
     this.ping();
   }
 
-  /** Asks for a sign of life now, say after the computer slept. */
+  /** Sends a ping now, for example after the computer slept. */
   ping(): void {
     if (this.#lost || this.#pinging === undefined) return;
     this.send({ type: 'ping' });
     this.#pongDeadline ??= setTimeout(() => this.#lose(), PONG_WITHIN_MS);
   }
 
-  /** Ends the connection. Its listener hears no more. */
+  /** Closes the connection. Its listener is not called any more. */
   close(): void {
     this.listener = undefined;
     this.#lose();
   }
 
-  /** What the front's clock says now, as far as is known here. */
+  /** The front's clock now, or SENT_AT_UNKNOWN if it was not received yet. */
   #frontTime(): number {
     if (this.#clock === undefined) return SENT_AT_UNKNOWN;
     return (this.#clock.at + Math.round(performance.now() - this.#clock.heardAt)) % SENT_AT_UNKNOWN;
   }
 
-  /** A connection can be half open: this end believes in it, and the other is not there. */
+  /**
+   * Sends a ping with a short time limit. A connection can be half open: this end still considers
+   * it open, and the other end is gone.
+   */
   #askNow(): void {
     if (this.#awaiting !== undefined || this.#pinging === undefined) return;
     this.send({ type: 'ping' });
@@ -217,7 +236,10 @@ export class Connection {
     }
   }
 
-  /** A page from this very computer does not need the network. */
+  /**
+   * Ends the connection when the browser goes offline. A page from the same computer does not need
+   * the network.
+   */
   #offline = (): void => {
     if (!['localhost', '127.0.0.1', '[::1]'].includes(location.hostname)) this.#lose();
   };

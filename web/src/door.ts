@@ -1,4 +1,4 @@
-// The first room: one button, before anybody is signed in.
+// The door: one button, shown before anybody is signed in.
 
 import { element, enterRoom } from './elements.ts';
 
@@ -25,7 +25,7 @@ export function showDoor(text: DoorText, knock: () => void): void {
   button.focus();
 }
 
-/** The button has been pressed and the browser is asking. */
+/** The button was pressed, and the browser asks for the passkey. */
 export function doorWaits(): void {
   button.disabled = true;
   button.textContent = 'Waiting for your passkey…';

@@ -1,4 +1,4 @@
-// A file that is dropped on a page takes its place in most browsers, and the shell is gone from the tab.
+// Most browsers open a dropped file in place of the page, and the tab would lose its shell.
 
 import { notice } from './notice.ts';
 

@@ -1,13 +1,13 @@
-// The page's elements, found once by their names in index.html.
+// Looks up and creates elements of the page.
 
-/** The element of that id. It is in index.html, or the page is broken. */
+/** The element with this id. Throws if index.html does not have it. */
 export function element<T extends Element = HTMLElement>(id: string): T {
   const found = document.querySelector<T>(`#${id}`);
   if (!found) throw new Error(`index.html has no #${id}`);
   return found;
 }
 
-/** A new button. Its text is text, whatever is in it. */
+/** A new button. The text is inserted as plain text, never as HTML. */
 export function button(text: string, click: () => void): HTMLButtonElement {
   const made = document.createElement('button');
   made.type = 'button';
@@ -16,7 +16,7 @@ export function button(text: string, click: () => void): HTMLButtonElement {
   return made;
 }
 
-/** A new span. Its text is text, whatever is in it. */
+/** A new span. The text is inserted as plain text, never as HTML. */
 export function span(text: string, name?: string): HTMLSpanElement {
   const made = document.createElement('span');
   made.textContent = text;

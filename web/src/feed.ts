@@ -1,15 +1,15 @@
-// What a session sends, on its way into the terminal: snapshots are collected and shown whole, and the
-// session hears how much has been shown, so that it never sends more than this page can take.
+// Passes a session's output on to the terminal. A snapshot is collected and shown as a whole. The
+// page reports how much it has shown, so that the session never sends more than the page can take.
 
 import type { Extent, TermSize } from './protocol.ts';
 
-/** A session that sends little hears of it this late, one that sends much at once. */
+/** The page reports what it has shown after AT_ONCE_BYTES, and less than that after SOON_MS. */
 const SOON_MS = 20;
 const AT_ONCE_BYTES = 4096;
 
 export interface Screen {
   write(bytes: Uint8Array): void;
-  /** Takes a snapshot; one of the whole comes with the scrollback. */
+  /** Shows a snapshot. One with the extent `whole` includes the scrollback. */
   show(size: TermSize, snapshot: Uint8Array, extent: Extent): void;
 }
 
@@ -25,7 +25,7 @@ export class Feed {
     this.#shown = shown;
   }
 
-  /** The next bytes are a snapshot. */
+  /** The next `length` bytes are a snapshot. */
   begin(size: TermSize, length: number, extent: Extent): void {
     this.#snapshot = { size, extent, bytes: new Uint8Array(length), filled: 0 };
     this.#showWhole();
@@ -45,7 +45,7 @@ export class Feed {
     this.#tell(bytes.length);
   }
 
-  /** The view is over: nobody is told any more. */
+  /** The view is over: nothing is reported any more. */
   end(): void {
     clearTimeout(this.#timer);
     this.#shown = () => undefined;

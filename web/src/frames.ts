@@ -1,20 +1,24 @@
-// Binary frames. From the page: the number of a stream (2 bytes, big-endian), its kind (1), when the bytes were typed on
-// the front's clock (4), and the bytes. To the page: the number, the kind and the bytes.
+// Binary frames. A frame from the page has the number of a stream (2 bytes, big-endian), its kind
+// (1), the time of the input on the front's clock (4, big-endian), and the bytes. A frame to the
+// page has the number, the kind and the bytes.
 
-/** The kind of a stream that shows a session's terminal: the only one so far. */
+/** The kind of a stream that shows a session's terminal. There is no other kind yet. */
 export const TERMINAL = 1;
 
-/** Most bytes of a stream in one frame; the front ends a connection that sends more. */
+/** The largest number of bytes in one frame; the front closes a connection that sends more. */
 export const FRAME_BYTES_MAX = 32 * 1024;
 
-/** Sent in the place of a time by a page that has not heard the front's clock yet. */
+/** Sent instead of the time if the page has not received the front's clock yet. */
 export const SENT_AT_UNKNOWN = 0xffff_ffff;
 
 const FROM_PAGE_HEADER = 7;
 const TO_PAGE_HEADER = 3;
 const encoder = new TextEncoder();
 
-/** The frames that carry `bytes` on a stream, cut wherever the bound falls. */
+/**
+ * The frames that carry `bytes` on a stream. The bytes are cut at FRAME_BYTES_MAX, even within a
+ * character.
+ */
 export function frames(stream: number, sentAt: number, bytes: Uint8Array): Uint8Array<ArrayBuffer>[] {
   const made = [];
   for (let from = 0; from < bytes.length; from += FRAME_BYTES_MAX) {
@@ -30,7 +34,7 @@ export function frames(stream: number, sentAt: number, bytes: Uint8Array): Uint8
   return made;
 }
 
-/** The stream and the bytes of one frame, or nothing if it is too short or of a kind that this page does not know. */
+/** The stream and the bytes of a frame; undefined if it is too short or of an unknown kind. */
 export function readFrame(frame: ArrayBuffer): { stream: number; bytes: Uint8Array } | undefined {
   if (frame.byteLength < TO_PAGE_HEADER) return undefined;
   const header = new DataView(frame);
@@ -43,7 +47,7 @@ export function textBytes(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** A mouse report in the old encoding: each character is one byte, not UTF-8. */
+/** A mouse report in the original encoding, in which each character is one byte and not UTF-8. */
 export function latin1Bytes(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
 }

@@ -1,4 +1,4 @@
-// What a person types at the terminal: it goes to the shell in view, or the person hears that it goes nowhere.
+// Passes the user's input to the shell in view, or tells the user that it is not delivered.
 
 import type { Connection } from './connection.ts';
 import { notice } from './notice.ts';
@@ -11,25 +11,27 @@ import type { Viewer } from './viewer.ts';
 import { amount } from './words.ts';
 
 export interface KeyboardEvents {
-  /** The view that is there, or was last. */
+  /** The current view, or the last one. */
   viewer(): Viewer | undefined;
-  /** What this account may do in its session, as far as it is known. */
+  /** The role of this account in the session, if it is known. */
   role(): Role | undefined;
-  /** Somebody who may type does so at this window. */
+  /** A user who may type does so in this window. */
   used(): void;
 }
 
 export class Keyboard {
   #events: KeyboardEvents;
   #unsent = new Unsent();
-  /** Bytes that did not reach the program since the view began. */
+  /** Number of bytes that did not reach the program since the view began. */
   #inputDropped = 0;
 
   constructor(events: KeyboardEvents) {
     this.#events = events;
   }
 
-  /** What was typed in vain since a shell was in view last, as a sentence or two, or nothing. */
+  /**
+   * Sentences about the input that was not sent since a shell was last in view, or an empty string.
+   */
   get notSent(): string {
     return this.#unsent.words;
   }
@@ -69,18 +71,18 @@ export class Keyboard {
     this.#inputDropped = 0;
   }
 
-  /** The shell is there. What was typed before is said once more, and then it is past. */
+  /** The view is live. Reports earlier unsent input once more, and then forgets it. */
   live(): void {
     if (this.notSent !== '') notice('keys', `The shell was not there to take what you typed. ${this.notSent}`);
     this.forget();
   }
 
-  /** The connection is lost under a live view. */
+  /** The connection is lost during a live view. */
   lost(connection: Connection): void {
     this.#unsent.mayBe(connection.unanswered);
   }
 
-  /** What was typed in vain was said, or is nobody's any more. */
+  /** Forgets the unsent input: it was reported, or it no longer concerns anybody. */
   forget(): void {
     this.#unsent.clear();
   }

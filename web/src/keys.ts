@@ -1,11 +1,14 @@
-// Keys that are the page's own, and keys that an input method keeps from the terminal.
+// Keys that the page handles itself, and keys that an input method keeps from the terminal.
 
-/** What Ctrl, Shift and a letter do. They are the letters of other terminals, so no program has them. */
+/**
+ * Actions of Ctrl-Shift with a letter. Other terminals use the same letters, so no program uses
+ * them.
+ */
 const OWN = { c: 'copy', v: 'paste', f: 'find', s: 'share', l: 'shells' } as const;
 
 export type OwnKey = (typeof OWN)[keyof typeof OWN];
 
-/** The part of a KeyboardEvent that says which key it was. */
+/** The properties of a KeyboardEvent that identify the key. */
 export interface Pressed {
   key: string;
   code: string;
@@ -17,7 +20,7 @@ export interface Pressed {
   isComposing: boolean;
 }
 
-/** The page's own key, if it is one. */
+/** The page's action for the key, if there is one. */
 export function ownKey(event: Pressed): OwnKey | undefined {
   if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return undefined;
   const own = new Map<string, OwnKey>(Object.entries(OWN));
@@ -25,15 +28,19 @@ export function ownKey(event: Pressed): OwnKey | undefined {
 }
 
 /**
- * The letter on the key, in lower case: where the keyboard's layout has Latin letters, its own; or else, as with Cyrillic
- * or under an input method, the one that stands at this place on most keyboards.
+ * The letter on the key, in lower case. If the keyboard's layout has Latin letters, this is the
+ * layout's letter. Otherwise, as with Cyrillic or an input method, it is the letter at this
+ * position on most keyboards.
  */
 function letterOf({ key, code }: Pressed): string | undefined {
   if (/^[a-z]$/i.test(key)) return key.toLowerCase();
   return /^Key([A-Z])$/.exec(code)?.[1]?.toLowerCase();
 }
 
-/** The bytes of Ctrl with a sign, and where the sign stands on most keyboards if the layout has no Latin signs. */
+/**
+ * The bytes for Ctrl with a sign, and the position of the sign on most keyboards, for layouts
+ * without Latin signs.
+ */
 const SIGNS: readonly { sign: string; byte: string; code: string; shift: boolean }[] = [
   { sign: '/', byte: '\x1f', code: 'Slash', shift: false },
   { sign: '_', byte: '\x1f', code: 'Minus', shift: true },
@@ -42,32 +49,32 @@ const SIGNS: readonly { sign: string; byte: string; code: string; shift: boolean
 ];
 
 /**
- * The byte of Ctrl with `/`, `_`, `]` or `\`, wherever the layout has the sign: with Shift, or with AltGr. xterm.js knows
- * where they stand on a US keyboard.
+ * The byte for Ctrl with `/`, `_`, `]` or `\`, wherever the layout has the sign, even with Shift or
+ * AltGr. xterm.js only knows their positions on a US keyboard.
  */
 export function controlSign(event: Pressed & { altGraph: boolean }): string | undefined {
   if (!event.ctrlKey || event.metaKey || event.isComposing || (event.altKey && !event.altGraph)) return undefined;
   const bySign = SIGNS.find(({ sign }) => sign === event.key);
-  // A key that has a Latin letter or another sign is that letter or sign.
+  // A key with a Latin letter or another sign in this layout is not matched by its position.
   const isLatin = /^[\x20-\x7e]$/.test(event.key);
   const byPlace = isLatin || event.key.length !== 1 ? undefined : SIGNS.find(({ code, shift }) => code === event.code && shift === event.shiftKey);
   return (bySign ?? byPlace)?.byte;
 }
 
-/** What the browser says of a key that went to an input method. */
+/** The `keyCode` of a key that went to an input method. */
 const TO_INPUT_METHOD = 229;
 
 /**
- * Whether a key ends what is being composed, and goes to the terminal itself: an input method for Hangul lets go of Space,
- * Enter and the arrows, where others keep each key to themselves.
+ * Whether a key ends the composition and also goes to the terminal. An input method for Hangul
+ * passes Space, Enter and the arrow keys on; other input methods keep every key.
  */
 export function endsComposition({ key, keyCode, isComposing }: Pressed): boolean {
   return isComposing && keyCode !== TO_INPUT_METHOD && !['Shift', 'Control', 'Alt', 'AltGraph', 'Meta', 'CapsLock'].includes(key);
 }
 
 /**
- * The byte of Ctrl with a letter, or of Escape, where an input method is on but nothing is being composed. xterm.js would wait
- * for a text that never comes, and a program could not be interrupted.
+ * The byte for Ctrl with a letter, or for Escape, while an input method is on but composes nothing.
+ * xterm.js would wait for text that never comes, and the user could not interrupt a program.
  */
 export function pastInputMethod(event: Pressed): string | undefined {
   if (event.keyCode !== TO_INPUT_METHOD || event.isComposing || event.altKey || event.metaKey) return undefined;

@@ -9,7 +9,7 @@ test('what is left of a name is what the server takes', () => {
   assert.equal(labelOf(' vim \u0007notes\u202e '), 'vim notes');
   assert.equal(labelOf('abc\u202edef \u200b'), 'abcdef');
   assert.equal(labelOf('half \ud83d'), 'half');
-  // A family is one character for people, and several with joiners between them for us.
+  // A family is one character to the user, and several joined characters in the code.
   assert.equal(labelOf('👩‍👧'), '👩👧');
   assert.equal(labelOf('\u001b\u200b '), undefined);
   assert.equal(labelOf(''), undefined);

@@ -1,10 +1,11 @@
-// Ctrl-W deletes a word in a shell and closes a tab in a browser, which does not give the key away. So a tab
-// asks before it goes while Ctrl is down; whoever closes it by another way means it. In full screen the
-// browser can be asked for its keys, and the shell has them all.
+// Ctrl-W deletes a word in a shell and closes the tab in a browser, and a page cannot intercept it.
+// So the page asks for confirmation if its tab is closed while Ctrl is down; closing it in another
+// way is taken as intended. In full screen, the page can ask the browser for all keys, and they go
+// to the shell.
 
 import { element } from './elements.ts';
 
-/** Not in every browser, and not in the types of any. */
+/** Not supported by every browser, and not in TypeScript's types. */
 interface KeyboardLock {
   keyboard?: { lock(): Promise<void>; unlock(): void };
 }
@@ -12,27 +13,27 @@ interface KeyboardLock {
 const { keyboard } = navigator as Navigator & KeyboardLock;
 const opener = element<HTMLButtonElement>('bar-full');
 
-/** `isLive` says whether there is a shell that a key may have been meant for. */
+/** `isLive` returns whether there is a shell for which the key may have been meant. */
 export function guardLeaving(isLive: () => boolean): void {
   let ctrl = false;
   const note = (event: KeyboardEvent | MouseEvent) => (ctrl = event.ctrlKey);
   window.addEventListener('keydown', note, { capture: true });
   window.addEventListener('keyup', note, { capture: true });
   window.addEventListener('mousemove', note, { capture: true });
-  // The key may come up while another window has the keyboard.
+  // Ctrl may be released while another window has the focus.
   window.addEventListener('blur', () => (ctrl = false));
   window.addEventListener('beforeunload', (event) => {
     if (ctrl && isLive()) event.preventDefault();
   });
 }
 
-/** Makes the button, once. `left` gives the keyboard back to the terminal. */
+/** Sets up the button; called once. `left` returns the focus to the terminal. */
 export function makeFullScreen(left: () => void): void {
   opener.hidden = !document.fullscreenEnabled;
   if (keyboard) opener.title = 'Full screen: Ctrl+W, Ctrl+T and Esc go to the shell there';
   opener.onclick = () => {
     const going = document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen();
-    // A browser that does not want to stays as it is.
+    // The browser may refuse, and nothing changes.
     void going.catch(() => undefined).then(left);
   };
   document.addEventListener('fullscreenchange', () => {

@@ -1,9 +1,9 @@
-// Links that a program prints. It chose the text and the address; the person sees the address
-// before the click, and the new page learns nothing of this one.
+// Links that a program prints. The program chooses both the text and the address. The user sees the
+// address before the click, and the opened page learns nothing about this one.
 
 const SCHEMES = ['http:', 'https:'];
 
-/** The address as it would be opened, or nothing if it leads anywhere but to the web. */
+/** The address as it would be opened; undefined if it is neither http nor https. */
 export function webAddress(address: string): string | undefined {
   try {
     const url = new URL(address);
@@ -13,7 +13,10 @@ export function webAddress(address: string): string | undefined {
   }
 }
 
-/** Opens a link that was clicked: once, with the main button, and not while text is being selected. */
+/**
+ * Opens a clicked link: only with the main button, only once for a double click, and not while text
+ * is selected.
+ */
 export function openLink({ button, detail }: MouseEvent, address: string, isSelecting: boolean): void {
   const url = webAddress(address);
   if (url !== undefined && button === 0 && detail === 1 && !isSelecting) window.open(url, '_blank', 'noopener,noreferrer');

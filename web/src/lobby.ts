@@ -1,5 +1,5 @@
-// The room between shells: what runs, and what may be opened. What is heard while somebody is busy in it changes
-// nothing under their hands.
+// The lobby: the sessions that run and the targets that may be opened. An update does not change
+// the rows while the user is busy with them.
 
 import { button, element, enterRoom, span } from './elements.ts';
 import { labelOf } from './label.ts';
@@ -7,11 +7,13 @@ import { announce } from './notice.ts';
 import type { SessionId, SessionSummary, Target } from './protocol.ts';
 import { ago, counted, targetName } from './words.ts';
 
-/** From one look at what runs to the next; while a shell is ending, sooner. */
+/**
+ * Interval between two requests for the list; the shorter one applies while a session is ending.
+ */
 const AGAIN_MS = 10_000;
 const ENDING_AGAIN_MS = 1_000;
 
-/** So long a button asks whether it is meant. */
+/** How long a button asks for confirmation. */
 const SURE_MS = 6_000;
 
 export interface Lobby {
@@ -23,14 +25,14 @@ export interface LobbyChoices {
   open(target: Target): void;
   attach(session: SessionSummary): void;
   end(session: SessionSummary): void;
-  /** Gives a session a name, or takes it away. */
+  /** Gives a session a name; null removes it. */
   name(session: SessionSummary, name: string | null): void;
   again(): void;
-  /** Back to the shell that is in view, if one is. */
+  /** Returns to the shell of this tab; undefined if there is none. */
   back?: (() => void) | undefined;
 }
 
-/** What is shown, and the latest of what has been heard. */
+/** The latest data. The rows may show older data while `isStale` is set. */
 interface Shown {
   account: string;
   lobby: Lobby;
@@ -39,15 +41,15 @@ interface Shown {
 }
 
 let shown: Shown | undefined;
-/** Somebody is giving a name, or has a button under their finger: the rows stay as they are until that is done. */
+/** While the user edits a name or holds a button down, the rows are not redrawn. */
 let isNaming = false;
 let isPressed = false;
 let isStale = false;
 let isDrawing = false;
-/** Which session a button asks about. */
+/** The session whose End button asks for confirmation. */
 let asked: SessionId | undefined;
 let askedTimer: ReturnType<typeof setTimeout> | undefined;
-/** Those that were told to end and are still listed. */
+/** Sessions that were told to end and are still listed. */
 const ending = new Set<SessionId>();
 let againTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -64,7 +66,10 @@ export function showLobby(account: string, lobby: Lobby, viewed: SessionId | und
   lookAgain();
 }
 
-/** What runs changes without a word to this room, so it asks from time to time, while somebody looks. */
+/**
+ * Schedules the next request for the list: the front does not report changes, so the lobby polls
+ * while it is visible.
+ */
 function lookAgain(): void {
   clearTimeout(againTimer);
   const look = () => {
@@ -80,7 +85,7 @@ for (const released of ['pointerup', 'pointercancel']) {
   window.addEventListener(
     released,
     () =>
-      // After the click.
+      // Runs after the click event.
       setTimeout(() => {
         isPressed = false;
         if (isStale) redraw();
@@ -154,7 +159,9 @@ function sessionRow(session: SessionSummary, viewed: SessionId | undefined, choi
   return row;
 }
 
-/** What has happened to a session, as far as its worker could say. */
+/**
+ * The age, activity and viewers of a session. If its worker did not answer, only the age is known.
+ */
 function news({ opened, viewing, about }: SessionSummary): string {
   const now = Date.now();
   const age = `opened ${ago(opened, now)}`;
@@ -163,12 +170,15 @@ function news({ opened, viewing, about }: SessionSummary): string {
   return [age, `active ${ago(now / 1000 - about.idle, now)}`, ...seen].join(', ');
 }
 
-/** Which shell it is, for those who hear a button without its row. */
+/** The full description of a session, for users who hear a button without seeing its row. */
 function whole({ id, target, name, about }: SessionSummary): string {
   return `the shell of ${targetName(target)}: ${name ?? about?.title ?? id}`;
 }
 
-/** Asks for a name in the row itself. Enter takes it, Escape leaves it as it was. */
+/**
+ * A button that replaces itself with an input field for the name. Enter accepts the name, Escape
+ * discards it.
+ */
 function nameButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonElement {
   const key = `name ${session.id}`;
   const made = button('Name', () => {
@@ -186,14 +196,15 @@ function nameButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonE
       if (hadFocus) focusKey(key);
     };
     input.onkeydown = (event) => {
-      // An input method takes the first Enter and the first Escape for itself.
+      // During composition, Enter and Escape belong to the input method.
       if (event.isComposing || !['Enter', 'Escape'].includes(event.key)) return;
       event.stopPropagation();
-      // Or the same Enter would press the button that has the focus then.
+      // Otherwise the same Enter would press the button that receives the focus.
       event.preventDefault();
       done(event.key === 'Enter' ? 'take' : 'leave');
     };
-    // Whoever goes elsewhere in the page is done; another window is not elsewhere in the page.
+    // Moving the focus elsewhere in the page accepts the name; switching to another window does
+    // not.
     input.onblur = () => {
       if (document.hasFocus()) done('take');
     };
@@ -208,7 +219,10 @@ function nameButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonE
   return made;
 }
 
-/** Ending a shell cannot be undone: the button asks once more in its own place. */
+/**
+ * A button that ends a session. That cannot be undone, so the button asks for confirmation in its
+ * own place.
+ */
 function endButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonElement {
   const { id } = session;
   const isSure = asked === id;
@@ -237,7 +251,8 @@ function endButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonEl
   made.dataset['key'] = `end ${id}`;
   made.setAttribute('aria-label', isSure ? `Really end ${whole(session)}? Press once more.` : `End ${whole(session)}`);
   made.onblur = () => {
-    // A button that is drawn anew gets the focus back at once; one that is left does not.
+    // A redrawn button gets the focus back at once. If the button has lost the focus, the question
+    // is withdrawn.
     if (!isDrawing) setTimeout(() => document.activeElement?.getAttribute('data-key') !== `end ${id}` && forget());
   };
   return made;

@@ -1,5 +1,5 @@
-// One attempt to sign in, on a connection made for it. Whatever goes wrong, the connection is
-// given up: the next attempt begins with a new challenge on a new one.
+// One attempt to sign in, on a connection of its own. After any failure the connection is closed:
+// the next attempt starts with a new challenge on a new connection.
 
 import { Connection, ConnectionLost, UpgradeDropped, whyNotOpen } from './connection.ts';
 import { answerChallenge, passkeysWork, PasskeyError } from './passkey.ts';
@@ -11,7 +11,7 @@ export interface SignedIn {
   account: AccountName;
 }
 
-/** The server said no. */
+/** The server refused the sign-in. */
 export class LoginRefused extends Error {
   override readonly name = 'LoginRefused';
   readonly refusal: Refusal;
@@ -21,7 +21,10 @@ export class LoginRefused extends Error {
   }
 }
 
-/** Signs in with a passkey or, with the token of an enrolment link, registers one first. */
+/**
+ * Signs in with a passkey or, with the token of an enrolment link, registers one first. Uses
+ * `spare` if it is still open.
+ */
 export async function logIn(spare: Connection | undefined, enrolToken?: string): Promise<SignedIn> {
   if (!passkeysWork()) {
     throw new PasskeyError('Passkeys do not work here: they need https, or http on localhost, and a recent browser.');
@@ -51,7 +54,7 @@ async function open(): Promise<Connection> {
   }
 }
 
-/** A failed attempt as a sentence. */
+/** The sentence for a failed attempt. */
 export function loginTrouble(error: unknown): string {
   if (error instanceof LoginRefused) return refusalSentence(error.refusal);
   if (error instanceof UpgradeDropped) {
@@ -65,7 +68,7 @@ function refused(message: ToPage): LoginRefused {
   return new LoginRefused(message.type === 'refused' ? message.refusal : 'bad-message');
 }
 
-/** Gives the connection's messages one at a time, each to one who waits for it. */
+/** Returns a function that waits for the next message of the connection. */
 function replies(connection: Connection): () => Promise<ToPage> {
   const heard: ToPage[] = [];
   let wake = () => {};

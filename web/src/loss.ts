@@ -1,5 +1,6 @@
-// The way to the server is lost while a shell is in view: what is said, the tries to reach it
-// again, and the one button once it is reached. It ends when somebody is signed in again.
+// The connection is lost while a shell is in view: what the user is told, the attempts to reach the
+// server again, and the sign-in button once it is reached. It ends when the user is signed in
+// again.
 
 import { backoff } from './backoff.ts';
 import { Connection, ConnectionLost } from './connection.ts';
@@ -7,23 +8,32 @@ import { logIn, loginTrouble, type SignedIn } from './login.ts';
 import { announce } from './notice.ts';
 import { showPanel } from './panel.ts';
 
-/** After so many tries in vain a fresh page may be what is missing: a server of another version does not speak with this one. */
+/**
+ * After this many failed attempts, the panel offers a reload: a server of another version does not
+ * accept this page.
+ */
 const TRIES_IN_VAIN = 4;
 
 export class Loss {
-  /** `reached`: the server is there, and waits for the person. `asking`: the browser asks for a passkey. */
+  /**
+   * `reached`: the server answers, and the page waits for the user. `asking`: the browser asks for
+   * a passkey.
+   */
   #stage: 'reaching' | 'reached' | 'asking' | 'over' = 'reaching';
   #enter: (signedIn: SignedIn) => void;
   #meanwhile: string;
-  /** Open, but nobody's. */
+  /** An open connection on which nobody is signed in. */
   #spare: Connection | undefined;
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  /** The attempt that is under way. */
+  /** Aborts the attempt that is under way. */
   #attempt: AbortController | undefined;
   #notSent: () => string;
 
-  /** `notSent` says what was typed in vain, `meanwhile` is a sentence about the shell that was in view. */
+  /**
+   * `notSent` returns sentences about unsent input; `meanwhile` is a sentence about the shell in
+   * view.
+   */
   constructor(enter: (signedIn: SignedIn) => void, notSent: () => string, meanwhile: string) {
     this.#enter = enter;
     this.#notSent = notSent;
@@ -32,7 +42,7 @@ export class Loss {
     this.#reach();
   }
 
-  /** The computer woke, or has a network again: do not wait for the next turn. */
+  /** The computer woke or is online again: try at once. */
   wake(): void {
     if (this.#retry !== undefined) void this.#try();
   }
@@ -66,19 +76,20 @@ export class Loss {
   async #try(): Promise<void> {
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    // An attempt that hangs would keep the person from the one that they ask for.
+    // An attempt that hangs must not delay the one that the user asks for.
     this.#attempt?.abort();
     const attempt = new AbortController();
     this.#attempt = attempt;
     try {
       const spare = await Connection.open(attempt.signal);
-      // Two tries at once may both succeed.
+      // Two overlapping attempts may both succeed.
       if (this.#stage !== 'reaching') {
         spare.close();
         return;
       }
       this.#spare = spare;
-      // A server that tires of waiting for the person is asked again when they come.
+      // If the server closes this connection before the user signs in, signing in opens another
+      // one.
       spare.listener = { message: () => {}, pulse: () => {}, lost: () => (this.#spare = undefined) };
       this.#reached('The server is back. Sign in again to go on.');
     } catch {

@@ -1,4 +1,4 @@
-// The page begins: read what the address bar brought, and take it out of there.
+// The entry point: reads the enrolment token from the address bar and removes it from there.
 
 import { refuseFiles } from './drop.ts';
 import './tere.css';
@@ -6,7 +6,10 @@ import { Page } from './page.ts';
 
 const ENROL = '#enrol=';
 
-/** The token of an enrolment link. It leaves the address bar and the history before anything else. */
+/**
+ * The token of an enrolment link. It is removed from the address bar and the history before
+ * anything else.
+ */
 function takeEnrolToken(): string | undefined {
   const { hash } = location;
   if (hash === '') return undefined;
@@ -17,14 +20,16 @@ function takeEnrolToken(): string | undefined {
 new Page(takeEnrolToken());
 refuseFiles();
 
-// A link opened in this very tab changes the fragment only: begin anew with it.
+// A link that is opened in this tab changes only the fragment, so the page has to be reloaded.
 window.addEventListener('hashchange', () => {
   if (location.hash.startsWith(ENROL)) location.reload();
 });
 
-// A phone's keyboard covers the page without changing its height everywhere: follow what is seen.
+// In some browsers, a phone's keyboard covers the page without changing its height, so the page
+// follows the visible part.
 const seen = window.visualViewport;
 seen?.addEventListener('resize', () => {
-  // Somebody who looks closer sees less of the page, which is no reason to give everybody a smaller terminal.
+  // A user who zooms in sees less of the page, which is no reason to make the session smaller for
+  // everybody.
   if (seen.scale === 1) document.documentElement.style.setProperty('--seen', `${seen.height}px`);
 });

@@ -1,4 +1,5 @@
-// Short words at the edge of the page that go away by themselves. Read aloud by screen readers.
+// Short messages at the edge of the page. They disappear by themselves, and screen readers read
+// them.
 
 import { element, span } from './elements.ts';
 
@@ -6,7 +7,7 @@ const SHOWN_MS = 9000;
 
 const standing = new Map<string, { shown: HTMLElement; timer: ReturnType<typeof setTimeout> }>();
 
-/** Shows a text. One of the same kind replaces the one before it. */
+/** Shows a text. It replaces the previous text of the same kind. */
 export function notice(kind: string, text: string): void {
   clearTimeout(standing.get(kind)?.timer);
   const shown = standing.get(kind)?.shown ?? span('', 'notice');
@@ -20,7 +21,9 @@ export function notice(kind: string, text: string): void {
   standing.set(kind, { shown, timer });
 }
 
-/** Takes away what is no longer news: the person went to see, or views another shell. */
+/**
+ * Removes all notices, which are out of date: the user went to the lobby, or views another shell.
+ */
 export function endNotices(): void {
   for (const { shown, timer } of standing.values()) {
     clearTimeout(timer);

@@ -1,4 +1,4 @@
-// Why a view is over, while the way to the server is there, and where one can go from it.
+// Why a view is over while the connection is not lost, and what the user can do then.
 
 import type { Lobby } from './lobby.ts';
 import { showPanel } from './panel.ts';
@@ -6,10 +6,10 @@ import type { EndReason, Refusal, SessionId, ShellExit, Target } from './protoco
 import { endSentence, viewRefusalSentence } from './refusal.ts';
 import { targetName } from './words.ts';
 
-/** After these there is nothing to come back to. */
+/** After one of these refusals, the session cannot be viewed again. */
 const GONE: readonly Refusal[] = ['no-such-session', 'not-granted'];
 
-/** What was viewed; a session that was to be opened has no id. */
+/** What was viewed. A session that was to be opened has no id. */
 interface Viewed {
   target: Target;
   session: SessionId | undefined;
@@ -18,7 +18,7 @@ interface Viewed {
 export interface Over {
   title: string;
   target: Target;
-  /** The session is there, and may be viewed another time. */
+  /** Set if the session still exists and can be viewed again. */
   session?: SessionId | undefined;
   label: 'New shell' | 'Try again';
 }
@@ -28,24 +28,27 @@ export interface OverChoices {
   visitLobby(): void;
 }
 
-/** A view was closed. */
+/** What to report after a view was closed. */
 export function afterClose({ target, session }: Viewed, reason: EndReason, exit: ShellExit | null): Over {
   if (reason === 'view-lost') return { title: endSentence(reason), target, session, label: 'Try again' };
   return { title: endSentence(reason, exit), target, label: 'New shell' };
 }
 
-/** A view was refused. */
+/** What to report after a view was refused. */
 export function afterRefusal({ target, session }: Viewed, refusal: Refusal): Over {
   const title = viewRefusalSentence(refusal);
   const isGone = session !== undefined && GONE.includes(refusal);
   return isGone ? { title, target, label: 'New shell' } : { title, target, session, label: 'Try again' };
 }
 
-/** Says it below the last screen, which stays in view. `viewed` is the session that it was about. */
+/**
+ * Reports it in a panel below the last screen, which stays visible. `viewed` is the session of the
+ * view.
+ */
 export function showOver(over: Over, viewed: SessionId | undefined, note: string, lobby: Lobby, choices: OverChoices): void {
   const { title, target, session, label } = over;
   const others = lobby.targets.length > 1 || lobby.sessions.some((one) => one.id !== viewed);
-  // A guest saw a shell where it may have none of its own.
+  // A guest may have no grant for the target of the shell that it viewed.
   const mayView = session !== undefined || lobby.targets.some((one) => targetName(one) === targetName(target));
   showPanel({
     title,

@@ -1,4 +1,4 @@
-// The page's story: the door, the lobby, a shell, and what is done when the way to it is lost.
+// The page as a whole: the door, the lobby, a shell, and what happens when the connection is lost.
 
 import type { Connection } from './connection.ts';
 import { doorWaits, showDoor } from './door.ts';
@@ -11,14 +11,14 @@ import type { AccountName, Refusal, ToPage } from './protocol.ts';
 import { needsReload, refusalSentence } from './refusal.ts';
 import { Shell } from './shell.ts';
 
-/** After these an enrolment link leads nowhere any more. */
+/** After one of these refusals, the enrolment link is of no further use. */
 const LINK_IS_SPENT: readonly Refusal[] = ['link-invalid', 'passkey-registered'];
 
 export class Page {
   #enrolToken: string | undefined;
-  /** Signed in, and not lost. */
+  /** The signed-in connection; undefined before sign-in and after a loss. */
   #connection: Connection | undefined;
-  /** The way is lost, and somebody may come back. */
+  /** Set while the connection is lost and the page tries to restore it. */
   #loss: Loss | undefined;
   #account: AccountName | undefined;
   #lobby: Lobby = { targets: [], sessions: [] };
@@ -64,7 +64,7 @@ export class Page {
     try {
       this.#enter(await logIn(undefined, this.#enrolToken));
     } catch (error) {
-      // A used or broken link stays so; whoever has a passkey can still sign in.
+      // A used or invalid link stays so. Somebody who has a passkey can still sign in.
       if (error instanceof LoginRefused && LINK_IS_SPENT.includes(error.refusal)) this.#enrolToken = undefined;
       this.#atDoor(loginTrouble(error));
     }
@@ -85,7 +85,7 @@ export class Page {
     connection.watch();
   }
 
-  // What the front says.
+  // Messages from the front.
 
   #heard(message: ToPage): void {
     if (message.type === 'lobby') {
@@ -102,7 +102,7 @@ export class Page {
     }
   }
 
-  /** Signed in, and told what there is. */
+  /** Chooses what to show, once the first lobby message after sign-in has arrived. */
   #arrive(): void {
     this.#entering = false;
     const { targets, sessions } = this.#lobby;
@@ -113,7 +113,8 @@ export class Page {
       return;
     }
     if (this.#shell.endedMeanwhile()) return;
-    // A shell that nobody views was left: in a tab that was closed, on another device. One that is viewed is another tab's.
+    // A session without viewers was left behind, in a closed tab or on another device. A session
+    // with viewers belongs to another tab.
     const left = sessions.filter((session) => session.role === 'owner' && session.viewing.length === 0);
     if (left.length === 1 && left[0]) this.#shell.view(left[0].target, left[0].id);
     else if (left.length === 0 && targets.length === 1 && targets[0]) this.#shell.view(targets[0], undefined);
@@ -150,7 +151,7 @@ export class Page {
     });
   }
 
-  // The way is lost.
+  // Loss of the connection.
 
   #lost(): void {
     this.#connection = undefined;
@@ -161,7 +162,7 @@ export class Page {
     else this.#atDoor('The connection to the server was lost. Sign in again.');
   }
 
-  /** The computer woke, or has a network again: do not wait for the next turn. */
+  /** The computer woke or is online again: try at once. */
   #wake(): void {
     this.#connection?.ping();
     this.#loss?.wake();

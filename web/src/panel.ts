@@ -1,5 +1,6 @@
-// What the page has to say about the terminal, below it: the terminal gives way and stays readable. Enter
-// answers a panel also from within the terminal, but not the Enter of somebody who is still typing to the shell.
+// The panel below the terminal, which shows what the page has to say about the shell. The terminal
+// gives way and stays readable. Enter takes the panel's first action even if the terminal has the
+// focus, but not while the user is still typing to the shell.
 
 import { button, element } from './elements.ts';
 
@@ -11,17 +12,23 @@ export interface Action {
 export interface PanelText {
   title: string;
   detail?: string;
-  /** One more line, for what changes while it stands: see `panelNote`. */
+  /** An additional line, which may change while the panel is shown: see `panelNote`. */
   note?: string;
-  /** The first is the one that Enter takes. */
+  /** Enter takes the first one. */
   actions?: Action[];
-  /** What Escape does in a question. A question takes the keyboard at once: what it is about goes on meanwhile. */
+  /**
+   * The effect of Escape in a question. A question takes the focus at once, because the shell that
+   * it is about goes on meanwhile.
+   */
   leave?: () => void;
   /** `lost` dims the terminal. */
   tone?: 'calm' | 'lost';
 }
 
-/** So long after the last key, and after its coming, a panel takes Enter: whoever typed on has seen it by then. */
+/**
+ * A panel accepts Enter this long after it appeared and after the last key. A user who typed on has
+ * seen the panel by then.
+ */
 const QUIET_MS = 700;
 
 const panel = element('panel');
@@ -29,10 +36,13 @@ const actions = element('panel-actions');
 let first: Action | undefined;
 let leave: (() => void) | undefined;
 let untilQuiet: ReturnType<typeof setTimeout> | undefined;
-/** A key that is down and does not answer. */
+/** The code of a key that is down and was not accepted. */
 let ignored: string | undefined;
 
-/** Shows a panel, in place of one that stands. The keyboard stays where it is, unless that was a panel or nowhere. */
+/**
+ * Shows a panel in place of the current one. A question takes the focus. Otherwise the focus moves
+ * only if it was in the panel or nowhere.
+ */
 export function showPanel(text: PanelText): void {
   const focused = document.activeElement;
   leave = text.leave;
@@ -49,7 +59,7 @@ export function showPanel(text: PanelText): void {
   if (free) actions.querySelector('button')?.focus();
 }
 
-/** Another note in a panel that stands. */
+/** Replaces the note of the panel that is shown. */
 export function panelNote(text: string): void {
   element('panel-note').textContent = text;
 }
@@ -65,11 +75,14 @@ export function panelStands(): boolean {
   return !panel.hidden;
 }
 
-/** Keys meant for the panel though the terminal has the focus. True if the key was one. */
+/**
+ * Handles keys for the panel while the terminal has the focus. Returns true if the key was for the
+ * panel.
+ */
 export function panelKey(event: KeyboardEvent): boolean {
-  // What an input method is being told is not said to us.
+  // During composition, keys belong to the input method.
   if (panel.hidden || event.isComposing) return false;
-  // The way out of the terminal for those who have no pointer.
+  // Tab is the way out of the terminal for users without a pointer.
   if (event.key === 'Tab') return true;
   if (event.key !== 'Enter' || !first) return false;
   event.preventDefault();
@@ -87,7 +100,8 @@ function answers(event: KeyboardEvent): boolean {
   return event.key === 'Enter' || event.key === ' ';
 }
 
-// Before anybody else has the key: a button under the focus presses itself.
+// In the capture phase, before any other listener. The browser presses a focused button by itself
+// unless the default action is prevented.
 window.addEventListener(
   'keydown',
   (event) => {
@@ -104,7 +118,7 @@ window.addEventListener(
 panel.onkeydown = (event) => {
   if (event.key === 'Escape') leave?.();
 };
-// Some browsers press a button when the key comes up.
+// Some browsers press a button on keyup.
 window.addEventListener(
   'keyup',
   (event) => {

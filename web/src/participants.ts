@@ -1,15 +1,18 @@
-// Who is in the shells that are viewed, what this account may do in the one that is in view, and what is said when that
-// changes.
+// The participants of the viewed sessions, the role of this account in the session in view, and
+// what the user is told when they change.
 
 import { announce, notice } from './notice.ts';
 import type { AccountName, Role, SessionId } from './protocol.ts';
 import { showSharing, type ShareChoices, type Sharing } from './share.ts';
 
 export class Participants {
-  /** Of each shell that this connection has viewed, as it was heard last: before the view began or after it. */
+  /**
+   * For each session that this connection has viewed, as last received. That may be before the view
+   * begins.
+   */
   #known = new Map<SessionId, Sharing>();
   #inView: SessionId | undefined;
-  /** In the shell that is in view. */
+  /** Of the session in view. */
   #sharing: Sharing | undefined;
   #choices: ShareChoices;
   #account: AccountName | undefined;
@@ -18,7 +21,7 @@ export class Participants {
     this.#choices = choices;
   }
 
-  /** What this account may do; nothing while that is not known. */
+  /** The role of this account; undefined while it is not known. */
   get role(): Role | undefined {
     return this.#sharing?.role;
   }
@@ -28,7 +31,7 @@ export class Participants {
     if (session === this.#inView) this.#show(sharing);
   }
 
-  /** A shell is in view. */
+  /** A session is in view now. */
   enter(session: SessionId, account: AccountName | undefined): void {
     this.#inView = session;
     this.#account = account;
@@ -36,14 +39,14 @@ export class Participants {
     if (sharing) this.#show(sharing);
   }
 
-  /** None is. */
+  /** No session is in view. */
   leave(): void {
     this.#inView = undefined;
     this.#sharing = undefined;
     showSharing(undefined, this.#choices);
   }
 
-  /** The connection that told of them is gone. */
+  /** The connection is lost, and what it reported is forgotten. */
   forget(): void {
     this.#known.clear();
     this.leave();

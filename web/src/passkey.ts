@@ -1,8 +1,8 @@
-// The two ceremonies of WebAuthn, between JSON and JSON.
+// The two WebAuthn ceremonies, with JSON as input and output.
 
 import type { Ceremony, JsonValue } from './protocol.ts';
 
-/** Why there is no credential: a sentence for the person, who may try again. */
+/** Why there is no credential: a sentence for the user, who may try again. */
 export class PasskeyError extends Error {
   override readonly name = 'PasskeyError';
 }
@@ -32,7 +32,8 @@ function sentence(ceremony: Ceremony, error: unknown): string {
   switch (name) {
     case 'NotAllowedError':
     case 'AbortError':
-      // One name for "cancelled", "timed out" and "no passkey here": browsers do not tell them apart.
+      // Browsers use one name for "cancelled", "timed out" and "no passkey here" and do not tell
+      // them apart.
       return ceremony === 'create'
         ? 'No passkey was made, and nothing has changed. A security key must have room for a passkey and be able to ask for a PIN: try another one, or this device itself.'
         : 'No passkey was used. Try again when you like.';
@@ -111,14 +112,14 @@ function asJson(credential: PublicKeyCredential): JsonValue {
   };
 }
 
-/** The bytes of a base64url text. */
+/** Decodes a base64url text. */
 export function bytes(text: unknown): Uint8Array<ArrayBuffer> {
   if (typeof text !== 'string') throw new PasskeyError('The server sent a challenge that cannot be read.');
   const plain = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
   return Uint8Array.from(plain, (character) => character.charCodeAt(0));
 }
 
-/** The base64url text of some bytes, without padding. */
+/** Encodes bytes as base64url without padding. */
 export function base64url(buffer: ArrayBuffer): string {
   const plain = String.fromCharCode(...new Uint8Array(buffer));
   return btoa(plain).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');

@@ -1,5 +1,5 @@
-// A terminal that a screen reader can read costs everybody else speed, so it is a switch. It is in the bar for those who
-// listen, and for the eye once it has the focus or is on.
+// Screen reader support makes the terminal slower, so it is a switch. The switch is in the bar for
+// screen readers, and becomes visible while it has the focus or is on.
 
 import { element } from './elements.ts';
 
@@ -12,7 +12,7 @@ export function readerIsOn(): boolean {
   return isOn;
 }
 
-/** Makes the switch, once; `turned` hears of each turn. */
+/** Sets up the switch; called once. `turned` is called on every change. */
 export function makeReaderSwitch(turned: () => void): void {
   made.setAttribute('aria-pressed', String(isOn));
   made.onclick = () => {
@@ -23,7 +23,10 @@ export function makeReaderSwitch(turned: () => void): void {
   };
 }
 
-/** A browser that stores nothing for pages has the switch all the same. */
+/**
+ * Whether the switch was on in an earlier page. The switch also works in a browser that stores
+ * nothing for pages.
+ */
 function remembered(): boolean {
   try {
     return localStorage.getItem(REMEMBERED) !== null;
@@ -37,6 +40,6 @@ function remember(): void {
     if (isOn) localStorage.setItem(REMEMBERED, 'on');
     else localStorage.removeItem(REMEMBERED);
   } catch {
-    // Then it is for this time only.
+    // The setting then lasts only as long as this page.
   }
 }

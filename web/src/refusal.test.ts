@@ -6,7 +6,7 @@ import { endSentence, endSentences, refusalSentence, refusalSentences } from './
 
 const rust = readFileSync('../src/protocol/refusal.rs', 'utf8');
 
-/** The arms of `Refusal::sentence`, by the words that cross the socket. */
+/** The arms of `Refusal::sentence`, by their names in the protocol. */
 function rustSentences(): Record<string, string> {
   const arms = rust.matchAll(/Self::(\w+) =>\s*\{?\s*"([^"]*)"/g);
   const kebab = (name: string) => name.replace(/(?!^)[A-Z]/g, '-$&').toLowerCase();

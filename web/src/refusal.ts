@@ -1,5 +1,5 @@
-// The sentences behind the words that cross the socket. A new word without one does not compile.
-// The refusals' sentences are those of `Refusal::sentence` in src/protocol/refusal.rs.
+// The sentences for refusals and ends. A new variant without a sentence does not compile. The
+// sentences for refusals are those of `Refusal::sentence` in src/protocol/refusal.rs.
 
 import type { EndReason, Refusal, ShellExit } from './protocol.ts';
 
@@ -52,25 +52,31 @@ export const endSentences: Record<EndReason, string> = {
   'worker-gone': "The session's process went away, and the shell with it.",
 };
 
-/** The sentence of a refusal, also of one that a newer server made up. */
+/** The sentence for a refusal, even for an unknown one from a newer server. */
 export function refusalSentence(refusal: Refusal): string {
   return refusalSentences[refusal] ?? `The server refused this (${refusal}). Reload the page.`;
 }
 
-/** The sentence of a refused view. The version there is that of a process of the host, which a fresh page does not change. */
+/**
+ * The sentence for a refused view. Here, `version-mismatch` concerns a process on the host, which a
+ * reload of the page does not change.
+ */
 export function viewRefusalSentence(refusal: Refusal): string {
   if (refusal !== 'version-mismatch') return refusalSentence(refusal);
   return 'A part of tere was upgraded and another was not. Try again in a moment, or ask whoever runs this host to restart it.';
 }
 
-/** The sentence of an end, also of one that a newer server made up. A shell that succeeded has only ended. */
+/**
+ * The sentence for an end, even for an unknown one from a newer server. An exit status of 0 is not
+ * mentioned.
+ */
 export function endSentence(reason: EndReason, exit?: ShellExit | null): string {
   if (reason === 'shell-ended' && exit && 'killed' in exit) return `The shell was killed (SIG${exit.killed}).`;
   if (reason === 'shell-ended' && exit && 'exited' in exit && exit.exited !== 0) return `The shell has ended (exit status ${exit.exited}).`;
   return endSentences[reason] ?? 'The session has ended.';
 }
 
-/** After this, said of the connection, it is of no more use, and only a fresh page can help. */
+/** Whether a refusal leaves the connection unusable, so that only a reload can help. */
 export function needsReload(refusal: Refusal): boolean {
   return refusal === 'bad-message';
 }

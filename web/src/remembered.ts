@@ -1,4 +1,4 @@
-// Which session this tab had, so that it has it again after a reload. It is a name, and opens nothing by itself.
+// The session of this tab, remembered for a reload. It is only an id and grants no access.
 
 import type { SessionId } from './protocol.ts';
 
@@ -8,7 +8,7 @@ export function rememberedSession(): SessionId | undefined {
   return sessionStorage.getItem(KEY) ?? undefined;
 }
 
-/** Remembers a session, or that there is none to come back to. */
+/** Remembers a session; undefined means that there is none to return to. */
 export function rememberSession(session: SessionId | undefined): void {
   if (session === undefined) sessionStorage.removeItem(KEY);
   else sessionStorage.setItem(KEY, session);

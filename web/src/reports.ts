@@ -1,4 +1,4 @@
-// Reports of the mouse and of the focus: they are input, but nobody typed them.
+// Mouse and focus reports: they are input, but the user did not type them.
 
 const REPORT = /^\x1b\[(?:[IO]$|M|<)/;
 

@@ -1,30 +1,30 @@
-// Who else is in the shell that is in view: what the bar says of it, and where its owner invites, hands
-// the keyboard over and takes it back.
+// Sharing of the session in view: what the bar shows about it, and the panel in which its owner
+// invites accounts, hands the keyboard over and takes it back.
 
 import { button, element, span } from './elements.ts';
 import type { AccountName, GuestRole, Person, Role } from './protocol.ts';
 
 export interface Sharing {
   people: Person[];
-  /** What this account may do. */
+  /** The role of this account. */
   role: Role;
   shareable: boolean;
 }
 
 export interface ShareChoices {
-  /** Lets an account do this from now on, or nothing any more. */
+  /** Gives an account this role from now on; null removes the account. */
   share(account: AccountName, role: GuestRole | null): void;
-  /** Back to the terminal. */
+  /** Returns the focus to the terminal. */
   closed(): void;
 }
 
 const panel = element('share');
 const opener = element<HTMLButtonElement>('bar-share');
 const name = element<HTMLInputElement>('share-account');
-/** Whose shell it is. */
+/** The owner of the session in view. */
 let owner: AccountName | undefined;
 
-/** Makes the panel, once. */
+/** Sets up the panel; called once. */
 export function makeShare(choices: ShareChoices): void {
   opener.onclick = () => (panel.hidden ? openShare() : close(choices));
   element('share-close').onclick = () => close(choices);
@@ -43,14 +43,14 @@ export function makeShare(choices: ShareChoices): void {
   name.oninput = () => (element('share-trouble').textContent = '');
 }
 
-/** Shows who is there, or that nobody else is or can be. */
+/** Shows the participants, or that nobody else is or can be there. */
 export function showSharing(sharing: Sharing | undefined, choices: ShareChoices): void {
   const whose = sharing?.people.find((person) => person.role === 'owner');
   owner = whose?.account;
   const guests = sharing?.people.filter((person) => person.role !== 'owner') ?? [];
   element('bar-people').textContent = sharing && whose ? company(sharing, whose, guests) : '';
   element('bar').dataset['role'] = sharing?.role ?? '';
-  // What is shared can be taken back, whatever the policy says by now.
+  // A shared session can be taken back even if the policy no longer allows sharing.
   opener.hidden = sharing?.role !== 'owner' || !(sharing.shareable || guests.length > 0);
   if (opener.hidden) hide();
   element('share-form').hidden = !sharing?.shareable;
@@ -61,12 +61,15 @@ export function showSharing(sharing: Sharing | undefined, choices: ShareChoices)
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset['key'] : undefined;
   element('share-people').replaceChildren(...guests.map((guest) => guestRow(guest, choices)));
   if (focused === undefined) return;
-  // Whoever was removed has no button any more.
+  // The button of a removed guest no longer exists.
   const again = panel.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`);
   if (!panel.hidden) (again ?? element('share-close')).focus();
 }
 
-/** What the bar says: to the owner who looks on, to a guest whose shell it is and what they may do. */
+/**
+ * The text in the bar: for the owner, the guests who are present; for a guest, the owner and what
+ * the guest may do.
+ */
 function company({ role }: Sharing, owner: Person, guests: Person[]): string {
   if (role === 'owner') {
     const here = guests.filter((guest) => guest.views > 0).map((guest) => guest.account);
@@ -94,7 +97,7 @@ function guestRow(guest: Person, choices: ShareChoices): HTMLLIElement {
   return row;
 }
 
-/** Opens it, by a key too. False where there is nothing to share. */
+/** Opens the panel, by its button or by a key. Returns false if there is nothing to share. */
 export function openShare(): boolean {
   if (opener.hidden) return false;
   panel.hidden = false;

@@ -1,5 +1,5 @@
-// The room of a shell: the terminal, the bar above it, who else is there, and what is said when the
-// view of it is over.
+// The shell room of the page: the terminal, the bar above it, the participants, and what the page
+// shows when the view is over.
 
 import { askPaste } from './askpaste.ts';
 import { Bar } from './bar.ts';
@@ -24,24 +24,24 @@ import { makeTouchKeys } from './touchkeys.ts';
 import { Viewer } from './viewer.ts';
 import { counted, targetName } from './words.ts';
 
-/** An opening that takes longer than this is worth a word. */
+/** A view that takes longer than this to open is reported in a panel. */
 const OPENING_SHOWN_MS = 400;
 
 export interface ShellEvents {
-  /** What this account may open and has, as it was heard last. */
+  /** The targets and sessions of this account, as last received. */
   lobby(): Lobby;
-  /** Somebody wants to go there. */
+  /** Takes the user to the lobby. */
   visitLobby(): void;
 }
 
 export class Shell {
   #events: ShellEvents;
-  /** Of the account that is signed in, while the way is not lost. */
+  /** The signed-in connection; undefined while the connection is lost. */
   #connection: Connection | undefined;
   #account: AccountName | undefined;
   #terminal: Terminal | undefined;
   #viewer: Viewer | undefined;
-  /** The session whose screen the terminal has. */
+  /** The session whose screen the terminal shows. */
   #onScreen: SessionId | undefined;
   #over: Over | undefined;
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
@@ -73,7 +73,7 @@ export class Shell {
       this.#terminal?.readAloud(readerIsOn());
       this.#terminal?.focus();
     });
-    // Wherever the keyboard is, and before the terminal has the key.
+    // Wherever the focus is, and before the terminal handles the key.
     window.addEventListener('keydown', (event) => this.#ownKey(event), { capture: true });
     makeFullScreen(() => this.#terminal?.focus());
     guardLeaving(() => this.#viewer?.state === 'live' && !element('shell').hidden);
@@ -81,22 +81,25 @@ export class Shell {
     document.addEventListener('visibilitychange', () => this.#claimSize());
   }
 
-  /** Whether this tab has shown a shell, which may be over. */
+  /** Whether this tab has or had a view of a shell. */
   get used(): boolean {
     return this.#viewer !== undefined;
   }
 
-  /** The session that is in view. */
+  /** The session of the view, if the view is live. */
   get inView(): SessionId | undefined {
     return this.#viewer?.state === 'live' ? this.#viewer.session : undefined;
   }
 
-  /** The session that this tab had, also before it was reloaded. */
+  /** The session of this tab, even if the page was reloaded since. */
   get wanted(): SessionId | undefined {
     return this.#viewer?.session ?? rememberedSession();
   }
 
-  /** Somebody is signed in. Somebody else does not get to see the screen of the one before. */
+  /**
+   * Takes a signed-in connection. If the account is another one than before, the screen is cleared,
+   * because the new account must not see it.
+   */
   signedIn(connection: Connection, account: AccountName): void {
     if (this.#account !== undefined && this.#account !== account) {
       this.#viewer = undefined;
@@ -110,7 +113,7 @@ export class Shell {
     this.#bar.account(account);
   }
 
-  /** The way is lost, and the view with it. */
+  /** The connection is lost, and the view with it. */
   lost(): void {
     if (this.#viewer?.state === 'live' && this.#connection) this.#keyboard.lost(this.#connection);
     this.#connection = undefined;
@@ -123,11 +126,11 @@ export class Shell {
     this.#terminal?.focus();
   }
 
-  /** Opens a new shell on the target, or views the session that is there. */
+  /** Opens a new shell on the target, or views an existing session. */
   view(target: Target, session: SessionId | undefined): void {
     if (!this.#connection) return;
     this.#viewer?.leave();
-    // That was said in the panel which goes now.
+    // The panel that is hidden now has already reported the unsent input.
     if (this.#over) this.#keyboard.forget();
     this.#over = undefined;
     this.#participants.leave();
@@ -157,7 +160,7 @@ export class Shell {
     }, OPENING_SHOWN_MS);
   }
 
-  /** From the lobby to what was in view. */
+  /** Returns from the lobby to the shell. */
   back(): void {
     enterRoom('shell');
     this.#bar.show();
@@ -166,8 +169,9 @@ export class Shell {
   }
 
   /**
-   * What was over before the way was lost still is. Its last screen stays, and nothing is opened by itself: that might
-   * start a machine which somebody has just powered off. False if there is nothing of the kind to say.
+   * Reports a session again that ended before the connection was lost. Its last screen stays, and
+   * no new shell is opened automatically: that might start a machine which was just powered off.
+   * Returns false if there is no such session.
    */
   sayOverAgain(): boolean {
     if (!this.#over || this.#over.session !== undefined) return false;
@@ -175,7 +179,10 @@ export class Shell {
     return true;
   }
 
-  /** The session that this tab had is not there any more. False if this tab did not have one. */
+  /**
+   * Reports that this tab's session ended while the connection was lost. Returns false if this tab
+   * had no session.
+   */
   endedMeanwhile(): boolean {
     const viewer = this.#viewer;
     if (!viewer || viewer.session === undefined || viewer.session !== rememberedSession()) return false;
@@ -184,17 +191,17 @@ export class Shell {
     return true;
   }
 
-  /** What was typed in vain, as a sentence or two, or nothing. */
+  /** Sentences about input that was not sent, or an empty string. */
   get notSent(): string {
     return this.#keyboard.notSent;
   }
 
-  /** What goes on, or does not, while nobody is signed in. */
+  /** A sentence about the shell, shown while nobody is signed in. */
   get meanwhile(): string {
     return this.#over?.title ?? 'Your shell goes on without you.';
   }
 
-  /** Nothing but a fresh page helps. */
+  /** Asks the user to reload the page, because nothing else helps. */
   mustReload(refusal: Refusal): void {
     this.#connection = undefined;
     this.#bar.light('over');
@@ -205,9 +212,9 @@ export class Shell {
     });
   }
 
-  // What the front says.
+  // Messages from the front.
 
-  /** A server that is slow to answer is said to be; keys still go to it. */
+  /** Shows in the bar whether the server answers. Input is still sent while it does not. */
   pulse(pulse: 'awaited' | 'there'): void {
     if (this.#viewer?.state === 'live') this.#bar.light(pulse === 'awaited' ? 'awaited' : 'live');
   }
@@ -221,21 +228,22 @@ export class Shell {
         this.#machineStopped(message.machine);
         return;
       default:
-        // The rest is the page's, the login's or a stream's.
+        // All other types are handled by the page, the login or a stream.
         return;
     }
   }
 
   #opened(session: SessionId): void {
     rememberSession(session);
-    // The screen of the session itself stays until there is a newer one: a large scrollback takes its time.
+    // The last screen of the same session stays until there is a newer one: a large scrollback
+    // takes time.
     if (session !== this.#onScreen) this.#clear();
     this.#onScreen = session;
     this.#keyboard.begin();
     this.#machineWent = false;
   }
 
-  /** The screen is there, and in the modes of the session: from now on keys are taken. */
+  /** The screen is shown and in the modes of the session: from now on, input is accepted. */
   #live(): void {
     const viewer = this.#viewer;
     const terminal = this.#terminal;
@@ -254,7 +262,7 @@ export class Shell {
     if (element('lobby').hidden) terminal.focus();
   }
 
-  /** Nothing of what was on the screen is to be seen any more. */
+  /** Clears the screen, so that nothing of it is visible any more. */
   #clear(): void {
     this.#terminal?.reset();
     this.#onScreen = undefined;
@@ -271,7 +279,9 @@ export class Shell {
     this.#sayOver(over);
   }
 
-  /** Why the shell ended, which may be heard before its end or after it. */
+  /**
+   * Records why the shell ended. The message may arrive before the end of the shell or after it.
+   */
   #machineStopped(machine: MachineName): void {
     const viewer = this.#viewer;
     if (viewer?.target.machine !== machine) return;
@@ -289,7 +299,7 @@ export class Shell {
     this.#sayOver(over);
   }
 
-  /** The view is over, and its last screen stays in view. */
+  /** Reports that the view is over. Its last screen stays visible. */
   #sayOver(over: Over): void {
     this.#over = over;
     this.#bar.light('over', over.label === 'New shell' ? 'ended' : 'not open');
@@ -338,10 +348,13 @@ export class Shell {
     else if (!openShare()) notice('share', 'Only its owner shares a shell, where the policy lets it be shared.');
   }
 
-  /** The owner is at this window now: what a phone made of the session's size is over. */
+  /**
+   * The owner uses this window now: restores the session's size, which a phone may have changed.
+   */
   #claimSize(): void {
     if (document.hidden || element('shell').hidden || !this.#terminal) return;
-    // Nobody else sets it, and a role that is not heard yet is the owner's or makes no difference.
+    // Only the owner sets the size. A role that is not known yet is the owner's, or the request has
+    // no effect.
     if (this.#participants.role === undefined || this.#participants.role === 'owner') this.#viewer?.claim(this.#terminal.room);
   }
 }

@@ -39,7 +39,7 @@ const queries = {
   ENQ: '\x05',
 };
 
-/** What a terminal answers to `output`. */
+/** The terminal's replies to `output`. */
 async function answers(output: string, silent: 'silent' | 'as it comes'): Promise<string> {
   const terminal = new xterm.Terminal({ allowProposedApi: true, windowOptions: { getWinSizeChars: true } });
   if (silent === 'silent') silence(terminal.parser);

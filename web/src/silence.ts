@@ -1,10 +1,10 @@
-// The page's terminal answers no query of a program: of a session's many viewers none may answer
-// for the others, so the worker does. Each handler takes a query before xterm.js would answer it.
-// What stays are a person's own doings: keys, pastes, mouse and focus reports.
+// The page's terminal does not answer queries from programs. A session can have many viewers, none
+// of which may answer for the others, so the worker answers. Each handler here takes a query before
+// xterm.js would answer it. User input is still sent: keys, pastes, mouse and focus reports.
 
 import type { IParser } from '@xterm/xterm';
 
-/** Window operations (CSI t) that print nothing back: the title stack. */
+/** Window operations (CSI t) that send no reply: the title stack. */
 const TITLE_STACK = [22, 23];
 
 export function silence(parser: IParser): void {
@@ -26,11 +26,11 @@ export function silence(parser: IParser): void {
   }
   parser.registerCsiHandler({ final: 't' }, (parameters) => !TITLE_STACK.includes(Number(parameters[0])));
 
-  // Colours may be set; a `?` in place of one asks for it.
+  // Colours may be set; a `?` in place of a colour is a query.
   for (const colour of [4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]) {
     parser.registerOscHandler(colour, (data) => data.split(';').includes('?'));
   }
-  // The clipboard: neither read nor written by a program.
+  // Programs may neither read nor write the clipboard.
   parser.registerOscHandler(52, swallow);
 
   parser.registerDcsHandler({ intermediates: '$', final: 'q' }, swallow); // DECRQSS

@@ -1,9 +1,9 @@
-// How much somebody typed that reached no shell, or may not have. It is never kept to be sent later, when
-// the screen may be another one; so the person is told how much is missing.
+// Counts input that reached no shell, or may not have. Such input is never kept to be sent later,
+// because the screen may be a different one by then. The user is told how much is missing.
 
 import { amount, counted } from './words.ts';
 
-/** An input of more bytes than a key has is a paste. */
+/** The largest number of bytes that one key sends. Longer inputs are pastes. */
 const KEY_BYTES_MAX = 8;
 
 export class Tally {
@@ -20,7 +20,10 @@ export class Tally {
     this.#bytes = 0;
   }
 
-  /** As people say it, or nothing where nothing was typed. Keys are counted, pastes measured. */
+  /**
+   * The amount in words, or an empty string if there was no input. Keys are counted; pastes are
+   * measured in bytes.
+   */
   get words(): string {
     if (this.#inputs === 0) return '';
     return this.#bytes > this.#inputs * KEY_BYTES_MAX ? amount(this.#bytes) : counted(this.#inputs, 'keystroke');

@@ -1,5 +1,6 @@
-// The terminal in the window: xterm.js, kept silent, in the page's colours. Its size is the session's: the
-// page tells what its window has room for, and where that is too little, the letters become smaller.
+// The terminal of the page: xterm.js in the page's colours, kept from answering queries. It has the
+// size of the session. The page reports the size that its window has room for, and where the
+// session is larger, it uses a smaller font.
 
 import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
@@ -19,26 +20,32 @@ import { makeTouchScroll } from './touchscroll.ts';
 import { Wheel } from './wheel.ts';
 import { VERSION, widths } from './widths.ts';
 
-/** The bounds of `TermSize`; a window smaller than two columns is being dragged, not used. */
+/**
+ * Bounds of each side in `TermSize`. A window with room for fewer than two columns is in the middle
+ * of being resized.
+ */
 const SIZE_MIN = 2;
 const SIZE_MAX = 1000;
 
-/** Most cells of a terminal: a bound of `TermSize`. */
+/** The largest number of cells of a terminal: a bound of `TermSize`. */
 const CELLS_MAX = 250_000;
 
-/** Pixels around the terminal in either direction: see `.xterm` in the stylesheet. */
+/**
+ * Padding of the terminal in pixels, the sum of both sides, in either direction: see `.xterm` in
+ * the stylesheet.
+ */
 const PADDING = 10;
 
-/** The smallest letters, pixels. What is larger than the window even so can be scrolled. */
+/** The smallest font size, pixels. A terminal that still exceeds the window can be scrolled. */
 const FONT_MIN = 5;
 
-/** A program that has printed nothing for so long is quiet. */
+/** A terminal without output for this long counts as quiet. */
 const QUIET_MS = 1000;
 
 /**
- * xterm.js parses what it is given "later", in slices, so a flood piles up in the page and Ctrl-C
- * waits behind it. Parsed at once, the flood waits in the network instead, where the server sees
- * it. This call is not in the published types.
+ * xterm.js normally parses output asynchronously, in slices, so a flood of output piles up in the
+ * page and the effect of Ctrl-C waits behind it. If output is parsed synchronously, the flood waits
+ * in the network instead, where the server sees it. `writeSync` is not in the published types.
  */
 interface WritesNow {
   _core: { writeSync(data: string | Uint8Array): void };
@@ -48,21 +55,27 @@ export interface TerminalEvents {
   input(bytes: Uint8Array): void;
   /** The window has room for this size now. */
   room(size: TermSize): void;
-  /** Somebody looks at a scrollback in which lines are missing. */
+  /**
+   * The whole scrollback is needed: the user scrolled up where lines are missing, or a sequence was
+   * skipped (see bounds.ts).
+   */
   incomplete(): void;
   title(title: string): void;
-  /** It is shown in other colours. */
+  /** The terminal's colours have changed. */
   theme(theme: Theme): void;
-  /** The address that the link under the pointer opens, or nothing. */
+  /** The address of the link under the pointer; undefined if there is none. */
   link(address: string | undefined): void;
-  /** Every key before the terminal takes it; true keeps it from the terminal. */
+  /** Called for every key before the terminal handles it; true keeps the key from the terminal. */
   key(event: KeyboardEvent): boolean;
   /**
-   * A paste goes to a program that takes each line at once, and may have to be asked about: it has several lines, or
-   * one that is too long (its bytes, or 0). `paste` goes on with it.
+   * A paste goes to a program that takes each line at once, and the user may have to confirm it: it
+   * has several lines, or one that is too long (`tooLong` is that line's length in bytes, or 0).
+   * `paste` carries it out.
    */
   takesLines(lines: number, tooLong: number, paste: () => void): void;
-  /** Whether something else stands in its place for a while. It keeps its size then. */
+  /**
+   * Whether a panel takes a part of the terminal's place. The terminal keeps its size meanwhile.
+   */
   givesWay(): boolean;
 }
 
@@ -79,11 +92,11 @@ export class Terminal {
   #takesLines: (lines: number, tooLong: number, paste: () => void) => void;
   #wheel = new Wheel();
   #theme = dark;
-  /** The size of the place that the room was reckoned for. */
+  /** The size of the place for which the room was calculated. */
   #fitted = '';
-  /** Lines are missing in the scrollback. */
+  /** Whether lines are missing in the scrollback. */
   #torn = false;
-  /** The whole was asked for since somebody began to look. */
+  /** Whether the whole scrollback was requested since the user scrolled up. */
   #asked = false;
   #untilQuiet: ReturnType<typeof setTimeout> | undefined;
   #wroteAt = 0;
@@ -113,7 +126,7 @@ export class Terminal {
       macOptionClickForcesSelection: true,
       rightClickSelectsWord: false,
       scrollback: 10_000,
-      // Programs put the title aside and take it back; nothing of this tells them anything.
+      // Programs save and restore the title this way. Neither operation sends them a reply.
       windowOptions: { pushTitle: true, popTitle: true },
     });
     this.#paint(darkness.matches);
@@ -138,16 +151,17 @@ export class Terminal {
     xterm.open(place);
     this.#drawFast();
 
-    // What comes while a program's output is parsed is an answer of the terminal, not a person's.
+    // Data that xterm.js emits while it parses output is a reply of the terminal, not user input.
     xterm.onData((text) => this.#writing || events.input(textBytes(text)));
     xterm.onBinary((text) => this.#writing || events.input(latin1Bytes(text)));
-    // Scrolling by hand is no event of its own, but it is drawn.
+    // xterm.js has no event for scrolling by the user, but it renders after it.
     xterm.onRender(() => this.#lookAtScrollback());
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
     const takesWheel = () => xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
-    // A screen that gives way is scrolled in its place, also one of a program that would have the wheel for itself.
+    // Beside a panel, the wheel scrolls the terminal within its place, even if the program takes
+    // the wheel.
     place.addEventListener(
       'wheel',
       (event) => {
@@ -161,17 +175,17 @@ export class Terminal {
       takesWheel,
       scrollLines: (lines) => xterm.scrollLines(lines),
     });
-    // A terminal that gives way does so before the browser draws.
+    // Beside a panel, the end of the screen is shown before the browser paints, not a frame later.
     new ResizeObserver(() => (events.givesWay() ? this.#showEnd() : this.fit())).observe(place);
     this.fitNow();
   }
 
-  /** The colours in which it is shown. */
+  /** The terminal's colours, in the form sent to the server. */
   get theme(): Theme {
     return wireTheme(this.#theme);
   }
 
-  /** What the window has room for. */
+  /** The size that the window has room for. */
   get room(): TermSize {
     return this.#room;
   }
@@ -186,7 +200,10 @@ export class Terminal {
     }
   }
 
-  /** Shows a snapshot. One without the whole scrollback leaves a gap in it, until somebody looks. */
+  /**
+   * Shows a snapshot. Unless its extent is `whole`, lines are missing in the scrollback; they are
+   * requested when the user scrolls up.
+   */
   show(size: TermSize, snapshot: Uint8Array, extent: Extent): void {
     const { baseY, viewportY } = this.#xterm.buffer.active;
     const above = baseY - viewportY;
@@ -197,7 +214,7 @@ export class Terminal {
     if (above > 0) this.#xterm.scrollToLine(Math.max(0, this.#xterm.buffer.active.baseY - above));
   }
 
-  /** Takes the size of the session. */
+  /** Resizes the terminal to the session's size. */
   resize(size: TermSize): void {
     this.#xterm.resize(size.cols, size.rows);
     this.#fitLetters();
@@ -211,7 +228,7 @@ export class Terminal {
     this.#xterm.focus();
   }
 
-  /** Types for the person, as the keys of the touch bar do. */
+  /** Sends text as if the user had typed it, as the touch keys do. */
   type(text: string): void {
     this.#xterm.input(text, true);
   }
@@ -219,14 +236,15 @@ export class Terminal {
   paste(text: string): void {
     const plain = pasteable(text);
     const count = lines(plain);
-    // A program that knows a paste from typing reads it byte by byte; one that fills the screen does as well.
+    // A program that uses bracketed paste reads byte by byte. So does a full-screen program, and
+    // the length of a line does not matter to it.
     const readsLines = !this.#xterm.modes.bracketedPasteMode;
     const tooLong = readsLines && this.#xterm.buffer.active.type === 'normal' ? longLine(plain) : 0;
     if (!readsLines || (count === 1 && tooLong === 0)) this.#xterm.paste(plain);
     else this.#takesLines(count, tooLong, () => this.#xterm.paste(plain));
   }
 
-  /** Whether a screen reader is to read it. */
+  /** Turns xterm.js's screen reader mode on or off. */
   readAloud(isOn: boolean): void {
     this.#xterm.options.screenReaderMode = isOn;
   }
@@ -235,17 +253,17 @@ export class Terminal {
     return this.#xterm.modes.applicationCursorKeysMode;
   }
 
-  /** Fits the terminal to its place with the next picture that the browser draws. */
+  /** Fits the terminal to its place in the next animation frame. */
   fit(): void {
     cancelAnimationFrame(this.#frame);
     this.#frame = requestAnimationFrame(() => this.fitNow());
   }
 
   fitNow(): void {
-    // With the scroll bars, which may come and go: they are no other window either.
+    // These sizes include the scroll bars, which come and go without a change of the window.
     const { offsetWidth, offsetHeight } = this.#place;
     if (this.#givesWay()) return;
-    // Without a place on the screen there is nothing to fit to. Smaller letters are no other window.
+    // A hidden place has no size to fit to. If only the font has changed, the window has not.
     if (offsetWidth === 0 || this.#fitted === `${offsetWidth} ${offsetHeight}`) return;
     this.#xterm.options.fontSize = this.#font;
     const fitting = this.#fit.proposeDimensions();
@@ -259,9 +277,10 @@ export class Terminal {
   }
 
   /**
-   * Somebody may be looking at a scrollback in which lines are missing. The whole is asked for once; while the program prints on,
-   * more would only be missing again, and each whole scrollback costs everybody's line. So the next time is when it is quiet,
-   * or when somebody was at the end and looks back anew.
+   * Requests the whole scrollback if the user scrolls up where lines are missing. While the program
+   * keeps printing, lines would soon be missing again, and every whole scrollback costs bandwidth.
+   * So there is one request when the user scrolls up, and another one only once the terminal is
+   * quiet, or after the user has returned to the end and scrolls up again.
    */
   #lookAtScrollback(): void {
     const { viewportY, baseY } = this.#xterm.buffer.active;
@@ -281,9 +300,12 @@ export class Terminal {
     }
   }
 
-  /** A turn of the wheel in a program that fills the screen: xterm.js would send one arrow key for a notch. */
+  /**
+   * Handles the wheel in a full-screen program that does not take the mouse. xterm.js would send a
+   * single arrow key for each notch.
+   */
   #sendArrows(event: WheelEvent): void {
-    // With Ctrl the browser zooms.
+    // With Ctrl, the browser zooms.
     if (event.ctrlKey || event.shiftKey || event.deltaY === 0) return;
     event.preventDefault();
     event.stopPropagation();
@@ -293,7 +315,10 @@ export class Terminal {
     if (lines !== 0) this.type(arrow.repeat(Math.abs(lines)));
   }
 
-  /** Scrolls the terminal in its place so far that its last line with anything in it is seen. */
+  /**
+   * Scrolls the terminal within its place until the last row with text is visible, or the cursor's
+   * row if it is further down.
+   */
   #showEnd(): void {
     const screen = this.#screen();
     const { viewportY, baseY, cursorY } = this.#xterm.buffer.active;
@@ -306,13 +331,13 @@ export class Terminal {
     this.#place.scrollTop = end - this.#place.clientHeight;
   }
 
-  /** Makes the letters as large as they should be, or as small as the session's size needs. */
+  /** Sets the preferred font size, or a smaller one if the session is larger than the room. */
   #fitLetters(): void {
     const { cols, rows } = this.#xterm;
     const fitting = Math.min(this.#room.cols / cols, this.#room.rows / rows, 1);
     let font = Math.max(FONT_MIN, Math.floor(this.#font * fitting * 2) / 2);
     this.#setFont(font);
-    // Cells are whole pixels high, so what should fit by reckoning may not.
+    // Cells are whole pixels high, so the calculated font size may still be too large.
     while (fitting < 1 && font > FONT_MIN && this.#isCut()) this.#setFont((font -= 0.5));
     this.#place.toggleAttribute('data-cut', fitting < 1 && this.#isCut());
   }
@@ -321,19 +346,19 @@ export class Terminal {
     if (this.#xterm.options.fontSize !== size) this.#xterm.options.fontSize = size;
   }
 
-  /** What holds the rows, in their very size. */
+  /** The element that holds the rows and has exactly their size. */
   #screen(): HTMLElement {
     return this.#place.querySelector<HTMLElement>('.xterm-screen') ?? this.#place;
   }
 
-  /** Whether the terminal is larger than the place that it was fitted to. */
+  /** Whether the terminal is larger than the place to which it was fitted. */
   #isCut(): boolean {
     const screen = this.#screen();
     const [width = 0, height = 0] = this.#fitted.split(' ').map(Number);
     return screen.offsetWidth > width - PADDING || screen.offsetHeight > height - PADDING;
   }
 
-  /** The graphics card draws, until it is lost; then the DOM renderer takes over. */
+  /** Renders with WebGL until its context is lost; then the DOM renderer takes over. */
   #drawFast(): void {
     if (!hasGraphicsCard()) return;
     try {
@@ -341,14 +366,14 @@ export class Terminal {
       webgl.onContextLoss(() => webgl.dispose());
       this.#xterm.loadAddon(webgl);
     } catch {
-      // No WebGL here.
+      // WebGL is not available.
     }
   }
 
   #paint(isDark: boolean): void {
     this.#theme = isDark ? dark : light;
     this.#xterm.options.theme = this.#theme;
-    // Programs choose colours for black; on white some of them would vanish.
+    // Programs choose colours for a black background; on white, some of them would be invisible.
     this.#xterm.options.minimumContrastRatio = isDark ? 1 : 4.5;
   }
 
@@ -359,8 +384,9 @@ export class Terminal {
   }
 
   /**
-   * xterm.js sends what is being composed as soon as it has this key, and once more when the browser says that the
-   * composition has ended. Without a text that end has nothing to send.
+   * xterm.js sends the composed text as soon as it sees this key, and again when the browser
+   * reports the end of the composition. If the text area is empty by then, nothing is sent the
+   * second time.
    */
   #endComposition(): void {
     queueMicrotask(() => {
@@ -368,7 +394,10 @@ export class Terminal {
     });
   }
 
-  /** Ctrl-Shift-C copies; Ctrl-Shift-V and the menus paste by the browser's own hand. */
+  /**
+   * Handles the keys that xterm.js must not handle. Ctrl-Shift-C copies; pasting with Ctrl-Shift-V
+   * or from a menu is left to the browser.
+   */
   #ownKey(event: KeyboardEvent): boolean {
     const { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing } = event;
     const pressed = { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing };
@@ -389,7 +418,10 @@ export class Terminal {
   }
 }
 
-/** Where WebGL is only imitated by the processor, the DOM renderer is the faster one by far. */
+/**
+ * Whether WebGL runs on a graphics card. Where it is emulated in software, the DOM renderer is much
+ * faster.
+ */
 function hasGraphicsCard(): boolean {
   const trial = document.createElement('canvas').getContext('webgl2');
   const names = trial?.getExtension('WEBGL_debug_renderer_info');

@@ -1,4 +1,4 @@
-// The terminal's colours, one theme for each of the page's.
+// The terminal's colours: one theme for each colour scheme of the page.
 
 import type { ITheme } from '@xterm/xterm';
 
@@ -54,7 +54,7 @@ export const light: typeof dark = {
   brightWhite: '#3a3e4b',
 };
 
-/** A theme as the server is told it: programs may ask for the colours that they are shown in. */
+/** A theme in the form sent to the server, because programs may query the colours. */
 export function wireTheme(theme: typeof dark): Theme {
   const { foreground, background, cursor } = theme;
   return {

@@ -1,4 +1,4 @@
-// Keys that a phone's keyboard lacks. The stylesheet shows them where the pointer is a finger.
+// Keys that a phone's keyboard lacks. The stylesheet shows them on touch screens.
 
 import { button, element } from './elements.ts';
 import type { Terminal } from './terminal.ts';
@@ -24,14 +24,17 @@ export function makeTouchKeys(terminal: Terminal): void {
   for (const [text, label, press] of keys) {
     const key = button(text, press);
     key.setAttribute('aria-label', label);
-    // The terminal keeps the focus, and the phone its keyboard.
+    // Keeps the focus in the terminal, so that the phone's keyboard stays open.
     key.addEventListener('pointerdown', (event) => event.preventDefault());
     if (text === 'Ctrl') controlKey = key;
     element('touch-keys').append(key);
   }
 }
 
-/** A typed byte as the armed Ctrl makes it. It is for one key: also where nothing can be made of that. */
+/**
+ * Applies the armed Ctrl to a typed byte. Ctrl applies to one key only, even if nothing can be made
+ * of that key.
+ */
 export function withControl(bytes: Uint8Array): Uint8Array {
   const [byte] = bytes;
   if (!takeControl() || byte === undefined || byte >= 0x80 || bytes.length !== 1) return bytes;
@@ -50,7 +53,7 @@ function arm(on: boolean): void {
 }
 
 async function paste(terminal: Terminal): Promise<void> {
-  // The person may say no.
+  // The user may refuse access to the clipboard.
   const text = await navigator.clipboard.readText().catch(() => '');
   terminal.focus();
   if (text !== '') terminal.paste(text);

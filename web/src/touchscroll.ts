@@ -1,17 +1,20 @@
-// A finger on the terminal scrolls it, which xterm.js leaves to the mouse wheel. Where a program has the wheel
-// for itself, or the screen has no scrollback, each row that the finger passes is a turn of the wheel.
+// Scrolling by touch, which xterm.js does not offer. Where the program takes the wheel, or the
+// screen has no scrollback, each row that the finger passes becomes a turn of the wheel.
 
-/** Milliseconds in which what was pushed loses most of its speed, and the speed (pixels a millisecond) at which it stands. */
+/**
+ * The time constant of coasting after a flick (milliseconds), and the speed at which it stops
+ * (pixels per millisecond).
+ */
 const COAST_MS = 325;
 const STANDS_AT = 0.05;
 
-/** A finger that rested this long before it left pushes nothing. */
+/** A finger that rested for this many milliseconds before it was lifted starts no coasting. */
 const RESTED_MS = 80;
 
 export interface Scrolled {
   /** Height of a row, pixels. */
   rowHeight(): number;
-  /** Whether a turn of the wheel is more than scrolling. */
+  /** Whether a turn of the wheel does more than scroll. */
   takesWheel(): boolean;
   scrollLines(lines: number): void;
 }
@@ -19,13 +22,13 @@ export interface Scrolled {
 export function makeTouchScroll(place: HTMLElement, terminal: Scrolled): void {
   const still = window.matchMedia('(prefers-reduced-motion: reduce)');
   let last: { x: number; y: number; at: number } | undefined;
-  /** Pixels that did not make a whole row yet, and pixels a millisecond; down is positive. */
+  /** Pixels that do not make a whole row yet, and pixels per millisecond; down is positive. */
   let rest = 0;
   let speed = 0;
   let frame = 0;
 
   const move = (x: number, y: number, across: number, down: number) => {
-    // What is larger than its place is moved in it first.
+    // A terminal that is larger than its place is scrolled within it first.
     const before = place.scrollTop;
     place.scrollBy(-across, -down);
     rest += down - (before - place.scrollTop);
@@ -45,7 +48,7 @@ export function makeTouchScroll(place: HTMLElement, terminal: Scrolled): void {
 
   const coast = (x: number, y: number, before: number) => {
     frame = requestAnimationFrame((now) => {
-      // A program is not sent what no finger does.
+      // A program receives only what the finger does, so nothing coasts there.
       if (terminal.takesWheel()) return;
       const passed = Math.max(0, now - before);
       move(x, y, 0, speed * passed);
@@ -59,7 +62,7 @@ export function makeTouchScroll(place: HTMLElement, terminal: Scrolled): void {
     ({ touches, timeStamp }) => {
       cancelAnimationFrame(frame);
       const [finger] = touches;
-      // Two fingers look closer.
+      // Two fingers zoom.
       last = finger && touches.length === 1 ? { x: finger.clientX, y: finger.clientY, at: timeStamp } : undefined;
       rest = 0;
       speed = 0;
@@ -71,7 +74,7 @@ export function makeTouchScroll(place: HTMLElement, terminal: Scrolled): void {
     (event) => {
       const [finger] = event.touches;
       if (!last || !finger || event.touches.length > 1) return;
-      // No click comes of it, and so no keyboard.
+      // Prevents a click, which would open the phone's keyboard.
       event.preventDefault();
       const { clientX: x, clientY: y } = finger;
       const passed = Math.max(1, event.timeStamp - last.at);

@@ -65,7 +65,7 @@ test('Ctrl-C in a paste that is in brackets closes them first', () => {
 });
 
 test('the end of a long paste goes out by itself, whole and last', () => {
-  // Also where the step before it has room for a part of it only.
+  // With the second length, the step before has room for only a part of the end marker.
   for (const length of [100_000, 2 * 16_384 - 6 - 3]) {
     sent = [];
     typing.type(bracketed(length));

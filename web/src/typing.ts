@@ -1,16 +1,16 @@
-// What is typed goes out at once; a long paste goes out at a pace that the far end can pass on, and no
-// faster than the network takes it. A session holds a quarter of a megabyte for a program that is slow to
-// read, and throws away what is more.
+// Typed input is sent at once. A long paste is sent at a pace that the session can pass on, and no
+// faster than the network takes it. A session holds a quarter of a megabyte for a program that is
+// slow to read, and drops the rest.
 
-/** Bytes a step, and milliseconds from one to the next: 800 kB/s. */
+/** Bytes per step, and milliseconds from one step to the next: 800 kB/s. */
 const STEP_BYTES = 16 * 1024;
 const STEP_MS = 20;
 
-/** Most bytes that wait here. An input with which it would be more is not sent at all. */
+/** The largest number of bytes that wait here. An input that would exceed it is not sent at all. */
 const WAITING_MAX = 4 * 1024 * 1024;
 
 const INTERRUPT = 0x03;
-/** Around a paste, where the program asked for it. */
+/** Markers around a paste, where the program uses bracketed paste. */
 const BEGINS = [...'\x1b[200~'].map((character) => character.charCodeAt(0));
 const ENDS = Uint8Array.from('\x1b[201~', (character) => character.charCodeAt(0));
 
@@ -18,7 +18,7 @@ export interface Line {
   send(bytes: Uint8Array): void;
   /** Whether the network is behind. */
   isBehind(): boolean;
-  /** So many bytes of what was typed do not go out. */
+  /** This many typed bytes are not sent. */
   dropped(bytes: number): void;
 }
 
@@ -26,7 +26,7 @@ export class Typing {
   #line: Line;
   #waiting: Uint8Array[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** A paste has begun to go out, and its end has not. */
+  /** Whether the start marker of a paste was sent and its end marker was not. */
   #isOpen = false;
 
   constructor(line: Line) {
@@ -34,9 +34,9 @@ export class Typing {
   }
 
   type(bytes: Uint8Array): void {
-    // Ctrl-C does not wait behind a paste: it ends it.
+    // Ctrl-C does not wait behind a paste: it cancels the rest of it.
     if (bytes.length === 1 && bytes[0] === INTERRUPT) {
-      // A program that waits for the end of a paste would take the Ctrl-C for a part of it.
+      // A program that waits for the end of a paste would take Ctrl-C for a part of it.
       const isOpen = this.#isOpen;
       this.drop();
       if (isOpen) this.#line.send(ENDS);
@@ -51,13 +51,14 @@ export class Typing {
       this.#line.dropped(bytes.length);
       return;
     }
-    // The end goes out by itself: a session that has no room for the last part of a paste has it for six bytes.
+    // The end marker is sent on its own: a session without room for the last part of a paste still
+    // has room for six bytes.
     if (begins(bytes)) this.#waiting.push(bytes.subarray(0, -ENDS.length), ENDS);
     else this.#waiting.push(bytes);
     if (this.#timer === undefined) this.#step();
   }
 
-  /** Forgets what has not gone out. */
+  /** Discards everything that was not sent yet. */
   drop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,4 +1,5 @@
-// What was typed in vain since a shell was in view last. It is said while it happens, and once more when the shell is there.
+// Input that was not sent since a shell was last in view. The user is told when it happens, and
+// once more when a shell is there.
 
 import { Tally } from './tally.ts';
 
@@ -10,7 +11,7 @@ export class Unsent {
     this.#tally.add(typed);
   }
 
-  /** The way is lost, and so much was sent since the server was heard last. */
+  /** The connection is lost. `unanswered` was sent since the server was last heard. */
   mayBe(unanswered: Tally): void {
     this.#unsure = unanswered.words;
   }
@@ -20,7 +21,7 @@ export class Unsent {
     this.#unsure = '';
   }
 
-  /** A sentence or two, or nothing. */
+  /** One or two sentences, or an empty string. */
   get words(): string {
     const { words } = this.#tally;
     const sentences = [words && `Not sent: ${words}.`, this.#unsure && `Sent, but perhaps not arrived: ${this.#unsure}.`];

@@ -1,4 +1,4 @@
-// One connection's view of one session: a stream of kind terminal.
+// A view of a session on one connection: a stream of kind terminal.
 
 import type { Connection, Stream, StreamMessage } from './connection.ts';
 import { Feed, type Screen } from './feed.ts';
@@ -6,11 +6,11 @@ import type { EndReason, Refusal, SessionId, ShellExit, Target, TermSize, Theme 
 import { Typing } from './typing.ts';
 
 export interface ViewerEvents {
-  /** The view is there; its snapshot is on the way. */
+  /** The view exists; its first snapshot is on the way. */
   opened(session: SessionId): void;
-  /** Its first snapshot is shown. */
+  /** The first snapshot is shown. */
   live(): void;
-  /** The session has another size. */
+  /** The size of the session has changed. */
   sized(size: TermSize): void;
   /** The page did not send this many typed bytes. */
   dropped(bytes: number): void;
@@ -23,23 +23,26 @@ export interface ViewerEvents {
 export class Viewer implements Stream {
   readonly #stream: number;
   readonly target: Target;
-  /** Of a session that was opened for it. */
+  /** Whether the session was opened for this view. */
   readonly isNew: boolean;
-  /** `opening` until its first snapshot is shown; `over` after `closed`, `refused`, `leave` or a loss. */
+  /**
+   * `opening` until the first snapshot is shown; `over` after `closed`, `refused`, `leave` or the
+   * loss of the connection.
+   */
   state: 'opening' | 'live' | 'over' = 'opening';
   session: SessionId | undefined;
   #connection: Connection;
   #events: ViewerEvents;
-  /** What the window has room for, as it was told last. */
+  /** The window's room, as last reported to the server. */
   #room: TermSize;
-  /** The session's size, as it was heard last. */
+  /** The session's size, as last received. */
   #size: TermSize | undefined;
-  /** Another was asked for, and nothing has been heard since. */
+  /** Whether another size was requested and none was received since. */
   #asked = false;
   #feed: Feed;
   #typing: Typing;
 
-  /** Asks for a view: of a new session on the target, or of one that is there. */
+  /** Requests a view of a new session on the target, or of an existing session. */
   constructor(
     connection: Connection,
     target: Target,
@@ -56,7 +59,8 @@ export class Viewer implements Stream {
     this.isNew = session === undefined;
     this.#connection = connection;
     this.#room = size;
-    // Before its first snapshot the terminal is not in the modes of the session: a paste would not be bracketed.
+    // The view is live only from its first snapshot on. Before it, the terminal is not in the modes
+    // of the session: a paste would not be bracketed.
     const shows: Screen = {
       write: (bytes) => screen.write(bytes),
       show: (size, snapshot, extent) => {
@@ -97,7 +101,7 @@ export class Viewer implements Stream {
         this.#events.inputDropped(message.bytes);
         return;
       case 'end':
-        // No more output comes. Why, `closed` says.
+        // No more output follows. The reason comes with `closed`.
         return;
       case 'closed':
         this.over();
@@ -108,7 +112,8 @@ export class Viewer implements Stream {
         this.#events.refused(message.refusal);
         return;
       default:
-        // A newer front may know more; what this page was built for is all here.
+        // A newer front may send more types; all types that this page was built for are handled
+        // above.
         message satisfies never;
     }
   }
@@ -122,17 +127,17 @@ export class Viewer implements Stream {
     this.#asked = false;
   }
 
-  /** Asks for the whole scrollback. */
+  /** Requests the whole scrollback. */
   refresh(): void {
     if (this.state === 'live') this.#connection.send({ type: 'refresh', stream: this.#stream });
   }
 
-  /** Has the modes of the session's terminal put back, for everybody who views it. */
+  /** Resets the modes of the session's terminal, for every viewer. */
   reset(): void {
     if (this.state === 'live') this.#connection.send({ type: 'reset-terminal', stream: this.#stream });
   }
 
-  /** Tells in which colours the session is shown here. */
+  /** Reports the colours in which the session is shown here. */
   theme(theme: Theme): void {
     if (this.state !== 'over') this.#connection.send({ type: 'theme', stream: this.#stream, theme });
   }
@@ -141,12 +146,14 @@ export class Viewer implements Stream {
     if (this.state === 'live') this.#typing.type(bytes);
   }
 
-  /** Tells what the window has room for, unless it was told last. */
+  /** Reports the window's room, unless it is unchanged. */
   room(size: TermSize): void {
     if (this.state === 'live' && !same(size, this.#room)) this.#ask(size);
   }
 
-  /** Gives the session the size of this window again, where another window of its owner has given it another. */
+  /**
+   * Gives the session the size of this window again, after another window of its owner changed it.
+   */
   claim(room: TermSize): void {
     if (this.state === 'live' && !this.#asked && this.#size && !same(this.#size, room)) this.#ask(room);
   }
@@ -157,7 +164,7 @@ export class Viewer implements Stream {
     this.#connection.send({ type: 'resize', stream: this.#stream, size });
   }
 
-  /** The view is over: closed, refused or lost. */
+  /** Ends the view, which was closed, refused, left or lost. */
   over(): void {
     this.state = 'over';
     this.#typing.drop();

@@ -1,13 +1,14 @@
-// How many lines a turn of the wheel is, for a program that fills the screen and does not take the mouse: it is sent
-// arrow keys. One notch is about three lines, as at the prompt; a trackpad scrolls as far as the fingers move.
+// The number of lines that a turn of the wheel scrolls in a full-screen program that does not take
+// the mouse: the program receives arrow keys. One notch is about three lines, as at the prompt; a
+// trackpad scrolls as far as the fingers move.
 
 /** Lines that one notch scrolls. */
 const NOTCH_LINES = 3;
 
-/** What browsers say of one notch, in the unit of `wheelDelta`. */
+/** What browsers report for one notch, in the unit of `wheelDelta`. */
 const NOTCH = 120;
 
-/** The part of a WheelEvent that says how far it turned. */
+/** The properties of a WheelEvent that tell how far the wheel turned. */
 export interface Turned {
   deltaY: number;
   deltaMode: number;
@@ -19,13 +20,13 @@ const DELTA_PIXEL = 0;
 const DELTA_LINE = 1;
 
 export class Wheel {
-  /** A part of a line that was not scrolled yet. */
+  /** The fraction of a line that was not scrolled yet. */
   #rest = 0;
 
-  /** The whole lines to scroll, down positive, at most `rows` either way. */
+  /** The number of whole lines to scroll, down positive, at most `rows` in either direction. */
   lines(event: Turned, rowHeight: number, rows: number): number {
     const turned = this.#turned(event, rowHeight, rows);
-    // Whoever turns back does not have to make up for what was left.
+    // A change of direction discards the remaining fraction.
     if (Math.sign(turned) !== Math.sign(this.#rest)) this.#rest = 0;
     this.#rest += turned;
     const whole = Math.trunc(this.#rest);

@@ -1,10 +1,11 @@
-// How many columns a character takes: as the worker's terminal counts, so that both agree where everything stands.
+// The number of columns of each character, counted like the worker's terminal, so that both agree
+// on every position.
 
 import type { IUnicodeVersionProvider } from '@xterm/xterm';
 
 import { NONE, WIDE } from './widths.table.ts';
 
-/** The name under which xterm.js knows these widths. */
+/** The name of these widths in xterm.js. */
 export const VERSION = 'tere';
 
 /** First and last of each range, ascending. */
@@ -44,8 +45,9 @@ export const widths: IUnicodeVersionProvider = {
     if (has(none, code)) return 0;
     return has(wide, code) ? 2 : 1;
   },
-  // What joins the character before it has no width of its own. The number is as xterm.js packs it: whether it joins, then the
-  // width; see UnicodeService.createPropertyValue there.
+  // A joining character has no width of its own. The value is packed as in xterm.js: the lowest bit
+  // tells whether the character joins the one before it, followed by the width; see
+  // UnicodeService.createPropertyValue there.
   charProperties(code, preceding) {
     const before = (preceding >> 1) & 3;
     const own = this.wcwidth(code);

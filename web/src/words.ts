@@ -1,4 +1,4 @@
-// Small phrases made from values.
+// Short phrases made from values.
 
 import type { Target } from './protocol.ts';
 
@@ -19,7 +19,7 @@ export function ago(thenSeconds: number, nowMs: number): string {
   return `${counted(count, unit)} ago`;
 }
 
-/** An amount of bytes as people say it. */
+/** An amount of bytes in a readable unit. */
 export function amount(bytes: number): string {
   if (bytes < 1000) return counted(bytes, 'byte');
   if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} kB`;
@@ -30,7 +30,10 @@ export function counted(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? '' : 's'}`;
 }
 
-/** The window's title, after a word on the state of the shell where there is one. A program's title comes from the machine: bounded, and without controls. */
+/**
+ * The window's title, preceded by the state of the shell if there is one. A program's title comes
+ * from the machine, so it is cut to a maximum length and loses its control characters.
+ */
 export function windowTitle(programs: string, target: Target | undefined, state?: string): string {
   // Bidirectional controls could make the title say something else.
   const plain = programs.slice(0, 1000).replace(/[\p{Cc}\p{Cf}]/gu, '').trim().slice(0, 120);

@@ -4,7 +4,7 @@ use super::Finding;
 use crate::cli::account::{Unusable, unusable};
 use crate::cli::failure::Failure;
 
-/// Asks auth, which alone may read them.
+/// Asks auth, because only auth can read the account files.
 pub(super) fn look(runtime_dir: &Path) -> Finding {
     finding(unusable(runtime_dir))
 }

@@ -6,12 +6,13 @@ use super::{Finding, PATIENCE};
 use crate::sys::seqpacket;
 use crate::wire::{BUILD, Hello, Intent, VERSION, WireError};
 
-/// Whom to ask which build it is: the socket, what one comes to it for, the service behind it.
+/// The services whose build is checked: the socket, the intent for connecting to it, and the
+/// service behind it.
 const ASKED: [(&str, Intent, &str); 2] =
     [("control.sock", Intent::Control, "tere-auth"), ("broker.sock", Intent::Vouch, "tere-broker")];
 
-/// Asks the running services by their greeting, the layout of which never changes. front greets
-/// nobody who comes to it; `bus` looks at its program file instead.
+/// Reads the build from the greeting of each running service. The layout of the greeting never
+/// changes. front accepts no such connections, so `bus` checks its program file instead.
 pub(super) fn look(runtime_dir: &Path) -> Vec<Finding> {
     let one = |(name, intent, service): (&str, Intent, &str)| {
         finding(service, greeting(&runtime_dir.join(name), intent))

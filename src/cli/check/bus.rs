@@ -8,13 +8,13 @@ use super::{Finding, PATIENCE};
 const SOCKETS: [&str; 4] =
     ["tere-front.socket", "tere-auth.socket", "tere-auth-control.socket", "tere-broker.socket"];
 
-/// Units that their sockets start when they are needed: they must be loaded and not have failed.
+/// Units that are started on demand by their sockets: they must be loaded and must not have failed.
 const SERVICES: [&str; 3] = ["tere-front.service", "tere-auth.service", "tere-broker.service"];
 
-/// Unit files from which a unit is made for each session and each machine.
+/// Unit templates, instantiated for each session or each machine.
 const TEMPLATES: [&str; 3] = ["tere-session@.socket", "tere-session@.service", "tere-machine@.service"];
 
-/// Looks at what the system bus leads to: systemd's units, machined, polkit.
+/// Checks what is reachable over the system bus: systemd's units, machined, polkit.
 pub(super) fn look() -> Vec<Finding> {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -70,7 +70,7 @@ async fn units(connection: &Connection) -> Vec<Finding> {
     findings
 }
 
-/// What systemd says of a unit, in its own words: see systemctl(1).
+/// The state of a unit in systemd's words: see systemctl(1).
 #[derive(Debug)]
 struct Unit {
     name: String,
@@ -80,16 +80,16 @@ struct Unit {
     crashes: Crashes,
 }
 
-/// What a service went through since somebody started it.
+/// What happened to a service since it was last started manually.
 #[derive(Debug, Default)]
 struct Crashes {
-    /// How often systemd has started it again.
+    /// How often systemd has restarted it.
     restarts: u32,
-    /// How it ended last: "exit-code", "signal", "watchdog". "success" while it is tried once more.
+    /// How it ended last: "exit-code", "signal", "watchdog". "success" while a new attempt runs.
     result: String,
 }
 
-/// Nothing for a socket, and for a service that was never started.
+/// How a service fared. `None` for a socket, or if systemd does not answer.
 async fn crashes(connection: &Connection, name: &str, unit: zbus::OwnedObjectPath) -> Option<Crashes> {
     if !SERVICES.contains(&name) {
         return None;
@@ -115,7 +115,7 @@ impl Unit {
             result => format!(" ({result})"),
         };
         let why = format!("journalctl -u {name} -n 20 says why; then: systemctl restart {name}");
-        // Nothing limits how often it is started again, so it does not fail for good.
+        // The restart rate is not limited, so the unit never reaches the state "failed".
         let is_down = active == "activating" && (restarts > 0 || self.sub.starts_with("auto-restart"));
         match active.as_str() {
             "failed" => Finding::wrong(what, format!("it has failed{how}"), why),
@@ -139,8 +139,8 @@ impl Unit {
     }
 }
 
-/// Whether a running front is the one that is installed: after an upgrade without a restart, the
-/// kernel says of its program file that it is deleted (see proc_pid_exe(5)).
+/// Checks whether the running front is the installed one. After an upgrade without a restart, the
+/// kernel marks its program file as deleted (see proc_pid_exe(5)).
 async fn front(connection: &Connection) -> Option<Finding> {
     const WHAT: &str = "version of tere-front";
     let pid = async {
@@ -148,7 +148,7 @@ async fn front(connection: &Connection) -> Option<Finding> {
         let unit = systemd.get_unit("tere-front.service".to_owned()).await?;
         ServiceProxy::builder(connection).path(unit).build().await?.main_pid().await
     };
-    // A front that is not there or not running has no version; its unit is looked at above.
+    // A front that is missing or not running has no version; its unit is checked above.
     let pid = within(pid).await.ok().filter(|pid| *pid > 0)?;
     Some(match std::fs::read_link(format!("/proc/{pid}/exe")) {
         Ok(exe) if exe.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") => Finding::wrong(
@@ -199,7 +199,8 @@ async fn polkit(connection: &Connection) -> Finding {
     }
 }
 
-/// An answer in time, or why there is none in one line.
+/// Waits for an answer. If it fails or does not come within [`PATIENCE`], returns the reason in one
+/// line.
 async fn within<T>(asked: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(answer)) => Ok(answer),
@@ -242,7 +243,7 @@ mod tests {
             ("activating", "auto-restart-queued", 57, "signal", false),
             ("activating", "start", 57, "success", false),
             ("activating", "auto-restart", 0, "watchdog", false),
-            // The first start, and one that came back.
+            // The first start, and a service that has recovered.
             ("activating", "start", 0, "success", true),
             ("active", "running", 3, "success", true),
             ("inactive", "dead", 0, "success", true),

@@ -8,14 +8,14 @@ use nix::unistd::{Gid, Group, Uid, User};
 use super::Finding;
 use crate::config::{Config, ConfigError};
 
-/// polkit's rule, as this version of tere ships it.
+/// The polkit rule of this version of tere.
 const RULE: &str = include_str!("../../../polkit/50-tere.rules");
 
-/// Where polkit looks for rules, see polkit(8). The package puts it into the second.
+/// The folders where polkit looks for rules, see polkit(8). The package installs into the second.
 const RULE_PLACES: [&str; 2] =
     ["/etc/polkit-1/rules.d/50-tere.rules", "/usr/share/polkit-1/rules.d/50-tere.rules"];
 
-/// The sockets in the runtime folder: name, mode, group, the unit that makes it.
+/// The sockets in the runtime folder: name, mode, group, and the unit that creates it.
 const SOCKETS: [(&str, u32, &str, &str); 3] = [
     ("auth.sock", 0o660, "tere-to-auth", "tere-auth.socket"),
     ("control.sock", 0o666, "root", "tere-auth-control.socket"),
@@ -51,8 +51,8 @@ pub(super) fn configuration(path: &Path) -> Finding {
     }
 }
 
-/// Who reads the configuration on its own, and not as a credential from systemd: the broker, as this
-/// user with this group.
+/// The user and group of the broker. The broker reads the configuration file directly; other
+/// services get it from systemd as a credential.
 const BROKER: &str = "tere-broker";
 
 /// Whether the broker may read the configuration, by owner, group and mode.
@@ -80,12 +80,13 @@ pub(super) fn readable_by_broker(path: &Path) -> Finding {
     }
 }
 
-/// The file, or the folder it is in, if its mode keeps this user from reading it; and how it stands.
+/// Finds the path that keeps this user from reading the file, by its mode: the file, or its folder.
+/// Returns it with its owner and mode.
 fn closed_to(path: &Path, user: Uid, group: Gid) -> std::io::Result<Option<(&Path, String)>> {
     let folder = path.parent().map(|folder| (folder, 0o1));
     for (path, needed) in folder.into_iter().chain([(path, 0o4)]) {
         let meta = fs::metadata(path)?;
-        // The first of these that applies is the only one that counts, see path_resolution(7).
+        // Only the first class that applies counts, see path_resolution(7).
         let given = if meta.uid() == user.as_raw() {
             meta.mode() >> 6
         } else if meta.gid() == group.as_raw() {
@@ -198,7 +199,8 @@ mod tests {
             (0o750, 0o400, uid, other_gid, None),
             (0o755, 0o600, other_uid, gid, Some(path.as_path())),
             (0o755, 0o640, other_uid, other_gid, Some(path.as_path())),
-            // Its owner's alone, and its owner may not: others do not count.
+            // Only the owner's permission bits count for the owner, even if others may read the
+            // file.
             (0o755, 0o044, uid, other_gid, Some(path.as_path())),
             (0o700, 0o644, other_uid, gid, Some(folder.path())),
         ] {

@@ -1,5 +1,5 @@
-//! `tere check`: looks at everything that tere needs. Each look gives findings; a finding that
-//! something is wrong says how to mend it.
+//! `tere check`: checks everything that tere needs. Each check returns findings. A finding that
+//! something is wrong says how to fix it.
 
 mod accounts;
 mod builds;
@@ -18,10 +18,10 @@ use super::failure::Failure;
 use super::print;
 use crate::config::Config;
 
-/// What to look at.
+/// The options of `tere check`.
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// The configuration.
+    /// The configuration file to check.
     #[arg(long, value_name = "FILE", default_value = CONFIGURATION)]
     config: PathBuf,
     /// Print JSON: an array of objects with what, state (ok, wrong or unknown), found, mend.
@@ -29,29 +29,30 @@ pub(super) struct Flags {
     json: bool,
 }
 
-/// The one in force. Another is one that is looked at before it takes its place, and nobody else reads it.
+/// The configuration in force. A file elsewhere is checked before it is installed, and nothing else
+/// reads it.
 const CONFIGURATION: &str = "/etc/tere/tere.toml";
 
-/// How long each thing that is asked may take to answer.
+/// How long each answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What was found of one thing.
+/// The result of one check.
 #[derive(Debug)]
 struct Finding {
-    /// The thing.
+    /// The thing that was checked.
     what: String,
     state: State,
-    /// What is the case.
+    /// What the check found.
     found: String,
 }
 
-/// How it is.
+/// The state of the thing that was checked.
 #[derive(Debug)]
 enum State {
     Ok,
-    /// And how to mend it.
+    /// Wrong, with the way to fix it.
     Wrong(String),
-    /// It could not be looked at, and how it can.
+    /// It could not be checked, with the way to make that possible.
     Unknown(String),
 }
 
@@ -74,7 +75,7 @@ impl Finding {
             State::Wrong(mend) => ("WRONG  ", Some(mend)),
             State::Unknown(mend) => ("?      ", Some(mend)),
         };
-        // What is found may have several lines, such as the place in a file.
+        // A finding may have several lines, such as an excerpt of a file.
         let found = self.found.replace('\n', "\n       ");
         let mend = mend.map(|mend| format!("\n       → {mend}")).unwrap_or_default();
         format!("{mark}{}: {found}{mend}", self.what)
@@ -100,7 +101,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     findings.extend(files::sockets(runtime_dir));
     findings.extend(builds::look(runtime_dir));
     findings.push(accounts::look(runtime_dir));
-    // tere-front has the address of the one in force.
+    // tere-front serves the address of the configuration in force only.
     if flags.config == Path::new(CONFIGURATION)
         && let Ok(config) = Config::load(&flags.config)
     {

@@ -1,5 +1,5 @@
-//! The page, reached as a browser reaches it: at its address, through the proxy that may stand there.
-//! What answers may be anything: of it twelve bytes are read.
+//! Connects to the page as a browser does: at its public address, through any proxy in front of it.
+//! The answer is not trusted: only its first twelve bytes are read.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -14,27 +14,28 @@ use super::{Finding, PATIENCE};
 use crate::config::Origin;
 use crate::protocol::page::SUBPROTOCOL;
 
-/// The certificates that this host trusts, where Debian's ca-certificates puts them.
+/// The certificates that this host trusts, at the path of Debian's ca-certificates.
 const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Why nothing was answered.
+/// Why there was no answer.
 #[derive(Debug)]
 enum Unanswered {
-    /// The host of the origin has no address here.
+    /// The origin's host name has no address on this host.
     NoAddress(io::Error),
-    /// Nothing takes a connection there, or it breaks.
+    /// Nothing accepts the connection, or the connection breaks.
     NotReached(io::Error),
-    /// TLS fails, in the words of the library.
+    /// TLS failed, with the library's message.
     NoTls(String),
-    /// It answers, but not in HTTP.
+    /// The answer is not HTTP.
     NotHttp,
 }
 
-/// Asks for a WebSocket as the page does.
+/// Requests a WebSocket as the page does.
 pub(super) fn look(origin: &Origin) -> Finding {
     let (answered, answer) = mpsc::channel();
     let asked = origin.clone();
-    // The resolver has no deadline of its own. A thread that is late ends with the command.
+    // The resolver has no deadline of its own. A thread that is still waiting ends with the
+    // command.
     std::thread::spawn(move || answered.send(status(&asked)));
     let late = || Err(Unanswered::NotReached(io::ErrorKind::TimedOut.into()));
     finding(origin, answer.recv_timeout(2 * PATIENCE).unwrap_or_else(|_| late()))
@@ -93,7 +94,7 @@ fn finding(origin: &Origin, answer: Result<u16, Unanswered>) -> Finding {
     }
 }
 
-/// The status of the answer to a request for a WebSocket.
+/// The HTTP status of the answer to a WebSocket request.
 fn status(origin: &Origin) -> Result<u16, Unanswered> {
     let stream = connect(origin)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(Unanswered::NotReached)?;
@@ -104,7 +105,7 @@ fn status(origin: &Origin) -> Result<u16, Unanswered> {
 fn connect(origin: &Origin) -> Result<TcpStream, Unanswered> {
     let (name, port) = (origin.rp_id(), origin.port());
     let addresses: Vec<SocketAddr> = if name == "localhost" || name.ends_with(".localhost") {
-        // Browsers do not ask the resolver for these.
+        // Browsers resolve these names without asking the resolver.
         vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
     } else {
         (name, port).to_socket_addrs().map_err(Unanswered::NoAddress)?.collect()
@@ -153,7 +154,7 @@ fn ask(mut stream: impl Read + Write, origin: &Origin) -> Result<u16, Unanswered
     status.map(|status| status.as_u16()).ok_or(Unanswered::NotHttp)
 }
 
-/// rustls says what is wrong with a certificate inside an error of the stream.
+/// Maps an I/O error. A certificate error of rustls is inside the stream's error.
 fn unanswered(error: io::Error) -> Unanswered {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(tls) => Unanswered::NoTls(tls.to_string()),
@@ -169,7 +170,7 @@ mod tests {
     use super::super::State;
     use super::*;
 
-    /// What is found where this is answered.
+    /// The finding for a server that sends this answer, and the request that the server received.
     fn found(answer: &'static [u8]) -> (Finding, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://shell.localhost:{}", listener.local_addr().unwrap().port());

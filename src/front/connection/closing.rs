@@ -6,22 +6,22 @@ use crate::protocol::Refusal;
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Closing {
-    /// The page closed it, or its network did.
+    /// The page closed the connection, or its network failed.
     #[error("the page is gone")]
     PageGone,
-    /// Nothing came from the page, not even its browser's sign of life.
+    /// Nothing came from the page, not even the browser's pong.
     #[error("the page is silent")]
     Silent,
-    /// Nobody signed in.
+    /// Nobody signed in within the time allowed.
     #[error("nobody signed in")]
     NeverSignedIn,
-    /// The page sent something that it may not send, or not then.
+    /// The page sent a message that is invalid, or not allowed in the current state.
     #[error("the page sent a bad message: {0}")]
     BadMessage(&'static str),
-    /// The page asks and asks, and does not read.
+    /// The page keeps sending requests and does not read the answers.
     #[error("the page does not read what it asked for")]
     NotReading,
-    /// The broker closed the principal channel: it is gone, or the account is.
+    /// The broker closed the principal channel: the broker stopped, or the account was removed.
     #[error("the broker closed the channel")]
     BrokerLost,
     /// auth or the broker broke its protocol.
@@ -30,8 +30,8 @@ pub(super) enum Closing {
 }
 
 impl Closing {
-    /// Whether input that has not been delivered is dropped: the account may be gone, or whoever
-    /// speaks for it is not to be believed.
+    /// Whether undelivered input is dropped. It is dropped if the account may have been removed, or
+    /// if auth or the broker cannot be trusted any more.
     pub(super) fn withdraws_rights(self) -> bool {
         match self {
             Self::BrokerLost | Self::Broken(_) => true,
@@ -41,7 +41,7 @@ impl Closing {
         }
     }
 
-    /// What the page is told before the end, for its person.
+    /// The refusal that the page shows to its user before the connection ends.
     pub(super) fn refusal(self) -> Option<Refusal> {
         match self {
             Self::BadMessage(_) => Some(Refusal::BadMessage),
@@ -50,7 +50,7 @@ impl Closing {
         }
     }
 
-    /// The WebSocket's own last word. See RFC 6455, section 7.4.
+    /// The WebSocket close frame. See RFC 6455, section 7.4.
     pub(super) fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
             Self::PageGone => return None,
@@ -64,7 +64,7 @@ impl Closing {
         Some(CloseFrame { code, reason: reason.into() })
     }
 
-    /// Whether the page or a program of tere is to blame, so that the record is a warning.
+    /// Whether the page or a program of tere is at fault, so that the end is logged as a warning.
     pub(super) fn is_fault(self) -> bool {
         match self {
             Self::BadMessage(_) | Self::NotReading | Self::Broken(_) => true,

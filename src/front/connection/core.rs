@@ -8,35 +8,36 @@ use crate::protocol::login::FromFront;
 use crate::protocol::page::{FromPage, TEXT_FRAME_MAX, ToPage};
 use crate::protocol::principal::{Ask, FromBroker};
 
-/// How long a connection may stay without an account: a passkey takes a minute at most. Then it
-/// is closed; the page makes a new one when somebody presses its button.
+/// How long a connection may stay without a signed-in account before it is closed. A passkey takes
+/// a minute at most. The page opens a new connection when its user presses the sign-in button
+/// again.
 pub(super) const SIGN_IN_WITHIN: Duration = Duration::from_secs(5 * 60);
 
-/// How long a page may be silent before it is asked for a sign of life. The browser answers that
-/// by itself, also where it has slowed the page's timers down because the tab is hidden.
+/// How long a page may be silent before the front sends a ping. The browser answers it by itself,
+/// even if it throttles the timers of a hidden tab.
 pub(super) const PROBE_AFTER: Duration = Duration::from_secs(10);
 
-/// How long a page may be silent at all. Then the connection is closed.
+/// How long a page may be silent before the connection is closed.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// How far the login is.
+/// The state of the login.
 #[derive(Debug)]
 enum State {
-    /// Nobody's. Nothing is asked of auth.
+    /// Nobody is signed in, and no question to auth is pending.
     Anonymous,
     /// auth is making a challenge.
     LoginAsked,
-    /// The page has a challenge.
+    /// The page has a challenge to answer.
     Challenged,
-    /// auth is looking at the page's answer.
+    /// auth is verifying the page's answer.
     Answered,
-    /// An account's.
+    /// An account is signed in.
     SignedIn(Streams),
-    /// Closed: what still comes is ignored.
+    /// Closed. Further input is ignored.
     Over,
 }
 
-/// One connection, without its sockets.
+/// The state machine of one connection, without its sockets.
 #[derive(Debug)]
 pub(super) struct Core {
     state: State,
@@ -52,7 +53,7 @@ impl Core {
         Self { state: State::Anonymous, sign_in_by, began: now, heard: now, probe_at }
     }
 
-    /// When [`Input::Tick`] is due.
+    /// When [`Input::Tick`] is due next.
     pub(super) fn deadline(&self) -> Instant {
         let quiet = self.probe_at.min(self.heard + SILENCE_MAX);
         match &self.state {
@@ -64,7 +65,7 @@ impl Core {
         }
     }
 
-    /// Takes one input in.
+    /// Handles one input and returns the actions that follow from it.
     pub(super) fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
         let heard = matches!(input, Input::Page(_) | Input::StrayBytes { .. } | Input::Alive);
         if heard {
@@ -97,7 +98,8 @@ impl Core {
     fn page(&mut self, message: FromPage, now: Instant) -> Result<Vec<Action>, Closing> {
         match (&mut self.state, message) {
             (_, FromPage::Ping {}) => Ok(tell(ToPage::Pong { at: clock(self.began, now) })),
-            // A page may begin again while it has a challenge: the person gave up the first.
+            // A page may start a new login while it has a challenge: its user gave up the first
+            // one.
             (State::Anonymous | State::Challenged, FromPage::SignIn {}) => {
                 self.state = State::LoginAsked;
                 Ok(vec![Action::Login(FromFront::SignIn)])
@@ -108,7 +110,7 @@ impl Core {
             }
             (State::Challenged, FromPage::Answer { credential }) => {
                 let credential = credential.to_string();
-                // Numbers can grow when they are written again.
+                // Numbers can become longer when they are serialized again.
                 if credential.len() > TEXT_FRAME_MAX {
                     return Err(Closing::BadMessage("the answer is too long"));
                 }
@@ -287,8 +289,8 @@ impl Core {
     }
 }
 
-/// The front's clock as a connection's page knows it: milliseconds since the connection began. It wraps
-/// after 49 days.
+/// The front's clock as a page knows it: milliseconds since the connection began. Wraps after 49
+/// days.
 pub(super) fn clock(began: Instant, now: Instant) -> u32 {
     let millis = now.saturating_duration_since(began).as_millis() & u128::from(u32::MAX);
     u32::try_from(millis).unwrap_or_default()

@@ -1,22 +1,22 @@
-//! The frames of [`crate::protocol::page`], both ways.
+//! Decodes and encodes the frames of [`crate::protocol::page`].
 
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use crate::protocol::page::{FROM_PAGE_HEADER, FromPage, StreamKind, TEXT_FRAME_MAX, TO_PAGE_HEADER, ToPage};
 
-/// A frame of the page.
+/// A frame from the page.
 #[derive(Debug)]
 pub(super) enum Frame {
     /// A text frame.
     Message(FromPage),
     /// A binary frame.
     Bytes(StreamBytes),
-    /// A frame of the WebSocket itself: the page's browser is there.
+    /// A control frame of the WebSocket: the browser is alive.
     Alive,
-    /// A frame that cannot be read; with what is wrong with it.
+    /// A frame that cannot be decoded, with the reason.
     Unreadable(&'static str),
-    /// The page closed the WebSocket, or it failed.
+    /// The page closed the WebSocket, or the WebSocket failed.
     Gone,
 }
 
@@ -25,12 +25,12 @@ pub(super) enum Frame {
 pub(super) struct StreamBytes {
     pub(super) stream: u16,
     pub(super) kind: StreamKind,
-    /// When they were typed, as the page knows the front's clock.
+    /// When the bytes were typed, on the front's clock as the page knows it.
     pub(super) sent_at: u32,
     pub(super) bytes: Bytes,
 }
 
-/// Reads a frame.
+/// Decodes a frame.
 pub(super) fn read(frame: Option<Result<Message, Error>>) -> Frame {
     match frame {
         Some(Ok(Message::Text(text))) if text.len() > TEXT_FRAME_MAX => {
@@ -65,13 +65,13 @@ fn read_bytes(frame: &Bytes) -> Frame {
     })
 }
 
-/// A message as a text frame.
+/// Encodes a message as a text frame.
 pub(super) fn text(message: &ToPage) -> Message {
-    // Such a message has no map with keys that are not texts, the one thing JSON cannot hold.
+    // Serialization fails only for maps whose keys are not strings, and a message has none.
     Message::text(serde_json::to_string(message).unwrap_or_default())
 }
 
-/// A stream's bytes as a binary frame.
+/// Encodes bytes of a stream as a binary frame.
 pub(super) fn binary(stream: u16, kind: StreamKind, bytes: &[u8]) -> Message {
     let mut frame = Vec::with_capacity(TO_PAGE_HEADER + bytes.len());
     frame.extend(stream.to_be_bytes());

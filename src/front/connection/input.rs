@@ -1,7 +1,7 @@
-//! The input of one stream that its worker has not taken yet.
+//! The queue of input that the worker of one stream has not taken yet.
 //!
-//! The connection pushes, the stream's task takes. Neither waits for the other: a worker that takes
-//! nothing costs its own stream, and no other.
+//! The connection pushes into the queue, and the stream's task takes from it. Neither waits for the
+//! other: a worker that takes no input delays its own stream only.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,11 @@ use tokio::sync::Notify;
 
 use crate::protocol::page::{INPUT_PATIENCE, SENT_AT_UNKNOWN};
 
-/// Most bytes of input that wait for one worker. What comes on top is dropped, and the page is told.
+/// Most bytes of input that wait for one worker. Input that does not fit is dropped, and the page
+/// is told.
 pub(super) const INPUT_QUEUE: usize = 256 * 1024;
 
-/// The queue.
+/// The input queue of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     queue: Mutex<Queue>,
@@ -30,23 +31,23 @@ struct Queue {
 enum State {
     #[default]
     Open,
-    /// No more comes; output goes on.
+    /// No more input comes; output continues.
     Ended,
-    /// The page has left the stream.
+    /// The page has closed the stream.
     Closed,
 }
 
-/// Why input was not taken in.
+/// Why input was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotTaken {
-    /// [`INPUT_QUEUE`] bytes wait already.
+    /// The input does not fit: the queue holds at most [`INPUT_QUEUE`] bytes.
     Full,
-    /// The input was ended.
+    /// The page has ended its input, or closed the stream.
     Ended,
 }
 
 impl Input {
-    /// Adds input, all of it or nothing.
+    /// Queues all of the input or none of it.
     pub(super) fn push(&self, bytes: &[u8]) -> Result<(), NotTaken> {
         let mut queue = self.queue();
         if queue.state != State::Open {
@@ -61,12 +62,13 @@ impl Input {
         Ok(())
     }
 
-    /// No more input comes.
+    /// Accepts no more input.
     pub(super) fn end(&self) {
         self.set(State::Ended);
     }
 
-    /// The page has left the stream: no more input comes, and no output is wanted.
+    /// Accepts no more input, because the page has closed the stream and wants no more output
+    /// either.
     pub(super) fn close(&self) {
         self.set(State::Closed);
     }
@@ -75,8 +77,9 @@ impl Input {
         self.queue().state == State::Closed
     }
 
-    /// The next input, at most this many bytes; `None` once it has ended and everything was taken.
-    /// It stays in the queue until [`Self::took`] says that it is delivered. For one task.
+    /// Waits for the next input, at most `most` bytes. Returns `None` once input has ended and the
+    /// queue is empty. The bytes stay in the queue until [`Self::took`] confirms their delivery.
+    /// Only one task may wait here or in [`Self::closed`].
     pub(super) async fn next(&self, most: usize) -> Option<Vec<u8>> {
         loop {
             {
@@ -92,21 +95,22 @@ impl Input {
         }
     }
 
-    /// Waits until the page has left the stream. For the same task.
+    /// Waits until the page has closed the stream. Must be called from the task that calls
+    /// [`Self::next`].
     pub(super) async fn closed(&self) {
         while !self.is_closed() {
             self.changed.notified().await;
         }
     }
 
-    /// This many bytes were delivered.
+    /// Removes this many delivered bytes from the queue.
     pub(super) fn took(&self, bytes: usize) {
         let mut queue = self.queue();
         let bytes = bytes.min(queue.bytes.len());
         queue.bytes.drain(..bytes);
     }
 
-    /// How many bytes were not delivered.
+    /// The number of bytes that have not been delivered.
     pub(super) fn undelivered(&self) -> u64 {
         u64::try_from(self.queue().bytes.len()).unwrap_or(u64::MAX)
     }
@@ -125,8 +129,8 @@ impl Input {
     }
 }
 
-/// Whether input is older than a page waits for it. The clock wraps, so a time less than half of its
-/// range behind is the past, and any other the future.
+/// Whether input is older than [`INPUT_PATIENCE`]. The clock wraps: a difference of at most half
+/// its range means that `sent_at` lies in the past, a larger one that it lies in the future.
 pub(super) fn is_too_old(sent_at: u32, now: u32) -> bool {
     let age = now.wrapping_sub(sent_at);
     sent_at != SENT_AT_UNKNOWN && age <= u32::MAX / 2 && u128::from(age) > INPUT_PATIENCE.as_millis()

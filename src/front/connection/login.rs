@@ -10,29 +10,29 @@ use crate::protocol::login::{FromFront, ToFront};
 use crate::protocol::principal::{FromBroker, Request};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
-/// The socket that is an account.
+/// The principal channel of an account.
 pub(super) type PrincipalChannel = AsyncChannel<Request, FromBroker>;
 
-/// How long a greeting may take. systemd may have to start the other program for it.
+/// How long the wire handshake may take. systemd may have to start the other program first.
 const GREETING_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long auth may take for an answer. It may have to wait for the broker's start.
+/// How long auth may take to answer. It may have to wait until the broker has started.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
-/// How often a login that begins is tried, and the pause before each try but the first. systemd starts
-/// an auth that was killed again after 100 ms.
+/// How often the first question of a login is tried, and the pause between two attempts. systemd
+/// restarts a killed auth after 100 ms.
 const ATTEMPTS: usize = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// The login of one connection: what is asked of auth, one thing at a time.
+/// The login of one connection. It sends auth one question at a time.
 #[derive(Debug)]
 pub(super) struct Login {
     auth: PathBuf,
-    /// Made at the first question. auth keys the challenge to it.
+    /// Opened for the first question. auth ties the challenge to this channel.
     channel: Option<AsyncChannel<FromFront, ToFront>>,
 }
 
-/// What came of one question; with the principal channel where that is `SignedIn`.
+/// The answer to one question. The principal channel is present if the verdict is `SignedIn`.
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) verdict: Verdict,
@@ -44,7 +44,7 @@ impl Login {
         Self { auth, channel: None }
     }
 
-    /// Answers each question, until an account is signed in: then auth is not needed any more.
+    /// Answers each question until an account is signed in; auth is not needed after that.
     pub(super) async fn run(
         mut self,
         mut questions: mpsc::Receiver<FromFront>,
@@ -60,9 +60,9 @@ impl Login {
     }
 
     async fn ask(&mut self, question: FromFront) -> Answered {
-        // auth may have been restarted since the last question, or be killed at this one. A login
-        // that only begins can begin with the next auth as well; an answer cannot, its challenge is
-        // gone.
+        // auth may have been restarted since the last question, or may be killed during this one.
+        // The first question of a login can be repeated to the next auth process. An answer to a
+        // challenge cannot: the challenge is gone.
         let attempts = match &question {
             FromFront::SignIn | FromFront::Enrol { .. } => ATTEMPTS,
             FromFront::Answer { .. } => 1,
@@ -112,7 +112,7 @@ impl Login {
     }
 }
 
-/// The principal channel, which auth has had from the broker and passes on.
+/// The principal channel, which auth got from the broker and passed on.
 async fn principal(descriptors: Vec<OwnedFd>) -> Result<PrincipalChannel, WireError> {
     let socket = descriptors.into_iter().next().ok_or(WireError::WrongDescriptors { expected: 1, got: 0 })?;
     let channel = PrincipalChannel::over(socket)?;

@@ -1,15 +1,16 @@
-//! One WebSocket, from its upgrade to its end: a connection. Its login, its principal channel and its
-//! streams end with it.
+//! One connection: a WebSocket from its upgrade to its end, with its login, its principal channel
+//! and its streams.
 //!
-//! [`core`] decides, and does nothing else: it takes an input and returns actions ([`steps`]). Once
-//! somebody is signed in, it knows which [`streams`] are open. It sees them open, resize, close and
-//! fail; their bytes pass it by. [`run()`] performs the actions, and moves input from the page's
-//! [`frames`] into the queue ([`input`]) of its stream. Three kinds of task run beside it: [`login`]
-//! speaks with auth, a [`terminal`] with one worker, and the [`writer`] alone writes to the page.
+//! [`core`] is a state machine without I/O: it takes an input and returns actions ([`steps`]). Once
+//! an account is signed in, [`core`] tracks the open [`streams`]: it handles their opening,
+//! resizing, closing and failing, but not their bytes. [`run()`] performs the actions, and moves
+//! input from the page's [`frames`] into the queue ([`input`]) of its stream. Three kinds of task
+//! run beside it: [`login`] talks to auth, each [`terminal`] talks to one worker, and the
+//! [`writer`] alone writes to the page.
 //!
-//! Each stream has a bounded queue in each direction, and none waits for another. If a page does not
-//! read, its writer stops, then the tasks of its streams, and those do not read from their workers;
-//! each worker decides what is then to be skipped.
+//! Each stream has a bounded queue in each direction, and no stream waits for another. If a page
+//! does not read, first its writer blocks, then the tasks of its streams, which then stop reading
+//! from their workers. Each worker decides what output is skipped.
 
 mod closing;
 mod core;

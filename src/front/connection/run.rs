@@ -27,20 +27,20 @@ use crate::protocol::page::{STREAMS_MAX, ToPage};
 use crate::protocol::principal::{FromBroker, Request};
 use crate::wire::WireError;
 
-/// Most messages that wait for a page. With so many, nothing more is read from it.
+/// The number of messages waiting for a page at which the front stops reading from it.
 const WAITING: usize = 16;
 
-/// Most messages that wait for a page which is not read from any more: answers to what it asked
-/// before. Past it the connection ends.
+/// Most messages that wait for a page. Past [`WAITING`], they are answers to requests that the
+/// front read before it stopped reading. With more than this the connection ends.
 const WAITING_MAX: usize = 128;
 
-/// How long a request may take to be handed to the broker, which never keeps one waiting.
+/// How long sending a request to the broker may take. The broker normally accepts one at once.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long the page may take for its last messages and its own close.
+/// How long the page may take to read its last messages and to close the WebSocket.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Serves one connection to its end.
+/// Serves one connection until it ends.
 pub(in super::super) async fn run<S>(page: WebSocketStream<S>, auth: &Path, source: Source)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -56,34 +56,34 @@ where
     }
 }
 
-/// A connection's core, and what it holds.
+/// The core of a connection, and the sockets, queues and tasks that it drives.
 struct Connection {
     core: Core,
     source: Source,
     account: Option<AccountName>,
-    /// What the page is to be told, in order; the writer takes one at a time.
+    /// Messages for the page, in order. The writer takes one at a time.
     waiting: VecDeque<Message>,
     control: mpsc::Sender<Message>,
     questions: mpsc::Sender<FromFront>,
     answers: mpsc::Receiver<Answered>,
     principal: Option<PrincipalChannel>,
-    /// When the connection began: where its clock starts.
+    /// When the connection began, the zero of its clock.
     began: Instant,
-    /// The streams that take input, by their numbers.
+    /// The streams that accept input, by number.
     streams: BTreeMap<u16, Handle>,
-    /// The output queues of new streams, on their way to the writer.
+    /// Passes the output queues of new streams to the writer.
     outputs: mpsc::Sender<mpsc::Receiver<Message>>,
-    /// Given to each stream, to report with.
+    /// Cloned for each stream, which reports its events through it.
     reports: mpsc::Sender<StreamEvent>,
     events: mpsc::Receiver<StreamEvent>,
-    /// One for each stream that is not over.
+    /// One task for each stream that has not finished.
     stream_tasks: JoinSet<()>,
-    /// The login, which ends with the connection.
+    /// The login task. It is aborted when the connection ends.
     _login: JoinSet<()>,
     writer: JoinSet<()>,
 }
 
-/// What the connection waits for.
+/// An event that the connection waits for.
 enum Event {
     Stream(StreamEvent),
     Broker(Result<(FromBroker, Vec<OwnedFd>), WireError>),
@@ -145,7 +145,7 @@ impl Connection {
             let input = match event {
                 Event::Place => continue,
                 Event::Stream(StreamEvent::Over(id)) => {
-                    // Its task is not aborted: it has one more word for the page.
+                    // The task is not aborted: it still has to send `closed` to the page.
                     self.let_go(id);
                     Input::StreamOver(id)
                 }
@@ -192,8 +192,8 @@ impl Connection {
         }
     }
 
-    /// The next thing that happens. What ends views and connections comes first; the page's own
-    /// requests last, and only while it reads the answers.
+    /// Waits for the next event. Events that end views or connections take precedence. Frames from
+    /// the page come last, and are read only while the page reads its messages.
     async fn next<S>(&mut self, page: &mut SplitStream<WebSocketStream<S>>) -> Event
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -228,14 +228,16 @@ impl Connection {
         match action {
             Action::Tell(message) => self.tell(&message),
             Action::Login(question) => {
-                // One question at a time is asked, so there is room. The task ends only with us.
+                // Only one question is pending at a time, so the queue has room. The login task
+                // ends only when the connection does, or once an account is signed in.
                 let _ = self.questions.send(question).await;
             }
             Action::Ask(request) => self.ask(&request).await?,
             Action::StartStream { id, session, target, size, theme, again } => {
                 let socket = descriptors.next().ok_or(Closing::Broken("a viewer socket is missing"))?;
                 let (output, written) = mpsc::channel(OUTPUT_QUEUE);
-                // There is room for all streams that can be open; a writer that is gone is noticed.
+                // The queue has room for as many streams as can be open. If the writer has ended,
+                // the main loop notices it.
                 drop(self.outputs.send(written).await);
                 let what = (session, target, again);
                 let (terminal, handle) = Terminal::new(id, what, output, self.reports.clone());
@@ -253,7 +255,7 @@ impl Connection {
                     handle.input.end();
                 }
             }
-            // Its task ends once the input that came before is delivered.
+            // The stream's task ends once the input received before is delivered.
             Action::CloseStream(id) => {
                 if let Some(handle) = self.stream(id) {
                     handle.input.close();
@@ -268,7 +270,7 @@ impl Connection {
             Action::Probe => self.waiting.push_back(Message::Ping(Bytes::new())),
             Action::Close(closing) => return Err(closing),
         }
-        // Tasks that are over are not kept.
+        // Reap the tasks that have finished.
         while self.stream_tasks.try_join_next().is_some() {}
         Ok(())
     }
@@ -283,8 +285,8 @@ impl Connection {
         }
     }
 
-    /// Puts input into the queue of its stream, and never waits for it. Input that is too old, and
-    /// input for which there is no room, is dropped, and the page is told.
+    /// Puts input into the queue of its stream without waiting. Input that is too old or does not
+    /// fit into the queue is dropped, and the page is told.
     fn take_input(&mut self, input: &StreamBytes) -> Input {
         let StreamBytes { stream, kind, sent_at, bytes } = input;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -340,11 +342,11 @@ impl Connection {
         self.waiting.push_back(text(message));
     }
 
-    /// Waits until every stream has delivered the input that came before, for a bounded time. The
-    /// principal channel is open until then: the broker closes the views when it closes.
+    /// Waits until every stream has delivered its queued input, at most [`DELIVERED_WITHIN`]. The
+    /// principal channel stays open meanwhile, because the broker closes the views when it closes.
     async fn deliver_input(&mut self) {
         self.streams.values().for_each(|handle| handle.input.close());
-        // Nobody takes their reports any more; then they do not wait with them.
+        // Nobody receives events any more; closing the channel keeps the tasks from waiting on it.
         self.events.close();
         let all = async { while self.stream_tasks.join_next().await.is_some() {} };
         if timeout(DELIVERED_WITHIN, all).await.is_err() {
@@ -360,7 +362,8 @@ impl Connection {
         }
     }
 
-    /// Ends it: first everything that is held for the page, then the page's last words.
+    /// Ends the connection: first delivers or drops the queued input, then sends the page its last
+    /// messages and the close frame.
     async fn close<S>(
         mut self,
         closing: Closing,
@@ -375,7 +378,7 @@ impl Connection {
             self.deliver_input().await;
         }
         self.streams.clear();
-        // The broker closes what is left of the views.
+        // Closing the principal channel makes the broker close the remaining views.
         self.principal = None;
         if let Some(refusal) = closing.refusal() {
             self.tell(&ToPage::Refused { stream: None, refusal });
@@ -389,9 +392,9 @@ impl Connection {
                     }
                 }
                 self.writer.join_next().await;
-                // Until the page has closed too, what it still sends is read and thrown away: the
-                // kernel would answer bytes to a closed socket with a reset, and that overtakes
-                // our last words.
+                // Data that arrives at a closed socket makes the kernel send a reset, which would
+                // overtake the last messages. So read and discard what the page still sends until
+                // the page has closed the WebSocket too.
                 while let Ok(Some(_)) = page.try_next().await {}
             };
             drop(timeout(CLOSE_WITHIN, goodbye).await);
@@ -400,7 +403,7 @@ impl Connection {
     }
 }
 
-/// The next message on the principal channel; waits for ever where there is none.
+/// The next message on the principal channel. Never resolves if there is no channel.
 async fn receive(principal: Option<&PrincipalChannel>) -> Result<(FromBroker, Vec<OwnedFd>), WireError> {
     match principal {
         Some(principal) => principal.receive().await,

@@ -8,103 +8,103 @@ use crate::protocol::principal::{FromBroker, Request};
 
 use super::closing::Closing;
 
-/// A stream of the page: its number, and the number of the request that opened it, which tells it
-/// from an earlier stream of the same number.
+/// A stream of the page: its number, and the number of the request that opened it. The latter
+/// distinguishes it from an earlier stream with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct StreamId {
     pub(super) stream: u16,
     pub(super) request: u32,
 }
 
-/// What happens to a connection. The bytes of its streams do not come by here.
+/// An input of the core. The bytes of streams do not pass through the core.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// A text frame, read.
+    /// A decoded text frame.
     Page(FromPage),
-    /// A binary frame of this many bytes for a stream that takes none right now.
+    /// A binary frame with this many bytes, for a stream that currently takes no input.
     StrayBytes { stream: u16, length: u64 },
-    /// A frame that the core need not see: the page is there.
+    /// A frame that does not concern the core, except that it shows the page to be alive.
     Alive,
-    /// A frame that cannot be read; with what is wrong with it.
+    /// A frame that cannot be decoded, with the reason.
     Unreadable(&'static str),
-    /// The page closed the WebSocket, or it failed.
+    /// The page closed the WebSocket, or the WebSocket failed.
     PageGone,
-    /// What auth made of the last [`FromFront`].
+    /// auth's answer to the last [`FromFront`].
     Login(Verdict),
-    /// What came on the principal channel. A descriptor that came with it is kept by the caller.
+    /// A message on the principal channel. The caller keeps the descriptor that came with it.
     Broker(FromBroker),
     /// The principal channel is closed, or the broker broke its protocol.
     BrokerLost,
-    /// A stream is over; the page hears it from the stream itself.
+    /// A stream has ended. The stream itself tells the page.
     StreamOver(StreamId),
-    /// A stream broke off; the page has not heard of it.
+    /// A view lost the connection to its worker (it broke off). The page has not been told.
     StreamBroke(StreamId),
-    /// A stream did not begin: its worker does not answer.
+    /// A stream could not start: its worker does not answer.
     StreamFailed(StreamId),
-    /// The time that [`super::core::Core::deadline`] gave has come.
+    /// The deadline given by [`super::core::Core::deadline`] has passed.
     Tick,
 }
 
-/// What auth makes of a step of the login.
+/// auth's answer to one step of a login.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// The page is to answer this.
+    /// The page must answer this challenge.
     Challenge { ceremony: Ceremony, options: serde_json::Value },
-    /// The caller holds the principal channel of this account.
+    /// This account is signed in. The caller holds its principal channel.
     SignedIn { account: AccountName },
-    /// No.
+    /// The step was refused.
     Refused(Refusal),
 }
 
-/// What a connection does, in this order.
+/// An action for the caller to perform. Actions are performed in the order returned.
 #[derive(Debug, PartialEq)]
 pub(super) enum Action {
-    /// Say this to the page.
+    /// Send this message to the page.
     Tell(ToPage),
-    /// Say this to auth; its answer comes as [`Input::Login`].
+    /// Send this question to auth. The answer arrives as [`Input::Login`].
     Login(FromFront),
-    /// Say this to the broker.
+    /// Send this request to the broker.
     Ask(Request),
-    /// Begin a stream on the descriptor that came with the reply just handled.
+    /// Start a stream on the descriptor that came with the reply just handled.
     StartStream {
         id: StreamId,
         session: SessionId,
         target: Target,
-        /// The size of the page's window, if it has changed since the stream was asked for.
+        /// The size of the page's window, if it has changed since the request.
         size: Option<TermSize>,
-        /// The colours in which the page shows it, if it has said so.
+        /// The page's theme, if the page has sent one.
         theme: Option<Theme>,
-        /// The page has this stream already: it broke off.
+        /// Whether the page already has this stream, because an earlier view of it broke off.
         again: bool,
     },
-    /// Take no more input for a stream. What came before is delivered.
+    /// Accept no more input for a stream. Input received before is delivered.
     EndInput(StreamId),
-    /// Close a stream. Input that came before is delivered.
+    /// Close a stream. Input received before is delivered.
     CloseStream(StreamId),
-    /// Pass a request of the page on to a stream.
+    /// Forward a request of the page to a stream.
     Control { id: StreamId, control: Control },
-    /// Ask the browser for a sign of life.
+    /// Send the browser a ping.
     Probe,
-    /// Tell the page and end the connection.
+    /// Tell the page why, and end the connection.
     Close(Closing),
 }
 
-/// What a page asks of a terminal stream, beside its input.
+/// A request of the page to a terminal stream, other than input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Control {
-    /// The page's window has room for this size.
+    /// The page has room for a terminal of this size.
     Size(TermSize),
-    /// The page has shown this many more bytes.
+    /// The page has displayed this many more bytes.
     Shown(u32),
-    /// The page wants the whole scrollback.
+    /// The page asks for a snapshot with the whole scrollback.
     Refresh,
-    /// The page wants the terminal's modes put back.
+    /// The page asks to reset the terminal's modes.
     ResetTerminal,
-    /// The page shows the terminal in these colours.
+    /// The page displays the terminal in these colours.
     Theme(Theme),
 }
 
-/// The one action of saying this to the page.
+/// Returns the single action of sending `message` to the page.
 pub(super) fn tell(message: ToPage) -> Vec<Action> {
     vec![Action::Tell(message)]
 }

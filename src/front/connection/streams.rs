@@ -10,17 +10,18 @@ use crate::protocol::page::{STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, Refusal};
 
-/// How long a view that broke off is asked for again. Its worker is started again within a second;
-/// the broker waits 20 s for one.
+/// How long the front tries to reattach a view that broke off. systemd restarts its worker within a
+/// second; the broker waits 20 s for a worker.
 pub(super) const AGAIN_WITHIN: Duration = Duration::from_secs(30);
 
-/// From one refused attempt to the next.
+/// The pause between a refused attempt to reattach and the next one.
 pub(super) const AGAIN_PAUSE: Duration = Duration::from_millis(250);
 
-/// A view that breaks off this often in a row, each time within [`AGAIN_WITHIN`] of the last, is over.
+/// Most times in a row that a view is reattached. Two breaks count as in a row if they are less
+/// than [`AGAIN_WITHIN`] apart. After one more the stream is closed.
 pub(in crate::front) const BROKEN_OFF_MAX: u32 = 8;
 
-/// The streams of a connection, and its requests.
+/// The streams of a connection, and its pending requests.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     /// The number of the next request.
@@ -36,7 +37,7 @@ pub(super) enum Pending {
     Open {
         stream: u16,
     },
-    /// A stream that broke off, once more.
+    /// Reattach a view that broke off.
     Again {
         stream: u16,
     },
@@ -45,42 +46,42 @@ pub(super) enum Pending {
     EndSession,
 }
 
-/// A stream of the page.
+/// One stream of the page.
 #[derive(Debug)]
 struct Stream {
     id: StreamId,
     state: StreamState,
-    /// The last size that the page told.
+    /// The last size that the page sent.
     size: TermSize,
-    /// The last theme that the page told: the next viewer is told it too.
+    /// The last theme that the page sent. Each new viewer gets it.
     theme: Option<Theme>,
-    /// The page sends no more input.
+    /// The page has ended its input.
     input_ended: bool,
-    /// How often the view broke off in a row, and when it did last.
+    /// How often the view broke off in a row, and the time of the last break.
     broken: Option<(u32, Instant)>,
 }
 
 #[derive(Debug)]
 enum StreamState {
-    /// Asked for.
+    /// The broker has not answered the request to open it.
     Opening {
-        /// The size that was asked for.
+        /// The size in the request.
         asked: TermSize,
     },
-    /// Its viewer is there.
+    /// The view is attached to this session.
     Live(SessionId),
-    /// Its viewer broke off, and is asked for again: the session is there as long as its shell.
+    /// The view broke off and is being reattached. The session lives as long as its shell.
     Again {
         session: SessionId,
-        /// The size that was asked for.
+        /// The size in the last request.
         asked: TermSize,
-        /// When to ask next; nothing while the broker has not answered.
+        /// When to ask the broker next; `None` while a request is pending.
         at: Option<Instant>,
     },
 }
 
 impl Stream {
-    /// When its view is to be asked for again.
+    /// When the next request to reattach is due.
     fn due(&self) -> Option<Instant> {
         match self.state {
             StreamState::Again { at, .. } => at,
@@ -91,14 +92,14 @@ impl Stream {
     fn control(&self, control: Control) -> Vec<Action> {
         match self.state {
             StreamState::Live(_) => vec![Action::Control { id: self.id, control }],
-            // A viewer begins with the whole, in the last size and theme.
+            // A new viewer starts with a snapshot, in the last size and theme.
             StreamState::Opening { .. } | StreamState::Again { .. } => Vec::new(),
         }
     }
 }
 
 impl Streams {
-    /// Asks the broker, if it has room for one more request.
+    /// Sends a request to the broker, unless [`REQUESTS_MAX`] requests are pending.
     pub(super) fn ask(&mut self, asked: Pending, ask: Ask) -> Vec<Action> {
         if self.pending.len() >= REQUESTS_MAX {
             let stream = match asked {
@@ -153,9 +154,9 @@ impl Streams {
                 let refused = ToPage::Refused { stream: Some(stream), refusal };
                 Ok(if wanted { tell(refused) } else { Vec::new() })
             }
-            // The views of the session end, and that is what the page hears.
+            // The page is told by the views of the session, which end.
             (Pending::EndSession, Answer::Ending) => Ok(Vec::new()),
-            // What changed is said to each of the session's viewers.
+            // The broker sends `sharing` to each viewer of the session.
             (Pending::Share, Answer::Shared) => Ok(Vec::new()),
             (Pending::Name, Answer::Named) => Ok(self.ask(Pending::Lobby, Ask::Lobby)),
             (
@@ -179,14 +180,14 @@ impl Streams {
         }
     }
 
-    /// Where the page has left the stream meanwhile, the descriptor is dropped, and the session
-    /// stays in its list.
+    /// The broker has opened a view. If the page has closed the stream meanwhile, the descriptor is
+    /// dropped and the session stays in its list.
     fn opened(&mut self, id: StreamId, session: SessionId, target: Target) -> Vec<Action> {
         let Some(stream) = self.stream(id) else { return Vec::new() };
         let (asked, again) = match stream.state {
             StreamState::Opening { asked } => (asked, false),
             StreamState::Again { asked, .. } => (asked, true),
-            // A request is answered once: its number is gone after that.
+            // Cannot happen: the first reply to a request removes its number.
             StreamState::Live(_) => return Vec::new(),
         };
         stream.state = StreamState::Live(session.clone());
@@ -197,8 +198,8 @@ impl Streams {
         [start].into_iter().chain(ended).collect()
     }
 
-    /// A view broke off, though its session is not known to be over: it is asked for again. The
-    /// page hears of it by the snapshot that comes then.
+    /// A view broke off, but its session is not known to have ended: the front asks for it again.
+    /// The page notices only the snapshot that the new view starts with.
     pub(super) fn broke(&mut self, id: StreamId, now: Instant) -> Vec<Action> {
         let Some(stream) = self.stream(id) else { return Vec::new() };
         let StreamState::Live(session) = &stream.state else { return Vec::new() };
@@ -213,7 +214,7 @@ impl Streams {
         self.ask_again(now)
     }
 
-    /// Asks for the views that broke off and are due.
+    /// Sends the requests to reattach that are due.
     pub(super) fn ask_again(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         while self.pending.len() < REQUESTS_MAX {
@@ -231,7 +232,8 @@ impl Streams {
         actions
     }
 
-    /// When [`Self::ask_again`] has something to do next. Where too much is asked already, after the next reply.
+    /// When [`Self::ask_again`] is due next. `None` if nothing is due, or if [`REQUESTS_MAX`]
+    /// requests are pending: then the next reply makes room.
     pub(super) fn next_again(&self) -> Option<Instant> {
         if self.pending.len() >= REQUESTS_MAX {
             return None;
@@ -239,8 +241,8 @@ impl Streams {
         self.streams.values().filter_map(Stream::due).min()
     }
 
-    /// A worker that is just being started again is asked for once more; anything else is the end of
-    /// the view, and the page is told what becomes of the session.
+    /// The broker refused to reattach a view. If its worker is being restarted, the front tries
+    /// again later. Any other refusal ends the stream, and the page is told why.
     fn refused_again(&mut self, id: StreamId, refusal: Refusal, now: Instant) -> Vec<Action> {
         let Some(stream) = self.stream(id) else { return Vec::new() };
         let in_time = stream.broken.is_some_and(|(_, last)| now < last + AGAIN_WITHIN);
@@ -260,7 +262,7 @@ impl Streams {
         tell(ToPage::Closed { stream: id.stream, reason, exit: None })
     }
 
-    /// A view did not begin: its worker does not answer.
+    /// A view could not start because its worker does not answer.
     pub(super) fn failed(&mut self, id: StreamId, now: Instant) -> Vec<Action> {
         let broke_off_before = self.stream(id).is_some_and(|stream| stream.broken.is_some());
         if broke_off_before {
@@ -270,8 +272,9 @@ impl Streams {
         if self.forget(id) { tell(refused) } else { Vec::new() }
     }
 
-    /// Input for a stream that takes none now. One that is not there was closed before the page heard
-    /// of it. Input that comes while a viewer is away is dropped, and the page is told.
+    /// Handles input for a stream that currently takes none. If the stream does not exist, it ended
+    /// before the page was told, and the input is ignored. Input that arrives while the view is
+    /// being reattached is dropped, and the page is told.
     pub(super) fn stray_bytes(&self, stream: u16, length: u64) -> Vec<Action> {
         match self.streams.get(&stream).map(|stream| &stream.state) {
             Some(StreamState::Again { .. }) => tell(ToPage::InputDropped { stream, bytes: length }),
@@ -291,7 +294,8 @@ impl Streams {
         stream.control(Control::Theme(theme))
     }
 
-    /// A stream that is not there is one that the page has not heard the end of.
+    /// Forwards a request to a stream. If the stream does not exist, it ended before the page was
+    /// told, and the request is ignored.
     pub(super) fn control(&self, stream: u16, control: Control) -> Vec<Action> {
         self.streams.get(&stream).map(|stream| stream.control(control)).unwrap_or_default()
     }
@@ -320,7 +324,7 @@ impl Streams {
         self.streams.get_mut(&id.stream).filter(|stream| stream.id == id)
     }
 
-    /// Frees the number of a stream, and says whether it was still that stream's.
+    /// Frees the number of a stream. Returns whether the number still belonged to that stream.
     pub(super) fn forget(&mut self, id: StreamId) -> bool {
         let there = self.stream(id).is_some();
         if there {
@@ -330,12 +334,12 @@ impl Streams {
     }
 }
 
-/// Why a view is over that was asked for again and refused.
+/// The reason why a stream ends, given the refusal to reattach it.
 fn after(refusal: Refusal) -> EndReason {
     match refusal {
         Refusal::NoSuchSession => EndReason::WorkerGone,
         Refusal::NotGranted => EndReason::ViewClosed,
-        // The session is there, and whoever wants it back has it in the list.
+        // The session still exists, and can be reopened from the list.
         Refusal::WorkerUnavailable
         | Refusal::TooMany
         | Refusal::VersionMismatch

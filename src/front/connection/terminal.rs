@@ -17,27 +17,29 @@ use crate::protocol::page::{BINARY_FRAME_MAX, FROM_PAGE_HEADER, StreamKind, ToPa
 use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
-/// How long the worker may take to greet.
+/// How long the wire handshake with the worker may take.
 const GREETING_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a worker may take for the input that was typed before its page left. Then it is dropped.
+/// How long a worker may take to read the input typed before the page left. After that the input is
+/// dropped.
 pub(super) const DELIVERED_WITHIN: Duration = Duration::from_secs(5);
 
-// A frame from a page is a chunk and its header.
+// A binary frame from a page is a chunk and its header.
 const _: () = assert!(CHUNK_MAX + FROM_PAGE_HEADER == BINARY_FRAME_MAX);
 
-/// What a stream says to its connection.
+/// An event that a stream reports to its connection.
 #[derive(Debug)]
 pub(super) enum StreamEvent {
-    /// It is over, and says so to the page after this.
+    /// The stream has ended. The stream tells the page after this event.
     Over(StreamId),
-    /// It broke off, and the page has not heard of it. So much input was not delivered.
+    /// The view broke off, and the page has not been told. With the number of input bytes that were
+    /// not delivered.
     Broke(StreamId, u64),
-    /// It did not begin.
+    /// The stream could not start.
     Failed(StreamId),
 }
 
-/// The connection's hold on a stream.
+/// The connection's handle on a stream.
 #[derive(Debug)]
 pub(super) struct Handle {
     pub(super) id: StreamId,
@@ -46,8 +48,8 @@ pub(super) struct Handle {
     controls: watch::Sender<Controls>,
 }
 
-/// All that a page asked for beside its input, summed up, so that nothing queues: the last size and
-/// how many there were, the bytes shown in all, how often it wanted the scrollback or a reset, and the
+/// The page's requests other than input, accumulated so that nothing queues: the last size and the
+/// number of sizes sent, the total of bytes displayed, the numbers of refreshes and resets, and the
 /// last theme.
 #[derive(Debug, Default, Clone, Copy)]
 struct Controls {
@@ -60,7 +62,7 @@ struct Controls {
 }
 
 impl Handle {
-    /// Passes a request on. If the worker has not taken the one before, the two become one.
+    /// Forwards a request. Requests that the worker has not taken yet are merged.
     pub(super) fn control(&self, control: Control) {
         self.controls.send_modify(|controls| match control {
             Control::Size(size) => {
@@ -75,24 +77,24 @@ impl Handle {
     }
 }
 
-/// A stream that is to be run.
+/// A terminal stream, with all that its task needs.
 #[derive(Debug)]
 pub(super) struct Terminal {
     id: StreamId,
     session: SessionId,
     target: Target,
-    /// The page has it already: it broke off before.
+    /// Whether the page already has this stream, because an earlier view of it broke off.
     again: bool,
     input: Arc<Input>,
     controls: watch::Receiver<Controls>,
-    /// To the page; waits while the page does not read.
+    /// Output for the page. Sending waits while the page does not read.
     output: mpsc::Sender<Message>,
-    /// To the connection.
+    /// Events for the connection.
     events: mpsc::Sender<StreamEvent>,
 }
 
 impl Terminal {
-    /// A stream, and the connection's hold on it.
+    /// Creates a stream, and the connection's handle on it.
     pub(super) fn new(
         id: StreamId,
         (session, target, again): (SessionId, Target, bool),
@@ -106,8 +108,8 @@ impl Terminal {
         (Self { id, session, target, again, input, controls, output, events }, handle)
     }
 
-    /// Runs the stream from its worker's greeting to its end. `opened` is its first word to the page;
-    /// a stream that the page has already goes on with its snapshot.
+    /// Runs the stream from the handshake with its worker to its end. The first message to the page
+    /// is `opened`, unless the page already has the stream: then it continues with the snapshot.
     pub(super) async fn run(mut self, socket: OwnedFd) {
         let channel = match greet(socket).await {
             Ok(channel) => channel,
@@ -137,7 +139,7 @@ impl Terminal {
         }
     }
 
-    /// The page has left: its input is delivered, and then the viewer socket is closed.
+    /// The page has left: delivers the queued input before the viewer socket is closed.
     async fn finish(&self, channel: &ViewerChannel) {
         let delivered = timeout(DELIVERED_WITHIN, deliver(channel, &self.input)).await;
         let undelivered = self.input.undelivered();
@@ -147,8 +149,8 @@ impl Terminal {
         }
     }
 
-    /// The session is over, or this view of it. First the connection frees the stream's number, then
-    /// the page hears that it is free.
+    /// The session has ended, or this view of it. The connection must free the stream's number
+    /// before the page is told that the number is free.
     async fn close(&self, SessionEnd { reason, exit }: SessionEnd) {
         if self.events.send(StreamEvent::Over(self.id)).await.is_err() {
             return;
@@ -176,16 +178,16 @@ async fn greet(socket: OwnedFd) -> Result<ViewerChannel, WireError> {
 
 /// How a view ends.
 enum End {
-    /// The worker said why.
+    /// The worker gave the reason.
     Said(SessionEnd),
-    /// The worker closed its end, or cannot be understood.
+    /// The worker closed its end, or sent a packet that cannot be decoded.
     Lost(WireError),
-    /// The page left the stream, or is gone.
+    /// The page closed the stream, or is gone.
     Left,
 }
 
-/// Shows what the worker sends, a message at a time: while the page does not read, one is in hand
-/// here, and the rest stays with the worker.
+/// Forwards the worker's messages to the page, one at a time. While the page does not read, at most
+/// one message is held here, and the rest stays with the worker.
 async fn show(channel: &ViewerChannel, stream: u16, page: &mpsc::Sender<Message>) -> End {
     loop {
         let message = match channel.receive().await {
@@ -207,9 +209,9 @@ async fn show(channel: &ViewerChannel, stream: u16, page: &mpsc::Sender<Message>
     }
 }
 
-/// Passes requests and input on to the worker until the page has left. A request that was made before
-/// input is passed on before it: what is typed after a resize is for the new size. If the page only ends
-/// its input, the worker is told, and output goes on.
+/// Forwards requests and input to the worker until the page has left. Pending requests are sent
+/// before input, so that what is typed after a resize arrives after it. If the page only ends its
+/// input, the worker is told, and output continues.
 async fn pass_on(channel: &ViewerChannel, input: &Input, controls: &mut watch::Receiver<Controls>) -> End {
     let (mut passed, mut is_ended) = (Controls::default(), false);
     loop {
@@ -220,7 +222,7 @@ async fn pass_on(channel: &ViewerChannel, input: &Input, controls: &mut watch::R
                     let latest = *controls.borrow_and_update();
                     pass_latest(channel, &mut passed, latest).await
                 }
-                // The connection has let go of the stream.
+                // The connection has dropped its handle.
                 Err(_) => return End::Left,
             },
             next = input.next(CHUNK_MAX), if !is_ended => match next {
@@ -234,13 +236,13 @@ async fn pass_on(channel: &ViewerChannel, input: &Input, controls: &mut watch::R
             () = input.closed(), if is_ended => return End::Left,
         };
         if sent.is_err() {
-            // The worker has gone; its last words are still to be read.
+            // The worker has closed the socket, but its last messages may still have to be read.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Delivers the input that is left, until all of it is delivered or the worker is gone.
+/// Delivers the queued input until the queue is empty or the worker is gone.
 async fn deliver(channel: &ViewerChannel, input: &Input) -> Result<(), WireError> {
     while let Some(bytes) = input.next(CHUNK_MAX).await {
         send_input(channel, input, bytes).await?;
@@ -255,7 +257,7 @@ async fn send_input(channel: &ViewerChannel, input: &Input, bytes: Vec<u8>) -> R
     Ok(())
 }
 
-/// Tells the worker what it has not heard yet.
+/// Sends the worker the requests that it does not have yet.
 async fn pass_latest(
     channel: &ViewerChannel,
     passed: &mut Controls,

@@ -1,4 +1,4 @@
-//! The connection's core, input by input.
+//! Tests of the connection's core, input by input.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, Refusal};
 
-/// A core whose time stands still unless a test moves it.
+/// A core with a clock that only a test advances.
 struct Desk {
     core: Core,
     now: Instant,
@@ -74,7 +74,7 @@ impl Desk {
         self.take(Input::Broker(FromBroker::Reply { number, answer }))
     }
 
-    /// A signed-in desk with a live view on stream 7, by request 1.
+    /// A signed-in core with a live view on stream 7, opened by request 1.
     fn viewing() -> Self {
         let mut desk = Self::signed_in();
         desk.page(open(7));
@@ -223,7 +223,7 @@ fn a_view_begins_passes_things_on_and_ends() {
     );
 }
 
-/// A view that breaks off, and the request for it that follows.
+/// Makes a view break off, and checks the request to reattach it.
 fn break_off(desk: &mut Desk, view: StreamId, number: u32, at: TermSize) {
     let attach = Request { number, ask: Ask::Attach { session: session(), size: at } };
     assert_eq!(desk.take(Input::StreamBroke(view)), [Action::Ask(attach)]);
@@ -248,7 +248,7 @@ fn a_view_that_breaks_off_is_asked_for_again() {
         [Action::StartStream { id: view, session: session(), target: target(), size, theme, again }]
     };
     assert_eq!(desk.reply(2, opened()), begin(second, Some(size(100))));
-    // Its worker does not answer: once more.
+    // The new view's worker does not answer: the front asks once more.
     let attach = Request { number: 3, ask: Ask::Attach { session: session(), size: size(100) } };
     assert_eq!(desk.take(Input::StreamFailed(second)), [Action::Ask(attach)]);
     assert_eq!(desk.page(FromPage::Close { stream: 7 }), []);
@@ -266,7 +266,7 @@ fn a_view_that_cannot_be_had_again_is_over() {
     for (refusal, reason) in [
         (Refusal::NoSuchSession, EndReason::WorkerGone),
         (Refusal::NotGranted, EndReason::ViewClosed),
-        // Of these the session knows nothing, and goes on.
+        // These refusals do not mean that the session has ended.
         (Refusal::TooMany, EndReason::ViewLost),
         (Refusal::VersionMismatch, EndReason::ViewLost),
         (Refusal::Unavailable, EndReason::ViewLost),
@@ -275,7 +275,7 @@ fn a_view_that_cannot_be_had_again_is_over() {
         assert_eq!(said, over(reason), "{refusal}");
         assert!(matches!(desk.page(open(7)).as_slice(), [Action::Ask(_)]), "the number is free");
     }
-    // A worker that is being started again is asked for once more, for a while.
+    // While a worker is being restarted, the front keeps asking for a limited time.
     let (said, mut desk) = gone(Refusal::WorkerUnavailable);
     assert_eq!(said, []);
     let begun = desk.now;
@@ -294,7 +294,7 @@ fn a_view_that_cannot_be_had_again_is_over() {
     };
     let lost = over(EndReason::ViewLost);
     assert_eq!((last.as_slice(), desk.now), (&lost[..], begun + AGAIN_WITHIN));
-    // One that breaks off again and again is over too.
+    // A view that keeps breaking off is closed.
     let mut desk = Desk::viewing();
     let mut view = StreamId { stream: 7, request: 1 };
     for _ in 0..BROKEN_OFF_MAX {
@@ -320,7 +320,8 @@ fn the_input_of_a_stream_is_ended_once() {
         desk.page(FromPage::End { stream: 7 }).as_slice(),
         [Action::Close(Closing::BadMessage(_))]
     ));
-    // Before the stream is there, and again after it broke off.
+    // If the page ends its input before the stream opens or while it reattaches, the end is passed
+    // on.
     let mut desk = Desk::signed_in();
     desk.page(open(7));
     assert_eq!(desk.page(FromPage::End { stream: 7 }), []);

@@ -5,21 +5,22 @@ use futures_util::{Sink, SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Most messages of one stream that wait for the page, each at most a binary frame. With so many, the
-/// stream's task waits, and does not read from its worker.
+/// Most messages of one stream that wait for the page, each no larger than a binary frame. While
+/// the queue is full, the stream's task waits and does not read from its worker.
 pub(super) const OUTPUT_QUEUE: usize = 1;
 
-/// What is written to a page comes in by these.
+/// The queues from which the writer takes messages for the page.
 #[derive(Debug)]
 pub(super) struct Written {
-    /// From the connection. First in turn: a `pong` does not wait for the output of streams.
+    /// Messages of the connection. They take precedence: a `pong` does not wait behind the output
+    /// of streams.
     pub(super) control: mpsc::Receiver<Message>,
-    /// The output queues of streams that begin.
+    /// The output queues of new streams.
     pub(super) streams: mpsc::Receiver<mpsc::Receiver<Message>>,
 }
 
-/// Writes to the page, a message at a time, until it is gone or nobody is left to write. The streams
-/// take turns, so that none goes hungry beside a flood.
+/// Writes messages to the page one at a time, until the page is gone or all queues are closed. The
+/// streams take turns, so that a flood on one does not starve the others.
 pub(super) async fn run(mut page: impl Sink<Message> + Unpin, mut written: Written) {
     let mut outputs: SelectAll<BoxStream<'static, Message>> = SelectAll::new();
     loop {

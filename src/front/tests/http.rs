@@ -1,4 +1,4 @@
-//! What is served, and what is rejected.
+//! Tests of HTTP: which requests are served, and which are rejected.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::front::Front;
 use crate::front::capacity::{SOCKETS_MAX, SOCKETS_PER_SOURCE_MAX, Source};
 use crate::front::socket::{self, Timeouts};
 
-/// Sends `request` and reads until the front closes.
+/// Sends `request`, and reads until the front closes the socket.
 async fn exchange(house: &House, request: &str) -> String {
     let mut stream = TcpStream::connect(house.address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -99,7 +99,8 @@ async fn what_is_refused_is_refused_before_the_upgrade_and_with_every_guard() {
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// A socket that a front of little timeouts serves, with `room` bytes in the kernel's stead.
+/// A socket served by a front with short timeouts. `room` is the size of the buffer in each
+/// direction, bytes.
 fn serve(room: usize) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(room);
     let mut front = Front::new(ORIGIN.parse().unwrap(), "/nowhere/auth.sock".into());
@@ -144,10 +145,10 @@ async fn a_browser_that_does_not_read_is_left() {
     tokio::time::timeout(SOON, served).await.unwrap().unwrap();
 }
 
-/// What a front answers to these bytes, after which the browser says no more.
+/// Sends `bytes` and closes the sending side. Returns the front's answer.
 async fn answers(bytes: &[u8]) -> String {
     let (mut stream, served) = serve(1024 * 1024);
-    // A front that has seen enough closes before the rest is sent.
+    // The front may close before it has read everything.
     drop(stream.write_all(bytes).await);
     drop(stream.shutdown().await);
     let mut answer = Vec::new();
@@ -225,8 +226,8 @@ async fn a_socket_is_closed_after_a_hundred_requests() {
     assert_eq!(answer.matches("\r\nConnection: close\r\n").count(), 1);
 }
 
-/// A frame that comes in one packet with the request for the WebSocket is not lost, and the place of the
-/// socket is taken until the WebSocket ends.
+/// A frame that arrives in the same packet as the WebSocket request is not lost, and the socket
+/// keeps its place until the WebSocket ends.
 #[tokio::test]
 async fn a_frame_right_behind_the_upgrade_is_heard() {
     let house = House::build();

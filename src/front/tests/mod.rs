@@ -1,5 +1,5 @@
-//! The front on a real socket, between a hand-made page and stand-ins for auth, the broker and
-//! the workers.
+//! Tests of the front on a real socket, with a test page and stand-ins for auth, the broker and the
+//! workers.
 
 mod http;
 mod shells;

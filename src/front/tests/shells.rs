@@ -1,4 +1,4 @@
-//! The whole path: a page signs in, opens shells, and loses them.
+//! Tests of the whole path: a page signs in, opens shells, and loses them.
 
 use std::os::fd::AsFd as _;
 use std::sync::mpsc;
@@ -71,7 +71,7 @@ async fn from_sign_in_to_exit() {
     assert_eq!(page.output().await, (300, b"bye".to_vec()));
     assert_eq!(page.heard().await, ToPage::End { stream: 300 });
     assert_eq!(page.heard().await, ToPage::Closed { stream: 300, reason, exit });
-    // The number is free at once.
+    // The stream's number is free at once.
     another(&house, &mut page, 300).await;
 }
 
@@ -179,7 +179,7 @@ async fn bad_frames_end_the_connection() {
         assert_eq!(told, Some(refused(Refusal::BadMessage)), "{frame:.60?}");
         assert_eq!(close, "1008 bad-message");
     }
-    // What just fits is read.
+    // Frames of exactly the maximum length are accepted.
     let mut page = house.signed_in().await;
     let fits = format!("{ping}{}", " ".repeat(TEXT_FRAME_MAX - ping.len()));
     page.0.send(Message::text(fits)).await.unwrap();
@@ -191,7 +191,7 @@ async fn bad_frames_end_the_connection() {
     assert_eq!(page.last_words().await.0, Some(refused(Refusal::BadMessage)));
 }
 
-/// Sends output until nobody has taken any for a second, and says how much was taken.
+/// Sends output until nothing has been taken for a second. Returns how much was taken, in bytes.
 fn flood(worker: &Worker, most: usize) -> usize {
     seqpacket::set_nonblocking(worker.as_fd()).unwrap();
     let (mut taken, mut last) = (0, std::time::Instant::now());
@@ -214,10 +214,10 @@ async fn a_page_that_does_not_read_stops_the_worker_and_loses_nothing() {
     page.sign_in().await;
     let worker = another(&house, &mut page, 1).await;
     let taken = tokio::task::block_in_place(|| flood(&worker, 64 * 1024 * 1024));
-    // What is under way: the worker's own socket, a chunk each in the view, the queue and the
-    // writer, and the kernel's two TCP buffers.
+    // These bytes are in transit: in the worker's own socket, one chunk each in the view, the queue
+    // and the writer, and in the kernel's two TCP buffers.
     assert!(taken < 1024 * 1024, "{taken} bytes were taken for a page that does not read");
-    // Meanwhile what is typed still goes through.
+    // Input still gets through meanwhile.
     page.send_typed(1, b"\x03").await;
     assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"\x03".to_vec()));
     let mut read = 0;
@@ -235,7 +235,7 @@ async fn a_page_that_asks_and_does_not_read_is_not_read_from() {
     let house = House::build();
     let mut page = Page::open(house.address, Some(16 * 1024)).await.unwrap();
     page.sign_in().await;
-    // What the kernel takes is a small part of these.
+    // The kernel buffers only a small part of these.
     for _ in 0..300_000 {
         if tokio::time::timeout(Duration::from_secs(1), page.say(&FromPage::Ping {})).await.is_err() {
             return;
@@ -244,7 +244,7 @@ async fn a_page_that_asks_and_does_not_read_is_not_read_from() {
     panic!("every question was taken, and every answer kept");
 }
 
-/// Sends output until the socket takes no more.
+/// Sends output until the socket is full.
 fn fill(worker: &Worker) {
     seqpacket::set_nonblocking(worker.as_fd()).unwrap();
     while worker.send(&ToViewer::Output(vec![b'a'; CHUNK_MAX]), &[]).is_ok() {}
@@ -263,7 +263,7 @@ async fn no_stream_goes_hungry_beside_a_flood() {
         frames[usize::from(stream) - 1] += 1;
     }
     assert!(frames.iter().all(|count| *count > 60), "{frames:?}");
-    // A pong does not stand in line behind them.
+    // A pong does not wait behind the output.
     page.say(&FromPage::Ping {}).await;
     let mut between = 0;
     while let Message::Binary(_) = page.next().await {
@@ -272,7 +272,7 @@ async fn no_stream_goes_hungry_beside_a_flood() {
     assert!(between < 300, "{between} frames before the pong");
 }
 
-/// Types until the queue of a stream is full; gives what was sent.
+/// Sends input until the queue of a stream is full. Returns how many bytes were queued.
 async fn type_until_dropped(page: &mut Page, stream: u16) -> u64 {
     let chunk = vec![b'x'; CHUNK_MAX];
     let mut sent = 0;
@@ -283,7 +283,7 @@ async fn type_until_dropped(page: &mut Page, stream: u16) -> u64 {
         assert!(sent < 200 * CHUNK_MAX as u64, "nothing bounds what waits for a worker");
         let heard = page.heard().await;
         if let ToPage::InputDropped { stream: of, bytes } = heard {
-            // The pong comes behind this.
+            // The pong follows this message.
             assert_eq!((of, bytes), (stream, CHUNK_MAX as u64));
             return sent - bytes;
         }
@@ -298,7 +298,7 @@ async fn a_worker_that_does_not_read_holds_up_no_other_stream() {
     let good = another(&house, &mut page, 2).await;
     type_until_dropped(&mut page, 1).await;
     assert!(matches!(page.heard().await, ToPage::Pong { .. }));
-    // Sixteen frames for the stuck one, each of which once cost everybody up to a second.
+    // Sixteen frames for the stuck worker, none of which may delay the other stream.
     let began = std::time::Instant::now();
     for _ in 0..16 {
         page.send_typed(1, b"y").await;
@@ -309,7 +309,7 @@ async fn a_worker_that_does_not_read_holds_up_no_other_stream() {
     drop(stuck);
 }
 
-/// All input that a worker gets until its viewer is gone.
+/// All input that a worker receives until its viewer closes, and whether the input was ended.
 fn drain(worker: &Worker) -> (Vec<u8>, bool) {
     let (mut typed, mut ended) = (Vec::new(), false);
     loop {
@@ -328,7 +328,7 @@ async fn input_before_a_close_is_delivered_before_the_close() {
     let house = House::build();
     for gone in [false, true] {
         let (mut page, worker) = shell(&house, 1).await;
-        // More than the socket of the viewer takes at once.
+        // More than the viewer socket takes at once.
         let chunk = vec![b'x'; CHUNK_MAX];
         for _ in 0..7 {
             page.send_typed(1, &chunk).await;
@@ -351,7 +351,7 @@ async fn input_is_dropped_once_the_right_to_it_is_withdrawn() {
     let principal = house.principals.recv_timeout(SOON).unwrap();
     nix::sys::socket::shutdown(std::os::fd::AsRawFd::as_raw_fd(&principal), nix::sys::socket::Shutdown::Both)
         .unwrap();
-    // The worker reads again, and would get all of it.
+    // The worker reads again. Without the withdrawal it would get all of the input.
     let drained = tokio::task::spawn_blocking(move || drain(&worker));
     page.last_words().await;
     let (typed, _) = drained.await.unwrap();
@@ -380,7 +380,7 @@ async fn what_is_typed_behind_a_resize_comes_behind_it() {
         let size = TermSize::new(cols, 24).unwrap();
         page.say(&FromPage::Resize { stream: 1, size }).await;
         page.send_typed(1, b"x").await;
-        // Both may be here before the stream's task turns.
+        // Both messages may arrive before the stream's task runs.
         let first = tokio::task::block_in_place(|| take(&worker));
         assert_eq!(first, FromViewer::Resize(size));
         assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"x".to_vec()));
@@ -395,7 +395,7 @@ async fn input_that_comes_later_than_its_page_waits_is_dropped() {
     let ToPage::Pong { at } = page.heard().await else { panic!("no pong") };
     page.send_typed_at(1, at, b"now").await;
     let timeouts = u32::try_from(INPUT_PATIENCE.as_millis()).unwrap();
-    // Held on the way since then: the page has given it up.
+    // Delayed on the way for longer than the page waits.
     page.send_typed_at(1, at.wrapping_sub(timeouts + 1000), b"rm -r *\r").await;
     page.send_typed_at(1, at, b"!").await;
     assert_eq!(page.heard().await, ToPage::InputDropped { stream: 1, bytes: 8 });

@@ -1,4 +1,4 @@
-//! What stands around the front in these tests.
+//! Stand-ins for the processes around the front.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -27,22 +27,22 @@ use crate::wire::{Channel, Intent};
 
 pub(super) const ORIGIN: &str = "http://localhost:8080";
 
-/// How long anything here may take before a test fails.
+/// How long any step may take before a test fails.
 pub(super) const SOON: Duration = Duration::from_secs(20);
 
 /// The worker's end of a viewer socket.
 pub(super) type Worker = Channel<ToViewer, FromViewer>;
 
-/// A front that is served, and what the stand-ins behind it hand out.
+/// A running front, and the ends of the sockets that the stand-ins behind it hand out.
 pub(super) struct House {
     pub(super) address: SocketAddr,
-    /// The worker's end of each view that was opened, greeted.
+    /// The worker's end of each view that was opened, after the handshake.
     pub(super) workers: mpsc::Receiver<Worker>,
-    /// The broker's end of each principal channel, to shut it down.
+    /// The broker's end of each principal channel, so that a test can shut it down.
     pub(super) principals: mpsc::Receiver<OwnedFd>,
     pub(super) folder: tempfile::TempDir,
     pub(super) front: Arc<Front>,
-    /// Its threads are in the front's sandbox, as in the program. `None` once it is being dropped.
+    /// Its threads are in the front's sandbox, as in the program. `None` while it is being dropped.
     runtime: Option<Runtime>,
 }
 
@@ -55,7 +55,7 @@ impl Drop for House {
 }
 
 impl House {
-    /// With a stand-in for auth.
+    /// A front with a stand-in for auth.
     pub(super) fn build() -> Self {
         let (workers, taken) = mpsc::channel();
         let (principals, handed) = mpsc::channel();
@@ -64,7 +64,7 @@ impl House {
         house
     }
 
-    /// With nobody behind auth.sock.
+    /// A front with nothing listening on auth.sock.
     pub(super) fn without_auth() -> Self {
         Self::empty(mpsc::channel().1, mpsc::channel().1)
     }
@@ -91,7 +91,7 @@ impl House {
         serve_auth(&self.folder.path().join("auth.sock"), workers, principals, 0);
     }
 
-    /// With an auth that dies as soon as somebody comes, so many times.
+    /// A front whose auth closes its first `times` connections at once, as if it had been killed.
     pub(super) fn with_auth_that_dies(times: usize) -> Self {
         let (workers, taken) = mpsc::channel();
         let (principals, handed) = mpsc::channel();
@@ -115,7 +115,7 @@ impl House {
     }
 }
 
-/// auth: whoever answers `"good"` is alice. Each connection is a thread.
+/// A stand-in for auth: whoever answers `"good"` is alice. Each connection has a thread.
 fn serve_auth(path: &Path, workers: mpsc::Sender<Worker>, principals: mpsc::Sender<OwnedFd>, dies: usize) {
     let listener = seqpacket::listen(path).unwrap();
     std::thread::spawn(move || {
@@ -159,7 +159,7 @@ fn log_in(
     }
 }
 
-/// The broker: everybody may be `dev`, and nobody anybody else.
+/// A stand-in for the broker: every account may open shells as `dev`, and as nobody else.
 fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<Worker>) {
     front.greet(Intent::Principal, SOON).unwrap();
     while let Ok((Request { number, ask }, _)) = front.receive() {
@@ -192,11 +192,11 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
     }
 }
 
-/// A page.
+/// A page, as far as the WebSocket goes.
 pub(super) struct Page(pub(super) WebSocketStream<TcpStream>);
 
 impl Page {
-    /// Opens a WebSocket as a browser would. `receive_buffer` bounds what the page's kernel takes
+    /// Opens a WebSocket as a browser would. `receive_buffer` limits what the page's kernel buffers
     /// while the page does not read, bytes.
     pub(super) async fn open(address: SocketAddr, receive_buffer: Option<u32>) -> Result<Self, Error> {
         let socket = TcpSocket::new_v4()?;
@@ -224,7 +224,7 @@ impl Page {
         self.0.send(Message::binary(frame)).await.unwrap();
     }
 
-    /// The next frame that is not the WebSocket's own.
+    /// The next frame that is not a control frame of the WebSocket.
     pub(super) async fn next(&mut self) -> Message {
         let next = async {
             loop {
@@ -250,7 +250,7 @@ impl Page {
         (u16::from_be_bytes([*s1, *s0]), rest.to_vec())
     }
 
-    /// The refusal that ends the connection, and the WebSocket's own last word.
+    /// The refusal that ends the connection, if any, and the close frame.
     pub(super) async fn last_words(&mut self) -> (Option<ToPage>, String) {
         let mut heard = None;
         loop {

@@ -1,4 +1,4 @@
-//! What the front starts with, and what it refuses to start with.
+//! Tests of what the front needs to start, and of what keeps it from starting.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -160,7 +160,7 @@ async fn a_proxy_reaches_the_front_by_a_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("front.sock");
     let origin: crate::config::Origin = "https://shell.example.org".parse().unwrap();
-    // A certificate is for the network; a path stays plain.
+    // The certificate is for TCP only: a UNIX socket stays plain.
     let listener = UnixListener::bind(&path).unwrap();
     let listener = Listener::new(listener.into(), &origin, Some(&certificate())).unwrap();
     let front = Arc::new(Front::new(origin, "/nowhere/auth.sock".into()));
