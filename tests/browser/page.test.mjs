@@ -22,8 +22,8 @@ afterEach(async () => {
 
 const minute = { timeout: 60_000 };
 
-/** A tab at the door, with a front of its own. @param {(front: Front) => void} prepare */
-async function atTheDoor(prepare = () => {}) {
+/** A tab at the sign-in form, with a front of its own. @param {(front: Front) => void} prepare */
+async function atSignIn(prepare = () => {}) {
   const person = await newPerson(browser);
   const front = await Front.serve(person);
   prepare(front);
@@ -33,9 +33,9 @@ async function atTheDoor(prepare = () => {}) {
 
 /** A tab that has just registered its passkey. @param {(front: Front) => void} [prepare] */
 async function signedIn(prepare) {
-  const { front, tab } = await atTheDoor(prepare);
+  const { front, tab } = await atSignIn(prepare);
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.knock();
+  await tab.pressSignIn();
   return { front, tab };
 }
 
@@ -417,10 +417,10 @@ test('a scrollback with a gap is asked for when somebody looks at it', minute, a
 });
 
 test('while a program prints on, its whole scrollback is asked for once, and again when it is quiet', minute, async () => {
-  const { front, tab } = await atTheDoor();
+  const { front, tab } = await atSignIn();
   await tab.page.clock.install();
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   const refreshes = () => front.heard.filter((message) => message.type === 'refresh').length;
   const many = 'line\r\n'.repeat(200);
@@ -486,10 +486,10 @@ test('a long paste goes out in frames that the front takes', minute, async () =>
 });
 
 test('a front that gives no sign of life counts as lost', minute, async () => {
-  const { front, tab } = await atTheDoor();
+  const { front, tab } = await atSignIn();
   await tab.page.clock.install();
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   assert.equal(await tab.page.locator('#bar').getAttribute('data-state'), 'live');
   front.alive = false;
@@ -659,7 +659,7 @@ test('a graphics card draws the terminal, and when it is lost nothing on the scr
   const front = await Front.serve(person);
   const tab = await Tab.open(person);
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.page.locator('#screen canvas').first().waitFor({ state: 'attached' });
   front.print(1, '\r\n\x1b[32mgreen\x1b[0m \u4f60\u597d done');
   await tab.page.evaluate(() => {
@@ -680,7 +680,7 @@ async function onThePhone() {
   const front = await Front.serve(person);
   const tab = await Tab.open(person);
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.page.tap('#door-button');
+  await tab.page.tap('#sign-in-button');
   await tab.shell();
   return { front, tab };
 }
@@ -842,10 +842,10 @@ test('whoever types on when a shell ends does not open another one', minute, asy
 });
 
 test('whoever types into a dead connection hears of it within seconds, and what may not have arrived', minute, async () => {
-  const { front, tab } = await atTheDoor();
+  const { front, tab } = await atSignIn();
   await tab.page.clock.install();
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   front.alive = false;
   await tab.page.clock.runFor(3000);
@@ -918,7 +918,7 @@ test('Ctrl-W asks before it closes the tab of a shell, and other ways do not', m
 });
 
 test('in full screen the shell has all keys', minute, async () => {
-  const { front, tab } = await atTheDoor();
+  const { front, tab } = await atSignIn();
   await tab.page.addInitScript(() => {
     globalThis.opened = [];
     Object.assign(Reflect.get(navigator, 'keyboard'), {
@@ -927,7 +927,7 @@ test('in full screen the shell has all keys', minute, async () => {
     });
   });
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   const full = tab.page.getByRole('button', { name: 'Full screen' });
   await full.click();
@@ -970,7 +970,7 @@ test('a screen reader is served where somebody wants it, also the next time', mi
   await tab.page.locator('.xterm-accessibility').waitFor({ state: 'attached' });
   assert.equal(await reader.getAttribute('aria-pressed'), 'true');
   await tab.page.reload();
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   await tab.page.locator('.xterm-accessibility').waitFor({ state: 'attached' });
   await reader.click();
@@ -996,10 +996,10 @@ test('what is not found is said', minute, async () => {
 });
 
 test('another tab shows what became of a shell, and a server that is not understood a fresh page', minute, async () => {
-  const { front, tab } = await atTheDoor();
+  const { front, tab } = await atSignIn();
   await tab.page.clock.install();
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   assert.equal(await tab.page.title(), 'dev@web1 · tere');
   await tab.page.evaluate(() => {
@@ -1021,7 +1021,7 @@ test('another tab shows what became of a shell, and a server that is not underst
   for (let tries = 0; tries < 5; tries += 1) await tab.page.clock.runFor(8_000);
   await tab.page.getByRole('button', { name: 'Reload' }).waitFor();
   await tab.page.reload();
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   front.say({ type: 'closed', stream: 1, reason: 'shell-ended' });
   await tab.panelSays(/The shell has ended/);
@@ -1135,24 +1135,24 @@ test('a long line for a program that reads lines is asked about', minute, async 
 });
 
 test('without a passkey the person hears what a security key must be able to do', minute, async () => {
-  const { tab } = await atTheDoor();
+  const { tab } = await atSignIn();
   // Browsers do not give the reason: the user has a security key that stores nothing.
   await tab.page.addInitScript(() => {
     navigator.credentials.create = () => Promise.reject(new DOMException('', 'NotAllowedError'));
   });
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
-  await tab.knock();
-  await tab.doorSays(/No passkey was made.*A security key must have room for a passkey/);
+  await tab.pressSignIn();
+  await tab.signInSays(/No passkey was made.*A security key must have room for a passkey/);
 });
 
 test('a proxy that drops the header Upgrade is told apart from a server that is down', minute, async () => {
-  const { front, tab } = await atTheDoor((front) => (front.upgrades = false));
+  const { front, tab } = await atSignIn((front) => (front.upgrades = false));
   await tab.page.goto(ORIGIN);
-  await tab.knock();
-  await tab.doorSays(/a proxy in front of it passes no WebSockets on/);
+  await tab.pressSignIn();
+  await tab.signInSays(/a proxy in front of it passes no WebSockets on/);
   front.status = 502;
-  await tab.knock();
-  await tab.doorSays(/The server does not answer/);
+  await tab.pressSignIn();
+  await tab.signInSays(/The server does not answer/);
 });
 
 test('a terminal that a program left in disorder is reset, and nothing is typed', minute, async () => {

@@ -39,7 +39,7 @@ test('an enrolment link leads to a shell', minute, async () => {
   assert.equal(tab.page.url(), `${origin}/`, 'the token is out of the address bar');
   await tab.page.getByRole('button', { name: 'Register a passkey' }).waitFor();
   await tab.picture('1-enrol');
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   assert.equal(await tab.page.locator('#bar-where').textContent(), `${user}@${machine}`);
 
@@ -221,7 +221,7 @@ test('a reloaded tab has its shell again', minute, async () => {
   // Leaving a page discards the input that is still on its way.
   await tab.sees(/^ready$/m);
   await tab.page.reload();
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   await tab.run('echo kept-$kept');
   await tab.sees(/^kept-42$/m);
@@ -237,7 +237,7 @@ test('a closed tab has left a shell, and the next one finds it', minute, async (
   await next.takePasskeys(first);
   await first.page.close();
   await next.page.goto(origin);
-  await next.knock();
+  await next.pressSignIn();
   await next.shell();
   await next.run('echo kept-$kept');
   await next.sees(/^kept-42$/m);
@@ -249,11 +249,11 @@ test('a passkey that is not given is a calm word, and the button again', minute,
   const tab = await enrolled('alice');
   await tab.page.reload();
   await tab.finger(false);
-  await tab.knock();
-  await tab.doorSays(/No passkey was used/);
+  await tab.pressSignIn();
+  await tab.signInSays(/No passkey was used/);
   await tab.picture('7-cancelled');
   await tab.finger(true);
-  await tab.knock();
+  await tab.pressSignIn();
   await tab.shell();
   tab.assertCalm();
 });
@@ -302,8 +302,8 @@ test('an enrolment link works once, and only as it was made', minute, async () =
   for (const bad of [altered, link.slice(0, -1), `${origin}/#enrol=x`]) {
     const tab = await Tab.open(await newPerson(browser));
     await tab.page.goto(bad);
-    await tab.knock();
-    await tab.doorSays(/This enrolment link has been used, has expired or is not complete/);
+    await tab.pressSignIn();
+    await tab.signInSays(/This enrolment link has been used, has expired or is not complete/);
     if (bad === altered) await tab.picture('9-altered');
     tab.assertCalm();
   }
@@ -311,8 +311,8 @@ test('an enrolment link works once, and only as it was made', minute, async () =
   await first.enrol(link);
   const second = await Tab.open(await newPerson(browser));
   await second.page.goto(link);
-  await second.knock();
-  await second.doorSays(/This enrolment link has been used/);
+  await second.pressSignIn();
+  await second.signInSays(/This enrolment link has been used/);
   await second.picture('9-used');
   await second.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
   second.assertCalm();
@@ -323,7 +323,7 @@ test('two tabs are two shells', minute, async () => {
   const two = await Tab.open(one.page.context());
   await two.takePasskeys(one);
   await two.page.goto(origin);
-  await two.knock();
+  await two.pressSignIn();
   await two.shell();
   await one.run('mine=one; clear');
   await two.run('mine=two; clear');

@@ -93,9 +93,9 @@ export class Tab {
     }
   }
 
-  /** Presses the one button of the door. */
-  async knock() {
-    await this.page.click('#door-button:enabled');
+  /** Presses the button of the sign-in form. */
+  async pressSignIn() {
+    await this.page.click('#sign-in-button:enabled');
   }
 
   /** Waits until a shell is in view and shows its prompt. */
@@ -109,7 +109,7 @@ export class Tab {
   /** @param {string} link */
   async enrol(link) {
     await this.page.goto(link);
-    await this.knock();
+    await this.pressSignIn();
     await this.shell();
   }
 
@@ -166,9 +166,9 @@ export class Tab {
     await this.page.keyboard.press('Enter');
   }
 
-  /** Waits until the door shows this error. @param {RegExp} pattern */
-  async doorSays(pattern) {
-    await this.page.locator('#door-message').filter({ hasText: pattern }).waitFor();
+  /** Waits until the sign-in form shows this error. @param {RegExp} pattern */
+  async signInSays(pattern) {
+    await this.page.locator('#sign-in-message').filter({ hasText: pattern }).waitFor();
   }
 
   /** The size of the terminal that the page last reported to the front. */

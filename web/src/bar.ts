@@ -38,7 +38,7 @@ export class Bar {
     this.show();
   }
 
-  /** Updates the bar, and the window's title if the shell room is shown. */
+  /** Updates the bar, and the window's title if the shell is shown. */
   show(): void {
     const said = this.#title === '' ? '' : windowTitle(this.#title, this.#target);
     element('bar-title').textContent = said.replace(/ · tere$/, '');

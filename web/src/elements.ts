@@ -24,10 +24,10 @@ export function span(text: string, name?: string): HTMLSpanElement {
   return made;
 }
 
-export type Room = 'door' | 'lobby' | 'shell';
+export type Section = 'sign-in' | 'lobby' | 'shell';
 
-/** Shows one room of the page and hides the others. */
-export function enterRoom(room: Room): void {
-  document.body.dataset['room'] = room;
-  for (const id of ['door', 'lobby', 'shell'] satisfies Room[]) element(id).hidden = id !== room;
+/** Shows one section of the page and hides the others. */
+export function showSection(section: Section): void {
+  document.body.dataset['section'] = section;
+  for (const id of ['sign-in', 'lobby', 'shell'] satisfies Section[]) element(id).hidden = id !== section;
 }

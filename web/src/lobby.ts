@@ -1,7 +1,7 @@
 // The lobby: the sessions that run and the targets that may be opened. An update does not change
 // the rows while the user is busy with them.
 
-import { button, element, enterRoom, span } from './elements.ts';
+import { button, element, showSection, span } from './elements.ts';
 import { labelOf } from './label.ts';
 import { announce } from './notice.ts';
 import type { SessionId, SessionSummary, Target } from './protocol.ts';
@@ -60,7 +60,7 @@ export function showLobby(account: string, lobby: Lobby, viewed: SessionId | und
   if (entering) isNaming = false;
   redraw();
   document.title = 'Shells · tere';
-  enterRoom('lobby');
+  showSection('lobby');
   const first = element('lobby').querySelector<HTMLElement>('li button');
   if (entering || !element('lobby').contains(document.activeElement)) (first ?? element('lobby-title')).focus();
   lookAgain();

@@ -1,7 +1,7 @@
-// The page as a whole: the door, the lobby, a shell, and what happens when the connection is lost.
+// The page as a whole: the sign-in form, the lobby, a shell, and what happens when the connection is lost.
 
 import type { Connection } from './connection.ts';
-import { doorWaits, showDoor } from './door.ts';
+import { signInWaits, showSignIn } from './signin.ts';
 import { element } from './elements.ts';
 import { showLobby, type Lobby } from './lobby.ts';
 import { logIn, LoginRefused, loginTrouble, type SignedIn } from './login.ts';
@@ -34,14 +34,14 @@ export class Page {
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.#wake();
     });
-    this.#atDoor();
+    this.#showSignIn();
   }
 
-  // The door.
+  // Signing in.
 
-  #atDoor(message?: string): void {
+  #showSignIn(message?: string): void {
     const trouble = message === undefined ? {} : { message };
-    showDoor(
+    showSignIn(
       this.#enrolToken === undefined
         ? {
             text: 'Open a shell with your passkey.',
@@ -50,23 +50,23 @@ export class Page {
             ...trouble,
           }
         : {
-            text: 'Welcome. Your enrolment link is good for one passkey: it will be your key to this door.',
+            text: 'Welcome. Your enrolment link is good for one passkey: it will be your key to this host.',
             label: 'Register a passkey',
             hint: 'Your device asks for its PIN, your finger or your face. The server never sees those.',
             ...trouble,
           },
-      () => void this.#knock(),
+      () => void this.#signIn(),
     );
   }
 
-  async #knock(): Promise<void> {
-    doorWaits();
+  async #signIn(): Promise<void> {
+    signInWaits();
     try {
       this.#enter(await logIn(undefined, this.#enrolToken));
     } catch (error) {
       // A used or invalid link stays so. Somebody who has a passkey can still sign in.
       if (error instanceof LoginRefused && LINK_IS_SPENT.includes(error.refusal)) this.#enrolToken = undefined;
-      this.#atDoor(loginTrouble(error));
+      this.#showSignIn(loginTrouble(error));
     }
   }
 
@@ -124,7 +124,7 @@ export class Page {
   #mustReload(refusal: Refusal): void {
     this.#connection?.close();
     this.#connection = undefined;
-    if (element('shell').hidden) this.#atDoor(refusalSentence(refusal));
+    if (element('shell').hidden) this.#showSignIn(refusalSentence(refusal));
     else this.#shell.mustReload(refusal);
   }
 
@@ -159,7 +159,7 @@ export class Page {
     const shell = this.#shell;
     shell.lost();
     if (shell.used) this.#loss = new Loss((signedIn) => this.#enter(signedIn), () => shell.notSent, shell.meanwhile);
-    else this.#atDoor('The connection to the server was lost. Sign in again.');
+    else this.#showSignIn('The connection to the server was lost. Sign in again.');
   }
 
   /** The computer woke or is online again: try at once. */

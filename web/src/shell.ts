@@ -1,11 +1,11 @@
-// The shell room of the page: the terminal, the bar above it, the participants, and what the page
+// The shell section of the page: the terminal, the bar above it, the participants, and what the page
 // shows when the view is over.
 
 import { askPaste } from './askpaste.ts';
 import { Bar } from './bar.ts';
 import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
-import { element, enterRoom } from './elements.ts';
+import { element, showSection } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
 import { Keyboard } from './keyboard.ts';
 import { ownKey } from './keys.ts';
@@ -121,7 +121,7 @@ export class Shell {
     this.#viewer?.over();
     this.#participants.forget();
     if (!this.#viewer) return;
-    enterRoom('shell');
+    showSection('shell');
     this.#bar.light('lost', 'lost');
     this.#terminal?.focus();
   }
@@ -134,7 +134,7 @@ export class Shell {
     if (this.#over) this.#keyboard.forget();
     this.#over = undefined;
     this.#participants.leave();
-    enterRoom('shell');
+    showSection('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
     this.#viewer = new Viewer(this.#connection, target, session, this.#terminal, this.#terminal, {
@@ -162,7 +162,7 @@ export class Shell {
 
   /** Returns from the lobby to the shell. */
   back(): void {
-    enterRoom('shell');
+    showSection('shell');
     this.#bar.show();
     this.#terminal?.fit();
     this.#terminal?.focus();
