@@ -80,8 +80,8 @@ struct SessionTask {
     id: SessionId,
     channel: WorkerChannel,
     orders: mpsc::Receiver<Order>,
-    /// Viewers that were requested and that the worker has neither made nor refused yet. Cleared when
-    /// the channel breaks.
+    /// Viewers that were requested and that the worker has neither made nor refused yet. Cleared
+    /// when the channel breaks.
     asked: HashMap<ViewerNumber, Wanted>,
     /// Requests for a description that the worker has not answered, oldest first. At most
     /// [`DESCRIBING_MAX`]; a further one is dropped, and its session is listed without a
