@@ -1,7 +1,7 @@
 //! The files of the accounts: one `accounts/ID.json` per account in the state folder, accessible
-//! only to its owner. A file is replaced as a whole: the new version is written beside it and
-//! synced, then renamed over it, and the folder is synced (see rename(2) and fsync(2)), so that a
-//! crash leaves either the old version or the new one.
+//! only to the user of tere-auth. A file is replaced as a whole: the new version is written beside
+//! it and synced, then renamed over it, and the folder is synced (see rename(2) and fsync(2)), so
+//! that a crash leaves either the old version or the new one.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
@@ -122,7 +122,6 @@ impl AccountFiles {
         self.sync()
     }
 
-    /// The folder of the files.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }

@@ -31,7 +31,6 @@ pub(super) enum BusError {
     /// systemd accepted the job, but the job did not succeed.
     #[error("the job for {unit} ended with {result:?}")]
     Job {
-        /// The unit.
         unit: String,
         /// The result that systemd reports: failed, dependency, timeout...
         result: String,

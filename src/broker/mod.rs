@@ -8,7 +8,7 @@
 //! Auth connects to `listener` and states who holds a channel. `channels` counts the channels, and
 //! `principal` serves each one in a task of its own. `answers` answers the requests. `opening` runs
 //! the steps that open a session; each step is the concern of one module: `request` (what may be
-//! asked for), `policy`, `registry` (the sessions, with `records` on disk), `machined`, `systemd`,
+//! asked for), `policy`, `registry` (the sessions, with their `records`), `machined`, `systemd`,
 //! `pool` (waiting workers) and `start_limiter`. Each session has a task (`session_task`), which
 //! talks to its `worker` and takes `orders`. `reach` reconnects to a restarted worker. `recovery`
 //! takes over the sessions of an earlier broker, and `orphans` stops units that have no record. A

@@ -20,7 +20,7 @@ const PER_ACCOUNT_MAX: usize = 64;
 /// Maximum number of sessions in total. A further one is refused with `too-many`.
 const SESSIONS_MAX: usize = 1024;
 
-/// The live sessions, and their records on disk.
+/// The live sessions, and the folder of their records.
 #[derive(Debug)]
 pub(super) struct Registry {
     live: Mutex<Live>,
@@ -113,7 +113,7 @@ impl Registry {
         Ok(session)
     }
 
-    /// Adds a session whose record is already on disk.
+    /// Adds a session whose record exists already.
     pub(super) fn restore(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
         let session = Session::of(record, worker);
         self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));

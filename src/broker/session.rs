@@ -41,8 +41,8 @@ pub(super) type Views = Vec<(Arc<Session>, ViewerNumber)>;
 /// One live session.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// The owner and the target, as the broker has granted them. Those fields that can change are
-    /// current only in `participants`.
+    /// The record as of the start of the session in this broker, with the owner and the target that
+    /// the broker granted. Fields that can change are current only in `participants`.
     pub(super) record: Record,
     participants: Mutex<Participants>,
     /// Notified when the participants have changed: who may view the session, or who does.
