@@ -147,8 +147,8 @@ fn rename(
     Ok(Answer::Named)
 }
 
-/// Shares a session, or stops sharing it. Only the owner may do so. The policy must permit sharing;
-/// it may be stopped at any time.
+/// Shares a session, or stops sharing it. Only the owner may do so. The policy must permit sharing,
+/// but the owner may stop it at any time.
 async fn share(
     broker: &Broker,
     principal: &Principal,

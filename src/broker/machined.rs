@@ -1,4 +1,5 @@
-//! machined: whether machines run, and shells in them. See org.freedesktop.machine1(5).
+//! machined: makes sure that machines run, and opens shells in them. See
+//! org.freedesktop.machine1(5).
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -40,8 +41,8 @@ const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 /// input is no longer discarded. systemd in the machine replaces `${SHELL...}` with the user's
 /// shell. It would also interpret any other `${...}` and `$$`, so the script contains none.
 ///
-/// The script stays as the parent of the shell, reports its exit status through the terminal and
-/// exits with the same status. It runs the shell as an asynchronous command and waits for it,
+/// The script stays as the parent of the shell, reports the shell's exit status through the
+/// terminal and exits with it. It runs the shell as an asynchronous command and waits for it,
 /// because a trap does not run while a foreground command does. An asynchronous command ignores
 /// SIGINT and SIGQUIT, which env(1) of coreutils 8.31 and later undoes. If env cannot, the shell
 /// replaces the script, and nothing is reported. The shell leads a process group of its own as soon

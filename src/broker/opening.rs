@@ -24,7 +24,7 @@ use crate::protocol::{Refusal, Role};
 /// Why a worker did not adopt a session.
 #[derive(Debug)]
 enum NotTaken {
-    /// The worker is gone, with everything it had. Another worker may have the terminal.
+    /// The worker is gone, with everything it had. Another worker may get the terminal.
     Gone,
     /// The session is not to be opened.
     Refused(Refusal),
@@ -108,7 +108,7 @@ async fn adopt(
 }
 
 /// Stops a worker that has not confirmed the terminal but may have it nevertheless. Another worker
-/// may have the terminal only if this one is known to be gone, since two workers would each read
+/// may get the terminal only if this one is known to be gone, since two workers would each read
 /// half of the shell's output.
 async fn stop(broker: &Broker, id: &crate::names::SessionId, error: &NotAdopted) -> NotTaken {
     match error {
