@@ -1,6 +1,7 @@
-//! The files of the accounts: `accounts/ID.json` in the state folder, one each, their owner's
-//! alone. A file is replaced whole: written beside, synced, renamed over, the folder synced
-//! (see rename(2) and fsync(2)), so that a crash leaves the old one or the new one.
+//! The files of the accounts: one `accounts/ID.json` per account in the state folder, accessible
+//! only to the user of tere-auth. A file is replaced as a whole: the new version is written beside
+//! it and synced, then renamed over it, and the folder is synced (see rename(2) and fsync(2)), so
+//! that a crash leaves either the old version or the new one.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
@@ -11,37 +12,38 @@ use super::accounts::{Account, AccountId, Accounts, Planned, Unusable};
 use crate::atomic_file::{self, Durability, UNFINISHED};
 use crate::names::AccountName;
 
-/// Largest account file, bytes. The largest that is written, with 16 passkeys, has a tenth.
+/// Maximum size of an account file, in bytes. The largest that auth writes, with 16 passkeys, is a
+/// tenth of it.
 const FILE_MAX: u64 = 256 * 1024;
 
-/// Why the accounts cannot be read or written. What the kernel says is the host's fault; what
-/// is wrong in a file is that of whoever wrote it.
+/// Why the accounts cannot be read or written. An error from the kernel is the host's fault;
+/// invalid content is the fault of whoever wrote the file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FilesError {
     /// The folder cannot be used at all.
     #[error("cannot {operation} {path}: {cause}: the state folder must be writable by tere-auth")]
     Folder { operation: &'static str, path: PathBuf, cause: io::Error },
-    /// Nothing has changed.
+    /// The change failed, and nothing has changed.
     #[error("cannot {operation} {path}: {cause}")]
     Unchanged { operation: &'static str, path: PathBuf, cause: io::Error },
-    /// The change stands in the folder, but may not outlive a power cut.
+    /// The change is in the folder, but may not survive a power failure.
     #[error("cannot sync {path} after a change: {cause}")]
     NotSynced { path: PathBuf, cause: io::Error },
-    /// One file is not an account.
+    /// A file is not a valid account file.
     #[error(
         "{path} is not an account file ({why}): this account cannot be used until it is mended or removed"
     )]
     NotAnAccount { path: PathBuf, why: String },
 }
 
-/// The folder.
+/// The folder of the account files.
 #[derive(Debug)]
 pub(super) struct AccountFiles {
     folder: PathBuf,
 }
 
 impl AccountFiles {
-    /// Makes the folder if it is not there, and clears away what a crash left half written.
+    /// Makes the folder if it does not exist, and deletes files that a crash left half written.
     pub(super) fn open(state_dir: &Path) -> Result<Self, FilesError> {
         let folder = state_dir.join("accounts");
         let failed = |operation, cause| FilesError::Folder { operation, path: folder.clone(), cause };
@@ -59,7 +61,8 @@ impl AccountFiles {
         Ok(Self { folder })
     }
 
-    /// Reads every account. One that does not read is logged and set aside; the others work.
+    /// Reads every account. A file that cannot be read is logged and set aside; the other accounts
+    /// work.
     pub(super) fn read_all(&self) -> Result<Accounts, FilesError> {
         let failed = |cause| FilesError::Folder { operation: "list", path: self.folder.clone(), cause };
         let mut accounts = Accounts::default();
@@ -85,7 +88,7 @@ impl AccountFiles {
         Ok(accounts)
     }
 
-    /// Makes the files what the plan says.
+    /// Makes the planned change in the files.
     pub(super) fn make(&self, planned: &Planned) -> Result<(), FilesError> {
         match planned {
             Planned::Write(account) | Planned::Note(account) => self.write(account),
@@ -101,13 +104,13 @@ impl AccountFiles {
         self.sync()
     }
 
-    /// What cannot be used goes first: where that fails, the account is still what it was.
+    /// Removes the unusable files first: if that fails, the account is unchanged.
     fn remove(&self, account: Option<AccountId>, unusable: &[PathBuf]) -> Result<(), FilesError> {
         let failed =
             |path: &Path, cause| FilesError::Unchanged { operation: "remove", path: path.to_owned(), cause };
         for path in unusable {
             match fs::remove_file(path) {
-                // Somebody did it by hand.
+                // Somebody removed it by hand.
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
                 removed => removed.map_err(|cause| failed(path, cause))?,
             }
@@ -119,7 +122,6 @@ impl AccountFiles {
         self.sync()
     }
 
-    /// The folder of the files.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -137,10 +139,10 @@ impl AccountFiles {
 fn read(path: &Path) -> Result<Account, FilesError> {
     let not = |why: String| FilesError::NotAnAccount { path: path.to_owned(), why };
     let bytes = read_bytes(path).map_err(|cause| not(cause.to_string()))?;
-    // serde's messages name a field and a place, never a whole value of a passkey.
+    // serde's messages name a field and a position, never a whole value of a passkey.
     let account: Account = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
-    // Written again it must be what was read: whatever would be lost is not understood. This
-    // reaches into the passkeys, whose types are webauthn-rs's and let unknown fields pass.
+    // The account must serialize to what was read: anything that would be lost is not understood.
+    // This includes the passkeys, because webauthn-rs's types accept unknown fields.
     let understood = serde_json::to_value(&account).ok();
     let whole: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
     if understood.as_ref() != Some(&whole) {
@@ -158,7 +160,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The name in a file that is otherwise not understood.
+/// Returns the name in a file that is otherwise invalid.
 fn read_name(path: &Path) -> Option<AccountName> {
     let json: serde_json::Value = serde_json::from_slice(&read_bytes(path).ok()?).ok()?;
     json.get("name")?.as_str()?.parse().ok()
@@ -232,7 +234,7 @@ mod tests {
         ] {
             fs::write(&path, &bad).unwrap();
             let read = store.read_all().unwrap();
-            // Where two have one name, one of them is as good as the other.
+            // If two files have the same name, either of them may be the one that is used.
             assert_eq!(names(&read), ["bob"], "{bad}");
         }
         fs::write(&path, &good).unwrap();

@@ -1,7 +1,7 @@
-//! The account store: the one thread that holds the accounts and their files. A look-up, the decision
-//! and the write that follow from it are one job of this thread: nothing can change in between, and
-//! no lock is held over a wait. Syncing a file takes milliseconds, which the runtime's threads need
-//! not spend.
+//! The account store: the one thread that holds the accounts and their files. A lookup, the
+//! decision based on it and the resulting write are one job of this thread, so nothing can change
+//! in between, and no lock is held across an await. Syncing a file takes milliseconds, which would
+//! otherwise block the runtime's threads.
 
 use std::io;
 use std::sync::mpsc;
@@ -15,30 +15,30 @@ use super::clock::Now;
 use crate::protocol::Refusal;
 use crate::protocol::control::{ToCli, UnusableFile};
 
-/// Most jobs that wait for the thread: one a connection, at most.
+/// Maximum number of jobs that wait for the thread: one per connection.
 const JOBS_MAX: usize = LOGINS_MAX + CONTROLS_MAX;
 
 type Job = Box<dyn FnOnce(&mut StoredAccounts) + Send>;
 
-/// The way to the thread.
+/// The handle of the thread.
 #[derive(Debug)]
 pub(super) struct AccountStore {
     jobs: mpsc::SyncSender<Job>,
 }
 
-/// What the thread holds.
+/// The state of the thread.
 #[derive(Debug)]
 pub(super) struct StoredAccounts {
     pub(super) accounts: Accounts,
     store: AccountFiles,
 }
 
-/// Tells when the thread is gone, which only a defect can bring about.
+/// Reports that the thread has ended, which only a bug can cause.
 #[derive(Debug)]
 pub(super) struct Ended(oneshot::Receiver<()>);
 
 impl AccountStore {
-    /// Starts the thread. It inherits the sandbox of the calling one.
+    /// Starts the thread, which inherits the sandbox of the calling thread.
     pub(super) fn open(accounts: Accounts, store: AccountFiles) -> io::Result<(Self, Ended)> {
         let (jobs, waiting) = mpsc::sync_channel::<Job>(JOBS_MAX);
         let (alive, ended) = oneshot::channel();
@@ -52,17 +52,18 @@ impl AccountStore {
         Ok((Self { jobs }, Ended(ended)))
     }
 
-    /// Runs `job` in the thread.
+    /// Runs `job` in the thread, and returns its result.
     ///
     /// # Errors
-    /// [`Refusal::Unavailable`] where the thread is gone.
+    /// [`Refusal::Unavailable`] if the thread has ended.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut StoredAccounts) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let (give, take) = oneshot::channel();
         let job = Box::new(move |stored: &mut StoredAccounts| drop(give.send(job(stored))));
-        // There is a place for every connection's one job, so this fails only without a thread.
+        // Each connection has at most one job, and the queue has room for all of them, so this
+        // fails only if the thread has ended.
         self.jobs.try_send(job).map_err(|_| Refusal::Unavailable)?;
         take.await.map_err(|_| Refusal::Unavailable)
     }
@@ -73,11 +74,11 @@ impl StoredAccounts {
         Self { accounts, store }
     }
 
-    /// Makes a change, in the files and then here.
+    /// Makes a change in the files, and then in memory.
     ///
     /// # Errors
-    /// Why it may not be made; [`Refusal::StorageFailed`] where the files say no, and then
-    /// nothing has changed.
+    /// Why the change is not allowed, or [`Refusal::StorageFailed`] if the files cannot be changed.
+    /// In both cases nothing has changed.
     pub(super) fn apply(&mut self, change: Change, now: Now) -> Result<Made, Refusal> {
         let planned = self.accounts.plan(change, now.unix)?;
         let made = match self.store.make(&planned) {
@@ -88,7 +89,7 @@ impl StoredAccounts {
         Ok(made)
     }
 
-    /// The files that are no accounts, for people.
+    /// Lists the files that are not valid account files, for `tere`.
     pub(super) fn unusable(&self) -> ToCli {
         let file = |unusable: &Unusable| UnusableFile {
             file: unusable.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -99,17 +100,17 @@ impl StoredAccounts {
     }
 }
 
-/// How a change was made.
+/// How well a change is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Made {
-    /// It lasts, as far as it has to.
+    /// The change is stored as well as it needs to be.
     Well,
-    /// It stands in the files, but may not outlive a power cut.
+    /// The change is in the files, but may not survive a power failure.
     Unsynced,
 }
 
 impl Made {
-    /// For one who must hear of all but the best.
+    /// Makes [`Self::Unsynced`] an error, for callers that must report it.
     ///
     /// # Errors
     /// [`Refusal::MayNotLast`].
@@ -121,7 +122,7 @@ impl Made {
     }
 }
 
-/// What a change comes to that could not be stored as it should.
+/// Returns the result of a change that could not be stored properly.
 fn in_spite_of(error: &FilesError, planned: &Planned) -> Result<Made, Refusal> {
     match (planned, error) {
         (
@@ -135,7 +136,7 @@ fn in_spite_of(error: &FilesError, planned: &Planned) -> Result<Made, Refusal> {
             Ok(Made::Well)
         }
         (Planned::Write(_) | Planned::Remove { .. }, FilesError::NotSynced { .. }) => {
-            // The file is changed already, and what is in memory must agree with it.
+            // The file has changed already, and memory must agree with it.
             tracing::error!(%error, "the accounts are changed but may not outlive a power cut: {error}");
             Ok(Made::Unsynced)
         }
@@ -150,9 +151,9 @@ fn in_spite_of(error: &FilesError, planned: &Planned) -> Result<Made, Refusal> {
 }
 
 impl Ended {
-    /// Waits for the end of the thread.
+    /// Waits until the thread has ended.
     pub(super) async fn wait(&mut self) {
-        // The sender is never used; it goes with the thread.
+        // Nothing is ever sent. The sender is dropped when the thread ends.
         drop((&mut self.0).await);
     }
 }
@@ -174,7 +175,7 @@ mod tests {
         let link = Link { hash: EnrolSecret::random().unwrap().hash(), expires: u64::MAX };
         let id = AccountId::random().unwrap();
         let changes = [Change::Add { id, name: name.clone(), link }, Change::Remove { name }];
-        // A thread that may write files and cannot open the folder to sync it.
+        // A thread that may write files, but not open the folder to sync it.
         let made = std::thread::scope(|scope| {
             let unsynced = || {
                 let rules = Ruleset::default().handle_access(AccessFs::ReadDir).unwrap();

@@ -1,5 +1,5 @@
-//! Every account, and what may change about one. No I/O: a change is planned against what is
-//! there, written by [`super::account_files`], and only then committed here.
+//! All accounts, and the rules for changing them. No I/O: a change is planned against the current
+//! accounts, written by [`super::account_files`], and only then committed here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,16 +13,16 @@ use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::control::{AccountSummary, UNUSABLE_MAX};
 
-/// Most accounts. A list of this many fits in one packet, which the tests check.
+/// Maximum number of accounts. A list of this many fits in one packet, which a test checks.
 pub(super) const ACCOUNTS_MAX: usize = 1000;
 
-/// Most passkeys of one account: a person's devices, with room.
+/// Maximum number of passkeys of one account: more than a person has devices.
 pub(super) const PASSKEYS_MAX: usize = 16;
 
-/// How long an enrolment link can be used, seconds.
+/// How long an enrolment link is valid, in seconds.
 pub(super) const LINK_LIFE: u64 = 15 * 60;
 
-/// What an account is known by for good: random, in the account's file name and in its passkeys.
+/// The permanent identifier of an account: random, part of its file name and of its passkeys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct AccountId(Uuid);
@@ -49,72 +49,72 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// One account, as its file holds it.
+/// An account, as its file holds it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Account {
     pub(super) id: AccountId,
     pub(super) name: AccountName,
-    /// When it was made, seconds since 1970.
+    /// When the account was added, in seconds since 1970.
     pub(super) created: u64,
-    /// The one link that works, if any: a new one takes its place.
+    /// The only valid link, if any. A new link replaces it.
     pub(super) link: Option<Link>,
     pub(super) passkeys: Vec<Enrolled>,
 }
 
-/// An enrolment link that was made and not used.
+/// An enrolment link that has not been used.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
     pub(super) hash: SecretHash,
-    /// When it stops working, seconds since 1970.
+    /// When the link expires, in seconds since 1970.
     pub(super) expires: u64,
 }
 
-/// A passkey and what became of it.
+/// A registered passkey, and its last use.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Enrolled {
-    /// When it was registered, seconds since 1970.
+    /// When the passkey was registered, in seconds since 1970.
     pub(super) enrolled: u64,
-    /// When it last signed in, seconds since 1970.
+    /// When the passkey was last used to sign in, in seconds since 1970.
     pub(super) last_sign_in: Option<u64>,
     pub(super) passkey: Passkey,
 }
 
-/// What is to change.
+/// A requested change.
 #[derive(Debug)]
 pub(super) enum Change {
-    /// A new account with an enrolment link.
+    /// Add an account with an enrolment link.
     Add { id: AccountId, name: AccountName, link: Link },
-    /// A new link in place of the one that is there.
+    /// Replace the enrolment link of an account.
     Link { name: AccountName, link: Link },
-    /// The end of an account, its passkeys and its link.
+    /// Remove an account with its passkeys and its link.
     Remove { name: AccountName },
-    /// A passkey registered with a link, which is used up by it.
+    /// Register a passkey with a link, which is used up.
     Enrol { account: AccountId, link: SecretHash, passkey: Box<Passkey> },
-    /// A passkey signed in.
+    /// Record that a passkey was used to sign in.
     SignIn { account: AccountId, result: Box<AuthenticationResult> },
 }
 
-/// A change that may be made, as what is to stand in the files after it.
+/// A change that is allowed, as the state of the files after it.
 #[derive(Debug)]
 pub(super) enum Planned {
     Write(Account),
-    /// Only when somebody signed in last is another: as good where it is not stored.
+    /// Only the time of the last sign-in changes. It does not matter if storing it fails.
     Note(Account),
-    /// The account that can be used, and files of that name which cannot.
+    /// The usable account, and the unusable files with its name.
     Remove {
         account: Option<AccountId>,
         unusable: Vec<PathBuf>,
     },
 }
 
-/// A file that is no account as it stands.
+/// A file that is not a valid account file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unusable {
     pub(super) path: PathBuf,
-    /// Whose it is, where that much can be read. Nobody else gets that name.
+    /// The account's name, if it can be read. No other account gets this name.
     pub(super) name: Option<AccountName>,
 }
 
@@ -135,26 +135,26 @@ impl Accounts {
         self.by_id.values().find(|account| account.name == *name)
     }
 
-    /// The account that the link of this hash enrols for, now.
+    /// Returns the account for which the link with this hash is valid at this time.
     pub(super) fn by_link(&self, hash: &SecretHash, now: u64) -> Option<&Account> {
         self.by_id.values().find(|account| account.link_works(hash, now))
     }
 
-    /// All of them by name, for people.
+    /// Returns a summary of every account, sorted by name.
     pub(super) fn summaries(&self) -> Vec<AccountSummary> {
         let mut all: Vec<_> = self.by_id.values().map(Account::summary).collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
         all
     }
 
-    /// Notes a file that cannot be used.
+    /// Records a file that cannot be used.
     pub(super) fn set_aside(&mut self, unusable: Unusable) {
         if self.unusable.len() < UNUSABLE_MAX {
             self.unusable.push(unusable);
         }
     }
 
-    /// The files that cannot be used.
+    /// The recorded files that cannot be used.
     pub(super) fn unusable(&self) -> &[Unusable] {
         &self.unusable
     }
@@ -164,16 +164,16 @@ impl Accounts {
         theirs.map(|unusable| unusable.path.clone()).collect()
     }
 
-    /// Why there is no account of this name.
+    /// Returns why there is no usable account of this name.
     fn missing(&self, name: &AccountName) -> Refusal {
         if self.unusable_of(name).is_empty() { Refusal::NoSuchAccount } else { Refusal::AccountUnusable }
     }
 
-    /// What a change comes to.
+    /// Plans a change.
     ///
     /// # Errors
-    /// Why it may not be made. What was true when it was asked for is looked at again here: of
-    /// two that use the same link, the second finds it gone.
+    /// Why the change is not allowed. The conditions that held when it was requested are checked
+    /// again here: if a link is used twice at the same time, the second use finds it gone.
     pub(super) fn plan(&self, change: Change, now: u64) -> Result<Planned, Refusal> {
         match change {
             Change::Add { id, name, link } => self.plan_add(id, name, link, now),
@@ -195,7 +195,7 @@ impl Accounts {
         }
     }
 
-    /// Makes a planned change, once it is stored.
+    /// Commits a planned change, once it is stored.
     pub(super) fn commit(&mut self, planned: Planned) {
         match planned {
             Planned::Write(account) | Planned::Note(account) => {
@@ -233,8 +233,8 @@ impl Accounts {
         if account.passkeys.len() >= PASSKEYS_MAX {
             return Err(Refusal::PasskeysFull);
         }
-        // A credential id belongs to one account. An authenticator makes a random one; only a
-        // made-up one is here already.
+        // A credential id belongs to one account. Authenticators choose it at random, so a
+        // duplicate is forged.
         let known = self.by_id.values().flat_map(|account| &account.passkeys);
         if known.map(|enrolled| enrolled.passkey.cred_id()).any(|known| known == passkey.cred_id()) {
             return Err(Refusal::UnknownPasskey);
@@ -256,8 +256,8 @@ impl Accounts {
         let enrolled = enrolled.ok_or(Refusal::UnknownPasskey)?;
         let changed = enrolled.passkey.update_credential(result).ok_or(Refusal::UnknownPasskey)?;
         enrolled.last_sign_in = Some(now);
-        // A counter must be stored before anybody is let in by it, or a copy of the authenticator is
-        // as good as the first. Most passkeys have none.
+        // A signature counter must be stored before the passkey is accepted; otherwise a copy of
+        // the authenticator would be as good as the original. Most passkeys have no counter.
         Ok(if changed { Planned::Write(account) } else { Planned::Note(account) })
     }
 }
@@ -312,7 +312,7 @@ mod tests {
         }
         assert_eq!(longest.len(), ACCOUNTS_MAX);
         assert!(crate::wire::encode(&ToCli::Accounts(longest)).is_ok(), "a full list fits one packet");
-        // The longest path and file name that the kernel takes, see path_resolution(7).
+        // The longest path and file name that the kernel accepts, see path_resolution(7).
         let name = Some(format!("{:032}", 7).parse().unwrap());
         let file = UnusableFile { file: "f".repeat(255), name };
         let unusable = ToCli::Unusable { folder: "f".repeat(4096), files: vec![file; UNUSABLE_MAX] };

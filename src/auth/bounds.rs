@@ -1,13 +1,13 @@
-//! How many connections there may be at once, and how long a peer may take.
+//! Limits on the number of connections, and deadlines for peers.
 
 use std::time::Duration;
 
-/// Most login connections at once. They are short: a connection ends when it is signed in. One
-/// more is told `busy`.
+/// Maximum number of login connections. They are short: a connection ends when it is signed in. A
+/// further one is refused with `busy`.
 pub(super) const LOGINS_MAX: usize = 256;
 
-/// Most control connections at once. One more is closed.
+/// Maximum number of control connections. A further one is closed.
 pub(super) const CONTROLS_MAX: usize = 32;
 
-/// How long a peer has for its greeting, and to take what it is sent.
+/// How long a peer has to send its greeting, and to receive a message.
 pub(super) const PEER_DEADLINE: Duration = Duration::from_secs(5);

@@ -1,11 +1,11 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The time, as an argument: what the cores know of it.
+/// The current time, passed as an argument to code that does no I/O.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     /// For deadlines that live no longer than this process.
     pub(super) instant: Instant,
-    /// For what is stored or told: seconds since 1970.
+    /// For times that are stored or sent: seconds since 1970.
     pub(super) unix: u64,
 }
 

@@ -1,5 +1,5 @@
-//! `tere` on the host: `control.sock`. Everybody may connect; only root, by the uid that the
-//! kernel states, may ask for anything.
+//! `control.sock`: requests of `tere` on the host. Everybody may connect, but only root may make
+//! requests, as identified by the uid that the kernel reports.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use crate::protocol::vouch::{Principal, Verified};
 use crate::sys::seqpacket::Peer;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 
-/// How many of them are kept for root, so that nobody on the host can keep root out.
+/// Number of control connections reserved for root, so that nobody on the host can keep root out.
 const FOR_ROOT: usize = 16;
 
-/// How long a control connection may be open without a request: a program asks at once.
+/// How long a control connection may be open without a request: `tere` sends one immediately.
 const CONTROL_IDLE: Duration = Duration::from_secs(10);
 
 type Cli = AsyncChannel<ToCli, FromCli>;
 
-/// Takes connections for as long as the program runs.
+/// Accepts connections for as long as the program runs.
 pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Auth>) {
     let (for_root, for_others) = (Semaphore::new(FOR_ROOT), Semaphore::new(CONTROLS_MAX - FOR_ROOT));
     let (for_root, for_others) = (Arc::new(for_root), Arc::new(for_others));
@@ -55,7 +55,7 @@ pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Aut
     }
 }
 
-/// Whoever may ask for anything: root. Made from the kernel's word alone.
+/// Root, the only peer that may make requests. Created only from what the kernel reports.
 #[derive(Debug, Clone, Copy)]
 struct Operator {
     uid: u32,
@@ -87,7 +87,7 @@ async fn converse(cli: &Cli, peer: Peer, auth: &Arc<Auth>) -> Result<(), WireErr
     }
 }
 
-/// Does what is asked.
+/// Executes a request.
 async fn answer(
     asked: FromCli,
     operator: Operator,
@@ -100,7 +100,7 @@ async fn answer(
         }
         FromCli::AccountUnusable => Ok((auth.accounts.run(|stored| stored.unusable()).await?, None)),
         FromCli::AccountAdd(name) => {
-            // The next account of a name must not be taken for the one that had it before.
+            // A new account must not be mistaken for an earlier one of the same name.
             let _held = auth.revocations.hold_names().await;
             if auth.revocations.has(&name) {
                 auth.revocations.settle_now(&name, &auth.broker).await?;
@@ -133,8 +133,8 @@ async fn answer(
     }
 }
 
-/// Removes an account, and has the broker close what it holds. The broker is told of a name that is
-/// not known too: the account may have gone before, and the broker not have heard of it.
+/// Removes an account, and has the broker close what it holds. The broker is told even if the name
+/// is unknown: the account may have been removed before without the broker hearing of it.
 async fn remove(account: AccountName, auth: &Arc<Auth>) -> Result<(), Refusal> {
     let _held = auth.revocations.hold_names().await;
     let place = auth.revocations.place()?;
@@ -148,7 +148,7 @@ async fn remove(account: AccountName, auth: &Arc<Auth>) -> Result<(), Refusal> {
         }
         Err(Refusal::NoSuchAccount) if told_before => Ok(()),
         Err(Refusal::NoSuchAccount) => Err(Refusal::NoSuchAccount),
-        // It is still there.
+        // The account still exists.
         Err(refusal) => return Err(refusal),
     };
     auth.revocations.settle(&account, place, &auth.broker).await?;

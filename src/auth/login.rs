@@ -1,5 +1,5 @@
-//! What a login connection may say when, and what is done then. No I/O: [`super::login_socket`] brings
-//! the inputs and does the actions, and the time is an argument.
+//! The state machine of a login connection. No I/O: [`super::login_socket`] passes in the inputs
+//! and carries out the actions, and the time is an argument.
 //!
 //! ```text
 //!           SignIn | Enrol            Answer            Stored           Vouched
@@ -9,8 +9,8 @@
 //!                               └─ SignIn | Enrol: a new challenge in place of the old
 //! ```
 //!
-//! A state is used up by what happens in it. The first answer to a challenge, right or wrong, is
-//! the last one, and only `Vouching` leads to signed in.
+//! Every input consumes the state. The first answer to a challenge, right or wrong, uses the
+//! challenge up, and only `Vouching` leads to signed in.
 
 use std::time::Instant;
 
@@ -26,35 +26,35 @@ use crate::protocol::login::{CHALLENGE, FromFront, ToFront};
 use crate::protocol::page::Ceremony;
 use crate::protocol::vouch::Verified;
 
-/// Most challenges on one connection. A person who cancels and tries again needs a few; one more is
-/// refused with `busy`, and a new connection has its own.
+/// Maximum number of challenges on one connection. A person who cancels and tries again needs a
+/// few. A further one is refused with `busy`; a new connection starts its own count.
 pub(super) const CHALLENGES_MAX: u32 = 32;
 
 /// One login connection.
 #[derive(Debug)]
 pub(super) struct Login {
     state: State,
-    /// How many challenges were made on it.
+    /// The number of challenges made on this connection.
     challenges: u32,
 }
 
-/// Where it stands. It holds one challenge at most: the bound on challenges in memory is the one
-/// on connections.
+/// The state of a login connection. It holds at most one challenge, so the limit on connections
+/// also limits the challenges in memory.
 #[derive(Debug)]
 enum State {
-    /// Nothing is asked.
+    /// No challenge is pending.
     Idle,
-    /// A challenge is out.
+    /// A challenge was sent.
     Challenged(Challenge),
-    /// The answer is right; what it changes is being stored.
+    /// The answer is valid, and the resulting change is being stored.
     Storing(Person),
-    /// It is stored; the broker is being told.
+    /// The change is stored, and the broker is being told.
     Vouching(Person),
-    /// Signed in, or out of turn.
+    /// Signed in, or ended by a violation.
     Over,
 }
 
-/// One challenge, which is in this connection's state and nowhere else.
+/// A challenge. It exists only in the state of its connection.
 #[derive(Debug)]
 struct Challenge {
     deadline: Instant,
@@ -67,12 +67,12 @@ enum Ceremonial {
     Enrol { account: AccountId, link: SecretHash, kept: Box<PasskeyRegistration> },
 }
 
-/// How somebody has shown who they are.
+/// How somebody has authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
-    /// By a passkey that was there before.
+    /// With a passkey that was registered before.
     SignIn,
-    /// By a passkey just registered with an enrolment link.
+    /// With a passkey just registered with an enrolment link.
     Enrolment,
 }
 
@@ -85,45 +85,45 @@ impl From<How> for Verified {
     }
 }
 
-/// Who has shown who they are, and how.
+/// Who has authenticated, and how.
 #[derive(Debug)]
 struct Person {
     id: AccountId,
     name: AccountName,
     how: How,
-    /// When, seconds since 1970.
+    /// When, in seconds since 1970.
     at: u64,
 }
 
-/// What happens to a login.
+/// An input to the state machine.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// The front says something.
+    /// A message from the front.
     Asked(FromFront),
-    /// [`Action::Store`] is done, or not.
+    /// The result of [`Action::Store`].
     Stored(Result<(), Refusal>),
-    /// [`Action::Vouch`] is done, or not.
+    /// The result of [`Action::Vouch`].
     Vouched(Result<(), Refusal>),
 }
 
-/// What is to be done. Exactly one for each input.
+/// What the caller must do. Each input leads to exactly one action.
 #[derive(Debug)]
 pub(super) enum Action {
     /// Send a challenge.
     Challenge(ToFront),
-    /// Make a change, and say what came of it.
+    /// Make a change, and pass its result in as [`Input::Stored`].
     Store(Change),
-    /// Have the broker take this principal, and say what came of it.
+    /// Vouch for this principal to the broker, and pass the result in as [`Input::Vouched`].
     Vouch { account: AccountName, how: How, at: u64 },
-    /// Hand the principal channel over; the connection is done.
+    /// Hand over the principal channel. The connection is done.
     SignedIn { account: AccountName, how: How },
-    /// Say no, and keep a record of why.
+    /// Send a refusal, and log the reason.
     Refuse { refusal: Refusal, account: Option<AccountName>, why: Why },
-    /// End the connection: this was not allowed now.
+    /// End the connection: the input is not allowed in this state.
     Violation,
 }
 
-/// Why something is refused, for the record. It says nothing that a peer made up.
+/// Why a request is refused, for the log. It contains nothing that the peer made up.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Why {
     #[error("no link of this hash works now")]
@@ -149,12 +149,12 @@ pub(super) enum Why {
 }
 
 impl Login {
-    /// A connection that has said nothing yet.
+    /// Creates the state of a connection that has received nothing.
     pub(super) fn new() -> Self {
         Self { state: State::Idle, challenges: 0 }
     }
 
-    /// What comes of `input`.
+    /// Returns the next state and the action for an input.
     pub(super) fn handle(
         self,
         input: Input,
@@ -185,7 +185,7 @@ impl Login {
                 login.refuse(Refusal::ChallengeExpired, None, Why::NoChallenge)
             }
             (State::Challenged(challenge), Input::Asked(FromFront::Answer { credential })) => {
-                // Whatever comes of it, the challenge is gone from here on.
+                // The challenge is used up from here on, whatever the result is.
                 let login = Self { state: State::Idle, ..self };
                 if now.instant >= challenge.deadline {
                     return login.refuse(Refusal::ChallengeExpired, None, Why::TooLate);
@@ -235,9 +235,9 @@ impl Login {
                 Self { state: State::Idle, ..self }.refuse(refusal, Some(person.name), Why::Change)
             }
             (State::Vouching(person), Input::Vouched(Ok(()))) => {
-                // The account may have been removed since it was stored, and the broker told of
-                // that before it was told of this principal. From here on, a removal comes after
-                // the vouching, and closes the channel.
+                // The account may have been removed after the change was stored, and the broker
+                // told of the removal before it was told of this principal. A removal after this
+                // check is told to the broker after the vouching, and closes the channel.
                 if accounts.by_id(person.id).is_none() {
                     let login = Self { state: State::Idle, ..self };
                     return login.refuse(Refusal::UnknownPasskey, Some(person.name), Why::Removed);
@@ -248,13 +248,13 @@ impl Login {
             (State::Vouching(person), Input::Vouched(Err(refusal))) => {
                 let refusal = match person.how {
                     How::SignIn => refusal,
-                    // Its link is used up: to try that again would lead nowhere.
+                    // The link is used up, so another attempt with it would fail.
                     How::Enrolment => Refusal::PasskeyRegistered,
                 };
                 Self { state: State::Idle, ..self }.refuse(refusal, Some(person.name), Why::Broker)
             }
-            // Nothing else may happen in these states: the front talks while it should wait or
-            // when it is done, or an outcome comes of what was not begun.
+            // Nothing else is allowed in these states: the front sends a message when it must wait
+            // or after the end, or a result arrives for an action that was not requested.
             (State::Storing(_), Input::Asked(_) | Input::Vouched(_))
             | (State::Vouching(_), Input::Asked(_) | Input::Stored(_))
             | (State::Idle | State::Challenged(_), Input::Stored(_) | Input::Vouched(_))

@@ -1,5 +1,6 @@
-//! The login connections: `auth.sock`, one for each WebSocket of the front. What is said on one
-//! goes to its own [`Login`], in a job of the account store; what comes of it is done here.
+//! `auth.sock`: the login connections, one for each WebSocket of the front. Each message is handled
+//! by the connection's own [`Login`], in a job of the account store. The resulting action is
+//! carried out here.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use crate::protocol::vouch::Principal;
 use crate::sys::seqpacket::Peer;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 
-/// Most connections at once that are being told so; beyond, they wait in the kernel's backlog.
+/// Maximum number of connections that are being refused at once. Further ones wait in the kernel's
+/// backlog.
 const TURNED_AWAY_MAX: usize = 32;
 
 type Front = AsyncChannel<ToFront, FromFront>;
 
-/// Takes connections for as long as the program runs.
+/// Accepts connections for as long as the program runs.
 pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc<Auth>) {
     let places = Arc::new(Semaphore::new(LOGINS_MAX));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
@@ -40,7 +42,7 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc
                 tracing::warn!(refusal = %Refusal::Busy, "login connections are at their bound");
                 let place = Arc::clone(&turned_away).acquire_owned().await;
                 tokio::spawn(async move {
-                    // Whatever comes of it, the peer is gone after it.
+                    // The connection ends in any case.
                     drop(turn_away(&front).await);
                     drop(place);
                 });
@@ -49,22 +51,23 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc
     }
 }
 
-/// Answers the first question, and no other. To close without having read it could lose the answer.
+/// Refuses the first request. The request is read first, because closing the connection without
+/// reading it could lose the answer.
 async fn turn_away(front: &Front) -> Result<(), WireError> {
     front.greet(Intent::Login, PEER_DEADLINE).await?;
     front.receive_within(PEER_DEADLINE).await?;
     send(front, &ToFront::Refused(Refusal::Busy), None).await
 }
 
-/// How a connection ended that did not end in a fault.
+/// How a connection ended that did not end with an error.
 enum Ending {
-    /// Signed in, gone, or idle.
+    /// Signed in, closed by the front, or idle.
     Done,
-    /// The front said what it may not say now.
+    /// The front sent a message that is not allowed now.
     Violation,
 }
 
-/// One connection, from its greeting to its end.
+/// Serves one connection, from its greeting to its end.
 async fn converse(front: &Front, auth: &Arc<Auth>) -> Result<Ending, WireError> {
     front.greet(Intent::Login, PEER_DEADLINE).await?;
     let mut login = Login::new();
@@ -101,7 +104,8 @@ async fn converse(front: &Front, auth: &Arc<Auth>) -> Result<Ending, WireError> 
     }
 }
 
-/// One job of the account store: looks, decides and stores, with nothing in between.
+/// Handles an input in one job of the account store: lookup, decision and write, with nothing in
+/// between.
 async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
     let party = Arc::clone(&auth.party);
     let turn = auth.accounts.run(move |stored| {
@@ -121,13 +125,13 @@ async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
             ) => (next, action),
         }
     });
-    // Without the store's thread the whole program is about to end.
+    // Without the store's thread, the whole program is about to end.
     turn.await.unwrap_or_else(|refusal| {
         (Login::new(), Action::Refuse { refusal, account: None, why: Why::Storage })
     })
 }
 
-/// Does an action, and says whether the connection is over.
+/// Carries out an action. Returns how the connection has ended, or `None` if it goes on.
 async fn act(front: &Front, action: Action, channel: Option<OwnedFd>) -> Result<Option<Ending>, WireError> {
     match (action, channel) {
         (Action::Challenge(challenge), _) => {
@@ -161,7 +165,7 @@ async fn send(front: &Front, message: &ToFront, channel: Option<OwnedFd>) -> Res
     sent.unwrap_or(Err(WireError::TimedOut))
 }
 
-/// The last words, and one record where the peer is to blame.
+/// Sends a last refusal and logs the reason, if the peer is to blame.
 async fn end(ending: Result<Ending, WireError>, front: &Front, peer: Peer) {
     let fault = match ending {
         Ok(Ending::Done) | Err(WireError::Closed) => return,

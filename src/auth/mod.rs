@@ -1,26 +1,27 @@
-//! tere-auth: decides who somebody is.
+//! tere-auth: verifies who somebody is.
 //!
 //! Reads: logins from the front, requests of `tere` on the host, its own account files.
-//! Holds: accounts with their public keys, hashes of enrolment links; in memory challenges, and who is gone.
+//! Holds: accounts with their public keys, hashes of enrolment links; in memory, challenges and
+//! removed accounts that the broker has not confirmed.
 //! Has given up: the network, D-Bus, all files but its state folder, starting programs.
 //!
-//! What somebody may do is the broker's: auth vouches for a principal on a fresh connection to the
-//! broker, and that connection, handed over, is the principal channel. No cookie and no token
-//! stands for a login.
+//! The broker decides what somebody may do. Auth vouches for a principal on a fresh connection to
+//! the broker and hands that connection over: it is the principal channel. No cookie and no token
+//! represents a login.
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | `login` | what a login connection may say when: states and actions, no I/O |
+//! | `login` | the state machine of a login connection: states and actions, no I/O |
 //! | `login_socket` | `auth.sock`: the login connections themselves |
-//! | `control_socket` | `control.sock`: `tere` on the host |
-//! | `bounds` | how many connections there may be, and how long a peer may take |
+//! | `control_socket` | `control.sock`: requests of `tere` on the host |
+//! | `bounds` | limits on connections, and deadlines for peers |
 //! | `passkeys` | the ceremonies of WebAuthn |
 //! | `secret` | the secret of an enrolment link, and its hash |
-//! | `accounts` | every account, and what may change about one |
+//! | `accounts` | all accounts, and the rules for changing them |
 //! | `account_files` | the files of the accounts |
-//! | `account_store` | the one thread that holds both and changes them together |
+//! | `account_store` | the thread that holds both and changes them together |
 //! | `vouch` | auth's end of `broker.sock` |
-//! | `revocations` | accounts that are gone, until the broker knows it |
+//! | `revocations` | removed accounts that the broker has not confirmed |
 
 mod account_files;
 mod account_store;
@@ -70,7 +71,7 @@ impl Flags {
     }
 }
 
-/// What the connections share.
+/// State that all connections share.
 #[derive(Debug)]
 struct Auth {
     accounts: account_store::AccountStore,
@@ -79,7 +80,7 @@ struct Auth {
     revocations: revocations::Revocations,
 }
 
-/// The program.
+/// Runs the program `tere-auth`.
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
     service::exit(run(&flags))
@@ -96,7 +97,8 @@ fn run(flags: &Flags) -> Result<(), StartError> {
     let broker = vouch::Broker::at(flags.runtime_dir.join("broker.sock"));
     let keep = [Keep::Write(flags.state_dir.clone())];
     service.run(Thread::Auth, &keep, async move || {
-        // Started from a thread that is in the sandbox, the store's thread is in it from birth.
+        // The store's thread starts from a thread in the sandbox, so it is in the sandbox from its
+        // start.
         let (accounts, mut store_ended) =
             account_store::AccountStore::open(accounts, files).map_err(|error| error.to_string())?;
         let revocations = revocations::Revocations::new();

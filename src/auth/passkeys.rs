@@ -1,5 +1,6 @@
-//! The two ceremonies of WebAuthn (<https://www.w3.org/TR/webauthn-3/>), by webauthn-rs: passkeys
-//! that the browser finds without a user name, with the user verified by PIN or body every time.
+//! The two ceremonies of WebAuthn (<https://www.w3.org/TR/webauthn-3/>), done by webauthn-rs. The
+//! browser finds the passkeys without a user name, and the user is verified by PIN or biometrics
+//! every time.
 
 use serde_json::Value;
 use webauthn_rs::prelude::{
@@ -12,43 +13,45 @@ use super::accounts::{Account, AccountId, Accounts};
 use crate::config::Origin;
 use crate::protocol::login::CHALLENGE;
 
-/// Whom passkeys are made for: the origin of the page and the host in it.
+/// The relying party of the passkeys: the origin of the page, and its host.
 #[derive(Debug)]
 pub(super) struct RelyingParty {
     webauthn: Webauthn,
     origin: String,
 }
 
-/// Why there is no relying party.
+/// The relying party cannot be set up for this origin.
 #[derive(Debug, thiserror::Error)]
 #[error("passkeys cannot be made for the origin {origin}: name a host, not an address, in tere.toml")]
 pub(super) struct BadRelyingParty {
     origin: String,
 }
 
-/// Why an answer of a browser is not taken. It says nothing that came from the browser.
+/// Why a browser's answer is rejected. It contains nothing that came from the browser.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unverified {
     /// Not JSON, or not a credential.
     #[error("the answer is not a credential")]
     Unreadable,
-    /// The user handle is nobody's.
+    /// The user handle belongs to no account.
     #[error("the passkey belongs to no account")]
     NoAccount,
-    /// The account is there, the passkey is not its.
+    /// The account exists, but does not have this passkey.
     #[error("the account has no such passkey")]
     NoPasskey,
-    /// What the specification says an answer must be, and this one is not.
+    /// The answer does not meet a requirement of the specification.
     #[error("{0}")]
     Webauthn(WebauthnError),
 }
 
-/// A challenge for a browser: what it is sent, and what must be kept to check the answer.
+/// A challenge: the part that is sent to the browser, and the part that is kept to check the
+/// answer.
 #[derive(Debug)]
 pub(super) struct Asked<T> {
     /// The options of the ceremony, as JSON.
     pub(super) options: String,
-    /// What the answer is checked against. Boxed: it is large, and a login holds one for long.
+    /// The state that the answer is checked against. Boxed: it is large, and a login holds one for
+    /// long.
     pub(super) kept: Box<T>,
 }
 
@@ -61,12 +64,12 @@ impl RelyingParty {
         Ok(Self { webauthn, origin: origin.as_str().to_owned() })
     }
 
-    /// The origin of the page, for links.
+    /// Returns the origin of the page, for links.
     pub(super) fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// A challenge to register a passkey for `account`.
+    /// Makes a challenge to register a passkey for `account`.
     pub(super) fn ask_to_register(
         &self,
         account: &Account,
@@ -76,8 +79,8 @@ impl RelyingParty {
         let (response, kept) =
             self.webauthn.start_passkey_registration(id, name, name, Some(account.credentials()))?;
         let mut options = serde_json::to_value(response.public_key).map_err(WebauthnError::from)?;
-        // webauthn-rs asks for no particular kind of passkey. One that the authenticator does not
-        // keep could not be found again without a user name.
+        // webauthn-rs asks for no particular kind of passkey. A passkey that the authenticator does
+        // not store could not be found again without a user name.
         if let Some(Value::Object(selection)) = options.get_mut("authenticatorSelection") {
             selection.insert("residentKey".into(), "required".into());
             selection.insert("requireResidentKey".into(), true.into());
@@ -97,17 +100,17 @@ impl RelyingParty {
         self.webauthn.finish_passkey_registration(&answer, kept).map_err(Unverified::Webauthn)
     }
 
-    /// A challenge to sign in with whatever passkey the browser has for this host.
+    /// Makes a challenge to sign in with any passkey that the browser has for this host.
     pub(super) fn ask_to_sign_in(&self) -> Result<Asked<DiscoverableAuthentication>, WebauthnError> {
         let (response, kept) = self.webauthn.start_discoverable_authentication()?;
-        // `response.mediation` is left out: it is for a browser that offers passkeys unasked in a
-        // text field, and the page has a button.
+        // `response.mediation` is left out: it makes a browser offer passkeys in a text field
+        // without being asked, and the page has a button.
         let options = serde_json::to_string(&response.public_key).map_err(WebauthnError::from)?;
         Ok(Asked { options, kept: Box::new(kept) })
     }
 
-    /// Checks the answer to [`Self::ask_to_sign_in`] against the passkey that it names, and says
-    /// whose it is.
+    /// Checks the answer to [`Self::ask_to_sign_in`] against the passkey that it names. Also
+    /// returns the account of that passkey, if there is one.
     pub(super) fn check_sign_in<'a>(
         &self,
         answer: &str,

@@ -1,9 +1,9 @@
-//! Removed accounts that the broker has not confirmed: what they have open there may still be open.
-//! Each is said again until the broker confirms it. They are held in memory only: if auth ends in
-//! between, removing the account once more has it said again.
+//! Removed accounts that the broker has not confirmed: their channels and views may still be open.
+//! Each revocation is repeated until the broker confirms it. They are held in memory only: if auth
+//! ends in between, removing the account once more repeats the revocation.
 //!
-//! The broker knows accounts by name. So no name may pass to a new account while the removal of the
-//! old one is being said, or is still to be said: [`Revocations::hold_names`].
+//! The broker knows accounts by name. So a name must not pass to a new account while the revocation
+//! of the old one is under way or pending: [`Revocations::hold_names`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,14 +18,14 @@ use super::vouch::{Broker, VouchError};
 use crate::names::AccountName;
 use crate::protocol::Refusal;
 
-/// Most accounts of which the broker does not know yet. Then no other is removed, which is refused
-/// with `unavailable`: it is the broker that is missing.
+/// Maximum number of revocations that the broker has not confirmed. At this limit, further removals
+/// are refused with `unavailable`: it is the broker that is missing.
 const OWED_MAX: usize = 256;
 
-/// From one attempt to the next.
+/// Delay between two attempts.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// What the broker is still to be told.
+/// The revocations that the broker has not confirmed.
 #[derive(Debug)]
 pub(super) struct Revocations {
     places: Arc<Semaphore>,
@@ -40,14 +40,14 @@ impl Revocations {
         Self { places, owed: Mutex::default(), more: Notify::new(), names: AsyncMutex::default() }
     }
 
-    /// Keeps every name with whom it belongs to, for as long as this is held: while an account is
-    /// added or removed, and while the broker is told of one. Nobody waits longer than the broker's
-    /// deadline for it.
+    /// Locks the assignment of names to accounts. The lock is held while an account is added or
+    /// removed, and while the broker is told of a removal, which takes at most the broker's
+    /// deadline.
     pub(super) async fn hold_names(&self) -> AsyncMutexGuard<'_, ()> {
         self.names.lock().await
     }
 
-    /// Room for one more, to be had before an account is removed.
+    /// Reserves room for one more revocation. Must be called before an account is removed.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`] at [`OWED_MAX`].
@@ -55,15 +55,15 @@ impl Revocations {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Unavailable)
     }
 
-    /// Whether an account of this name was removed, and the broker may not know it.
+    /// Whether an account of this name was removed and the broker has not confirmed it.
     pub(super) fn has(&self, account: &AccountName) -> bool {
         self.owed().contains_key(account)
     }
 
-    /// Has the broker close what an account holds that is gone, now or as soon as it can.
+    /// Has the broker close everything that a removed account holds, now or as soon as it can.
     ///
     /// # Errors
-    /// [`Refusal::NotRevoked`] where it is not done yet.
+    /// [`Refusal::NotRevoked`] if the broker has not confirmed it yet.
     pub(super) async fn settle(
         &self,
         account: &AccountName,
@@ -74,10 +74,10 @@ impl Revocations {
         self.settle_now(account, broker).await
     }
 
-    /// [`Self::settle`] for one that is owed already.
+    /// Like [`Self::settle`], for a revocation that is already pending.
     ///
     /// # Errors
-    /// [`Refusal::NotRevoked`] where it is not done yet.
+    /// [`Refusal::NotRevoked`] if the broker has not confirmed it yet.
     pub(super) async fn settle_now(&self, account: &AccountName, broker: &Broker) -> Result<(), Refusal> {
         self.attempt(account, broker).await.map_err(|error| {
             tracing::error!(%account, %error, "the broker was not told that an account is gone: {error}");
@@ -97,7 +97,7 @@ impl Revocations {
     }
 }
 
-/// Tells the broker again, for as long as the program runs.
+/// Repeats the pending revocations, for as long as the program runs.
 pub(super) async fn serve(auth: Arc<Auth>) {
     loop {
         let owed: Vec<_> = auth.revocations.owed().keys().cloned().collect();
@@ -107,7 +107,8 @@ pub(super) async fn serve(auth: Arc<Auth>) {
         tokio::time::sleep(AGAIN).await;
         for account in owed {
             let _held = auth.revocations.hold_names().await;
-            // The broker may have confirmed it since the list was made, and the name be somebody's.
+            // The broker may have confirmed it since the list was made, and the name may be in use
+            // again.
             if !auth.revocations.has(&account) {
                 continue;
             }
@@ -115,7 +116,7 @@ pub(super) async fn serve(auth: Arc<Auth>) {
                 Ok(()) => tracing::info!(%account, "the broker knows by now that an account is gone"),
                 Err(error) => {
                     tracing::debug!(%account, %error, "the broker still cannot be told: {error}");
-                    // What it does not take of this one it takes of no other.
+                    // If this revocation fails, the others would fail too.
                     break;
                 }
             }

@@ -7,10 +7,10 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-/// What stands after `#enrol=` in a link: 32 random bytes. It has no `Debug` that shows it.
+/// The part of a link after `#enrol=`: 32 random bytes. Its `Debug` output does not contain them.
 pub(super) struct EnrolSecret([u8; 32]);
 
-/// Not an enrolment secret.
+/// The text is not an enrolment secret.
 #[derive(Debug, thiserror::Error)]
 #[error("an enrolment secret is 32 bytes in base64url")]
 pub(super) struct NotASecret;
@@ -26,7 +26,7 @@ impl EnrolSecret {
         SecretHash(*blake3::hash(&self.0).as_bytes())
     }
 
-    /// The link that carries it. A fragment: browsers send it to no server.
+    /// Returns the link that carries the secret, in a fragment, which browsers send to no server.
     pub(super) fn link(&self, origin: &str) -> String {
         format!("{origin}/#enrol={}", BASE64URL_NOPAD.encode(&self.0))
     }
@@ -47,13 +47,13 @@ impl fmt::Debug for EnrolSecret {
     }
 }
 
-/// What is kept of a secret: its BLAKE3. The secret has 256 random bits, so neither salt nor a
-/// slow hash would add anything.
+/// The stored form of a secret: its BLAKE3 hash. The secret has 256 random bits, so neither a salt
+/// nor a slow hash would add anything.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(super) struct SecretHash([u8; 32]);
 
-/// Equal in a time that does not tell how much is equal.
+/// Compares in constant time.
 impl PartialEq for SecretHash {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

@@ -9,25 +9,25 @@ use crate::protocol::Refusal;
 use crate::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
-/// How long the broker has for all of it: its greeting and its answer.
+/// How long the broker has for the whole exchange: its greeting and its answer.
 const BROKER_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Why the broker did not do what it was asked.
+/// Why the broker did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum VouchError {
-    /// The broker is not there or does not answer.
+    /// The broker is not running or does not answer.
     #[error("the broker does not answer on its socket: {0}")]
     Wire(#[from] WireError),
-    /// The broker says no.
+    /// The broker refused the request.
     #[error("the broker refuses: {0}")]
     Refused(Refusal),
-    /// The broker answers something else.
+    /// The broker sent an answer to another request.
     #[error("the broker answers what it was not asked")]
     OutOfTurn,
 }
 
 impl VouchError {
-    /// What whoever signs in is told.
+    /// Returns the refusal that the person who signs in is told.
     pub(super) fn refusal(&self) -> Refusal {
         match self {
             Self::Wire(WireError::WrongVersion { .. }) => Refusal::VersionMismatch,
@@ -37,7 +37,7 @@ impl VouchError {
     }
 }
 
-/// Where the broker is.
+/// The broker's socket.
 #[derive(Debug)]
 pub(super) struct Broker {
     path: PathBuf,
@@ -48,7 +48,7 @@ impl Broker {
         Self { path }
     }
 
-    /// States who holds the returned socket: from now on it is their principal channel.
+    /// Vouches for the holder of the returned socket, which is the principal channel from now on.
     pub(super) async fn vouch(
         &self,
         principal: Principal,
@@ -63,7 +63,7 @@ impl Broker {
         }
     }
 
-    /// Has the broker close what the account holds.
+    /// Has the broker close everything that the account holds.
     pub(super) async fn revoke(&self, account: AccountName) -> Result<(), VouchError> {
         let (answer, _) = self.say(FromAuth::Revoke(account)).await?;
         match answer {

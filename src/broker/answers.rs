@@ -1,4 +1,4 @@
-//! What a principal is answered: each request, by the policy and by whose the session is.
+//! Answers each request of a principal, according to the policy and to who owns the session.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::protocol::vouch::Principal;
 use crate::protocol::worker::UnreadInput;
 use crate::protocol::{EndReason, GuestRole, Refusal, Role};
 
-/// What came of a request, before it is sent.
+/// The result of a request, before it is sent.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Answer(Answer),
     View(View),
 }
 
-/// Does what is asked.
+/// Executes a request.
 pub(super) async fn answer(
     broker: &Arc<Broker>,
     principal: &Principal,
@@ -88,7 +88,8 @@ async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) 
     }
 }
 
-/// A session that this principal may end. Another's is as good as none.
+/// Returns a session that this principal may rename or end: its own, or any for the operator. A
+/// session of another account counts as nonexistent.
 fn owned(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
     let session = broker.registry.find(id).ok_or(Refusal::NoSuchSession)?;
     match principal {
@@ -98,7 +99,7 @@ fn owned(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<S
     }
 }
 
-/// A session that this principal may view, and as what.
+/// Returns a session that this principal may view, and its role there.
 fn reachable(
     broker: &Broker,
     principal: &Principal,
@@ -114,8 +115,8 @@ fn reachable(
     }
 }
 
-/// A session that this principal may look at, whoever's it is: the operator is root on the host, who
-/// can look at it in other ways. That it was done is in the journal.
+/// Returns a session for the operator to watch, no matter who owns it. The operator is root on the
+/// host and could watch it in other ways. The view is recorded in the journal.
 fn shown(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
     match principal {
         Principal::Operator => broker.registry.find(id).ok_or(Refusal::NoSuchSession),
@@ -146,7 +147,8 @@ fn rename(
     Ok(Answer::Named)
 }
 
-/// Only the owner shares, and only where the policy lets it; it may take back what it shared at any time.
+/// Shares a session, or stops sharing it. Only the owner may do so. The policy must permit sharing,
+/// but the owner may stop it at any time.
 async fn share(
     broker: &Broker,
     principal: &Principal,
@@ -169,7 +171,7 @@ async fn share(
     for viewer in viewers {
         match role {
             Some(role) => {
-                // A session that is over has no viewers.
+                // Fails only if the session is over, and then it has no viewers.
                 let _ = session.worker.send(Order::SetRole { viewer, role: role.into() }).await;
             }
             None => session.close_view(viewer, UnreadInput::Dropped).await,

@@ -1,17 +1,17 @@
-//! The system bus: one connection, made when it is needed and made again when it broke.
+//! The system bus: one connection, made when it is needed, and again after it broke.
 
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use zbus_systemd::zbus::{self, Connection, DBusError as _};
 
-/// systemd knows no such unit.
+/// The D-Bus error for a unit that systemd does not know.
 pub(super) const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 
-/// Nor an object of that path: the unit was forgotten between two questions.
+/// The D-Bus error for an unknown object path: the unit was unloaded between two calls.
 pub(super) const NO_SUCH_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
 
-/// Why systemd or machined did not do what was asked.
+/// Why systemd or machined did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BusError {
     /// The bus or the service behind it is not there.
@@ -22,18 +22,17 @@ pub(super) enum BusError {
     Refused {
         /// The D-Bus name of the error.
         name: String,
-        /// What it says.
+        /// The message of the error.
         message: String,
     },
     /// No answer in time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    /// systemd took the job and it did not succeed.
+    /// systemd accepted the job, but the job did not succeed.
     #[error("the job for {unit} ended with {result:?}")]
     Job {
-        /// The unit.
         unit: String,
-        /// systemd's word: failed, dependency, timeout...
+        /// The result that systemd reports: failed, dependency, timeout...
         result: String,
     },
 }
@@ -44,7 +43,7 @@ impl From<zbus::Error> for BusError {
             let (name, message) = (name.to_string(), message.clone().unwrap_or_default());
             return Self::Refused { name, message };
         }
-        // zbus has types of its own for the errors that every service can send.
+        // zbus has separate types for the errors that every service can send.
         if let zbus::Error::FDO(error) = &error {
             let (name, message) = (error.name().to_string(), error.description().unwrap_or_default());
             return Self::Refused { name, message: message.to_owned() };
@@ -60,17 +59,17 @@ impl BusError {
     }
 }
 
-/// The connection.
+/// The connection to the system bus, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Bus {
     connection: Mutex<Option<Connection>>,
 }
 
-/// How long to wait for the bus itself.
+/// How long connecting to the bus may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 impl Bus {
-    /// The connection, made anew if there is none.
+    /// Returns the connection, and makes one if there is none.
     pub(super) async fn connection(&self) -> Result<Connection, BusError> {
         let mut kept = self.connection.lock().await;
         if let Some(connection) = &*kept {
@@ -78,7 +77,7 @@ impl Bus {
         }
         let connect = async {
             let connection = Connection::system().await?;
-            // Without this systemd sends no JobRemoved.
+            // Without this call, systemd sends no JobRemoved.
             zbus_systemd::systemd1::ManagerProxy::new(&connection).await?.subscribe().await?;
             Ok::<_, zbus::Error>(connection)
         };
@@ -87,13 +86,13 @@ impl Bus {
         Ok(connection)
     }
 
-    /// Forgets a connection that broke, so that the next request makes another.
+    /// Drops a broken connection, so that the next request makes a new one.
     pub(super) async fn forget(&self) {
         *self.connection.lock().await = None;
     }
 }
 
-/// Waits at most this long.
+/// Waits for `work`, at most this long.
 pub(super) async fn within<T>(
     time: Duration,
     work: impl Future<Output = Result<T, BusError>>,

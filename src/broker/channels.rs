@@ -1,4 +1,5 @@
-//! Places for principal channels: no account keeps the others out, and none the operator.
+//! Places for principal channels: no account can keep others out, and all accounts together cannot
+//! keep the operator out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,19 +7,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::{CHANNELS_PER_ACCOUNT_MAX, Principal};
 
-/// Most principal channels of all accounts at once; one more is refused with `busy`.
+/// Maximum number of principal channels of all accounts. A further one is refused with `busy`.
 const CHANNELS_MAX: usize = 1024;
 
-/// Most of the operator, beside those of accounts; one more is refused with `too-many`.
+/// Maximum number of channels of the operator, counted separately from those of accounts. A further
+/// one is refused with `too-many`.
 const OPERATORS_MAX: usize = 16;
 
-/// How many channels each principal has. Entries go with the last channel.
+/// The number of channels of each principal. An entry is removed with the last channel.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     held: Mutex<HashMap<Principal, usize>>,
 }
 
-/// A place for one channel, until it is dropped.
+/// A place for one channel, released on drop.
 #[derive(Debug)]
 pub(super) struct ChannelPlace<'a> {
     channels: &'a Channels,
@@ -26,7 +28,7 @@ pub(super) struct ChannelPlace<'a> {
 }
 
 impl Channels {
-    /// A place for one more channel of this principal.
+    /// Reserves a place for one more channel of this principal.
     pub(super) fn place(&self, principal: &Principal) -> Result<ChannelPlace<'_>, Refusal> {
         let mut held = self.held();
         let theirs = held.get(principal).copied().unwrap_or_default();
@@ -82,7 +84,7 @@ mod tests {
         assert_eq!(take(account(CHANNELS_MAX)).unwrap_err(), Refusal::Busy);
         let operators: Vec<_> = (0..OPERATORS_MAX).map(|_| take(Principal::Operator).unwrap()).collect();
         assert_eq!(take(Principal::Operator).unwrap_err(), Refusal::TooMany);
-        // The operator's are counted apart.
+        // The operator's channels are counted separately.
         drop(places.pop());
         assert!(take(account(0)).is_err());
         places.push(take(account(CHANNELS_MAX)).unwrap());

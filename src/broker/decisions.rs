@@ -1,5 +1,5 @@
-//! The journal's records of what was decided about sessions: by whom, about which, on which machine. Their fields stand
-//! in tere-broker(8). What a person typed is in none of them.
+//! The journal entries of decisions about sessions: who asked, which session, which machine.
+//! tere-broker(8) lists their fields. No entry contains what a person typed.
 
 use super::records::Record;
 use crate::names::{AccountName, SessionId, Target};
@@ -7,26 +7,26 @@ use crate::protocol::principal::Ask;
 use crate::protocol::vouch::Principal;
 use crate::protocol::{GuestRole, Refusal, Role, SessionEnd};
 
-/// What was decided about a session.
+/// A decision about a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decision<'a> {
-    /// There is a new one.
+    /// The session was opened.
     Opened,
-    /// It outlived the broker before.
+    /// The session outlived an earlier broker, and this one has taken it over.
     TakenUp,
-    /// Somebody views it, as this.
+    /// A viewer with this role was made.
     Viewed(Role),
-    /// It has another name, or none any more.
+    /// The session was given another name, or its name was removed.
     Named,
-    /// It is shared with this account.
+    /// The session was shared with this account.
     Shared(&'a AccountName, GuestRole),
-    /// It is not shared with this account any more.
+    /// The session is no longer shared with this account.
     NotShared(&'a AccountName),
-    /// Somebody wants its end.
+    /// The end of the session was requested.
     EndAsked,
-    /// The account that opened it is gone.
+    /// The account that opened the session was removed.
     Ownerless,
-    /// It is over.
+    /// The session is over.
     Ended(SessionEnd),
 }
 
@@ -46,7 +46,8 @@ impl Decision<'_> {
     }
 }
 
-/// Records a decision. `by` is who asked for it; where nobody did, the session's owner stands there.
+/// Logs a decision. `by` is the principal that asked for it; without one, the session's owner is
+/// logged as the account.
 pub(super) fn note(decision: Decision<'_>, by: Option<&Principal>, of: &Record) {
     let (guest, role, end) = match decision {
         Decision::Viewed(role) => (None, Some(role), None),
@@ -73,7 +74,7 @@ pub(super) fn note(decision: Decision<'_>, by: Option<&Principal>, of: &Record) 
     );
 }
 
-/// What was asked for, as far as it stands in a record.
+/// The parts of a request that are logged.
 #[derive(Debug)]
 pub(super) struct Asked {
     what: &'static str,
@@ -83,7 +84,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// By this.
+    /// Takes the parts to log from a request.
     pub(super) fn by(ask: &Ask) -> Self {
         let (what, session, target, guest) = match ask {
             Ask::Lobby => ("lobby", None, None, None),
@@ -98,12 +99,13 @@ impl Asked {
         Self { what, session: session.cloned(), target: target.cloned(), guest: guest.cloned() }
     }
 
-    /// The session that it is about.
+    /// The session that the request is about.
     pub(super) fn session(&self) -> Option<&SessionId> {
         self.session.as_ref()
     }
 
-    /// Records that it is refused. `of` is the record of the session that it is about, if there is one.
+    /// Logs that the request is refused. `of` is the record of the session that it is about, if
+    /// there is one.
     pub(super) fn note_refused(&self, by: &Principal, refusal: Refusal, of: Option<&Record>) {
         let target = self.target.as_ref().or(of.map(|record| &record.target));
         tracing::warn!(
@@ -120,7 +122,7 @@ impl Asked {
     }
 }
 
-/// Who it is, in the field `account` of a record. No account has parentheses in its name.
+/// Returns the principal as it is logged in the field `account`. No account name has parentheses.
 pub(super) fn account_of(principal: &Principal) -> String {
     match principal {
         Principal::Account(name) => name.to_string(),

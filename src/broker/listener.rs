@@ -1,4 +1,4 @@
-//! `broker.sock`: auth connects, says who stands behind the connection, and hands it over.
+//! `broker.sock`: auth connects, states who holds the connection, and hands it over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,13 @@ use crate::protocol::worker::UnreadInput;
 use crate::sys::inherited::Inherited;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 
-/// Most connections at once that have not said what they came for, or are being told what came of it. Further
-/// ones wait in the backlog of the socket, and whoever waits there too long is told that tere is not available.
-/// Principal channels do not count: a removal is heard however many there are.
+/// Maximum number of connections that have not sent their request or not received the answer.
+/// Further connections wait in the backlog of the socket; if that takes too long, the person is
+/// told that tere is not available. Principal channels do not count, so a revocation is received
+/// however many there are.
 const ARRIVING_MAX: usize = 64;
 
-/// How long auth has to say what it came for, and to take the answer.
+/// How long auth has to send its request, and to receive the answer.
 const VOUCH_TIME: Duration = Duration::from_secs(5);
 
 type Auth = AsyncChannel<ToAuth, FromAuth>;
@@ -59,7 +60,7 @@ async fn serve(listener: AsyncListener<ToAuth, FromAuth>, broker: Arc<Broker>, a
     }
 }
 
-/// Hears what auth came for. The place is free again once that is known and answered.
+/// Receives auth's request and answers it. The place is released once the answer is sent.
 async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit) -> Result<(), WireError> {
     channel.greet(Intent::Vouch, VOUCH_TIME).await?;
     match channel.receive_within(VOUCH_TIME).await?.0 {
@@ -73,7 +74,8 @@ async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit
                 }
             };
             tracing::debug!(?principal, ?how, at, "vouched");
-            // Before auth hears that the channel is the account's: from then on a removal reaches it.
+            // Subscribed before auth learns that the channel is the account's: from then on a
+            // revocation must reach it.
             let news = broker.news.subscribe();
             tell(&channel, &ToAuth::Vouched).await?;
             drop(place);
@@ -94,14 +96,16 @@ async fn tell(channel: &Auth, answer: &ToAuth) -> Result<(), WireError> {
     told.await.unwrap_or(Err(WireError::TimedOut))
 }
 
-/// Parts with an account that is gone. Nobody waits for the workers of what it views: they are told when they can be.
+/// Removes an account from all sessions. Its views are closed in the background: each worker is
+/// told as soon as it can be.
 ///
 /// # Errors
-/// A record could not be written. It is done all the same, but the next broker will not know.
+/// A record could not be written. The removal takes effect, but the next broker will not know of
+/// it.
 fn revoke(broker: &Broker, account: AccountName) -> Result<(), Refusal> {
     tracing::info!(%account, "account revoked");
     let (over, kept) = broker.registry.part_with(&account);
-    // No channel is open: then nobody needs to hear it.
+    // Fails only if no principal channel is open.
     let _ = broker.news.send(News::Revoked(account));
     tokio::spawn(principal::detach(over, UnreadInput::Dropped));
     kept

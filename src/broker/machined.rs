@@ -1,4 +1,5 @@
-//! machined: which machines run, and the shells in them. See org.freedesktop.machine1(5).
+//! machined: makes sure that machines run, and opens shells in them. See
+//! org.freedesktop.machine1(5).
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -15,42 +16,42 @@ use super::systemd::{Systemd, Unit};
 use crate::names::{MachineName, ReportKey};
 use crate::protocol::Refusal;
 
-/// How long machined has to open a shell, each of two times. It takes 10 to 30 ms; it was seen to
-/// hang just after boot.
+/// How long machined has to open a shell, in each of two attempts. It normally takes 10 to 30 ms,
+/// but was seen to hang just after boot.
 const SHELL_TIME: Duration = Duration::from_secs(4);
 
-/// How long machined has to look a machine up. It may have to be started for it.
+/// How long machined has to look up a machine, including its own start.
 const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 
-/// How long to wait before the bus is asked again for news of machines.
+/// Delay before subscribing again to the machines that go away.
 const WATCH_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long a machine that is not there any more may keep its unit from being started, and how often
-/// it is tried meanwhile.
+/// How long the unit of a machine that is shutting down may prevent its start, and the delay
+/// between attempts.
 const GOING_TIME: Duration = Duration::from_secs(5);
 const GOING_PAUSE: Duration = Duration::from_millis(50);
 
 const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 
-/// What is started in the machine: the user's shell, as a login shell, once its terminal has its size.
-/// The arguments are rows, columns and the [`ReportKey`].
+/// The script that runs in the machine. It sets the size of the terminal and then starts the user's
+/// shell as a login shell. Its arguments are rows, columns and the [`ReportKey`].
 ///
-/// The size is set here because the shell could otherwise start before it. `ESC [ m` changes nothing
-/// on a screen; by it the worker knows that systemd has reset the terminal, and that input is not
-/// thrown away any more. systemd, in the machine, puts the user's shell in the place of `${SHELL...}`;
-/// it reads any `${...}` and `$$` in here for its own, so there are no others.
+/// The script sets the size because the shell could otherwise start before it is set. `ESC [ m`
+/// changes nothing on a screen. It tells the worker that systemd has reset the terminal, and that
+/// input is no longer discarded. systemd in the machine replaces `${SHELL...}` with the user's
+/// shell. It would also interpret any other `${...}` and `$$`, so the script contains none.
 ///
-/// The script stays as the parent of the shell, reports its exit status through the terminal and exits
-/// with it. It runs the shell as an asynchronous command and waits, because a trap is not taken while a
-/// shell runs a foreground command; such a command ignores SIGINT and SIGQUIT, which env(1) of
-/// coreutils 8.31 takes back. Where env cannot, the shell takes the script's place and nothing is
-/// reported. The shell leads a process group of its own as soon as it is interactive; until then the
-/// keys that send signals must not end the script.
+/// The script stays as the parent of the shell, reports the shell's exit status through the
+/// terminal and exits with it. It runs the shell as an asynchronous command and waits for it,
+/// because a trap does not run while a foreground command does. An asynchronous command ignores
+/// SIGINT and SIGQUIT, which env(1) of coreutils 8.31 and later undoes. If env cannot, the shell
+/// replaces the script, and nothing is reported. The shell leads a process group of its own as soon
+/// as it is interactive. Until then, the keys that send signals must not end the script.
 ///
-/// The kernel tells the session leader that the terminal is hung up, and that is the script. It tells
-/// the shell, but by then the shell may have read the end of its input, and a shell that exits for
-/// that lets its jobs run on. So the script hangs up what is left of its session, but for jobs that
-/// ignore SIGHUP (nohup) or have a session of their own (setsid).
+/// When the terminal hangs up, the kernel signals the session leader, which is the script. The
+/// script signals the shell, but by then the shell may have read the end of its input, and a shell
+/// that exits for that reason leaves its jobs running. So the script hangs up the rest of its
+/// session. Jobs that ignore SIGHUP (nohup) or have a session of their own (setsid) go on.
 const SCRIPT: &str = r#"stty rows "$1" cols "$2" 2>/dev/null
 printf '\033[m'
 shell="${SHELL:-/bin/sh}"
@@ -69,7 +70,7 @@ else
 fi
 exit "$status""#;
 
-/// machined, and systemd to start machines with.
+/// A client of machined, and of systemd to start machines.
 #[derive(Debug)]
 pub(super) struct Machined {
     bus: Arc<Bus>,
@@ -77,7 +78,7 @@ pub(super) struct Machined {
 }
 
 impl Machined {
-    /// machined behind this bus.
+    /// Creates a client that uses this bus.
     pub(super) fn new(bus: Arc<Bus>, systemd: Arc<Systemd>) -> Self {
         Self { bus, systemd }
     }
@@ -95,7 +96,7 @@ impl Machined {
         }
     }
 
-    /// Has the machine running, starting it if it is not.
+    /// Makes sure that the machine runs, and starts it if it does not.
     pub(super) async fn ensure_running(&self, machine: &MachineName) -> Result<(), Refusal> {
         let mut runs = self.runs(machine).await;
         if matches!(runs, Err(BusError::Unreachable(_))) {
@@ -120,7 +121,7 @@ impl Machined {
                 tracing::warn!(%machine, "the unit of the machine is started, and machined does not know the machine");
                 return Err(Refusal::MachineUnavailable);
             } else {
-                // It powers off right now: for a moment its unit counts as started still.
+                // The machine is powering off: for a moment its unit still counts as started.
                 tokio::time::sleep(GOING_PAUSE).await;
             }
         }
@@ -168,7 +169,7 @@ impl Machined {
         Ok(master.into())
     }
 
-    /// Reports the machines that go away, for as long as the broker runs.
+    /// Reports every machine that goes away, for as long as the broker runs.
     pub(super) async fn report_removals(&self, report: impl Fn(MachineName)) {
         loop {
             if let Err(error) = self.pass_on_removals(&report).await {
@@ -192,7 +193,7 @@ impl Machined {
     }
 }
 
-/// What a person is told.
+/// Returns the refusal that the person sees for this error.
 fn refusal_of(error: &BusError) -> Refusal {
     let denied = [
         "org.freedesktop.DBus.Error.AccessDenied",
@@ -209,7 +210,8 @@ fn refusal_of(error: &BusError) -> Refusal {
         BusError::Refused { name, .. } if name == NO_SUCH_MACHINE => Refusal::MachineUnavailable,
         BusError::Refused { name, .. } if denied.contains(&name.as_str()) => Refusal::ShellRefused,
         BusError::Refused { name, .. } if absent.contains(&name.as_str()) => Refusal::MachinedUnavailable,
-        // What is left comes from inside the machine: no bus to connect to, no systemd behind it.
+        // Any other error comes from inside the machine: it has no bus to connect to, or no
+        // systemd.
         BusError::Refused { .. } | BusError::Job { .. } => Refusal::MachineWithoutBus,
         BusError::Unreachable(_) => Refusal::MachinedUnavailable,
         BusError::TimedOut(_) => Refusal::ShellTimedOut,

@@ -1,16 +1,18 @@
-//! tere-broker: decides who may open what, and has systemd and machined do it.
+//! tere-broker: decides who may open what, and has systemd and machined carry it out.
 //!
-//! Reads: auth's word on who holds a channel, requests on principal channels, workers' packets.
-//! Holds: the policy, the record of each session, the right to open shells (a gid, see polkit/).
+//! Reads: auth's statements of who holds a channel, requests on principal channels, and workers'
+//! packets.
+//! Holds: the policy, a record of each session, the right to open shells (a gid, see polkit/).
 //! Has given up: the network, all files but its policy and its records, starting programs.
 //!
-//! Auth connects to `listener` and says who holds a channel; `channels` counts them, and `principal` serves
-//! one in a task each. A request is answered in `answers`. The path of an opening is told in `opening`, over
-//! collaborators that know nothing of each other's business: `request` (what may be asked for), `policy`,
-//! `registry` (the sessions, with `records` on disk), `machined`, `systemd`, `pool` (workers that wait) and
-//! `start_limiter`. One task a session (`session_task`) talks to its `worker` and takes `orders`; `reach`
-//! finds a worker that was restarted, and `recovery` tells what a broker does that starts where another
-//! was, with `orphans`. A `session` has `participants`. `decisions` records what was decided.
+//! Auth connects to `listener` and states who holds a channel. `channels` counts the channels, and
+//! `principal` serves each one in a task of its own. `answers` answers the requests. `opening` runs
+//! the steps that open a session; each step is the concern of one module: `request` (what may be
+//! asked for), `policy`, `registry` (the sessions, with their `records`), `machined`, `systemd`,
+//! `pool` (waiting workers) and `start_limiter`. Each session has a task (`session_task`), which
+//! talks to its `worker` and takes `orders`. `reach` reconnects to a restarted worker. `recovery`
+//! takes over the sessions of an earlier broker, and `orphans` stops units that have no record. A
+//! `session` has `participants`. `decisions` writes the decisions to the journal.
 
 mod answers;
 mod bus;
@@ -82,7 +84,7 @@ struct Flags {
     check: bool,
 }
 
-/// The collaborators that all tasks share.
+/// State that all tasks share.
 #[derive(Debug)]
 struct Broker {
     policy: Policy,
@@ -96,21 +98,22 @@ struct Broker {
     news: broadcast::Sender<News>,
 }
 
-/// What every principal channel must hear of.
+/// An event that is broadcast to every principal channel.
 #[derive(Debug, Clone)]
 enum News {
-    /// This account is gone.
+    /// The account was removed.
     Revoked(AccountName),
-    /// The policy is another one.
+    /// The policy was reloaded.
     PolicyChanged,
-    /// This machine went away.
+    /// The machine went away.
     MachineRemoved(MachineName),
 }
 
-/// Room for news that a channel has not taken. One that falls behind it looks at everything anew.
+/// Capacity of the news queue of each principal channel. A channel that falls further behind is
+/// closed, and the person signs in again.
 const NEWS: usize = 64;
 
-/// The program.
+/// Runs the program `tere-broker`.
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
     if flags.check {
@@ -134,7 +137,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
     service.run(Thread::Broker, &keep, async move || {
         let records = Records::at(flags.records_dir);
         let (broker, filling) = Broker::new(policy, records, flags.runtime_dir.join("session"));
-        // First of all: until it is there, SIGHUP ends the process.
+        // Before everything else: until the handler is installed, SIGHUP ends the process.
         tokio::spawn(Arc::clone(&broker).reload_on_request()?);
         recovery::restore(&broker)?;
         tokio::spawn(filling);
@@ -146,7 +149,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
 }
 
 impl Broker {
-    /// A broker without sessions, and the task that fills its pool of workers.
+    /// Creates a broker without sessions, and the task that fills its pool of workers.
     fn new(
         policy: Policy,
         records: Records,
@@ -169,30 +172,30 @@ impl Broker {
         (Arc::new(broker), filling)
     }
 
-    /// Ends what is left of the sessions on a machine that goes away, for as long as the broker runs.
+    /// Ends the remaining sessions on every machine that goes away, for as long as the broker runs.
     async fn watch_machines(self: Arc<Self>) {
         self.machined
             .report_removals(|machine| {
                 self.end_sessions_on(&machine);
-                // If no channel is open, nobody needs to hear it.
+                // Fails only if no principal channel is open.
                 let _ = self.news.send(News::MachineRemoved(machine));
             })
             .await;
     }
 
-    /// Ends the sessions that are on a machine now. Their terminals hang up by themselves, as a rule
-    /// before this. Nobody waits for a worker that is slow to take the order; a session that is opened
-    /// once the machine is back is not meant.
+    /// Ends the sessions that are on the machine at this moment. Their terminals usually hang up by
+    /// themselves before this. Each order is sent in a task of its own, so a slow worker delays no
+    /// other. Sessions that are opened once the machine is back are not affected.
     fn end_sessions_on(&self, machine: &MachineName) {
         for session in self.registry.on(machine) {
             tokio::spawn(async move {
-                // A session that is over already has nobody to tell.
+                // Fails only if the session is already over.
                 let _ = session.worker.send(Order::End(EndReason::MachineGone)).await;
             });
         }
     }
 
-    /// Reads the policy again at each SIGHUP. A bad one changes nothing.
+    /// Reloads the policy on each SIGHUP. An invalid file changes nothing.
     fn reload_on_request(self: Arc<Self>) -> Result<impl Future<Output = ()>, String> {
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
         Ok(async move {
@@ -201,7 +204,7 @@ impl Broker {
                 match self.policy.reload() {
                     Ok(()) => {
                         tracing::info!("the policy is read anew");
-                        // No channel is open: then nobody needs to hear it.
+                        // Fails only if no principal channel is open.
                         let _ = self.news.send(News::PolicyChanged);
                     }
                     Err(error) => {

@@ -1,5 +1,6 @@
-//! An opening, from a request to a view of a new session. What the policy grants, and machined opens, is a
-//! session once its worker has the terminal and its record is written.
+//! Opens a session, from the request to the view of the new session. After the policy has granted
+//! the request and machined has opened the shell, the session exists once its worker has the
+//! terminal and its record is written.
 
 use std::sync::Arc;
 
@@ -20,34 +21,34 @@ use crate::protocol::vouch::Principal;
 use crate::protocol::worker::ViewerNumber;
 use crate::protocol::{Refusal, Role};
 
-/// Why a worker did not take a session.
+/// Why a worker did not adopt a session.
 #[derive(Debug)]
 enum NotTaken {
-    /// The worker is gone, with all that it had. Another may have the terminal.
+    /// The worker is gone, with everything it had. Another worker may get the terminal.
     Gone,
-    /// The session is not to be.
+    /// The session is not to be opened.
     Refused(Refusal),
 }
 
-/// Opens a session and views it.
+/// Opens a session, and makes its first viewer.
 pub(super) async fn open(
     broker: &Arc<Broker>,
     principal: &Principal,
     claimed: Claimed,
 ) -> Result<View, Refusal> {
-    // Who asks, and what the policy gives them.
+    // The policy decides whether this account may open this target.
     let granted = claimed.vet(principal)?.grant(&broker.policy.now())?;
     let machine = &granted.target().machine;
 
-    // Within the bounds, counted from now on; and on a machine that runs.
+    // From here on the opening counts towards the bounds. The machine must run.
     let reservation = broker.registry.reserve(granted.owner())?;
     broker.machined.ensure_running(machine).await?;
 
-    // Not before: a machine that boots for a minute must not hold up the others.
+    // Acquired only now: a machine that takes a minute to boot must not delay other openings.
     let _permit = broker.start_limiter.acquire(machine).await?;
     reservation.check()?;
 
-    // A worker, which starts if none waits, while machined opens the shell.
+    // Take a worker, or start one if none waits, while machined opens the shell.
     let (worker, shell) = tokio::join!(broker.pool.take(), broker.machined.open_shell(&granted));
     let (worker, shell) = match (worker, shell) {
         (Ok(worker), Ok(shell)) => (worker, shell),
@@ -55,11 +56,12 @@ pub(super) async fn open(
             broker.systemd.stop_session_later(&worker.id);
             return Err(refusal);
         }
-        // A shell without a worker is hung up here, by closing its PTY.
+        // Without a worker, the shell is hung up here, because its PTY is closed.
         (Err(refusal), _) => return Err(refusal),
     };
 
-    // The worker gets the terminal. If it died, another gets it: the shell is there.
+    // Give the terminal to the worker. If the worker has died, another one gets it: the shell is
+    // there.
     let view = match adopt(broker, worker, &reservation, &granted, &shell).await {
         Err(NotTaken::Gone) => {
             let another = broker.pool.start_another().await?;
@@ -76,8 +78,8 @@ pub(super) async fn open(
     Ok(view)
 }
 
-/// Gives a worker its session: the terminal, then the record, then a task. A worker that does not take it
-/// is stopped.
+/// Gives a worker its session: it gets the terminal, then the record is written, then the task
+/// starts. A worker that does not adopt the session is stopped.
 async fn adopt(
     broker: &Arc<Broker>,
     worker: WaitingWorker,
@@ -105,8 +107,9 @@ async fn adopt(
     Ok(View { session, viewer, role: Role::Owner, socket })
 }
 
-/// Stops a worker that did not say that it keeps a terminal, which it may have all the same. Another may
-/// have it only if this one is known not to come back: two would each read half of what the shell prints.
+/// Stops a worker that has not confirmed the terminal but may have it nevertheless. Another worker
+/// may get the terminal only if this one is known to be gone, since two workers would each read
+/// half of the shell's output.
 async fn stop(broker: &Broker, id: &crate::names::SessionId, error: &NotAdopted) -> NotTaken {
     match error {
         NotAdopted::Gone(_) => match broker.systemd.try_stop_session(id).await {

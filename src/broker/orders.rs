@@ -1,4 +1,4 @@
-//! The orders that the rest of the broker gives to the task of one session, and so to its worker.
+//! The orders that the rest of the broker gives to the task of one session, for its worker.
 
 use std::os::fd::OwnedFd;
 
@@ -8,18 +8,18 @@ use crate::names::{AccountName, TermSize};
 use crate::protocol::worker::{UnreadInput, ViewerNumber};
 use crate::protocol::{About, EndReason, Refusal, Role};
 
-/// Most orders that wait for the task of one session. Whoever gives one more waits.
+/// Capacity of the order queue of one session. A sender waits while it is full.
 pub(super) const ORDERS: usize = 16;
 
-/// Takes the number and the socket of a viewer, or why there is none.
+/// The reply to [`Order::Attach`]: the number and the socket of the viewer, or the refusal.
 pub(super) type Attached = oneshot::Sender<Result<(ViewerNumber, OwnedFd), Refusal>>;
 
-/// An order.
+/// An order to the task of a session.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Make a viewer, for this account or for the operator.
+    /// Make a viewer for this account, or for the operator if `account` is `None`.
     Attach { account: Option<AccountName>, role: Role, size: TermSize, answer: Attached },
-    /// Change what a viewer may do.
+    /// Change the role of a viewer.
     SetRole { viewer: ViewerNumber, role: Role },
     /// Describe the session. The sender is dropped if the worker cannot be asked.
     Describe(oneshot::Sender<About>),

@@ -1,6 +1,6 @@
-//! Orphans: units of sessions without a record. A broker leaves some if it is stopped while workers wait
-//! in the pool, or while it opens a session or cleans up after one. They are looked for once, when a
-//! broker starts.
+//! Orphans: units of sessions without a record. A broker leaves some behind if it is stopped while
+//! workers wait in the pool, or while it opens a session or cleans up after one. They are looked
+//! for once, when a broker starts.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +11,14 @@ use super::systemd::Systemd;
 use crate::backoff::Backoff;
 use crate::names::SessionId;
 
-/// The pauses between attempts to ask systemd which units there are.
+/// The delays between attempts to list the units of sessions.
 const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
-/// The sessions whose units are no orphans.
+/// The sessions whose units are not orphans.
 #[derive(Debug)]
 pub(super) struct Orphans {
-    /// Sessions with a record, and those whose units this broker starts. `None` once orphans have been
-    /// looked for; until then it grows with each worker that is started.
+    /// Sessions with a record, and those whose units this broker starts. Grows with each worker
+    /// that is started, until orphans have been looked for; `None` from then on.
     known: Mutex<Option<BTreeSet<SessionId>>>,
 }
 
@@ -29,20 +29,21 @@ impl Default for Orphans {
 }
 
 impl Orphans {
-    /// Exempts a session. To be called before a unit of it is started.
+    /// Exempts a session. Must be called before a unit of it is started.
     pub(super) fn exempt(&self, id: &SessionId) {
         if let Some(known) = &mut *self.known.lock().unwrap_or_else(PoisonError::into_inner) {
             known.insert(id.clone());
         }
     }
 
-    /// The orphans among these. To be asked once, with all that systemd has loaded.
+    /// Returns the orphans among these sessions. Must be called once, with all that systemd has
+    /// loaded.
     fn orphans_among(&self, loaded: Vec<SessionId>) -> Vec<SessionId> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         loaded.into_iter().filter(|id| !known.contains(id)).collect()
     }
 
-    /// Stops the units of orphans, as soon as systemd can be asked which units there are.
+    /// Stops the units of orphans, as soon as systemd can list the units of sessions.
     pub(super) async fn stop_all(&self, systemd: &Arc<Systemd>) {
         let loaded = loaded_sessions(systemd).await;
         for id in self.orphans_among(loaded) {
@@ -78,7 +79,7 @@ mod tests {
         orphans.exempt(&started);
         let loaded = vec![kept, started, orphan.clone()];
         assert_eq!(orphans.orphans_among(loaded), std::slice::from_ref(&orphan));
-        // Then nothing is kept of it.
+        // From then on nothing is recorded.
         orphans.exempt(&orphan);
         assert!(orphans.known.lock().unwrap().is_none());
     }

@@ -1,4 +1,4 @@
-//! The participants of a session: its owner, its guests, and the viewers that each of them has.
+//! The participants of a session: its owner, its guests, and the viewers of each.
 
 use std::collections::BTreeMap;
 
@@ -7,48 +7,49 @@ use crate::names::{AccountName, Label};
 use crate::protocol::worker::{VIEWERS_MAX, ViewerNumber};
 use crate::protocol::{GUESTS_MAX, GuestRole, Person, Refusal, Role, VIEWING_MAX, VIEWS_PER_GUEST_MAX};
 
-/// Most views that the guests of a session have of it together; one more is refused with `too-many`. The rest of
-/// [`VIEWERS_MAX`] is its owner's.
+/// Maximum number of views that the guests of a session have together. A further one is refused
+/// with `too-many`. The rest of [`VIEWERS_MAX`] is left to the owner.
 const GUEST_VIEWS_MAX: usize = 32;
 
-/// The participants, and what else can change about a session.
+/// The participants, and the other fields of a session that can change.
 #[derive(Debug)]
 pub(super) struct Participants {
-    /// Who opened it; nobody, once that account is gone.
+    /// The account that opened the session; `None` once it was removed.
     pub(super) owner: Option<AccountName>,
-    /// What its owner calls it.
+    /// The name that the owner gave the session.
     pub(super) name: Option<Label>,
-    /// Whom its owner shares it with. At most [`GUESTS_MAX`].
+    /// The accounts that the owner shares the session with. At most [`GUESTS_MAX`].
     pub(super) guests: Vec<Guest>,
-    /// Whose each viewer is. At most [`VIEWERS_MAX`]: the worker makes no more.
+    /// The viewers. At most [`VIEWERS_MAX`]: the worker makes no more.
     pub(super) views: BTreeMap<ViewerNumber, Viewer>,
 }
 
-/// A viewer, as its worker has it.
+/// A viewer that the worker has.
 #[derive(Debug)]
 pub(super) struct Viewer {
-    /// Whose it is; nobody's, where it is the operator's.
+    /// The account that views; `None` for the operator.
     pub(super) account: Option<AccountName>,
-    /// What the worker lets it do.
+    /// The role that the worker enforces.
     pub(super) role: Role,
-    /// It is to be closed, and the worker has not said that it is.
+    /// Whether the viewer is to be closed and the worker has not confirmed it yet.
     pub(super) closing: bool,
 }
 
 impl Participants {
-    /// As the record has it. A viewer that is left from before belongs to a channel that is closed.
+    /// Takes the participants from a record. There are no viewers: those of an earlier broker
+    /// belong to channels that are closed.
     pub(super) fn of(record: &Record) -> Self {
         let owner = (!record.ownerless).then(|| record.owner.clone());
         Self { owner, name: record.name.clone(), guests: record.guests.clone(), views: BTreeMap::new() }
     }
 
-    /// The record of how they are now.
+    /// Returns the record with the current values of the fields that can change.
     pub(super) fn record(&self, of: &Record) -> Record {
         let (name, guests, ownerless) = (self.name.clone(), self.guests.clone(), self.owner.is_none());
         Record { name, guests, ownerless, ..of.clone() }
     }
 
-    /// What this account may do: as the owner, or as a guest.
+    /// Returns the role of an account, as the owner or as a guest.
     pub(super) fn role_of(&self, account: &AccountName) -> Option<Role> {
         if self.owner.as_ref() == Some(account) {
             return Some(Role::Owner);
@@ -56,7 +57,7 @@ impl Participants {
         self.guests.iter().find(|guest| guest.account == *account).map(|guest| guest.role.into())
     }
 
-    /// What a viewer may do that its worker has; nothing where it is to be closed.
+    /// Returns the current role of a viewer that the worker has, or `None` if it must be closed.
     pub(super) fn role_of_viewer(&self, viewer: ViewerNumber) -> Option<Role> {
         let Viewer { account, role, closing } = self.views.get(&viewer)?;
         match account {
@@ -66,8 +67,8 @@ impl Participants {
         }
     }
 
-    /// Parts with an account that is gone. Where it was the owner, the session is nobody's from now on, and shared
-    /// with nobody; only the operator sees it. Gives the views that are over.
+    /// Removes an account. If it was the owner, the session has neither owner nor guests from now
+    /// on, and only the operator sees it. Returns the views to close.
     pub(super) fn part_with(&mut self, account: &AccountName) -> Vec<ViewerNumber> {
         if self.owner.as_ref() == Some(account) {
             self.owner = None;
@@ -80,8 +81,8 @@ impl Participants {
         self.views.iter().filter(|(_, viewing)| over(viewing)).map(|(viewer, _)| *viewer).collect()
     }
 
-    /// Whether an account may have one more view, with those that are `asked` for already. What is being closed
-    /// does not count.
+    /// Whether an account may have one more view. The requests in `asked` count as views; views
+    /// that are being closed do not.
     pub(super) fn has_room_for(&self, account: &AccountName, asked: &[&AccountName]) -> bool {
         if self.owner.as_ref() == Some(account) {
             return true;
@@ -93,7 +94,8 @@ impl Participants {
         theirs < VIEWS_PER_GUEST_MAX && guests.len() < GUEST_VIEWS_MAX
     }
 
-    /// The guests as they are once this account has this role, or none.
+    /// Returns the guests after giving this account a role, or after removing it if `role` is
+    /// `None`.
     pub(super) fn guests_with(
         &self,
         account: &AccountName,
@@ -110,7 +112,7 @@ impl Participants {
         Ok(guests)
     }
 
-    /// The owner and the guests, with how many views each has.
+    /// Lists the owner, then the guests, each with the number of their views.
     pub(super) fn all(&self, owner: &AccountName) -> Vec<Person> {
         let guests = self.guests.iter().map(|guest| (&guest.account, guest.role.into()));
         let all = std::iter::once((owner, Role::Owner)).chain(guests);
@@ -123,19 +125,20 @@ impl Participants {
         u16::try_from(self.viewers_of(account).len()).unwrap_or(u16::MAX)
     }
 
-    /// The viewers of an account.
+    /// Returns the viewers of an account.
     pub(super) fn viewers_of(&self, account: &AccountName) -> Vec<ViewerNumber> {
         let theirs = self.views.iter().filter(|(_, viewing)| viewing.account.as_ref() == Some(account));
         theirs.map(|(number, _)| *number).collect()
     }
 
-    /// Whether the worker lets each viewer of an account do just this; no viewer is there for nothing.
+    /// Whether the worker enforces exactly this role for every viewer of an account. For `None`,
+    /// whether the account has no viewer.
     pub(super) fn settled(&self, account: &AccountName, role: Option<Role>) -> bool {
         let mut theirs = self.views.values().filter(|viewing| viewing.account.as_ref() == Some(account));
         theirs.all(|viewing| Some(viewing.role) == role)
     }
 
-    /// Who views it, at most [`VIEWING_MAX`] of them.
+    /// Returns the accounts that view the session, at most [`VIEWING_MAX`] of them.
     pub(super) fn viewing(&self) -> Vec<AccountName> {
         let mut viewing: Vec<_> = self.views.values().filter_map(|viewing| viewing.account.clone()).collect();
         viewing.sort();
@@ -153,7 +156,7 @@ mod tests {
         format!("guest{number}").parse().unwrap()
     }
 
-    /// Of a session of the first.
+    /// The participants of a session that account 0 owns.
     fn participants() -> Participants {
         let (owner, guests, views) = (Some(name(0)), Vec::new(), BTreeMap::new());
         Participants { owner, name: None, guests, views }
@@ -213,7 +216,7 @@ mod tests {
         let others: usize = (2..GUESTS_MAX).map(|guest| take(guest, VIEWERS_MAX)).sum();
         assert_eq!(others, GUEST_VIEWS_MAX - VIEWS_PER_GUEST_MAX);
         assert_eq!(take(0, VIEWERS_MAX - GUEST_VIEWS_MAX), VIEWERS_MAX - GUEST_VIEWS_MAX);
-        // What is under way counts, and what is on its way out does not.
+        // Requests under way count, and views that are being closed do not.
         participants.views.values_mut().for_each(|viewing| viewing.closing = true);
         let guest = name(1);
         let asked = [&guest; VIEWS_PER_GUEST_MAX];
@@ -234,7 +237,7 @@ mod tests {
         assert_eq!(participants.role_of(&name(2)), None);
         assert_eq!(participants.part_with(&name(0)), [1, 2, 3].map(ViewerNumber));
         assert!([0, 1, 2].iter().all(|account| participants.role_of(&name(*account)).is_none()));
-        // The operator still looks.
+        // The operator's view is unaffected.
         assert_eq!(participants.role_of_viewer(ViewerNumber(1)), None);
         assert_eq!(participants.role_of_viewer(ViewerNumber(4)), Some(Role::Watcher));
     }

@@ -1,4 +1,4 @@
-//! The policy in force, replaced whole at a reload.
+//! The policy in force. A reload replaces it as a whole.
 
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -8,7 +8,7 @@ use crate::config::{Config, ConfigError};
 use crate::names::AccountName;
 use crate::protocol::{Refusal, Role};
 
-/// The policy and where it was read.
+/// The policy, and the file that it is read from.
 #[derive(Debug)]
 pub(super) struct Policy {
     path: PathBuf,
@@ -16,21 +16,22 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// Reads it.
+    /// Loads the policy.
     pub(super) fn load(path: PathBuf) -> Result<Self, ConfigError> {
         let config = RwLock::new(Arc::new(Config::load(&path)?));
         Ok(Self { path, config })
     }
 
-    /// Reads it again; the old one stays in force where the new one is bad.
+    /// Loads the policy again. The old one stays in force if the new one is invalid.
     pub(super) fn reload(&self) -> Result<(), ConfigError> {
         let config = Arc::new(Config::load(&self.path)?);
         *self.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = config;
         Ok(())
     }
 
-    /// What this account may do in a session, by the one in force now: its own, where it may still open one
-    /// there; another's that is shared with it, where that one may still share it.
+    /// Returns the role of this account in a session, if the current policy permits it. The owner
+    /// must still be granted the session's target; for a guest, the owner must still be permitted
+    /// to share it.
     pub(super) fn view(&self, account: &AccountName, session: &Session) -> Result<Role, Refusal> {
         let role = session.role_of(account).ok_or(Refusal::NoSuchSession)?;
         let (owner, target, policy) = (&session.record.owner, &session.record.target, self.now());
@@ -41,7 +42,7 @@ impl Policy {
         if granted { Ok(role) } else { Err(Refusal::NotGranted) }
     }
 
-    /// The one in force now.
+    /// Returns the policy in force.
     pub(super) fn now(&self) -> Arc<Config> {
         Arc::clone(&self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }

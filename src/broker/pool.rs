@@ -1,5 +1,5 @@
-//! The pool of workers that are started and wait, so that a new session does not pay for the start of
-//! its unit.
+//! A pool of started workers without a session, so that a new session does not wait for the start
+//! of its unit.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,29 +19,29 @@ use crate::protocol::Refusal;
 use crate::protocol::worker::Standing;
 use crate::wire::WireError;
 
-/// How many workers wait. An opening that finds none waits for a unit to start.
+/// Number of workers that wait. An opening that finds none waits for a unit to start.
 const POOL: usize = 2;
 
-/// How long after one is taken the next is started. The shell for which it was taken starts in the
-/// meantime, and on a small machine the two would compete for the processors: the prompt then comes a
-/// quarter later (`tests/bench`, click to prompt).
+/// Delay between taking a worker and starting its replacement. The shell for which the worker was
+/// taken starts in the meantime. On a small machine the two would compete for the processors, and
+/// the prompt would take a quarter longer (`tests/bench`, click to prompt).
 const REST: Duration = Duration::from_millis(500);
 
-/// The pauses after starts that failed. A host on which no worker starts is not kept busy with it.
+/// The delays after failed starts, so that a host on which no worker starts is not kept busy.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
-/// Most openings that ask for a worker at the same moment. They are answered at once; one more starts a
-/// worker of its own.
+/// Maximum number of openings that ask the pool for a worker at the same moment. The pool answers
+/// immediately; a further opening starts a worker of its own.
 const ASKS: usize = 16;
 
-/// A worker without a session. Its id becomes the session's.
+/// A worker without a session. Its id becomes the id of the session.
 #[derive(Debug)]
 pub(super) struct WaitingWorker {
     pub(super) id: SessionId,
     pub(super) channel: WorkerChannel,
 }
 
-/// Takes a worker from the pool.
+/// A request for a worker; the worker is sent through it.
 type Ask = oneshot::Sender<WaitingWorker>;
 
 /// Starts workers.
@@ -87,7 +87,8 @@ impl Starter {
         Err(refusal)
     }
 
-    /// Finds a worker of the pool whose channel broke: an upgrade restarts it, and it waits again.
+    /// Reconnects to a worker of the pool whose channel broke: an upgrade restarts the worker, and
+    /// it waits again.
     async fn find_again(&self, id: SessionId) -> Result<WaitingWorker, Refusal> {
         match worker::connect(&self.systemd.socket(&id)).await {
             Ok((channel, Standing::Waiting)) => Ok(WaitingWorker { id, channel }),
@@ -101,7 +102,7 @@ impl Starter {
 }
 
 impl Pool {
-    /// An empty pool, and the task that keeps it full.
+    /// Creates an empty pool, and the task that keeps it full.
     pub(super) fn new(
         systemd: Arc<Systemd>,
         orphans: Arc<Orphans>,
@@ -112,7 +113,7 @@ impl Pool {
         (Self { starter, asks }, filling)
     }
 
-    /// A worker that waits, or else a new one.
+    /// Takes a worker from the pool, or starts one if none waits.
     pub(super) async fn take(&self) -> Result<WaitingWorker, Refusal> {
         let (ask, answer) = oneshot::channel();
         if self.asks.try_send(ask).is_ok()
@@ -123,7 +124,7 @@ impl Pool {
         self.start_another().await
     }
 
-    /// A new worker.
+    /// Starts a worker that does not come from the pool.
     pub(super) async fn start_another(&self) -> Result<WaitingWorker, Refusal> {
         Box::pin(self.starter.start()).await
     }
@@ -169,12 +170,12 @@ async fn fill(starter: Arc<Starter>, mut asked: mpsc::Receiver<Ask>) {
     }
 }
 
-/// Waits until one of these says something or closes its channel, and takes it out: a worker that
-/// waits does neither.
+/// Waits until one of these workers sends something or closes its channel, and removes it: a worker
+/// that waits does neither.
 async fn first_gone(waiting: &mut VecDeque<WaitingWorker>) -> WaitingWorker {
     let words = waiting.iter().map(|worker| Box::pin(worker.channel.receive()));
     let at = match words.len() {
-        // Waiting for nothing would be over at once.
+        // `select_all` panics if there is nothing to wait for.
         0 => std::future::pending().await,
         _ => select_all(words).await.1,
     };

@@ -1,5 +1,5 @@
-//! One task a principal channel: requests in, replies and viewer sockets out. When the channel
-//! closes, every view that was made through it is closed in its worker.
+//! The task of one principal channel: it receives requests and sends replies and viewer sockets.
+//! When the channel closes, every view that was made through it is closed in its worker.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -22,23 +22,24 @@ use crate::protocol::vouch::Principal;
 use crate::protocol::worker::{UnreadInput, ViewerNumber};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
-/// How long auth has to hand the channel over and its holder to greet.
+/// How long auth has to hand the channel over and its holder has to send the greeting.
 const GREETING_TIME: Duration = Duration::from_secs(10);
 
-/// How long the holder may leave a reply unread. Its socket has room for many.
+/// How long the holder may leave a reply unread. Its socket buffer has room for many.
 const REPLY_TIME: Duration = Duration::from_secs(10);
 
 type PrincipalChannel = AsyncChannel<FromBroker, Request>;
 
-/// One channel's task.
+/// State of the task of one channel.
 #[derive(Debug)]
 struct Holder {
     principal: Principal,
     broker: Arc<Broker>,
     channel: PrincipalChannel,
-    /// What it views. Entries of views that are over go with the next view.
+    /// The views made through the channel. Entries of closed views are removed when a view is
+    /// added.
     views: Views,
-    /// Where it had a session, to be told when such a machine goes away.
+    /// Machines on which the holder had a session; it is told when one of them goes away.
     machines: Vec<MachineName>,
     requests: JoinSet<(u32, Outcome)>,
     watched: WatchedSessions,
@@ -57,7 +58,8 @@ pub(super) async fn serve(
     let watched = WatchedSessions::new();
     let mut holder = Holder { principal, broker, channel, views, machines, requests, watched };
     let served = holder.run(news).await;
-    // Whoever closes the channel has typed what they typed before. Any other end withdraws a right.
+    // A holder that closes the channel has typed its unread input, so the input still counts. In
+    // every other case a right was withdrawn.
     let unread =
         if matches!(served, Err(WireError::Closed)) { UnreadInput::Typed } else { UnreadInput::Dropped };
     holder.close(unread).await;
@@ -73,7 +75,7 @@ impl Holder {
             tokio::select! {
                 received = self.channel.receive() => self.take(received?.0).await?,
                 Some(done) = self.requests.join_next() => {
-                    // A request that panicked has no answer; its asker has a deadline of its own.
+                    // A request that panicked gets no reply; the holder has a deadline of its own.
                     let Ok((number, outcome)) = done else { continue };
                     self.reply(number, outcome).await?;
                 }
@@ -85,7 +87,8 @@ impl Holder {
                     Ok(News::Revoked(_)) => {}
                     Ok(News::PolicyChanged) => self.close_ungranted().await,
                     Ok(News::MachineRemoved(machine)) => self.tell_removed(machine).await?,
-                    // Among what was missed may be a revocation: end, the person signs in again.
+                    // A missed event may be a revocation: close the channel, and the person signs
+                    // in again.
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
                 }
             }
@@ -139,20 +142,20 @@ impl Holder {
         sent.await.unwrap_or(Err(WireError::TimedOut))
     }
 
-    /// The role may have changed while the view was being made.
+    /// Corrects the role of a new view: it may have changed while the view was being made.
     async fn set_role(&self, view: &View) -> Result<(), Refusal> {
         let Principal::Account(account) = &self.principal else { return Ok(()) };
         match view.session.role_of(account).filter(|role| *role != view.role) {
             None => Ok(()),
             Some(role) => {
-                // A session that is over has no viewers.
+                // Fails only if the session is over, and then it has no viewers.
                 let _ = view.session.worker.send(Order::SetRole { viewer: view.viewer, role }).await;
                 view.session.settled(account).await
             }
         }
     }
 
-    /// Tells who may view a session, and who does, as long as the holder may view it.
+    /// Sends the participants of a session, if the holder may still view it.
     async fn tell_sharing(&self, session: &Session) -> Result<(), WireError> {
         let Principal::Account(account) = &self.principal else { return Ok(()) };
         let Ok(role) = self.broker.policy.view(account, session) else { return Ok(()) };
@@ -169,7 +172,7 @@ impl Holder {
         self.send(&FromBroker::MachineStopped(machine), None).await
     }
 
-    /// Closes the views that a new policy no longer grants. Their sessions go on, out of reach.
+    /// Closes the views that a new policy no longer grants. Their sessions go on without them.
     async fn close_ungranted(&mut self) {
         let views = std::mem::take(&mut self.views);
         let (kept, closed) = views.into_iter().partition(|(session, _)| self.granted(session));
@@ -177,7 +180,7 @@ impl Holder {
         detach(closed, UnreadInput::Dropped).await;
     }
 
-    /// Whether the policy of now lets this principal view the session. The operator only looks.
+    /// Whether the current policy lets this principal view the session. The operator may watch any.
     fn granted(&self, session: &Session) -> bool {
         match &self.principal {
             Principal::Account(account) => self.broker.policy.view(account, session).is_ok(),
@@ -185,10 +188,11 @@ impl Holder {
         }
     }
 
-    /// Closes the channel, and every view in its worker: who held it may not keep them. The channel
-    /// first, so that its holder hears the reason before it sees the views go; then the views that are there. Requests
-    /// that are under way finish, and what they view is closed too: a session that was being opened is then there,
-    /// without a viewer, or is not kept, where the account is gone.
+    /// Closes the channel and then every view in its worker, since its former holder may not keep
+    /// them. The channel closes first, so that the holder learns the reason before the views end.
+    /// Open views are closed next. Requests under way finish, and their views are closed too. A
+    /// session that was being opened then exists without a viewer; if its account was removed, it
+    /// is discarded.
     async fn close(self, unread: UnreadInput) {
         let Self { channel, views, mut requests, .. } = self;
         drop(channel);
@@ -203,14 +207,14 @@ impl Holder {
     }
 }
 
-/// Adds a view, and forgets those that are over: however often somebody comes and goes, there are no more than the
-/// sessions have.
+/// Adds a view, and removes the entries of closed ones, so that there are never more entries than
+/// the sessions have viewers, no matter how often somebody comes and goes.
 fn add_view(views: &mut Views, view: (Arc<Session>, ViewerNumber)) {
     views.retain(|(session, viewer)| !session.worker.is_closed() && session.has_viewer(*viewer));
     views.push(view);
 }
 
-/// Closes views, all at once: a worker that is away must not keep others from being told.
+/// Closes views concurrently: a worker that is away must not delay the others.
 pub(super) async fn detach(views: Views, unread: UnreadInput) {
     join_all(views.iter().map(|(session, viewer)| session.close_view(*viewer, unread))).await;
 }
@@ -229,12 +233,12 @@ mod tests {
 
     type Front = AsyncChannel<Request, FromBroker>;
 
-    /// The next order that a worker gets, soon.
+    /// Returns the next order that a worker gets; it must arrive within two seconds.
     async fn next(inbox: &mut mpsc::Receiver<Order>) -> Order {
         tokio::time::timeout(Duration::from_secs(2), inbox.recv()).await.expect("no order").unwrap()
     }
 
-    /// Asks for a view, and gives what the worker then owes.
+    /// Requests a view, and returns a function that answers as the worker would.
     async fn ask(
         front: &Front,
         session: &Session,
@@ -269,7 +273,7 @@ mod tests {
             next(&mut inbox).await,
             Order::Detach { viewer: ViewerNumber(1), unread: UnreadInput::Dropped }
         ));
-        // And what it is given after all.
+        // A view that is made after the revocation is closed too.
         owed(ViewerNumber(2));
         assert!(matches!(
             next(&mut slow).await,

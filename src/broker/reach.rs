@@ -1,4 +1,5 @@
-//! Reaching the worker of a session that is there: one whose channel broke, or an earlier broker's.
+//! Connects to the worker of a session that exists: after its channel broke, or after the broker
+//! was restarted.
 
 use std::io;
 use std::time::Duration;
@@ -14,36 +15,37 @@ use crate::protocol::worker::{Standing, ViewerNumber};
 use crate::protocol::{EndReason, Refusal};
 use crate::wire::WireError;
 
-/// How long a worker that went away may take to be back, with crashes on the way.
+/// How long a worker that went away may take to come back, including crashes on the way.
 const RETURN_TIME: Duration = Duration::from_secs(20);
 
-/// Between two attempts: what `RestartSec=` of its unit is.
+/// Delay between two attempts: the same as `RestartSec=` of the worker's unit.
 const RETURN_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long the worker of a session that goes on is left alone after it did not come back in time.
+/// How long to wait before trying again to reach a worker that did not come back in time.
 const LEFT_ALONE: Duration = Duration::from_secs(5);
 
-/// Why the worker of a session cannot be talked to.
+/// Why the worker of a session cannot be reached.
 #[derive(Debug)]
 pub(super) enum Unreached {
     /// The session is over: its worker lost it.
     Over,
-    /// The session goes on: systemd has its terminal. But no worker answered in [`RETURN_TIME`]; the host may be
-    /// busy with other things.
+    /// No worker answered within [`RETURN_TIME`]; the host may be overloaded. The session goes on:
+    /// systemd has its terminal, or could not be asked.
     NoAnswer,
-    /// The session goes on, in a worker that speaks another version than this broker, whichever of
-    /// the two was not started again. The next broker reaches it.
+    /// The session goes on, in a worker of another version than this broker. Either of the two was
+    /// not restarted after an upgrade. The next broker reaches it.
     OtherVersion,
 }
 
 /// The channel to a worker, and the viewers that it has.
 pub(super) type Reached = (WorkerChannel, Vec<ViewerNumber>);
 
-/// Connects to the worker of a session that is there, and hears which viewers it has: an earlier broker's, or one whose channel
-/// broke. While that takes longer than a restart does, whoever wants something of the session is told so.
+/// Connects to the worker of a session that exists, and receives the list of its viewers. The
+/// session is an earlier broker's, or its channel broke. If this takes longer than a restart does,
+/// requests for a view are refused in the meantime.
 ///
 /// # Errors
-/// The session is over, or somebody wants its end: now, or before, which is what `ending` says.
+/// The session is over, or it is to end: `ending` is the reason if that was requested before.
 pub(super) async fn return_to(
     systemd: &Systemd,
     id: &SessionId,
@@ -71,8 +73,9 @@ pub(super) async fn return_to(
     }
 }
 
-/// systemd starts a worker again by itself, or because we connect. One of another version
-/// is started again in place, once: the programs were replaced under it.
+/// Connects to the worker of a session. systemd starts the worker by itself, or because of the
+/// connection. A worker of another version is restarted in place, once: the programs were replaced
+/// while it ran.
 pub(super) async fn reach(systemd: &Systemd, id: &SessionId) -> Result<Reached, Unreached> {
     let deadline = Instant::now() + RETURN_TIME;
     let mut started_again = false;
@@ -88,7 +91,7 @@ pub(super) async fn reach(systemd: &Systemd, id: &SessionId) -> Result<Reached, 
             tracing::error!(session = %id, %error, "restart tere-broker: it is not of the version that is installed: {error}");
             return Err(Unreached::OtherVersion);
         }
-        // No socket: the host was restarted under the record, or somebody stopped it.
+        // No socket: the host was restarted and the record is left, or somebody stopped the socket.
         let gone = matches!(&error, WireError::Io(error) if error.kind() == io::ErrorKind::NotFound);
         if gone || late {
             still_kept(systemd, id, &error).await?;
@@ -105,12 +108,13 @@ pub(super) async fn reach(systemd: &Systemd, id: &SessionId) -> Result<Reached, 
                 }
             }
         }
-        // It may have been killed while it greeted, and start again right now.
+        // The worker may have been killed during the greeting, and may be restarting now.
         tokio::time::sleep(RETURN_PAUSE).await;
     }
 }
 
-/// Looks whether systemd still has the terminal of a session whose worker does not answer, and has its socket there.
+/// Checks that systemd still has the terminal of a session whose worker does not answer, and starts
+/// the session's socket.
 async fn still_kept(systemd: &Systemd, id: &SessionId, error: &WireError) -> Result<(), Unreached> {
     match systemd.stored_descriptors(id).await {
         Ok(0) => {
@@ -131,18 +135,20 @@ async fn still_kept(systemd: &Systemd, id: &SessionId, error: &WireError) -> Res
     Ok(())
 }
 
-/// Answers for a worker that cannot be talked to, until the session is to end: it goes on, and its viewers with it.
+/// Answers orders for a worker that cannot be reached, until the session is to end. The session and
+/// its viewers go on meanwhile.
 async fn stand_by(orders: &mut mpsc::Receiver<Order>, refusal: Refusal) -> EndReason {
     loop {
         match orders.recv().await {
             Some(Order::Attach { answer, .. }) => {
-                // Nobody waits any more.
+                // Fails if the request has timed out.
                 let _ = answer.send(Err(refusal));
             }
-            // It is listed without what its worker could say.
+            // The session is listed without a description. A worker that comes back is told the
+            // current roles and which views to close.
             Some(Order::Describe(_) | Order::SetRole { .. } | Order::Detach { .. }) => {}
             Some(Order::End(reason)) => return reason,
-            // The table holds a sender for as long as the session is live.
+            // The registry holds a sender for as long as the session is live.
             None => return EndReason::WorkerGone,
         }
     }

@@ -1,5 +1,5 @@
-//! The record of each session: one small file, kept by systemd while the broker restarts. It is
-//! the only word on whose a session is; a worker is never asked.
+//! The record of each session: one small file, kept by systemd while the broker restarts. Only the
+//! record says who owns a session; a worker is never asked.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -13,39 +13,40 @@ use crate::atomic_file::{self, Durability};
 use crate::names::{AccountName, Label, SessionId, Target};
 use crate::protocol::GuestRole;
 
-/// Longest record, bytes; a longer file is not one.
+/// Maximum size of a record, in bytes. A longer file is not a record.
 const RECORD_MAX: u64 = 4096;
 
-/// What is known of a session. A build that came later may have written more: that is kept as it is, so that a session
-/// gets over a rollback and the way back. What must not be passed over by an earlier build belongs into a field
-/// that this one has, changed so that the record cannot be read.
+/// What the broker stores about a session. A later build may have added fields. They are kept
+/// unchanged, so that a session survives a rollback and the way back. Information that an earlier
+/// build must not ignore belongs in a field which that build has, in a form that it cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// Its id.
+    /// The id of the session.
     pub(super) id: SessionId,
-    /// Who opened it.
+    /// The account that opened the session.
     pub(super) owner: AccountName,
-    /// Where its shell runs.
+    /// The machine and the user of the session's shell.
     pub(super) target: Target,
-    /// When, seconds since 1970.
+    /// When the session was opened, in seconds since 1970.
     pub(super) opened: u64,
-    /// What its owner calls it.
+    /// The name that the owner gave the session.
     pub(super) name: Option<Label>,
-    /// Whom its owner shares it with. At most [`GUESTS_MAX`](crate::protocol::GUESTS_MAX). The record of
-    /// an earlier version has none.
+    /// The accounts that the session is shared with. At most
+    /// [`GUESTS_MAX`](crate::protocol::GUESTS_MAX). Records of earlier versions do not have this
+    /// field.
     #[serde(default)]
     pub(super) guests: Vec<Guest>,
-    /// The account that opened it is gone: whoever has its name now is somebody else. An earlier build's record does not
-    /// say.
+    /// Whether the account that opened the session was removed. If so, an account of the same name
+    /// is a different one. Records of earlier builds do not have this field.
     #[serde(default)]
     pub(super) ownerless: bool,
-    /// What a later build wrote beside these.
+    /// Fields that a later build has added.
     #[serde(flatten)]
     pub(super) later: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Record {
-    /// Of a session that is opened now.
+    /// Creates the record of a session that is opened now.
     pub(super) fn of_now(id: SessionId, owner: AccountName, target: Target) -> Self {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (guests, later) = (Vec::new(), serde_json::Map::new());
@@ -53,23 +54,23 @@ impl Record {
     }
 }
 
-/// An account that a session is shared with. One of which this build does not know all is not taken for a guest:
-/// the record cannot be read then.
+/// An account that a session is shared with. An entry with fields that this build does not know is
+/// rejected, which makes the whole record unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Guest {
-    /// Who.
+    /// The account of the guest.
     pub(super) account: AccountName,
-    /// What it may do.
+    /// The role of the guest.
     pub(super) role: GuestRole,
 }
 
 /// The records that an earlier broker left.
 #[derive(Debug, Default)]
 pub(super) struct LeftBehind {
-    /// Those that can be read.
+    /// The records that can be read.
     pub(super) records: Vec<Record>,
-    /// Whose record is there and cannot be read. They are sessions like others, and nobody reaches them.
+    /// The sessions whose record exists but cannot be read. They go on, and nobody can reach them.
     pub(super) unreadable: BTreeSet<SessionId>,
 }
 
@@ -80,27 +81,27 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// The records in this folder.
+    /// Uses the records in this folder.
     pub(super) fn at(folder: PathBuf) -> Self {
         Self { folder }
     }
 
-    /// Keeps a record: a file is there whole, or not at all. The folder is in memory, so there is
-    /// nothing to sync.
+    /// Writes a record. The file is always either complete or absent. The folder is in memory, so
+    /// there is nothing to sync.
     pub(super) fn keep(&self, record: &Record) -> io::Result<()> {
         let text = serde_json::to_vec(record)?;
         let kept = atomic_file::replace(&self.path(&record.id), &text, Durability::InMemory);
         kept.map_err(|(_, error)| error)
     }
 
-    /// Forgets a record.
+    /// Deletes a record.
     pub(super) fn forget(&self, id: &SessionId) {
         if let Err(error) = fs::remove_file(self.path(id)) {
             tracing::warn!(session = %id, %error, "the record of an ended session stays behind: {error}");
         }
     }
 
-    /// All records. A file that is not one is left where it is, and said.
+    /// Reads all records. A file that is not a valid record is logged and left where it is.
     pub(super) fn all(&self) -> io::Result<LeftBehind> {
         let mut left = LeftBehind::default();
         for entry in fs::read_dir(&self.folder)? {

@@ -1,4 +1,4 @@
-//! A broker that starts where another was: it takes up the sessions whose records it finds, and stops the
+//! Takes over from an earlier broker: continues the sessions that have a record, and stops the
 //! units of those without one.
 
 use std::sync::Arc;
@@ -14,17 +14,19 @@ use crate::names::SessionId;
 use crate::protocol::worker::{FromWorker, ToWorker, UnreadInput, ViewerNumber};
 use crate::wire::WireError;
 
-/// How long a worker has to close the viewers of a session that is left alone.
+/// How long a worker has to close the viewers of a session whose record cannot be read.
 const LEAVE_TIME: Duration = Duration::from_secs(8);
 
-/// Takes up the sessions that an earlier broker left. How their workers are is found out while others are served.
+/// Takes over the sessions that an earlier broker left. Their workers are contacted in the
+/// background.
 ///
 /// # Errors
-/// The records cannot be read. A broker that went on would take living sessions for orphans.
+/// The records cannot be read. The broker must not go on, or it would take live sessions for
+/// orphans.
 pub(super) fn restore(broker: &Arc<Broker>) -> Result<(), String> {
     let unreadable = |error| format!("the records of sessions cannot be read: {error}");
     let left = broker.registry.left_behind().map_err(unreadable)?;
-    // Their shells run on: they are not this build's to judge.
+    // The shells of these sessions go on: this build cannot judge them.
     for id in left.unreadable {
         broker.orphans.exempt(&id);
         tokio::spawn(leave_alone(Arc::clone(broker), id));
@@ -41,7 +43,7 @@ pub(super) fn restore(broker: &Arc<Broker>) -> Result<(), String> {
     Ok(())
 }
 
-/// Goes on with a session of an earlier broker, or cleans up after it where it ended meanwhile.
+/// Continues a session of an earlier broker, or cleans up after it if it has ended meanwhile.
 async fn go_on_with(broker: Arc<Broker>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
     let (channel, viewers) = match reach::return_to(&broker.systemd, &id, &mut orders, None).await {
         Ok(reached) => reached,
@@ -56,7 +58,7 @@ async fn go_on_with(broker: Arc<Broker>, id: SessionId, mut orders: mpsc::Receiv
     session_task::spawn(&broker, &id, channel, orders, session_task::first_viewer());
 }
 
-/// Leaves a session alone whose record cannot be read: nobody views it, and it goes on.
+/// Closes the viewers of a session whose record cannot be read. The session goes on.
 async fn leave_alone(broker: Arc<Broker>, id: SessionId) {
     let Ok((channel, viewers)) = reach::reach(&broker.systemd, &id).await else { return };
     let mut closed = close_views_of_before(&channel, &viewers).await;
@@ -76,7 +78,7 @@ async fn leave_alone(broker: Arc<Broker>, id: SessionId) {
     }
 }
 
-/// Closes the viewers that a worker has from before: those of channels that closed with an earlier broker.
+/// Closes the viewers that a worker has from an earlier broker, whose channels are closed.
 async fn close_views_of_before(channel: &WorkerChannel, viewers: &[ViewerNumber]) -> Result<(), WireError> {
     for viewer in viewers {
         channel.send(&ToWorker::Detach { viewer: *viewer, unread: UnreadInput::Dropped }, &[]).await?;

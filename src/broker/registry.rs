@@ -1,4 +1,4 @@
-//! The registry of live sessions, with their bounds and their records.
+//! The registry of live sessions: it enforces their bounds and keeps their records.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,13 +14,13 @@ use crate::names::{AccountName, Label, MachineName, SessionId};
 use crate::protocol::worker::ViewerNumber;
 use crate::protocol::{GuestRole, Refusal, Role};
 
-/// Most sessions of one account; one more is refused with `too-many`.
+/// Maximum number of sessions per account. A further one is refused with `too-many`.
 const PER_ACCOUNT_MAX: usize = 64;
 
-/// Most sessions of everybody; one more is refused with `too-many`.
+/// Maximum number of sessions in total. A further one is refused with `too-many`.
 const SESSIONS_MAX: usize = 1024;
 
-/// All of them.
+/// The live sessions, and the folder of their records.
 #[derive(Debug)]
 pub(super) struct Registry {
     live: Mutex<Live>,
@@ -30,14 +30,14 @@ pub(super) struct Registry {
 #[derive(Debug, Default)]
 struct Live {
     sessions: BTreeMap<SessionId, Arc<Session>>,
-    /// Accounts that are opening one right now, by the number of the reservation. A reservation that is
-    /// not here any more was its account's.
+    /// The accounts of openings under way, by reservation number. Removing an account removes its
+    /// reservations, so a reservation that is missing here belonged to a removed account.
     opening: BTreeMap<u64, AccountName>,
     next_reservation: u64,
 }
 
-/// Room for a session that is being opened, so that many at once cannot pass the bounds. It is given
-/// back when it is dropped.
+/// Room for a session that is being opened, so that concurrent openings cannot exceed the bounds.
+/// Released on drop.
 #[derive(Debug)]
 pub(super) struct Reservation<'a> {
     registry: &'a Registry,
@@ -45,10 +45,10 @@ pub(super) struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// Whether the account whose reservation it is still exists.
+    /// Checks that the account that made the reservation still exists.
     ///
     /// # Errors
-    /// It is gone.
+    /// [`Refusal::NotGranted`] if the account was removed.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         self.registry.live().check(self.number)
     }
@@ -67,7 +67,7 @@ impl Drop for Reservation<'_> {
 }
 
 impl Registry {
-    /// None yet.
+    /// Creates a registry without sessions.
     pub(super) fn new(records: Records) -> Self {
         Self { live: Mutex::default(), records }
     }
@@ -87,10 +87,10 @@ impl Registry {
         Ok(Reservation { registry: self, number })
     }
 
-    /// Registers a new session: its record first, then it is live.
+    /// Registers a new session. Its record is written before the session becomes live.
     ///
     /// # Errors
-    /// The record cannot be written, or the account is gone.
+    /// The record cannot be written, or the account was removed.
     pub(super) fn register(
         &self,
         reservation: &Reservation<'_>,
@@ -100,7 +100,8 @@ impl Registry {
         self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
         let session = Session::of(record, worker);
         let mut live = self.live();
-        // In the same turn as it becomes live: what comes to be before an account is parted with is found there.
+        // The check and the insertion hold the same lock, so `part_with` either finds the session
+        // among the live ones or has already invalidated its reservation.
         match live.check(reservation.number) {
             Ok(()) => drop(live.sessions.insert(session.record.id.clone(), Arc::clone(&session))),
             Err(refusal) => {
@@ -112,20 +113,23 @@ impl Registry {
         Ok(session)
     }
 
-    /// Makes a session live whose record is there already.
+    /// Adds a session whose record exists already.
     pub(super) fn restore(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
         let session = Session::of(record, worker);
         self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));
         session
     }
 
-    /// Parts with an account that is gone: whoever gets its name next has nothing of it. Its sessions go on, nobody's,
-    /// and those that it is opening are not kept. Gives the views that are over, and whether all records say so.
+    /// Removes an account from all sessions, so that a later account of the same name inherits
+    /// nothing. Its own sessions go on without an owner, it is no longer a guest of others, and its
+    /// openings under way are refused. Returns the views to close, and [`Refusal::MayNotLast`] if a
+    /// record could not be written.
     pub(super) fn part_with(&self, account: &AccountName) -> (Views, Result<(), Refusal>) {
         let concerned: Vec<_> = {
             let mut live = self.live();
             live.opening.retain(|_, opening| opening != account);
-            // Those that were parted with already are too: their records may have to be written still.
+            // Includes sessions that have lost this owner before: their records may still have to
+            // be written.
             let concerned = |session: &&Arc<Session>| {
                 session.record.owner == *account || session.role_of(account).is_some()
             };
@@ -140,7 +144,8 @@ impl Registry {
             over.extend(
                 participants.part_with(account).into_iter().map(|viewer| (Arc::clone(&session), viewer)),
             );
-            // Whatever becomes of the record: it is so for as long as this broker runs.
+            // Even if the record cannot be written, the change holds for as long as this broker
+            // runs.
             let record = participants.record(&session.record);
             if let Err(error) = self.records.keep(&record) {
                 not_kept(&record, &error);
@@ -152,7 +157,7 @@ impl Registry {
         (over, kept)
     }
 
-    /// Gives a session a name, in its record first.
+    /// Renames a session. Its record is written first.
     pub(super) fn rename(&self, session: &Session, name: Option<Label>) -> Result<(), Refusal> {
         let mut participants = session.participants();
         let record = Record { name, ..participants.record(&session.record) };
@@ -161,8 +166,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Shares a session with an account, or no more, in its record first. Gives the viewers that the account
-    /// has there now.
+    /// Shares a session with an account in this role, or stops sharing it if `role` is `None`. The
+    /// record is written first. Returns the current viewers of the account.
     pub(super) fn share(
         &self,
         session: &Session,
@@ -180,25 +185,25 @@ impl Registry {
         Ok(viewers)
     }
 
-    /// Forgets a session that is over.
+    /// Removes a session that is over, and its record.
     pub(super) fn forget(&self, id: &SessionId) -> Option<Arc<Session>> {
         self.records.forget(id);
         self.live().sessions.remove(id)
     }
 
-    /// The session of this id.
+    /// Returns the live session with this id.
     pub(super) fn find(&self, id: &SessionId) -> Option<Arc<Session>> {
         self.live().sessions.get(id).cloned()
     }
 
-    /// At most `most` sessions by id, those behind `after`.
+    /// Returns at most `most` sessions in the order of their ids, starting after `after`.
     pub(super) fn page(&self, after: Option<&SessionId>, most: usize) -> Vec<Arc<Session>> {
         let behind = |id: &SessionId| after.is_none_or(|after| id > after);
         let live = self.live();
         live.sessions.iter().filter(|(id, _)| behind(id)).take(most).map(|(_, s)| Arc::clone(s)).collect()
     }
 
-    /// An account's sessions, oldest first.
+    /// Returns the sessions that an account owns, oldest first.
     pub(super) fn of(&self, owner: &AccountName) -> Vec<Arc<Session>> {
         let theirs = |session: &&Arc<Session>| session.is_of(owner);
         let mut sessions: Vec<_> = self.live().sessions.values().filter(theirs).cloned().collect();
@@ -206,7 +211,7 @@ impl Registry {
         sessions
     }
 
-    /// The sessions of others that are shared with an account, at most `most` of them, oldest first.
+    /// Returns at most `most` sessions of others that are shared with this account, oldest first.
     pub(super) fn shared_with(&self, account: &AccountName, most: usize) -> Vec<(Arc<Session>, Role)> {
         let live = self.live();
         let shared = live.sessions.values().filter_map(|session| {
@@ -220,13 +225,13 @@ impl Registry {
         shared
     }
 
-    /// The sessions on a machine.
+    /// Returns the sessions on a machine.
     pub(super) fn on(&self, machine: &MachineName) -> Vec<Arc<Session>> {
         let there = |session: &&Arc<Session>| session.record.target.machine == *machine;
         self.live().sessions.values().filter(there).cloned().collect()
     }
 
-    /// The records that an earlier broker left.
+    /// Reads the records that an earlier broker left.
     pub(super) fn left_behind(&self) -> io::Result<LeftBehind> {
         self.records.all()
     }
@@ -273,12 +278,12 @@ mod tests {
         assert_eq!(registry.part_with(&alice).1, Ok(()));
         assert_eq!(session.role_of(&alice), None);
         assert!(registry.of(&alice).is_empty() && registry.find(&session.record.id).is_some());
-        // What it was still opening does not come to be, though an account of its name is there again.
+        // Its opening under way is refused, although a new account has the same name.
         let _hers = registry.reserve(&alice).unwrap();
         assert_eq!(later.check(), Err(Refusal::NotGranted));
         let kept = registry.register(&later, record("bbbbbbbbbbbb"), worker());
         assert_eq!(kept.unwrap_err(), Refusal::NotGranted);
-        // Where the record could not be written, it is when it is asked for again.
+        // A record that could not be written is written when the removal is repeated.
         let path = folder.path().join("aaaaaaaaaaaa.json");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();

@@ -1,5 +1,5 @@
-//! What becomes of a request for a shell. It changes type at each step, and only the last can be
-//! asked of machined:
+//! The states of a request for a shell. Its type changes at each step, and only the last type is
+//! accepted by machined's client:
 //!
 //! ```text
 //! Claimed   what a channel asked for
@@ -12,14 +12,14 @@ use crate::names::{AccountName, Target, TermSize};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::Principal;
 
-/// What a channel asked for.
+/// A request as it came from a channel.
 #[derive(Debug)]
 pub(super) struct Claimed {
     pub(super) target: Target,
     pub(super) size: TermSize,
 }
 
-/// A request of an account.
+/// A request that comes from an account.
 #[derive(Debug)]
 pub(super) struct Vetted {
     owner: AccountName,
@@ -31,7 +31,7 @@ pub(super) struct Vetted {
 pub(super) struct Granted(Vetted);
 
 impl Claimed {
-    /// Only accounts open shells: the operator lists and ends.
+    /// Accepts only accounts: the operator does not open shells.
     pub(super) fn vet(self, principal: &Principal) -> Result<Vetted, Refusal> {
         match principal {
             Principal::Account(owner) => Ok(Vetted { owner: owner.clone(), claimed: self }),
@@ -41,7 +41,7 @@ impl Claimed {
 }
 
 impl Vetted {
-    /// Looks it up in the policy.
+    /// Checks the request against the policy.
     pub(super) fn grant(self, policy: &Config) -> Result<Granted, Refusal> {
         if policy.allows(&self.owner, &self.claimed.target) {
             Ok(Granted(self))

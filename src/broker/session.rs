@@ -1,4 +1,4 @@
-//! One live session: whose it is, who views it, and the way to its worker.
+//! One live session: its record, its participants, and the way to its worker.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,12 @@ use crate::names::{AccountName, TermSize};
 use crate::protocol::worker::{ToWorker, UnreadInput, ViewerNumber};
 use crate::protocol::{About, Person, Refusal, Role, SessionSummary};
 
-/// How long a worker has to describe its session. One that is just being restarted is listed
-/// without that.
+/// How long a worker has to describe its session. A session whose worker does not answer in time,
+/// for example because it is restarting, is listed without a description.
 const DESCRIBE_TIME: Duration = Duration::from_secs(1);
 
-/// How long a worker has to let a viewer do what it may, with a crash on the way.
+/// How long a worker has to acknowledge the roles of its viewers, including a restart after a
+/// crash.
 const SETTLE_TIME: Duration = Duration::from_secs(8);
 
 /// How long a worker has to make a viewer.
@@ -30,33 +31,34 @@ pub(super) struct View {
     pub(super) session: Arc<Session>,
     pub(super) viewer: ViewerNumber,
     pub(super) role: Role,
-    /// For whoever asked.
+    /// The viewer's socket, for the principal that asked for the view.
     pub(super) socket: OwnedFd,
 }
 
-/// Views of sessions.
+/// Sessions and the viewers in them.
 pub(super) type Views = Vec<(Arc<Session>, ViewerNumber)>;
 
 /// One live session.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Whose and where: the broker's own word. What of it can change is in `participants`.
+    /// The record as of the start of the session in this broker, with the owner and the target that
+    /// the broker granted. Fields that can change are current only in `participants`.
     pub(super) record: Record,
     participants: Mutex<Participants>,
-    /// Raised when who may view the session, or who does, has changed.
+    /// Notified when the participants have changed: who may view the session, or who does.
     changed: watch::Sender<()>,
-    /// To the task that talks to its worker.
+    /// Orders to the task that talks to the worker.
     pub(super) worker: mpsc::Sender<Order>,
 }
 
 impl Session {
-    /// One that nobody views yet.
+    /// Creates a session without viewers.
     pub(super) fn of(record: Record, worker: mpsc::Sender<Order>) -> Arc<Self> {
         let participants = Mutex::new(Participants::of(&record));
         Arc::new(Self { record, participants, changed: watch::Sender::new(()), worker })
     }
 
-    /// How it stands in a list, for somebody of this role in it.
+    /// Returns the session's entry in a list, for somebody with this role.
     pub(super) async fn summary(&self, role: Role) -> SessionSummary {
         let Record { id, owner, target, opened, .. } = &self.record;
         let about = tokio::time::timeout(DESCRIBE_TIME, self.describe()).await.ok().flatten();
@@ -68,7 +70,7 @@ impl Session {
         SessionSummary { id, target, opened: *opened, owner, role, name, viewing, about }
     }
 
-    /// Makes a viewer of the session, for an account or, without one, for the operator.
+    /// Has the worker make a viewer, for an account or, if `account` is `None`, for the operator.
     pub(super) async fn attach(
         self: &Arc<Self>,
         account: Option<AccountName>,
@@ -92,43 +94,43 @@ impl Session {
         answer.await.ok()
     }
 
-    /// What this account may do in it; nothing where it is not the account's, nor shared with it.
+    /// Returns the role of an account, or `None` if it is neither the owner nor a guest.
     pub(super) fn role_of(&self, account: &AccountName) -> Option<Role> {
         self.participants().role_of(account)
     }
 
-    /// Whether it is this account's own.
+    /// Whether this account is the owner.
     pub(super) fn is_of(&self, account: &AccountName) -> bool {
         self.participants().owner.as_ref() == Some(account)
     }
 
-    /// Whether an account may have one more view of it, with those that are asked for already.
+    /// Whether an account may have one more view. `asked` are the accounts of viewers under way.
     pub(super) fn has_room_for(&self, account: &AccountName, asked: &[&AccountName]) -> bool {
         self.participants().has_room_for(account, asked)
     }
 
-    /// Whether its worker has this viewer.
+    /// Whether the worker has this viewer.
     pub(super) fn has_viewer(&self, viewer: ViewerNumber) -> bool {
         self.participants().views.contains_key(&viewer)
     }
 
-    /// Who may view it, and who does: the owner first.
+    /// Lists the owner, then the guests, each with the number of their views.
     pub(super) fn participants_shown(&self) -> Vec<Person> {
         self.participants().all(&self.record.owner)
     }
 
-    /// A receiver that hears of every change of [`Self::participants_shown`].
+    /// Returns a receiver that is notified of every change of [`Self::participants_shown`].
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Notes a viewer of this account, or of the operator.
+    /// Records a new viewer. `account` is `None` for the operator.
     pub(super) fn viewer_came(&self, viewer: ViewerNumber, account: Option<AccountName>, role: Role) {
         let viewing = Viewer { account, role, closing: false };
         self.change(|participants| drop(participants.views.insert(viewer, viewing)));
     }
 
-    /// Notes what its worker lets a viewer do.
+    /// Records the role that the worker enforces for a viewer.
     pub(super) fn role_set(&self, viewer: ViewerNumber, role: Role) {
         self.change(|participants| {
             if let Some(viewing) = participants.views.get_mut(&viewer) {
@@ -137,22 +139,23 @@ impl Session {
         });
     }
 
-    /// Notes that a viewer has gone.
+    /// Records that a viewer is gone.
     pub(super) fn viewer_left(&self, viewer: ViewerNumber) {
         self.change(|participants| drop(participants.views.remove(&viewer)));
     }
 
-    /// Closes a view. If its worker is away, it is told when it is back.
+    /// Closes a view. A worker that is away is told when it is back.
     pub(super) async fn close_view(&self, viewer: ViewerNumber, unread: UnreadInput) {
         if let Some(viewing) = self.participants().views.get_mut(&viewer) {
             viewing.closing = true;
         }
-        // A session that is over has no viewers.
+        // Fails only if the session is over, and then it has no viewers.
         let _ = self.worker.send(Order::Detach { viewer, unread }).await;
     }
 
-    /// Notes which viewers a worker has that was started again, and says what it is to be told: it may not
-    /// have heard the last that was said to the one before it.
+    /// Forgets the viewers that a restarted worker no longer has. Returns the messages that give
+    /// each remaining viewer its current role or close it: those sent to the previous worker may be
+    /// lost.
     pub(super) fn viewers_are(&self, viewers: &[ViewerNumber]) -> Vec<ToWorker> {
         self.change(|participants| participants.views.retain(|viewer, _| viewers.contains(viewer)));
         let participants = self.participants();
@@ -165,14 +168,15 @@ impl Session {
         viewers.iter().map(told).collect()
     }
 
-    /// Waits until the worker lets the viewers of an account do just what they may.
+    /// Waits until the worker has acknowledged the current role of every viewer of this account, at
+    /// most [`SETTLE_TIME`].
     pub(super) async fn settled(&self, account: &AccountName) -> Result<(), Refusal> {
         let role = self.role_of(account);
         let mut changes = self.changes();
         let settled = changes.wait_for(|()| self.participants().settled(account, role));
         match tokio::time::timeout(SETTLE_TIME, settled).await {
             Ok(_) => Ok(()),
-            // It is told again when it is back.
+            // The worker is told again when it is back.
             Err(_) => Err(Refusal::WorkerUnavailable),
         }
     }
@@ -182,18 +186,19 @@ impl Session {
         self.has_changed();
     }
 
-    /// Says that who may view it, or who does, is not who it was.
+    /// Notifies the receivers that the participants have changed.
     pub(super) fn has_changed(&self) {
         self.changed.send_replace(());
     }
 
-    /// What can change about it. Whoever writes its record holds it meanwhile.
+    /// Locks the fields that can change. The lock is held while the record is written.
     pub(super) fn participants(&self) -> MutexGuard<'_, Participants> {
         self.participants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How sessions stand in a list, in their order. Their workers are asked all at once.
+/// Returns the list entries of sessions, in the given order. All workers are asked at the same
+/// time.
 pub(super) async fn summaries(sessions: &[(Arc<Session>, Role)]) -> Vec<SessionSummary> {
     join_all(sessions.iter().map(|(session, role)| session.summary(*role))).await
 }

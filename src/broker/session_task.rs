@@ -1,5 +1,5 @@
-//! The task of one live session: it passes orders on to the worker, hears what the worker says, finds a
-//! worker that was restarted, and cleans up after the session.
+//! The task of one live session: it passes orders on to the worker, handles the worker's messages,
+//! reconnects to a worker that was restarted, and cleans up after the session.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -21,13 +21,13 @@ use crate::protocol::worker::{FromWorker, ToWorker, ViewerNumber};
 use crate::protocol::{About, EndReason, Refusal, Role, SessionEnd};
 use crate::wire::WireError;
 
-/// A channel that lived this long is one that lasts.
+/// A channel that lived this long counts as stable.
 const LASTS: Duration = Duration::from_secs(1);
 
-/// The pauses before connecting again to a worker whose channel did not last.
+/// The delays before reconnecting to a worker whose last channel was not stable.
 const RECONNECT: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(4));
 
-/// A viewer that was asked for.
+/// A requested viewer that the worker has not made yet.
 #[derive(Debug)]
 pub(super) struct Wanted {
     account: Option<AccountName>,
@@ -58,13 +58,14 @@ pub(super) fn spawn(
     tokio::spawn(task.run());
 }
 
-/// The number of the first viewer that a broker makes. It comes from the clock: a worker that lives on
-/// may still have viewers of the broker before, which are closed in a moment.
+/// Returns the number of the first viewer that this broker makes in a session. It is taken from the
+/// clock because the worker may still have viewers of an earlier broker, which are about to be
+/// closed.
 pub(super) fn first_viewer() -> ViewerNumber {
     ViewerNumber(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos())
 }
 
-/// Removes what is left of a session that is over.
+/// Removes the record and the units of a session that is over.
 pub(super) async fn clean_up(broker: &Broker, id: &SessionId, end: SessionEnd) {
     if let Some(session) = broker.registry.forget(id) {
         note(Decision::Ended(end), None, &session.record);
@@ -72,31 +73,33 @@ pub(super) async fn clean_up(broker: &Broker, id: &SessionId, end: SessionEnd) {
     broker.systemd.stop_session(id).await;
 }
 
-/// The task of one session.
+/// State of the task of one session.
 #[derive(Debug)]
 struct SessionTask {
     broker: Arc<Broker>,
     id: SessionId,
     channel: WorkerChannel,
     orders: mpsc::Receiver<Order>,
-    /// Viewers that were asked for and are not there yet. At most [`ORDERS`](super::orders::ORDERS) and those under way.
+    /// Viewers that were requested and that the worker has neither made nor refused yet. Cleared
+    /// when the channel breaks.
     asked: HashMap<ViewerNumber, Wanted>,
-    /// Whoever waits for `Described`, first to last. At most [`DESCRIBING_MAX`]; one more is told that
-    /// nothing is known.
+    /// Requests for a description that the worker has not answered, oldest first. At most
+    /// [`DESCRIBING_MAX`]; a further one is dropped, and its session is listed without a
+    /// description.
     describing: VecDeque<oneshot::Sender<About>>,
     next_viewer: ViewerNumber,
-    /// Why the session is to end, once somebody wants it to.
+    /// Why the session is to end, once somebody has requested that. The first reason is kept.
     ending: Option<EndReason>,
-    /// When the last channel came, and the pauses before the next if it does not last.
+    /// When the last channel was connected, and the delays before the next if it is not stable.
     connected: Instant,
     reconnect: Backoff,
 }
 
-/// Most questions about one session that its worker has not answered.
+/// Maximum number of descriptions of one session that its worker has not answered.
 const DESCRIBING_MAX: usize = 64;
 
 impl SessionTask {
-    /// Runs until the session is over, and cleans up after it.
+    /// Runs until the session is over, then cleans up after it.
     pub(super) async fn run(mut self) {
         let end = loop {
             tokio::select! {
@@ -111,11 +114,12 @@ impl SessionTask {
                     }
                 },
                 order = self.orders.recv() => {
-                    // The table holds a sender for as long as the session is live.
+                    // The registry holds a sender for as long as the session is live.
                     let Some(order) = order else { break EndReason::WorkerGone.into() };
                     match self.pass_on(order).await {
                         Ok(()) => {}
-                        // What the worker said before its channel broke is heard first: it may be its end.
+                        // Messages that the worker sent before its channel broke are handled first:
+                        // one of them may end the session.
                         Err(error) if is_broken(&error) => {}
                         Err(error) => if let Err(reason) = self.find_again(error).await {
                             break reason.into();
@@ -125,7 +129,7 @@ impl SessionTask {
             }
         };
         let (broker, id) = (Arc::clone(&self.broker), self.id.clone());
-        // Whoever waits for something of it hears that it is over, and not when its units are stopped.
+        // Dropped first, so that pending requests fail now and not after the units are stopped.
         drop(self);
         clean_up(&broker, &id, end).await;
     }
@@ -139,7 +143,7 @@ impl SessionTask {
                     if let Some(session) = self.session() {
                         session.viewer_came(viewer, account, role);
                     }
-                    // Nobody waits any more: the socket closes, and the worker sees it.
+                    // If the request has timed out, the socket closes, and the worker notices.
                     let _ = answer.send(Ok((viewer, socket)));
                 }
                 None
@@ -152,7 +156,7 @@ impl SessionTask {
             }
             FromWorker::Described(ref about) => {
                 if let Some(asker) = self.describing.pop_front() {
-                    // It may have stopped waiting.
+                    // Fails if the request has timed out.
                     let _ = asker.send(about.clone());
                 }
                 None
@@ -168,7 +172,7 @@ impl SessionTask {
                 None
             }
             FromWorker::Ended(end) => Some(end),
-            // Out of turn: it is not a worker of ours any more.
+            // Not allowed once the session has a task: this is not a worker of ours.
             FromWorker::Standing(_) | FromWorker::Adopted => {
                 tracing::error!(session = %self.id, "the worker broke the protocol");
                 Some(EndReason::WorkerGone.into())
@@ -180,7 +184,7 @@ impl SessionTask {
         let message = match order {
             Order::Attach { account, role, size, answer } => {
                 if !self.has_room_for(account.as_ref()) {
-                    // Nobody waits any more.
+                    // Fails if the request has timed out.
                     let _ = answer.send(Err(Refusal::TooMany));
                     return Ok(());
                 }
@@ -225,12 +229,12 @@ impl SessionTask {
         }
     }
 
-    /// The channel broke: systemd has started the worker again by now, or does when we connect.
-    /// One that still keeps the session goes on; one that lost it is the session's end.
+    /// Reconnects after the channel broke. systemd has restarted the worker by now, or starts it
+    /// when the broker connects. If the worker has lost the session, the session is over.
     async fn find_again(&mut self, mut error: WireError) -> Result<(), EndReason> {
         loop {
             tracing::warn!(session = %self.id, %error, "the worker's channel broke; connecting again: {error}");
-            // Whoever waits for a viewer may ask again.
+            // Pending requests for viewers are refused; they may be repeated.
             for (_, Wanted { answer, .. }) in self.asked.drain() {
                 let _ = answer.send(Err(Refusal::WorkerUnavailable));
             }
@@ -243,14 +247,15 @@ impl SessionTask {
             self.connected = Instant::now();
             match self.tell_again(&viewers).await {
                 Err(again) if !is_broken(&again) => error = again,
-                // One that broke says so when it is listened to.
+                // A broken channel is noticed when the task next receives from it.
                 Ok(()) | Err(_) => return Ok(()),
             }
         }
     }
 
-    /// How long to wait before connecting again: not at all, unless the last channel did not last. A
-    /// worker that greets and hangs up for ever must not keep the broker busy.
+    /// Returns how long to wait before reconnecting: not at all if the last channel was stable,
+    /// else an increasing delay. A worker that keeps hanging up after its greeting must not keep
+    /// the broker busy.
     fn pause(&mut self) -> Duration {
         if self.connected.elapsed() >= LASTS {
             self.reconnect.reset();
@@ -259,7 +264,8 @@ impl SessionTask {
         self.reconnect.pause()
     }
 
-    /// Tells a worker that is back what counts now. What the one before it was told last may have been lost with it.
+    /// Sends a worker that is back the current roles and any requested end. The last messages to
+    /// the previous worker may have been lost with it.
     async fn tell_again(&self, viewers: &[ViewerNumber]) -> Result<(), WireError> {
         for told in self.session().map(|session| session.viewers_are(viewers)).unwrap_or_default() {
             self.tell(&told).await?;
@@ -279,7 +285,8 @@ mod tests {
 
     const VIEWER: ViewerNumber = ViewerNumber(7);
 
-    /// A session is over, and somebody asks for a view of it: whichever of the two is seen first, it is over.
+    /// A session is over while somebody asks for a view of it. Whichever of the two is seen first,
+    /// the request fails.
     #[tokio::test]
     async fn what_a_worker_said_before_it_went_counts() {
         let folder = tempfile::tempdir().unwrap();

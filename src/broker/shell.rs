@@ -7,8 +7,8 @@ use crate::names::ReportKey;
 /// A shell that machined has opened.
 #[derive(Debug)]
 pub(super) struct OpenedShell {
-    /// The master of its terminal. Dropping it hangs the shell up.
+    /// The master side of its terminal. Dropping it hangs the shell up.
     pub(super) pty: OwnedFd,
-    /// What the report of its end begins with.
+    /// The key that marks the report of the shell's exit status.
     pub(super) report: ReportKey,
 }

@@ -1,4 +1,4 @@
-//! A broker without a host, for tests: the workers of its sessions are the test.
+//! A broker without a host, for tests, which act as the workers of its sessions.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ user = "dev"
 share = true
 "#;
 
-/// Alice may be `dev@box`. It has its files in this folder.
+/// Creates a broker that keeps its files in this folder. Its policy grants `dev@box` to alice.
 pub(super) fn broker(folder: &Path) -> Arc<Broker> {
     let path = folder.join("tere.toml");
     std::fs::write(&path, POLICY).unwrap();
     Broker::new(Policy::load(path).unwrap(), Records::at(folder.to_owned()), folder.to_owned()).0
 }
 
-/// A session of alice's on dev@box, and what its worker is told.
+/// Creates a session of alice's on dev@box, and returns it with the orders for its worker.
 pub(super) fn session(broker: &Broker, id: &str) -> (Arc<Session>, mpsc::Receiver<Order>) {
     let record = Record::of_now(id.parse().unwrap(), "alice".parse().unwrap(), "dev@box".parse().unwrap());
     let (orders, inbox) = mpsc::channel(ORDERS);

@@ -1,4 +1,4 @@
-//! The limit on how many sessions are opened at once, of all and on one machine.
+//! The limit on concurrent openings of sessions, in total and per machine.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,27 +9,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use crate::names::MachineName;
 use crate::protocol::Refusal;
 
-/// How many sessions are opened at once. More only slow each other down until each misses its
-/// deadlines; the others wait.
+/// Maximum number of concurrent openings; further ones wait. More would only slow each other down
+/// until each misses its deadlines.
 const AT_ONCE: usize = 4;
 
-/// How many of these on one machine. A machine that hangs keeps a permit for as long as machined has to
-/// answer; the other permits are for other machines.
+/// Maximum number of concurrent openings on one machine. An opening on a machine that hangs keeps
+/// its permit for as long as machined has to answer; the other permits are for other machines.
 const ON_ONE_MACHINE: usize = 2;
 
-/// How long to wait for leave, after which the person is told to try again.
+/// How long an opening waits for a permit before the person is told to try again.
 const PERMIT_TIME: Duration = Duration::from_secs(60);
 
-/// The limiter.
+/// The limiter of concurrent openings.
 #[derive(Debug)]
 pub(super) struct StartLimiter {
     all: Semaphore,
-    /// The machines on which somebody opens a session or waits to; the entry of any other goes with the
-    /// next request.
+    /// The machines on which an opening runs or waits. Other entries are removed when a machine is
+    /// added.
     machines: Mutex<HashMap<MachineName, Weak<Semaphore>>>,
 }
 
-/// Leave to open a session, until it is dropped.
+/// A permit to open a session, released on drop.
 #[derive(Debug)]
 pub(super) struct StartPermit<'a> {
     _of_all: SemaphorePermit<'a>,
@@ -43,8 +43,8 @@ impl Default for StartLimiter {
 }
 
 impl StartLimiter {
-    /// Waits for leave to open a session on this machine. The limit of the machine is asked first, so
-    /// that an opening which waits for it holds up no other machine.
+    /// Waits for a permit to open a session on this machine. The limit of the machine is acquired
+    /// first, so that an opening that waits for it does not hold up other machines.
     pub(super) async fn acquire(&self, machine: &MachineName) -> Result<StartPermit<'_>, Refusal> {
         let permit = async {
             let on_the_machine = self.on(machine).acquire_owned().await;
@@ -54,7 +54,7 @@ impl StartLimiter {
             Ok((Ok(on_the_machine), Ok(of_all))) => {
                 Ok(StartPermit { _of_all: of_all, _on_the_machine: on_the_machine })
             }
-            // Nobody closes them: it took too long.
+            // The semaphores are never closed, so this is the timeout.
             Ok((Err(_), _) | (_, Err(_))) | Err(_) => Err(Refusal::Unavailable),
         }
     }
@@ -85,7 +85,7 @@ mod tests {
         let now = |machine| limiter.acquire(machine).now_or_never();
         let held: Vec<_> = (0..ON_ONE_MACHINE).map(|_| now(&frozen).unwrap().unwrap()).collect();
         assert!(now(&frozen).is_none());
-        // An opening that waits for the frozen machine is in nobody's way.
+        // An opening that waits for the frozen machine does not hold up others.
         let mut waits = Box::pin(limiter.acquire(&frozen));
         assert!(waits.as_mut().now_or_never().is_none());
         let others: Vec<_> = (0..AT_ONCE - ON_ONE_MACHINE).map(|_| now(&other).unwrap().unwrap()).collect();

@@ -1,5 +1,5 @@
-//! systemd: the units of sessions and of machines, which the broker starts and stops. polkit's rule
-//! allows no others. See org.freedesktop.systemd1(5).
+//! systemd: starts and stops the units of sessions and of machines. polkit's rule allows no other
+//! units. See org.freedesktop.systemd1(5).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,24 +17,24 @@ use crate::protocol::EndReason;
 use crate::protocol::worker::Standing;
 use crate::wire::WireError;
 
-/// How long systemd has for a session's units, and to list them. They start in about 0.1 s.
+/// How long systemd has to start, stop or list the units of sessions. A start takes about 0.1 s.
 const SESSION_TIME: Duration = Duration::from_secs(8);
 
-/// How long a machine has to boot, after which the person is told that it did not.
+/// How long a machine may take to boot before the person is told that it did not start.
 const BOOT_TIME: Duration = Duration::from_secs(60);
 
-/// The pauses between attempts to stop the units of a session.
+/// The delays between attempts to stop the units of a session.
 const STOP_AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
-/// systemd, as far as the broker may use it.
+/// A client of systemd that offers only what the broker may use.
 #[derive(Debug)]
 pub(super) struct Systemd {
     bus: Arc<Bus>,
-    /// Where the sockets of sessions are.
+    /// The folder of the sessions' sockets.
     sockets: PathBuf,
 }
 
-/// Why units of a session that is over are still there.
+/// Why the units of a session that is over are still there.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotStopped {
     #[error(transparent)]
@@ -45,7 +45,7 @@ pub(super) enum NotStopped {
     Stored(u32),
 }
 
-/// A unit by its parsed parts: nothing else can be named.
+/// A unit, made of parsed names only, so that no other unit can be named.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Unit<'a> {
     /// A session's socket. Connecting to it starts its worker.
@@ -73,24 +73,24 @@ impl Unit<'_> {
     }
 }
 
-/// A machine's name as an instance: systemd reads `-` in a path-like instance as `/` only where a
-/// unit asks for it with %I; ours asks for %i, which is taken as it stands.
+/// Returns the name of a machine as the instance of a unit. It needs no escaping: systemd reads `-`
+/// as `/` only where a unit uses `%I`, and this unit uses `%i`, which is the instance unchanged.
 fn escape(name: &MachineName) -> &str {
     name.as_str()
 }
 
 impl Systemd {
-    /// systemd behind this bus, with the sockets of sessions in this folder.
+    /// Creates a client that uses this bus. `sockets` is the folder of the sessions' sockets.
     pub(super) fn new(bus: Arc<Bus>, sockets: PathBuf) -> Self {
         Self { bus, sockets }
     }
 
-    /// Forgets a connection that broke, so that the next request makes another.
+    /// Drops a broken connection, so that the next request makes a new one.
     pub(super) async fn forget_connection(&self) {
         self.bus.forget().await;
     }
 
-    /// Where a session's worker is reached.
+    /// Returns the path of the socket of a session's worker.
     pub(super) fn socket(&self, id: &SessionId) -> PathBuf {
         self.sockets.join(format!("{id}.sock"))
     }
@@ -105,7 +105,7 @@ impl Systemd {
         self.job(unit, Verb::Stop).await
     }
 
-    /// Has systemd forget that a worker failed, if it did, or its unit would be kept for people to look at.
+    /// Resets the failed state of a session's worker, because systemd keeps failed units loaded.
     pub(super) async fn forget_failure(&self, id: &SessionId) -> Result<(), BusError> {
         let unit = Unit::SessionService(id);
         let forget = async {
@@ -115,7 +115,7 @@ impl Systemd {
         within(unit.time(), forget).await
     }
 
-    /// How many descriptors are in the store of a session's worker.
+    /// Returns the number of descriptors in the descriptor store of a session's worker.
     pub(super) async fn stored_descriptors(&self, id: &SessionId) -> Result<u32, BusError> {
         let unit = Unit::SessionService(id);
         let count = async {
@@ -126,7 +126,7 @@ impl Systemd {
             Ok(service.n_file_descriptor_store().await?)
         };
         match within(unit.time(), count).await {
-            // It is forgotten, and they with it.
+            // The unit is unloaded, and its store is gone with it.
             Err(error) if error.is(NO_SUCH_UNIT) || error.is(NO_SUCH_OBJECT) => Ok(0),
             counted => counted,
         }
@@ -135,7 +135,7 @@ impl Systemd {
     async fn job(&self, unit: Unit<'_>, verb: Verb) -> Result<(), BusError> {
         let done = within(unit.time(), self.try_job(unit.name(), verb)).await;
         if matches!(done, Err(BusError::Unreachable(_))) {
-            // dbus-daemon was restarted, perhaps: once more, over a new connection.
+            // dbus-daemon may have been restarted: try once more, over a new connection.
             self.bus.forget().await;
             return within(unit.time(), self.try_job(unit.name(), verb)).await;
         }
@@ -144,7 +144,7 @@ impl Systemd {
 
     async fn try_job(&self, unit: String, verb: Verb) -> Result<(), BusError> {
         let manager = ManagerProxy::new(&self.bus.connection().await?).await?;
-        // Before the job is made, so that its end cannot be missed.
+        // Subscribed before the job is made, so that its end cannot be missed.
         let mut removed = manager.receive_job_removed().await?;
         let mode = "replace".to_owned();
         let call = async {
@@ -154,8 +154,9 @@ impl Systemd {
             }
         };
         tokio::pin!(call);
-        // The ends of jobs are taken while the call is under way too. A stream that nobody takes from is
-        // full after some dozens, and with it the whole connection stands still: no answer comes any more.
+        // Signals are also received while the call is under way. A stream that nobody reads is full
+        // after some dozens of signals; then the whole connection stalls, and no reply arrives any
+        // more.
         let (mut job, mut ends) = (None, Vec::new());
         loop {
             tokio::select! {
@@ -181,7 +182,7 @@ impl Systemd {
         Err(BusError::Unreachable(zbus_systemd::zbus::Error::Failure("the bus went away".into())))
     }
 
-    /// The sessions that have a unit loaded.
+    /// Returns the sessions that have a loaded unit.
     pub(super) async fn session_units(&self) -> Result<Vec<SessionId>, BusError> {
         let patterns = vec!["tere-session@*.socket".to_owned(), "tere-session@*.service".to_owned()];
         let list = async {
@@ -196,14 +197,14 @@ impl Systemd {
         Ok(ids)
     }
 
-    /// [`Self::stop_session`], while nobody waits.
+    /// Runs [`Self::stop_session`] in the background.
     pub(super) fn stop_session_later(self: &Arc<Self>, id: &SessionId) {
         let (systemd, id) = (Arc::clone(self), id.clone());
         tokio::spawn(async move { systemd.stop_session(&id).await });
     }
 
-    /// Stops a session's units, its socket first so that nothing starts the worker again. Goes on until
-    /// they are stopped: systemd cannot be asked while polkit or the bus is away.
+    /// Stops the units of a session, the socket first so that nothing restarts the worker. Retries
+    /// until they are stopped, because systemd cannot be asked while polkit or the bus is away.
     pub(super) async fn stop_session(&self, id: &SessionId) {
         let mut again = STOP_AGAIN;
         while let Err(error) = self.try_stop_session(id).await {
@@ -212,7 +213,7 @@ impl Systemd {
         }
     }
 
-    /// [`Self::stop_session`], once.
+    /// Makes a single attempt at [`Self::stop_session`].
     pub(super) async fn try_stop_session(&self, id: &SessionId) -> Result<(), NotStopped> {
         self.stop_both(id).await?;
         if self.stored_descriptors(id).await? == 0 {
@@ -229,30 +230,30 @@ impl Systemd {
     async fn stop_both(&self, id: &SessionId) -> Result<(), BusError> {
         for unit in [Unit::SessionSocket(id), Unit::SessionService(id)] {
             match self.stop(unit).await {
-                // Another job took this one's place, or there is no such unit any more.
+                // Another job replaced this one, or the unit no longer exists.
                 Ok(()) | Err(BusError::Job { .. }) => {}
                 Err(error) if error.is(NO_SUCH_UNIT) => {}
                 Err(error) => return Err(error),
             }
         }
         match self.forget_failure(id).await {
-            // As a rule: a unit that ended well is forgotten by itself.
+            // No such unit is the usual case: systemd unloads a unit that ended well by itself.
             Err(error) if !error.is(NO_SUCH_UNIT) => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// Has a worker end what a worker before it left in systemd's store: the terminal is in there, and
-    /// with it the shell would run on, with nobody to reach it. systemd 257 throws the store away when it
-    /// forgets a stopped unit; 262 keeps both until the store is empty, which only a worker, or root,
-    /// can do.
+    /// Has a worker close the descriptors that an earlier worker left in systemd's store. They
+    /// include the terminal; while it is open, the shell runs on, and nobody can reach it. systemd
+    /// 257 discards the store when it unloads a stopped unit. 262 keeps both until the store is
+    /// empty, and only a worker or root can empty it.
     async fn let_go(&self, id: &SessionId) -> Result<(), NotStopped> {
         tracing::info!(session = %id, "a worker is started to end what one before it left");
         self.start(Unit::SessionSocket(id)).await?;
         let (channel, standing) = worker::connect(&self.socket(id)).await?;
         match standing {
             Standing::Keeping(_) => Ok(worker::end(&channel, EndReason::WorkerGone).await?),
-            // It has let go, and leaves with us.
+            // The worker has nothing left in the store, and exits when this channel closes.
             Standing::Waiting => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The sessions of which a principal channel is told who may view them, and who does.
+//! The sessions whose participants are reported to a principal channel.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -9,15 +9,15 @@ use tokio::task::JoinSet;
 use super::session::Session;
 use crate::names::SessionId;
 
-/// Room for sessions that have changed and were not told of yet. While there is none, the watches wait, and
-/// several changes of one session become one.
+/// Capacity of the queue of sessions that have changed and were not reported yet. While it is full,
+/// the watching tasks wait, and several changes of one session become one.
 const CHANGES: usize = 16;
 
-/// The sessions that one channel hears of.
+/// The sessions whose participants are reported to one channel.
 #[derive(Debug)]
 pub(super) struct WatchedSessions {
     watched: BTreeSet<SessionId>,
-    /// One a session in `watched`; it ends with the session.
+    /// One task per session in `watched`; it ends with the session.
     watches: JoinSet<SessionId>,
     to_tell: mpsc::Sender<Arc<Session>>,
     changed: mpsc::Receiver<Arc<Session>>,
@@ -29,12 +29,12 @@ impl WatchedSessions {
         Self { watched: BTreeSet::new(), watches: JoinSet::new(), to_tell, changed }
     }
 
-    /// The next session of which something is to be told: at once after [`Self::watch`], and then at each
+    /// Returns the next session to report: immediately after [`Self::watch`], and then after each
     /// change.
     pub(super) async fn changed(&mut self) -> Arc<Session> {
         match self.changed.recv().await {
             Some(session) => session,
-            // Not reached: a sender of the queue is held here.
+            // Unreachable: `to_tell` is a sender of this queue.
             None => std::future::pending().await,
         }
     }
@@ -51,7 +51,8 @@ impl WatchedSessions {
     }
 }
 
-/// Tells of a session at once and at each change, until it is over. It does not keep the session.
+/// Reports a session immediately and after each change, until it is over. Holds no strong reference
+/// while it waits for a change, so the session can end.
 async fn watch(
     id: SessionId,
     session: Weak<Session>,

@@ -1,5 +1,5 @@
-//! The broker's end of a worker's channel: connecting, and what a worker is told before its session has
-//! a task.
+//! The broker's end of a worker's channel: connecting, and the messages to a worker before its
+//! session has a task.
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,20 +12,20 @@ use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
 use crate::protocol::{EndReason, Role};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
-/// How long a worker has to answer. It starts in 50 ms, or 140 on a busy machine.
+/// How long a worker has to answer. It starts in 50 ms, or 140 ms on a busy machine.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(8);
 
 /// The broker's end of a worker's channel.
 pub(super) type WorkerChannel = AsyncChannel<ToWorker, FromWorker>;
 
-/// Ends a worker's session, and waits until the worker leaves.
+/// Ends a worker's session, and waits until the worker closes the channel.
 pub(super) async fn end(channel: &WorkerChannel, reason: EndReason) -> Result<(), WireError> {
     channel.send(&ToWorker::End(reason), &[]).await?;
     let over = async { while channel.receive().await.is_ok() {} };
     tokio::time::timeout(ANSWER_TIME, over).await.map_err(|_| WireError::TimedOut)
 }
 
-/// Connects to the worker behind `path`, which systemd starts if it does not run.
+/// Connects to the worker behind `path`. systemd starts the worker if it does not run.
 pub(super) async fn connect(path: &Path) -> Result<(WorkerChannel, Standing), WireError> {
     let channel = WorkerChannel::connect(path, Intent::Worker, ANSWER_TIME).await?;
     let (first, _) = channel.receive_within(ANSWER_TIME).await?;
@@ -33,19 +33,19 @@ pub(super) async fn connect(path: &Path) -> Result<(WorkerChannel, Standing), Wi
     Ok((channel, standing))
 }
 
-/// Why a worker does not keep a terminal that it was given.
+/// Why a worker has not adopted a terminal that it was given.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotAdopted {
-    /// Its channel broke before it said that it keeps it.
+    /// The channel broke before the worker confirmed that it has the terminal.
     #[error("it went away: {0}")]
     Gone(WireError),
-    /// It may have it, and be only slow to say so.
+    /// The worker may have the terminal, but it did not confirm it properly or in time.
     #[error("it may have it, or not: {0}")]
     Unclear(WireError),
 }
 
-/// Gives a waiting worker its PTY and makes the first viewer in the same breath, so that even a
-/// shell that ends at once is seen to.
+/// Gives a waiting worker its PTY, and requests the first viewer right away, so that the viewer
+/// sees even a shell that ends at once.
 pub(super) async fn adopt(
     channel: &WorkerChannel,
     session: &SessionId,
@@ -60,7 +60,7 @@ pub(super) async fn adopt(
     };
     match given.await {
         Err(error) if !is_broken(&error) => return Err(NotAdopted::Unclear(error)),
-        // What the worker said before its channel broke is heard first.
+        // Messages that the worker sent before its channel broke are received first.
         Ok(()) | Err(_) => {}
     }
     let (adopted, _) = channel.receive_within(ANSWER_TIME).await.map_err(|error| {
@@ -96,7 +96,7 @@ mod tests {
 
     const VIEWER: ViewerNumber = ViewerNumber(7);
 
-    /// What comes of it where the worker says this, and goes.
+    /// Returns the result of `adopt` if the worker sends these messages and closes the channel.
     async fn adopted(says: &[FromWorker]) -> Result<OwnedFd, NotAdopted> {
         let (channel, worker) = WorkerChannel::pair().unwrap();
         for word in says {

@@ -16,7 +16,7 @@ mod passkey;
 
 const ORIGIN: &str = "https://shell.example.org";
 
-/// auth without its sockets: the accounts with real files, and logins as they come.
+/// auth without its sockets: the account files are real, and the tests send the login messages.
 struct Auth {
     folder: TempDir,
     pages: StoredAccounts,
@@ -24,7 +24,7 @@ struct Auth {
     now: Now,
 }
 
-/// What came of a message, with everything done that it asked for.
+/// The outcome of a message, after the actions that it led to.
 #[derive(Debug)]
 enum Outcome {
     Challenge(String),
@@ -43,7 +43,7 @@ impl Auth {
         Self { folder, pages, party, now: Now { instant: Instant::now(), unix: 1_000_000 } }
     }
 
-    /// Adds an account and gives the secret of its link.
+    /// Adds an account, and returns the secret of its link.
     fn add(&mut self, name: &str) -> String {
         let (secret, link) = self.new_link();
         let id = AccountId::random().unwrap();
@@ -72,7 +72,7 @@ impl Auth {
         self.now.unix += seconds;
     }
 
-    /// One step, with the store real and the broker as `broker` says.
+    /// Handles one message, with the real store. `broker` is the broker's answer to vouching.
     fn step(&mut self, login: &mut Login, asked: FromFront, broker: Result<(), Refusal>) -> Outcome {
         let mut input = Input::Asked(asked);
         loop {
@@ -110,21 +110,21 @@ impl Auth {
         self.say(login, FromFront::Answer { credential })
     }
 
-    /// Registers a passkey with a link, on a connection of its own.
+    /// Registers a passkey with a link, on a new connection.
     fn enrol(&mut self, token: &str, passkey: &mut SoftPasskey) -> Outcome {
         let mut login = Login::new();
         let options = self.challenge(&mut login, enrol(token));
         self.answer(&mut login, passkey.register(&options))
     }
 
-    /// Signs in, on a connection of its own.
+    /// Signs in, on a new connection.
     fn sign_in(&mut self, passkey: &mut SoftPasskey) -> Outcome {
         let mut login = Login::new();
         let options = self.challenge(&mut login, FromFront::SignIn);
         self.answer(&mut login, passkey.sign_in(&options))
     }
 
-    /// An account `alice` with one passkey.
+    /// Creates an account `alice` with one passkey.
     fn with_alice() -> (Self, SoftPasskey) {
         let mut auth = Self::new();
         let token = auth.add("alice");
@@ -133,7 +133,7 @@ impl Auth {
         (auth, passkey)
     }
 
-    /// The account files as they stand, to show that nothing changed.
+    /// Returns the account files, to show that nothing has changed.
     fn files(&self) -> Vec<(String, String)> {
         let entries = std::fs::read_dir(self.folder.path().join("accounts")).unwrap();
         let mut files: Vec<_> = entries
@@ -202,7 +202,8 @@ fn a_challenge_is_for_one_connection_one_answer_and_sixty_seconds() {
     let mut fresh = Login::new();
     assert_refused(auth.answer(&mut fresh, credential.clone()), Refusal::ChallengeExpired);
     assert_eq!(auth.files(), before);
-    // The same answer is good where it belongs: that is what made the refusals above count.
+    // The same answer is accepted on its own connection, so it was refused above for the
+    // connection.
     assert_signed_in(auth.answer(&mut one, credential.clone()));
     assert!(matches!(auth.answer(&mut one, credential), Outcome::Violation), "the connection is done");
 
@@ -257,7 +258,7 @@ fn an_answer_for_another_page_or_without_the_person_is_refused() {
         tell(&mut liar);
         assert_refused(auth.enrol(&token, &mut liar), Refusal::UnknownPasskey);
         assert_eq!(auth.files(), before, "{lie}");
-        // The honest one of each is taken, and the link is not used up by the lie.
+        // The honest answers are accepted, and the lie has not used up the link.
         assert_signed_in(auth.sign_in(&mut passkey));
         assert_enrolled(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)));
     }
@@ -269,7 +270,7 @@ fn a_copied_authenticator_and_a_strangers_passkey_are_refused() {
     assert_signed_in(auth.sign_in(&mut passkey));
     passkey.turn_back();
     assert_refused(auth.sign_in(&mut passkey), Refusal::UnknownPasskey);
-    // A passkey made for the same host by an auth that had other accounts.
+    // A passkey made for the same host by an auth with other accounts.
     let (_, mut stranger) = Auth::with_alice();
     assert_refused(auth.sign_in(&mut stranger), Refusal::UnknownPasskey);
     for garbage in ["", "null", "[]", "{\"id\":1}", "\u{0}"] {
@@ -299,7 +300,7 @@ fn a_link_works_once_whole_and_for_fifteen_minutes() {
     auth.pass(LINK_LIFE - 1);
     let options = auth.challenge(&mut login, enrol(&token));
     auth.pass(1);
-    // Expired, before the ceremony and in the middle of it.
+    // The link expires before the ceremony, and during it.
     assert_refused(auth.say(&mut Login::new(), enrol(&token)), Refusal::LinkInvalid);
     let credential = SoftPasskey::new(ORIGIN).register(&options);
     assert_refused(auth.answer(&mut login, credential), Refusal::LinkInvalid);
@@ -331,7 +332,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     let (mut signing, mut enrolling, mut vouching) = (Login::new(), Login::new(), Login::new());
     let sign_in = auth.challenge(&mut signing, FromFront::SignIn);
     let create = auth.challenge(&mut enrolling, enrol(&token));
-    // This one is stored, and the account goes while the broker is being told.
+    // This change is stored, and the account is removed while the broker is being told.
     let vouch = auth.challenge(&mut vouching, FromFront::SignIn);
     let credential = passkey.sign_in(&vouch);
     let answer = Input::Asked(FromFront::Answer { credential });
@@ -349,7 +350,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     assert_refused(auth.answer(&mut enrolling, credential), Refusal::LinkInvalid);
     assert!(auth.files().is_empty());
 
-    // A new account of the same name is not the old one.
+    // A new account of the same name is not the old account.
     auth.add("alice");
     assert_refused(auth.sign_in(&mut passkey), Refusal::UnknownPasskey);
 }
@@ -396,7 +397,7 @@ fn a_full_disk_keeps_nobody_out_whose_passkey_has_nothing_new() {
         Some(auth.now.unix),
         "it is known till the end"
     );
-    // A counter that is not stored lets nobody in.
+    // If the counter cannot be stored, nobody is signed in.
     passkey.counts = true;
     assert_refused(auth.sign_in(&mut passkey), Refusal::StorageFailed);
     std::fs::rename(&aside, &folder).unwrap();
@@ -415,7 +416,7 @@ fn without_the_broker_nobody_is_signed_in_and_the_page_may_try_again() {
     let options = auth.challenge(&mut login, FromFront::SignIn);
     assert_signed_in(auth.answer(&mut login, passkey.sign_in(&options)));
 
-    // An enrolment is done but for that: its link is used up, and its passkey is good.
+    // An enrolment is complete apart from the vouching: its link is used up, and its passkey works.
     let token = auth.link("alice");
     let mut laptop = SoftPasskey::new(ORIGIN);
     let mut login = Login::new();
