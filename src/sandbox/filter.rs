@@ -9,7 +9,7 @@ const ARCHITECTURE: seccompiler::TargetArch = seccompiler::TargetArch::x86_64;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: seccompiler::TargetArch = seccompiler::TargetArch::aarch64;
 
-/// The filter of a thread: what its rows allow, and `EPERM` for the rest.
+/// The filter of a thread: allows the system calls of its rows and fails all others with `EPERM`.
 pub(super) fn of(thread: Thread) -> Result<BpfProgram, seccompiler::BackendError> {
     let rows = TABLE.iter().filter(|row| row.threads.contains(&thread));
     let rules: BTreeMap<_, _> = rows.map(|row| (row.call, Vec::new())).collect();

@@ -1,6 +1,7 @@
-//! What each thread gives up before it touches a byte from a peer: files by landlock(7), system
-//! calls by seccomp(2). Both act on the calling thread alone. Threads of one process share their
-//! memory, so a thread's filter limits a bug; the wall is the process and its unit.
+//! The sandbox that each thread enters before it reads a byte from a peer: landlock(7) restricts
+//! files and TCP, seccomp(2) restricts system calls. Both apply only to the calling thread and the
+//! threads that it starts. The threads of a process share memory, so the filter of a thread only
+//! limits the effect of a bug; the security boundary is the process and its unit.
 
 mod filter;
 mod table;
@@ -14,49 +15,49 @@ use landlock::{
 
 pub use table::Thread;
 
-/// Why a thread is not sandboxed. It must not go on.
+/// The reason why a thread is not sandboxed. The thread must not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// A folder that the thread is to keep cannot be opened.
+    /// A file or folder that the thread is to keep cannot be opened.
     #[error("cannot open {path} for the sandbox: {cause}")]
     Path {
-        /// Which.
+        /// The path.
         path: String,
-        /// Why.
+        /// The cause.
         cause: landlock::PathFdError,
     },
-    /// landlock says no.
+    /// landlock refuses the rules.
     #[error("landlock refuses the sandbox: {0}")]
     Landlock(#[from] landlock::RulesetError),
-    /// The kernel has no landlock.
+    /// The kernel does not enforce landlock.
     #[error(
         "this kernel does not enforce landlock: boot one with CONFIG_SECURITY_LANDLOCK and lsm=landlock,..."
     )]
     NoLandlock,
-    /// seccomp says no.
+    /// seccomp refuses the filter.
     #[error("seccomp refuses the filter: {0}")]
     Seccomp(#[from] seccompiler::Error),
-    /// The filter cannot be made from the table.
+    /// The filter cannot be compiled from the table.
     #[error("the filter cannot be made: {0}")]
     Filter(#[from] seccompiler::BackendError),
 }
 
-/// A file or folder that a thread keeps.
+/// A file or folder to which a thread keeps access.
 #[derive(Debug, Clone)]
 pub enum Keep {
-    /// May be read.
+    /// The thread may read it.
     Read(PathBuf),
-    /// May be read, written, made and removed.
+    /// The thread may read, write, create and remove it.
     Write(PathBuf),
 }
 
-/// The landlock interface that is asked for; an older kernel enforces what it knows of it.
+/// The landlock ABI that is requested; an older kernel enforces the part that it supports.
 const LANDLOCK: ABI = ABI::V6;
 
-/// Puts the calling thread, and those it starts from now on, into its sandbox for good.
+/// Puts the calling thread, and the threads that it starts from now on, into its sandbox for good.
 ///
 /// # Errors
-/// [`SandboxError`]: nothing less than both walls is taken for a sandbox.
+/// [`SandboxError`] unless both landlock and seccomp are in force.
 pub fn enter(thread: Thread, keep: &[Keep]) -> Result<(), SandboxError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -71,7 +72,7 @@ pub fn enter(thread: Thread, keep: &[Keep]) -> Result<(), SandboxError> {
         };
         let fd = PathFd::new(path)
             .map_err(|cause| SandboxError::Path { path: path.display().to_string(), cause })?;
-        // Rights that only make sense on a folder are left out for a file.
+        // Rights that only apply to folders are left out for a file.
         let access = if path.is_dir() { access } else { access & AccessFs::from_file(LANDLOCK) };
         rules = rules.add_rule(PathBeneath::new(fd, access))?;
     }
@@ -81,8 +82,8 @@ pub fn enter(thread: Thread, keep: &[Keep]) -> Result<(), SandboxError> {
     Ok(seccompiler::apply_filter(&filter::of(thread)?)?)
 }
 
-/// [`enter`] for a hook that cannot return an error, such as a runtime's thread start: a thread
-/// that cannot be sandboxed ends the process.
+/// Like [`enter`], for a hook that cannot return an error, such as the thread start of a runtime:
+/// aborts the process if the thread cannot be sandboxed.
 pub fn enter_or_abort(thread: Thread, keep: &[Keep]) {
     if let Err(error) = enter(thread, keep) {
         tracing::error!(%error, ?thread, "a thread cannot be sandboxed, ending the process: {error}");

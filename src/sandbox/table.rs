@@ -1,17 +1,19 @@
-//! The one table of what each thread may call, a row per system call with its reason.
+//! The system calls that each thread may make, in one table. Each row has a system call, its
+//! threads and the reason.
 
 use libc::c_long;
 
-/// A thread of one of tere's programs, by what it does.
+/// A kind of thread in the programs of tere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thread {
-    /// The worker's first thread: the broker's channel, signals, the end of the session.
+    /// The main thread of the worker: handles the channel of the broker, signals and the end of the
+    /// session.
     WorkerControl,
-    /// The worker's reader of the PTY.
+    /// The thread of the worker that reads the PTY.
     WorkerPty,
-    /// The worker's thread that keeps the screen.
+    /// The thread of the worker that keeps the screen.
     WorkerTerminal,
-    /// The worker's thread that feeds viewers and takes their input.
+    /// The thread of the worker that sends output to viewers and receives their input.
     WorkerViewers,
     /// Every thread of the front.
     Front,
@@ -23,11 +25,11 @@ pub enum Thread {
 
 use Thread::{Auth, Broker, Front, WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers};
 
-/// One system call and who may make it.
+/// A system call and the threads that may make it.
 pub(super) struct Row {
     pub(super) call: c_long,
     pub(super) threads: &'static [Thread],
-    #[allow(dead_code)] // read by people, and by the test that each row has one
+    #[allow(dead_code)] // read by people, and by the test that every row has a reason
     pub(super) why: &'static str,
 }
 
@@ -82,7 +84,7 @@ pub(super) const TABLE: &[Row] = &[
     row(libc::SYS_setsockopt, &[WorkerControl], "bounds of a viewer's socket"),
     row(libc::SYS_ioctl, &[WorkerControl, WorkerViewers], "the size of the PTY"),
     row(libc::SYS_ioctl, &[WorkerPty], "whether the shell still has the PTY"),
-    // The three that serve many: a tokio runtime.
+    // The programs with a tokio runtime: front, auth and the broker.
     row(libc::SYS_epoll_create1, ASYNC, "the runtime"),
     #[cfg(target_arch = "x86_64")]
     row(libc::SYS_epoll_wait, ASYNC, "the runtime"),
@@ -107,7 +109,7 @@ pub(super) const TABLE: &[Row] = &[
     row(libc::SYS_uname, ASYNC, "D-Bus and journal records"),
     row(libc::SYS_getuid, ASYNC, "D-Bus authentication"),
     row(libc::SYS_geteuid, ASYNC, "D-Bus authentication"),
-    // Files: landlock says which.
+    // Files; landlock restricts which.
     row(libc::SYS_openat, &[Auth, Broker], "accounts, records, the policy"),
     row(libc::SYS_newfstatat, &[Auth, Broker], "files"),
     row(libc::SYS_statx, &[Auth, Broker], "files"),

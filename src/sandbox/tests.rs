@@ -6,7 +6,7 @@ use std::process::Command;
 use super::table::TABLE;
 use super::*;
 
-/// Runs `attack` in a thread of its own, inside the sandbox of `thread`.
+/// Runs `attack` in a new thread inside the sandbox of `thread`.
 fn inside<T: Send>(thread: Thread, keep: &[Keep], attack: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         scope

@@ -4,35 +4,38 @@ use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// One descriptor that was passed in, with its `FileDescriptorName=`.
+/// A descriptor passed by systemd, with its `FileDescriptorName=`.
 #[derive(Debug)]
 pub struct Inherited {
-    /// The name that the unit gave it; a socket without one has its unit's name.
+    /// The name from the unit; a socket without one has the name of its unit.
     pub name: String,
-    /// The descriptor, close-on-exec from now on.
+    /// The descriptor, set close-on-exec by [`take`].
     pub fd: OwnedFd,
 }
 
 /// The first descriptor after standard error.
 const FIRST: RawFd = 3;
 
-/// Most descriptors that are taken: a worker's viewers, its PTY, its memory file and its socket.
+/// Maximum number of descriptors: for a worker, those of its viewers, its PTY, its memory file and
+/// its socket.
 const INHERITED_MAX: RawFd = 128;
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Takes what systemd passed, once in a process; nothing where `LISTEN_PID` is not this process.
+/// Takes the descriptors that systemd passed. Works once per process. Returns none if `LISTEN_PID`
+/// is not this process.
 ///
 /// # Errors
-/// `AlreadyExists` the second time, `InvalidInput` where the variables do not read as they should,
-/// or what fcntl(2) says of a descriptor that is not there.
+/// `AlreadyExists` on the second call, `InvalidInput` if the variables are malformed, or the error
+/// of fcntl(2) for a descriptor that is not open.
 pub fn take() -> io::Result<Vec<Inherited>> {
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    // With PrivatePIDs= systemd names the pid that we have outside of our namespace. Nobody else
-    // could have been meant: pid 1 inherits its variables from no other program.
+    // With PrivatePIDs=, `LISTEN_PID` is the pid of this process outside of its PID namespace, so
+    // pid 1 does not compare it. No other process can be meant, because pid 1 inherits its
+    // variables from no other program.
     let id = std::process::id();
     if id != 1 && variable("LISTEN_PID") != id.to_string() || variable("LISTEN_PID").is_empty() {
         return Ok(Vec::new());
@@ -45,8 +48,8 @@ pub fn take() -> io::Result<Vec<Inherited>> {
     let mut names = names.split(':');
     let mut inherited = Vec::new();
     for raw in FIRST..FIRST + count {
-        // SAFETY: systemd passed the descriptors from 3 on to this process, and TAKEN makes this
-        // the only place that claims them, once.
+        // SAFETY: systemd passed the descriptors from 3 on to this process, and TAKEN ensures that
+        // only this code claims them, and only once.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
         use nix::fcntl::{FcntlArg, FdFlag, fcntl};
         fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;

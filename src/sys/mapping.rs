@@ -1,5 +1,5 @@
-//! A memfd mapped into this process, shared between its threads: bytes that outlive the process
-//! when systemd keeps the descriptor. See memfd_create(2).
+//! A memfd mapped into this process and shared by its threads. Its bytes outlive the process if
+//! systemd keeps the descriptor. See memfd_create(2).
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -18,32 +18,34 @@ pub struct Mapping {
     length: usize,
 }
 
-// SAFETY: the pages behind `start` belong to this mapping until it is dropped and are only ever
-// reached as atomics.
+// SAFETY: the pages at `start` belong to this mapping until it is dropped and are only accessed as
+// atomics.
 unsafe impl Send for Mapping {}
 // SAFETY: as above: every access is atomic, so threads may share it.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// A new memfd of `length` zero bytes, which can neither shrink nor grow from then on.
+    /// A new memfd of `length` zero bytes, sealed against shrinking and growing.
     ///
     /// # Errors
-    /// What memfd_create(2), ftruncate(2), fcntl(2) or mmap(2) says.
+    /// Any error of memfd_create(2), ftruncate(2), fcntl(2) or mmap(2).
     pub fn new(name: &std::ffi::CStr, length: NonZeroUsize) -> io::Result<Self> {
         use nix::fcntl::{FcntlArg, SealFlag, fcntl};
         let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         let size = i64::try_from(length.get()).map_err(|_| io::ErrorKind::InvalidInput)?;
         nix::unistd::ftruncate(&fd, size)?;
-        // Sealed, so that no holder of the descriptor can make an access here fault.
+        // Sealed, so that no holder of the descriptor can resize the file and make an access here
+        // fault.
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
         fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
         Self::map(fd, length)
     }
 
-    /// Maps a memfd that an earlier process of ours made by [`Self::new`], of the same length.
+    /// Maps a memfd of the same length that an earlier process of tere made with [`Self::new`].
     ///
     /// # Errors
-    /// `InvalidData` where it is not one, or what fcntl(2), fstat(2) or mmap(2) says.
+    /// `InvalidData` if the seals or the length differ, or any error of fcntl(2), fstat(2) or
+    /// mmap(2).
     pub fn open(fd: OwnedFd, length: NonZeroUsize) -> io::Result<Self> {
         use nix::fcntl::{FcntlArg, SealFlag, fcntl};
         let seals = SealFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GET_SEALS)?);
@@ -62,21 +64,21 @@ impl Mapping {
         Ok(Self { fd, start: start.cast(), length: length.get() })
     }
 
-    /// Its bytes. Atomics, because one thread writes while others read; `Relaxed` access is plain
-    /// loads and stores to the processor.
+    /// The bytes of the mapping. They are atomics because one thread writes while others read; for
+    /// the processor, `Relaxed` accesses are plain loads and stores.
     pub fn bytes(&self) -> &[AtomicU8] {
-        // SAFETY: the mapping has `length` bytes, lives as long as `self`, and is only reached as
+        // SAFETY: the mapping has `length` bytes, lives as long as `self`, and is only accessed as
         // atomics, for which every bit pattern is valid.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 
-    /// The number at byte `8 * index`, which threads share and which outlives the process with the
-    /// rest. Nothing beyond the end.
+    /// The number at byte `8 * index`, shared by the threads. Like the other bytes, it outlives the
+    /// process. None past the end of the mapping.
     pub fn word(&self, index: usize) -> Option<&AtomicU64> {
         let bytes = self.bytes().get(index.checked_mul(8)?..)?.get(..8)?;
-        // SAFETY: eight bytes inside the mapping, which lives as long as the borrow; the mapping
-        // begins at a page, so a multiple of eight is aligned; every bit pattern is a number. No
-        // place is used as a word and as bytes at the same time.
+        // SAFETY: the eight bytes are inside the mapping, which lives as long as the borrow; the
+        // mapping begins at a page, so a multiple of eight is aligned; every bit pattern is a valid
+        // number. No location is accessed both as a word and as bytes at the same time.
         Some(unsafe { &*bytes.as_ptr().cast::<AtomicU64>() })
     }
 
@@ -88,39 +90,41 @@ impl Mapping {
         }
     }
 
-    /// Has the kernel read from `source` straight into `at..at + length`, or as much of it as is
-    /// inside the mapping. Returns how many bytes came, see read(2).
+    /// Reads from `source` directly into `at..at + length`, or into the part of it that is inside
+    /// the mapping. Returns the number of bytes read; see read(2).
     ///
     /// # Errors
-    /// What read(2) says.
+    /// Any error of read(2).
     pub fn fill_from(&self, source: BorrowedFd<'_>, at: usize, length: usize) -> io::Result<usize> {
         let room = self.bytes().get(at..).unwrap_or_default();
         let length = length.min(room.len());
         let to = room.as_ptr().cast_mut().cast();
         // SAFETY: `to` has room for `length` bytes inside the mapping, which outlives the call;
-        // other threads reach these bytes only as atomics, which tolerate any value.
+        // other threads access these bytes only as atomics, for which every value is valid.
         let got = unsafe { libc::read(source.as_raw_fd(), to, length) };
         usize::try_from(got).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Writes bytes from `at` on; what would lie beyond the end is left out.
+    /// Writes bytes from `at` on; bytes past the end of the mapping are dropped.
     pub fn write(&self, at: usize, bytes: &[u8]) {
         let room = self.bytes().get(at..).unwrap_or_default();
         room.iter().zip(bytes).for_each(|(place, byte)| place.store(*byte, Ordering::Relaxed));
     }
 
-    /// Gives the memory of `at..at + length` back; it reads as zeros from then on. Both are
-    /// multiples of the page size. Where the kernel will not, the memory stays taken.
+    /// Returns the memory of `at..at + length` to the kernel; the range then reads as zeros. Both
+    /// arguments must be multiples of the page size. If the kernel refuses, the memory stays
+    /// allocated.
     pub fn free(&self, at: usize, length: usize) {
         let room = self.bytes().get(at..).and_then(|room| room.get(..length)).unwrap_or_default();
         let Some(start) = NonNull::new(room.as_ptr().cast_mut().cast()) else { return };
-        // SAFETY: the range lies inside the mapping, whose bytes are only reached as atomics, for
-        // which zeros are as good as any value.
+        // SAFETY: the range is inside the mapping, whose bytes are only accessed as atomics, for
+        // which zero is a valid value.
         let freed = unsafe { madvise(start, room.len(), MmapAdvise::MADV_REMOVE) };
         debug_assert!(freed.is_ok());
     }
 
-    /// Appends the bytes of `at..at + length` to `to`; what lies beyond the end is left out.
+    /// Appends the bytes of `at..at + length` to `to`; bytes past the end of the mapping are left
+    /// out.
     pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) {
         let room = self.bytes().get(at..).unwrap_or_default();
         to.extend(room.iter().take(length).map(|byte| byte.load(Ordering::Relaxed)));
@@ -135,7 +139,7 @@ impl AsFd for Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, whole, and nothing borrows from it any more.
+        // SAFETY: this value owns the whole mapping, and nothing borrows from it any more.
         let unmapped = unsafe { munmap(self.start.cast(), self.length) };
         debug_assert!(unmapped.is_ok());
     }

@@ -1,5 +1,5 @@
-//! The one room where `unsafe` is allowed: what the kernel offers and no safe wrapper covers.
-//! Each function is a thin, safe face over one or two system calls.
+//! The only module in which `unsafe` is allowed: interfaces of the kernel that no safe wrapper
+//! covers. Each function is a thin, safe wrapper of one or two system calls.
 
 #![allow(unsafe_code)] // this room's purpose; denied everywhere else
 

@@ -1,5 +1,6 @@
-//! systemd's notify socket for a worker, which opens it once: its sandbox takes socket(2) away, which the
-//! sd-notify crate needs for each message of the other services. See sd_notify(3).
+//! The notify socket of systemd, for a worker. It is opened only once, because the sandbox of a
+//! worker denies socket(2). The sd-notify crate, which the other services use, needs socket(2) for
+//! each message. See sd_notify(3).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -8,7 +9,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use nix::sys::socket::{ControlMessage, MsgFlags};
 
-/// The notify socket, or nothing where the process was not started by systemd.
+/// The notify socket, or None if systemd did not start the process.
 #[derive(Debug)]
 pub struct Notify {
     socket: Option<UnixDatagram>,
@@ -18,7 +19,7 @@ impl Notify {
     /// Connects to `NOTIFY_SOCKET`.
     ///
     /// # Errors
-    /// What socket(2) or connect(2) says.
+    /// Any error of socket(2) or connect(2).
     pub fn open() -> io::Result<Self> {
         let Some(address) = std::env::var_os("NOTIFY_SOCKET") else {
             return Ok(Self { socket: None });
@@ -31,18 +32,19 @@ impl Notify {
         Ok(Self { socket: Some(socket) })
     }
 
-    /// Says one thing: lines of `NAME=value`.
+    /// Sends one message: lines of `NAME=value`. Does nothing without a socket.
     ///
     /// # Errors
-    /// What send(2) says.
+    /// Any error of send(2).
     pub fn say(&self, text: &str) -> io::Result<()> {
         self.socket.as_ref().map_or(Ok(()), |socket| socket.send(text.as_bytes()).map(drop))
     }
 
-    /// Says one thing with a descriptor, for the descriptor store.
+    /// Sends one message with a descriptor, for the descriptor store. Does nothing without a
+    /// socket.
     ///
     /// # Errors
-    /// What sendmsg(2) says.
+    /// Any error of sendmsg(2).
     pub fn say_with(&self, text: &str, fd: BorrowedFd<'_>) -> io::Result<()> {
         let Some(socket) = &self.socket else { return Ok(()) };
         let raw = [fd.as_raw_fd()];

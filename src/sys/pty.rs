@@ -1,4 +1,4 @@
-//! What is done to a PTY master. See ioctl_tty(2).
+//! Operations on a PTY master. See ioctl_tty(2).
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -14,38 +14,41 @@ mod ioctl {
     nix::ioctl_read_bad!(tiocgptn, nix::libc::TIOCGPTN, nix::libc::c_uint);
 }
 
-/// Sets the size; the kernel tells the foreground process with SIGWINCH if it changed.
+/// Sets the size. If it changed, the kernel sends SIGWINCH to the foreground process group.
 ///
 /// # Errors
-/// What ioctl(2) says.
+/// Any error of ioctl(2).
 pub fn set_size(master: BorrowedFd<'_>, size: TermSize) -> io::Result<()> {
     let size = nix::libc::winsize { ws_row: size.rows(), ws_col: size.cols(), ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the descriptor is open for the call and `size` outlives it; the kernel only reads.
+    // SAFETY: the descriptor is open during the call and `size` outlives it; the kernel only reads.
     unsafe { ioctl::tiocswinsz(master.as_raw_fd(), &raw const size) }?;
     Ok(())
 }
 
-/// The size; nothing where it has none that a terminal can have.
+/// The size; None if it is not a size that a terminal can have.
 ///
 /// # Errors
-/// What ioctl(2) says.
+/// Any error of ioctl(2).
 pub fn size(master: BorrowedFd<'_>) -> io::Result<Option<TermSize>> {
     let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the descriptor is open for the call and the kernel writes one `winsize` to `size`.
+    // SAFETY: the descriptor is open during the call, and the kernel writes one `winsize` to
+    // `size`.
     unsafe { ioctl::tiocgwinsz(master.as_raw_fd(), &raw mut size) }?;
     Ok(TermSize::new(size.ws_col, size.ws_row).ok())
 }
 
-/// Whether the terminal is some session's controlling terminal. It is not before the session leader,
-/// the shell, has taken it, nor after the leader has exited, even if a background job has it open:
-/// the kernel takes the terminal from the session then (`disassociate_ctty`).
+/// Whether the PTY is the controlling terminal of a POSIX session. It is not until the session
+/// leader, the shell, has acquired it, and no longer once the leader has exited, even if a
+/// background job has it open: the kernel then takes the terminal from the session
+/// (`disassociate_ctty`).
 ///
 /// # Errors
-/// What ioctl(2) says.
+/// Any error of ioctl(2).
 pub fn has_session(master: BorrowedFd<'_>) -> io::Result<bool> {
-    // 0 in a PID namespace that does not contain the leader.
+    // The kernel writes 0 if the PID namespace does not contain the leader.
     let mut leader = 0;
-    // SAFETY: the descriptor is open for the call and the kernel writes one `pid_t` to `leader`.
+    // SAFETY: the descriptor is open during the call, and the kernel writes one `pid_t` to
+    // `leader`.
     match unsafe { ioctl::tiocgsid(master.as_raw_fd(), &raw mut leader) } {
         Ok(_) => Ok(true),
         Err(nix::errno::Errno::ENOTTY) => Ok(false),
@@ -53,9 +56,10 @@ pub fn has_session(master: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
-/// Whether this descriptor is a PTY master at all.
+/// Whether the descriptor is a PTY master.
 pub fn is_master(fd: BorrowedFd<'_>) -> bool {
     let mut number = 0;
-    // SAFETY: the descriptor is open for the call and the kernel writes one integer to `number`.
+    // SAFETY: the descriptor is open during the call, and the kernel writes one integer to
+    // `number`.
     unsafe { ioctl::tiocgptn(fd.as_raw_fd(), &raw mut number) }.is_ok()
 }

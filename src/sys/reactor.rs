@@ -8,9 +8,9 @@ use tokio::io::unix::AsyncFd;
 /// Registers a descriptor for readiness. It must be non-blocking.
 ///
 /// # Errors
-/// What epoll_ctl(2) says.
+/// Any error of epoll_ctl(2).
 pub fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd gives the same open descriptor each time until it is dropped, and
+    // SAFETY: an OwnedFd returns the same open descriptor each time until it is dropped, and
     // AsyncFd deregisters it before that.
     Ok(unsafe { AsyncFd::register(fd) }?)
 }

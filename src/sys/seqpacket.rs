@@ -1,4 +1,4 @@
-//! SEQPACKET UNIX sockets: whole packets, with descriptors.
+//! UNIX sockets of type SEQPACKET: whole packets, with descriptors.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -12,25 +12,25 @@ use nix::sys::socket::{
     self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
 };
 
-/// Most descriptors in one packet. The kernel closes what comes beyond it, and the packet is an
-/// error.
+/// Maximum number of descriptors in one packet. The kernel closes those beyond it, and the packet
+/// is marked as truncated.
 pub const DESCRIPTORS_MAX: usize = 2;
 
-/// One packet as it came.
+/// A received packet.
 #[derive(Debug)]
 pub struct Received {
-    /// Length of the packet in the buffer, bytes. 0 where the peer has closed.
+    /// Length of the packet in the buffer in bytes; 0 if the peer has closed the socket.
     pub length: usize,
-    /// Its descriptors, close-on-exec.
+    /// The descriptors of the packet, close-on-exec.
     pub descriptors: Vec<OwnedFd>,
-    /// The packet or its descriptors were larger than the room for them.
+    /// Whether the packet or its descriptors did not fit.
     pub truncated: bool,
 }
 
 /// Sends one packet. See sendmsg(2).
 ///
 /// # Errors
-/// What the kernel says; a closed peer is `BrokenPipe`, never a signal.
+/// Any error of sendmsg(2); a closed peer is `BrokenPipe`, never a signal.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
@@ -44,21 +44,22 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]
 /// Receives one packet into `buffer`. See recvmsg(2).
 ///
 /// # Errors
-/// What the kernel says; `EMFILE` where this process has no room for the packet's descriptors, and
-/// then the packet is lost.
+/// Any error of recvmsg(2); `EMFILE` if this process cannot open the descriptors of the packet,
+/// which is then lost.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = cmsg_space!([std::os::fd::RawFd; DESCRIPTORS_MAX]);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let raw = socket.as_raw_fd();
     let message = match socket::recvmsg::<()>(raw, &mut parts, Some(&mut control), flags) {
-        // The peer closed while something of ours was unread there. The kernel says so once, before
-        // it hands out what the peer had sent; see unix_release_sock in net/unix/af_unix.c.
+        // The peer closed the socket while data from this side was unread. The kernel reports this
+        // once, before it delivers what the peer had sent; see unix_release_sock in
+        // net/unix/af_unix.c.
         Err(Errno::ECONNRESET) => socket::recvmsg::<()>(raw, &mut parts, Some(&mut control), flags)?,
         received => received?,
     };
     let (length, flags) = (message.bytes, message.flags);
-    // Also of a packet that is refused: what is not owned here stays open for ever.
+    // The descriptors of a refused packet are owned too, or they would stay open for ever.
     let descriptors = own(&control);
     if flags.contains(MsgFlags::MSG_CTRUNC) && descriptors.len() < DESCRIPTORS_MAX {
         return Err(Errno::EMFILE.into());
@@ -67,47 +68,49 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     Ok(Received { length, descriptors, truncated })
 }
 
-/// The descriptors that recvmsg(2) has just written into `control`, which was zero before. The kernel
-/// gathers all of a packet in one control message, and writes no other that was not asked for: see
-/// unix(7), and cmsg(3) for its layout. nix reads none of a packet that has too many.
+/// The descriptors that recvmsg(2) has just written into `control`, which was zeroed before. The
+/// kernel puts all descriptors of a packet into one control message, and writes no other control
+/// message that was not requested: see unix(7), and cmsg(3) for the layout. This function exists
+/// because nix returns none of the descriptors if a packet has too many.
 fn own(control: &[u8]) -> Vec<OwnedFd> {
     let Some((length, rest)) = control.split_first_chunk() else { return Vec::new() };
     let kind = [libc::SOL_SOCKET.to_ne_bytes(), libc::SCM_RIGHTS.to_ne_bytes()].concat();
     let length = usize::from_ne_bytes(*length).saturating_sub(size_of_val(length));
     let Some(raw) = rest.get(..length).and_then(|rest| rest.strip_prefix(&*kind)) else { return Vec::new() };
     let (raw, _) = raw.as_chunks();
-    // SAFETY: the kernel made this descriptor for us in recvmsg just now, and nothing else knows
-    // its number.
+    // SAFETY: the kernel created this descriptor for us in recvmsg just now, and no other code
+    // knows its number.
     raw.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(i32::from_ne_bytes(*fd)) }).collect()
 }
 
-/// A connected pair, close-on-exec.
+/// A connected pair of sockets, close-on-exec.
 ///
 /// # Errors
-/// What socketpair(2) says.
+/// Any error of socketpair(2).
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SockFlag::SOCK_CLOEXEC;
     Ok(socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
 }
 
-/// Connects to the socket at `path`. A UNIX connect does not wait unless the backlog is full.
+/// Connects to the socket at `path`. This blocks only while the backlog is full, for at most 5
+/// seconds.
 ///
 /// # Errors
-/// What socket(2) or connect(2) says.
+/// Any error of socket(2) or connect(2).
 pub fn connect(path: &Path) -> io::Result<OwnedFd> {
     let fd = socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
-    // A full backlog would block for ever: SO_SNDTIMEO bounds connect(2) too.
+    // SO_SNDTIMEO also limits connect(2), which would otherwise block for ever on a full backlog.
     let deadline = nix::sys::time::TimeVal::new(5, 0);
     socket::setsockopt(&fd, socket::sockopt::SendTimeout, &deadline)?;
     socket::connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(fd)
 }
 
-/// [`connect`] for a thread that may not wait: a full backlog is `WouldBlock`. The socket is
-/// non-blocking from then on.
+/// Like [`connect`], for a thread that must not block: a full backlog is `WouldBlock`. The socket
+/// is non-blocking from then on.
 ///
 /// # Errors
-/// What socket(2) or connect(2) says.
+/// Any error of socket(2) or connect(2).
 pub fn connect_at_once(path: &Path) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd = socket::socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
@@ -115,10 +118,10 @@ pub fn connect_at_once(path: &Path) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// A listening socket at `path`, for the tests' stand-in of systemd.
+/// A listening socket at `path`, for the tests' substitute for systemd.
 ///
 /// # Errors
-/// What socket(2), bind(2) or listen(2) says.
+/// Any error of socket(2), bind(2) or listen(2).
 pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     let fd = socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
     socket::bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
@@ -126,39 +129,40 @@ pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Takes the next connection of a listening socket, close-on-exec.
+/// Accepts the next connection of a listening socket, close-on-exec.
 ///
 /// # Errors
-/// What accept4(2) says.
+/// Any error of accept4(2).
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let raw = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
-    // SAFETY: accept4 made this descriptor for us just now.
+    // SAFETY: accept4 created this descriptor for us just now.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-/// Who connected a socket, as the kernel recorded it at connect(2). See unix(7), SO_PEERCRED.
+/// The credentials of the process that connected a socket, recorded by the kernel at connect(2).
+/// See unix(7), SO_PEERCRED.
 pub type Peer = UnixCredentials;
 
-/// Who connected this socket.
+/// The credentials of the process that connected this socket.
 ///
 /// # Errors
-/// What getsockopt(2) says.
+/// Any error of getsockopt(2).
 pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
     Ok(socket::getsockopt(&socket, socket::sockopt::PeerCredentials)?)
 }
 
-/// Waits until the socket can be read, or the time is over.
+/// Waits until the socket is readable, but no longer than `at_most`.
 ///
 /// # Errors
-/// `TimedOut`, or what poll(2) says.
+/// `TimedOut`, or any error of poll(2).
 pub fn wait_readable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
     wait(socket, PollFlags::POLLIN, at_most)
 }
 
-/// Waits until a packet can be sent without waiting, or the time is over.
+/// Waits until a packet can be sent without blocking, but no longer than `at_most`.
 ///
 /// # Errors
-/// `TimedOut`, or what poll(2) says.
+/// `TimedOut`, or any error of poll(2).
 pub fn wait_writable(socket: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
     wait(socket, PollFlags::POLLOUT, at_most)
 }
@@ -171,7 +175,7 @@ fn wait(socket: BorrowedFd<'_>, for_what: PollFlags, at_most: Duration) -> io::R
         match nix::poll::poll(&mut [PollFd::new(socket, for_what)], timeout) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => return Ok(()),
-            // A signal does not start the wait again: only the rest of it is left.
+            // A signal does not restart the wait: the loop continues with the remaining time.
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -181,7 +185,7 @@ fn wait(socket: BorrowedFd<'_>, for_what: PollFlags, at_most: Duration) -> io::R
 /// Makes the socket non-blocking.
 ///
 /// # Errors
-/// What fcntl(2) says.
+/// Any error of fcntl(2).
 pub fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     let flags = OFlag::from_bits_truncate(fcntl(socket, FcntlArg::F_GETFL)?);
@@ -189,11 +193,11 @@ pub fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Bounds how many bytes may wait in the kernel for the peer. The kernel doubles the number for
-/// its own bookkeeping, see socket(7).
+/// Limits how many bytes may wait in the kernel for the peer. The kernel doubles the number for its
+/// own bookkeeping, see socket(7).
 ///
 /// # Errors
-/// What setsockopt(2) says.
+/// Any error of setsockopt(2).
 pub fn set_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     Ok(socket::setsockopt(&socket, socket::sockopt::SndBuf, &bytes)?)
 }
@@ -230,7 +234,7 @@ mod tests {
             let open = receive(seen.as_fd(), &mut [0; 64]).unwrap_err();
             assert_eq!(open.kind(), io::ErrorKind::WouldBlock, "or what follows proves nothing");
             drop(received);
-            // Its other end is closed once no copy of it is open any more.
+            // The read end reports the close once no copy of the other end is open.
             let closed = receive(seen.as_fd(), &mut [0; 64]).map(|received| received.length);
             assert_eq!(closed.unwrap(), 0, "{count} descriptors, {length} bytes");
         }

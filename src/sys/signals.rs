@@ -1,16 +1,16 @@
-//! Signals of a program without an async runtime: as a descriptor. See signalfd(2).
+//! Signals as a descriptor, for a program without an async runtime. See signalfd(2).
 
 use std::io;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// Blocks SIGTERM and SIGINT in this thread, and in those it starts from now on, and gives the
-/// descriptor that becomes readable when one arrives. As pid 1 of its PID namespace a worker
-/// would otherwise not heed SIGTERM at all.
+/// Blocks SIGTERM and SIGINT in this thread and in the threads it starts from now on, and returns a
+/// descriptor that becomes readable when one of them arrives. Without this, a worker would ignore
+/// SIGTERM, because it is pid 1 of its PID namespace.
 ///
 /// # Errors
-/// What sigprocmask(2) or signalfd(2) says.
+/// Any error of sigprocmask(2) or signalfd(2).
 pub fn termination() -> io::Result<SignalFd> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTERM);

@@ -1,25 +1,25 @@
-//! What stands in one place of the screen, and how it looks.
+//! The cells of a screen and their styles.
 
-/// A colour, packed so that styles are compared fast: that is done for every cell.
+/// A colour, packed because styles are compared for every cell and have to compare fast.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Color(u32);
 
-/// What a colour is.
+/// The unpacked form of a [`Color`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shade {
-    /// The terminal's own.
+    /// The default colour of the terminal.
     Default,
-    /// One of the palette's 256.
+    /// One of the 256 indexed colours.
     Indexed(u8),
     /// Red, green, blue.
     Rgb(u8, u8, u8),
 }
 
 impl Color {
-    /// The terminal's own.
+    /// The default colour of the terminal.
     pub(super) const DEFAULT: Self = Self(0);
 
-    /// One of the palette's 256.
+    /// One of the 256 indexed colours.
     pub(super) fn indexed(index: u8) -> Self {
         Self(u32::from_be_bytes([1, 0, 0, index]))
     }
@@ -29,7 +29,7 @@ impl Color {
         Self(u32::from_be_bytes([2, r, g, b]))
     }
 
-    /// What it is.
+    /// Unpacks the colour.
     pub(super) fn shade(self) -> Shade {
         match self.0.to_be_bytes() {
             [1, _, _, index] => Shade::Indexed(index),
@@ -53,46 +53,47 @@ pub(super) const OVERLINE: u8 = 1 << 7;
 pub(super) const FLAGS: [(u8, u8); 8] =
     [(BOLD, 1), (DIM, 2), (ITALIC, 3), (BLINK, 5), (INVERSE, 7), (HIDDEN, 8), (STRIKE, 9), (OVERLINE, 53)];
 
-/// How a character looks.
+/// The style of a character.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style {
     pub(super) foreground: Color,
     pub(super) background: Color,
     pub(super) line_color: Color,
-    /// Which underline, 0 (none) to 5, as in SGR `4:n`.
+    /// The kind of underline, 0 (none) to 5, as in SGR `4:n`.
     pub(super) underline: u8,
     pub(super) flags: u8,
-    /// The hyperlink, as a number in the state's table; 0 is none.
+    /// The hyperlink, as a number in the table of the state; 0 for none.
     pub(super) link: u16,
 }
 
-/// Which part of a character a cell is.
+/// The part of a character that a cell shows.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The whole.
+    /// A whole character of one cell.
     #[default]
     Narrow,
-    /// The left half; the cell to its right is always its [`Part::Right`], of the same style.
+    /// The left half of a wide character; the cell to its right is always its [`Part::Right`], in
+    /// the same style.
     Left,
-    /// The right half.
+    /// The right half of a wide character.
     Right,
 }
 
-/// One cell.
+/// A cell of a screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) glyph: char,
-    /// Combining marks, as a number in the state's table; 0 is none.
+    /// The combining marks, as a number in the table of the state; 0 for none.
     pub(super) marks: u16,
     pub(super) part: Part,
     pub(super) style: Style,
 }
 
-/// Bytes of memory that a cell takes.
+/// Memory of a cell in bytes.
 pub(super) const CELL_WEIGHT: usize = size_of::<Cell>();
 
 impl Cell {
-    /// An empty cell of a terminal that was just switched on.
+    /// A blank cell in the plain style, as at power-on.
     pub(super) const BLANK: Self = Self::narrow(' ', Style::PLAIN);
 
     /// A character of one cell.
@@ -102,7 +103,7 @@ impl Cell {
 }
 
 impl Style {
-    /// No attribute, the terminal's own colours.
+    /// No attributes, default colours, no hyperlink.
     pub(super) const PLAIN: Self = Self {
         foreground: Color::DEFAULT,
         background: Color::DEFAULT,
@@ -112,12 +113,12 @@ impl Style {
         link: 0,
     };
 
-    /// What erasing leaves behind: the background, nothing else.
+    /// The cell that erasing in this style leaves: a blank that keeps only the background.
     pub(super) fn erased(self) -> Cell {
         Cell::narrow(' ', Self { background: self.background, ..Self::PLAIN })
     }
 
-    /// The same without its hyperlink, which no SGR sets.
+    /// The style without its hyperlink, which SGR does not change.
     pub(super) fn unlinked(self) -> Self {
         Self { link: 0, ..self }
     }

@@ -1,11 +1,12 @@
-//! The colours behind the palette's numbers: those that programs changed (OSC 4, 10, 11, 12, 104, 110,
-//! 111, 112), and else those of the theme in which the terminal is shown.
+//! The palette: the colours that programs changed (OSC 4, 10, 11, 12, 104, 110, 111, 112), and for
+//! the others the theme in which the terminal is shown. The defaults of the colours 16 to 255 are
+//! the same in every theme.
 
 use std::collections::BTreeMap;
 
 use crate::names::{Color, Theme};
 
-/// Places of the foreground, the background and the cursor, behind the 256 of the palette.
+/// Places of the foreground, the background and the cursor, after the 256 indexed colours.
 pub(super) const FOREGROUND: u16 = 256;
 const BACKGROUND: u16 = 257;
 pub(super) const CURSOR: u16 = 258;
@@ -24,17 +25,17 @@ impl Palette {
         Self { theme, changed: BTreeMap::new() }
     }
 
-    /// Takes another theme. What programs changed stays changed.
+    /// Changes the theme. The colours that programs changed are kept.
     pub(super) fn set_theme(&mut self, theme: Theme) {
         self.theme = theme;
     }
 
-    /// The colour of a place, 0 to [`CURSOR`].
+    /// The colour at a place, 0 to [`CURSOR`].
     pub(super) fn color(&self, place: u16) -> Color {
         self.changed.get(&place).copied().unwrap_or_else(|| self.first_color(place))
     }
 
-    /// The colour of a place that nobody changed.
+    /// The colour at a place that no program changed.
     fn first_color(&self, place: u16) -> Color {
         let step = |level: u16| u8::try_from(if level == 0 { 0 } else { 55 + 40 * level }).unwrap_or(u8::MAX);
         match place {
@@ -53,40 +54,41 @@ impl Palette {
         }
     }
 
-    /// Changes a colour; places that do not exist are left out.
+    /// Changes a colour; places past [`CURSOR`] are ignored.
     pub(super) fn set(&mut self, place: u16, color: Color) {
         if place <= CURSOR {
             self.changed.insert(place, color);
         }
     }
 
-    /// Takes a change back.
+    /// Undoes the change of a colour.
     pub(super) fn reset(&mut self, place: u16) {
         self.changed.remove(&place);
     }
 
-    /// Takes every change back.
+    /// Undoes all changes.
     pub(super) fn reset_all(&mut self) {
         self.changed.clear();
     }
 
-    /// Takes every change of the palette's 256 back.
+    /// Undoes the changes of the 256 indexed colours.
     pub(super) fn reset_indexed(&mut self) {
         self.changed.retain(|place, _| *place >= FOREGROUND);
     }
 
-    /// The changes.
+    /// The changed colours with their places.
     pub(super) fn changed(&self) -> impl Iterator<Item = (u16, Color)> {
         self.changed.iter().map(|(place, color)| (*place, *color))
     }
 
-    /// Bytes of memory held, about.
+    /// Approximate memory use in bytes.
     pub(super) fn weight(&self) -> usize {
         self.changed.len() * 16
     }
 }
 
-/// A colour as programs write it (XParseColor): `rgb:r/g/b` or `#rgb`, 1 to 4 digits each.
+/// Parses a colour as programs write it (XParseColor): `rgb:r/g/b` or `#rgb`, with 1 to 4
+/// hexadecimal digits per component.
 pub(super) fn parse(text: &[u8]) -> Option<Color> {
     let text = std::str::from_utf8(text).ok()?;
     if let Some(digits) = text.strip_prefix('#').filter(|digits| digits.is_ascii() && digits.len() % 3 == 0) {
@@ -99,12 +101,12 @@ pub(super) fn parse(text: &[u8]) -> Option<Color> {
     parts.next().is_none().then_some(color)
 }
 
-/// A colour as the answers have it.
+/// A colour in the form used in answers.
 pub(super) fn written(Color(r, g, b): Color) -> String {
     format!("rgb:{r:02x}{r:02x}/{g:02x}{g:02x}/{b:02x}{b:02x}")
 }
 
-/// 1 to 4 hexadecimal digits, scaled to a byte.
+/// Parses 1 to 4 hexadecimal digits and scales the value to a byte.
 fn scaled(digits: &str) -> Option<u8> {
     let most = match digits.len() {
         1 => 0xf,

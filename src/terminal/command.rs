@@ -1,16 +1,16 @@
-//! Operating system commands (`ESC ]`): titles, links, colours. The rest is left out on purpose:
-//! the clipboard (52), directories and prompt marks (7, 133) change nothing on the screen, and a
-//! snapshot must not repeat them.
+//! Operating system commands (`ESC ]`): titles, links and colours. All others are ignored on
+//! purpose: the clipboard (52), directories and prompt marks (7, 133) change nothing on the screen,
+//! and a snapshot must not repeat them.
 
 use super::answers;
 use super::colors::{self, CURSOR, FOREGROUND};
 use super::state::TerminalState;
 
-/// Longest hyperlink with its parameters, bytes; a longer one links nowhere.
+/// Maximum size of a hyperlink with its parameters in bytes; a longer one counts as no link.
 const LINK_MAX: usize = 2048;
 
 impl TerminalState {
-    /// Does what a command says.
+    /// Executes a command.
     pub(super) fn command(&mut self, payload: &[u8]) {
         let (number, rest) = cut(payload);
         match number {
@@ -35,7 +35,7 @@ impl TerminalState {
         }
     }
 
-    /// A device control string: of these, only the question for a setting (DECRQSS).
+    /// Executes a device control string. Only the query for a setting (DECRQSS) is supported.
     pub(super) fn device_string(&mut self, payload: &[u8]) {
         let screen = self.screen();
         let answer = match payload {
@@ -55,7 +55,7 @@ impl TerminalState {
         self.link(if wrong || address.is_none_or(<[u8]>::is_empty) { "" } else { link });
     }
 
-    /// `place;colour` pairs.
+    /// Changes or reports the colours given as `place;colour` pairs.
     fn indexed_colors(&mut self, rest: &[u8]) {
         let mut parts = rest.split(|byte| *byte == b';');
         while let (Some(place), Some(color)) = (parts.next(), parts.next()) {
@@ -65,14 +65,14 @@ impl TerminalState {
         }
     }
 
-    /// Colours for this place and those behind it.
+    /// Changes or reports the colour at `first` and those after it.
     fn dynamic_colors(&mut self, first: u16, rest: &[u8]) {
         for (place, color) in (first..=CURSOR).zip(rest.split(|byte| *byte == b';')) {
             self.color(place, color, &format!("{}", 10 + place - FOREGROUND));
         }
     }
 
-    /// Changes a colour, or answers what it is.
+    /// Changes a colour, or reports it if `color` is `?`.
     fn color(&mut self, place: u16, color: &[u8], name: &str) {
         if color == b"?" {
             let color = colors::written(self.palette.color(place));
@@ -83,7 +83,7 @@ impl TerminalState {
     }
 }
 
-/// What stands before the first `;`, and what behind it.
+/// The bytes before the first `;`, and those after it if there is one.
 fn cut(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
     match bytes.iter().position(|byte| *byte == b';') {
         None => (bytes, None),
@@ -91,7 +91,7 @@ fn cut(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// A place in the palette.
+/// Parses a place among the 256 indexed colours.
 fn index(digits: &[u8]) -> Option<u16> {
     let place: u8 = std::str::from_utf8(digits).ok()?.parse().ok()?;
     Some(u16::from(place))

@@ -1,5 +1,5 @@
-//! What controls and sequences do (ECMA-48, the DEC manuals, xterm's ctlseqs; where they leave it
-//! open, what xterm.js does, for it shows the snapshots).
+//! The effect of controls and sequences, according to ECMA-48, the DEC manuals and ctlseqs of
+//! xterm. Where they leave it open, the effect is that of xterm.js, because it shows the snapshots.
 
 use super::answers;
 use super::cell::{Cell, Style};
@@ -10,11 +10,11 @@ use super::sequence::Csi;
 use super::state::{ROW_COST, TerminalState, first_tabs};
 
 impl TerminalState {
-    /// Does what a token says.
+    /// Executes a token.
     pub(super) fn act(&mut self, token: &Token<'_>) {
         match token {
             Token::Text(text) => return self.print(text),
-            // Repeating does not end what can be repeated.
+            // REP keeps the repeatable character, so another REP can follow.
             Token::Csi(csi) if (csi.marker, csi.intermediate, csi.last) == (0, 0, b'b') => {
                 return self.repeat(csi.count(0));
             }
@@ -164,7 +164,8 @@ impl TerminalState {
         self.answers.push(&format!("\x1b[{marker}{row};{}R", self.cursor.col + 1));
     }
 
-    /// Goes to a place counted from 0, in origin mode from the top of the scrolling part.
+    /// Moves the cursor to a position counted from 0, in origin mode from the top of the scrolling
+    /// region.
     pub(super) fn go(&mut self, row: usize, col: usize) {
         let (top, bottom) = (self.screen().top, self.screen().bottom);
         self.cursor.row = if self.modes.is_on(ORIGIN) {
@@ -185,14 +186,14 @@ impl TerminalState {
         self.go_col(self.cursor.col.saturating_add_signed(cols));
     }
 
-    /// Goes up, no further than the top of the scrolling part where the cursor is below it.
+    /// Moves the cursor up. A cursor at or below the top of the scrolling region stops there.
     fn up(&mut self, count: usize) {
         let top = self.screen().top;
         let most = if self.cursor.row >= top { self.cursor.row - top } else { self.cursor.row };
         self.move_by(-step(count.min(most)), 0);
     }
 
-    /// Goes down, no further than the bottom of the scrolling part where the cursor is above it.
+    /// Moves the cursor down. A cursor at or above the bottom of the scrolling region stops there.
     fn down(&mut self, count: usize) {
         let bottom = self.screen().bottom;
         let end = if self.cursor.row <= bottom { bottom } else { self.rows };
@@ -230,7 +231,8 @@ impl TerminalState {
         edit(self.screen_mut(), row, col, style.erased());
     }
 
-    /// Moves the rows from the cursor's to the end of the scrolling part, if it is in there.
+    /// Edits the rows from the cursor to the bottom of the scrolling region, if the cursor is
+    /// inside it.
     fn edit_rows(&mut self, edit: impl FnOnce(&mut Screen, usize, usize, Cell)) {
         let (row, blank) = (self.cursor.row, self.cursor.style.erased());
         let (top, bottom) = (self.screen().top, self.screen().bottom);
@@ -249,7 +251,7 @@ impl TerminalState {
     fn erase_row(&mut self, which: u16) {
         let Cursor { row, col, style, pending_wrap, .. } = self.cursor;
         let (from, to) = match which {
-            // Behind a full row there is nothing to erase.
+            // A cursor with a pending wrap is past the last column: there is nothing to erase.
             0 if pending_wrap => return,
             0 => (col, self.cols),
             1 => (0, col + 1),
@@ -276,7 +278,7 @@ impl TerminalState {
         }
     }
 
-    /// DECALN, the screen full of E.
+    /// DECALN: fills the screen with E.
     fn fill_with_e(&mut self) {
         let rows = self.rows;
         let screen = self.screen_mut();
@@ -285,7 +287,7 @@ impl TerminalState {
         self.go(0, 0);
     }
 
-    /// Makes the rows `top..end` the part that scrolls; 0 as the end is the last row.
+    /// Makes the rows `top..end` the scrolling region; an `end` of 0 means the last row.
     fn set_region(&mut self, top: usize, end: usize) {
         let end = if end == 0 { self.rows } else { end };
         if top + 1 < end {
@@ -307,7 +309,7 @@ impl TerminalState {
         self.obey_origin();
     }
 
-    /// In origin mode the cursor is in the scrolling part.
+    /// In origin mode, moves the cursor into the scrolling region.
     fn obey_origin(&mut self) {
         let (top, bottom) = (self.screen().top, self.screen().bottom);
         if self.modes.is_on(ORIGIN) {
@@ -354,7 +356,7 @@ impl TerminalState {
         self.obey_origin();
     }
 
-    /// DECSTR, with all that xterm.js puts back.
+    /// DECSTR: resets everything that xterm.js resets.
     fn soft_reset(&mut self) {
         for (mode, on) in [
             ((true, 25), true),
@@ -380,7 +382,7 @@ impl TerminalState {
     }
 }
 
-/// A count as a distance.
+/// A count as a signed distance.
 fn step(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }

@@ -1,12 +1,12 @@
-//! Interner that cells refer to by number: addresses of links, combining marks. The table is
-//! bounded in entries and in bytes, so that neither can make memory grow.
+//! The strings that cells refer to by number: links and combining marks. Each table is limited in
+//! entries and in bytes, so neither links nor marks can make memory grow without bound.
 
 use std::collections::HashMap;
 
-/// Most strings in one table.
+/// Maximum number of strings in a table.
 const ENTRIES_MAX: u16 = 4096;
 
-/// Most bytes in one table.
+/// Maximum size of the strings in a table, in bytes.
 const BYTES_MAX: usize = 256 * 1024;
 
 /// A table of strings, numbered from 1.
@@ -16,12 +16,12 @@ pub(super) struct Interner {
     numbers: HashMap<Box<str>, u16>,
     free: Vec<u16>,
     bytes: usize,
-    /// How often a string was refused since the last sweep.
+    /// Counts refused strings, modulo [`ENTRIES_MAX`]; at 0, the next refusal is worth a sweep.
     refused: u16,
 }
 
 impl Interner {
-    /// The number of a string; none where the table is full.
+    /// The number of a string, which is added if it is new. None if the table is full.
     pub(super) fn intern(&mut self, text: &str) -> Option<u16> {
         if let Some(number) = self.numbers.get(text) {
             return Some(*number);
@@ -42,21 +42,22 @@ impl Interner {
         Some(number)
     }
 
-    /// The string of a number; empty for 0.
+    /// The string with this number; empty for 0.
     pub(super) fn text(&self, number: u16) -> &str {
         let entry = usize::from(number).checked_sub(1).and_then(|at| self.entries.get(at));
         entry.and_then(Option::as_deref).unwrap_or_default()
     }
 
-    /// Whether the table, being full, is worth a sweep: a sweep looks at every cell, so one that
-    /// freed little is not repeated at once.
+    /// Whether the table, which is full, is worth a sweep. A sweep looks at every cell, so after
+    /// one that freed less than half of the table, the next follows only after [`ENTRIES_MAX`]
+    /// refusals.
     pub(super) fn wants_sweep(&mut self) -> bool {
         let wants = self.refused == 0;
         self.refused = (self.refused + 1) % ENTRIES_MAX;
         wants
     }
 
-    /// Forgets every string that is not used.
+    /// Removes every string whose number is not in `used`.
     pub(super) fn sweep(&mut self, used: impl Iterator<Item = u16>) {
         let mut keep = vec![false; self.entries.len()];
         for number in used {
@@ -77,9 +78,9 @@ impl Interner {
         }
     }
 
-    /// Bytes of memory held, about.
+    /// Approximate memory use in bytes.
     pub(super) fn weight(&self) -> usize {
-        // Each string is there twice, with its entry and its place in the map.
+        // Each string is stored twice. 64 bytes are its entry and its slot in the map.
         2 * self.bytes + self.entries.capacity() * 64
     }
 }

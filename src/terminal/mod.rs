@@ -1,28 +1,31 @@
-//! The terminal of a session: it is fed what the shell prints, answers what programs ask, and can
-//! say at any moment what a viewer has to be sent to see the same. No threads, no clock, no
-//! descriptors.
+//! The terminal emulator of a session. It interprets the output of the shell, answers the queries
+//! of programs, and can at any time produce the bytes that make the terminal of a viewer show the
+//! same. It uses no threads, no clock and no descriptors.
 //!
-//! Bytes become tokens (`parser`, `sequence`), tokens act on the state (`state`, `dispatch`,
-//! `command`, `resize`), and the state becomes bytes again (`writer`, `scrollback`, `snapshot`): the
-//! only stored form of a terminal is terminal bytes. What is not complete at the moment of a
-//! snapshot, a character or a sequence, is the snapshot's end.
+//! The parser (`parser`, `sequence`) turns bytes into tokens, the tokens change the state (`state`,
+//! `dispatch`, `command`, `resize`), and `sgr_writer`, `scrollback` and `snapshot` turn the state
+//! back into bytes: terminal bytes are the only stored form of a terminal. A snapshot ends with the
+//! character or sequence that is incomplete at that moment.
 //!
-//! It is written for this and not borrowed. A snapshot has to say everything, and the emulators that
-//! can be had hide what it needs (the other screen, tab stops, the half-read sequence), wrap rows
-//! at a resize by flags that no bytes can set, or put what was printed behind an index that panics.
+//! The emulator is not an existing crate because a snapshot has to contain the entire state. The
+//! available emulators hide parts of it (the other screen, tab stops, the incomplete sequence),
+//! rewrap rows at a resize according to flags that no bytes can set, or access printed output
+//! through indexing that can panic.
 //!
-//! Whatever is printed, memory stays below [`WEIGHT_MAX`]; each part names its own cap.
+//! Memory use stays below [`WEIGHT_MAX`] for any output; each module defines its own limits.
 //!
 //! # Known limits
-//! - **reflow**: rows that stood above the screen stay there when it grows.
-//! - **double size**: lines of double width and height (`ESC # 3`) are shown as they are.
-//! - **protection**: protected cells (DECSCA), rectangles, and left and right margins are not there.
-//! - **one column**: a wide character cannot be shown on a screen of one column, and is left out.
-//! - **graphemes**: each character has the width of its own; joined emoji are not one.
-//! - **pictures**: sixel, kitty and iTerm pictures are left out.
-//! - **full tables**: past 4096 links or combinations of marks on the screens, cells go without.
-//! - **huge pictures**: a snapshot of more than 12 MiB goes on without styles, one with more than
-//!   1 MiB of links without links.
+//! - **reflow**: when the screen grows, rows do not return to it from the scrollback.
+//! - **double size**: lines of double width and height (`ESC # 3`) are shown at normal size.
+//! - **protection**: protected cells (DECSCA), operations on rectangles, and left and right margins
+//!   are not supported.
+//! - **one column**: a screen of one column cannot show a wide character and drops it.
+//! - **graphemes**: each character has its own width; joined emoji are not combined.
+//! - **pictures**: sixel, kitty and iTerm pictures are ignored.
+//! - **full tables**: once the screens hold 4096 links or combinations of marks, or 256 KiB of
+//!   either, further cells get none.
+//! - **large snapshots**: a snapshot continues without styles and combining marks after 4 MiB, and
+//!   without links after 1 MiB of links.
 
 mod answers;
 mod cell;
@@ -49,12 +52,13 @@ use crate::names::{TermSize, Theme};
 use parser::Parser;
 use state::TerminalState;
 
-/// Most bytes of memory that a terminal takes, whatever it is fed and whatever its size. Two screens
-/// of a quarter of a million cells are most of it; one of 80 by 24 takes 50 kB and its scrollback.
+/// Maximum memory of a terminal in bytes, for any input and any size. Most of it is for two screens
+/// of 250,000 cells each; a terminal of 80 by 24 takes 50 kB plus its scrollback.
 pub const WEIGHT_MAX: usize = 20 * 1024 * 1024;
 
-/// What [`Terminal::reset_modes`] prints: DECSTR, and off with what it leaves on: new line mode, the
-/// mouse, and the charset of SO.
+/// The sequences that [`Terminal::reset_modes`] prints: DECSTR, then the sequences that switch off
+/// what DECSTR may leave on: new line mode, cursor blinking, mouse reports, the character set
+/// selected by SO, and styles.
 const RESET_MODES: &[u8] = b"\x1b[!p\x1b[20l\x1b[?12l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\
     \x1b[?1006l\x1b[?1016l\x0f\x1b[m";
 
@@ -67,19 +71,20 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A terminal that was just switched on.
+    /// A terminal in its power-on state.
     pub fn new(size: TermSize) -> Self {
         Self { parser: Parser::new(), state: TerminalState::new(size), size }
     }
 
-    /// Takes what the shell printed, cut anywhere.
+    /// Interprets output of the shell, which may be split anywhere.
     pub fn print(&mut self, bytes: &[u8]) {
         self.print_within(bytes, usize::MAX);
     }
 
-    /// Takes output until this many cells were touched, and returns how many bytes it took. Two bytes can clear a whole
-    /// screen in colour, so a bound on the bytes is none on the work. The last sequence may exceed the budget by one
-    /// screen.
+    /// Interprets output until at least `cells` cells were touched, and returns the number of bytes
+    /// consumed. A limit on bytes would not limit the work, because two bytes can clear a whole
+    /// screen in colour. The budget is checked between tokens, so the last token may exceed it; an
+    /// erase exceeds it by at most one screen.
     pub fn print_within(&mut self, bytes: &[u8], cells: usize) -> usize {
         let mut rest = bytes;
         let mut touched = 0;
@@ -92,21 +97,21 @@ impl Terminal {
         bytes.len() - rest.len()
     }
 
-    /// Puts modes, character sets and the scrolling region back, for a person after a program that left
-    /// them. A sequence that is not complete is given up. What is on the screen stays.
+    /// Resets modes, character sets and the scrolling region after a program that did not restore
+    /// them. Discards an incomplete sequence and keeps the contents of the screen.
     pub fn reset_modes(&mut self) {
         self.parser = Parser::new();
         self.print(RESET_MODES);
     }
 
-    /// Takes another size. See the module about what becomes of the rows.
+    /// Changes the size. The `resize` module describes what happens to the rows.
     pub fn resize(&mut self, size: TermSize) {
         self.size = size;
         self.state.resize(size);
     }
 
-    /// Takes the colours in which it is shown: what it answers to programs that ask for those that no
-    /// program has changed. They are no part of a snapshot.
+    /// Sets the theme in which the terminal is shown. Queries for colours that no program has
+    /// changed are answered from it. The theme is not part of a snapshot.
     pub fn set_theme(&mut self, theme: Theme) {
         self.state.palette.set_theme(theme);
     }
@@ -116,40 +121,42 @@ impl Terminal {
         self.size
     }
 
-    /// Takes what it answered to queries since the last time, at most 4096 bytes: to be written to
-    /// the shell as if it were typed.
+    /// Takes the answers to queries since the last call, at most 4096 bytes. They must be written
+    /// to the shell as if they were typed.
     pub fn answers(&mut self) -> Vec<u8> {
         self.state.answers.take()
     }
 
-    /// The title, at most 256 characters, none of them a control; empty where none was set.
+    /// The title, at most 256 characters, none of them a control character; empty if none was set.
     pub fn title(&self) -> &str {
         self.state.titles.current()
     }
 
-    /// Terminal bytes which, fed to a fresh terminal of the same size and followed by the rest of the
-    /// stream, give what the whole stream gives. They make no terminal answer, ring or copy.
+    /// Terminal bytes that bring a fresh terminal of the same size to this state: followed by the
+    /// rest of the stream, they have the effect of the whole stream. They do not make a terminal
+    /// answer, ring the bell or copy to the clipboard.
     pub fn snapshot(&self) -> Vec<u8> {
         self.snapshot_of_recent(usize::MAX)
     }
 
-    /// The same with no more than the last lines of the scrollback, which take at most so many bytes.
+    /// Like [`Self::snapshot`], but with only the most recent lines of the scrollback, at most
+    /// `scrollback` bytes of them.
     pub fn snapshot_of_recent(&self, scrollback: usize) -> Vec<u8> {
         let mut bytes = self.state.snapshot(scrollback);
         bytes.extend_from_slice(self.parser.incomplete());
         bytes
     }
 
-    /// The same without the scrollback: for a terminal of the same size in any state, which keeps the
-    /// scrollback that it has.
+    /// Like [`Self::snapshot`], but without the scrollback: for a terminal of the same size in any
+    /// state, which keeps its own scrollback.
     pub fn snapshot_of_screen(&self) -> Vec<u8> {
         let mut bytes = self.state.snapshot_of_screen();
         bytes.extend_from_slice(self.parser.incomplete());
         bytes
     }
 
-    /// The screen as plain text: a line for each row, blanks at the ends of lines and blank rows at
-    /// the end left out.
+    /// The screen as plain text, one line per row, without blanks at the ends of lines and without
+    /// blank rows at the end.
     pub fn screen_text(&self) -> String {
         let mut screen = String::new();
         for row in self.state.screen().rows() {
@@ -160,7 +167,7 @@ impl Terminal {
         screen
     }
 
-    /// Where the cursor is: its row and column, counted from 0.
+    /// Row and column of the cursor, counted from 0.
     pub fn cursor(&self) -> (usize, usize) {
         (self.state.cursor.row, self.state.cursor.col)
     }
@@ -170,7 +177,7 @@ impl Terminal {
         self.state.scrollback.lines().map(|line| scrollback::plain(line.bytes()))
     }
 
-    /// Bytes that the scrollback takes in a snapshot, or a little more.
+    /// Size of the scrollback in a snapshot, in bytes, or slightly more.
     pub fn scrollback_bytes(&self) -> usize {
         self.state.scrollback.bytes()
     }
@@ -180,7 +187,7 @@ impl Terminal {
         self.state.scrollback.len()
     }
 
-    /// Bytes of memory that it takes, about; below [`WEIGHT_MAX`].
+    /// Approximate memory use in bytes; below [`WEIGHT_MAX`].
     pub fn weight(&self) -> usize {
         self.parser.weight() + self.state.weight()
     }

@@ -1,7 +1,7 @@
-//! What is switched on (`CSI h`, `CSI ? h`): a table of the modes that are known, and the two
-//! groups of which one at most is on.
+//! The modes (`CSI h`, `CSI ? h`): a table of the supported modes, and two groups in each of which
+//! at most one mode is on.
 
-/// A mode's number, and whether it is one of DEC's (`CSI ?`).
+/// Whether a mode is a DEC private mode (`CSI ?`), and its number.
 pub(super) type Number = (bool, u16);
 
 pub(super) const INSERT: Number = (false, 4);
@@ -10,9 +10,9 @@ pub(super) const ORIGIN: Number = (true, 6);
 pub(super) const WRAP: Number = (true, 7);
 pub(super) const KEYPAD: Number = (true, 66);
 
-/// Modes that are independent of one another and mean something in the page, with their state at power-on. Synchronised output
-/// (2026) is only remembered: the screen behind it is always drawn at once, so that a program
-/// which never ends it holds nothing back and costs nothing.
+/// Independent modes that have a meaning in the page, with their state at power-on. Synchronised
+/// output (2026) is only stored: the screen is always drawn at once, so a program that never ends
+/// an update delays no output and takes no memory.
 const SWITCHES: [(Number, bool); 12] = [
     (INSERT, false),
     (NEW_LINE, false),
@@ -28,16 +28,16 @@ const SWITCHES: [(Number, bool); 12] = [
     ((true, 2026), false),
 ];
 
-/// What of the mouse is reported: presses, drags, motion.
+/// Modes that select the mouse events to report: presses, drags or motion.
 const MOUSE: [u16; 4] = [9, 1000, 1002, 1003];
 
-/// How the mouse is reported.
+/// Modes that select the encoding of mouse reports.
 const MOUSE_ENCODINGS: [u16; 2] = [1006, 1016];
 
 /// The state of the modes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Modes {
-    /// In the order of the table.
+    /// In the order of [`SWITCHES`].
     switches: [bool; SWITCHES.len()],
     mouse: Option<u16>,
     encoding: Option<u16>,
@@ -49,13 +49,13 @@ impl Modes {
         Self { switches: SWITCHES.map(|(_, on)| on), mouse: None, encoding: None }
     }
 
-    /// Every mode with its state at power-on.
+    /// Every supported mode with its state at power-on.
     pub(super) fn first() -> impl Iterator<Item = (Number, bool)> {
         let groups = MOUSE.into_iter().chain(MOUSE_ENCODINGS).map(|mode| ((true, mode), false));
         SWITCHES.into_iter().chain(groups)
     }
 
-    /// Whether a mode is on; none where it is not known.
+    /// Whether a mode is on; None if it is not supported.
     pub(super) fn state(&self, number: Number) -> Option<bool> {
         if number.0 && MOUSE.contains(&number.1) {
             return Some(self.mouse == Some(number.1));
@@ -71,7 +71,7 @@ impl Modes {
         self.state(number).unwrap_or_default()
     }
 
-    /// Switches a mode; one that is not known is left out.
+    /// Switches a mode on or off; a mode that is not supported is ignored.
     pub(super) fn switch(&mut self, number: Number, on: bool) {
         let group = match number {
             (true, mode) if MOUSE.contains(&mode) => &mut self.mouse,

@@ -1,27 +1,31 @@
-//! Terminal bytes to tokens, for any split of the bytes: inside a character, inside a sequence.
-//! What is not complete yet waits in one short buffer, and that buffer is what a snapshot ends
-//! with, so that the rest of the stream completes it. Past its cap a string or a sequence is
-//! forgotten, and the rest of it swallowed until its end: an unterminated one costs nothing.
+//! The parser: converts terminal bytes to tokens. The input may be split anywhere, even inside a
+//! character or a sequence. What is incomplete waits in one short buffer, and a snapshot ends with
+//! the contents of that buffer, so the rest of the stream completes it. A string or sequence that
+//! exceeds its limit is discarded and its remaining bytes are skipped, so an unterminated one takes
+//! no memory.
 //!
-//! The grammar is that of <https://vt100.net/emu/dec_ansi_parser> for UTF-8. The 8-bit codes, U+0080 to U+009F, are what
-//! they stand for between sequences, as in the page.
+//! The grammar is that of <https://vt100.net/emu/dec_ansi_parser>, for UTF-8. Between sequences,
+//! the 8-bit codes U+0080 to U+009F act like the escape sequences that they stand for, as in the
+//! page.
 
 use super::sequence::Csi;
 
-/// Longest control sequence (`ESC [`), bytes with its introducer.
+/// Maximum size of a control sequence (`ESC [`) in bytes, with its introducer.
 const CSI_MAX: usize = 256;
 
-/// Longest operating system command (`ESC ]`), bytes with its introducer. A title or the address of
-/// a link is shorter; what is longer is a picture, a clipboard or a bomb.
+/// Maximum size of an operating system command (`ESC ]`) in bytes, with its introducer. A title or
+/// the address of a link is shorter; a longer command is a picture, a clipboard or an attack.
 const OSC_MAX: usize = 4096;
 
-/// Longest device control string (`ESC P`) that is kept: those that are understood are short.
+/// Maximum size of a device control string (`ESC P`) in bytes, with its introducer; the supported
+/// ones are short.
 const DCS_MAX: usize = 32;
 
-/// Longest escape sequence with intermediates, bytes.
+/// Maximum size of an escape sequence before its final byte, in bytes; further intermediate bytes
+/// are dropped.
 const ESCAPE_MAX: usize = 8;
 
-/// Shown for bytes that are no UTF-8.
+/// Shown for bytes that are not valid UTF-8.
 const REPLACEMENT: &str = "\u{fffd}";
 
 const ESC: u8 = 0x1b;
@@ -30,40 +34,41 @@ const CAN: u8 = 0x18;
 const SUB: u8 = 0x1a;
 const DEL: u8 = 0x7f;
 
-/// One thing that the terminal is told.
+/// A unit of terminal input.
 #[derive(Debug)]
 pub(super) enum Token<'a> {
-    /// Characters to show, no C0 among them.
+    /// Characters to show, none of them C0.
     Text(&'a str),
     /// A C0 control.
     Control(u8),
-    /// `ESC`, the bytes between, the last byte.
+    /// An escape sequence: its intermediate bytes and its final byte.
     Escape(&'a [u8], u8),
-    /// A control sequence; one that is malformed or too long never comes.
+    /// A control sequence. Malformed and oversized ones produce no token.
     Csi(&'a Csi),
-    /// The payload of an operating system command, C0 left out.
+    /// The payload of an operating system command, without C0.
     Osc(&'a [u8]),
-    /// The payload of a device control string, C0 left out.
+    /// The payload of a device control string, without C0.
     Dcs(&'a [u8]),
 }
 
-/// Where in the grammar the stream stands.
+/// The state of the parser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ParserState {
     Ground,
     /// Inside a character.
     Character,
-    /// Before the second byte of an 8-bit code, which is there.
+    /// Before the second byte of an 8-bit code, which is the next byte of the input.
     EightBit,
     Escape,
     Csi,
     Osc,
     Dcs,
-    /// Inside a string that nobody reads: SOS, PM, APC, or one past its cap. Only an OSC ends with BEL.
+    /// Inside a string that is ignored: SOS, PM, APC, or one that exceeds its limit. Only an OSC
+    /// ends with BEL.
     Swallow {
         ends_with_bell: bool,
     },
-    /// Inside a control sequence past its cap.
+    /// Inside a control sequence that exceeds its limit.
     SwallowCsi,
 }
 
@@ -71,11 +76,11 @@ enum ParserState {
 #[derive(Debug)]
 pub(super) struct Parser {
     state: ParserState,
-    /// The bytes of what is incomplete, from its first.
+    /// All bytes of the incomplete character or sequence.
     pending: Vec<u8>,
-    /// The pending bytes were given out as a token: they go at the next call.
+    /// Whether the pending bytes were returned as a token and are to be dropped at the next call.
     spent: bool,
-    /// The last control sequence that was complete.
+    /// The last complete control sequence.
     sequence: Csi,
 }
 
@@ -84,7 +89,7 @@ impl Parser {
         Self { state: ParserState::Ground, pending: Vec::new(), spent: false, sequence: Csi::default() }
     }
 
-    /// The bytes that bring a fresh parser to where this one stands.
+    /// The bytes that bring a fresh parser to the state of this one.
     pub(super) fn incomplete(&self) -> &[u8] {
         match self.state {
             ParserState::Ground | ParserState::EightBit => &[],
@@ -93,20 +98,20 @@ impl Parser {
             | ParserState::Csi
             | ParserState::Osc
             | ParserState::Dcs => &self.pending,
-            // A command without a number, which nobody understands, and which BEL ends.
+            // An OSC without a number, which is ignored and ends with BEL.
             ParserState::Swallow { ends_with_bell: true } => b"\x1b]_",
             ParserState::Swallow { ends_with_bell: false } => b"\x1bX",
-            // A marker behind a parameter is malformed, whatever follows.
+            // A marker after a parameter is malformed, whatever follows.
             ParserState::SwallowCsi => b"\x1b[0?",
         }
     }
 
-    /// Bytes of memory held.
+    /// Memory use in bytes.
     pub(super) fn weight(&self) -> usize {
         self.pending.capacity()
     }
 
-    /// Takes the next token off `rest`; none where it is used up.
+    /// Removes the next token from `rest`; None if `rest` is used up.
     pub(super) fn next<'a, 'b: 'a>(&'a mut self, rest: &mut &'b [u8]) -> Option<Token<'a>> {
         if self.spent {
             self.pending.clear();
@@ -136,7 +141,7 @@ impl Parser {
                         continue;
                     }
                     Ok(_) => *rest = behind,
-                    // The bytes before were the whole of the wrong character; this one begins anew.
+                    // The bytes so far are the invalid character; this byte starts anew.
                     Err(Some(_)) => {
                         self.leave();
                         return Some(Token::Text(REPLACEMENT));
@@ -156,7 +161,8 @@ impl Parser {
             };
             match byte {
                 ESC => {
-                    // An ESC ends a string; as the first byte of its terminator it is then read.
+                    // ESC ends a string. It is the first byte of the terminator and is read at the
+                    // next call.
                     if self.state == ParserState::Osc {
                         return self.give(|pending| pending.get(2..).map(Token::Osc));
                     }
@@ -198,18 +204,18 @@ impl Parser {
         None
     }
 
-    /// Gives the pending bytes out as a token.
+    /// Returns the pending bytes as a token.
     fn give<'a>(&'a mut self, token: impl FnOnce(&'a [u8]) -> Option<Token<'a>>) -> Option<Token<'a>> {
         self.state = ParserState::Ground;
         self.spent = true;
         token(&self.pending)
     }
 
-    /// Goes back to the ground, with nothing.
+    /// Returns to the ground state and drops the pending bytes.
     fn leave(&mut self) {
         self.state = ParserState::Ground;
         self.pending.clear();
-        // A long command was the exception: its buffer is not kept for the next.
+        // Long commands are rare: their buffer is not kept for the next one.
         self.pending.shrink_to(CSI_MAX);
     }
 
@@ -220,7 +226,7 @@ impl Parser {
         self.pending.push(ESC);
     }
 
-    /// Takes text or a control off the ground.
+    /// Takes text or a control off `rest` in the ground state.
     fn ground<'b>(&mut self, rest: &mut &'b [u8]) -> Ground<'b> {
         let (run, behind) = rest.split_at(before_control(rest));
         let (run, behind) = match eight_bit(run) {
@@ -268,7 +274,7 @@ impl Parser {
         Ground::Text(REPLACEMENT)
     }
 
-    /// Takes one byte of a sequence, which is none of ESC, CAN and SUB.
+    /// Processes one byte of a sequence, other than ESC, CAN and SUB.
     fn byte(&mut self, byte: u8) -> Completed {
         match self.state {
             ParserState::Ground | ParserState::Character | ParserState::EightBit => Completed::Nothing,
@@ -332,7 +338,7 @@ impl Parser {
         Completed::Nothing
     }
 
-    /// Keeps a byte of a string, up to its cap.
+    /// Keeps a byte of a string, up to a size of `most` bytes.
     fn keep(&mut self, byte: u8, most: usize, ends_with_bell: bool) -> Completed {
         if byte >= 0x20 && byte != DEL {
             self.pending.push(byte);
@@ -345,15 +351,17 @@ impl Parser {
     }
 }
 
-/// What stands behind the introducer of a control sequence that lies here as a whole, as nearly every one does, and what
-/// follows it. One with a control in it, or past its cap, is left to the byte-wise way.
+/// If `bytes` begins with an entire control sequence, as it nearly always does after an ESC,
+/// returns what follows its introducer, and the bytes after the sequence. A sequence that contains
+/// a control or exceeds its limit is left to the byte-by-byte path.
 fn whole_sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let bytes = bytes.strip_prefix(b"\x1b[")?;
     let between = bytes.iter().take(CSI_MAX - 3).take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
     matches!(bytes.get(between), Some(0x40..=0x7e)).then(|| bytes.split_at(between + 1))
 }
 
-/// How many bytes come before the first C0 control. Looked at sixteen at a time, which the processor does at once.
+/// The number of bytes before the first C0 control or DEL. The loop tests sixteen bytes at a time,
+/// which the processor does in parallel.
 fn before_control(bytes: &[u8]) -> usize {
     let is_control = |byte: &u8| *byte < 0x20 || *byte == DEL;
     let (parts, _) = bytes.as_chunks::<16>();
@@ -362,7 +370,7 @@ fn before_control(bytes: &[u8]) -> usize {
     bytes.iter().skip(clear).position(is_control).map_or(bytes.len(), |at| clear + at)
 }
 
-/// Where the first 8-bit code of a run is.
+/// The index of the first 8-bit code in `run`.
 fn eight_bit(run: &[u8]) -> Option<usize> {
     if run.is_ascii() {
         return None;
@@ -374,14 +382,14 @@ fn starts_with_code(bytes: &[u8]) -> bool {
     matches!(bytes, [0xc2, 0x80..=0x9f, ..])
 }
 
-/// What the ground gave.
+/// The result of reading in the ground state.
 enum Ground<'b> {
     Text(&'b str),
     Control(u8),
     Nothing,
 }
 
-/// What a byte of a sequence leads to.
+/// The result of one byte of a sequence.
 enum Completed {
     Nothing,
     Control,

@@ -1,6 +1,7 @@
-//! Another size. Lines of the main screen and of the scrollback are wrapped anew, rows that were one line joined
-//! before, and what has no room at the top becomes scrollback; only what stood far below the cursor is cut. The
-//! alternate screen is cut; its programs draw it anew.
+//! Resizing. Lines of the main screen and of the scrollback are rewrapped: the rows of a line are
+//! joined and split again at the new width. Rows that do not fit above the cursor move to the
+//! scrollback; only rows that do not fit below it are lost. The alternate screen is cut to size,
+//! because the programs that use it redraw it.
 
 use std::collections::VecDeque;
 
@@ -12,13 +13,13 @@ use super::state::{TerminalState, first_tabs};
 use crate::names::TermSize;
 
 impl TerminalState {
-    /// Takes another size.
+    /// Changes the size.
     pub(super) fn resize(&mut self, size: TermSize) {
         let (cols, rows) = (usize::from(size.cols()), usize::from(size.rows()));
         if (cols, rows) == (self.cols, self.rows) {
             return;
         }
-        // The cursor is the main screen's, unless the alternate one is shown: then the saved is.
+        // While the alternate screen is shown, the cursor of the main screen is its saved cursor.
         let mut lines = std::mem::replace(&mut self.main, Screen::new(0, 0));
         let mut saved = std::mem::take(&mut lines.saved);
         let leading = if self.alternate.is_some() { &mut saved.cursor } else { &mut self.cursor };
@@ -33,7 +34,7 @@ impl TerminalState {
         {
             lines.pop_back();
         }
-        // The cursor's row stays, and as many above it as fit.
+        // Rows above the cursor's row move to the scrollback until the others fit.
         let mut gone = 0;
         while lines.len() > rows && gone < place.0 {
             if let Some(line) = lines.pop_front() {
@@ -73,8 +74,8 @@ impl TerminalState {
         }
     }
 
-    /// Wraps the lines of scrollback anew, so that a snapshot of it can be written to a terminal of the same size without
-    /// wrapping.
+    /// Rewraps the scrollback, so that each of its rows fits a terminal of the same size when a
+    /// snapshot writes it.
     fn rewrap_scrollback(&mut self, size: TermSize) {
         let Ok(one) = TermSize::new(size.cols(), 1) else { return };
         let mut anew = Scrollback::default();
@@ -86,13 +87,14 @@ impl TerminalState {
                 rewrap_line(&mut rows, one, &mut anew);
             }
         }
-        // It goes on at the top of the screen.
+        // The last line may continue on the screen.
         rewrap_line(&mut rows, one, &mut anew);
         self.scrollback = anew;
     }
 }
 
-/// Takes the rows of one line and adds it as rows of another width: on a screen of one row they become scrollback as ever.
+/// Takes the rows of one line and adds them to `to`, rewrapped to the width of `one`. They are
+/// printed to a terminal of one row, from which they scroll into its scrollback.
 fn rewrap_line(rows: &mut Vec<Line>, one: TermSize, to: &mut Scrollback) {
     if rows.len() < 2 && rows.iter().all(|row| row.cols() <= usize::from(one.cols())) {
         return rows.drain(..).for_each(|row| to.add(row));
@@ -113,7 +115,7 @@ fn rewrap_line(rows: &mut Vec<Line>, one: TermSize, to: &mut Scrollback) {
     state.scrollback.into_lines().for_each(|row| to.add(row));
 }
 
-/// The lines of these rows, and where a place in them went.
+/// Joins the rows of each line, and converts `place` from a row and column to a line and cell.
 fn join_rows(rows: VecDeque<Row>, place: &mut (usize, usize)) -> VecDeque<Vec<Cell>> {
     let mut lines = VecDeque::new();
     let mut moved = *place;
@@ -132,7 +134,8 @@ fn join_rows(rows: VecDeque<Row>, place: &mut (usize, usize)) -> VecDeque<Vec<Ce
     lines
 }
 
-/// Lines as rows of a width, and where a place in them went.
+/// Splits lines into rows of at most `cols` cells, and converts `place` from a line and cell to a
+/// row and column.
 fn wrap_lines(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize)) -> VecDeque<Row> {
     let mut rows = VecDeque::new();
     let mut moved = *place;
@@ -141,7 +144,8 @@ fn wrap_lines(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize
         let mut col = if number == place.0 { Some(place.1) } else { None };
         loop {
             let mut length = rest.len().min(cols);
-            // A wide character goes to the next row whole, if a row has room for it at all.
+            // A wide character that does not fit moves to the next row as a whole, if rows have two
+            // columns.
             if cols > 1 && rest.get(length).is_some_and(|cell| cell.part == Part::Right) {
                 length -= 1;
             }
@@ -155,7 +159,7 @@ fn wrap_lines(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize
                 }
             }
             let mut cells = row.to_vec();
-            // On a screen of one column half a character would be left.
+            // A screen of one column has no room for a wide character: blank its halves.
             if cols < 2 {
                 cells.iter_mut().filter(|cell| cell.part != Part::Narrow).for_each(|cell| {
                     *cell = Cell::narrow(' ', cell.style);
@@ -172,7 +176,7 @@ fn wrap_lines(lines: VecDeque<Vec<Cell>>, cols: usize, place: &mut (usize, usize
     rows
 }
 
-/// Brings a cursor back onto the screen.
+/// Moves a cursor back onto the screen.
 fn clamp(cursor: &mut Cursor, cols: usize, rows: usize) {
     let last = cols.saturating_sub(1);
     cursor.row = cursor.row.min(rows.saturating_sub(1));

@@ -1,5 +1,6 @@
-//! A screen: rows of cells, and the edits that move them. Every edit first splits the wide
-//! characters that straddle its borders, so the halves of one always stand side by side.
+//! A screen: rows of cells, and the operations that edit them. Every edit first blanks the wide
+//! characters that straddle the borders of its range, so the two halves of a wide character are
+//! always adjacent.
 
 use std::collections::VecDeque;
 
@@ -8,11 +9,11 @@ use super::cell::{CELL_WEIGHT, Cell, Part, Style};
 /// A row.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// Those that were written, at most as many as the screen has columns; what is behind them is blank. Most lines are
-    /// short, and every one that scrolls is blanked and looked through.
+    /// The cells written so far, at most one per column; the cells after them are blank. Most lines
+    /// are short, and every row that scrolls is blanked and searched.
     pub(super) cells: Vec<Cell>,
-    /// The next row goes on behind so many cells of this one, for it was too long for the screen; 0 where the line
-    /// ends here.
+    /// The number of cells after which the line, too long for the screen, continues in the next
+    /// row; 0 if the line ends in this row.
     pub(super) wrapped: usize,
 }
 
@@ -21,17 +22,17 @@ pub(super) struct Row {
 pub(super) struct Screen {
     rows: VecDeque<Row>,
     cols: usize,
-    /// First row that scrolls.
+    /// First row of the scrolling region.
     pub(super) top: usize,
-    /// Last row that scrolls.
+    /// Last row of the scrolling region.
     pub(super) bottom: usize,
     /// The cursor as `ESC 7` saved it.
     pub(super) saved: Saved,
-    /// Cells that edits have written or moved, and rows that they have moved, since the last look.
+    /// Cells written or moved, and rows moved, since the last [`Screen::take_touched`].
     touched: usize,
 }
 
-/// A character set, as designated by `ESC (` and its like.
+/// A character set, as designated by `ESC (` and the related sequences.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Charset {
     #[default]
@@ -46,12 +47,12 @@ pub(super) enum Charset {
 pub(super) struct Cursor {
     pub(super) row: usize,
     pub(super) col: usize,
-    /// The last column was written: the next character goes to the next row first.
+    /// The last column was written: the next character first moves to the next row.
     pub(super) pending_wrap: bool,
     pub(super) style: Style,
     /// G0 to G3.
     pub(super) charsets: [Charset; 4],
-    /// Which of them is in use.
+    /// Index of the one in use.
     pub(super) active: usize,
 }
 
@@ -69,7 +70,8 @@ impl Row {
         Self { cells: Vec::new(), wrapped: 0 }
     }
 
-    /// Fills the row, which has this many columns, and ends its line there. Returns how much it touched.
+    /// Fills the row, which has `cols` columns, and ends its line there. Returns the number of
+    /// cells and rows touched.
     fn fill(&mut self, cols: usize, with: Cell) -> usize {
         self.cells.clear();
         if with != Cell::BLANK {
@@ -88,7 +90,7 @@ impl Screen {
         Self { rows, cols, top: 0, bottom, saved: Saved::default(), touched: 0 }
     }
 
-    /// A screen of these rows, each cut to the width.
+    /// A screen of these rows, each cut to `cols` columns.
     pub(super) fn from_rows(mut rows: VecDeque<Row>, cols: usize, saved: Saved) -> Self {
         for Row { cells, wrapped } in &mut rows {
             split(cells, cols);
@@ -103,7 +105,7 @@ impl Screen {
         Self { rows, cols, top: 0, bottom, saved, touched: 0 }
     }
 
-    /// The rows, to make another screen of.
+    /// Takes the rows out, to make another screen of them.
     pub(super) fn into_rows(self) -> VecDeque<Row> {
         self.rows
     }
@@ -113,22 +115,24 @@ impl Screen {
         self.rows.iter().map(|row| row.cells.capacity() * CELL_WEIGHT).sum()
     }
 
-    /// Takes how many cells and rows the edits have touched since the last call.
+    /// Returns the number of cells and rows touched since the last call, and resets it.
     pub(super) fn take_touched(&mut self) -> usize {
         std::mem::take(&mut self.touched)
     }
 
-    /// Every row from the top.
+    /// The written cells of every row, from the top.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[Cell]> {
         self.rows.iter().map(|row| row.cells.as_slice())
     }
 
-    /// Behind how many cells of a row the next one goes on; 0 where its line ends there.
+    /// The number of cells after which the line of a row continues in the next row; 0 if it ends in
+    /// this row.
     pub(super) fn wrapped(&self, row: usize) -> usize {
         self.rows.get(row).map_or(0, |row| row.wrapped)
     }
 
-    /// Notes that the next row goes on behind so many cells of this one, which all belong to its line.
+    /// Records that the line of a row continues in the next row after `cells` cells. The row is
+    /// padded to the full width, so that all of these cells exist.
     pub(super) fn set_wrapped(&mut self, row: usize, cells: usize) {
         let cells = cells.min(self.cols);
         if cells > 0 {
@@ -139,22 +143,22 @@ impl Screen {
         }
     }
 
-    /// What is written of a row; empty where there is none.
+    /// The written cells of a row; empty if the row does not exist.
     pub(super) fn row(&self, row: usize) -> &[Cell] {
         self.rows.get(row).map(|row| row.cells.as_slice()).unwrap_or_default()
     }
 
-    /// A cell, blank where nothing was written.
+    /// A cell; blank if it was not written.
     pub(super) fn cell(&self, row: usize, col: usize) -> &Cell {
         self.row(row).get(col).unwrap_or(&Cell::BLANK)
     }
 
-    /// A whole row, to change.
+    /// A row, padded to the full width, to be changed.
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [Cell] {
         self.row_to(row, self.cols)
     }
 
-    /// A row, to change, of at least so many cells.
+    /// A row, padded to at least `length` cells, to be changed.
     fn row_to(&mut self, row: usize, length: usize) -> &mut [Cell] {
         let length = length.min(self.cols);
         let Some(Row { cells, .. }) = self.rows.get_mut(row) else { return &mut [] };
@@ -166,7 +170,8 @@ impl Screen {
         cells
     }
 
-    /// Fills the cells `from..to` of a row. Filled to its end, its line ends there.
+    /// Fills the cells `from..to` of a row. If they reach the last column, the line ends in this
+    /// row.
     pub(super) fn fill(&mut self, row: usize, from: usize, to: usize, with: Cell) {
         let whole = to >= self.cols;
         self.touched += to.min(self.cols).saturating_sub(from);
@@ -182,14 +187,15 @@ impl Screen {
         }
     }
 
-    /// Fills whole rows.
+    /// Fills the rows `from..to`.
     pub(super) fn fill_rows(&mut self, from: usize, to: usize, with: Cell) {
         for row in self.rows.iter_mut().take(to).skip(from) {
             self.touched += row.fill(self.cols, with);
         }
     }
 
-    /// Opens `count` cells at a place of a row; what is pushed out at the right is gone. Its line grows by them.
+    /// Inserts `count` cells at a column; cells pushed past the right edge are lost. If the line
+    /// continues in the next row and reaches this column, it grows by the inserted cells.
     pub(super) fn insert(&mut self, row: usize, col: usize, count: usize, with: Cell) {
         let count = count.min(self.cols.saturating_sub(col));
         self.touched += self.cols.saturating_sub(col);
@@ -207,7 +213,7 @@ impl Screen {
         }
     }
 
-    /// Takes `count` cells out of a row; blank ones come in at the right.
+    /// Deletes `count` cells at a column; cells of `with` enter at the right edge.
     pub(super) fn delete(&mut self, row: usize, col: usize, count: usize, with: Cell) {
         self.touched += self.cols.saturating_sub(col);
         let cells = self.row_mut(row);
@@ -220,7 +226,7 @@ impl Screen {
         }
     }
 
-    /// Moves the rows `top..=bottom` up; blank ones come in at the bottom.
+    /// Moves the rows `top..=bottom` up; rows of `with` enter at the bottom.
     pub(super) fn scroll_up(&mut self, top: usize, bottom: usize, count: usize, with: Cell) {
         if count == 1 {
             if let Some(row) = self.rows.remove(top) {
@@ -234,7 +240,7 @@ impl Screen {
         }
     }
 
-    /// Moves the rows `top..=bottom` down; blank ones come in at the top.
+    /// Moves the rows `top..=bottom` down; rows of `with` enter at the top.
     pub(super) fn scroll_down(&mut self, top: usize, bottom: usize, count: usize, with: Cell) {
         if count == 1 {
             if let Some(row) = self.rows.remove(bottom) {
@@ -248,13 +254,15 @@ impl Screen {
         }
     }
 
-    /// Puts a row that was taken out back at another place, blank, after this many others have moved.
+    /// Fills a row that was taken out and inserts it at another place. `moved` is the number of
+    /// other rows that moved.
     fn put_back(&mut self, mut row: Row, at: usize, moved: usize, with: Cell) {
         self.touched += moved + row.fill(self.cols, with);
         self.rows.insert(at.min(self.rows.len()), row);
     }
 
-    /// Writes cells into a row from a place on. What is written behind the last of its line belongs to that.
+    /// Writes cells into a row, starting at a column. If the line continues in the next row and the
+    /// cells extend past its end, the whole row becomes part of the line.
     pub(super) fn write(&mut self, row: usize, col: usize, count: usize, cells: impl Iterator<Item = Cell>) {
         if (1..col + count).contains(&self.wrapped(row)) {
             self.set_wrapped(row, self.cols);
@@ -284,14 +292,14 @@ fn split(cells: &mut [Cell], at: usize) {
     }
 }
 
-/// Cells of a row up to the last that is not blank.
+/// The cells of a row up to the last one that is not blank.
 pub(super) fn used(cells: &[Cell]) -> &[Cell] {
     let length = cells.iter().rposition(|cell| *cell != Cell::BLANK).map_or(0, |last| last + 1);
     cells.get(..length).unwrap_or_default()
 }
 
-/// Cells of a row that belong to its line, which goes on behind so many of them, or ends. A wide character there
-/// belongs to it whole.
+/// The cells of a row that belong to its line, given the number of cells after which the line
+/// continues (0 if it ends in this row). A wide character at that border is included as a whole.
 pub(super) fn of_line(cells: &[Cell], wrapped: usize) -> &[Cell] {
     if wrapped == 0 {
         return used(cells);

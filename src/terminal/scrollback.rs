@@ -1,5 +1,6 @@
-//! The lines that left the screen at its top, as terminal bytes, not as cells: a plain line of 80
-//! columns takes its 80 bytes and little more. The oldest go first.
+//! The scrollback: the rows that left the screen at the top. They are stored as terminal bytes and
+//! not as cells, so a plain row of 80 columns takes little more than 80 bytes. The oldest rows are
+//! dropped first.
 
 use std::collections::VecDeque;
 
@@ -10,34 +11,36 @@ use super::interner::Interner;
 use super::screen::of_line;
 use super::sgr_writer::{Columns, SgrWriter, untrimmed_text};
 
-/// Most lines.
+/// Maximum number of rows.
 pub(super) const LINES_MAX: usize = 10_000;
 
-/// Most bytes in all, with [`LINE_OVERHEAD`] for each line.
+/// Maximum size of all rows in bytes, including [`LINE_OVERHEAD`] for each.
 pub(super) const BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// What a line takes beside its bytes: its place, and what the allocator adds.
+/// Memory that a row takes in addition to its bytes: its entry, and the overhead of the allocator.
 pub(super) const LINE_OVERHEAD: usize = 48;
 
-/// Longest line with its colours and links; one that would be longer is kept as plain text.
+/// Maximum size of a row with its colours and links, in bytes; a longer one is stored as plain
+/// text.
 const LINE_MAX: usize = 64 * 1024;
 
-/// The lines.
+/// The rows, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Scrollback {
     lines: VecDeque<Line>,
     bytes: usize,
-    /// Where lines are written before they are copied to their size.
+    /// Buffer in which a row is encoded before it is copied to an allocation of its exact size.
     draft: Vec<u8>,
 }
 
-/// A line without its styles and links, which are all that a writer writes beside text.
+/// The text of an encoded row, without styles and links, the only sequences that [`SgrWriter`]
+/// writes into it.
 pub(super) fn plain(line: &[u8]) -> String {
     let mut text = Vec::new();
     let mut parts = line.split(|byte| *byte == 0x1b);
     text.extend_from_slice(parts.next().unwrap_or_default());
     for part in parts {
-        // A link's address holds no control characters; it ends with ESC and a backslash.
+        // The address of a link contains no control characters, and ends with ESC and a backslash.
         let behind = match part.first() {
             Some(b'[') => part.iter().position(|byte| *byte == b'm').map(|at| at + 1),
             Some(b'\\') => Some(1),
@@ -51,49 +54,50 @@ pub(super) fn plain(line: &[u8]) -> String {
 /// A row that left the screen.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Cells that it takes.
+    /// Width in cells.
     cols: u16,
-    /// Whether the next one goes on with the same line.
+    /// Whether the next row continues the same line.
     wrapped: bool,
     bytes: Box<[u8]>,
 }
 
 impl Line {
-    /// Cells that it takes.
+    /// Width in cells.
     pub(super) fn cols(&self) -> usize {
         self.cols.into()
     }
 
-    /// Behind how many of its cells the next one goes on with the same line; 0 where it ends.
+    /// The number of cells after which the next row continues the same line; 0 if the line ends.
     pub(super) fn wrapped(&self) -> usize {
         if self.wrapped { self.cols() } else { 0 }
     }
 
-    /// Its first cell, of which the style is left out.
+    /// The first cell, without its style.
     pub(super) fn first_cell(&self) -> Cell {
         let Some(glyph) = plain(&self.bytes).chars().next() else { return Cell::BLANK };
         let part = if glyph.width() == Some(2) { Part::Left } else { Part::Narrow };
         Cell { glyph, part, ..Cell::BLANK }
     }
 
-    /// Its bytes, which begin and end with the plain style.
+    /// The encoded row, which begins and ends in the plain style.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 impl Scrollback {
-    /// Number of lines.
+    /// Number of rows.
     pub(super) fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Each line, oldest first.
+    /// The rows, oldest first.
     pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter()
     }
 
-    /// How many of the last lines take no more than so many bytes.
+    /// The number of most recent rows that together take no more than `bytes` bytes, including
+    /// [`LINE_OVERHEAD`] for each.
     pub(super) fn last_lines(&self, bytes: usize) -> usize {
         let mut left = bytes;
         let fits = |line: &&Line| {
@@ -104,17 +108,18 @@ impl Scrollback {
         self.lines.iter().rev().take_while(fits).count()
     }
 
-    /// Bytes that it takes, with [`LINE_OVERHEAD`] for each line.
+    /// Size of all rows in bytes, including [`LINE_OVERHEAD`] for each.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether it would be other lines on a screen of this width.
+    /// Whether rewrapping to a width of `cols` could change the rows.
     pub(super) fn is_other_at_width(&self, cols: usize) -> bool {
         self.lines.iter().any(|line| line.wrapped || line.cols() > cols)
     }
 
-    /// Adds a row of the screen, behind so many cells of which the next one goes on.
+    /// Adds a row of the screen. `wrapped` is the number of cells after which its line continues in
+    /// the next row, or 0.
     pub(super) fn push(&mut self, cells: &[Cell], wrapped: usize, links: &Interner, marks: &Interner) {
         let cells = of_line(cells, wrapped);
         let wrapped = wrapped > 0;
@@ -133,22 +138,22 @@ impl Scrollback {
         self.draft = bytes;
     }
 
-    /// Takes every line out.
+    /// Takes all rows out, oldest first.
     pub(super) fn into_lines(self) -> impl Iterator<Item = Line> {
         self.lines.into_iter()
     }
 
-    /// Forgets everything.
+    /// Removes all rows.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Bytes of memory held, about.
+    /// Approximate memory use in bytes.
     pub(super) fn weight(&self) -> usize {
         self.bytes + self.draft.capacity()
     }
 
-    /// Adds a line.
+    /// Adds a row, and drops the oldest rows until the limits are met.
     pub(super) fn add(&mut self, line: Line) {
         self.bytes += line.bytes.len() + LINE_OVERHEAD;
         self.lines.push_back(line);

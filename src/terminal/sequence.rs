@@ -1,31 +1,31 @@
-//! A control sequence (ECMA-48, 5.4) taken apart: marker, parameters, intermediate, last byte.
+//! Parsing of control sequences (ECMA-48, 5.4): marker, parameters, intermediate byte, final byte.
 
-/// Most parameters of one sequence, sub-parameters among them; those behind are left out.
+/// Maximum number of parameters of a sequence, sub-parameters included; further ones are dropped.
 const PARAMETERS_MAX: usize = 32;
 
-/// A control sequence, which is read again and again into the same place.
+/// A control sequence. The parser reads all sequences into the same value.
 #[derive(Debug, Default)]
 pub(super) struct Csi {
     /// One of `<`, `=`, `>`, `?`, or 0.
     pub(super) marker: u8,
-    /// The byte before the last, or 0.
+    /// The intermediate byte, or 0.
     pub(super) intermediate: u8,
-    /// What is to be done.
+    /// The final byte, which selects the function.
     pub(super) last: u8,
     values: [Parameter; PARAMETERS_MAX],
     count: usize,
 }
 
-/// A parameter; values saturate.
+/// A parameter; its value saturates.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parameter {
     pub(super) value: u16,
-    /// It stands behind a colon: part of the parameter before it.
+    /// Whether it follows a colon, as a sub-parameter of the parameter before it.
     pub(super) sub: bool,
 }
 
 impl Csi {
-    /// Takes apart what stands behind `ESC [`; false where it is malformed.
+    /// Parses the bytes after `ESC [`; returns false if they are malformed.
     pub(super) fn read(&mut self, bytes: &[u8]) -> bool {
         self.count = 0;
         let Some((&last, bytes)) = bytes.split_last() else { return false };
@@ -62,7 +62,7 @@ impl Csi {
         self.values.get(..self.count).unwrap_or_default()
     }
 
-    /// A parameter, 0 where there is none.
+    /// A parameter; 0 if it is missing.
     pub(super) fn value(&self, at: usize) -> u16 {
         self.parameters().get(at).map_or(0, |parameter| parameter.value)
     }

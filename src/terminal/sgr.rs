@@ -1,11 +1,11 @@
-//! Select Graphic Rendition (ECMA-48, 8.3.117, with the sub-parameters of ITU T.416): from a
-//! sequence to a style, and from a style to the sequence that makes it.
+//! Select Graphic Rendition (ECMA-48, 8.3.117, with the sub-parameters of ITU T.416): conversion of
+//! sequences to styles and of styles to sequences.
 
 use super::cell::{BLINK, BOLD, Color, DIM, FLAGS, HIDDEN, INVERSE, ITALIC, OVERLINE, STRIKE, Shade, Style};
 use super::sequence::Parameter;
 
 impl Style {
-    /// Changes the style by the parameters of one SGR.
+    /// Applies the parameters of an SGR sequence.
     pub(super) fn select(&mut self, parameters: &[Parameter]) {
         if parameters.is_empty() {
             *self = Self { link: self.link, ..Self::PLAIN };
@@ -65,14 +65,15 @@ impl Style {
         }
     }
 
-    /// Appends the parameters that make this style of any other: `0;1;31`.
+    /// Appends the parameters that set this style from any other: `0;1;31`.
     pub(super) fn write_parameters(self, out: &mut Vec<u8>) {
         out.push(b'0');
         self.write_changes(Self::PLAIN, out);
     }
 
-    /// Appends the sequence that makes this style of another one, which differs in more than the link: no more than what
-    /// differs, unless an attribute is to go, which those that stay may share an end with.
+    /// Appends the sequence that changes the style `from` to this one; they must differ in more
+    /// than the link. It contains only the differences. If an attribute has to be switched off, it
+    /// resets the style first, because one parameter can switch off several attributes.
     pub(super) fn write_change(self, mut from: Self, out: &mut Vec<u8>) {
         out.push(0x1b);
         let first = out.len();
@@ -88,8 +89,8 @@ impl Style {
         out.push(b'm');
     }
 
-    /// Appends the parameters in which this style differs from another that has no attribute beside those of this one,
-    /// each behind a separator.
+    /// Appends the parameters in which this style differs from `from`, each after a separator.
+    /// `from` must not have attributes that this style lacks.
     fn write_changes(self, from: Self, out: &mut Vec<u8>) {
         if self.flags != from.flags {
             for (flag, parameter) in FLAGS {
@@ -130,7 +131,8 @@ impl Style {
     }
 }
 
-/// Appends what selects a colour; `base` is 30 for the foreground, 40 for the background.
+/// Appends the parameters that select a colour; `base` is 30 for the foreground, 40 for the
+/// background.
 fn write_color(color: Color, base: u8, out: &mut Vec<u8>) {
     match color.shade() {
         Shade::Default => write_number(out, b';', base + 9),
@@ -147,7 +149,7 @@ fn write_color(color: Color, base: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a number in decimal behind the separator. Every line of scrollback passes here.
+/// Appends the separator and a decimal number. This runs for every line of scrollback.
 fn write_number(out: &mut Vec<u8>, separator: u8, number: u8) {
     let [hundreds, tens, ones] = [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit);
     match number {
@@ -161,7 +163,8 @@ fn indexed(value: u16) -> Color {
     u8::try_from(value).map_or(Color::DEFAULT, Color::indexed)
 }
 
-/// A colour in the form `38;5;n` or `38;2;r;g;b`, taken off what follows the 38.
+/// Parses a colour of the form `38;5;n` or `38;2;r;g;b` and removes it from `rest`, which begins
+/// after the 38.
 fn flat_color(rest: &mut &[Parameter]) -> Option<Color> {
     let (&kind, behind) = rest.split_first()?;
     let length = match kind.value {
@@ -174,7 +177,7 @@ fn flat_color(rest: &mut &[Parameter]) -> Option<Color> {
     color(kind.value, values)
 }
 
-/// A colour in the form `38:5:n`, `38:2:r:g:b` or `38:2:space:r:g:b`.
+/// Parses a colour of the form `38:5:n`, `38:2:r:g:b` or `38:2:space:r:g:b`.
 fn sub_color(subs: &[Parameter]) -> Option<Color> {
     let (kind, values) = subs.split_first()?;
     let values = if values.len() > 3 { values.get(1..)? } else { values };

@@ -1,18 +1,19 @@
-//! From cells back to terminal bytes: what scrollback keeps and snapshots are made of. Text and
-//! style only, nothing that rings, asks or moves, but for the columns of a row placed absolutely.
+//! Conversion of cells to terminal bytes, for the scrollback and for snapshots. It writes text and
+//! styles, and positions if cells are placed absolutely; nothing rings the bell or makes the
+//! terminal answer.
 
 use super::cell::{Cell, Part, Style};
 use super::interner::Interner;
 use super::screen::used;
 
-/// Blank cells in a row that are skipped rather than written.
+/// Minimum number of consecutive blank cells that are skipped rather than written.
 const SKIP_MIN: usize = 8;
 
-/// Most bytes with styles and combining marks; cells behind them are written plainly. A screen of
-/// a hundred thousand cells, each of another colour, stays below it.
+/// Size of the output in bytes after which cells are written without styles and combining marks. A
+/// screen of 100,000 cells, each of another colour, stays below it.
 pub(super) const STYLED_MAX: usize = 4 * 1024 * 1024;
 
-/// Most bytes of hyperlinks; cells behind them link nowhere.
+/// Size of the hyperlinks in bytes after which cells are written without links.
 const LINKS_MAX: usize = 1024 * 1024;
 
 /// Writes cells as terminal bytes.
@@ -21,33 +22,34 @@ pub(super) struct SgrWriter<'a> {
     links: &'a Interner,
     marks: &'a Interner,
     style: Style,
-    /// Bytes of hyperlinks so far.
+    /// Bytes of hyperlinks written so far.
     linked: usize,
-    /// The bytes.
+    /// The output.
     pub(super) out: Vec<u8>,
 }
 
-/// How the cells of a row find their columns.
+/// How the cells of a row reach their columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Columns {
-    /// One after the other: a line of scrollback, which may be shown anywhere.
+    /// Each cell follows the one before: for a line of scrollback, which may be shown anywhere.
     Running,
-    /// Long gaps are skipped, and what follows a character whose width is disputed is placed anew.
+    /// Long runs of blanks are skipped, and the cell after a character whose width terminals
+    /// disagree on is positioned explicitly.
     Absolute,
 }
 
 impl<'a> SgrWriter<'a> {
-    /// A writer that begins with the plain style.
+    /// A writer that begins in the plain style.
     pub(super) fn new(links: &'a Interner, marks: &'a Interner) -> Self {
         Self::onto(Vec::new(), links, marks)
     }
 
-    /// A writer that writes onto what is there.
+    /// A writer that appends to `out`.
     pub(super) fn onto(out: Vec<u8>, links: &'a Interner, marks: &'a Interner) -> Self {
         Self { links, marks, style: Style::PLAIN, linked: 0, out }
     }
 
-    /// Takes a style up.
+    /// Switches to a style.
     pub(super) fn style(&mut self, wanted: Style) {
         if wanted != self.style {
             self.change_style(wanted);
@@ -74,12 +76,12 @@ impl<'a> SgrWriter<'a> {
         self.style = style;
     }
 
-    /// Goes to a place, counted from 0.
+    /// Moves to a position counted from 0.
     pub(super) fn go(&mut self, row: usize, col: usize) {
         self.out.extend_from_slice(format!("\x1b[{};{}H", row + 1, col + 1).as_bytes());
     }
 
-    /// Writes one cell with its marks.
+    /// Writes one cell with its combining marks.
     pub(super) fn cell(&mut self, cell: &Cell) {
         if cell.part == Part::Right {
             return;
@@ -95,7 +97,7 @@ impl<'a> SgrWriter<'a> {
         }
     }
 
-    /// Writes cells one after the other; what is plain text of one style, at once.
+    /// Writes cells one after the other. A run of plain text in one style is written at once.
     fn running(&mut self, cells: &[Cell]) {
         let is_plain = |cell: &Cell| cell.glyph.is_ascii() && cell.marks == 0 && cell.part == Part::Narrow;
         let mut rest = cells;
@@ -113,7 +115,8 @@ impl<'a> SgrWriter<'a> {
         }
     }
 
-    /// Writes a row from its first column on; placed absolutely, without the blank cells at its end.
+    /// Writes a row from its first column on. With [`Columns::Absolute`], blank cells at the end
+    /// are left out.
     pub(super) fn row(&mut self, cells: &[Cell], columns: Columns) {
         if columns == Columns::Running {
             return self.running(cells);
@@ -139,7 +142,7 @@ impl<'a> SgrWriter<'a> {
     }
 }
 
-/// Cells as plain text.
+/// Cells as plain text, with the blanks at the end.
 pub(super) fn untrimmed_text(cells: &[Cell], marks: &Interner) -> String {
     let mut text = String::new();
     for cell in cells.iter().filter(|cell| cell.part != Part::Right) {
@@ -149,7 +152,7 @@ pub(super) fn untrimmed_text(cells: &[Cell], marks: &Interner) -> String {
     text
 }
 
-/// Cells as plain text, without the blanks at its end.
+/// Cells as plain text, without the blanks at the end.
 pub(super) fn text(cells: &[Cell], marks: &Interner) -> String {
     let mut text = untrimmed_text(cells, marks);
     text.truncate(text.trim_end_matches(' ').len());

@@ -1,10 +1,12 @@
-//! The terminal as terminal bytes: a fresh terminal of the same size that is fed these is in the
-//! same state. Rows are placed absolutely. There is nothing in it that rings, asks or copies.
+//! Snapshots: terminal bytes that bring a fresh terminal of the same size to the same state. Rows
+//! are positioned absolutely. A snapshot contains nothing that rings the bell, makes the terminal
+//! answer or copies to the clipboard.
 //!
-//! The order matters. Scrollback scrolls through the screen before anything is painted; saved
-//! cursors come before the scrolling part and the modes that would bend their places; whatever
-//! moves the cursor comes before the cursor; and what makes the last column wait for its wrap, or
-//! lets REP repeat, is a character written anew in its own place, last of all.
+//! The order matters. The scrollback scrolls through the screen before anything is painted. Saved
+//! cursors are written before the scrolling region and the modes that would change the meaning of
+//! their positions. Everything that moves the cursor precedes the cursor. A pending wrap and the
+//! character that REP can repeat come last, because they are restored by writing a character again
+//! at its own position.
 
 use super::cell::{Cell, Part, Style};
 use super::colors::{self, FOREGROUND};
@@ -14,27 +16,28 @@ use super::sgr_writer::{Columns, SgrWriter};
 use super::state::{TerminalState, first_tabs};
 use super::title::STACK_MAX as TITLES_MAX;
 
-/// Power-on.
+/// RIS: returns to the power-on state.
 const POWER_ON: &[u8] = b"\x1bc";
 
-/// All that power-on does, but for the scrollback above the screen: whatever is half said is cancelled,
-/// the alternate screen is left, both are blank, and what they saved is where it began. The modes,
-/// tab stops and the title come with what the snapshot says of them.
+/// Has the effect of power-on on everything but the scrollback, modes, tab stops, titles and
+/// colours: cancels an incomplete sequence, leaves the alternate screen, blanks both screens and
+/// resets their saved cursors. [`TerminalState::snapshot_of_screen`] writes modes, tab stops,
+/// titles and colours itself.
 const BEGIN_AGAIN: &[u8] =
     b"\x18\x1b[?1047h\x1b[!p\x1b]8;;\x1b\\\x1b(B\x1b)B\x1b*B\x1b+B\x0f\x1b[m\x1b[?6l\x1b[4l\x1b[r\
     \x1b[H\x1b[2J\x1b7\x1b[?1047l\x1b[m\x1b[?6l\x1b[r\x1b[H\x1b[2J\x1b7\x1b[0 q";
 
-/// The colours as they were at power-on, which some terminals leave alone then.
+/// Resets the colours, which some terminals keep at power-on.
 const FIRST_COLORS: &[u8] = b"\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
 /// ECH: blanks the cell at the cursor, and nothing else.
 const ERASE_ONE: &str = "\x1b[X";
 
-/// A blank of two cells, the ideographic space: it wraps before the last column.
+/// The ideographic space, a blank of two cells: in the last column it does not fit and wraps.
 const WIDE_FILLER: &str = "\u{3000}";
 
 impl TerminalState {
-    /// The bytes, with at most so many of scrollback.
+    /// The snapshot, with at most `scrollback` bytes of scrollback.
     pub(super) fn snapshot(&self, scrollback: usize) -> Vec<u8> {
         let mut writer = SgrWriter::new(&self.links, &self.marks);
         writer.out.extend_from_slice(POWER_ON);
@@ -43,7 +46,7 @@ impl TerminalState {
         self.write_rest(writer)
     }
 
-    /// The bytes without scrollback, for a terminal that keeps its own.
+    /// The snapshot without scrollback, for a terminal that keeps its own.
     pub(super) fn snapshot_of_screen(&self) -> Vec<u8> {
         let mut writer = SgrWriter::new(&self.links, &self.marks);
         writer.out.extend_from_slice(BEGIN_AGAIN);
@@ -67,8 +70,8 @@ impl TerminalState {
         writer.out
     }
 
-    /// Lets the last lines of the scrollback, as many as fit into `most` bytes, scroll out of the screen, and leaves
-    /// the screen blank.
+    /// Writes the most recent lines of the scrollback that fit into `most` bytes, scrolls them off
+    /// the screen, and leaves the screen blank.
     fn write_scrollback(&self, writer: &mut SgrWriter<'_>, most: usize) {
         let count = self.scrollback.last_lines(most);
         let mut lines = self.scrollback.lines().skip(self.scrollback.len() - count).peekable();
@@ -105,7 +108,7 @@ impl TerminalState {
         }
     }
 
-    /// Tab stops, modes, colours, titles.
+    /// Writes tab stops, modes, the cursor style, colours and titles.
     fn write_settings(&self, writer: &mut SgrWriter<'_>) {
         if self.tabs != first_tabs(self.cols) {
             self.write_tabs(writer);
@@ -134,7 +137,8 @@ impl TerminalState {
         write(writer, &format!("\x1b]2;{}\x1b\\", self.titles.current()));
     }
 
-    /// The cursor, with what is about to happen at it.
+    /// Writes the cursor with its pending wrap, and restores the character to which REP or a
+    /// combining mark would apply.
     fn write_cursor(&self, writer: &mut SgrWriter<'_>) {
         let origin = self.modes.is_on(ORIGIN);
         if origin {
@@ -161,18 +165,21 @@ impl TerminalState {
         write_charsets(writer, cursor);
     }
 
-    /// Where the character stands that REP would repeat, or that a combining mark would go onto which comes next, how
-    /// wide it is, and what writes it again, as long as it then looks as it does.
+    /// The character that REP would repeat, or to which the next combining mark would be added: its
+    /// column, its width, and the text that writes it again. None if there is no such character, or
+    /// if writing it again would change the screen.
     fn last_written(&self) -> Option<(usize, usize, String)> {
         let (screen, row) = (self.screen(), self.cursor.row);
         let behind = if self.cursor.pending_wrap { self.cols } else { self.cursor.col };
         let col = left_of(screen, row, behind)?;
         let cell = Some(screen.cell(row, col)).filter(|cell| cell.style == self.cursor.style)?;
-        // The cursor may stand in the middle of a wide one.
+        // The cursor may be in the middle of a wide character.
         if (cell.part == Part::Left) != (behind - col == 2) {
             return None;
         }
-        // Written again behind the last of its line it would belong to that; inserted, it would be all of it.
+        // Written again past the end of its line in this row, the character would become part of
+        // the line. If it is all of the line in this row, it cannot be inserted again: the number
+        // of cells of the line would have to be 0 before, which `write_wrapped` cannot express.
         let wrapped = screen.wrapped(row);
         let is_alone = self.modes.is_on(INSERT) && !self.cursor.pending_wrap && wrapped == behind && col == 0;
         if (1..behind).contains(&wrapped) || is_alone {
@@ -190,7 +197,7 @@ impl TerminalState {
     }
 }
 
-/// Paints a screen with its saved cursor and scrolling part. The screen is blank before.
+/// Paints a screen, blank before, with its saved cursor and its scrolling region.
 fn write_screen(writer: &mut SgrWriter<'_>, screen: &Screen) {
     for (number, row) in screen.rows().enumerate() {
         let above = number.checked_sub(1).filter(|above| screen.wrapped(*above) > 0);
@@ -219,7 +226,7 @@ fn write_screen(writer: &mut SgrWriter<'_>, screen: &Screen) {
             write_mode(writer, ORIGIN, false);
         }
     }
-    // Behind all that is written into its row, or that would belong to its line.
+    // After everything that writes to these rows, because a later write could extend a line.
     for number in 0..screen.rows().count() {
         if screen.wrapped(number) > 0 {
             writer.go(number, 0);
@@ -231,8 +238,9 @@ fn write_screen(writer: &mut SgrWriter<'_>, screen: &Screen) {
     }
 }
 
-/// Wraps from a row, which is painted, to the next, which is blank, and leaves the cursor in its first column. A
-/// terminal notes that a row is wrapped only when it wraps by itself, at a character that has no room.
+/// Wraps from a row, which is painted, to the next, which is blank, and leaves the cursor in its
+/// first column. A terminal marks a row as wrapped only when it wraps by itself, at a character
+/// that does not fit.
 fn wrap(writer: &mut SgrWriter<'_>, screen: &Screen, row: usize) {
     let (last_col, next) = (screen.last_col(), *screen.cell(row + 1, 0));
     let last = *screen.cell(row, last_col);
@@ -249,12 +257,12 @@ fn wrap(writer: &mut SgrWriter<'_>, screen: &Screen, row: usize) {
         writer.go(row, last_col);
         writer.style(Style::PLAIN);
         write(writer, "  ");
-        // Copied text would have the space in it.
+        // Copied text would contain the space.
         writer.go(row, last_col);
         write(writer, ERASE_ONE);
         writer.go(row + 1, 0);
     } else {
-        // The row was painted to its end, and the next character wraps.
+        // The row was painted up to the last column, so the next character wraps.
         writer.style(Style::PLAIN);
         write(writer, " \r");
     }
@@ -263,8 +271,8 @@ fn wrap(writer: &mut SgrWriter<'_>, screen: &Screen, row: usize) {
     }
 }
 
-/// What makes a terminal wrap by itself behind so many cells of a row: a blank that has no room. None where a terminal
-/// does not wrap there by itself.
+/// The blank that makes a terminal wrap by itself after `wrapped` cells of a row, because it does
+/// not fit. None if a terminal does not wrap there by itself.
 fn filler(wrapped: usize, cols: usize, next: Part) -> Option<&'static str> {
     if wrapped == 0 {
         None
@@ -277,15 +285,17 @@ fn filler(wrapped: usize, cols: usize, next: Part) -> Option<&'static str> {
     }
 }
 
-/// Says that the next row continues the line of the cursor's row, of which these cells belong to it. A sequence of our
-/// own for the places where no terminal wraps by itself: after a resize, or where cells were inserted. Others ignore it.
+/// Marks the next row as the continuation of the line in the row of the cursor, of which the first
+/// `cells` cells belong to the line. This private sequence covers the places where no terminal
+/// wraps by itself: after a resize, or where cells were inserted. Other terminals ignore it.
 fn write_wrapped(writer: &mut SgrWriter<'_>, cells: usize) {
     if cells > 0 {
         write(writer, &format!("\x1b[>{cells}w"));
     }
 }
 
-/// Goes to a cursor's place; where it waits to wrap, by writing the last character anew.
+/// Moves to the position of a cursor. A pending wrap is restored by writing the last character of
+/// the row again.
 fn write_place(writer: &mut SgrWriter<'_>, screen: &Screen, cursor: &Cursor, row: usize) {
     let last = left_of(screen, cursor.row, screen.last_col() + 1).filter(|_| cursor.pending_wrap);
     writer.go(row, last.unwrap_or(cursor.col));
@@ -294,7 +304,7 @@ fn write_place(writer: &mut SgrWriter<'_>, screen: &Screen, cursor: &Cursor, row
     }
 }
 
-/// The column where the character begins that ends before this one.
+/// The first column of the character that ends just before `col`.
 fn left_of(screen: &Screen, row: usize, col: usize) -> Option<usize> {
     let left = col.checked_sub(1)?;
     let half = screen.cell(row, left).part == Part::Right;
@@ -313,7 +323,7 @@ fn write_charsets(writer: &mut SgrWriter<'_>, cursor: &Cursor) {
         1 => write(writer, "\x0e"),
         2 => write(writer, "\x1bn"),
         3 => write(writer, "\x1bo"),
-        // Said even though it is so: after it, what was written last is not to be repeated.
+        // Written even if G0 is already in use: REP does not repeat a character from before it.
         _ => write(writer, "\x0f"),
     }
 }

@@ -1,5 +1,5 @@
-//! The terminal without its parser: screens, cursor, modes, title, colours, scrollback; and what
-//! writing a character does to them.
+//! The state of the terminal, without the parser: screens, cursor, modes, title, colours and
+//! scrollback. This module also writes characters to the screen.
 
 use unicode_width::UnicodeWidthChar;
 
@@ -13,40 +13,44 @@ use super::scrollback::Scrollback;
 use super::title::Titles;
 use crate::names::{TermSize, Theme};
 
-/// Most combining marks on one character; those behind are left out.
+/// Maximum number of combining marks on a character; further ones are dropped.
 const MARKS_MAX: usize = 8;
 
-/// How many cells can be written in the time that it takes to make a row, or to free it.
+/// Cost of making or freeing a row, as the number of cells that can be written in the same time.
 pub(super) const ROW_COST: usize = 16;
 
 /// Columns between the tab stops at power-on.
 const TAB: usize = 8;
 
-/// The terminal.
+/// The state of the terminal.
 #[derive(Debug)]
 pub(super) struct TerminalState {
     pub(super) cols: usize,
     pub(super) rows: usize,
     pub(super) main: Screen,
-    /// The alternate screen, while it is shown; leaving it throws it away, as xterm.js does.
+    /// The alternate screen while it is shown; it is discarded when a program leaves it, as in
+    /// xterm.js.
     pub(super) alternate: Option<Screen>,
     pub(super) cursor: Cursor,
     pub(super) modes: Modes,
-    /// For each column, whether a tab stops there.
+    /// For each column, whether it is a tab stop.
     pub(super) tabs: Vec<bool>,
     pub(super) titles: Titles,
     pub(super) palette: Palette,
-    /// As in DECSCUSR, 0 to 6.
+    /// The cursor style as in DECSCUSR, 0 to 6.
     pub(super) cursor_shape: u16,
     pub(super) scrollback: Scrollback,
     pub(super) links: Interner,
     pub(super) marks: Interner,
     pub(super) answers: Answers,
-    /// The character that REP repeats: the last, if it stands on the screen and nothing came since.
+    /// The character that REP repeats: the last one received, if it is on the screen and nothing
+    /// else was received since.
     pub(super) repeatable: Option<char>,
-    /// What screens that are gone had touched, as in [`Screen::take_touched`].
+    /// Cells touched on screens that no longer exist, as in [`Screen::take_touched`], and the cost
+    /// of making and freeing screens.
     pub(super) touched: usize,
-    /// A combining mark came last, and the next goes onto the same character: xterm.js wants that written just before.
+    /// Whether a combining mark was received last. The next mark then joins the same character;
+    /// xterm.js adds a mark only to a character that was written immediately before.
     pub(super) marked: bool,
 }
 
@@ -56,7 +60,7 @@ pub(super) fn first_tabs(cols: usize) -> Vec<bool> {
 }
 
 impl TerminalState {
-    /// A terminal that was just switched on.
+    /// The power-on state.
     pub(super) fn new(size: TermSize) -> Self {
         let (cols, rows) = (usize::from(size.cols()), usize::from(size.rows()));
         Self {
@@ -80,7 +84,7 @@ impl TerminalState {
         }
     }
 
-    /// Takes how many cells and rows were touched since the last call.
+    /// Returns the number of cells and rows touched since the last call, and resets it.
     pub(super) fn take_touched(&mut self) -> usize {
         let alternate = self.alternate.as_mut().map_or(0, Screen::take_touched);
         std::mem::take(&mut self.touched) + self.main.take_touched() + alternate
@@ -98,12 +102,12 @@ impl TerminalState {
         self.alternate.as_ref().unwrap_or(&self.main)
     }
 
-    /// The screen that is shown, to change.
+    /// The screen that is shown, to be changed.
     pub(super) fn screen_mut(&mut self) -> &mut Screen {
         self.alternate.as_mut().unwrap_or(&mut self.main)
     }
 
-    /// Shows characters.
+    /// Writes characters at the cursor.
     pub(super) fn print(&mut self, text: &str) {
         let mut rest = text;
         while !rest.is_empty() {
@@ -125,7 +129,7 @@ impl TerminalState {
         }
     }
 
-    /// Shows the last character again, but no more often than the screen has cells.
+    /// Writes the last character again, `count` times but at most once per cell of the screen.
     pub(super) fn repeat(&mut self, count: usize) {
         if let Some(character) = self.repeatable {
             for _ in 0..count.min(self.cols * self.rows) {
@@ -134,7 +138,7 @@ impl TerminalState {
         }
     }
 
-    /// Whether ASCII goes to the screen as it is, one cell each.
+    /// Whether ASCII is written to the screen unchanged, one cell per character.
     fn writes_plainly(&self) -> bool {
         self.charset() == Charset::Ascii && !self.modes.is_on(INSERT)
     }
@@ -160,7 +164,7 @@ impl TerminalState {
         }
     }
 
-    /// Shows one character.
+    /// Writes one character at the cursor.
     fn put(&mut self, character: char) {
         self.repeatable = None;
         self.marked = false;
@@ -197,12 +201,12 @@ impl TerminalState {
         self.repeatable = Some(character);
     }
 
-    /// Goes on to the next row, if the last character filled its row.
+    /// Moves to the next row if the last character filled its row.
     fn wrap_if_due(&mut self) {
         self.wrap_behind(self.cols);
     }
 
-    /// The same, where the line goes on behind so many cells of the row.
+    /// Like [`Self::wrap_if_due`], for a line that continues after `cells` cells of the row.
     fn wrap_behind(&mut self, cells: usize) {
         if self.cursor.pending_wrap && self.modes.is_on(WRAP) {
             let row = self.cursor.row;
@@ -221,7 +225,7 @@ impl TerminalState {
         }
     }
 
-    /// Puts a combining mark on the last character.
+    /// Adds a combining mark to the character before the cursor.
     fn mark(&mut self, mark: char) {
         let (row, mut col) = (self.cursor.row, self.cursor.col);
         if !self.cursor.pending_wrap {
@@ -250,7 +254,7 @@ impl TerminalState {
         }
     }
 
-    /// Begins or ends a hyperlink; `link` is `parameters;address`, empty at the end of one.
+    /// Begins or ends a hyperlink; `link` is `parameters;address`, or empty to end one.
     pub(super) fn link(&mut self, link: &str) {
         let mut number = if link.is_empty() { Some(0) } else { self.links.intern(link) };
         if number.is_none() && self.links.wants_sweep() {
@@ -263,8 +267,8 @@ impl TerminalState {
         self.cursor.style.link = number.unwrap_or_default();
     }
 
-    /// Goes down a row; at the bottom of the scrolling part that part moves up, and a line that
-    /// leaves the top of the main screen becomes scrollback.
+    /// Moves the cursor down a row. At the bottom of the scrolling region, the region scrolls up,
+    /// and a row that leaves the top of the main screen moves to the scrollback.
     pub(super) fn index(&mut self) {
         let blank = self.cursor.style.erased();
         let (top, bottom) = (self.screen().top, self.screen().bottom);
@@ -278,7 +282,7 @@ impl TerminalState {
         }
     }
 
-    /// Goes up a row; at the top of the scrolling part that part moves down.
+    /// Moves the cursor up a row. At the top of the scrolling region, the region scrolls down.
     pub(super) fn reverse_index(&mut self) {
         let blank = self.cursor.style.erased();
         let (top, bottom) = (self.screen().top, self.screen().bottom);
@@ -290,7 +294,7 @@ impl TerminalState {
         self.cursor.pending_wrap = false;
     }
 
-    /// Switches off and on. What it answered is still to be sent, and it is shown in the same theme.
+    /// Returns to the power-on state. Keeps the answers that are not sent yet, and the theme.
     pub(super) fn reset(&mut self) {
         let (cols, rows) = (self.cols, self.rows);
         self.drop_alternate();
@@ -309,7 +313,7 @@ impl TerminalState {
         self.marked = false;
     }
 
-    /// Bytes of memory held, about.
+    /// Approximate memory use in bytes.
     pub(super) fn weight(&self) -> usize {
         self.main.weight()
             + self.alternate.as_ref().map_or(0, Screen::weight)
@@ -322,14 +326,14 @@ impl TerminalState {
             + self.tabs.capacity()
     }
 
-    /// The style of the character to come.
+    /// The style of the next character.
     pub(super) fn style_mut(&mut self) -> &mut Style {
         &mut self.cursor.style
     }
 }
 
 impl Charset {
-    /// The character that this set shows for one of ASCII.
+    /// The character that this set shows for an ASCII character.
     pub(super) fn map(self, character: char) -> char {
         match (self, character) {
             (Self::British, '#') => '£',

@@ -12,8 +12,8 @@ use crate::sys::inherited::Inherited;
 use crate::sys::seqpacket::Peer;
 use crate::sys::{reactor, seqpacket};
 
-/// One end of a socket for an async program: `Out` goes out, `In` comes in. Sending and receiving
-/// are one system call each, so dropping either future loses nothing.
+/// One end of a channel for an async program: it sends `Out` and receives `In`. Each send and each
+/// receive is a single system call, so dropping either future loses no message.
 #[derive(Debug)]
 pub struct AsyncChannel<Out, In> {
     socket: AsyncFd<OwnedFd>,
@@ -24,36 +24,36 @@ impl<Out: Message, In: Message> AsyncChannel<Out, In> {
     /// A channel over a connected SEQPACKET socket.
     ///
     /// # Errors
-    /// What fcntl(2) or epoll_ctl(2) says.
+    /// Any error of fcntl(2) or epoll_ctl(2).
     pub fn over(socket: OwnedFd) -> Result<Self, WireError> {
         seqpacket::set_nonblocking(socket.as_fd())?;
         Ok(Self { socket: reactor::register(socket)?, types: PhantomData })
     }
 
-    /// A connected pair: this end, and the other.
+    /// A connected pair: this end and the other end.
     ///
     /// # Errors
-    /// What socketpair(2) says.
+    /// Any error of socketpair(2), fcntl(2) or epoll_ctl(2).
     pub fn pair() -> Result<(Self, AsyncChannel<In, Out>), WireError> {
         let (one, other) = seqpacket::pair()?;
         Ok((Self::over(one)?, AsyncChannel::over(other)?))
     }
 
-    /// Connects to the socket at `path` and greets.
+    /// Connects to the socket at `path` and exchanges greetings.
     ///
     /// # Errors
-    /// What the kernel says, `WouldBlock` where too many wait for the peer already, and what is
-    /// wrong with the peer's greeting.
+    /// Any error of the kernel, `WouldBlock` if the backlog of the peer is full, or an error of
+    /// [`Self::greet`].
     pub async fn connect(path: &Path, intent: Intent, at_most: Duration) -> Result<Self, WireError> {
         let channel = Self::over(seqpacket::connect_at_once(path)?)?;
         channel.greet(intent, at_most).await?;
         Ok(channel)
     }
 
-    /// Sends our greeting and reads the peer's.
+    /// Sends our greeting and reads that of the peer.
     ///
     /// # Errors
-    /// What is wrong with the peer's greeting, or that none came in time.
+    /// An error in the greeting of the peer, an error of the socket, or [`WireError::TimedOut`].
     pub async fn greet(&self, intent: Intent, at_most: Duration) -> Result<(), WireError> {
         let greet = async {
             let packet = Hello::ours(intent).encode();
@@ -74,10 +74,10 @@ impl<Out: Message, In: Message> AsyncChannel<Out, In> {
         tokio::time::timeout(at_most, greet).await.unwrap_or(Err(WireError::TimedOut))
     }
 
-    /// Sends a message with its descriptors, when the socket has room.
+    /// Sends a message with its descriptors as soon as the socket has room.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// [`WireError::Oversize`], or any error of sendmsg(2).
     pub async fn send(&self, message: &Out, descriptors: &[BorrowedFd<'_>]) -> Result<(), WireError> {
         debug_assert_eq!(message.descriptors(), descriptors.len());
         let packet = encode(message)?;
@@ -88,7 +88,7 @@ impl<Out: Message, In: Message> AsyncChannel<Out, In> {
     /// Receives the next message with its descriptors.
     ///
     /// # Errors
-    /// What is wrong with the packet or the socket.
+    /// An error in the packet, or of the socket.
     pub async fn receive(&self) -> Result<(In, Vec<OwnedFd>), WireError> {
         let receive = |fd: &OwnedFd| match packet::receive(fd.as_fd()) {
             Err(WireError::Io(error)) => Err(error),
@@ -97,7 +97,7 @@ impl<Out: Message, In: Message> AsyncChannel<Out, In> {
         self.socket.async_io(Interest::READABLE, receive).await?
     }
 
-    /// Receives the next message, or gives up after a time.
+    /// Receives the next message, but waits no longer than `at_most`.
     ///
     /// # Errors
     /// As [`Self::receive`], and [`WireError::TimedOut`].
@@ -105,7 +105,7 @@ impl<Out: Message, In: Message> AsyncChannel<Out, In> {
         tokio::time::timeout(at_most, self.receive()).await.unwrap_or(Err(WireError::TimedOut))
     }
 
-    /// Takes the socket out, to hand it over. It stays non-blocking.
+    /// Returns the socket, to be passed on. It stays non-blocking.
     pub fn into_socket(self) -> OwnedFd {
         self.socket.into_inner()
     }
@@ -117,10 +117,10 @@ impl<Out, In> AsFd for AsyncChannel<Out, In> {
     }
 }
 
-/// How long to wait after accept(2) failed.
+/// Delay after a failed accept(2).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// A listening socket that systemd passed in: each connection is a channel of the same two types.
+/// A listening socket passed by systemd. Every connection is a channel of the same two types.
 #[derive(Debug)]
 pub struct AsyncListener<Out, In> {
     socket: AsyncFd<OwnedFd>,
@@ -131,14 +131,15 @@ impl<Out: Message, In: Message> AsyncListener<Out, In> {
     /// A listener over a listening SEQPACKET socket.
     ///
     /// # Errors
-    /// What fcntl(2) or epoll_ctl(2) says.
+    /// Any error of fcntl(2) or epoll_ctl(2).
     pub fn over(socket: Inherited) -> Result<Self, WireError> {
         seqpacket::set_nonblocking(socket.fd.as_fd())?;
         Ok(Self { socket: reactor::register(socket.fd)?, types: PhantomData })
     }
 
-    /// The next connection, not yet greeted, and who made it. Where none can be taken, as when descriptors
-    /// run out, that is logged and it waits: others close meanwhile.
+    /// The next connection, before the greetings, and the credentials of its peer. If no connection
+    /// can be accepted, for example because no descriptors are left, logs the error and retries
+    /// after `ACCEPT_PAUSE`, as other connections may close meanwhile.
     pub async fn next(&self) -> (AsyncChannel<Out, In>, Peer) {
         loop {
             match self.accept().await {

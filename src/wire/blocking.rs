@@ -7,7 +7,7 @@ use super::handshake::{Hello, Intent};
 use super::packet::{self, Message, WireError, encode};
 use crate::sys::seqpacket;
 
-/// One end of a socket for a program that waits: `Out` goes out, `In` comes in.
+/// One end of a channel for a program that blocks: it sends `Out` and receives `In`.
 #[derive(Debug)]
 pub struct Channel<Out, In> {
     socket: OwnedFd,
@@ -20,47 +20,47 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         Self { socket, types: PhantomData }
     }
 
-    /// A connected pair: this end, and the other.
+    /// A connected pair: this end and the other end.
     ///
     /// # Errors
-    /// What socketpair(2) says.
+    /// Any error of socketpair(2).
     pub fn pair() -> Result<(Self, Channel<In, Out>), WireError> {
         let (one, other) = seqpacket::pair()?;
         Ok((Self::over(one), Channel::over(other)))
     }
 
-    /// Connects to the socket at `path` and greets.
+    /// Connects to the socket at `path` and exchanges greetings.
     ///
     /// # Errors
-    /// What the kernel says, and what is wrong with the peer's greeting.
+    /// Any error of the kernel, or an error of [`Self::greet`].
     pub fn connect(path: &Path, intent: Intent, at_most: Duration) -> Result<Self, WireError> {
         let channel = Self::over(seqpacket::connect(path)?);
         channel.greet(intent, at_most)?;
         Ok(channel)
     }
 
-    /// Sends our greeting and reads the peer's.
+    /// Sends our greeting and reads that of the peer.
     ///
     /// # Errors
-    /// What is wrong with the peer's greeting, or that none came in time.
+    /// An error in the greeting of the peer, an error of the socket, or [`WireError::TimedOut`].
     pub fn greet(&self, intent: Intent, at_most: Duration) -> Result<(), WireError> {
         self.send_greeting(intent)?;
         self.wait(at_most)?;
         self.receive_greeting(intent)
     }
 
-    /// Sends our greeting: for an event loop, which reads the peer's when it comes.
+    /// Sends our greeting, for an event loop that reads the greeting of the peer when it arrives.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// Any error of sendmsg(2).
     pub fn send_greeting(&self, intent: Intent) -> Result<(), WireError> {
         Ok(seqpacket::send(self.as_fd(), &Hello::ours(intent).encode(), &[])?)
     }
 
-    /// Reads the peer's greeting.
+    /// Reads the greeting of the peer.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// An error in the greeting, or of the socket.
     pub fn receive_greeting(&self, intent: Intent) -> Result<(), WireError> {
         let mut buffer = [0; 64];
         let received = seqpacket::receive(self.as_fd(), &mut buffer)?;
@@ -76,7 +76,8 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// Sends a message with its descriptors.
     ///
     /// # Errors
-    /// What the kernel says; `WouldBlock` where the socket is non-blocking and full.
+    /// [`WireError::Oversize`], or any error of sendmsg(2); `WouldBlock` if the socket is
+    /// non-blocking and full.
     pub fn send(&self, message: &Out, descriptors: &[BorrowedFd<'_>]) -> Result<(), WireError> {
         debug_assert_eq!(message.descriptors(), descriptors.len());
         Ok(seqpacket::send(self.as_fd(), &encode(message)?, descriptors)?)
@@ -85,12 +86,12 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// Receives a message with its descriptors.
     ///
     /// # Errors
-    /// What is wrong with the packet or the socket.
+    /// An error in the packet, or of the socket.
     pub fn receive(&self) -> Result<(In, Vec<OwnedFd>), WireError> {
         packet::receive(self.as_fd())
     }
 
-    /// Receives a message, or gives up after a time.
+    /// Receives a message, but waits no longer than `at_most`.
     ///
     /// # Errors
     /// As [`Self::receive`], and [`WireError::TimedOut`].
@@ -99,7 +100,8 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         self.receive()
     }
 
-    /// Sends a message with its descriptors, or gives up after a time in which the peer takes nothing.
+    /// Sends a message with its descriptors, but waits no longer than `at_most` for room in the
+    /// socket.
     ///
     /// # Errors
     /// As [`Self::send`], and [`WireError::TimedOut`].
@@ -117,7 +119,7 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         seqpacket::wait_readable(self.as_fd(), at_most).map_err(over)
     }
 
-    /// The socket itself, to hand it over.
+    /// Returns the socket, to be passed on.
     pub fn into_socket(self) -> OwnedFd {
         self.socket
     }

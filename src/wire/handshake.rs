@@ -1,5 +1,5 @@
-//! The first packet in each direction of every channel. Its layout never changes, so that two
-//! programs of any versions understand each other this far:
+//! The greeting, the first packet in each direction of every channel. Its layout never changes, so
+//! that programs of any two versions can read the greetings of each other:
 //!
 //! ```text
 //! bytes  0..4   "TERE"
@@ -8,42 +8,43 @@
 //! bytes  7..    build id, 1 to 32 of [0-9a-z]
 //! ```
 //!
-//! Both sides send theirs at once and then read the other's.
+//! Each side sends its greeting at once and then reads that of the other.
 
 use super::WireError;
 
-/// The version of the protocols between tere's processes. Raise it with any change to a message.
+/// The version of the protocols between the processes of tere. Raise it with any change to a
+/// message.
 pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 4 } else { 3 };
 
-/// The build of this program: a hash of its sources.
+/// The build id of this program: a hash of its sources.
 pub const BUILD: &str = env!("TERE_BUILD");
 
-/// What a channel is for.
+/// The purpose of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Intent {
-    /// front and auth.
+    /// Between front and auth.
     Login = 1,
-    /// `tere` and auth.
+    /// Between `tere` and auth.
     Control = 2,
-    /// auth and the broker.
+    /// Between auth and the broker.
     Vouch = 3,
-    /// A principal and the broker.
+    /// Between a principal and the broker.
     Principal = 4,
-    /// The broker and a session's worker.
+    /// Between the broker and the worker of a session.
     Worker = 5,
-    /// A viewer and a session's worker.
+    /// Between a viewer and the worker of a session.
     Viewer = 6,
 }
 
-/// One greeting.
+/// A greeting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
-    /// What the sender came for, as its byte.
+    /// The intent of the sender, as its byte.
     pub intent: u8,
-    /// The protocol version that it speaks.
+    /// The protocol version of the sender.
     pub version: u16,
-    /// Its build.
+    /// The build id of the sender.
     pub build: String,
 }
 
@@ -51,12 +52,12 @@ const MAGIC: &[u8; 4] = b"TERE";
 const BUILD_MAX: usize = 32;
 
 impl Hello {
-    /// This program's greeting.
+    /// The greeting of this program.
     pub fn ours(intent: Intent) -> Self {
         Self { intent: intent as u8, version: VERSION, build: BUILD.to_owned() }
     }
 
-    /// The packet.
+    /// Encodes the greeting as a packet.
     pub fn encode(&self) -> Vec<u8> {
         let mut packet = MAGIC.to_vec();
         packet.push(self.intent);
@@ -65,10 +66,10 @@ impl Hello {
         packet
     }
 
-    /// Reads a packet.
+    /// Decodes a packet.
     ///
     /// # Errors
-    /// [`WireError::NoGreeting`] for anything that is not one.
+    /// [`WireError::NoGreeting`] if the packet is not a greeting.
     pub fn decode(packet: &[u8]) -> Result<Self, WireError> {
         let rest = packet.strip_prefix(MAGIC).ok_or(WireError::NoGreeting)?;
         let (&intent, rest) = rest.split_first().ok_or(WireError::NoGreeting)?;
@@ -81,7 +82,8 @@ impl Hello {
         Ok(Self { intent, version: u16::from_be_bytes(*version), build })
     }
 
-    /// Whether whoever sent this may go on, having come to a socket for `ours`.
+    /// Checks whether the sender of this greeting may use a socket whose intent is `ours`. A
+    /// different build of the same version is accepted and logged.
     ///
     /// # Errors
     /// [`WireError::WrongIntent`] or [`WireError::WrongVersion`].

@@ -1,8 +1,8 @@
-//! The packets between tere's processes: SEQPACKET sockets, one packet one message, with its
-//! descriptors. A channel is typed by what goes out and what comes in; both ends are made from
-//! the same two types, swapped.
+//! The packets between the processes of tere. They are sent over SEQPACKET sockets, and each packet
+//! is one message with its descriptors. The type of a channel names the messages that it sends and
+//! those that it receives; the other end has the same two types, swapped.
 //!
-//! Every channel begins with a handshake, the same in all versions: see [`Hello`].
+//! Every channel begins with a handshake that is the same in all versions: see [`Hello`].
 
 mod asynchronous;
 mod blocking;

@@ -8,19 +8,21 @@ use serde::de::DeserializeOwned;
 use super::Intent;
 use crate::sys::seqpacket::{self, Received};
 
-/// Longest packet, bytes. A longer one is refused before it is sent, and is an error to whoever
-/// receives it. Smaller than the kernel's default socket buffer, so that one always fits.
+/// Maximum size of a packet in bytes. A larger packet is refused before it is sent, and is an error
+/// for the receiver. The limit is below the default socket buffer of the kernel, so that one packet
+/// always fits.
 pub const PACKET_MAX: usize = 64 * 1024;
 
-/// A message of one direction of one socket.
+/// A message for one direction of a channel.
 pub trait Message: Serialize + DeserializeOwned {
-    /// How many descriptors come with it, exactly.
+    /// The exact number of descriptors that accompany the message.
     fn descriptors(&self) -> usize {
         0
     }
 }
 
-/// What goes wrong on a channel. All but `Io` are the peer's doing, and end the channel.
+/// An error of a channel. The peer causes all of them and they end the channel, except for `Io` and
+/// for `Oversize` from [`encode`].
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The peer closed its end.
@@ -29,74 +31,74 @@ pub enum WireError {
     /// The peer did not answer in time.
     #[error("the peer did not answer in time")]
     TimedOut,
-    /// A packet above [`PACKET_MAX`], or more descriptors than any message has.
+    /// A packet is larger than [`PACKET_MAX`], or has more descriptors than any message.
     #[error("a packet is larger than {PACKET_MAX} bytes or has too many descriptors")]
     Oversize,
     /// The bytes are not a message of this direction.
     #[error("a packet of {length} bytes is not a message")]
     Unreadable {
-        /// Its length in bytes.
+        /// The size of the packet in bytes.
         length: usize,
     },
-    /// Bytes are left after the message.
+    /// Bytes follow the message.
     #[error("a packet has {left} bytes after its message")]
     TrailingBytes {
-        /// How many.
+        /// The number of these bytes.
         left: usize,
     },
-    /// Not as many descriptors as the message has.
+    /// The number of descriptors is not that of the message.
     #[error("a packet has {got} descriptors instead of {expected}")]
     WrongDescriptors {
-        /// What the message has.
+        /// The number of descriptors of the message.
         expected: usize,
-        /// What came.
+        /// The number of descriptors received.
         got: usize,
     },
-    /// A message that may not come any more.
+    /// The message is no longer allowed at this point.
     #[error("a message came out of turn")]
     OutOfTurn,
     /// The first packet is not a greeting.
     #[error("the peer did not begin with a greeting of tere")]
     NoGreeting,
-    /// The peer came for something else.
+    /// The peer connected with another intent.
     #[error("the peer came for {theirs:?}, this socket is for {ours:?}")]
     WrongIntent {
-        /// What this socket is for.
+        /// The intent of this socket.
         ours: Intent,
-        /// What the peer said.
+        /// The intent byte of the peer.
         theirs: u8,
     },
-    /// The peer speaks another version of the protocol.
+    /// The protocol version of the peer differs.
     #[error(
         "the peer (build {build}) speaks protocol version {theirs}, this program speaks {ours}: restart the older one"
     )]
     WrongVersion {
-        /// Ours.
+        /// The version of this program.
         ours: u16,
-        /// Theirs.
+        /// The version of the peer.
         theirs: u16,
-        /// Their build.
+        /// The build id of the peer.
         build: String,
     },
-    /// The kernel says no.
+    /// A system call failed.
     #[error("the channel failed: {0}")]
     Io(#[from] io::Error),
 }
 
-/// The packet of a message.
+/// Encodes a message as a packet.
 ///
 /// # Errors
-/// [`WireError::Oversize`] where it is longer than [`PACKET_MAX`].
+/// [`WireError::Oversize`] if the packet is larger than [`PACKET_MAX`].
 pub fn encode<M: Message>(message: &M) -> Result<Vec<u8>, WireError> {
     let bytes = postcard::to_stdvec(message).map_err(|_| WireError::Oversize)?;
     if bytes.len() > PACKET_MAX { Err(WireError::Oversize) } else { Ok(bytes) }
 }
 
-/// The message of a packet that came with `descriptors` descriptors.
+/// Decodes a packet that came with `descriptors` descriptors.
 ///
 /// # Errors
-/// Every variant of [`WireError`] that is about one packet. Never panics, and never allocates
-/// more than the packet's own length at a time.
+/// Every variant of [`WireError`] that concerns a single packet. Never panics, and never allocates
+/// more than the size of the packet at a time.
 pub fn decode<M: Message>(packet: &[u8], descriptors: usize) -> Result<M, WireError> {
     let length = packet.len();
     if length > PACKET_MAX {
@@ -115,11 +117,12 @@ pub fn decode<M: Message>(packet: &[u8], descriptors: usize) -> Result<M, WireEr
 }
 
 thread_local! {
-    /// Where a thread receives its packets, one after the other: a fresh buffer for each would have to be cleared.
+    /// The receive buffer of a thread. It is reused, because a new buffer for each packet would
+    /// have to be zeroed.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Receives a packet as a message: shared by both kinds of channel.
+/// Receives a packet and decodes its message, for both kinds of channel.
 pub(super) fn receive<M: Message>(socket: BorrowedFd<'_>) -> Result<(M, Vec<OwnedFd>), WireError> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(PACKET_MAX, 0);
@@ -131,7 +134,7 @@ fn open<M: Message>(received: Received, buffer: &[u8]) -> Result<(M, Vec<OwnedFd
     if received.truncated {
         return Err(WireError::Oversize);
     }
-    // A packet of no bytes cannot be told from the end; no message is empty.
+    // An empty packet cannot be told from a closed socket; no message is empty.
     if received.length == 0 {
         return Err(WireError::Closed);
     }

@@ -1,4 +1,4 @@
-//! Queries are answered once, and to the letter.
+//! Each query is answered once, with exactly the expected bytes.
 
 use super::super::Terminal;
 use super::fed;
@@ -71,7 +71,7 @@ fn colours_that_no_program_has_changed_are_those_of_the_theme() {
     theme.palette[1] = Color(0xc0, 0x28, 0x2d);
     terminal.set_theme(theme);
     assert_eq!(ask(&mut terminal, asked), answered("c0c0/2828/2d2d", "fbfb/fbfb/fdfd"));
-    // A reset of the terminal takes back what programs changed, and leaves the theme.
+    // A reset of the terminal undoes the changes of programs and keeps the theme.
     assert_eq!(
         ask(&mut terminal, "\x1bc\x1b]4;2;?\x07\x1b]11;?\x07"),
         "\x1b]4;2;rgb:8f8f/cfcf/8b8b\x1b\\\x1b]11;rgb:fbfb/fbfb/fdfd\x1b\\"

@@ -1,4 +1,4 @@
-//! Hostile output: memory stays below its cap, nothing panics, and the terminal is of use after.
+//! Hostile output: memory stays below its limit, nothing panics, and the terminal stays usable.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,11 @@ use super::super::scrollback::{BYTES_MAX, LINES_MAX};
 use super::super::{Terminal, WEIGHT_MAX};
 use super::{assert_same, fed, size};
 
-/// Longest that a bomb may take here, in a debug build on a busy machine.
+/// Maximum time for a bomb, in a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Feeds a terminal of 80 by 24, and looks whether it is of use after.
+/// Feeds a bomb to a terminal of 80 by 24, checks that its memory stays within `most` bytes, and
+/// checks that it is usable afterwards.
 fn explode(bomb: &[u8], most: usize) -> Terminal {
     let begun = Instant::now();
     let mut terminal = Terminal::new(size(80, 24));
@@ -145,7 +146,7 @@ fn noise_of_some_megabytes() {
     let mut noise = vec![0; 3 * MIB];
     getrandom::fill(&mut noise).unwrap();
     explode(&noise, 4 * MIB);
-    // The same without most of what is no sequence.
+    // The same, with a control sequence introducer in every seven bytes.
     for byte in noise.iter_mut().step_by(7) {
         *byte = 0x1b;
     }
@@ -213,7 +214,7 @@ fn a_feed_touches_no_more_cells_than_its_budget_and_one_screen() {
             feeds += 1;
             assert!(taken > 0, "{bomb:?} makes no progress");
         }
-        // The same, counted for each sequence.
+        // The same bytes, with the cells counted for each token.
         let mut whole = Terminal::new(size(1000, 250));
         let (mut all, mut most, mut tokens) = (0, 0, bytes.as_slice());
         while let Some(token) = whole.parser.next(&mut tokens) {

@@ -1,5 +1,5 @@
 //! The recordings of real programs in `tests/corpus`, each cut at many places: a terminal that is
-//! restored at the cut and goes on is in all ways the one that was never cut.
+//! restored from a snapshot at the cut and then receives the rest equals one that was never cut.
 
 use std::path::Path;
 
@@ -8,14 +8,14 @@ use serde::Deserialize;
 use super::super::Terminal;
 use super::{assert_same, size};
 
-/// Cuts of each recording.
+/// Number of cuts in each recording.
 const CUTS: u64 = 50;
 
 /// A line of a recording.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Event {
-    /// A character for each byte.
+    /// Bytes, each as the character with its number.
     Bytes {
         bytes: String,
     },
@@ -25,7 +25,7 @@ enum Event {
     },
 }
 
-/// What happens to a terminal, a byte at a time, so that it can be cut anywhere.
+/// A step of a recording. Each byte is a step of its own, so that a recording can be cut anywhere.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Byte(u8),
@@ -71,7 +71,7 @@ fn a_program_that_is_cut_anywhere_goes_on_as_if_it_were_not() {
     for (name, steps) in recordings {
         let mut whole = Terminal::new(size(80, 24));
         play(&mut whole, &steps);
-        // Numbers that are the same in each run: xorshift, by George Marsaglia.
+        // Pseudo-random numbers that are the same in each run: xorshift, by George Marsaglia.
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;
         for _ in 0..CUTS {
             random ^= random << 13;

@@ -1,4 +1,4 @@
-//! What is shown, in stories short enough to be read.
+//! What the screen shows, in tests short enough to be read.
 
 use super::super::Terminal;
 use super::{assert_same, fed, size};
@@ -103,7 +103,7 @@ fn a_window_that_is_dragged_there_and_back_shows_what_it_showed() {
         lines.concat().split_whitespace().collect::<String>()
     };
     let before = (scrollback(&terminal), all(&terminal));
-    // One column after the other, and the lines stay whole.
+    // Resized column by column, the lines stay whole.
     for cols in (33..80).rev().chain(34..=80) {
         terminal.resize(size(cols, 10));
         assert_same(&terminal, &fed(cols, 10, &terminal.snapshot()), "a snapshot on the way");
@@ -111,7 +111,8 @@ fn a_window_that_is_dragged_there_and_back_shows_what_it_showed() {
     assert_eq!((scrollback(&terminal), all(&terminal)), before);
 }
 
-/// The bytes of the screen are in tests/browser/page.test.mjs too, where Chromium copies the line and opens the link.
+/// The bytes of the screen are also in tests/browser/page.test.mjs, where Chromium copies the line
+/// and opens the link.
 #[test]
 fn a_snapshot_has_the_viewers_terminal_wrap_a_long_line_by_itself() {
     let digits = "0123456789".repeat(6);
@@ -119,11 +120,13 @@ fn a_snapshot_has_the_viewers_terminal_wrap_a_long_line_by_itself() {
     let snapshot = String::from_utf8(terminal.snapshot()).unwrap();
     let row = format!("\x1b[1;1Hhttps://example.org/{digits} \r{digits}");
     assert!(snapshot.contains(&row), "{}", snapshot.escape_debug());
-    // The same in the scrollback, and where that goes on in the first row of the screen.
+    // The same in the scrollback, and for a line that continues from there in the first row of the
+    // screen.
     let terminal = fed(5, 2, b"abcdefghijkl");
     let snapshot = String::from_utf8(terminal.snapshot()).unwrap();
     assert!(snapshot.contains("abcde \r\x1b[2;1H\n"), "{}", snapshot.escape_debug());
-    // A wide character leaves the last column blank, and a row may have lost its first character since.
+    // A wide character that wraps leaves the last column blank, and the first character of the next
+    // row may have been erased since.
     let wide = String::from_utf8(fed(5, 3, "abcd日本".as_bytes()).snapshot()).unwrap();
     assert!(wide.contains("\x1b[1;1Habcd\x1b[1;5H\u{3000}\r日本"), "{}", wide.escape_debug());
     let erased = String::from_utf8(fed(5, 3, b"abcdefg\x1b[3D\x1b[X").snapshot()).unwrap();

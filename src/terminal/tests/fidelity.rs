@@ -1,5 +1,5 @@
-//! A stream that is cut, its snapshot fed to a fresh terminal and the rest after it, shows what the
-//! whole stream shows.
+//! A stream is cut, the snapshot at the cut is fed to a fresh terminal, and the rest follows: the
+//! result is that of the whole stream.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::super::Terminal;
 use super::{assert_same, fed, size};
 use crate::names::TermSize;
 
-/// One thing that happens to a terminal.
+/// An event for a terminal: output or a new size.
 #[derive(Debug, Clone)]
 enum Happening {
     Bytes(Vec<u8>),
@@ -146,7 +146,7 @@ fn happen(terminal: &mut Terminal, happening: &Happening) {
     }
 }
 
-/// A terminal that was restored from the snapshot of another, which is silent about it.
+/// A terminal restored from the snapshot of another. The snapshot must not make it answer.
 fn restored(terminal: &Terminal) -> Terminal {
     let mut fresh = Terminal::new(terminal.size());
     fresh.print(&terminal.snapshot());
@@ -154,7 +154,8 @@ fn restored(terminal: &Terminal) -> Terminal {
     fresh
 }
 
-/// Cuts before the happening `at`, or, where that is bytes, inside it.
+/// Cuts inside the bytes of the happening `at`, and compares from there on. A change of size is not
+/// cut.
 fn check(happenings: &[Happening], at: usize, inside: usize, first: TermSize) {
     let (mut whole, mut cut) = (Terminal::new(first), Terminal::new(first));
     for (number, happening) in happenings.iter().enumerate() {
@@ -201,7 +202,8 @@ proptest! {
         before.iter().for_each(|one| happen(&mut there, one));
         happenings.iter().for_each(|one| happen(&mut wanted, one));
         there.resize(wanted.size());
-        // Half a character is shown as one that is broken, and may be what moves a line out.
+        // CAN ends an incomplete character, which is then shown as a replacement character and may
+        // scroll a line off the screen.
         there.print(b"\x18");
         let scrollback: Vec<Vec<u8>> = there.state.scrollback.lines().map(|line| line.bytes().to_vec()).collect();
         there.answers();
@@ -259,7 +261,7 @@ fn a_recent_snapshot_is_the_whole_but_for_the_oldest_lines() {
     let all: Vec<String> = terminal.scrollback_text().collect();
     assert_eq!(recent.scrollback_text().collect::<Vec<_>>(), all[all.len() - lines..]);
     assert_eq!((recent.screen_text(), recent.cursor()), (terminal.screen_text(), terminal.cursor()));
-    // No scrollback at all, and no more than there is.
+    // Without any scrollback, and with a limit above its size.
     let mut none = Terminal::new(size(20, 5));
     none.print(&terminal.snapshot_of_recent(0));
     assert_eq!((none.scrollback_lines(), none.screen_text()), (0, terminal.screen_text()));

@@ -1,4 +1,4 @@
-//! What the terminal shows, said so that two can be compared.
+//! Descriptions of the state of a terminal, for comparing two of them.
 
 mod answers;
 mod bombs;
@@ -22,7 +22,7 @@ fn fed(cols: u16, rows: u16, bytes: &[u8]) -> Terminal {
     terminal
 }
 
-/// Everything that a viewer could ever come to see, with links and marks by their text.
+/// All of the state that a viewer could ever see, with links and marks as text.
 fn portrait(terminal: &Terminal) -> Vec<String> {
     let state = &terminal.state;
     let mut lines: Vec<String> = Vec::new();

@@ -1,13 +1,14 @@
-//! The widths of characters, for the page: its terminal must count columns as this one does.
+//! Generates the widths of characters for the page, whose terminal must count columns like this
+//! one.
 
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthChar;
 
-/// Set this variable to have the file written instead of compared.
+/// If this variable is set, the test writes the file instead of comparing it.
 const UPDATE: &str = "TERE_UPDATE_GENERATED";
 
-/// The ranges of characters of a width, first and last.
+/// The ranges of characters of a width, as first and last code point.
 fn ranges(width: usize) -> Vec<(u32, u32)> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for character in '\u{a0}'..=char::MAX {
