@@ -33,7 +33,7 @@ pub(super) const CHALLENGES_MAX: u32 = 32;
 /// One login connection.
 #[derive(Debug)]
 pub(super) struct Login {
-    state: State,
+    state: LoginState,
     /// The number of challenges made on this connection.
     challenges: u32,
 }
@@ -41,15 +41,15 @@ pub(super) struct Login {
 /// The state of a login connection. It holds at most one challenge, so the limit on connections
 /// also limits the challenges in memory.
 #[derive(Debug)]
-enum State {
+enum LoginState {
     /// No challenge is pending.
     Idle,
     /// A challenge was sent.
     Challenged(Challenge),
     /// The answer is valid, and the resulting change is being stored.
-    Storing(Person),
+    Storing(Authenticated),
     /// The change is stored, and the broker is being told.
-    Vouching(Person),
+    Vouching(Authenticated),
     /// Signed in, or ended by a violation.
     Over,
 }
@@ -87,7 +87,7 @@ impl From<How> for Verified {
 
 /// Who has authenticated, and how.
 #[derive(Debug)]
-struct Person {
+struct Authenticated {
     id: AccountId,
     name: AccountName,
     how: How,
@@ -151,7 +151,7 @@ pub(super) enum Why {
 impl Login {
     /// Creates the state of a connection that has received nothing.
     pub(super) fn new() -> Self {
-        Self { state: State::Idle, challenges: 0 }
+        Self { state: LoginState::Idle, challenges: 0 }
     }
 
     /// Returns the next state and the action for an input.
@@ -163,14 +163,14 @@ impl Login {
         now: Now,
     ) -> (Self, Action) {
         match (self.state, input) {
-            (State::Idle | State::Challenged(_), Input::Asked(FromFront::SignIn)) => {
-                Self { state: State::Idle, ..self }.challenge(now, || {
+            (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::SignIn)) => {
+                Self { state: LoginState::Idle, ..self }.challenge(now, || {
                     let asked = party.ask_to_sign_in().map_err(no_challenge)?;
                     Ok((Ceremony::Get, asked.options, Ceremonial::SignIn(asked.kept)))
                 })
             }
-            (State::Idle | State::Challenged(_), Input::Asked(FromFront::Enrol { token })) => {
-                Self { state: State::Idle, ..self }.challenge(now, || {
+            (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::Enrol { token })) => {
+                Self { state: LoginState::Idle, ..self }.challenge(now, || {
                     let link = token.parse().map(|secret: EnrolSecret| secret.hash());
                     let link = link.map_err(|_| (Refusal::LinkInvalid, Why::Link))?;
                     let account = accounts.by_link(&link, now.unix);
@@ -180,13 +180,13 @@ impl Login {
                     Ok((Ceremony::Create, asked.options, asked_of))
                 })
             }
-            (State::Idle, Input::Asked(FromFront::Answer { .. })) => {
-                let login = Self { state: State::Idle, ..self };
+            (LoginState::Idle, Input::Asked(FromFront::Answer { .. })) => {
+                let login = Self { state: LoginState::Idle, ..self };
                 login.refuse(Refusal::ChallengeExpired, None, Why::NoChallenge)
             }
-            (State::Challenged(challenge), Input::Asked(FromFront::Answer { credential })) => {
+            (LoginState::Challenged(challenge), Input::Asked(FromFront::Answer { credential })) => {
                 // The challenge is used up from here on, whatever the result is.
-                let login = Self { state: State::Idle, ..self };
+                let login = Self { state: LoginState::Idle, ..self };
                 if now.instant >= challenge.deadline {
                     return login.refuse(Refusal::ChallengeExpired, None, Why::TooLate);
                 }
@@ -195,9 +195,9 @@ impl Login {
                         let (account, result) = party.check_sign_in(&credential, *kept, accounts);
                         match (account, result) {
                             (Some(account), Ok(result)) => {
-                                let person = Person::of(account, How::SignIn, now);
+                                let authenticated = Authenticated::of(account, How::SignIn, now);
                                 let result = Box::new(result);
-                                login.store(person, Change::SignIn { account: account.id, result })
+                                login.store(authenticated, Change::SignIn { account: account.id, result })
                             }
                             (account, Err(why)) => {
                                 let name = account.map(|account| account.name.clone());
@@ -215,9 +215,9 @@ impl Login {
                         };
                         match party.check_registration(&credential, &kept) {
                             Ok(passkey) => {
-                                let person = Person::of(account, How::Enrolment, now);
+                                let authenticated = Authenticated::of(account, How::Enrolment, now);
                                 let (account, passkey) = (account.id, Box::new(passkey));
-                                login.store(person, Change::Enrol { account, link, passkey })
+                                login.store(authenticated, Change::Enrol { account, link, passkey })
                             }
                             Err(why) => {
                                 let name = Some(account.name.clone());
@@ -227,39 +227,51 @@ impl Login {
                     }
                 }
             }
-            (State::Storing(person), Input::Stored(Ok(()))) => {
-                let action = Action::Vouch { account: person.name.clone(), how: person.how, at: person.at };
-                (Self { state: State::Vouching(person), ..self }, action)
+            (LoginState::Storing(authenticated), Input::Stored(Ok(()))) => {
+                let action = Action::Vouch {
+                    account: authenticated.name.clone(),
+                    how: authenticated.how,
+                    at: authenticated.at,
+                };
+                (Self { state: LoginState::Vouching(authenticated), ..self }, action)
             }
-            (State::Storing(person), Input::Stored(Err(refusal))) => {
-                Self { state: State::Idle, ..self }.refuse(refusal, Some(person.name), Why::Change)
+            (LoginState::Storing(authenticated), Input::Stored(Err(refusal))) => {
+                Self { state: LoginState::Idle, ..self }.refuse(
+                    refusal,
+                    Some(authenticated.name),
+                    Why::Change,
+                )
             }
-            (State::Vouching(person), Input::Vouched(Ok(()))) => {
+            (LoginState::Vouching(authenticated), Input::Vouched(Ok(()))) => {
                 // The account may have been removed after the change was stored, and the broker
                 // told of the removal before it was told of this principal. A removal after this
                 // check is told to the broker after the vouching, and closes the channel.
-                if accounts.by_id(person.id).is_none() {
-                    let login = Self { state: State::Idle, ..self };
-                    return login.refuse(Refusal::UnknownPasskey, Some(person.name), Why::Removed);
+                if accounts.by_id(authenticated.id).is_none() {
+                    let login = Self { state: LoginState::Idle, ..self };
+                    return login.refuse(Refusal::UnknownPasskey, Some(authenticated.name), Why::Removed);
                 }
-                let action = Action::SignedIn { account: person.name, how: person.how };
-                (Self { state: State::Over, ..self }, action)
+                let action = Action::SignedIn { account: authenticated.name, how: authenticated.how };
+                (Self { state: LoginState::Over, ..self }, action)
             }
-            (State::Vouching(person), Input::Vouched(Err(refusal))) => {
-                let refusal = match person.how {
+            (LoginState::Vouching(authenticated), Input::Vouched(Err(refusal))) => {
+                let refusal = match authenticated.how {
                     How::SignIn => refusal,
                     // The link is used up, so another attempt with it would fail.
                     How::Enrolment => Refusal::PasskeyRegistered,
                 };
-                Self { state: State::Idle, ..self }.refuse(refusal, Some(person.name), Why::Broker)
+                Self { state: LoginState::Idle, ..self }.refuse(
+                    refusal,
+                    Some(authenticated.name),
+                    Why::Broker,
+                )
             }
             // Nothing else is allowed in these states: the front sends a message when it must wait
             // or after the end, or a result arrives for an action that was not requested.
-            (State::Storing(_), Input::Asked(_) | Input::Vouched(_))
-            | (State::Vouching(_), Input::Asked(_) | Input::Stored(_))
-            | (State::Idle | State::Challenged(_), Input::Stored(_) | Input::Vouched(_))
-            | (State::Over, Input::Asked(_) | Input::Stored(_) | Input::Vouched(_)) => {
-                (Self { state: State::Over, ..self }, Action::Violation)
+            (LoginState::Storing(_), Input::Asked(_) | Input::Vouched(_))
+            | (LoginState::Vouching(_), Input::Asked(_) | Input::Stored(_))
+            | (LoginState::Idle | LoginState::Challenged(_), Input::Stored(_) | Input::Vouched(_))
+            | (LoginState::Over, Input::Asked(_) | Input::Stored(_) | Input::Vouched(_)) => {
+                (Self { state: LoginState::Over, ..self }, Action::Violation)
             }
         }
     }
@@ -277,22 +289,22 @@ impl Login {
             Ok((ceremony, options, asked)) => {
                 let challenge = Challenge { deadline: now.instant + CHALLENGE, asked };
                 let action = Action::Challenge(ToFront::Challenge { ceremony, options });
-                (Self { state: State::Challenged(challenge), ..login }, action)
+                (Self { state: LoginState::Challenged(challenge), ..login }, action)
             }
             Err((refusal, why)) => login.refuse(refusal, None, why),
         }
     }
 
-    fn store(self, person: Person, change: Change) -> (Self, Action) {
-        (Self { state: State::Storing(person), ..self }, Action::Store(change))
+    fn store(self, authenticated: Authenticated, change: Change) -> (Self, Action) {
+        (Self { state: LoginState::Storing(authenticated), ..self }, Action::Store(change))
     }
 
     fn refuse(self, refusal: Refusal, account: Option<AccountName>, why: Why) -> (Self, Action) {
-        (Self { state: State::Idle, ..self }, Action::Refuse { refusal, account, why })
+        (Self { state: LoginState::Idle, ..self }, Action::Refuse { refusal, account, why })
     }
 }
 
-impl Person {
+impl Authenticated {
     fn of(account: &super::accounts::Account, how: How, now: Now) -> Self {
         Self { id: account.id, name: account.name.clone(), how, at: now.unix }
     }

@@ -47,7 +47,7 @@ pub(super) enum Unverified {
 /// A challenge: the part that is sent to the browser, and the part that is kept to check the
 /// answer.
 #[derive(Debug)]
-pub(super) struct Asked<T> {
+pub(super) struct IssuedChallenge<T> {
     /// The options of the ceremony, as JSON.
     pub(super) options: String,
     /// The state that the answer is checked against. Boxed: it is large, and a login holds one for
@@ -73,7 +73,7 @@ impl RelyingParty {
     pub(super) fn ask_to_register(
         &self,
         account: &Account,
-    ) -> Result<Asked<PasskeyRegistration>, WebauthnError> {
+    ) -> Result<IssuedChallenge<PasskeyRegistration>, WebauthnError> {
         let name = account.name.as_str();
         let id = account.id.uuid();
         let (response, kept) =
@@ -86,7 +86,7 @@ impl RelyingParty {
             selection.insert("requireResidentKey".into(), true.into());
             selection.insert("userVerification".into(), "required".into());
         }
-        Ok(Asked { options: options.to_string(), kept: Box::new(kept) })
+        Ok(IssuedChallenge { options: options.to_string(), kept: Box::new(kept) })
     }
 
     /// Checks the answer to [`Self::ask_to_register`].
@@ -101,12 +101,14 @@ impl RelyingParty {
     }
 
     /// Makes a challenge to sign in with any passkey that the browser has for this host.
-    pub(super) fn ask_to_sign_in(&self) -> Result<Asked<DiscoverableAuthentication>, WebauthnError> {
+    pub(super) fn ask_to_sign_in(
+        &self,
+    ) -> Result<IssuedChallenge<DiscoverableAuthentication>, WebauthnError> {
         let (response, kept) = self.webauthn.start_discoverable_authentication()?;
         // `response.mediation` is left out: it makes a browser offer passkeys in a text field
         // without being asked, and the page has a button.
         let options = serde_json::to_string(&response.public_key).map_err(WebauthnError::from)?;
-        Ok(Asked { options, kept: Box::new(kept) })
+        Ok(IssuedChallenge { options, kept: Box::new(kept) })
     }
 
     /// Checks the answer to [`Self::ask_to_sign_in`] against the passkey that it names. Also

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decisions::{Asked, Decision, note};
+use super::decisions::{Decision, LoggedRequest, note};
 use super::orders::Order;
 use super::request::Claimed;
 use super::session::{Session, View, summaries};
@@ -26,7 +26,7 @@ pub(super) async fn answer(
     principal: &Principal,
     ask: Ask,
 ) -> Result<Outcome, Refusal> {
-    let asked = Asked::by(&ask);
+    let asked = LoggedRequest::by(&ask);
     let outcome = match ask {
         Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
         Ask::Open { target, size } => {

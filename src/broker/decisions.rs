@@ -76,14 +76,14 @@ pub(super) fn note(decision: Decision<'_>, by: Option<&Principal>, of: &Record) 
 
 /// The parts of a request that are logged.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct LoggedRequest {
     what: &'static str,
     session: Option<SessionId>,
     target: Option<Target>,
     guest: Option<AccountName>,
 }
 
-impl Asked {
+impl LoggedRequest {
     /// Takes the parts to log from a request.
     pub(super) fn by(ask: &Ask) -> Self {
         let (what, session, target, guest) = match ask {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::records::{Guest, Record};
 use crate::names::{AccountName, Label};
 use crate::protocol::worker::{VIEWERS_MAX, ViewerNumber};
-use crate::protocol::{GUESTS_MAX, GuestRole, Person, Refusal, Role, VIEWING_MAX, VIEWS_PER_GUEST_MAX};
+use crate::protocol::{GUESTS_MAX, GuestRole, Participant, Refusal, Role, VIEWING_MAX, VIEWS_PER_GUEST_MAX};
 
 /// Maximum number of views that the guests of a session have together. A further one is refused
 /// with `too-many`. The rest of [`VIEWERS_MAX`] is left to the owner.
@@ -113,10 +113,10 @@ impl Participants {
     }
 
     /// Lists the owner, then the guests, each with the number of their views.
-    pub(super) fn all(&self, owner: &AccountName) -> Vec<Person> {
+    pub(super) fn all(&self, owner: &AccountName) -> Vec<Participant> {
         let guests = self.guests.iter().map(|guest| (&guest.account, guest.role.into()));
         let all = std::iter::once((owner, Role::Owner)).chain(guests);
-        all.map(|(account, role)| Person { account: account.clone(), role, views: self.count(account) })
+        all.map(|(account, role)| Participant { account: account.clone(), role, views: self.count(account) })
             .collect()
     }
 
@@ -193,7 +193,7 @@ mod tests {
                 .views
                 .insert(ViewerNumber(number), Viewer { account: Some(name(account)), role, closing: false });
         }
-        let person = |number, role, views| Person { account: name(number), role, views };
+        let person = |number, role, views| Participant { account: name(number), role, views };
         assert_eq!(participants.all(&name(0)), [person(0, Role::Owner, 1), person(1, Role::Watcher, 2)]);
         assert_eq!(participants.viewers_of(&name(1)), [ViewerNumber(2), ViewerNumber(3)]);
         assert_eq!(participants.viewing(), [name(0), name(1)]);

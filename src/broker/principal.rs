@@ -161,8 +161,8 @@ impl Holder {
         let Ok(role) = self.broker.policy.view(account, session) else { return Ok(()) };
         let record = &session.record;
         let shareable = self.broker.policy.now().lets_share(&record.owner, &record.target);
-        let (session, people) = (record.id.clone(), session.participants_shown());
-        self.send(&FromBroker::Sharing { session, people, role, shareable }, None).await
+        let (session, participants) = (record.id.clone(), session.participants_shown());
+        self.send(&FromBroker::Sharing { session, participants, role, shareable }, None).await
     }
 
     async fn tell_removed(&mut self, machine: MachineName) -> Result<(), WireError> {

@@ -12,7 +12,7 @@ use super::participants::{Participants, Viewer};
 use super::records::Record;
 use crate::names::{AccountName, TermSize};
 use crate::protocol::worker::{ToWorker, UnreadInput, ViewerNumber};
-use crate::protocol::{About, Person, Refusal, Role, SessionSummary};
+use crate::protocol::{About, Participant, Refusal, Role, SessionSummary};
 
 /// How long a worker has to describe its session. A session whose worker does not answer in time,
 /// for example because it is restarting, is listed without a description.
@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// Lists the owner, then the guests, each with the number of their views.
-    pub(super) fn participants_shown(&self) -> Vec<Person> {
+    pub(super) fn participants_shown(&self) -> Vec<Participant> {
         self.participants().all(&self.record.owner)
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::ask::Operator;
 use super::failure::Failure;
-use super::show::{Form, show};
+use super::show::{Format, show};
 use super::{print, table, time};
 use crate::names::{AccountName, SessionId};
 use crate::protocol::SessionSummary;
@@ -58,15 +58,15 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
         Command::Show { session, json, ansi } => {
             let what = format!("show the session {session}");
             let mut operator = Operator::vouched(runtime_dir, &what)?;
-            let form = match (json, ansi) {
-                (true, _) => Form::Json,
-                (false, true) => Form::Ansi,
-                (false, false) => Form::Text,
+            let format = match (json, ansi) {
+                (true, _) => Format::Json,
+                (false, true) => Format::Ansi,
+                (false, false) => Format::Text,
             };
             match operator.ask(Ask::Show { session: session.clone() }, &what)? {
                 (Answer::Opened { .. }, descriptors) => {
                     let viewer = descriptors.into_iter().next();
-                    show(&session, viewer.ok_or_else(|| Failure::out_of_turn("tere-broker"))?, form)
+                    show(&session, viewer.ok_or_else(|| Failure::out_of_turn("tere-broker"))?, format)
                 }
                 (
                     Answer::Lobby { .. }

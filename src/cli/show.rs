@@ -26,7 +26,7 @@ const SNAPSHOT_MAX: usize = 16 * 1024 * 1024;
 
 /// The format to print the screen in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum Format {
     Text,
     Json,
     Ansi,
@@ -53,8 +53,8 @@ impl From<WireError> for Unseen {
 }
 
 /// Prints the screen of the session behind this viewer socket.
-pub(super) fn show(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<ExitCode, Failure> {
-    print(&confined(|| text(session, viewer, form))??)
+pub(super) fn show(session: &SessionId, viewer: OwnedFd, format: Format) -> Result<ExitCode, Failure> {
+    print(&confined(|| text(session, viewer, format))??)
 }
 
 /// Runs `work` in a thread of its own, in the sandbox of a worker's terminal thread.
@@ -71,19 +71,19 @@ fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
 }
 
 /// The screen in the given format.
-fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Failure> {
+fn text(session: &SessionId, viewer: OwnedFd, format: Format) -> Result<String, Failure> {
     let whom = format!("the worker of {session}");
-    let snapshot = snapshot(viewer, form, DEADLINE).map_err(|unseen| match unseen {
+    let snapshot = snapshot(viewer, format, DEADLINE).map_err(|unseen| match unseen {
         Unseen::Over(end) => Failure::over(session, end),
         Unseen::Channel(error) => Failure::channel(&whom, &error),
     })?;
-    if form == Form::Ansi {
+    if format == Format::Ansi {
         // Terminal bytes, meant for a terminal. Nothing else in tere prints them.
         return Ok(String::from_utf8_lossy(&snapshot.bytes).into_owned());
     }
     let mut terminal = Terminal::new(snapshot.size);
     terminal.print(&snapshot.bytes);
-    if form == Form::Text {
+    if format == Format::Text {
         return Ok(terminal.screen_text());
     }
     let (row, col) = terminal.cursor();
@@ -101,7 +101,7 @@ fn text(session: &SessionId, viewer: OwnedFd, form: Form) -> Result<String, Fail
 
 /// Reads the snapshot that the view begins with. If it is not complete, and the form shows more
 /// than the screen, requests and reads a complete one.
-fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, Unseen> {
+fn snapshot(viewer: OwnedFd, format: Format, at_most: Duration) -> Result<Snapshot, Unseen> {
     let channel: Channel<FromViewer, ToViewer> = Channel::over(viewer);
     let deadline = Instant::now() + at_most;
     channel.greet(Intent::Viewer, at_most)?;
@@ -120,7 +120,7 @@ fn snapshot(viewer: OwnedFd, form: Form, at_most: Duration) -> Result<Snapshot, 
                     return Err(WireError::Oversize.into());
                 }
                 bytes.clear();
-                is_enough = form == Form::Text || extent == Extent::Whole;
+                is_enough = format == Format::Text || extent == Extent::Whole;
                 begun = Some((size, length));
             }
             ToViewer::Output(part) => {
@@ -184,7 +184,7 @@ mod tests {
         worker.send(&ToViewer::Output(b"hello".to_vec()), &[]).unwrap();
         let session = "abcdefghijkl".parse().unwrap();
         let (text, opened) = confined(|| {
-            (text(&session, viewer, Form::Text).unwrap(), std::fs::File::open("/etc/passwd").is_ok())
+            (text(&session, viewer, Format::Text).unwrap(), std::fs::File::open("/etc/passwd").is_ok())
         })
         .unwrap();
         assert_eq!(text.trim_end(), "hello");
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn the_whole_scrollback_is_asked_for_where_it_is_shown() {
         let size = TermSize::new(80, 24).unwrap();
-        for (form, is_asked) in [(Form::Text, false), (Form::Json, true), (Form::Ansi, true)] {
+        for (format, is_asked) in [(Format::Text, false), (Format::Json, true), (Format::Ansi, true)] {
             let (worker, viewer) = Worker::pair().unwrap();
             let asked = std::thread::spawn(move || {
                 let say = |extent, text: &[u8]| {
@@ -215,9 +215,9 @@ mod tests {
                 }
                 false
             });
-            let snapshot = snapshot(viewer.into_socket(), form, DEADLINE).unwrap();
+            let snapshot = snapshot(viewer.into_socket(), format, DEADLINE).unwrap();
             let expected: &[u8] = if is_asked { b"whole" } else { b"recent" };
-            assert_eq!((asked.join().unwrap(), &*snapshot.bytes), (is_asked, expected), "{form:?}");
+            assert_eq!((asked.join().unwrap(), &*snapshot.bytes), (is_asked, expected), "{format:?}");
         }
     }
 
@@ -231,7 +231,7 @@ mod tests {
             worker.send(&ToViewer::Output(b"he".to_vec()), &[]).unwrap();
             worker.send(&ToViewer::Output(b"llo".to_vec()), &[]).unwrap();
         });
-        assert_eq!(snapshot(viewer.into_socket(), Form::Ansi, DEADLINE).unwrap().bytes, b"hello");
+        assert_eq!(snapshot(viewer.into_socket(), Format::Ansi, DEADLINE).unwrap().bytes, b"hello");
         dying.join().unwrap();
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let (worker, viewer) = worker();
         let exit = Some(ShellExit::Exited(3));
         worker.send(&ToViewer::Ended(SessionEnd { reason: EndReason::ShellEnded, exit }), &[]).unwrap();
-        let failure = text(&"abcdefghijkl".parse().unwrap(), viewer, Form::Text).unwrap_err();
+        let failure = text(&"abcdefghijkl".parse().unwrap(), viewer, Format::Text).unwrap_err();
         assert_eq!(failure.cause, "the session abcdefghijkl is over: its shell has ended (exit status 3)");
         assert!(failure.next.contains("journalctl TERE_SESSION=abcdefghijkl"), "{}", failure.next);
     }
@@ -253,7 +253,7 @@ mod tests {
         std::thread::spawn(move || while worker.send(&ToViewer::Output(vec![b'x']), &[]).is_ok() {});
         let (done, heard) = std::sync::mpsc::channel();
         let looking =
-            move || drop(done.send(snapshot(viewer, Form::Text, Duration::from_millis(500)).map(|_| ())));
+            move || drop(done.send(snapshot(viewer, Format::Text, Duration::from_millis(500)).map(|_| ())));
         std::thread::spawn(looking);
         let outcome = heard.recv_timeout(DEADLINE).expect("it waits for ever");
         assert!(matches!(outcome, Err(Unseen::Channel(WireError::TimedOut))), "{outcome:?}");

@@ -34,7 +34,7 @@ impl Announced {
 
 /// How much of the current response has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum ResponsePart {
     /// All responses so far are complete.
     Between,
     /// In the head. `matched` bytes of the blank line that ends it have been written.
@@ -43,7 +43,7 @@ enum Part {
     Body { left: usize },
 }
 
-impl Part {
+impl ResponsePart {
     /// Returns how many bytes at the start of `bytes` belong to the current response, and the
     /// position after them.
     fn after(mut self, bytes: &[u8]) -> (usize, Self) {
@@ -76,7 +76,7 @@ impl Part {
 pub(super) struct Outgoing<S> {
     stream: S,
     announced: Announced,
-    part: Part,
+    part: ResponsePart,
     /// How long a browser may take to read one response.
     within: Duration,
     /// When the browser must have read the current response; `None` between responses.
@@ -85,20 +85,20 @@ pub(super) struct Outgoing<S> {
 
 impl<S> Outgoing<S> {
     pub(super) fn new(stream: S, announced: Announced, within: Duration) -> Self {
-        Self { stream, announced, part: Part::Between, within, deadline: None }
+        Self { stream, announced, part: ResponsePart::Between, within, deadline: None }
     }
 
     /// Returns the socket, and whether it is between responses.
     pub(super) fn into_stream(self) -> (S, bool) {
-        (self.stream, self.part == Part::Between)
+        (self.stream, self.part == ResponsePart::Between)
     }
 
     /// Starts the next response, if none is in progress and one has been announced.
     fn begin(&mut self) {
-        if self.part == Part::Between
+        if self.part == ResponsePart::Between
             && let Some(body) = self.announced.next()
         {
-            self.part = Part::Head { matched: 0, body };
+            self.part = ResponsePart::Head { matched: 0, body };
             self.deadline = Some(Box::pin(tokio::time::sleep(self.within)));
         }
     }
@@ -135,7 +135,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outgoing<S> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, ours);
         if let Poll::Ready(Ok(written)) = polled {
             (_, self.part) = self.part.after(ours.get(..written).unwrap_or(ours));
-            if self.part == Part::Between {
+            if self.part == ResponsePart::Between {
                 self.deadline = None;
             }
         }

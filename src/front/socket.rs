@@ -63,7 +63,7 @@ where
     let (requests, is_websocket) = (AtomicUsize::new(0), AtomicBool::new(false));
     let router = TowerToHyperService::new(router(front));
     let service = service_fn(|request: Request<Incoming>| {
-        let asked = Asked::of(&request, source);
+        let asked = RequestInfo::of(&request, source);
         let response = router.call(request.map(Body::new));
         let (announced, requests, is_websocket) = (&announced, &requests, &is_websocket);
         async move {
@@ -144,14 +144,14 @@ where
 }
 
 /// The parts of a request that the record of a rejection names.
-struct Asked {
+struct RequestInfo {
     source: Source,
     is_head: bool,
     host: Option<HeaderValue>,
     origin: Option<HeaderValue>,
 }
 
-impl Asked {
+impl RequestInfo {
     fn of(request: &Request<Incoming>, source: Source) -> Self {
         let first = |name| request.headers().get(name).cloned();
         let is_head = request.method() == Method::HEAD;

@@ -182,7 +182,7 @@ impl From<GuestRole> for Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Person {
+pub struct Participant {
     /// The person's account.
     pub account: AccountName,
     /// The person's role.

@@ -45,7 +45,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::viewer::Extent;
-use super::{EndReason, GuestRole, Person, Refusal, Role, SessionSummary, ShellExit};
+use super::{EndReason, GuestRole, Participant, Refusal, Role, SessionSummary, ShellExit};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize, Theme};
 
 /// The WebSocket's subprotocol. A new version of these messages gets a new name.
@@ -281,7 +281,7 @@ pub enum ToPage {
         /// The session.
         session: SessionId,
         /// The people, the owner first.
-        people: Vec<Person>,
+        participants: Vec<Participant>,
         /// The role of this connection's account.
         role: Role,
         /// Whether policy lets the owner share the session.
@@ -345,7 +345,7 @@ mod tests {
             Extent::decl(&config),
             Role::decl(&config),
             GuestRole::decl(&config),
-            Person::decl(&config),
+            Participant::decl(&config),
             Target::decl(&config),
             TermSize::decl(&config),
             Theme::decl(&config),

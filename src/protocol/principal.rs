@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GuestRole, Person, Refusal, Role, SessionSummary};
+use super::{GuestRole, Participant, Refusal, Role, SessionSummary};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 use crate::wire::Message;
 
@@ -105,7 +105,7 @@ pub enum FromBroker {
         /// The session.
         session: SessionId,
         /// The people, the owner first.
-        people: Vec<Person>,
+        participants: Vec<Participant>,
         /// The role of the channel's principal.
         role: Role,
         /// Whether policy lets the owner share it.

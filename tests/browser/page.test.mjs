@@ -146,9 +146,9 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   await tab.shell();
   const session = 'abcdefgh2345';
   /** @param {object[]} guests */
-  const company = (guests) => [{ account: front.account, role: 'owner', views: 1 }, ...guests];
+  const participants = (guests) => [{ account: front.account, role: 'owner', views: 1 }, ...guests];
   /** @param {object[]} guests */
-  const say = (guests) => front.say({ type: 'sharing', session, people: company(guests), role: 'owner', shareable: true });
+  const say = (guests) => front.say({ type: 'sharing', session, participants: participants(guests), role: 'owner', shareable: true });
   const share = tab.page.locator('#bar-share');
   assert.ok(!(await share.isVisible()), 'nothing is said of sharing yet');
   say([]);
@@ -166,7 +166,7 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   say([{ account: 'bob', role: 'watcher', views: 0 }, { account: 'carol', role: 'writer', views: 2 }]);
   await tab.page.getByText('may watch, is not here').waitFor();
   await tab.page.getByText('may type, is here').waitFor();
-  assert.equal(await tab.page.locator('#bar-people').textContent(), 'with carol');
+  assert.equal(await tab.page.locator('#bar-participants').textContent(), 'with carol');
   await tab.picture('page-share');
   await tab.page.getByRole('button', { name: 'Hand keyboard over' }).click();
   await tab.page.getByRole('button', { name: 'Take keyboard back' }).click();
@@ -201,8 +201,8 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
   await tab.shell();
   /** @param {string} role */
   const say = (role) => {
-    const people = [{ account: 'carol', role: 'owner', views: 1 }, { account: front.account, role, views: 1 }];
-    front.say({ type: 'sharing', session: 'zzzzzzzz2222', people, role, shareable: true });
+    const participants = [{ account: 'carol', role: 'owner', views: 1 }, { account: front.account, role, views: 1 }];
+    front.say({ type: 'sharing', session: 'zzzzzzzz2222', participants, role, shareable: true });
   };
   say('watcher');
   await tab.page.getByText('shell of carol, and you are watching').waitFor();
@@ -375,8 +375,8 @@ test('whoever comes back from the phone has the size of their window again', min
   await tab.page.evaluate(() => dispatchEvent(new Event('focus')));
   await tab.page.waitForFunction((rows) => document.querySelectorAll('.xterm-rows > div').length === rows, window.rows);
   assert.deepEqual(claims(), [window, window]);
-  const people = [{ account: 'carol', role: 'owner', views: 1 }, { account: 'alice', role: 'writer', views: 1 }];
-  front.say({ type: 'sharing', session: 'abcdefgh2345', people, role: 'writer', shareable: true });
+  const participants = [{ account: 'carol', role: 'owner', views: 1 }, { account: 'alice', role: 'writer', views: 1 }];
+  front.say({ type: 'sharing', session: 'abcdefgh2345', participants, role: 'writer', shareable: true });
   front.say(onThePhone);
   front.print(1, 'three');
   await tab.sees(/three$/);

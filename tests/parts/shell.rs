@@ -9,7 +9,7 @@ use tere::names::{MachineName, SessionId, TermSize};
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
-use tere::protocol::{EndReason, Person, Refusal, SessionEnd};
+use tere::protocol::{EndReason, Participant, Refusal, SessionEnd};
 use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, WireError};
 
@@ -24,7 +24,7 @@ pub struct Holder {
     channel: Channel<Request, FromBroker>,
     number: u32,
     /// The last that it was told of who views which session.
-    sharing: BTreeMap<SessionId, Vec<Person>>,
+    sharing: BTreeMap<SessionId, Vec<Participant>>,
 }
 
 /// A terminal of 80 columns and 24 rows.
@@ -69,8 +69,8 @@ impl Holder {
                     assert_eq!(number, self.number);
                     return (answer, descriptors.into_iter().next());
                 }
-                FromBroker::Sharing { session, people, .. } => {
-                    self.sharing.insert(session, people);
+                FromBroker::Sharing { session, participants, .. } => {
+                    self.sharing.insert(session, participants);
                 }
                 FromBroker::MachineStopped(_) => {}
             }
@@ -78,14 +78,14 @@ impl Holder {
     }
 
     /// Waits to be told that those who may view a session are such.
-    pub fn expect_sharing(&mut self, is: impl Fn(&SessionId, &[Person]) -> bool) {
-        while !self.sharing.iter().any(|(session, people)| is(session, people)) {
+    pub fn expect_sharing(&mut self, is: impl Fn(&SessionId, &[Participant]) -> bool) {
+        while !self.sharing.iter().any(|(session, participants)| is(session, participants)) {
             let (message, _) = self
                 .channel
                 .receive_within(PATIENCE)
                 .unwrap_or_else(|error| panic!("{error}; the last that was told: {:?}", self.sharing));
-            if let FromBroker::Sharing { session, people, .. } = message {
-                self.sharing.insert(session, people);
+            if let FromBroker::Sharing { session, participants, .. } = message {
+                self.sharing.insert(session, participants);
             }
         }
     }

@@ -16,11 +16,11 @@ fn share(owner: &mut Holder, shell: &Shell, account: &str, role: Option<GuestRol
 }
 
 /// Waits until the session's viewers are these.
-fn expect_company(holder: &mut Holder, shell: &Shell, expected: &[(&str, Role, u16)]) {
-    holder.expect_sharing(|session, people| {
+fn expect_participants(holder: &mut Holder, shell: &Shell, expected: &[(&str, Role, u16)]) {
+    holder.expect_sharing(|session, participants| {
         *session == shell.session
-            && people.len() == expected.len()
-            && people.iter().zip(expected).all(|(person, (account, role, views))| {
+            && participants.len() == expected.len()
+            && participants.iter().zip(expected).all(|(person, (account, role, views))| {
                 (person.account.as_str(), person.role, person.views) == (*account, *role, *views)
             })
     });
@@ -59,7 +59,7 @@ fn an_owner_shares_a_session_hands_the_keyboard_over_and_takes_it_back() {
     let host = Host::alone();
     let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
     let mut shell = marked(&mut alice);
-    expect_company(&mut alice, &shell, &[("alice", Role::Owner, 1)]);
+    expect_participants(&mut alice, &shell, &[("alice", Role::Owner, 1)]);
 
     assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Watcher)), Answer::Shared);
     let invited = listed(&mut bob, &shell).expect("it is in bob's list");
@@ -67,14 +67,14 @@ fn an_owner_shares_a_session_hands_the_keyboard_over_and_takes_it_back() {
     let mut view = bob.attach(&shell.session).unwrap();
     view.expect("set 42");
     let both = [("alice", Role::Owner, 1), ("bob", Role::Watcher, 1)];
-    expect_company(&mut alice, &shell, &both);
-    expect_company(&mut bob, &shell, &both);
+    expect_participants(&mut alice, &shell, &both);
+    expect_participants(&mut bob, &shell, &both);
     types_nothing(&mut view, &mut shell, "watcher");
     types(&shell, &mut view, "owner");
 
     // The keyboard is bob's too, and stays his over a worker that is killed.
     assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
-    expect_company(&mut bob, &shell, &[("alice", Role::Owner, 1), ("bob", Role::Writer, 1)]);
+    expect_participants(&mut bob, &shell, &[("alice", Role::Owner, 1), ("bob", Role::Writer, 1)]);
     types(&view, &mut shell, "writer");
     host.kill_worker(&shell.session);
     types(&view, &mut shell, "still");
@@ -89,7 +89,7 @@ fn an_owner_shares_a_session_hands_the_keyboard_over_and_takes_it_back() {
     // What is over is over at once, and the session goes on.
     assert_eq!(share(&mut alice, &shell, "bob", None), Answer::Shared);
     assert_eq!(view.expect_end(), EndReason::ViewClosed);
-    expect_company(&mut alice, &shell, &[("alice", Role::Owner, 1)]);
+    expect_participants(&mut alice, &shell, &[("alice", Role::Owner, 1)]);
     assert_eq!(bob.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
     assert!(listed(&mut bob, &shell).is_none());
     shell.type_in("echo mark is $mark\r");

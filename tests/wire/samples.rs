@@ -9,7 +9,7 @@ use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
 use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerNumber};
 use tere::protocol::{
-    About, EndReason, GuestRole, Person, Refusal, Role, SessionEnd, SessionSummary, ShellExit, Signal,
+    About, EndReason, GuestRole, Participant, Refusal, Role, SessionEnd, SessionSummary, ShellExit, Signal,
 };
 
 pub(crate) fn alice() -> AccountName {
@@ -146,8 +146,9 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
         Answer::Refused(Refusal::NotGranted),
     ];
     let replies = answers.into_iter().map(|answer| FromBroker::Reply { number: 7, answer });
-    let people = vec![Person { account: alice(), role: Role::Owner, views: 2 }];
-    let sharing = FromBroker::Sharing { session: session(), people, role: Role::Owner, shareable: true };
+    let participants = vec![Participant { account: alice(), role: Role::Owner, views: 2 }];
+    let sharing =
+        FromBroker::Sharing { session: session(), participants, role: Role::Owner, shareable: true };
     replies.chain([sharing, FromBroker::MachineStopped(machine())]).collect()
 }
 

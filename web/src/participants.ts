@@ -52,14 +52,14 @@ export class Participants {
     this.leave();
   }
 
-  #show({ people, role, shareable }: Sharing): void {
+  #show({ participants, role, shareable }: Sharing): void {
     const before = this.#sharing;
-    this.#sharing = { people, role, shareable };
+    this.#sharing = { participants, role, shareable };
     showSharing(this.#sharing, this.#choices);
     if (!before) return;
     if (before.role === 'watcher' && role === 'writer') notice('role', 'The keyboard is yours too: what you type goes to the shell.');
     if (before.role === 'writer' && role === 'watcher') notice('role', 'You are watching from now on: what you type goes nowhere.');
-    const here = (sharing: Sharing) => sharing.people.filter((person) => person.views > 0 && person.account !== this.#account);
+    const here = (sharing: Sharing) => sharing.participants.filter((person) => person.views > 0 && person.account !== this.#account);
     const came = here(this.#sharing).filter((person) => !here(before).some((one) => one.account === person.account));
     if (came.length > 0) announce(`Here now: ${came.map((person) => person.account).join(', ')}`);
   }

@@ -16,27 +16,27 @@ export type Role = "owner" | "writer" | "watcher";
 
 export type GuestRole = "writer" | "watcher";
 
-export type Person = { 
+export type Participant = { 
 /**
- * Who.
+ * The person's account.
  */
 account: AccountName, 
 /**
- * What they may do.
+ * The person's role.
  */
 role: Role, 
 /**
- * How many views they have right now.
+ * The number of views that the person has open now.
  */
 views: number, };
 
 export type Target = { 
 /**
- * Where the shell runs.
+ * The machine that the shell runs on.
  */
 machine: MachineName, 
 /**
- * Whom it runs as there.
+ * The user that the shell runs as.
  */
 user: UnixUser, };
 
@@ -44,25 +44,25 @@ export type TermSize = { cols: number, rows: number, };
 
 export type Theme = { 
 /**
- * Of the text.
+ * The colour of text.
  */
 foreground: Color, 
 /**
- * Behind the text.
+ * The colour behind text.
  */
 background: Color, 
 /**
- * Of the cursor.
+ * The colour of the cursor.
  */
 cursor: Color, 
 /**
- * The first sixteen of the palette: the eight named colours, then the bright ones.
+ * The first 16 palette colours: the eight named colours, then their bright variants.
  */
 palette: [Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color], };
 
 export type About = { 
 /**
- * The title that a program gave the terminal.
+ * The terminal title set by a program.
  */
 title: Label | null, 
 /**
@@ -70,45 +70,45 @@ title: Label | null,
  */
 size: TermSize, 
 /**
- * How long nothing was printed or typed, seconds.
+ * How long there has been neither output nor input, in seconds.
  */
 idle: number, 
 /**
- * How many viewers it has.
+ * The number of viewers.
  */
 viewers: number, };
 
 export type SessionSummary = { 
 /**
- * Its id.
+ * The session's id.
  */
 id: SessionId, 
 /**
- * Where its shell runs.
+ * The target that the shell runs on.
  */
 target: Target, 
 /**
- * When it was opened, seconds since 1970.
+ * When the session was opened, in seconds since 1970.
  */
 opened: number, 
 /**
- * Who opened it.
+ * The account that opened the session.
  */
 owner: AccountName, 
 /**
- * What whoever asks may do in it. The operator only looks.
+ * The role of the account that asks. The operator may only look.
  */
 role: Role, 
 /**
- * What its owner calls it.
+ * The name that the owner gave the session.
  */
 name: Label | null, 
 /**
- * Accounts that view it now, at most [`VIEWING_MAX`] of them.
+ * Accounts that view the session now, at most [`VIEWING_MAX`] of them.
  */
 viewing: Array<AccountName>, 
 /**
- * What its worker says; nothing where it did not answer in time.
+ * The worker's report; `None` if the worker did not answer in time.
  */
 about: About | null, };
 
@@ -122,11 +122,11 @@ token: string, } | { "type": "answer",
  */
 credential: JsonValue, } | { "type": "list", } | { "type": "open", 
 /**
- * Chosen by the page.
+ * The stream's number, chosen by the page.
  */
 stream: number, 
 /**
- * Where.
+ * The target to open a session on.
  */
 target: Target, 
 /**
@@ -134,11 +134,11 @@ target: Target,
  */
 size: TermSize, } | { "type": "attach", 
 /**
- * Chosen by the page.
+ * The stream's number, chosen by the page.
  */
 stream: number, 
 /**
- * Which.
+ * The session to view.
  */
 session: SessionId, 
 /**
@@ -146,7 +146,7 @@ session: SessionId,
  */
 size: TermSize, } | { "type": "resize", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, 
 /**
@@ -154,23 +154,23 @@ stream: number,
  */
 size: TermSize, } | { "type": "shown", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, 
 /**
- * How many.
+ * The number of bytes.
  */
 bytes: number, } | { "type": "refresh", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, } | { "type": "reset-terminal", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, } | { "type": "theme", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, 
 /**
@@ -178,41 +178,41 @@ stream: number,
  */
 theme: Theme, } | { "type": "end", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, } | { "type": "close", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, } | { "type": "name", 
 /**
- * Which.
+ * The session.
  */
 session: SessionId, 
 /**
- * What it is called from now on.
+ * The new name; `None` removes it.
  */
 name: Label | null, } | { "type": "share", 
 /**
- * Which.
+ * The session.
  */
 session: SessionId, 
 /**
- * With whom.
+ * The account to share it with.
  */
 account: AccountName, 
 /**
- * Writer or watcher; nothing for no more.
+ * The account's role; `None` stops sharing.
  */
 role: GuestRole | null, } | { "type": "end-session", 
 /**
- * Which.
+ * The session.
  */
 session: SessionId, } | { "type": "ping", };
 
 export type ToPage = { "type": "challenge", 
 /**
- * Which ceremony.
+ * The WebAuthn ceremony.
  */
 ceremony: Ceremony, 
 /**
@@ -220,7 +220,7 @@ ceremony: Ceremony,
  */
 options: JsonValue, } | { "type": "signed-in", 
 /**
- * Whose.
+ * The account.
  */
 account: AccountName, } | { "type": "lobby", 
 /**
@@ -236,15 +236,15 @@ sessions: Array<SessionSummary>, } | { "type": "opened",
  */
 stream: number, 
 /**
- * The session viewed.
+ * The session in view.
  */
 session: SessionId, 
 /**
- * Where it runs.
+ * The target that the session runs on.
  */
 target: Target, } | { "type": "snapshot", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, 
 /**
@@ -252,15 +252,15 @@ stream: number,
  */
 size: TermSize, 
 /**
- * Length of the snapshot.
+ * Length of the snapshot, bytes.
  */
 bytes: number, 
 /**
- * What it shows.
+ * What the snapshot contains.
  */
 extent: Extent, } | { "type": "size", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, 
 /**
@@ -268,47 +268,47 @@ stream: number,
  */
 size: TermSize, } | { "type": "input-dropped", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, 
 /**
- * How many bytes.
+ * The number of bytes thrown away.
  */
 bytes: number, } | { "type": "end", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, } | { "type": "closed", 
 /**
- * Which stream.
+ * The stream.
  */
 stream: number, 
 /**
- * Why.
+ * Why the stream is closed.
  */
 reason: EndReason, 
 /**
- * How the shell ended, where its machine reported it.
+ * How the shell ended, if its machine reported it.
  */
 exit: ShellExit | null, } | { "type": "sharing", 
 /**
- * Of which.
+ * The session.
  */
 session: SessionId, 
 /**
- * The owner first.
+ * The people, the owner first.
  */
-people: Array<Person>, 
+participants: Array<Participant>, 
 /**
- * What this account may do.
+ * The role of this connection's account.
  */
 role: Role, 
 /**
- * Whether the owner may share it, by the policy.
+ * Whether policy lets the owner share the session.
  */
 shareable: boolean, } | { "type": "machine-stopped", 
 /**
- * Which.
+ * The machine.
  */
 machine: MachineName, } | { "type": "refused", 
 /**
@@ -316,7 +316,7 @@ machine: MachineName, } | { "type": "refused",
  */
 stream: number | null, 
 /**
- * Why.
+ * Why the request was refused.
  */
 refusal: Refusal, } | { "type": "pong", 
 /**

@@ -2,10 +2,10 @@
 // invites accounts, hands the keyboard over and takes it back.
 
 import { button, element, span } from './elements.ts';
-import type { AccountName, GuestRole, Person, Role } from './protocol.ts';
+import type { AccountName, GuestRole, Participant, Role } from './protocol.ts';
 
 export interface Sharing {
-  people: Person[];
+  participants: Participant[];
   /** The role of this account. */
   role: Role;
   shareable: boolean;
@@ -45,10 +45,10 @@ export function makeShare(choices: ShareChoices): void {
 
 /** Shows the participants, or that nobody else is or can be there. */
 export function showSharing(sharing: Sharing | undefined, choices: ShareChoices): void {
-  const whose = sharing?.people.find((person) => person.role === 'owner');
+  const whose = sharing?.participants.find((person) => person.role === 'owner');
   owner = whose?.account;
-  const guests = sharing?.people.filter((person) => person.role !== 'owner') ?? [];
-  element('bar-people').textContent = sharing && whose ? company(sharing, whose, guests) : '';
+  const guests = sharing?.participants.filter((person) => person.role !== 'owner') ?? [];
+  element('bar-participants').textContent = sharing && whose ? participantsSentence(sharing, whose, guests) : '';
   element('bar').dataset['role'] = sharing?.role ?? '';
   // A shared session can be taken back even if the policy no longer allows sharing.
   opener.hidden = sharing?.role !== 'owner' || !(sharing.shareable || guests.length > 0);
@@ -59,7 +59,7 @@ export function showSharing(sharing: Sharing | undefined, choices: ShareChoices)
       ? 'They see what you see, from the first line on. Who has the keyboard types as you do.'
       : 'Nobody else sees it. Name an account of this host, and it finds your shell in its list.';
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset['key'] : undefined;
-  element('share-people').replaceChildren(...guests.map((guest) => guestRow(guest, choices)));
+  element('share-participants').replaceChildren(...guests.map((guest) => guestRow(guest, choices)));
   if (focused === undefined) return;
   // The button of a removed guest no longer exists.
   const again = panel.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`);
@@ -70,7 +70,7 @@ export function showSharing(sharing: Sharing | undefined, choices: ShareChoices)
  * The text in the bar: for the owner, the guests who are present; for a guest, the owner and what
  * the guest may do.
  */
-function company({ role }: Sharing, owner: Person, guests: Person[]): string {
+function participantsSentence({ role }: Sharing, owner: Participant, guests: Participant[]): string {
   if (role === 'owner') {
     const here = guests.filter((guest) => guest.views > 0).map((guest) => guest.account);
     return here.length > 0 ? `with ${here.join(', ')}` : '';
@@ -79,7 +79,7 @@ function company({ role }: Sharing, owner: Person, guests: Person[]): string {
   return role === 'writer' ? `${whose}, and you may type` : `${whose}, and you are watching`;
 }
 
-function guestRow(guest: Person, choices: ShareChoices): HTMLLIElement {
+function guestRow(guest: Participant, choices: ShareChoices): HTMLLIElement {
   const row = document.createElement('li');
   const writes = guest.role === 'writer';
   const state = `${writes ? 'may type' : 'may watch'}, ${guest.views > 0 ? 'is here' : 'is not here'}`;

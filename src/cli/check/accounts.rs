@@ -32,16 +32,16 @@ fn finding(asked: Result<Vec<Unusable>, Failure>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::FindingState;
     use super::*;
 
     #[test]
     fn a_file_that_cannot_be_used_is_wrong_and_named() {
-        assert!(matches!(finding(Ok(Vec::new())).state, State::Ok));
-        assert!(matches!(finding(Err(Failure::out_of_turn("tere-auth"))).state, State::Unknown(_)));
+        assert!(matches!(finding(Ok(Vec::new())).state, FindingState::Ok));
+        assert!(matches!(finding(Err(Failure::out_of_turn("tere-auth"))).state, FindingState::Unknown(_)));
         let unusable = Unusable { account: Some("alice".parse().unwrap()), path: "/x/1.json".into() };
         let finding = finding(Ok(vec![unusable]));
-        assert!(matches!(finding.state, State::Wrong(_)));
+        assert!(matches!(finding.state, FindingState::Wrong(_)));
         assert!(finding.found.contains("/x/1.json (of alice)"), "{}", finding.found);
     }
 }

@@ -57,7 +57,7 @@ fn greeting(path: &Path, intent: Intent) -> Result<Hello, WireError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::FindingState;
     use super::*;
 
     #[test]
@@ -70,7 +70,7 @@ mod tests {
             (Err(WireError::TimedOut), false),
         ] {
             let finding = finding("tere-auth", greeting);
-            assert_eq!(matches!(finding.state, State::Ok), good, "{finding:?}");
+            assert_eq!(matches!(finding.state, FindingState::Ok), good, "{finding:?}");
         }
     }
 }

@@ -211,7 +211,7 @@ async fn within<T>(asked: impl Future<Output = zbus::Result<T>>) -> Result<T, St
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::FindingState;
     use super::*;
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
             ("tere-auth.service", "loaded", "failed", false),
         ] {
             let finding = unit(name, load, active, "", 0, "success").finding();
-            assert_eq!(matches!(finding.state, State::Ok), good, "{finding:?}");
+            assert_eq!(matches!(finding.state, FindingState::Ok), good, "{finding:?}");
         }
     }
 
@@ -249,8 +249,8 @@ mod tests {
             ("inactive", "dead", 0, "success", true),
         ] {
             let finding = unit("tere-broker.service", "loaded", active, sub, restarts, result).finding();
-            assert_eq!(matches!(finding.state, State::Ok), good, "{finding:?}");
-            if let State::Wrong(mend) = finding.state {
+            assert_eq!(matches!(finding.state, FindingState::Ok), good, "{finding:?}");
+            if let FindingState::Wrong(mend) = finding.state {
                 assert!(mend.contains("journalctl -u tere-broker.service"), "{mend}");
             }
         }

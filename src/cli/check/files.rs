@@ -162,11 +162,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::net::UnixListener;
 
-    use super::super::State;
+    use super::super::FindingState;
     use super::*;
 
     fn is_wrong(finding: &Finding) -> bool {
-        matches!(finding.state, State::Wrong(_))
+        matches!(finding.state, FindingState::Wrong(_))
     }
 
     #[test]

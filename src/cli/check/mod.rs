@@ -41,14 +41,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Finding {
     /// The thing that was checked.
     what: String,
-    state: State,
+    state: FindingState,
     /// What the check found.
     found: String,
 }
 
 /// The state of the thing that was checked.
 #[derive(Debug)]
-enum State {
+enum FindingState {
     Ok,
     /// Wrong, with the way to fix it.
     Wrong(String),
@@ -58,22 +58,22 @@ enum State {
 
 impl Finding {
     fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Ok, found: found.into() }
+        Self { what: what.into(), state: FindingState::Ok, found: found.into() }
     }
 
     fn wrong(what: impl Into<String>, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Wrong(mend.into()), found: found.into() }
+        Self { what: what.into(), state: FindingState::Wrong(mend.into()), found: found.into() }
     }
 
     fn unknown(what: impl Into<String>, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Unknown(mend.into()), found: found.into() }
+        Self { what: what.into(), state: FindingState::Unknown(mend.into()), found: found.into() }
     }
 
     fn for_people(&self) -> String {
         let (mark, mend) = match &self.state {
-            State::Ok => ("ok     ", None),
-            State::Wrong(mend) => ("WRONG  ", Some(mend)),
-            State::Unknown(mend) => ("?      ", Some(mend)),
+            FindingState::Ok => ("ok     ", None),
+            FindingState::Wrong(mend) => ("WRONG  ", Some(mend)),
+            FindingState::Unknown(mend) => ("?      ", Some(mend)),
         };
         // A finding may have several lines, such as an excerpt of a file.
         let found = self.found.replace('\n', "\n       ");
@@ -83,9 +83,9 @@ impl Finding {
 
     fn for_programs(&self) -> serde_json::Value {
         let (state, mend) = match &self.state {
-            State::Ok => ("ok", None),
-            State::Wrong(mend) => ("wrong", Some(mend)),
-            State::Unknown(mend) => ("unknown", Some(mend)),
+            FindingState::Ok => ("ok", None),
+            FindingState::Wrong(mend) => ("wrong", Some(mend)),
+            FindingState::Unknown(mend) => ("unknown", Some(mend)),
         };
         json!({ "what": self.what, "state": state, "found": self.found, "mend": mend })
     }
@@ -114,14 +114,14 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
         let all: Vec<_> = findings.iter().map(Finding::for_people).collect();
         print(&format!("{}\n\n{}", all.join("\n"), summary(&findings)))?;
     }
-    let wrong = findings.iter().any(|finding| matches!(finding.state, State::Wrong(_)));
+    let wrong = findings.iter().any(|finding| matches!(finding.state, FindingState::Wrong(_)));
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn summary(findings: &[Finding]) -> String {
-    let count = |wanted: fn(&State) -> bool| findings.iter().filter(|one| wanted(&one.state)).count();
-    let wrong = count(|state| matches!(state, State::Wrong(_)));
-    let unknown = count(|state| matches!(state, State::Unknown(_)));
+    let count = |wanted: fn(&FindingState) -> bool| findings.iter().filter(|one| wanted(&one.state)).count();
+    let wrong = count(|state| matches!(state, FindingState::Wrong(_)));
+    let unknown = count(|state| matches!(state, FindingState::Unknown(_)));
     match (wrong, unknown) {
         (0, 0) => "All is well.".to_owned(),
         (0, unknown) => format!("Nothing wrong was found, but {unknown} could not be looked at."),

@@ -167,7 +167,7 @@ fn unanswered(error: io::Error) -> Unanswered {
 mod tests {
     use std::net::TcpListener;
 
-    use super::super::State;
+    use super::super::FindingState;
     use super::*;
 
     /// The finding for a server that sends this answer, and the request that the server received.
@@ -202,7 +202,7 @@ mod tests {
             (b"", false, "does not speak HTTP"),
         ] {
             let (finding, request) = found(answer);
-            assert_eq!(matches!(finding.state, State::Ok), is_ok, "{finding:?}");
+            assert_eq!(matches!(finding.state, FindingState::Ok), is_ok, "{finding:?}");
             assert!(finding.found.contains(words), "{finding:?}");
             assert!(request.contains("\r\nHost: shell.localhost:"), "{request}");
         }
@@ -236,7 +236,7 @@ mod tests {
         });
         let finding = look(&origin.parse().unwrap());
         assert!(serving.join().unwrap().is_err());
-        assert!(matches!(finding.state, State::Unknown(_)), "{finding:?}");
+        assert!(matches!(finding.state, FindingState::Unknown(_)), "{finding:?}");
         assert!(finding.found.contains("is not trusted on this host"), "{finding:?}");
     }
 }

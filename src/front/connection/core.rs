@@ -22,7 +22,7 @@ pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// The state of the login.
 #[derive(Debug)]
-enum State {
+enum ConnectionState {
     /// Nobody is signed in, and no question to auth is pending.
     Anonymous,
     /// auth is making a challenge.
@@ -40,7 +40,7 @@ enum State {
 /// The state machine of one connection, without its sockets.
 #[derive(Debug)]
 pub(super) struct Core {
-    state: State,
+    state: ConnectionState,
     sign_in_by: Instant,
     began: Instant,
     heard: Instant,
@@ -50,18 +50,21 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(now: Instant) -> Self {
         let (sign_in_by, probe_at) = (now + SIGN_IN_WITHIN, now + PROBE_AFTER);
-        Self { state: State::Anonymous, sign_in_by, began: now, heard: now, probe_at }
+        Self { state: ConnectionState::Anonymous, sign_in_by, began: now, heard: now, probe_at }
     }
 
     /// When [`Input::Tick`] is due next.
     pub(super) fn deadline(&self) -> Instant {
         let quiet = self.probe_at.min(self.heard + SILENCE_MAX);
         match &self.state {
-            State::Anonymous | State::LoginAsked | State::Challenged | State::Answered => {
-                quiet.min(self.sign_in_by)
+            ConnectionState::Anonymous
+            | ConnectionState::LoginAsked
+            | ConnectionState::Challenged
+            | ConnectionState::Answered => quiet.min(self.sign_in_by),
+            ConnectionState::SignedIn(streams) => {
+                streams.next_again().map_or(quiet, |again| quiet.min(again))
             }
-            State::SignedIn(streams) => streams.next_again().map_or(quiet, |again| quiet.min(again)),
-            State::Over => quiet,
+            ConnectionState::Over => quiet,
         }
     }
 
@@ -72,7 +75,7 @@ impl Core {
             self.heard = now;
             self.probe_at = now + PROBE_AFTER;
         }
-        if matches!(self.state, State::Over) {
+        if matches!(self.state, ConnectionState::Over) {
             return Vec::new();
         }
         let handled = match input {
@@ -90,7 +93,7 @@ impl Core {
             Input::Tick => self.tick(now),
         };
         handled.unwrap_or_else(|closing| {
-            self.state = State::Over;
+            self.state = ConnectionState::Over;
             vec![Action::Close(closing)]
         })
     }
@@ -100,54 +103,63 @@ impl Core {
             (_, FromPage::Ping {}) => Ok(tell(ToPage::Pong { at: clock(self.began, now) })),
             // A page may start a new login while it has a challenge: its user gave up the first
             // one.
-            (State::Anonymous | State::Challenged, FromPage::SignIn {}) => {
-                self.state = State::LoginAsked;
+            (ConnectionState::Anonymous | ConnectionState::Challenged, FromPage::SignIn {}) => {
+                self.state = ConnectionState::LoginAsked;
                 Ok(vec![Action::Login(FromFront::SignIn)])
             }
-            (State::Anonymous | State::Challenged, FromPage::Enrol { token }) => {
-                self.state = State::LoginAsked;
+            (ConnectionState::Anonymous | ConnectionState::Challenged, FromPage::Enrol { token }) => {
+                self.state = ConnectionState::LoginAsked;
                 Ok(vec![Action::Login(FromFront::Enrol { token })])
             }
-            (State::Challenged, FromPage::Answer { credential }) => {
+            (ConnectionState::Challenged, FromPage::Answer { credential }) => {
                 let credential = credential.to_string();
                 // Numbers can become longer when they are serialized again.
                 if credential.len() > TEXT_FRAME_MAX {
                     return Err(Closing::BadMessage("the answer is too long"));
                 }
-                self.state = State::Answered;
+                self.state = ConnectionState::Answered;
                 Ok(vec![Action::Login(FromFront::Answer { credential })])
             }
-            (State::SignedIn(streams), FromPage::List {}) => Ok(streams.ask(Pending::Lobby, Ask::Lobby)),
-            (State::SignedIn(streams), FromPage::Open { stream, target, size }) => {
+            (ConnectionState::SignedIn(streams), FromPage::List {}) => {
+                Ok(streams.ask(Pending::Lobby, Ask::Lobby))
+            }
+            (ConnectionState::SignedIn(streams), FromPage::Open { stream, target, size }) => {
                 streams.open(stream, size, Ask::Open { target, size })
             }
-            (State::SignedIn(streams), FromPage::Attach { stream, session, size }) => {
+            (ConnectionState::SignedIn(streams), FromPage::Attach { stream, session, size }) => {
                 streams.open(stream, size, Ask::Attach { session, size })
             }
-            (State::SignedIn(streams), FromPage::Name { session, name }) => {
+            (ConnectionState::SignedIn(streams), FromPage::Name { session, name }) => {
                 Ok(streams.ask(Pending::Name, Ask::Name { session, name }))
             }
-            (State::SignedIn(streams), FromPage::Share { session, account, role }) => {
+            (ConnectionState::SignedIn(streams), FromPage::Share { session, account, role }) => {
                 Ok(streams.ask(Pending::Share, Ask::Share { session, account, role }))
             }
-            (State::SignedIn(streams), FromPage::EndSession { session }) => {
+            (ConnectionState::SignedIn(streams), FromPage::EndSession { session }) => {
                 Ok(streams.ask(Pending::EndSession, Ask::End { session }))
             }
-            (State::SignedIn(streams), FromPage::Resize { stream, size }) => Ok(streams.resize(stream, size)),
-            (State::SignedIn(streams), FromPage::Shown { stream, bytes }) => {
+            (ConnectionState::SignedIn(streams), FromPage::Resize { stream, size }) => {
+                Ok(streams.resize(stream, size))
+            }
+            (ConnectionState::SignedIn(streams), FromPage::Shown { stream, bytes }) => {
                 Ok(streams.control(stream, Control::Shown(bytes)))
             }
-            (State::SignedIn(streams), FromPage::Refresh { stream }) => {
+            (ConnectionState::SignedIn(streams), FromPage::Refresh { stream }) => {
                 Ok(streams.control(stream, Control::Refresh))
             }
-            (State::SignedIn(streams), FromPage::ResetTerminal { stream }) => {
+            (ConnectionState::SignedIn(streams), FromPage::ResetTerminal { stream }) => {
                 Ok(streams.control(stream, Control::ResetTerminal))
             }
-            (State::SignedIn(streams), FromPage::Theme { stream, theme }) => Ok(streams.theme(stream, theme)),
-            (State::SignedIn(streams), FromPage::End { stream }) => streams.end(stream),
-            (State::SignedIn(streams), FromPage::Close { stream }) => Ok(streams.close(stream)),
+            (ConnectionState::SignedIn(streams), FromPage::Theme { stream, theme }) => {
+                Ok(streams.theme(stream, theme))
+            }
+            (ConnectionState::SignedIn(streams), FromPage::End { stream }) => streams.end(stream),
+            (ConnectionState::SignedIn(streams), FromPage::Close { stream }) => Ok(streams.close(stream)),
             (
-                State::Anonymous | State::LoginAsked | State::Challenged | State::Answered,
+                ConnectionState::Anonymous
+                | ConnectionState::LoginAsked
+                | ConnectionState::Challenged
+                | ConnectionState::Answered,
                 FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
@@ -162,17 +174,20 @@ impl Core {
                 | FromPage::End { .. }
                 | FromPage::Close { .. },
             ) => Err(Closing::BadMessage("a request before signing in")),
-            (State::Anonymous | State::LoginAsked | State::Answered, FromPage::Answer { .. }) => {
-                Err(Closing::BadMessage("an answer without a challenge"))
-            }
-            (State::LoginAsked | State::Answered, FromPage::SignIn {} | FromPage::Enrol { .. }) => {
-                Err(Closing::BadMessage("a second login while one is under way"))
-            }
-            (State::SignedIn(_), FromPage::SignIn {} | FromPage::Enrol { .. } | FromPage::Answer { .. }) => {
-                Err(Closing::BadMessage("a login on a signed-in connection"))
-            }
             (
-                State::Over,
+                ConnectionState::Anonymous | ConnectionState::LoginAsked | ConnectionState::Answered,
+                FromPage::Answer { .. },
+            ) => Err(Closing::BadMessage("an answer without a challenge")),
+            (
+                ConnectionState::LoginAsked | ConnectionState::Answered,
+                FromPage::SignIn {} | FromPage::Enrol { .. },
+            ) => Err(Closing::BadMessage("a second login while one is under way")),
+            (
+                ConnectionState::SignedIn(_),
+                FromPage::SignIn {} | FromPage::Enrol { .. } | FromPage::Answer { .. },
+            ) => Err(Closing::BadMessage("a login on a signed-in connection")),
+            (
+                ConnectionState::Over,
                 FromPage::SignIn {}
                 | FromPage::Enrol { .. }
                 | FromPage::Answer { .. }
@@ -195,70 +210,77 @@ impl Core {
 
     fn stray_bytes(&mut self, stream: u16, length: u64) -> Result<Vec<Action>, Closing> {
         match &self.state {
-            State::SignedIn(streams) => Ok(streams.stray_bytes(stream, length)),
-            State::Anonymous | State::LoginAsked | State::Challenged | State::Answered => {
-                Err(Closing::BadMessage("input before signing in"))
-            }
-            State::Over => Ok(Vec::new()),
+            ConnectionState::SignedIn(streams) => Ok(streams.stray_bytes(stream, length)),
+            ConnectionState::Anonymous
+            | ConnectionState::LoginAsked
+            | ConnectionState::Challenged
+            | ConnectionState::Answered => Err(Closing::BadMessage("input before signing in")),
+            ConnectionState::Over => Ok(Vec::new()),
         }
     }
 
     fn login(&mut self, verdict: Verdict) -> Result<Vec<Action>, Closing> {
         match (&self.state, verdict) {
-            (State::LoginAsked, Verdict::Challenge { ceremony, options }) => {
-                self.state = State::Challenged;
+            (ConnectionState::LoginAsked, Verdict::Challenge { ceremony, options }) => {
+                self.state = ConnectionState::Challenged;
                 Ok(tell(ToPage::Challenge { ceremony, options }))
             }
-            (State::Answered, Verdict::SignedIn { account }) => {
+            (ConnectionState::Answered, Verdict::SignedIn { account }) => {
                 let mut streams = Streams::default();
                 let mut actions = tell(ToPage::SignedIn { account });
                 actions.extend(streams.ask(Pending::Lobby, Ask::Lobby));
-                self.state = State::SignedIn(streams);
+                self.state = ConnectionState::SignedIn(streams);
                 Ok(actions)
             }
-            (State::LoginAsked | State::Answered, Verdict::Refused(Refusal::BadMessage)) => {
-                Err(Closing::BadMessage("auth cannot read the page's message"))
-            }
-            (State::LoginAsked | State::Answered, Verdict::Refused(refusal)) => {
-                self.state = State::Anonymous;
+            (
+                ConnectionState::LoginAsked | ConnectionState::Answered,
+                Verdict::Refused(Refusal::BadMessage),
+            ) => Err(Closing::BadMessage("auth cannot read the page's message")),
+            (ConnectionState::LoginAsked | ConnectionState::Answered, Verdict::Refused(refusal)) => {
+                self.state = ConnectionState::Anonymous;
                 Ok(tell(ToPage::Refused { stream: None, refusal }))
             }
-            (State::LoginAsked, Verdict::SignedIn { .. })
-            | (State::Answered, Verdict::Challenge { .. })
+            (ConnectionState::LoginAsked, Verdict::SignedIn { .. })
+            | (ConnectionState::Answered, Verdict::Challenge { .. })
             | (
-                State::Anonymous | State::Challenged | State::SignedIn(_),
+                ConnectionState::Anonymous | ConnectionState::Challenged | ConnectionState::SignedIn(_),
                 Verdict::Challenge { .. } | Verdict::SignedIn { .. } | Verdict::Refused(_),
             ) => Err(Closing::Broken("auth answered what was not asked")),
-            (State::Over, Verdict::Challenge { .. } | Verdict::SignedIn { .. } | Verdict::Refused(_)) => {
-                Ok(Vec::new())
-            }
+            (
+                ConnectionState::Over,
+                Verdict::Challenge { .. } | Verdict::SignedIn { .. } | Verdict::Refused(_),
+            ) => Ok(Vec::new()),
         }
     }
 
     fn broker(&mut self, message: FromBroker, now: Instant) -> Result<Vec<Action>, Closing> {
         match (&mut self.state, message) {
-            (State::SignedIn(streams), FromBroker::Reply { number, answer }) => {
+            (ConnectionState::SignedIn(streams), FromBroker::Reply { number, answer }) => {
                 streams.reply(number, answer, now)
             }
-            (State::SignedIn(_), FromBroker::Sharing { session, people, role, shareable }) => {
-                Ok(tell(ToPage::Sharing { session, people, role, shareable }))
-            }
-            (State::SignedIn(_), FromBroker::MachineStopped(machine)) => {
+            (
+                ConnectionState::SignedIn(_),
+                FromBroker::Sharing { session, participants, role, shareable },
+            ) => Ok(tell(ToPage::Sharing { session, participants, role, shareable })),
+            (ConnectionState::SignedIn(_), FromBroker::MachineStopped(machine)) => {
                 Ok(tell(ToPage::MachineStopped { machine }))
             }
             (
-                State::Anonymous | State::LoginAsked | State::Challenged | State::Answered,
+                ConnectionState::Anonymous
+                | ConnectionState::LoginAsked
+                | ConnectionState::Challenged
+                | ConnectionState::Answered,
                 FromBroker::Reply { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
             ) => Err(Closing::Broken("the broker spoke before anybody signed in")),
             (
-                State::Over,
+                ConnectionState::Over,
                 FromBroker::Reply { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
             ) => Ok(Vec::new()),
         }
     }
 
     fn stream_over(&mut self, id: StreamId) -> Vec<Action> {
-        if let State::SignedIn(streams) = &mut self.state {
+        if let ConnectionState::SignedIn(streams) = &mut self.state {
             streams.forget(id);
         }
         Vec::new()
@@ -266,10 +288,12 @@ impl Core {
 
     fn of_stream(&mut self, act: impl FnOnce(&mut Streams) -> Vec<Action>) -> Vec<Action> {
         match &mut self.state {
-            State::SignedIn(streams) => act(streams),
-            State::Anonymous | State::LoginAsked | State::Challenged | State::Answered | State::Over => {
-                Vec::new()
-            }
+            ConnectionState::SignedIn(streams) => act(streams),
+            ConnectionState::Anonymous
+            | ConnectionState::LoginAsked
+            | ConnectionState::Challenged
+            | ConnectionState::Answered
+            | ConnectionState::Over => Vec::new(),
         }
     }
 
@@ -277,7 +301,7 @@ impl Core {
         if now >= self.heard + SILENCE_MAX {
             return Err(Closing::Silent);
         }
-        if now >= self.sign_in_by && !matches!(self.state, State::SignedIn(_)) {
+        if now >= self.sign_in_by && !matches!(self.state, ConnectionState::SignedIn(_)) {
             return Err(Closing::NeverSignedIn);
         }
         let mut actions = self.of_stream(|streams| streams.ask_again(now));

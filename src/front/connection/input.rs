@@ -10,13 +10,13 @@ use tokio::sync::Notify;
 
 use crate::protocol::page::{INPUT_PATIENCE, SENT_AT_UNKNOWN};
 
-/// Most bytes of input that wait for one worker. Input that does not fit is dropped, and the page
+/// Most bytes of input that wait for one worker. InputQueue that does not fit is dropped, and the page
 /// is told.
 pub(super) const INPUT_QUEUE: usize = 256 * 1024;
 
 /// The input queue of one stream.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub(super) struct InputQueue {
     queue: Mutex<Queue>,
     changed: Notify,
 }
@@ -24,11 +24,11 @@ pub(super) struct Input {
 #[derive(Debug, Default)]
 struct Queue {
     bytes: VecDeque<u8>,
-    state: State,
+    state: QueueState,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum QueueState {
     #[default]
     Open,
     /// No more input comes; output continues.
@@ -39,22 +39,22 @@ enum State {
 
 /// Why input was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotTaken {
+pub(super) enum PushError {
     /// The input does not fit: the queue holds at most [`INPUT_QUEUE`] bytes.
     Full,
     /// The page has ended its input, or closed the stream.
     Ended,
 }
 
-impl Input {
+impl InputQueue {
     /// Queues all of the input or none of it.
-    pub(super) fn push(&self, bytes: &[u8]) -> Result<(), NotTaken> {
+    pub(super) fn push(&self, bytes: &[u8]) -> Result<(), PushError> {
         let mut queue = self.queue();
-        if queue.state != State::Open {
-            return Err(NotTaken::Ended);
+        if queue.state != QueueState::Open {
+            return Err(PushError::Ended);
         }
         if queue.bytes.len() + bytes.len() > INPUT_QUEUE {
-            return Err(NotTaken::Full);
+            return Err(PushError::Full);
         }
         queue.bytes.extend(bytes);
         drop(queue);
@@ -64,17 +64,17 @@ impl Input {
 
     /// Accepts no more input.
     pub(super) fn end(&self) {
-        self.set(State::Ended);
+        self.set(QueueState::Ended);
     }
 
     /// Accepts no more input, because the page has closed the stream and wants no more output
     /// either.
     pub(super) fn close(&self) {
-        self.set(State::Closed);
+        self.set(QueueState::Closed);
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.queue().state == State::Closed
+        self.queue().state == QueueState::Closed
     }
 
     /// Waits for the next input, at most `most` bytes. Returns `None` once input has ended and the
@@ -87,7 +87,7 @@ impl Input {
                 if !queue.bytes.is_empty() {
                     return Some(queue.bytes.iter().take(most).copied().collect());
                 }
-                if queue.state != State::Open {
+                if queue.state != QueueState::Open {
                     return None;
                 }
             }
@@ -115,9 +115,9 @@ impl Input {
         u64::try_from(self.queue().bytes.len()).unwrap_or(u64::MAX)
     }
 
-    fn set(&self, state: State) {
+    fn set(&self, state: QueueState) {
         let mut queue = self.queue();
-        if queue.state != State::Closed {
+        if queue.state != QueueState::Closed {
             queue.state = state;
         }
         drop(queue);
@@ -142,15 +142,15 @@ mod tests {
 
     #[tokio::test]
     async fn input_is_bounded_counted_and_ends_after_what_came_before() {
-        let input = Input::default();
+        let input = InputQueue::default();
         input.push(&vec![b'x'; INPUT_QUEUE - 3]).unwrap();
         input.push(b"abc").unwrap();
-        assert_eq!(input.push(b"d"), Err(NotTaken::Full));
+        assert_eq!(input.push(b"d"), Err(PushError::Full));
         let first = input.next(INPUT_QUEUE - 3).await.unwrap();
         assert_eq!(input.undelivered(), INPUT_QUEUE as u64, "it is not delivered yet");
         input.took(first.len());
         input.end();
-        assert_eq!(input.push(b"d"), Err(NotTaken::Ended));
+        assert_eq!(input.push(b"d"), Err(PushError::Ended));
         assert_eq!(input.next(100).await.unwrap(), b"abc");
         assert_eq!(input.next(2).await.unwrap(), b"ab", "nothing was said to be delivered");
         input.took(3);

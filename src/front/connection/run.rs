@@ -16,7 +16,7 @@ use super::super::capacity::Source;
 use super::closing::Closing;
 use super::core::{Core, clock};
 use super::frames::{Frame, StreamBytes, read, text};
-use super::input::{NotTaken, is_too_old};
+use super::input::{PushError, is_too_old};
 use super::login::{Answered, Login, PrincipalChannel};
 use super::steps::{Action, Control, Input, StreamId};
 use super::terminal::{DELIVERED_WITHIN, Handle, StreamEvent, Terminal};
@@ -303,11 +303,11 @@ impl Connection {
         }
         match handle.input.push(bytes) {
             Ok(()) => Input::Alive,
-            Err(NotTaken::Full) => {
+            Err(PushError::Full) => {
                 self.tell_dropped(*stream, length);
                 Input::Alive
             }
-            Err(NotTaken::Ended) => Input::Unreadable("input for a stream whose input was ended"),
+            Err(PushError::Ended) => Input::Unreadable("input for a stream whose input was ended"),
         }
     }
 

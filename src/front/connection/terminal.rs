@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::frames::{binary, text};
-use super::input::Input;
+use super::input::InputQueue;
 use super::steps::{Control, StreamId};
 use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::SessionEnd;
@@ -44,7 +44,7 @@ pub(super) enum StreamEvent {
 pub(super) struct Handle {
     pub(super) id: StreamId,
     pub(super) kind: StreamKind,
-    pub(super) input: Arc<Input>,
+    pub(super) input: Arc<InputQueue>,
     controls: watch::Sender<Controls>,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Terminal {
     target: Target,
     /// Whether the page already has this stream, because an earlier view of it broke off.
     again: bool,
-    input: Arc<Input>,
+    input: Arc<InputQueue>,
     controls: watch::Receiver<Controls>,
     /// Output for the page. Sending waits while the page does not read.
     output: mpsc::Sender<Message>,
@@ -101,7 +101,7 @@ impl Terminal {
         output: mpsc::Sender<Message>,
         events: mpsc::Sender<StreamEvent>,
     ) -> (Self, Handle) {
-        let input = Arc::new(Input::default());
+        let input = Arc::new(InputQueue::default());
         let (sender, controls) = watch::channel(Controls::default());
         let kind = StreamKind::Terminal;
         let handle = Handle { id, kind, input: Arc::clone(&input), controls: sender };
@@ -212,7 +212,11 @@ async fn show(channel: &ViewerChannel, stream: u16, page: &mpsc::Sender<Message>
 /// Forwards requests and input to the worker until the page has left. Pending requests are sent
 /// before input, so that what is typed after a resize arrives after it. If the page only ends its
 /// input, the worker is told, and output continues.
-async fn pass_on(channel: &ViewerChannel, input: &Input, controls: &mut watch::Receiver<Controls>) -> End {
+async fn pass_on(
+    channel: &ViewerChannel,
+    input: &InputQueue,
+    controls: &mut watch::Receiver<Controls>,
+) -> End {
     let (mut passed, mut is_ended) = (Controls::default(), false);
     loop {
         let sent = tokio::select! {
@@ -243,14 +247,14 @@ async fn pass_on(channel: &ViewerChannel, input: &Input, controls: &mut watch::R
 }
 
 /// Delivers the queued input until the queue is empty or the worker is gone.
-async fn deliver(channel: &ViewerChannel, input: &Input) -> Result<(), WireError> {
+async fn deliver(channel: &ViewerChannel, input: &InputQueue) -> Result<(), WireError> {
     while let Some(bytes) = input.next(CHUNK_MAX).await {
         send_input(channel, input, bytes).await?;
     }
     Ok(())
 }
 
-async fn send_input(channel: &ViewerChannel, input: &Input, bytes: Vec<u8>) -> Result<(), WireError> {
+async fn send_input(channel: &ViewerChannel, input: &InputQueue, bytes: Vec<u8>) -> Result<(), WireError> {
     let length = bytes.len();
     channel.send(&FromViewer::Input(bytes), &[]).await?;
     input.took(length);

@@ -15,12 +15,12 @@ use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request}
 use crate::protocol::{EndReason, Refusal};
 
 /// A core with a clock that only a test advances.
-struct Desk {
+struct TestCore {
     core: Core,
     now: Instant,
 }
 
-impl Desk {
+impl TestCore {
     fn new() -> Self {
         let now = Instant::now();
         Self { core: Core::new(now), now }
@@ -35,39 +35,39 @@ impl Desk {
     }
 
     fn asked() -> Self {
-        let mut desk = Self::new();
-        assert_eq!(desk.page(FromPage::SignIn {}), [Action::Login(FromFront::SignIn)]);
-        desk
+        let mut core = Self::new();
+        assert_eq!(core.page(FromPage::SignIn {}), [Action::Login(FromFront::SignIn)]);
+        core
     }
 
     fn challenged() -> Self {
-        let mut desk = Self::asked();
+        let mut core = Self::asked();
         let challenge = Verdict::Challenge { ceremony: Ceremony::Get, options: json!({"x": 1}) };
         let told = ToPage::Challenge { ceremony: Ceremony::Get, options: json!({"x": 1}) };
-        assert_eq!(desk.take(Input::Login(challenge)), [Action::Tell(told)]);
-        desk
+        assert_eq!(core.take(Input::Login(challenge)), [Action::Tell(told)]);
+        core
     }
 
     fn answered() -> Self {
-        let mut desk = Self::challenged();
+        let mut core = Self::challenged();
         let answer = FromFront::Answer { credential: r#"{"id":"a"}"#.into() };
-        assert_eq!(desk.page(FromPage::Answer { credential: json!({"id": "a"}) }), [Action::Login(answer)]);
-        desk
+        assert_eq!(core.page(FromPage::Answer { credential: json!({"id": "a"}) }), [Action::Login(answer)]);
+        core
     }
 
     fn signed_in() -> Self {
-        let mut desk = Self::answered();
+        let mut core = Self::answered();
         let account: crate::names::AccountName = "alice".parse().unwrap();
         let lobby = Request { number: 0, ask: Ask::Lobby };
         assert_eq!(
-            desk.take(Input::Login(Verdict::SignedIn { account: account.clone() })),
+            core.take(Input::Login(Verdict::SignedIn { account: account.clone() })),
             [Action::Tell(ToPage::SignedIn { account }), Action::Ask(lobby)]
         );
         assert_eq!(
-            desk.reply(0, Answer::Lobby { targets: vec![target()], sessions: vec![] }),
+            core.reply(0, Answer::Lobby { targets: vec![target()], sessions: vec![] }),
             [Action::Tell(ToPage::Lobby { targets: vec![target()], sessions: vec![] })]
         );
-        desk
+        core
     }
 
     fn reply(&mut self, number: u32, answer: Answer) -> Vec<Action> {
@@ -76,11 +76,11 @@ impl Desk {
 
     /// A signed-in core with a live view on stream 7, opened by request 1.
     fn viewing() -> Self {
-        let mut desk = Self::signed_in();
-        desk.page(open(7));
-        let opened = desk.reply(1, opened());
+        let mut core = Self::signed_in();
+        core.page(open(7));
+        let opened = core.reply(1, opened());
         assert_eq!(opened, [start(7, 1, None)]);
-        desk
+        core
     }
 
     fn is_closed(&mut self) -> bool {
@@ -142,25 +142,25 @@ fn word(message: &FromPage) -> String {
 fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
     const IN_ACCOUNT: [&str; 9] =
         ["list", "open", "attach", "resize", "theme", "close", "end", "end-session", "ping"];
-    type Case = (&'static str, fn() -> Desk, &'static [&'static str]);
+    type Case = (&'static str, fn() -> TestCore, &'static [&'static str]);
     let cases: [Case; 5] = [
-        ("anonymous", Desk::new, &["sign-in", "enrol", "ping"]),
-        ("asked", Desk::asked, &["ping"]),
-        ("challenged", Desk::challenged, &["sign-in", "enrol", "answer", "ping"]),
-        ("answered", Desk::answered, &["ping"]),
-        ("signed in", Desk::signed_in, &IN_ACCOUNT),
+        ("anonymous", TestCore::new, &["sign-in", "enrol", "ping"]),
+        ("asked", TestCore::asked, &["ping"]),
+        ("challenged", TestCore::challenged, &["sign-in", "enrol", "answer", "ping"]),
+        ("answered", TestCore::answered, &["ping"]),
+        ("signed in", TestCore::signed_in, &IN_ACCOUNT),
     ];
-    for (state, desk, allowed) in cases {
+    for (state, core, allowed) in cases {
         for message in every_page_message() {
             let word = word(&message);
-            let mut desk = desk();
-            let actions = desk.page(message);
+            let mut core = core();
+            let actions = core.page(message);
             let ended = matches!(actions.as_slice(), [Action::Close(Closing::BadMessage(_))]);
             assert_eq!(ended, !allowed.contains(&word.as_str()), "{word} when {state}: {actions:?}");
-            assert!(!ended || desk.is_closed(), "{word} when {state}");
+            assert!(!ended || core.is_closed(), "{word} when {state}");
         }
-        let mut desk = desk();
-        let typed = desk.take(Input::StrayBytes { stream: 1, length: 1 });
+        let mut core = core();
+        let typed = core.take(Input::StrayBytes { stream: 1, length: 1 });
         let ended = matches!(typed.as_slice(), [Action::Close(Closing::BadMessage(_))]);
         assert_eq!(ended, state != "signed in", "input when {state}");
     }
@@ -168,14 +168,14 @@ fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
 
 #[test]
 fn a_refused_login_begins_again_on_the_same_connection() {
-    for desk in [Desk::asked as fn() -> Desk, Desk::answered] {
+    for core in [TestCore::asked as fn() -> TestCore, TestCore::answered] {
         for refusal in [Refusal::UnknownPasskey, Refusal::LinkInvalid, Refusal::Unavailable] {
-            let mut desk = desk();
-            assert_eq!(desk.take(Input::Login(Verdict::Refused(refusal))), [refused(None, refusal)]);
-            assert_eq!(desk.page(FromPage::SignIn {}), [Action::Login(FromFront::SignIn)]);
+            let mut core = core();
+            assert_eq!(core.take(Input::Login(Verdict::Refused(refusal))), [refused(None, refusal)]);
+            assert_eq!(core.page(FromPage::SignIn {}), [Action::Login(FromFront::SignIn)]);
         }
-        let mut desk = desk();
-        let bad = desk.take(Input::Login(Verdict::Refused(Refusal::BadMessage)));
+        let mut core = core();
+        let bad = core.take(Input::Login(Verdict::Refused(Refusal::BadMessage)));
         assert!(matches!(bad.as_slice(), [Action::Close(Closing::BadMessage(_))]), "{bad:?}");
     }
 }
@@ -185,82 +185,86 @@ fn what_auth_or_the_broker_was_not_asked_ends_the_connection() {
     let broken = |actions: Vec<Action>| matches!(actions.as_slice(), [Action::Close(Closing::Broken(_))]);
     let signed_in = || Verdict::SignedIn { account: "alice".parse().unwrap() };
     let challenge = || Verdict::Challenge { ceremony: Ceremony::Get, options: json!({}) };
-    for desk in [Desk::new as fn() -> Desk, Desk::asked, Desk::challenged, Desk::signed_in] {
-        assert!(broken(desk().take(Input::Login(signed_in()))));
+    for core in
+        [TestCore::new as fn() -> TestCore, TestCore::asked, TestCore::challenged, TestCore::signed_in]
+    {
+        assert!(broken(core().take(Input::Login(signed_in()))));
     }
-    for desk in [Desk::new as fn() -> Desk, Desk::challenged, Desk::answered, Desk::signed_in] {
-        assert!(broken(desk().take(Input::Login(challenge()))));
+    for core in
+        [TestCore::new as fn() -> TestCore, TestCore::challenged, TestCore::answered, TestCore::signed_in]
+    {
+        assert!(broken(core().take(Input::Login(challenge()))));
     }
-    assert!(broken(Desk::challenged().reply(0, Answer::Ending)), "before anybody signed in");
+    assert!(broken(TestCore::challenged().reply(0, Answer::Ending)), "before anybody signed in");
     let lobby = || Answer::Lobby { targets: vec![], sessions: vec![] };
-    assert!(broken(Desk::signed_in().reply(0, lobby())), "answered twice");
-    assert!(broken(Desk::signed_in().reply(99, lobby())), "never asked");
+    assert!(broken(TestCore::signed_in().reply(0, lobby())), "answered twice");
+    assert!(broken(TestCore::signed_in().reply(99, lobby())), "never asked");
     for answer in [lobby(), Answer::Ending, Answer::AllSessions(vec![])] {
-        let mut desk = Desk::signed_in();
-        desk.page(open(1));
-        assert!(broken(desk.reply(1, answer)));
+        let mut core = TestCore::signed_in();
+        core.page(open(1));
+        assert!(broken(core.reply(1, answer)));
     }
 }
 
 #[test]
 fn a_view_begins_passes_things_on_and_ends() {
-    let mut desk = Desk::signed_in();
+    let mut core = TestCore::signed_in();
     let asked = Request { number: 1, ask: Ask::Open { target: target(), size: size(80) } };
-    assert_eq!(desk.page(open(7)), [Action::Ask(asked)]);
-    assert_eq!(desk.take(Input::StrayBytes { stream: 7, length: 1 }), [], "it is not there yet");
-    assert_eq!(desk.page(FromPage::Resize { stream: 7, size: size(90) }), []);
-    assert_eq!(desk.page(FromPage::Resize { stream: 7, size: size(100) }), []);
-    assert_eq!(desk.reply(1, opened()), [start(7, 1, Some(size(100)))], "with the last size");
+    assert_eq!(core.page(open(7)), [Action::Ask(asked)]);
+    assert_eq!(core.take(Input::StrayBytes { stream: 7, length: 1 }), [], "it is not there yet");
+    assert_eq!(core.page(FromPage::Resize { stream: 7, size: size(90) }), []);
+    assert_eq!(core.page(FromPage::Resize { stream: 7, size: size(100) }), []);
+    assert_eq!(core.reply(1, opened()), [start(7, 1, Some(size(100)))], "with the last size");
     let view = StreamId { stream: 7, request: 1 };
     let resize = FromPage::Resize { stream: 7, size: size(60) };
-    assert_eq!(desk.page(resize), [Action::Control { id: view, control: Control::Size(size(60)) }]);
-    assert_eq!(desk.take(Input::StreamOver(view)), []);
-    assert_eq!(desk.take(Input::StrayBytes { stream: 7, length: 4 }), [], "typed before it knew");
+    assert_eq!(core.page(resize), [Action::Control { id: view, control: Control::Size(size(60)) }]);
+    assert_eq!(core.take(Input::StreamOver(view)), []);
+    assert_eq!(core.take(Input::StrayBytes { stream: 7, length: 4 }), [], "typed before it knew");
     let attach = FromPage::Attach { stream: 7, session: session(), size: size(80) };
     assert!(
-        matches!(desk.page(attach).as_slice(), [Action::Ask(Request { number: 2, .. })]),
+        matches!(core.page(attach).as_slice(), [Action::Ask(Request { number: 2, .. })]),
         "the number is free"
     );
 }
 
 /// Makes a view break off, and checks the request to reattach it.
-fn break_off(desk: &mut Desk, view: StreamId, number: u32, at: TermSize) {
+fn break_off(core: &mut TestCore, view: StreamId, number: u32, at: TermSize) {
     let attach = Request { number, ask: Ask::Attach { session: session(), size: at } };
-    assert_eq!(desk.take(Input::StreamBroke(view)), [Action::Ask(attach)]);
+    assert_eq!(core.take(Input::StreamBroke(view)), [Action::Ask(attach)]);
 }
 
 #[test]
 fn a_view_that_breaks_off_is_asked_for_again() {
-    let mut desk = Desk::viewing();
+    let mut core = TestCore::viewing();
     let (first, second) = (StreamId { stream: 7, request: 1 }, StreamId { stream: 7, request: 2 });
-    desk.page(FromPage::Resize { stream: 7, size: size(90) });
+    core.page(FromPage::Resize { stream: 7, size: size(90) });
     let theme = FromPage::Theme { stream: 7, theme: Theme::DEFAULT };
     let control = Action::Control { id: first, control: Control::Theme(Theme::DEFAULT) };
-    assert_eq!(desk.page(theme), [control]);
-    break_off(&mut desk, first, 2, size(90));
-    assert_eq!(desk.take(Input::StreamBroke(first)), [], "it is over");
+    assert_eq!(core.page(theme), [control]);
+    break_off(&mut core, first, 2, size(90));
+    assert_eq!(core.take(Input::StreamBroke(first)), [], "it is over");
     let dropped = ToPage::InputDropped { stream: 7, bytes: 3 };
-    let typed = desk.take(Input::StrayBytes { stream: 7, length: 3 });
+    let typed = core.take(Input::StrayBytes { stream: 7, length: 3 });
     assert_eq!(typed, [Action::Tell(dropped)], "what is typed meanwhile is dropped, and said to be");
-    assert_eq!(desk.page(FromPage::Resize { stream: 7, size: size(100) }), []);
+    assert_eq!(core.page(FromPage::Resize { stream: 7, size: size(100) }), []);
     let begin = |view, size| {
         let (theme, again) = (Some(Theme::DEFAULT), true);
         [Action::StartStream { id: view, session: session(), target: target(), size, theme, again }]
     };
-    assert_eq!(desk.reply(2, opened()), begin(second, Some(size(100))));
+    assert_eq!(core.reply(2, opened()), begin(second, Some(size(100))));
     // The new view's worker does not answer: the front asks once more.
     let attach = Request { number: 3, ask: Ask::Attach { session: session(), size: size(100) } };
-    assert_eq!(desk.take(Input::StreamFailed(second)), [Action::Ask(attach)]);
-    assert_eq!(desk.page(FromPage::Close { stream: 7 }), []);
-    assert_eq!(desk.reply(3, opened()), [], "the page has left it");
+    assert_eq!(core.take(Input::StreamFailed(second)), [Action::Ask(attach)]);
+    assert_eq!(core.page(FromPage::Close { stream: 7 }), []);
+    assert_eq!(core.reply(3, opened()), [], "the page has left it");
 }
 
 #[test]
 fn a_view_that_cannot_be_had_again_is_over() {
     let gone = |refusal| {
-        let mut desk = Desk::viewing();
-        break_off(&mut desk, StreamId { stream: 7, request: 1 }, 2, size(80));
-        (desk.reply(2, Answer::Refused(refusal)), desk)
+        let mut core = TestCore::viewing();
+        break_off(&mut core, StreamId { stream: 7, request: 1 }, 2, size(80));
+        (core.reply(2, Answer::Refused(refusal)), core)
     };
     let over = |reason| [Action::Tell(ToPage::Closed { stream: 7, reason, exit: None })];
     for (refusal, reason) in [
@@ -271,175 +275,175 @@ fn a_view_that_cannot_be_had_again_is_over() {
         (Refusal::VersionMismatch, EndReason::ViewLost),
         (Refusal::Unavailable, EndReason::ViewLost),
     ] {
-        let (said, mut desk) = gone(refusal);
+        let (said, mut core) = gone(refusal);
         assert_eq!(said, over(reason), "{refusal}");
-        assert!(matches!(desk.page(open(7)).as_slice(), [Action::Ask(_)]), "the number is free");
+        assert!(matches!(core.page(open(7)).as_slice(), [Action::Ask(_)]), "the number is free");
     }
     // While a worker is being restarted, the front keeps asking for a limited time.
-    let (said, mut desk) = gone(Refusal::WorkerUnavailable);
+    let (said, mut core) = gone(Refusal::WorkerUnavailable);
     assert_eq!(said, []);
-    let begun = desk.now;
+    let begun = core.now;
     let mut number = 3;
     let last = loop {
-        assert_eq!(desk.core.deadline().min(desk.now + AGAIN_PAUSE), desk.now + AGAIN_PAUSE);
-        desk.take(Input::Alive);
-        desk.now += AGAIN_PAUSE;
-        let asked = desk.take(Input::Tick);
+        assert_eq!(core.core.deadline().min(core.now + AGAIN_PAUSE), core.now + AGAIN_PAUSE);
+        core.take(Input::Alive);
+        core.now += AGAIN_PAUSE;
+        let asked = core.take(Input::Tick);
         assert!(matches!(&asked[..], [Action::Ask(request)] if request.number == number), "{asked:?}");
-        let said = desk.reply(number, Answer::Refused(Refusal::WorkerUnavailable));
+        let said = core.reply(number, Answer::Refused(Refusal::WorkerUnavailable));
         number += 1;
         if !said.is_empty() {
             break said;
         }
     };
     let lost = over(EndReason::ViewLost);
-    assert_eq!((last.as_slice(), desk.now), (&lost[..], begun + AGAIN_WITHIN));
+    assert_eq!((last.as_slice(), core.now), (&lost[..], begun + AGAIN_WITHIN));
     // A view that keeps breaking off is closed.
-    let mut desk = Desk::viewing();
+    let mut core = TestCore::viewing();
     let mut view = StreamId { stream: 7, request: 1 };
     for _ in 0..BROKEN_OFF_MAX {
-        break_off(&mut desk, view, view.request + 1, size(80));
+        break_off(&mut core, view, view.request + 1, size(80));
         view.request += 1;
-        desk.reply(view.request, opened());
+        core.reply(view.request, opened());
     }
-    assert_eq!(desk.take(Input::StreamBroke(view)), lost);
+    assert_eq!(core.take(Input::StreamBroke(view)), lost);
 }
 
 #[test]
 fn a_channel_that_is_open_is_not_opened_again() {
-    let mut desk = Desk::viewing();
-    assert!(matches!(desk.page(open(7)).as_slice(), [Action::Close(Closing::BadMessage(_))]));
+    let mut core = TestCore::viewing();
+    assert!(matches!(core.page(open(7)).as_slice(), [Action::Close(Closing::BadMessage(_))]));
 }
 
 #[test]
 fn the_input_of_a_stream_is_ended_once() {
-    let mut desk = Desk::viewing();
+    let mut core = TestCore::viewing();
     let id = StreamId { stream: 7, request: 1 };
-    assert_eq!(desk.page(FromPage::End { stream: 7 }), [Action::EndInput(id)]);
+    assert_eq!(core.page(FromPage::End { stream: 7 }), [Action::EndInput(id)]);
     assert!(matches!(
-        desk.page(FromPage::End { stream: 7 }).as_slice(),
+        core.page(FromPage::End { stream: 7 }).as_slice(),
         [Action::Close(Closing::BadMessage(_))]
     ));
     // If the page ends its input before the stream opens or while it reattaches, the end is passed
     // on.
-    let mut desk = Desk::signed_in();
-    desk.page(open(7));
-    assert_eq!(desk.page(FromPage::End { stream: 7 }), []);
-    assert_eq!(desk.reply(1, opened()), [start(7, 1, None), Action::EndInput(id)]);
-    break_off(&mut desk, id, 2, size(80));
+    let mut core = TestCore::signed_in();
+    core.page(open(7));
+    assert_eq!(core.page(FromPage::End { stream: 7 }), []);
+    assert_eq!(core.reply(1, opened()), [start(7, 1, None), Action::EndInput(id)]);
+    break_off(&mut core, id, 2, size(80));
     let next = StreamId { stream: 7, request: 2 };
-    assert_eq!(desk.reply(2, opened()).last(), Some(&Action::EndInput(next)));
+    assert_eq!(core.reply(2, opened()).last(), Some(&Action::EndInput(next)));
 }
 
 #[test]
 fn a_page_that_looks_away_gets_nothing_more() {
-    let mut desk = Desk::viewing();
+    let mut core = TestCore::viewing();
     let view = StreamId { stream: 7, request: 1 };
-    assert_eq!(desk.page(FromPage::Close { stream: 7 }), [Action::CloseStream(view)]);
-    assert_eq!(desk.page(FromPage::Close { stream: 7 }), [], "there is nothing left");
-    desk.page(open(7));
-    assert_eq!(desk.page(FromPage::Close { stream: 7 }), [], "before it came");
-    desk.page(open(7));
-    assert_eq!(desk.reply(2, opened()), [], "the earlier one is dropped");
-    assert_eq!(desk.take(Input::StreamOver(view)), [], "an old view does not end a new one");
-    assert_eq!(desk.reply(3, opened()), [start(7, 3, None)]);
+    assert_eq!(core.page(FromPage::Close { stream: 7 }), [Action::CloseStream(view)]);
+    assert_eq!(core.page(FromPage::Close { stream: 7 }), [], "there is nothing left");
+    core.page(open(7));
+    assert_eq!(core.page(FromPage::Close { stream: 7 }), [], "before it came");
+    core.page(open(7));
+    assert_eq!(core.reply(2, opened()), [], "the earlier one is dropped");
+    assert_eq!(core.take(Input::StreamOver(view)), [], "an old view does not end a new one");
+    assert_eq!(core.reply(3, opened()), [start(7, 3, None)]);
 }
 
 #[test]
 fn refusals_name_their_channel_and_free_it() {
-    let mut desk = Desk::signed_in();
-    desk.page(open(7));
-    assert_eq!(desk.reply(1, Answer::Refused(Refusal::NotGranted)), [refused(Some(7), Refusal::NotGranted)]);
-    desk.page(open(7));
-    assert_eq!(desk.reply(2, opened()), [start(7, 2, None)]);
-    let failed = desk.take(Input::StreamFailed(StreamId { stream: 7, request: 2 }));
+    let mut core = TestCore::signed_in();
+    core.page(open(7));
+    assert_eq!(core.reply(1, Answer::Refused(Refusal::NotGranted)), [refused(Some(7), Refusal::NotGranted)]);
+    core.page(open(7));
+    assert_eq!(core.reply(2, opened()), [start(7, 2, None)]);
+    let failed = core.take(Input::StreamFailed(StreamId { stream: 7, request: 2 }));
     assert_eq!(failed, [refused(Some(7), Refusal::WorkerUnavailable)]);
-    desk.page(open(7));
-    desk.page(FromPage::EndSession { session: session() });
+    core.page(open(7));
+    core.page(FromPage::EndSession { session: session() });
     assert_eq!(
-        desk.reply(4, Answer::Refused(Refusal::NoSuchSession)),
+        core.reply(4, Answer::Refused(Refusal::NoSuchSession)),
         [refused(None, Refusal::NoSuchSession)]
     );
 }
 
 #[test]
 fn channels_and_requests_have_bounds() {
-    let mut desk = Desk::signed_in();
+    let mut core = TestCore::signed_in();
     let most = u16::try_from(STREAMS_MAX).unwrap();
     for stream in 0..most {
-        assert!(matches!(desk.page(open(stream)).as_slice(), [Action::Ask(_)]));
-        desk.reply(u32::from(stream) + 1, opened());
+        assert!(matches!(core.page(open(stream)).as_slice(), [Action::Ask(_)]));
+        core.reply(u32::from(stream) + 1, opened());
     }
-    assert_eq!(desk.page(open(most)), [refused(Some(most), Refusal::TooMany)]);
-    desk.page(FromPage::Close { stream: 0 });
-    assert!(matches!(desk.page(open(most)).as_slice(), [Action::Ask(_)]));
+    assert_eq!(core.page(open(most)), [refused(Some(most), Refusal::TooMany)]);
+    core.page(FromPage::Close { stream: 0 });
+    assert!(matches!(core.page(open(most)).as_slice(), [Action::Ask(_)]));
 
-    let mut desk = Desk::signed_in();
+    let mut core = TestCore::signed_in();
     for _ in 0..REQUESTS_MAX {
-        assert!(matches!(desk.page(FromPage::List {}).as_slice(), [Action::Ask(_)]));
+        assert!(matches!(core.page(FromPage::List {}).as_slice(), [Action::Ask(_)]));
     }
-    assert_eq!(desk.page(FromPage::List {}), [refused(None, Refusal::TooMany)]);
-    assert_eq!(desk.page(open(1)), [refused(Some(1), Refusal::TooMany)]);
-    desk.reply(1, Answer::Refused(Refusal::Unavailable));
-    assert!(matches!(desk.page(open(1)).as_slice(), [Action::Ask(_)]), "stream 1 was never taken");
+    assert_eq!(core.page(FromPage::List {}), [refused(None, Refusal::TooMany)]);
+    assert_eq!(core.page(open(1)), [refused(Some(1), Refusal::TooMany)]);
+    core.reply(1, Answer::Refused(Refusal::Unavailable));
+    assert!(matches!(core.page(open(1)).as_slice(), [Action::Ask(_)]), "stream 1 was never taken");
 }
 
 #[test]
 fn a_silent_page_is_asked_and_then_left() {
-    let mut desk = Desk::signed_in();
-    let begun = desk.now;
-    assert_eq!(desk.core.deadline(), begun + PROBE_AFTER);
+    let mut core = TestCore::signed_in();
+    let begun = core.now;
+    assert_eq!(core.core.deadline(), begun + PROBE_AFTER);
     for _ in 0..2 {
-        desk.now = desk.core.deadline();
-        assert_eq!(desk.take(Input::Tick), [Action::Probe]);
+        core.now = core.core.deadline();
+        assert_eq!(core.take(Input::Tick), [Action::Probe]);
     }
-    desk.now = desk.core.deadline();
-    assert_eq!(desk.now, begun + SILENCE_MAX);
-    assert_eq!(desk.take(Input::Tick), [Action::Close(Closing::Silent)]);
+    core.now = core.core.deadline();
+    assert_eq!(core.now, begun + SILENCE_MAX);
+    assert_eq!(core.take(Input::Tick), [Action::Close(Closing::Silent)]);
 
-    let mut desk = Desk::signed_in();
+    let mut core = TestCore::signed_in();
     for _ in 0..100 {
-        desk.now = desk.core.deadline();
-        assert_eq!(desk.take(Input::Tick), [Action::Probe]);
-        desk.take(Input::Alive);
+        core.now = core.core.deadline();
+        assert_eq!(core.take(Input::Tick), [Action::Probe]);
+        core.take(Input::Alive);
     }
 }
 
 #[test]
 fn a_connection_that_nobody_signs_in_on_is_closed() {
-    let mut desk = Desk::challenged();
-    let begun = desk.now;
+    let mut core = TestCore::challenged();
+    let begun = core.now;
     loop {
-        desk.now = desk.core.deadline();
-        desk.take(Input::Alive);
-        if desk.take(Input::Tick) == [Action::Close(Closing::NeverSignedIn)] {
+        core.now = core.core.deadline();
+        core.take(Input::Alive);
+        if core.take(Input::Tick) == [Action::Close(Closing::NeverSignedIn)] {
             break;
         }
-        assert!(desk.now < begun + SIGN_IN_WITHIN);
+        assert!(core.now < begun + SIGN_IN_WITHIN);
     }
-    assert_eq!(desk.now, begun + SIGN_IN_WITHIN);
-    let mut desk = Desk::signed_in();
-    desk.now += SIGN_IN_WITHIN + Duration::from_secs(1);
-    desk.take(Input::Alive);
-    assert_eq!(desk.take(Input::Tick), []);
+    assert_eq!(core.now, begun + SIGN_IN_WITHIN);
+    let mut core = TestCore::signed_in();
+    core.now += SIGN_IN_WITHIN + Duration::from_secs(1);
+    core.take(Input::Alive);
+    assert_eq!(core.take(Input::Tick), []);
 }
 
 #[test]
 fn numbers_that_grow_when_written_again_do_not_pass_the_bound() {
-    let mut desk = Desk::challenged();
+    let mut core = TestCore::challenged();
     let text = format!("[{}1e15]", "1e15,".repeat(5000));
     let credential = serde_json::from_str(&text).unwrap();
     assert!(matches!(
-        desk.page(FromPage::Answer { credential }).as_slice(),
+        core.page(FromPage::Answer { credential }).as_slice(),
         [Action::Close(Closing::BadMessage(_))]
     ));
 }
 
 #[test]
 fn the_end_of_the_principal_channel_is_the_end() {
-    let mut desk = Desk::viewing();
-    assert_eq!(desk.take(Input::BrokerLost), [Action::Close(Closing::BrokerLost)]);
-    assert!(desk.is_closed());
-    assert_eq!(desk.take(Input::Tick), []);
-    assert_eq!(desk.reply(1, Answer::Ending), []);
+    let mut core = TestCore::viewing();
+    assert_eq!(core.take(Input::BrokerLost), [Action::Close(Closing::BrokerLost)]);
+    assert!(core.is_closed());
+    assert_eq!(core.take(Input::Tick), []);
+    assert_eq!(core.reply(1, Answer::Ending), []);
 }

@@ -7,14 +7,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::stand_ins::{House, ORIGIN, SOON};
+use super::stand_ins::{Fixture, ORIGIN, SOON};
 use crate::front::Front;
 use crate::front::capacity::{SOCKETS_MAX, SOCKETS_PER_SOURCE_MAX, Source};
 use crate::front::socket::{self, Timeouts};
 
 /// Sends `request`, and reads until the front closes the socket.
-async fn exchange(house: &House, request: &str) -> String {
-    let mut stream = TcpStream::connect(house.address).await.unwrap();
+async fn exchange(fixture: &Fixture, request: &str) -> String {
+    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
@@ -23,29 +23,30 @@ async fn exchange(house: &House, request: &str) -> String {
 
 #[tokio::test]
 async fn the_page_comes_whole_and_sockets_are_used_again() {
-    let house = House::without_auth();
-    let page = std::str::from_utf8(house.front.files.at("/").unwrap().form(&[]).bytes).unwrap();
+    let fixture = Fixture::without_auth();
+    let page = std::str::from_utf8(fixture.front.files.at("/").unwrap().form(&[]).bytes).unwrap();
     let get = |more: &str| format!("GET / HTTP/1.1\r\nHost: localhost:8080\r\n{more}\r\n");
-    let two = exchange(&house, &(get("") + &get("Connection: close\r\n"))).await;
+    let two = exchange(&fixture, &(get("") + &get("Connection: close\r\n"))).await;
     assert_eq!(two.matches("HTTP/1.1 200 OK\r\n").count(), 2);
     assert_eq!(two.matches(page).count(), 2);
-    let head = exchange(&house, "HEAD / HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n").await;
+    let head =
+        exchange(&fixture, "HEAD / HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n").await;
     assert!(
         head.contains(&format!("Content-Length: {}\r\n", page.len())) && head.ends_with("\r\n\r\n"),
         "{head}"
     );
-    let old = exchange(&house, "GET / HTTP/1.0\r\nHost: localhost:8080\r\n\r\n").await;
+    let old = exchange(&fixture, "GET / HTTP/1.0\r\nHost: localhost:8080\r\n\r\n").await;
     assert!(old.ends_with(page), "a proxy may speak HTTP/1.0");
 }
 
 #[tokio::test]
 async fn a_second_visit_costs_one_answer_without_a_body() {
-    let house = House::without_auth();
-    let page = house.front.files.at("/").unwrap();
+    let fixture = Fixture::without_auth();
+    let page = fixture.front.files.at("/").unwrap();
     let (brotli, plain) = (page.form(&[b"br"]), page.form(&[]));
     let get =
         |more: &str| format!("GET / HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n{more}\r\n");
-    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
     stream.write_all(get("Accept-Encoding: gzip, br\r\n").as_bytes()).await.unwrap();
     let mut first = Vec::new();
     stream.read_to_end(&mut first).await.unwrap();
@@ -57,11 +58,11 @@ async fn a_second_visit_costs_one_answer_without_a_body() {
     let known = |tag: &str| get(&format!("Accept-Encoding: gzip, br\r\nIf-None-Match: {tag}\r\n"));
     let (brotli_tag, plain_tag) = (brotli.tag.to_str().unwrap(), plain.tag.to_str().unwrap());
     for tag in [brotli_tag.to_owned(), format!("W/{brotli_tag}")] {
-        let second = exchange(&house, &known(&tag)).await;
+        let second = exchange(&fixture, &known(&tag)).await;
         assert!(second.starts_with("HTTP/1.1 304 ") && second.ends_with("\r\n\r\n"), "{second}");
         assert!(second.contains("\r\nVary: Accept-Encoding\r\n"));
     }
-    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
     stream.write_all(known(plain_tag).as_bytes()).await.unwrap();
     let mut other = Vec::new();
     stream.read_to_end(&mut other).await.unwrap();
@@ -70,7 +71,7 @@ async fn a_second_visit_costs_one_answer_without_a_body() {
 
 #[tokio::test]
 async fn what_is_refused_is_refused_before_the_upgrade_and_with_every_guard() {
-    let house = House::without_auth();
+    let fixture = Fixture::without_auth();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-2\r\n";
     let host = "Host: localhost:8080\r\n";
@@ -88,7 +89,7 @@ async fn what_is_refused_is_refused_before_the_upgrade_and_with_every_guard() {
         ("nonsense\r\n\r\n".into(), "400"),
         (format!("GET / HTTP/1.1\r\n{host}X: {}\r\n\r\n", "a".repeat(17_000)), "431"),
     ] {
-        let answer = exchange(&house, &request).await;
+        let answer = exchange(&fixture, &request).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:.99}\n{answer}");
         assert!(
             answer.contains("\r\nContent-Security-Policy: default-src 'none'") && answer.contains("nosniff")
@@ -209,8 +210,8 @@ async fn no_request_has_a_body() {
 
 #[tokio::test]
 async fn what_hyper_cannot_read_behind_a_response_is_refused_behind_it() {
-    let house = House::without_auth();
-    let page = house.front.files.at("/").unwrap().form(&[]).bytes.len();
+    let fixture = Fixture::without_auth();
+    let page = fixture.front.files.at("/").unwrap().form(&[]).bytes.len();
     let answer = answers(b"GET / HTTP/1.1\r\nHost: localhost:8080\r\n\r\nnonsense\r\n\r\n").await;
     let (head, rest) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -230,8 +231,8 @@ async fn a_socket_is_closed_after_a_hundred_requests() {
 /// keeps its place until the WebSocket ends.
 #[tokio::test]
 async fn a_frame_right_behind_the_upgrade_is_heard() {
-    let house = House::build();
-    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let fixture = Fixture::build();
+    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
     let upgrade = format!(
         "GET /ws HTTP/1.1\r\nHost: localhost:8080\r\nOrigin: {ORIGIN}\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -250,7 +251,7 @@ async fn a_frame_right_behind_the_upgrade_is_heard() {
     }
     let text = String::from_utf8_lossy(&heard);
     assert!(text.starts_with("HTTP/1.1 101 ") && text.contains("nosniff"), "{text}");
-    let capacity = &house.front.capacity;
+    let capacity = &fixture.front.capacity;
     let _others: Vec<_> = (1..SOCKETS_MAX).map(|_| capacity.take(Source::Local).unwrap()).collect();
     assert!(capacity.take(Source::Local).is_err(), "the WebSocket has the last place");
     drop(stream);
@@ -273,12 +274,12 @@ proptest::proptest! {
 
 #[tokio::test]
 async fn a_source_at_its_bound_is_turned_away_and_others_are_not() {
-    let house = House::without_auth();
+    let fixture = Fixture::without_auth();
     let source = Source::of("192.0.2.1".parse().unwrap());
     let places: Vec<_> =
-        (0..SOCKETS_PER_SOURCE_MAX).map(|_| house.front.capacity.take(source).unwrap()).collect();
-    assert!(house.front.capacity.take(source).is_err());
-    assert!(house.front.capacity.take(Source::Local).is_ok());
+        (0..SOCKETS_PER_SOURCE_MAX).map(|_| fixture.front.capacity.take(source).unwrap()).collect();
+    assert!(fixture.front.capacity.take(source).is_err());
+    assert!(fixture.front.capacity.take(Source::Local).is_ok());
     drop(places);
-    assert!(house.front.capacity.take(source).is_ok());
+    assert!(fixture.front.capacity.take(source).is_ok());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::stand_ins::{House, Page, SOON, Worker};
+use super::stand_ins::{Fixture, Page, SOON, Worker};
 use crate::front::connection::BROKEN_OFF_MAX;
 use crate::names::{Color, TermSize, Theme};
 use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, INPUT_PATIENCE, TEXT_FRAME_MAX, ToPage};
@@ -20,15 +20,15 @@ fn refused(refusal: Refusal) -> ToPage {
 }
 
 /// A signed-in page with a view on `stream`, and the worker's end of it.
-async fn shell(house: &House, stream: u16) -> (Page, Worker) {
-    let mut page = house.signed_in().await;
-    let worker = another(house, &mut page, stream).await;
+async fn shell(fixture: &Fixture, stream: u16) -> (Page, Worker) {
+    let mut page = fixture.signed_in().await;
+    let worker = another(fixture, &mut page, stream).await;
     (page, worker)
 }
 
-async fn another(house: &House, page: &mut Page, stream: u16) -> Worker {
+async fn another(fixture: &Fixture, page: &mut Page, stream: u16) -> Worker {
     page.ask_open(stream).await;
-    let worker = tokio::task::block_in_place(|| house.worker());
+    let worker = tokio::task::block_in_place(|| fixture.worker());
     let heard = page.heard().await;
     assert!(matches!(heard, ToPage::Opened { stream: opened, .. } if opened == stream), "{heard:?}");
     worker
@@ -40,8 +40,8 @@ fn take(worker: &Worker) -> FromViewer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_sign_in_to_exit() {
-    let house = House::build();
-    let (mut page, worker) = shell(&house, 300).await;
+    let fixture = Fixture::build();
+    let (mut page, worker) = shell(&fixture, 300).await;
     worker.send(&ToViewer::Output(b"hello \xff".to_vec()), &[]).unwrap();
     assert_eq!(page.output().await, (300, b"hello \xff".to_vec()));
     page.send_typed(300, b"exit\r").await;
@@ -72,17 +72,17 @@ async fn from_sign_in_to_exit() {
     assert_eq!(page.heard().await, ToPage::End { stream: 300 });
     assert_eq!(page.heard().await, ToPage::Closed { stream: 300, reason, exit });
     // The stream's number is free at once.
-    another(&house, &mut page, 300).await;
+    another(&fixture, &mut page, 300).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_that_breaks_off_comes_back_and_the_page_sees_its_snapshot() {
-    let house = House::build();
-    let (mut page, mut worker) = shell(&house, 1).await;
+    let fixture = Fixture::build();
+    let (mut page, mut worker) = shell(&fixture, 1).await;
     let size = TermSize::new(80, 24).unwrap();
     for _ in 0..BROKEN_OFF_MAX {
         drop(worker);
-        worker = tokio::task::block_in_place(|| house.worker());
+        worker = tokio::task::block_in_place(|| fixture.worker());
         worker.send(&ToViewer::SnapshotBegins { size, length: 5, extent: Extent::Whole }, &[]).unwrap();
         let snapshot = ToPage::Snapshot { stream: 1, size, bytes: 5, extent: Extent::Whole };
         assert_eq!(page.heard().await, snapshot);
@@ -95,8 +95,8 @@ async fn a_view_that_breaks_off_comes_back_and_the_page_sees_its_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_refused_can_begin_again() {
-    let house = House::build();
-    let mut page = house.page().await;
+    let fixture = Fixture::build();
+    let mut page = fixture.page().await;
     page.say(&FromPage::Enrol { token: "bad".into() }).await;
     assert_eq!(page.heard().await, refused(Refusal::LinkInvalid));
     page.say(&FromPage::SignIn {}).await;
@@ -115,20 +115,20 @@ async fn a_login_that_is_refused_can_begin_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_auth_the_page_hears_it_and_can_try_again() {
-    let house = House::without_auth();
-    let mut page = house.page().await;
+    let fixture = Fixture::without_auth();
+    let mut page = fixture.page().await;
     page.say(&FromPage::SignIn {}).await;
     assert_eq!(page.heard().await, refused(Refusal::Unavailable));
-    house.start_auth(mpsc::channel().0, mpsc::channel().0);
+    fixture.start_auth(mpsc::channel().0, mpsc::channel().0);
     page.sign_in().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_principal_channel_ends_every_view_at_once() {
-    let house = House::build();
-    let (mut page, one) = shell(&house, 1).await;
-    let other = another(&house, &mut page, 2).await;
-    let principal = house.principals.recv_timeout(SOON).unwrap();
+    let fixture = Fixture::build();
+    let (mut page, one) = shell(&fixture, 1).await;
+    let other = another(&fixture, &mut page, 2).await;
+    let principal = fixture.principals.recv_timeout(SOON).unwrap();
     nix::sys::socket::shutdown(std::os::fd::AsRawFd::as_raw_fd(&principal), nix::sys::socket::Shutdown::Both)
         .unwrap();
     let (told, close) = page.last_words().await;
@@ -140,18 +140,18 @@ async fn the_end_of_the_principal_channel_ends_every_view_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_goes_takes_its_views_along() {
-    let house = House::build();
-    let (page, worker) = shell(&house, 1).await;
+    let fixture = Fixture::build();
+    let (page, worker) = shell(&fixture, 1).await;
     drop(page);
     assert!(matches!(worker.receive_within(SOON), Err(crate::wire::WireError::Closed)));
-    let principal = house.principals.recv_timeout(SOON).unwrap();
+    let principal = fixture.principals.recv_timeout(SOON).unwrap();
     seqpacket::wait_readable(principal.as_fd(), SOON).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_detached_view_is_dropped_and_the_session_is_not_ended() {
-    let house = House::build();
-    let (mut page, worker) = shell(&house, 1).await;
+    let fixture = Fixture::build();
+    let (mut page, worker) = shell(&fixture, 1).await;
     page.say(&FromPage::Close { stream: 1 }).await;
     assert!(matches!(worker.receive_within(SOON), Err(crate::wire::WireError::Closed)));
     page.say(&FromPage::Ping {}).await;
@@ -160,7 +160,7 @@ async fn a_detached_view_is_dropped_and_the_session_is_not_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_frames_end_the_connection() {
-    let house = House::build();
+    let fixture = Fixture::build();
     let ping = r#"{"type":"ping"}"#;
     for frame in [
         Message::text("nonsense"),
@@ -173,14 +173,14 @@ async fn bad_frames_end_the_connection() {
         Message::text(format!("{ping}{}", " ".repeat(TEXT_FRAME_MAX + 1 - ping.len()))),
         Message::text(" ".repeat(BINARY_FRAME_MAX + 1)),
     ] {
-        let mut page = house.page().await;
+        let mut page = fixture.page().await;
         page.0.send(frame.clone()).await.unwrap();
         let (told, close) = page.last_words().await;
         assert_eq!(told, Some(refused(Refusal::BadMessage)), "{frame:.60?}");
         assert_eq!(close, "1008 bad-message");
     }
     // Frames of exactly the maximum length are accepted.
-    let mut page = house.signed_in().await;
+    let mut page = fixture.signed_in().await;
     let fits = format!("{ping}{}", " ".repeat(TEXT_FRAME_MAX - ping.len()));
     page.0.send(Message::text(fits)).await.unwrap();
     assert!(matches!(page.heard().await, ToPage::Pong { .. }));
@@ -209,10 +209,10 @@ fn flood(worker: &Worker, most: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_does_not_read_stops_the_worker_and_loses_nothing() {
-    let house = House::build();
-    let mut page = Page::open(house.address, Some(16 * 1024)).await.unwrap();
+    let fixture = Fixture::build();
+    let mut page = Page::open(fixture.address, Some(16 * 1024)).await.unwrap();
     page.sign_in().await;
-    let worker = another(&house, &mut page, 1).await;
+    let worker = another(&fixture, &mut page, 1).await;
     let taken = tokio::task::block_in_place(|| flood(&worker, 64 * 1024 * 1024));
     // These bytes are in transit: in the worker's own socket, one chunk each in the view, the queue
     // and the writer, and in the kernel's two TCP buffers.
@@ -232,8 +232,8 @@ async fn a_page_that_does_not_read_stops_the_worker_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_asks_and_does_not_read_is_not_read_from() {
-    let house = House::build();
-    let mut page = Page::open(house.address, Some(16 * 1024)).await.unwrap();
+    let fixture = Fixture::build();
+    let mut page = Page::open(fixture.address, Some(16 * 1024)).await.unwrap();
     page.sign_in().await;
     // The kernel buffers only a small part of these.
     for _ in 0..300_000 {
@@ -252,10 +252,10 @@ fn fill(worker: &Worker) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_stream_goes_hungry_beside_a_flood() {
-    let house = House::build();
-    let mut page = Page::open(house.address, Some(16 * 1024)).await.unwrap();
+    let fixture = Fixture::build();
+    let mut page = Page::open(fixture.address, Some(16 * 1024)).await.unwrap();
     page.sign_in().await;
-    let workers = [another(&house, &mut page, 1).await, another(&house, &mut page, 2).await];
+    let workers = [another(&fixture, &mut page, 1).await, another(&fixture, &mut page, 2).await];
     let mut frames = [0, 0];
     for _ in 0..300 {
         workers.iter().for_each(fill);
@@ -293,9 +293,9 @@ async fn type_until_dropped(page: &mut Page, stream: u16) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_does_not_read_holds_up_no_other_stream() {
-    let house = House::build();
-    let (mut page, stuck) = shell(&house, 1).await;
-    let good = another(&house, &mut page, 2).await;
+    let fixture = Fixture::build();
+    let (mut page, stuck) = shell(&fixture, 1).await;
+    let good = another(&fixture, &mut page, 2).await;
     type_until_dropped(&mut page, 1).await;
     assert!(matches!(page.heard().await, ToPage::Pong { .. }));
     // Sixteen frames for the stuck worker, none of which may delay the other stream.
@@ -325,9 +325,9 @@ fn drain(worker: &Worker) -> (Vec<u8>, bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_before_a_close_is_delivered_before_the_close() {
-    let house = House::build();
+    let fixture = Fixture::build();
     for gone in [false, true] {
-        let (mut page, worker) = shell(&house, 1).await;
+        let (mut page, worker) = shell(&fixture, 1).await;
         // More than the viewer socket takes at once.
         let chunk = vec![b'x'; CHUNK_MAX];
         for _ in 0..7 {
@@ -345,10 +345,10 @@ async fn input_before_a_close_is_delivered_before_the_close() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_is_dropped_once_the_right_to_it_is_withdrawn() {
-    let house = House::build();
-    let (mut page, worker) = shell(&house, 1).await;
+    let fixture = Fixture::build();
+    let (mut page, worker) = shell(&fixture, 1).await;
     let sent = type_until_dropped(&mut page, 1).await;
-    let principal = house.principals.recv_timeout(SOON).unwrap();
+    let principal = fixture.principals.recv_timeout(SOON).unwrap();
     nix::sys::socket::shutdown(std::os::fd::AsRawFd::as_raw_fd(&principal), nix::sys::socket::Shutdown::Both)
         .unwrap();
     // The worker reads again. Without the withdrawal it would get all of the input.
@@ -360,8 +360,8 @@ async fn input_is_dropped_once_the_right_to_it_is_withdrawn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_ends_its_input_still_sees_output() {
-    let house = House::build();
-    let (mut page, worker) = shell(&house, 1).await;
+    let fixture = Fixture::build();
+    let (mut page, worker) = shell(&fixture, 1).await;
     page.send_typed(1, b"last").await;
     page.say(&FromPage::End { stream: 1 }).await;
     assert_eq!(tokio::task::block_in_place(|| take(&worker)), FromViewer::Input(b"last".to_vec()));
@@ -374,8 +374,8 @@ async fn a_page_that_ends_its_input_still_sees_output() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_typed_behind_a_resize_comes_behind_it() {
-    let house = House::build();
-    let (mut page, worker) = shell(&house, 1).await;
+    let fixture = Fixture::build();
+    let (mut page, worker) = shell(&fixture, 1).await;
     for cols in 10..60 {
         let size = TermSize::new(cols, 24).unwrap();
         page.say(&FromPage::Resize { stream: 1, size }).await;
@@ -389,8 +389,8 @@ async fn what_is_typed_behind_a_resize_comes_behind_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_that_comes_later_than_its_page_waits_is_dropped() {
-    let house = House::build();
-    let (mut page, worker) = shell(&house, 1).await;
+    let fixture = Fixture::build();
+    let (mut page, worker) = shell(&fixture, 1).await;
     page.say(&FromPage::Ping {}).await;
     let ToPage::Pong { at } = page.heard().await else { panic!("no pong") };
     page.send_typed_at(1, at, b"now").await;
@@ -409,6 +409,6 @@ async fn input_that_comes_later_than_its_page_waits_is_dropped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_begins_while_auth_is_restarted_waits_for_the_next_one() {
-    let house = House::with_auth_that_dies(2);
-    house.page().await.sign_in().await;
+    let fixture = Fixture::with_auth_that_dies(2);
+    fixture.page().await.sign_in().await;
 }

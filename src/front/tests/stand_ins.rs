@@ -34,7 +34,7 @@ pub(super) const SOON: Duration = Duration::from_secs(20);
 pub(super) type Worker = Channel<ToViewer, FromViewer>;
 
 /// A running front, and the ends of the sockets that the stand-ins behind it hand out.
-pub(super) struct House {
+pub(super) struct Fixture {
     pub(super) address: SocketAddr,
     /// The worker's end of each view that was opened, after the handshake.
     pub(super) workers: mpsc::Receiver<Worker>,
@@ -46,7 +46,7 @@ pub(super) struct House {
     runtime: Option<Runtime>,
 }
 
-impl Drop for House {
+impl Drop for Fixture {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -54,14 +54,14 @@ impl Drop for House {
     }
 }
 
-impl House {
+impl Fixture {
     /// A front with a stand-in for auth.
     pub(super) fn build() -> Self {
         let (workers, taken) = mpsc::channel();
         let (principals, handed) = mpsc::channel();
-        let house = Self::empty(taken, handed);
-        house.start_auth(workers, principals);
-        house
+        let fixture = Self::empty(taken, handed);
+        fixture.start_auth(workers, principals);
+        fixture
     }
 
     /// A front with nothing listening on auth.sock.
@@ -95,9 +95,9 @@ impl House {
     pub(super) fn with_auth_that_dies(times: usize) -> Self {
         let (workers, taken) = mpsc::channel();
         let (principals, handed) = mpsc::channel();
-        let house = Self::empty(taken, handed);
-        serve_auth(&house.folder.path().join("auth.sock"), workers, principals, times);
-        house
+        let fixture = Self::empty(taken, handed);
+        serve_auth(&fixture.folder.path().join("auth.sock"), workers, principals, times);
+        fixture
     }
 
     pub(super) async fn page(&self) -> Page {
