@@ -1,8 +1,8 @@
 //! tere-session: the worker that keeps one session.
 //!
-//! Reads: packets from the broker, the shell's output, packets from its viewers. Holds: one PTY,
-//! its terminal, the latest output, its viewers' sockets. It runs as a uid of its own. Has given
-//! up: files, new sockets, connecting, starting programs, and every other session.
+//! Reads: packets from the broker, the shell's output, packets from its viewers.
+//! Holds: one PTY, its terminal, the latest output, its viewers' sockets. Runs as a uid of its own.
+//! Has given up: files, new sockets, connecting, starting programs, and every other session.
 //!
 //! It has four threads, named as in `ps -T`. The first is the control thread (`control`). `pty`
 //! (`reader`) reads the shell's output into the `memory`. `terminal` (`emulator`) maintains the

@@ -1,4 +1,5 @@
-//! The broker without a descriptor left: what the kernel gives it is what this test says.
+//! The broker when it has no file descriptor left: this tests its reaction to the kernel's
+//! refusals.
 
 use std::process::Command;
 
@@ -9,7 +10,7 @@ use crate::parts::shell::{Holder, PATIENCE};
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
-/// Sets how many descriptors a program may have. See prlimit(1).
+/// Limits the number of descriptors that a program may have. See prlimit(1).
 fn limit(pid: u32, descriptors: &str) {
     let mut prlimit = Command::new("prlimit");
     prlimit.arg(format!("--pid={pid}")).arg(format!("--nofile={descriptors}"));
