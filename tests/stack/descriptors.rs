@@ -1,5 +1,4 @@
-//! The broker when it has no file descriptor left: this tests its reaction to the kernel's
-//! refusals.
+//! The broker without a free file descriptor: the tests set how many the kernel gives it.
 
 use std::process::Command;
 

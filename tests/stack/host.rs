@@ -56,6 +56,7 @@ const WE_ARE_ROOT: [&str; 3] = ["unshare", "--user", "--map-root-user"];
 /// The folders of a host that the programs write to.
 const FOLDERS: [&str; 5] = ["etc/tere", "run/tere/session", "run/tere-broker", "var/lib/tere-auth", "home"];
 
+/// The host.
 #[derive(Debug)]
 pub struct Host {
     // Fields are dropped in this order: clients before the servers they call, and the folder last.

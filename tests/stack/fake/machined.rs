@@ -146,7 +146,7 @@ fn open_shell(
     world.state().shells.push(Shell { machine: machine.to_owned(), pid });
     let world = Arc::clone(world);
     std::thread::spawn(move || {
-        // The child has ended but is not reaped yet: until it is removed from the list, its pid is
+        // Waits for the shell's end without reaping it: until the list has forgotten it, its pid is
         // not reused.
         let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
         world.state().shells.retain(|shell| shell.pid != pid);

@@ -133,8 +133,8 @@ impl Handle {
                 service.worker = Some(pid(&child));
                 child
             };
-            // The child has ended but is not reaped yet: until it is forgotten, its pid is not
-            // reused.
+            // Waits for the child's end without reaping it: until the child is forgotten, its pid
+            // is not reused.
             let _ = waitid(Id::Pid(pid(&child)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
             let asked = {
                 let mut service = self.service();
