@@ -7,9 +7,9 @@
 //! It has four threads, named as in `ps -T`. The first is the control thread (`control`). `pty`
 //! (`reader`) reads the shell's output into the `memory`. `terminal` (`emulator`) maintains the
 //! screen and answers programs' queries to it. `viewers` feeds each `viewer`. The last two hand
-//! each other snapshots and answers through the `exchange`. `about` is what the broker may ask for,
-//! and `report` reads how the shell ended. systemd keeps what the next worker needs in the `store`,
-//! and that worker starts with `recovery`.
+//! each other snapshots and answers through the `exchange`. `about` holds what the broker may ask
+//! about, and `report` reads how the shell ended. systemd keeps what the next worker needs in the
+//! `store`, and that worker starts with `recovery`.
 
 mod about;
 mod control;

@@ -1,6 +1,6 @@
-//! systemd's watchdog. The control thread pings it as long as the threads keep turning that output
-//! and input can keep busy. If one of them is stuck, the worker is restarted and continues the
-//! session.
+//! systemd's watchdog. The control thread pings it as long as the two threads that output and input
+//! can keep busy (`viewers` and `terminal`) make progress. If one of them is stuck, the worker is
+//! restarted and continues the session.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
