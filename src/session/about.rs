@@ -1,4 +1,4 @@
-//! What a worker can say about its session when the broker asks: the threads note it here.
+//! What the worker can tell the broker about its session. The threads record it here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::names::Label;
 
-/// What is known.
+/// What the threads have recorded.
 #[derive(Debug)]
 pub(super) struct About {
     title: Mutex<Option<Label>>,
     began: Instant,
-    /// When something was printed or typed last, milliseconds since `began`.
+    /// Time of the last output or input, in milliseconds since `began`.
     active: AtomicU64,
     viewers: AtomicU64,
 }
@@ -22,7 +22,7 @@ impl About {
         Self { title: Mutex::default(), began: Instant::now(), active, viewers }
     }
 
-    /// Notes the title of the terminal.
+    /// Records the title of the terminal.
     pub(super) fn set_title(&self, title: &str) {
         *self.title.lock().unwrap_or_else(PoisonError::into_inner) = Label::cut(title);
     }
@@ -31,19 +31,19 @@ impl About {
         self.title.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes that something was printed or typed.
+    /// Records output or input.
     pub(super) fn note_activity(&self) {
         let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.active.store(since, Ordering::Relaxed);
     }
 
-    /// How long nothing was printed or typed. A worker that was started again counts from then.
+    /// Time since the last output or input. A restarted worker counts from its own start.
     pub(super) fn idle(&self) -> Duration {
         let active = Duration::from_millis(self.active.load(Ordering::Relaxed));
         self.began.elapsed().saturating_sub(active)
     }
 
-    /// Notes how many viewers there are.
+    /// Records the number of viewers.
     pub(super) fn set_viewers(&self, viewers: usize) {
         self.viewers.store(viewers as u64, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! The worker's first thread: the broker's channel, systemd's signals and watchdog, the end of
-//! the shell. It feeds [`Core`] and does what it says.
+//! The worker's first thread, which handles the broker's channel, systemd's signals and watchdog,
+//! and the end of the shell. It feeds [`Core`] and carries out the actions that [`Core`] returns.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,19 +31,21 @@ use crate::sandbox::{self, Thread};
 use crate::sys::{pty, seqpacket};
 use crate::wire::{Channel, Intent, WireError};
 
-/// Room for orders to and events from the viewers' thread. There is at most one event an order, one a viewer
-/// and one at the end, and both are taken as fast as they come. Past it one of the threads does not turn any more:
-/// then the process ends, and the next worker goes on.
+/// Capacity of the queue of orders to the viewers' thread and of the queue of events from it. Each
+/// order causes at most one event, each viewer one and the end one, and both queues are emptied as
+/// they fill. A full queue means that a thread is stuck: the process then aborts, and the next
+/// worker continues.
 pub(super) const EVENTS: usize = 4 * VIEWERS_MAX;
 
-/// Most terminal bytes that wait in the kernel for one viewer. What is beyond stays in the ring, and
-/// a viewer that is too slow gets a snapshot in its place, instead of Ctrl-C waiting behind it.
+/// Maximum terminal bytes queued in the kernel for one viewer. Output beyond that stays in the
+/// ring, and a viewer that is too slow gets a snapshot instead, so that Ctrl-C does not wait behind
+/// the backlog.
 const VIEWER_BUFFER: usize = 64 * 1024;
 
-/// How long the broker may take to greet.
+/// How long the broker may take to send its greeting.
 const GREETING_TIME: Duration = Duration::from_secs(5);
 
-/// What the thread holds.
+/// State of the control thread.
 #[derive(Debug)]
 pub(super) struct Control {
     listener: OwnedFd,
@@ -59,22 +61,22 @@ pub(super) struct Control {
     about: Arc<About>,
     orders: SyncSender<Order>,
     events: Receiver<Input>,
-    /// Hands the PTY to the other threads, which wait for it.
+    /// Passes the PTY to the other threads, which wait for it; `None` once that is done.
     handover: Option<PtyHandover>,
 }
 
-/// Where the other threads wait for their PTY, sandboxed already: this thread could not start
-/// them any more once it is.
+/// Channels on which the other threads wait for their PTY. Those threads are started and sandboxed
+/// before the PTY arrives: the control thread cannot start threads once it is sandboxed itself.
 #[derive(Debug)]
 struct PtyHandover {
     reader: SyncSender<Arc<OwnedFd>>,
-    /// It needs to know only that there is one.
+    /// The terminal's thread only needs to know that there is a PTY.
     terminal: SyncSender<()>,
     viewers: SyncSender<Arc<OwnedFd>>,
 }
 
 impl Control {
-    /// Starts the other threads and takes over what systemd passed in.
+    /// Starts the other threads and takes over the descriptors that systemd passed in.
     pub(super) fn start(
         listener: OwnedFd,
         (mut store, stored): (Store, StoredDescriptors),
@@ -90,7 +92,7 @@ impl Control {
         let (terminal_handover, terminal_in) = sync_channel::<()>(1);
         let (viewers_handover, viewers_in) = sync_channel::<Arc<OwnedFd>>(1);
 
-        // The senders go away without a word only when the process ends.
+        // A sender is dropped unused only when the process ends.
         let printed = [Arc::clone(&viewers), Arc::clone(&terminal)];
         let watchdog = Watchdog::new(printed.clone());
         let (kept, over, there) = (Arc::clone(&memory), Arc::clone(&ended), Arc::clone(&room));
@@ -148,7 +150,7 @@ impl Control {
         Ok(control)
     }
 
-    /// Goes on with the session of the worker before.
+    /// Continues the session of the previous worker.
     fn go_on(&mut self, RecoveredSession { pty, viewers }: RecoveredSession) {
         self.core = Core::going_on(viewers.iter().map(|viewer| viewer.number).collect());
         for viewer in viewers {
@@ -158,7 +160,7 @@ impl Control {
         tracing::info!("going on where the worker before was left");
     }
 
-    /// Runs until the session is over.
+    /// Runs until the worker leaves.
     pub(super) fn run(mut self) -> io::Result<Leave> {
         self.store.say("READY=1")?;
         loop {
@@ -172,10 +174,10 @@ impl Control {
         }
     }
 
-    /// Waits for what happens next. Pings the watchdog on the way.
+    /// Waits for the next inputs. Pings the watchdog when that is due.
     fn next(&mut self) -> io::Result<Vec<Input>> {
         let left = self.watchdog.as_ref().map(|dog| dog.left(Instant::now()));
-        // Rounded up: a wait that ends too early would be a turn for nothing.
+        // Rounded up: waking too early would waste a turn.
         let left = left.map(|left| left + Duration::from_millis(1));
         let timeout = left.and_then(|left| PollTimeout::try_from(left).ok()).unwrap_or(PollTimeout::NONE);
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
@@ -193,7 +195,7 @@ impl Control {
         let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
         drop(fds);
         let ready = |index: usize| ready.get(index).copied().unwrap_or(false);
-        // Before there is a terminal the others wait for it, and cannot be kept busy.
+        // Until the PTY is handed over, the other threads only wait for it and cannot be kept busy.
         let (now, waiting) = (Instant::now(), self.handover.is_some());
         if self.watchdog.as_mut().is_some_and(|dog| dog.is_due(now, waiting)) {
             self.store.say("WATCHDOG=1")?;
@@ -220,8 +222,8 @@ impl Control {
         Ok(inputs)
     }
 
-    /// Takes a new connection of the broker, which replaces the one before: there is one broker,
-    /// and it came back.
+    /// Accepts a new connection from the broker, which replaces the previous one: there is only one
+    /// broker, and it has reconnected.
     fn welcome(&mut self) {
         let greeted = seqpacket::accept(self.listener.as_fd()).map_err(WireError::Io).and_then(|socket| {
             let channel = Channel::over(socket);
@@ -237,7 +239,7 @@ impl Control {
         }
     }
 
-    /// Takes one message of the broker.
+    /// Receives one message from the broker.
     fn hear(&mut self) -> Option<Input> {
         match self.broker.as_ref()?.receive() {
             Ok((message, descriptors)) => Some(Input::Broker(message, descriptors.into_iter().next())),
@@ -298,7 +300,7 @@ impl Control {
         seqpacket::set_nonblocking(pty.as_fd())?;
         self.memory.add_size(size);
         pty::set_size(pty.as_fd(), size)?;
-        // Before the broker hears that it is kept.
+        // Stored before the broker is told that the PTY is kept.
         self.store.keep(StoredItem::Memory, self.memory.as_fd())?;
         self.store.keep(StoredItem::Pty, pty.as_fd())?;
         self.hand_over(pty);
@@ -306,7 +308,7 @@ impl Control {
         Ok(())
     }
 
-    /// Gives the other threads their terminal.
+    /// Passes the PTY to the other threads.
     fn hand_over(&mut self, pty: OwnedFd) {
         let pty = Arc::new(pty);
         if let Some(handover) = self.handover.take() {
@@ -346,7 +348,7 @@ impl Control {
 
     fn order(&self, order: Order) {
         if self.orders.try_send(order).is_err() {
-            // The viewers' thread does not turn any more. The next worker goes on with what is in the store.
+            // The viewers' thread is stuck. The next worker continues with what is in the store.
             tracing::error!("the viewers' thread takes no orders");
             std::process::abort();
         }

@@ -1,5 +1,5 @@
-//! What a worker does next, without doing it: messages in, actions out. The event loop around it
-//! is in `control`.
+//! The state machine of a worker: messages in, actions out. It carries out no action itself; the
+//! event loop around it is in `control`.
 
 use std::os::fd::OwnedFd;
 
@@ -7,63 +7,63 @@ use crate::names::{ReportKey, SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, VIEWERS_MAX, ViewerNumber};
 use crate::protocol::{EndReason, Role, SessionEnd, ShellExit};
 
-/// What happened.
+/// An event that the state machine handles.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// The broker said something. The descriptor is the PTY of `Adopt`.
+    /// A message from the broker. The descriptor is the PTY of `Adopt`.
     Broker(ToWorker, Option<OwnedFd>),
     /// The broker closed its channel.
     BrokerGone,
-    /// The shell has ended, and everything that it printed is in the ring.
+    /// The shell has ended, and all of its output is in the ring.
     ShellEnded(EndedShell),
-    /// This viewer may do this from now on.
+    /// The viewers' thread now applies this role to the viewer.
     RoleSet { viewer: ViewerNumber, role: Role },
-    /// This viewer closed its socket, or broke the protocol, or was closed.
+    /// The viewer closed its socket, broke the protocol, or was closed.
     ViewerGone(ViewerNumber),
     /// systemd asks this process to stop.
     Stop,
-    /// Every viewer has everything, or its time is over.
+    /// Every viewer has received everything, or its time is up.
     Flushed,
 }
 
 /// A shell that has ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EndedShell {
-    /// How much it printed in all, bytes.
+    /// Total output in bytes.
     pub(super) printed: u64,
-    /// How it ended, where its machine reported it.
+    /// How it ended, if its machine reported it.
     pub(super) exit: Option<ShellExit>,
 }
 
-/// What to do.
+/// An action for the control thread to carry out.
 #[derive(Debug)]
 pub(super) enum Action {
-    /// Begin to read this PTY.
+    /// Start to read from this PTY.
     Keep { pty: OwnedFd, session: SessionId, size: TermSize, report: ReportKey },
-    /// Make a viewer and send the broker its other end.
+    /// Make a viewer and send the other end of its socket to the broker.
     MakeViewer { viewer: ViewerNumber, role: Role, size: TermSize },
-    /// Let a viewer do this from now on.
+    /// Change the role of a viewer.
     SetRole { viewer: ViewerNumber, role: Role },
     /// Tell a viewer that its view is closed, and close its socket.
     DropViewer(ViewerNumber, UnreadInput),
-    /// Tell the broker what there is to say about the session.
+    /// Send the broker a description of the session.
     Describe,
-    /// Tell the broker.
+    /// Send the broker this message.
     Tell(FromWorker),
-    /// Give the viewers what is left, tell them why it is over, close them.
+    /// Send the viewers the remaining output and the reason for the end, and close them.
     Flush(SessionEnd),
-    /// Leave: with success, or because of a violation.
+    /// Exit in this way.
     Exit(Leave),
 }
 
-/// How a worker leaves.
+/// How a worker exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leave {
     /// The session is over, or never began.
     Done,
-    /// systemd asked: the next worker goes on with what is in the store.
+    /// systemd asked for it: the next worker continues with what is in the store.
     Restart,
-    /// The broker said what it may not say now.
+    /// The broker sent a message that is not allowed in this state.
     Violation,
 }
 
@@ -73,28 +73,29 @@ pub(super) enum Core {
     /// Started, without a shell.
     #[default]
     Waiting,
-    /// Keeping a PTY that nobody has viewed yet. The broker asks for the first viewer in the same
-    /// breath, so a shell that ends before that is not over until its viewer is there to see it.
+    /// Keeping a PTY that has not had a viewer yet. The broker asks for the first viewer right
+    /// after `Adopt`, so if the shell ends before that, the session continues until the viewer can
+    /// see the end.
     Adopted {
         /// The shell, once it has ended.
         ended: Option<EndedShell>,
     },
     /// Keeping a PTY.
     Live {
-        /// Numbers of the viewers that are attached. At most [`VIEWERS_MAX`].
+        /// Numbers of the attached viewers. At most [`VIEWERS_MAX`].
         viewers: Vec<ViewerNumber>,
     },
-    /// The viewers are getting the rest.
+    /// The viewers are being sent the remaining output.
     Ending(SessionEnd),
 }
 
 impl Core {
-    /// A worker that goes on where another was killed.
+    /// A worker that continues the session of a previous worker, with these viewers.
     pub(super) fn going_on(viewers: Vec<ViewerNumber>) -> Self {
         Self::Live { viewers }
     }
 
-    /// What to tell a broker that connects.
+    /// The state to report to a broker that connects.
     pub(super) fn standing(&self) -> Standing {
         match self {
             Self::Waiting => Standing::Waiting,
@@ -103,7 +104,7 @@ impl Core {
         }
     }
 
-    /// Takes one input and says what to do.
+    /// Handles one input and returns the actions to carry out.
     pub(super) fn handle(&mut self, input: Input) -> Vec<Action> {
         match (&mut *self, input) {
             (Self::Waiting, Input::Broker(ToWorker::Adopt { session, size, report }, Some(pty))) => {
@@ -121,7 +122,7 @@ impl Core {
                 *ended = Some(shell);
                 Vec::new()
             }
-            // The viewer will not be asked for any more.
+            // The broker will not ask for the first viewer any more.
             (Self::Adopted { ended }, Input::BrokerGone) => {
                 let ended = *ended;
                 *self = Self::Live { viewers: Vec::new() };
@@ -138,7 +139,7 @@ impl Core {
                 vec![Action::MakeViewer { viewer, role, size }]
             }
             (Self::Live { viewers }, Input::Broker(ToWorker::SetRole { viewer, role }, None)) => {
-                // It may have gone a moment ago.
+                // The viewer may have gone a moment ago.
                 if viewers.contains(&viewer) { vec![Action::SetRole { viewer, role }] } else { Vec::new() }
             }
             (Self::Live { viewers }, Input::Broker(ToWorker::Detach { viewer, unread }, None)) => {
@@ -159,18 +160,19 @@ impl Core {
                 self.end(reason.into())
             }
             (Self::Live { .. }, Input::ShellEnded(shell)) => self.shell_ended(shell),
-            // A restart or an upgrade: whoever wants the session's end says so to the broker.
+            // A restart or an upgrade. To end the session, a request goes to the broker instead.
             (Self::Adopted { .. } | Self::Live { .. }, Input::Stop) => vec![Action::Exit(Leave::Restart)],
             (Self::Ending(end), Input::Flushed) => {
                 vec![Action::Tell(FromWorker::Ended(*end)), Action::Exit(Leave::Done)]
             }
-            // A session does not depend on the broker: it may be restarting.
+            // A session does not depend on the broker, which may be restarting.
             (Self::Live { .. } | Self::Ending(_), Input::BrokerGone) => Vec::new(),
-            // A worker that nobody gave a shell to has nothing to keep.
+            // A worker that was given no shell has nothing to keep.
             (Self::Waiting, Input::BrokerGone | Input::Stop | Input::Broker(ToWorker::End(_), None)) => {
                 vec![Action::Exit(Leave::Done)]
             }
-            // What was on its way when the shell ended comes too late, and the end says so.
+            // Messages that were in flight when the session ended come too late; `Ended` is their
+            // answer.
             (
                 Self::Ending(_),
                 Input::Broker(
@@ -185,7 +187,8 @@ impl Core {
                 | Input::ViewerGone(_)
                 | Input::Stop,
             ) => Vec::new(),
-            // Neither of these can come from our own threads in these states; nothing is lost.
+            // The worker's own threads send none of these in these states; ignoring them loses
+            // nothing.
             (
                 Self::Waiting,
                 Input::ShellEnded(_) | Input::RoleSet { .. } | Input::ViewerGone(_) | Input::Flushed,
@@ -246,7 +249,7 @@ mod tests {
         core
     }
 
-    /// With a viewer that has gone again.
+    /// A live session whose first viewer has gone again.
     fn live() -> Core {
         let mut core = adopted();
         core.handle(attach(u32::MAX));

@@ -1,5 +1,5 @@
-//! The thread `terminal`: a cursor into the memory file that feeds the session's terminal, answers what
-//! programs ask of it, makes checkpoints, and snapshots for viewers.
+//! The thread `terminal`: a cursor into the memory file that feeds the session's terminal, answers
+//! programs' queries to the terminal, and makes checkpoints and snapshots for viewers.
 
 use std::cell::OnceCell;
 use std::io;
@@ -18,46 +18,48 @@ use crate::names::TermSize;
 use crate::protocol::viewer::Extent;
 use crate::terminal::Terminal;
 
-/// Bytes that the terminal is fed at a time.
+/// Maximum bytes fed to the terminal at a time.
 const FEED: usize = 4 * 1024;
 
-/// Cells that the terminal touches in one feed before the rest of the bytes waits for the next. Two bytes can clear a
-/// large screen in colour: 4 KiB of them are work for seconds.
+/// Cells that the terminal may touch in one feed before the remaining bytes wait for the next. Two
+/// bytes can clear a large screen in colour, so 4 KiB of them would be seconds of work.
 const FEED_CELLS: usize = 64 * 1024;
 
-/// How long the terminal is fed in one turn, after which viewers that wait for a snapshot get it. The clock is read
-/// between two feeds.
+/// How long the terminal is fed in one turn. Waiting viewers then get their snapshots. The clock is
+/// read between two feeds.
 const TURN: Duration = Duration::from_millis(5);
 
-/// The same in bytes: after so many the reader may go on. See [`super::reader`].
+/// The same limit in bytes: after this many, the reader may continue. See [`super::reader`].
 const TURN_BYTES: u64 = 64 * 1024;
 
-/// A checkpoint is due when this much was printed since the last: half of the ring, so that the
-/// shell does not have to wait for it.
+/// A checkpoint is due after this many bytes of output since the last one: half of the ring, so
+/// that the shell does not have to wait for the checkpoint.
 const CHECKPOINT_BYTES: u64 = 1024 * 1024;
 
-/// A checkpoint is due when the terminal had this many sizes since the last: half of what is kept.
+/// A checkpoint is due after this many sizes since the last one: half of the sizes that are kept.
 const CHECKPOINT_SIZES: u64 = 32;
 
-/// Bytes of scrollback that a new viewer is shown at once: a quarter of a second on a link of 1 Mbit/s.
+/// Bytes of scrollback that a new viewer gets at first: a quarter of a second on a link of 1
+/// Mbit/s.
 const RECENT: usize = 32 * 1024;
 
-/// So many bytes in one turn are a flood, in which it rests for so many milliseconds.
+/// A turn that feeds at least `FLOOD` bytes is part of a flood; the thread then rests for `REST`
+/// milliseconds.
 const FLOOD: u64 = 2 * 1024;
 const REST: u8 = 1;
 
-/// What stands on a screen that could not be restored.
+/// Shown on a screen that could not be restored.
 const LOST: &[u8] =
     b"\x1b[7m tere lost this screen: what was printed could not be read. The shell goes on. \x1b[m\r\n";
 
 thread_local! {
-    /// Where a panic of this thread is noted.
+    /// The memory file in which a panic of this thread is recorded.
     static NOTED_IN: OnceCell<Arc<SessionMemory>> = const { OnceCell::new() };
 }
 
-/// Notes for the next worker that the thread that panics right now is the terminal's, if it is.
+/// Records a panic for the next worker, if the panicking thread is the terminal's.
 pub(super) fn note_panic() {
-    // A thread that is just ending has no such place any more.
+    // Thread-local storage is gone in a thread that is exiting.
     let _ = NOTED_IN.try_with(|memory| {
         if let Some(memory) = memory.get() {
             memory.note_panic();
@@ -65,38 +67,38 @@ pub(super) fn note_panic() {
     });
 }
 
-/// What the thread needs.
+/// The thread's shared resources.
 #[derive(Debug)]
 pub(super) struct Emulator {
     pub(super) memory: Arc<SessionMemory>,
     pub(super) exchange: Arc<Exchange>,
-    /// Raised when something was printed, and when a snapshot is wanted.
+    /// Raised when there is new output or a new size, and when a snapshot or a reset is wanted.
     pub(super) wake: Arc<Wake>,
     pub(super) about: Arc<About>,
-    /// Raised when it has read on, and when there is room again in front of the checkpoint.
+    /// Raised when the emulator has read on, and when a checkpoint has made room in the ring.
     pub(super) room: Arc<Wake>,
-    /// Raised when a snapshot or an answer is there, or room for another size.
+    /// Raised when a snapshot or an answer is ready, and when there is room for another size.
     pub(super) viewers: Arc<Wake>,
 }
 
-/// What came of a step.
+/// Result of [`Reading::step`].
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
-    /// It took one, and there may be another.
+    /// The step made progress, and there may be more.
     More,
     Nothing,
-    /// What comes next was overwritten.
+    /// The next bytes have been overwritten.
     Lost,
 }
 
-/// What it has read so far.
+/// The terminal, and how far it has read.
 #[derive(Debug)]
 struct Reading {
     terminal: Terminal,
     cursor: u64,
-    /// How many sizes it has taken.
+    /// Number of sizes that have been applied.
     sizes: u64,
-    /// Which theme it has: [`SessionMemory::themes`].
+    /// The value of [`SessionMemory::themes`] when the terminal's theme was set.
     themes: u64,
     buffer: Vec<u8>,
     title: String,
@@ -119,7 +121,7 @@ impl Emulator {
                 continue;
             }
             if let Err(error) = self.wait(fed) {
-                // poll(2) fails only for want of memory or for a bug: end the process, which
+                // poll(2) fails only for lack of memory or because of a bug: end the process, which
                 // systemd restarts, rather than spin.
                 tracing::error!(%error, "cannot wait for output");
                 std::process::abort();
@@ -127,8 +129,8 @@ impl Emulator {
         }
     }
 
-    /// The terminal as the worker before left it: its checkpoint, and all that was printed since.
-    /// What that worker answered is not answered again.
+    /// Restores the terminal of the previous worker from its checkpoint and the output up to where
+    /// it had answered queries. Those queries are not answered again.
     fn begin(&self) -> Reading {
         if self.memory.is_poisoned() {
             return self.begin_blank();
@@ -154,8 +156,8 @@ impl Emulator {
         reading
     }
 
-    /// A blank terminal behind all that was printed: that cannot be read, or has made the terminal panic and would do
-    /// so in every worker to come. The shell and its viewers go on.
+    /// A blank terminal that skips all output so far: the output cannot be read, or it has made the
+    /// terminal panic and would do so in every later worker. The shell and its viewers continue.
     fn begin_blank(&self) -> Reading {
         tracing::error!("what was printed cannot be read again; the screen is lost, the shell goes on");
         let (cursor, sizes) = (self.memory.head(), self.memory.sizes());
@@ -167,7 +169,7 @@ impl Emulator {
         reading
     }
 
-    /// Feeds the terminal a turn's worth; true where there is more.
+    /// Feeds the terminal for one turn; true if there is more.
     fn advance(&self, reading: &mut Reading) -> bool {
         let (before, deadline) = (reading.cursor, Instant::now() + TURN);
         let mut more = true;
@@ -175,7 +177,8 @@ impl Emulator {
             match reading.step(&self.memory, u64::MAX) {
                 Progress::More => {}
                 Progress::Nothing => more = false,
-                // The ring waits for this cursor: only a broken memory file says so.
+                // The writer waits for this cursor, so this happens only if the memory file is
+                // corrupt.
                 Progress::Lost => *reading = self.begin_blank(),
             }
         }
@@ -196,13 +199,14 @@ impl Emulator {
         more
     }
 
-    /// Resets the terminal's modes, if a person asked for it. Nothing in the output says so: the
-    /// checkpoint does, from which the next worker goes on.
+    /// Resets the terminal's modes if a person asked for it. The output does not record the reset,
+    /// so a checkpoint does, from which the next worker continues.
     fn reset(&self, reading: &mut Reading) {
         if self.exchange.wants_reset() {
             reading.terminal.reset_modes();
             self.set_checkpoint(reading);
             self.exchange.note_reset();
+            self.viewers.raise();
         }
     }
 
@@ -218,7 +222,7 @@ impl Emulator {
         let note = |bytes: &[u8]| {
             self.memory.set_checkpoint(reading.cursor, reading.terminal.size(), reading.sizes, bytes)
         };
-        // The whole always has room; should it not, the shell must go on all the same.
+        // A whole snapshot always fits. If one ever does not, the shell must continue all the same.
         if !note(&reading.terminal.snapshot()) && !note(&reading.terminal.snapshot_of_screen()) {
             note(b"");
         }
@@ -242,8 +246,8 @@ impl Emulator {
         }
     }
 
-    /// Waits until there is something to do, and after so many bytes of a flood a moment longer: it is collected, for a
-    /// shell prints it 4 KiB at a time.
+    /// Waits for something to do. In a flood it first rests for [`REST`] to collect output, because
+    /// a shell prints 4 KiB at a time.
     fn wait(&self, fed: u64) -> io::Result<()> {
         if fed >= FLOOD {
             match poll(&mut [], REST) {
@@ -252,7 +256,7 @@ impl Emulator {
             }
         }
         let mut fds = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
-        // No deadline: a shell may be silent for as long as it likes.
+        // No deadline: a shell may stay silent indefinitely.
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -265,8 +269,8 @@ impl Reading {
         Self { terminal, cursor, sizes, themes: 0, buffer: Vec::new(), title: String::new() }
     }
 
-    /// Takes the theme, if it has changed. It has no place in the output: what is asked from here on is
-    /// answered by it.
+    /// Applies the theme if it has changed. A theme has no position in the output: queries from
+    /// here on are answered with the new one.
     fn take_theme(&mut self, memory: &SessionMemory) {
         let themes = memory.themes();
         if self.themes != themes {
@@ -275,10 +279,11 @@ impl Reading {
         }
     }
 
-    /// Takes the next size, or the bytes before it, but none behind `end`.
+    /// Applies the next size, or feeds the bytes before it, but none after `end`.
     fn step(&mut self, memory: &SessionMemory, end: u64) -> Progress {
-        // Before the sizes: one that is added after this look begins behind what is read now. Before the
-        // theme: a program that was typed to after it asks behind this.
+        // The head is read before the sizes, because a size that is added later begins at or after
+        // this head. It is read before the theme, because a program that gets input after a later
+        // change of the theme prints its query after this head.
         let end = end.min(memory.head());
         self.take_theme(memory);
         let next = if self.sizes < memory.sizes() { memory.size(self.sizes) } else { None };
@@ -297,7 +302,7 @@ impl Reading {
             Behind::Nothing => Progress::Nothing,
             Behind::Bytes => {
                 let taken = self.terminal.print_within(&self.buffer, FEED_CELLS);
-                // The rest is still in the ring: nothing behind the checkpoint is overwritten.
+                // The rest is still in the ring: nothing after the checkpoint is overwritten.
                 self.cursor -= u64::try_from(self.buffer.len().saturating_sub(taken)).unwrap_or_default();
                 Progress::More
             }
@@ -346,7 +351,7 @@ mod tests {
         let reading = emulator(&memory).begin();
         assert!(reading.terminal.screen_text().starts_with(" tere lost this screen"));
         assert_eq!((reading.cursor, reading.terminal.size().cols()), (memory.head(), 100));
-        // The next one has it from the checkpoint, and reads all that comes.
+        // The next worker restores this screen from the checkpoint and reads all new output.
         assert!(!memory.is_poisoned());
         assert_eq!(emulator(&memory).begin().terminal.screen_text(), reading.terminal.screen_text());
     }
@@ -359,7 +364,7 @@ mod tests {
         let worker = emulator(&memory);
         let mut reading = worker.begin();
         let mut ask = |reading: &mut Reading, worker: &Emulator| {
-            // A reset of the terminal changes nothing about where it is shown.
+            // A reset of the terminal does not change the theme.
             write.write_all(b"\x1bc\x1b]11;?\x07").unwrap();
             memory.fill_from(read.as_fd()).unwrap();
             while worker.advance(reading) {}
@@ -384,7 +389,8 @@ mod tests {
         let memory = Arc::new(SessionMemory::new().unwrap());
         memory.add_size(TermSize::new(80, 24).unwrap());
         let (read, mut write) = io::pipe().unwrap();
-        // Lines, a region, drawing characters, no cursor, the mouse, and a title that never ends.
+        // Text, a scrolling region, line-drawing characters, a hidden cursor, mouse reports,
+        // bracketed paste, and a title that never ends.
         write.write_all(b"kept\x1b[5;9r\x1b(0\x1b[?25l\x1b[?1003h\x1b[?1006h\x1b[?2004h\x1b]0;lost").unwrap();
         memory.fill_from(read.as_fd()).unwrap();
         let worker = emulator(&memory);

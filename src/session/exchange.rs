@@ -1,5 +1,5 @@
-//! What the threads `terminal` and `viewers` hand each other: snapshots that viewers need, and what
-//! the terminal answers to programs.
+//! What the threads `terminal` and `viewers` hand each other: snapshots for viewers, resets, and
+//! the terminal's answers to programs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::names::TermSize;
 use crate::protocol::viewer::Extent;
 
-/// Most bytes of answers that wait to be typed. A program that asks more and does not read gets
-/// no answer to the rest.
+/// Maximum bytes of answers that wait to be typed. A program that sends more queries without
+/// reading gets no answer to the rest.
 const ANSWERS_MAX: usize = 16 * 1024;
 
-/// Every extent that a viewer can want.
+/// Every extent that a viewer can ask for.
 pub(super) const EXTENTS: [Extent; 3] = [Extent::Whole, Extent::Recent, Extent::Screen];
 
 /// The terminal at one moment.
@@ -20,26 +20,25 @@ pub(super) struct Snapshot {
     pub(super) extent: Extent,
     pub(super) size: TermSize,
     pub(super) bytes: Vec<u8>,
-    /// Output behind this offset is not in it.
+    /// The snapshot contains the output before this offset.
     pub(super) offset: u64,
-    /// How many sizes came before it.
+    /// Number of sizes before the snapshot.
     pub(super) sizes: u64,
 }
 
-/// The exchange.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     whole: Slot,
     recent: Slot,
     screen: Slot,
     answers: Mutex<Vec<u8>>,
-    /// A person wants the terminal reset, however many asked.
+    /// At least one person has asked for a reset of the terminal.
     reset_wanted: AtomicBool,
-    /// The terminal was reset, and the viewers have not been told.
+    /// The terminal was reset, and the viewers' thread has not noticed yet.
     reset_done: AtomicBool,
 }
 
-/// At most one snapshot of each extent waits, whoever asked for it.
+/// At most one snapshot of each extent waits here, however many viewers asked for it.
 #[derive(Debug, Default)]
 struct Slot {
     wanted: AtomicBool,
@@ -47,43 +46,46 @@ struct Slot {
 }
 
 impl Exchange {
-    /// Asks for a snapshot. The terminal's thread is to be woken after this.
+    /// Asks for a snapshot. The caller must wake the terminal's thread afterwards.
     pub(super) fn ask(&self, extent: Extent) {
         self.slot(extent).wanted.store(true, Ordering::Release);
     }
 
-    /// Which snapshots are wanted, to be made now.
+    /// Takes the requests for snapshots. The caller must make each of them.
     pub(super) fn wanted(&self) -> impl Iterator<Item = Extent> {
         EXTENTS.into_iter().filter(|extent| self.slot(*extent).wanted.swap(false, Ordering::AcqRel))
     }
 
-    /// Hands a snapshot over to those who wanted this one. The viewers' thread is to be woken after this.
+    /// Hands over a snapshot to the viewers that asked for `wanted`. The caller must wake the
+    /// viewers' thread afterwards.
     pub(super) fn give(&self, wanted: Extent, snapshot: Snapshot) {
         *locked(&self.slot(wanted).made) = Some(Arc::new(snapshot));
     }
 
-    /// Takes the snapshot that was made, if it was. One that was wanted of the recent may be of the whole.
+    /// Takes the snapshot that was made for this request, if it is ready. The answer to a request
+    /// for a recent one may be a whole one.
     pub(super) fn take(&self, extent: Extent) -> Option<Arc<Snapshot>> {
         locked(&self.slot(extent).made).take()
     }
 
-    /// Asks for a reset of the terminal's modes. The terminal's thread is to be woken after this.
+    /// Asks for a reset of the terminal's modes. The caller must wake the terminal's thread
+    /// afterwards.
     pub(super) fn ask_for_reset(&self) {
         self.reset_wanted.store(true, Ordering::Release);
     }
 
-    /// Whether the terminal is to be reset now.
+    /// Takes the request for a reset: whether there was one.
     pub(super) fn wants_reset(&self) -> bool {
         self.reset_wanted.swap(false, Ordering::AcqRel)
     }
 
-    /// Notes that the terminal was reset. The viewers' thread is to be woken after this.
+    /// Records that the terminal was reset. The caller must wake the viewers' thread afterwards.
     pub(super) fn note_reset(&self) {
         self.reset_done.store(true, Ordering::Release);
     }
 
-    /// Whether the terminal was reset since the last call. Snapshots from before are dropped; whoever
-    /// waits for one asks again.
+    /// Whether the terminal was reset since the last call. Snapshots from before the reset are
+    /// discarded, and viewers that wait for one ask again.
     pub(super) fn take_reset(&self) -> bool {
         let done = self.reset_done.swap(false, Ordering::AcqRel);
         if done {
@@ -92,7 +94,7 @@ impl Exchange {
         done
     }
 
-    /// Leaves answers to be typed.
+    /// Queues answers to be typed. Answers that would exceed [`ANSWERS_MAX`] are discarded.
     pub(super) fn answer(&self, bytes: &[u8]) {
         let mut answers = locked(&self.answers);
         if answers.len() + bytes.len() <= ANSWERS_MAX {
@@ -100,7 +102,7 @@ impl Exchange {
         }
     }
 
-    /// Takes the answers.
+    /// Takes the queued answers.
     pub(super) fn answers(&self) -> Vec<u8> {
         std::mem::take(&mut locked(&self.answers))
     }
@@ -115,6 +117,6 @@ impl Exchange {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is half done while one of these is held.
+    // No holder of these locks leaves the data half updated, so a poisoned lock is safe to use.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

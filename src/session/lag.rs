@@ -1,30 +1,31 @@
-//! How far one viewer is behind what is printed, and whether that makes it late. A viewer that is late is
-//! sent a snapshot in place of the backlog.
+//! How far one viewer is behind the output, and whether that makes it late. A late viewer is sent a
+//! snapshot instead of the backlog.
 
 use std::time::{Duration, Instant};
 
 use super::pace::Pace;
 
-/// The time budget of a viewer. Output that was printed longer ago and has not been sent yet is replaced
-/// by a snapshot.
+/// The time budget of a viewer. Output that was printed longer ago and has not been sent yet is
+/// replaced by a snapshot.
 pub(super) const LATE: Duration = Duration::from_millis(300);
 
-/// A viewer that is behind by no more than this is not late, however long that lasts.
+/// A viewer that is behind by at most this many bytes is not late, however long that lasts.
 const LATE_BYTES: u64 = 16 * 1024;
 
-/// The same for a viewer that is late already, on a slow link: it is sent an echo, but nothing of a
-/// flood, behind which the next snapshot would wait.
+/// The same limit for a viewer that is already late on a slow link: it is sent an echo, but no part
+/// of a flood, because the next snapshot would wait behind it.
 const ECHO_BYTES: u64 = 1024;
 
 /// The lag of one viewer.
 #[derive(Debug)]
 pub(super) struct Lag {
-    /// The last offset up to which everything was sent, and when.
+    /// An offset that the output had reached, and when. The viewer falls behind if it has not been
+    /// sent the output up to there within [`LATE`].
     mark: (u64, Instant),
-    /// It fell behind, and has not caught up since.
+    /// The viewer fell behind, and has not caught up since.
     is_late: bool,
-    /// Start of the period in which the lag stayed at or below [`LATE_BYTES`] and no snapshot left out
-    /// more than the link takes; `None` otherwise.
+    /// Start of the period in which the lag stayed at or below [`LATE_BYTES`] and no snapshot left
+    /// out more than the link takes; `None` otherwise.
     caught_up_since: Option<Instant>,
     /// The viewer's cursor when it was last found to be late.
     fell_behind_at: u64,
@@ -35,9 +36,9 @@ impl Lag {
         Self { mark: (0, now), is_late: false, caught_up_since: None, fell_behind_at: 0 }
     }
 
-    /// Whether the viewer is to get a snapshot instead of the output between its cursor and the head.
-    /// During a flood on a slow link, every snapshot soon shows all that was printed; that alone does not
-    /// mean that the viewer has caught up.
+    /// Whether the viewer gets a snapshot instead of the output between its cursor and the head.
+    /// During a flood on a slow link, every snapshot briefly shows all the output; that alone does
+    /// not mean that the viewer has caught up.
     pub(super) fn is_late(&mut self, cursor: u64, head: u64, pace: &Pace, now: Instant) -> bool {
         let behind = head.saturating_sub(cursor);
         let for_long = self.caught_up_since.is_some_and(|since| now.saturating_duration_since(since) > LATE);
@@ -57,19 +58,19 @@ impl Lag {
         is_late
     }
 
-    /// The ring has overwritten the output that comes next.
+    /// Records that the ring has overwritten the viewer's next output.
     pub(super) fn overwritten(&mut self) {
         self.is_late = true;
     }
 
-    /// The viewer will be shown a snapshot that was taken at `offset`.
+    /// Records that the viewer will be sent a snapshot that was taken at `offset`.
     pub(super) fn snapshot(&mut self, offset: u64, pace: &Pace) {
         if self.is_late && !pace.takes(offset.saturating_sub(self.fell_behind_at)) {
             self.caught_up_since = None;
         }
     }
 
-    /// A snapshot was sent to its end while the output ended at `head`.
+    /// Records that a snapshot was sent completely while the output ended at `head`.
     pub(super) fn snapshot_sent(&mut self, head: u64, now: Instant) {
         self.mark = (head, now);
     }

@@ -1,14 +1,15 @@
 //! tere-session: the worker that keeps one session.
 //!
-//! Reads: packets of the broker, what the shell prints, packets of its viewers.
-//! Holds: one PTY, its terminal, the last bytes printed, its viewers' sockets. It runs as a uid of its own.
-//! Has given up: files, new sockets, connecting, programs, and every other session.
+//! Reads: packets from the broker, the shell's output, packets from its viewers.
+//! Holds: one PTY, its terminal, the latest output, its viewers' sockets. Runs as a uid of its own.
+//! Has given up: files, new sockets, connecting, starting programs, and every other session.
 //!
-//! Four threads, named as in `ps -T`: the first is the control thread (`control`), `pty` (`reader`) reads
-//! the shell's output into the `memory`, `terminal` (`emulator`) keeps the screen and answers for it, and
-//! `viewers` feeds each `viewer`. The last two hand each other snapshots and answers in the `exchange`; what
-//! the broker may ask is in `about`, and how the shell ended is read by `report`. systemd keeps what the
-//! next worker needs in the `store`, and that worker begins with `recovery`.
+//! It has four threads, named as in `ps -T`. The first is the control thread (`control`). `pty`
+//! (`reader`) reads the shell's output into the `memory`. `terminal` (`emulator`) maintains the
+//! screen and answers programs' queries to it. `viewers` feeds each `viewer`. The last two hand
+//! each other snapshots and answers through the `exchange`. `about` holds what the broker may ask
+//! about, and `report` reads how the shell ended. systemd keeps what the next worker needs in the
+//! `store`, and that worker starts with `recovery`.
 
 mod about;
 mod control;
@@ -38,7 +39,7 @@ use crate::sandbox::{self, Thread};
 use crate::sys::notify::Notify;
 use crate::sys::{inherited, signals};
 
-/// The exit status that says "start me again": `RestartForceExitStatus=` of the unit.
+/// The exit status that asks systemd for a restart: `RestartForceExitStatus=` of the unit.
 const RESTART: u8 = 75;
 
 /// The program.
@@ -59,8 +60,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A worker of which one thread is gone would keep its viewers waiting for ever; one that is gone is
-/// started again. What a panic says may hold terminal bytes, so only its place is told.
+/// Makes a panic in any thread abort the process. A worker that had lost a thread would keep its
+/// viewers waiting forever; a worker that has ended is restarted. A panic message may contain
+/// terminal bytes, so only the panic's location is logged.
 fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

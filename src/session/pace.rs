@@ -1,55 +1,58 @@
-//! How much may be on its way to one viewer. What has been sent cannot be taken back, and Ctrl-C
-//! waits behind it; so on a slow link little is sent ahead, and on a fast one enough to fill it.
+//! How much output may be in flight to one viewer. Output that has been sent cannot be taken back,
+//! and the effect of Ctrl-C waits behind it. So on a slow link little is sent ahead, and on a fast
+//! link enough to fill it.
 //!
-//! The viewer says how much it has shown. Output that takes longer from being sent to being shown
-//! than the best did in the last minutes has waited behind other output: while that wait is short,
-//! more may be on its way, and when it is long, less. LEDBAT, RFC 6817, does so for the same reason.
+//! The viewer acknowledges the output that it has shown. If an acknowledgement takes longer than
+//! the fastest one of the last minutes, the output has waited behind other output. While that wait
+//! is short, more may be in flight; when it is long, less. LEDBAT (RFC 6817) does the same for the
+//! same reason.
 
 use std::time::{Duration, Instant};
 
-/// The window before anything is known of the link, bytes.
+/// Initial window in bytes, before anything is known about the link.
 const FIRST: u64 = 64 * 1024;
 
-/// The smallest window: less would be mostly headers.
+/// The smallest window in bytes: anything less would be mostly headers.
 const LEAST: u64 = 4 * 1024;
 
-/// The largest window: half of the ring.
+/// The largest window in bytes: half of the ring.
 const MOST: u64 = 1024 * 1024;
 
-/// How long output may wait on the way, beside the time that the way itself takes.
+/// How long output may queue on the link, in addition to the link's own delay.
 const WAITING: Duration = Duration::from_millis(40);
 
-/// The minutes over which the best time is remembered: the base history of RFC 6817, section 2.4.2.
-/// A way that has become longer for good is taken for what it is after as many minutes.
+/// Number of minutes over which the shortest time is remembered: the base history of RFC 6817,
+/// section 2.4.2. A permanent increase of the link's delay is recognised after this many minutes.
 const HISTORY: usize = 5;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A window is sent in this many pieces or more, so that the first is shown while the last is sent.
+/// A window is sent in at least this many pieces, so that the first is shown while the last is
+/// being sent.
 const PIECES: u64 = 4;
 
 /// The pace of one viewer.
 #[derive(Debug)]
 pub(super) struct Pace {
     window: u64,
-    /// Sent and not yet shown.
+    /// Bytes sent and not yet shown.
     under_way: u64,
-    /// Sent in all, and shown in all.
+    /// Total bytes sent, and total bytes shown.
     sent: u64,
     shown: u64,
     base: BaseDelay,
     sample: Option<Sample>,
 }
 
-/// The shortest times from sending to the acknowledgement, one for each of the last minutes in which
+/// The shortest times from sending to acknowledgement, one for each of the last minutes in which
 /// there was a measurement.
 #[derive(Debug, Default)]
 struct BaseDelay {
-    /// When each minute began, and the shortest time in it; the latest is the last.
+    /// The start of each minute and the shortest time in it; the latest minute is last.
     minutes: Vec<(Instant, Duration)>,
 }
 
 impl BaseDelay {
-    /// Takes a measurement in, and returns the shortest that is remembered.
+    /// Records a measurement, and returns the shortest time remembered.
     fn note(&mut self, took: Duration, now: Instant) -> Duration {
         match self.minutes.last_mut() {
             Some((began, shortest)) if now.saturating_duration_since(*began) < MINUTE => {
@@ -64,12 +67,12 @@ impl BaseDelay {
     }
 }
 
-/// A measurement that is under way: from one byte sent until it is shown.
+/// A measurement in progress: from sending a byte until it is shown.
 #[derive(Debug)]
 struct Sample {
     until: u64,
     began: Instant,
-    /// Whether the window was full meanwhile: only then a larger one would be of use.
+    /// Whether the window was full meanwhile: only then would a larger one help.
     full: bool,
 }
 
@@ -88,17 +91,17 @@ impl Pace {
         usize::try_from(room.min(piece)).unwrap_or(usize::MAX)
     }
 
-    /// Whether the link takes a flood, as far as is known.
+    /// Whether the link can carry a flood, as far as is known.
     pub(super) fn is_wide(&self) -> bool {
         self.window > FIRST
     }
 
-    /// Whether so much may be on its way at once.
+    /// Whether this many bytes may be in flight at once.
     pub(super) fn takes(&self, bytes: u64) -> bool {
         bytes <= self.window
     }
 
-    /// Notes that this much was sent.
+    /// Records that this many bytes were sent.
     pub(super) fn sent(&mut self, bytes: usize, now: Instant) {
         let bytes = bytes as u64;
         self.under_way += bytes;
@@ -108,8 +111,8 @@ impl Pace {
         }
     }
 
-    /// Notes that the viewer says it has shown this much more. Whoever says too much is sent too
-    /// much, and nobody else.
+    /// Records that the viewer reports this many more bytes as shown. A viewer that reports too
+    /// many is sent too much, which affects no other viewer.
     pub(super) fn shown(&mut self, bytes: u64, now: Instant) {
         let bytes = bytes.min(self.under_way);
         self.under_way -= bytes;
@@ -132,8 +135,9 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Sends as much as may be over a link with this rate, in bytes a second, and this delay, for a
-    /// time from `began` on; gives the bytes that were shown and those on their way at the end.
+    /// Sends as much as allowed over a link with this rate, in bytes per second, and this delay,
+    /// for a time from `began` on. Returns the bytes that were shown, and the bytes in flight at
+    /// the end.
     fn run(pace: &mut Pace, began: Instant, rate: u64, delay: Duration, time: Duration) -> (u64, u64) {
         let mut link_free = began;
         let mut arrivals: std::collections::VecDeque<(Instant, u64)> = std::collections::VecDeque::new();
@@ -165,7 +169,7 @@ mod tests {
         {
             let mut pace = Pace::new();
             let delay = Duration::from_millis(delay);
-            // A prompt, which tells how long the way is.
+            // A prompt, from which the delay of the link is measured.
             let now = Instant::now();
             pace.sent(100, now);
             pace.shown(100, now + delay);
@@ -188,7 +192,7 @@ mod tests {
             shown as f64 / (rate as f64 * 60.0)
         };
         assert!(minute(&mut pace, &mut now, 1) > 0.8);
-        // From home to a telephone: everything seems to wait.
+        // The viewer moves from a home network to a mobile one: all output seems to be queued.
         minute(&mut pace, &mut now, 150);
         for _ in 0..HISTORY {
             minute(&mut pace, &mut now, 150);
@@ -206,7 +210,7 @@ mod tests {
             pace.sent(bytes, now);
         }
         assert_eq!(pace.under_way, FIRST);
-        // And one that says too much does not make it wrap.
+        // Acknowledging too much does not make the count wrap.
         pace.shown(u64::MAX, now);
         assert_eq!(pace.under_way, 0);
     }

@@ -1,5 +1,5 @@
-//! The thread `pty`: reads what the shell prints into the memory file, as fast as it prints and as there
-//! is room.
+//! The thread `pty`: reads the shell's output into the memory file, as fast as the shell prints and
+//! while there is room.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,41 +13,39 @@ use super::memory::{Filled, SessionMemory};
 use super::wake::Wake;
 use crate::sys::pty;
 
-/// How far it reads ahead of the terminal, about. There the shell waits: what a person does then shows after no more than
-/// this much of a flood.
+/// Roughly how far the reader may get ahead of the terminal. At that point the shell waits, so that
+/// at most this much of a flood precedes the effect of a person's input.
 const AHEAD: u64 = 256 * 1024;
 
-/// When the terminal has been quiet for this long, the reader looks whether the shell is still there;
-/// then after four times as long, and so on up to [`LAST_LOOK`]. A shell that exits has as a rule
-/// printed something a moment before.
+/// After this long without output, the reader checks whether the shell is still there; then after
+/// four times as long, and so on up to [`LAST_LOOK`]. A shell that exits has usually printed
+/// something a moment before.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LAST_LOOK: Duration = Duration::from_secs(10);
 
-/// In a flood the reader looks whenever it has read this much.
+/// In a flood, the reader checks each time it has read this many bytes.
 const LOOK_BYTES: usize = 64 * 1024;
 
-/// How much is still read once the shell is gone, if a background job goes on printing. The kernel
-/// holds less than this of what the shell printed.
+/// Bytes that are still read once the shell is gone, if a background job keeps printing. The kernel
+/// holds less than this of the shell's output.
 const REST: usize = 64 * 1024;
 
-/// The thread.
 #[derive(Debug)]
 pub(super) struct Reader {
     /// The PTY master, non-blocking.
     pty: Arc<OwnedFd>,
-    /// Where it goes.
     memory: Arc<SessionMemory>,
-    /// Raised after every read: the threads that read it.
+    /// Raised after every read, to wake the threads that use the output.
     printed: [Arc<Wake>; 2],
     /// Raised when the terminal has read on, and when there is room again.
     room: Arc<Wake>,
-    /// Raised once, when nothing more will come.
+    /// Raised once, when no more output will come.
     ended: Arc<Wake>,
-    /// How long it waits for output before its next look at the shell.
+    /// How long to wait for output before the next check for the shell.
     look: Duration,
-    /// What it has read since the last look.
+    /// Bytes read since the last check.
     unlooked: usize,
-    /// What is still read of a shell that is gone; nothing while it is there.
+    /// Bytes still to read once the shell is gone; `None` while it is there.
     rest: Option<usize>,
 }
 
@@ -62,16 +60,16 @@ impl Reader {
         Self { pty, memory, printed, room, ended, look: FIRST_LOOK, unlooked: 0, rest: None }
     }
 
-    /// Runs until the shell has ended, or everybody has closed the terminal.
+    /// Runs until the shell has ended, or until every process has closed the terminal.
     pub(super) fn run(mut self) {
         while let Ok(true) = self.step() {}
         self.ended.raise();
     }
 
-    /// Reads once, waiting if there is nothing; false at the end.
+    /// Reads once, waiting for output if there is none; false at the end.
     ///
-    /// A master whose last slave is closed reads as EIO, after everything printed has been read. But a
-    /// background job may have the slave open for days after the shell has exited.
+    /// Once the last slave is closed and all output has been read, reading the master fails with
+    /// EIO. But a background job may keep the slave open for days after the shell has exited.
     fn step(&mut self) -> io::Result<bool> {
         if self.memory.head().saturating_sub(self.memory.answered()) >= AHEAD {
             return self.wait_for_room();
@@ -99,21 +97,22 @@ impl Reader {
         }
     }
 
-    /// There is nothing to read. If the shell is gone, everything was read: the kernel hands on what it
-    /// holds before it says so (`n_tty_read`).
+    /// Waits for output when there is nothing to read. If the shell is gone, all of its output has
+    /// been read: the kernel hands out what it holds before it reports that there is nothing
+    /// (`n_tty_read`).
     fn wait_for_output(&mut self) -> io::Result<bool> {
         if self.rest.is_some() {
             return Ok(false);
         }
         self.look_at_shell()?;
-        // What it printed last may have come between the read and the look.
+        // The shell's last output may have arrived between the read and the check.
         if self.rest.is_none() && !wait_for(self.pty.as_fd(), self.look)? {
             self.look = LAST_LOOK.min(4 * self.look);
         }
         Ok(true)
     }
 
-    /// Looks whether the shell is still there. No event tells that it is not.
+    /// Checks whether the shell is still there. No event reports that it has gone.
     fn look_at_shell(&mut self) -> io::Result<()> {
         self.unlooked = 0;
         if pty::has_session(self.pty.as_fd())? {
@@ -134,7 +133,7 @@ impl Reader {
     }
 }
 
-/// Waits until there is something to read; false where the time is over.
+/// Waits until there is something to read; false if the time is up.
 fn wait_for(fd: BorrowedFd<'_>, within: impl TryInto<PollTimeout>) -> io::Result<bool> {
     let within = within.try_into().unwrap_or(PollTimeout::MAX);
     match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], within) {
@@ -158,7 +157,7 @@ mod tests {
         let memory = Arc::new(SessionMemory::new().unwrap());
         let mut reader =
             Reader::new(Arc::new(read.into()), Arc::clone(&memory), [wake(), wake()], wake(), wake());
-        // Ends when nobody reads.
+        // Ends when the reader is dropped.
         let writer = std::thread::spawn(move || drop(write.write_all(&vec![b'y'; 4 * 1024 * 1024])));
         let mut read_on = || {
             for _ in 0..400 {
@@ -176,7 +175,7 @@ mod tests {
         writer.join().unwrap();
     }
 
-    /// A shell behind a PTY: `sh -c SCRIPT` in a session of its own, which has it as its terminal.
+    /// Runs `sh -c SCRIPT` in a session of its own, with a PTY as its controlling terminal.
     fn shell(script: &str) -> (Arc<SessionMemory>, Arc<Wake>, std::thread::JoinHandle<()>) {
         let pty = nix::pty::openpty(None, None).unwrap();
         nix::fcntl::fcntl(&pty.master, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
@@ -210,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_shell_is_over_though_a_background_job_has_its_terminal() {
-        // A job in the group of the script is told that the script exits. It outlives the wait below.
+        // A job in the script's process group gets SIGHUP when the script exits. This one ignores
+        // it and outlives the wait below.
         let job = "(trap '' HUP; exec sleep 30) &";
         let (memory, ended, reader) = shell(&format!("{job} seq 3000; sleep 0.1; echo last"));
         assert!(wait_for(ended.as_fd(), Duration::from_secs(20)).unwrap());
@@ -223,7 +223,7 @@ mod tests {
     fn a_shell_is_over_though_a_background_job_prints_without_end() {
         let (memory, ended, reader) = shell("(trap '' HUP; yes) & sleep 0.2; echo last; exit");
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
-        // Nobody else reads: what was printed counts as answered, so that the reader goes on.
+        // There is no emulator: all output is marked as answered so that the reader continues.
         while !wait_for(ended.as_fd(), Duration::from_millis(1)).unwrap() {
             assert!(std::time::Instant::now() < deadline);
             memory.note_answered(memory.head());

@@ -1,5 +1,6 @@
-//! Recovery: a worker that goes on where another was killed, restarted or upgraded. systemd has kept the
-//! terminal, the memory file and our end of each viewer's socket in the unit's descriptor store.
+//! Recovery: a worker that continues the session of one that was killed, restarted or upgraded.
+//! systemd has kept the terminal, the memory file and the worker's end of each viewer's socket in
+//! the unit's descriptor store.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,29 +16,28 @@ use crate::protocol::worker::ViewerNumber;
 use crate::sys::pty;
 use crate::wire::Channel;
 
-/// What a worker begins with.
+/// What a worker starts with.
 #[derive(Debug)]
 pub(super) struct Recovered {
-    /// That of the worker before, or a new one.
+    /// The memory file of the previous worker, or a new one.
     pub(super) memory: Arc<SessionMemory>,
-    /// The session, if there was a worker before that had one.
+    /// The session, if the previous worker had one.
     pub(super) session: Option<RecoveredSession>,
 }
 
-/// A session to go on with. Its screen is recovered by the terminal's thread, which is in its sandbox by
-/// then: it begins with the checkpoint, reads the output behind it, and answers nothing that was
-/// answered before (`emulator`).
+/// A session to continue. The terminal's thread, which is sandboxed by then, restores the screen:
+/// it starts with the checkpoint, reads the output after it, and repeats no answers (`emulator`).
 #[derive(Debug)]
 pub(super) struct RecoveredSession {
     pub(super) pty: OwnedFd,
     pub(super) viewers: Vec<Viewer>,
 }
 
-/// Takes over what the worker before left.
+/// Takes over what the previous worker left.
 pub(super) fn recover(store: &mut Store, stored: StoredDescriptors) -> io::Result<Recovered> {
     let StoredDescriptors { pty, memory, mut viewers } = stored;
 
-    // The memory file first: everything else is understood by it.
+    // The memory file comes first: everything else depends on it.
     let memory = match memory {
         None => SessionMemory::new()?,
         Some(file) => match open(file) {
@@ -50,7 +50,7 @@ pub(super) fn recover(store: &mut Store, stored: StoredDescriptors) -> io::Resul
         },
     };
 
-    // Views that were made in another version of the protocols are closed; front asks for them again.
+    // Views that use another version of the protocols are closed; front asks for them again.
     if !memory.viewers_are_of_this_version() {
         close_views(store, &mut viewers)?;
     }
@@ -59,19 +59,19 @@ pub(super) fn recover(store: &mut Store, stored: StoredDescriptors) -> io::Resul
     let memory = Arc::new(memory);
     let Some(pty) = pty else { return Ok(Recovered { memory, session: None }) };
 
-    // The worker before may have been killed between noting a size and setting it.
+    // The previous worker may have been killed between recording a size and setting it.
     if let Some(size) = memory.latest_size() {
         pty::set_size(pty.as_fd(), size)?;
     }
 
-    // Each viewer goes on from the byte where it was left.
+    // Each viewer continues at the byte where the previous worker left it.
     let now = Instant::now();
     let viewers = viewers.into_iter().map(|viewer| go_on(viewer, &memory, now)).collect();
     Ok(Recovered { memory, session: Some(RecoveredSession { pty, viewers }) })
 }
 
-/// Maps a memory file, and finishes what a worker was doing when it was killed: the read that it had not
-/// counted, and the input that it was about to forget.
+/// Maps a memory file, and completes what the previous worker was doing when it was killed: it
+/// counts a read that was not counted yet, and discards input that was being discarded.
 pub(super) fn open(file: OwnedFd) -> io::Result<SessionMemory> {
     let memory = SessionMemory::open(file)?;
     memory.recover_head();
@@ -80,8 +80,8 @@ pub(super) fn open(file: OwnedFd) -> io::Result<SessionMemory> {
     Ok(memory)
 }
 
-/// A new memory file in the place of one that cannot be read, as after a change of its layout. The screen
-/// and the views are lost, but not the shell.
+/// Creates a memory file in place of one that cannot be read, for example after a change of its
+/// layout. The screen and the views are lost, but the shell is not.
 fn replace_unreadable(store: &mut Store, pty: Option<&OwnedFd>) -> io::Result<SessionMemory> {
     let size = pty.map(|pty| pty::size(pty.as_fd())).transpose()?.flatten();
     let memory = SessionMemory::in_place_of_an_unreadable_one(size.unwrap_or(TermSize::DEFAULT))?;
@@ -94,7 +94,8 @@ fn close_views(store: &mut Store, viewers: &mut Vec<(ViewerNumber, Role, OwnedFd
     viewers.drain(..).try_for_each(|(viewer, ..)| store.forget_viewer(viewer))
 }
 
-/// A viewer that has no position had not greeted; one that had only a part of a snapshot gets another.
+/// Restores a viewer. A viewer without a position had not greeted; one that had received only part
+/// of a snapshot gets another.
 pub(super) fn go_on(
     (number, role, socket): (ViewerNumber, Role, OwnedFd),
     memory: &SessionMemory,

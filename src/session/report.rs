@@ -1,25 +1,25 @@
-//! How the shell ended, as the script that started it reports through the terminal:
+//! How the shell ended. The script that starts the shell reports it through the terminal:
 //!
 //! ```text
 //! ESC _ tere ; KEY ; STATUS ESC \
 //! ```
 //!
-//! an application program command (ECMA-48), which terminals ignore. It is the last that the script
-//! prints, so it is looked for once, at the end. The machine may lie: what it says is shown to people,
-//! and nothing is decided by it.
+//! This is an application program command (ECMA-48), which terminals ignore. It is the last output
+//! of the script, so it is looked for once, at the end. The machine may lie: the status is only
+//! shown to people, and nothing is decided by it.
 
 use super::memory::SessionMemory;
 use crate::names::ReportKey;
 use crate::protocol::ShellExit;
 
-/// How far before the end of the output the report is looked for, bytes. A background job may print
-/// after it, and what it prints until the end is seen is bounded: see [`super::reader`].
+/// How far before the end of the output to look for the report, in bytes. A background job may
+/// print after it, but only a bounded amount until the end is noticed: see [`super::reader`].
 const REACH: u64 = 1024 * 1024;
 
 const BEGIN: &[u8] = b"\x1b_tere;";
 const END: &[u8] = b"\x1b\\";
 
-/// How the shell ended, if the end of the output says so.
+/// How the shell ended, if the end of the output contains its report.
 pub(super) fn exit(memory: &SessionMemory) -> Option<ShellExit> {
     let key = memory.report_key()?;
     let mut cursor = memory.head().saturating_sub(REACH);
@@ -28,14 +28,14 @@ pub(super) fn exit(memory: &SessionMemory) -> Option<ShellExit> {
     find(&output, &key)
 }
 
-/// The last report in `output` that has this key.
+/// The last report in `output` with this key.
 fn find(output: &[u8], key: &ReportKey) -> Option<ShellExit> {
     let begin = [BEGIN, key.as_str().as_bytes(), b";"].concat();
     let at = output.windows(begin.len()).rposition(|window| window == begin)?;
     let rest = output.get(at + begin.len()..)?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (status, rest) = rest.split_at_checked(digits)?;
-    // No shell has a status of more digits.
+    // No shell's status has more digits.
     if digits > 3 || !rest.starts_with(END) {
         return None;
     }

@@ -1,6 +1,6 @@
-//! The unit's descriptor store: systemd keeps there what this worker's successor needs. A worker
-//! that is killed, restarted or upgraded leaves it as it is; one whose session is over empties it.
-//! See sd_notify(3) and `FileDescriptorStoreMax=`.
+//! The unit's descriptor store, in which systemd keeps what the next worker needs. A worker that is
+//! killed, restarted or upgraded leaves it as it is; a worker whose session is over empties it. See
+//! sd_notify(3) and `FileDescriptorStoreMax=`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,15 +11,15 @@ use crate::protocol::worker::ViewerNumber;
 use crate::sys::inherited::Inherited;
 use crate::sys::notify::Notify;
 
-/// An item of the store. Its name there says what it is, and is a stored format: a worker of another
-/// build reads it.
+/// An item of the store. Its name in the store identifies it, and is a stored format: workers of
+/// other builds read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StoredItem {
     /// The PTY's master.
     Pty,
     /// The memory file.
     Memory,
-    /// Our end of a viewer's socket.
+    /// The worker's end of a viewer's socket.
     Viewer(ViewerNumber, Role),
 }
 
@@ -48,7 +48,7 @@ impl StoredItem {
     }
 }
 
-/// What an earlier worker left, if any.
+/// The descriptors that the previous worker left, if any.
 #[derive(Debug, Default)]
 pub(super) struct StoredDescriptors {
     pub(super) pty: Option<OwnedFd>,
@@ -56,17 +56,17 @@ pub(super) struct StoredDescriptors {
     pub(super) viewers: Vec<(ViewerNumber, Role, OwnedFd)>,
 }
 
-/// The store.
 #[derive(Debug)]
 pub(super) struct Store {
     notify: Notify,
     kept: Vec<StoredItem>,
-    /// Our end of each viewer's socket once more: systemd wants it again to keep it under another name.
+    /// A duplicate of the worker's end of each viewer's socket: systemd needs the descriptor again
+    /// to keep it under another name.
     viewers: BTreeMap<ViewerNumber, OwnedFd>,
 }
 
 impl Store {
-    /// The store behind systemd's notify socket, and what is in it.
+    /// Opens the store behind systemd's notify socket, and returns it with its contents.
     ///
     /// # Errors
     /// There is no room for one more descriptor.
@@ -91,13 +91,13 @@ impl Store {
         Ok((store, left))
     }
 
-    /// Says one thing to systemd.
+    /// Sends a notification to systemd.
     pub(super) fn say(&self, text: &str) -> io::Result<()> {
         self.notify.say(text)
     }
 
-    /// Has systemd keep a descriptor. It is not polled: a PTY or a viewer that hangs up is noticed
-    /// here, and must not be gone from the store before.
+    /// Puts a descriptor into the store. systemd does not poll it: this worker notices when a PTY
+    /// or a viewer hangs up, and the descriptor must not disappear from the store before that.
     pub(super) fn keep(&mut self, kept: StoredItem, fd: BorrowedFd<'_>) -> io::Result<()> {
         let text = format!("FDSTORE=1\nFDNAME={}\nFDPOLL=0", kept.name());
         self.notify.say_with(&text, fd)?;
@@ -105,7 +105,7 @@ impl Store {
         Ok(())
     }
 
-    /// Has systemd keep a viewer's socket.
+    /// Puts a viewer's socket into the store.
     pub(super) fn keep_viewer(
         &mut self,
         number: ViewerNumber,
@@ -116,26 +116,27 @@ impl Store {
         self.keep(StoredItem::Viewer(number, role), fd)
     }
 
-    /// Has systemd keep a viewer's socket under the name of another role. It keeps a descriptor only
-    /// once, so the first name goes first: a worker killed in between loses the view, and front asks for it again.
+    /// Keeps a viewer's socket under the name of another role. systemd keeps a descriptor only
+    /// once, so it is removed under its old name first. If the worker is killed in between, the
+    /// view is lost and front asks for it again.
     pub(super) fn change_role(&mut self, number: ViewerNumber, role: Role) -> io::Result<()> {
         let Some(fd) = self.viewers.remove(&number) else { return Ok(()) };
         self.forget_viewer(number)?;
         self.keep_viewer(number, role, fd.as_fd())
     }
 
-    /// Has systemd close a viewer's socket.
+    /// Removes a viewer's socket from the store.
     pub(super) fn forget_viewer(&mut self, number: ViewerNumber) -> io::Result<()> {
         self.viewers.remove(&number);
         self.forget(|kept| matches!(kept, StoredItem::Viewer(viewer, _) if viewer == number))
     }
 
-    /// Has systemd close the memory file.
+    /// Removes the memory file from the store.
     pub(super) fn forget_memory(&mut self) -> io::Result<()> {
         self.forget(|kept| kept == StoredItem::Memory)
     }
 
-    /// Has systemd close everything.
+    /// Empties the store.
     pub(super) fn forget_all(&mut self) -> io::Result<()> {
         self.forget(|_| true)
     }

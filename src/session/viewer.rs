@@ -1,6 +1,6 @@
-//! One viewer: a socket, a role, and a cursor into the memory file. It has no queue: it begins with a
-//! snapshot and goes on with what is printed, and when it is too slow for that, with another
-//! snapshot.
+//! One viewer: a socket, a role, and a cursor into the memory file. A viewer has no queue. It
+//! starts with a snapshot and continues with the live output; a viewer that falls too far behind
+//! gets another snapshot instead of the backlog.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,19 +17,19 @@ use crate::protocol::worker::ViewerNumber;
 use crate::protocol::{Role, SessionEnd};
 use crate::wire::{Channel, Intent, WireError};
 
-/// Packets that one viewer may send or be sent in one turn of the loop, so that none starves the
-/// others.
+/// Maximum packets received from, and sent to, one viewer per turn of the loop, so that no viewer
+/// starves the others.
 const PER_TURN: usize = 8;
 
-/// From one snapshot of a viewer that is late to its next.
+/// Minimum interval between two snapshots sent to a late viewer.
 const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(30);
 
-/// A chunk of this many bytes is a flood's, not an echo, and what comes within [`REST`] after it is sent in one
-/// packet, unless it is a packet's worth: a shell prints 4 KiB at a time, and each packet costs three programs a turn.
+/// A chunk of at least `FLOOD` bytes is part of a flood, not an echo. Output that arrives within
+/// [`REST`] after it is held back and sent in one packet, unless it already fills half a packet: a
+/// shell prints 4 KiB at a time, and each packet costs a turn in three programs.
 const FLOOD: usize = 2 * 1024;
 const REST: Duration = Duration::from_millis(1);
 
-/// One viewer.
 #[derive(Debug)]
 pub(super) struct Viewer {
     pub(super) number: ViewerNumber,
@@ -37,47 +37,49 @@ pub(super) struct Viewer {
     /// Non-blocking.
     channel: Channel<ToViewer, FromViewer>,
     greeted: bool,
-    /// It said that no more input comes.
+    /// The viewer has announced the end of its input.
     input_ended: bool,
-    /// The colours in which it is shown, if it said so. It says so to one worker: after a recovery it
-    /// has none until it says another.
+    /// The colours in which the viewer shows the terminal, if it has sent them. They do not survive
+    /// a recovery: the next worker has none until the viewer sends them again.
     theme: Option<Theme>,
     showing: Showing,
     pace: Pace,
-    /// Until when it may be collected what is not much.
+    /// End of the pause in which small amounts of output are collected into one packet.
     rests: Option<Instant>,
     lag: Lag,
-    /// When it may have another snapshot for being late, or for wanting one.
+    /// Earliest time of the next snapshot, if the viewer is late or asks for one.
     next_snapshot: Instant,
-    /// Bytes of its input that were thrown away and that it has not been told of.
+    /// Bytes of the viewer's input that were discarded and not yet reported to it.
     dropped: u64,
 }
 
 /// What a viewer is being sent.
 #[derive(Debug)]
 enum Showing {
-    /// Nothing before it is given a snapshot.
+    /// Nothing, until it gets a snapshot.
     Waiting { extent: Extent, not_before: Instant },
-    /// A snapshot, of which this many bytes are sent. It begins with `begun`.
+    /// A snapshot, of which `sent` bytes have been sent. `begun` is set once its `SnapshotBegins`
+    /// has been sent.
     Snapshot { snapshot: Arc<Snapshot>, begun: bool, sent: usize },
-    /// What is printed behind the cursor, and the sizes from this one on.
+    /// The output after `cursor`, and the sizes from number `sizes` on.
     Live { cursor: u64, sizes: u64 },
 }
 
-/// How far feeding came.
+/// Result of [`Viewer::feed`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fed {
-    /// It has everything, or waits for a snapshot, or has to say first what it has shown.
+    /// Nothing can be sent now: the viewer has everything, waits for a snapshot, or must first
+    /// acknowledge what it has shown.
     All,
-    /// Its turn is over, and there is more.
+    /// The turn is over, and there is more to send.
     More,
-    /// There is more, which is worth a packet a moment later.
+    /// There is more, but it is held back briefly to fill a packet.
     Resting,
-    /// Its socket is full.
+    /// The viewer's socket is full.
     Full,
 }
 
-/// What a viewer asks for, as far as its role allows it.
+/// A request of a viewer that its role permits.
 #[derive(Debug)]
 pub(super) enum Allowed {
     Input(Vec<u8>),
@@ -87,8 +89,8 @@ pub(super) enum Allowed {
 }
 
 impl Viewer {
-    /// A viewer that is to see the screen and what it takes to look back a little. The rest of the scrollback is worth
-    /// its time on a slow link only to somebody who looks at it, and asks for it then.
+    /// Creates a viewer that waits for the screen and the end of the scrollback. The rest of the
+    /// scrollback takes time on a slow link, so a viewer gets it only on request.
     pub(super) fn new(
         number: ViewerNumber,
         role: Role,
@@ -112,30 +114,30 @@ impl Viewer {
         }
     }
 
-    /// The same viewer, which a worker before this one has greeted.
+    /// Marks the viewer as one that has already greeted the previous worker.
     pub(super) fn that_has_greeted(mut self) -> Self {
         self.greeted = true;
         self
     }
 
-    /// The same viewer, which has a scrollback that is to have no gap: it waits for the whole.
+    /// Makes the viewer wait for the whole scrollback, so that the scrollback it shows has no gap.
     pub(super) fn without_gap(mut self, now: Instant) -> Self {
         self.showing = Showing::Waiting { extent: Extent::Whole, not_before: now };
         self
     }
 
-    /// The same viewer, which has everything before this offset and was told of this many sizes.
+    /// Makes the viewer live: it has all output before `cursor` and knows the first `sizes` sizes.
     pub(super) fn live_at(mut self, cursor: u64, sizes: u64) -> Self {
         self.showing = Showing::Live { cursor, sizes };
         self
     }
 
-    /// Whether the size of its window is the session's.
+    /// Whether the session takes its size from this viewer's window.
     pub(super) fn sets_size(&self) -> bool {
         self.role == Role::Owner
     }
 
-    /// The snapshot that it waits for, and from when on it may have it.
+    /// The snapshot that the viewer waits for, and the earliest time at which it may get it.
     pub(super) fn waits_for(&self) -> Option<(Extent, Instant)> {
         match self.showing {
             Showing::Waiting { extent, not_before } if self.greeted => Some((extent, not_before)),
@@ -143,12 +145,12 @@ impl Viewer {
         }
     }
 
-    /// Until when it rests, if it does.
+    /// End of the pause in which small amounts of output are held back, if there is one.
     pub(super) fn rests(&self) -> Option<Instant> {
         self.rests
     }
 
-    /// The snapshot that it is being sent.
+    /// The snapshot that the viewer is being sent.
     pub(super) fn snapshot(&self) -> Option<&Arc<Snapshot>> {
         match &self.showing {
             Showing::Snapshot { snapshot, .. } => Some(snapshot),
@@ -156,30 +158,31 @@ impl Viewer {
         }
     }
 
-    /// Shows it a snapshot next.
+    /// Starts to send the viewer a snapshot, in place of whatever it was being sent.
     pub(super) fn show(&mut self, snapshot: &Arc<Snapshot>, now: Instant) {
         self.next_snapshot = now + BETWEEN_SNAPSHOTS;
         self.lag.snapshot(snapshot.offset, &self.pace);
         self.showing = Showing::Snapshot { snapshot: Arc::clone(snapshot), begun: false, sent: 0 };
     }
 
-    /// Has it wait for a snapshot.
+    /// Makes the viewer wait for a snapshot, which it gets at `not_before` at the earliest.
     pub(super) fn want(&mut self, extent: Extent, not_before: Instant, memory: &SessionMemory) {
         self.showing = Showing::Waiting { extent, not_before };
         memory.set_position(self.number, Position::Waiting);
     }
 
-    /// Has it shown the terminal anew, after a reset that no output tells of.
+    /// Gives the viewer a new snapshot after a reset of the terminal, which leaves no trace in the
+    /// output.
     pub(super) fn show_again(&mut self, now: Instant, memory: &SessionMemory) {
         match &self.showing {
-            // What it waits for is made after the reset.
+            // The snapshot that the viewer waits for will be made after the reset.
             Showing::Waiting { .. } => {}
             Showing::Snapshot { snapshot, .. } => self.want(snapshot.extent, now, memory),
             Showing::Live { .. } => self.want(Extent::Screen, now, memory),
         }
     }
 
-    /// Sends what it has not got, up to `end`.
+    /// Sends what the viewer has not received yet, up to offset `end`.
     pub(super) fn feed(&mut self, memory: &SessionMemory, end: u64, now: Instant) -> Result<Fed, WireError> {
         if !self.greeted {
             return Ok(Fed::All);
@@ -256,7 +259,8 @@ impl Viewer {
                     if !self.send(&ToViewer::Size(size))? {
                         return Ok(Fed::Full);
                     }
-                    // Terminals do not agree on where lines go at another size: it is shown what the session's has.
+                    // Terminals disagree about how lines move on a resize: the viewer is shown the
+                    // result of the session's terminal.
                     self.want(Extent::Screen, now + BETWEEN_SNAPSHOTS, memory);
                     return Ok(Fed::All);
                 }
@@ -281,8 +285,8 @@ impl Viewer {
             Behind::Bytes => {}
         }
         let length = chunk.len();
-        // A worker that is killed between sending and noting must not send the same again: what it
-        // leaves is then a viewer that gets a snapshot.
+        // The viewer is marked as waiting until its new position is recorded. If the worker is
+        // killed in between, the next one sends a snapshot instead of sending this chunk twice.
         memory.set_position(self.number, Position::Waiting);
         if !self.send(&ToViewer::Output(chunk))? {
             self.go_on_at(memory, before, sizes);
@@ -299,12 +303,13 @@ impl Viewer {
         memory.set_position(self.number, Position::At { cursor, sizes });
     }
 
-    /// Whether it has everything up to `end`. One that has not greeted has nothing yet.
+    /// Whether the viewer has been sent everything up to `end`. A viewer that has not greeted has
+    /// been sent nothing.
     pub(super) fn has_all(&self, end: u64) -> bool {
         self.greeted && matches!(self.showing, Showing::Live { cursor, .. } if cursor >= end)
     }
 
-    /// Says how much of its input was thrown away, if any was; false where the socket is full.
+    /// Tells the viewer how much of its input was discarded, if any; false if the socket is full.
     fn say_dropped(&mut self) -> Result<bool, WireError> {
         if self.dropped > 0 {
             if !self.send(&ToViewer::InputDropped(self.dropped))? {
@@ -315,14 +320,14 @@ impl Viewer {
         Ok(true)
     }
 
-    /// Notes that this much of its input was thrown away.
+    /// Records that this many bytes of the viewer's input were discarded.
     pub(super) fn input_dropped(&mut self, bytes: usize) {
         self.dropped += bytes as u64;
     }
 
-    /// Adds what it sent to `asked`, up to a turn's worth; what came before an error counts. True
-    /// where there may be more. Input, sizes and themes that its role does not allow are left out here,
-    /// whatever its page believes.
+    /// Receives at most [`PER_TURN`] packets and appends the viewer's requests to `asked`. Requests
+    /// received before an error are kept. Returns true if there may be more. Requests that the role
+    /// does not allow are ignored, whatever the viewer's page believes.
     pub(super) fn take(
         &mut self,
         memory: &SessionMemory,
@@ -360,7 +365,8 @@ impl Viewer {
                 | (Ok((FromViewer::Resize(_), _)), Role::Writer | Role::Watcher) => {}
                 (Ok((FromViewer::End, _)), _) => self.input_ended = true,
                 (Ok((FromViewer::Shown(bytes), _)), _) => self.pace.shown(bytes.into(), now),
-                // No more often than a late viewer has one, so that it costs the session no more.
+                // No more often than a late viewer gets a snapshot, so that a refresh costs the
+                // session no more.
                 (Ok((FromViewer::Refresh, _)), _) => {
                     self.want(Extent::Whole, self.next_snapshot, memory);
                 }
@@ -371,23 +377,23 @@ impl Viewer {
         Ok(true)
     }
 
-    /// The theme that it gives the session: an owner's.
+    /// The viewer's theme, if the viewer is an owner's and so sets the theme of the session.
     fn owners_theme(&self) -> Option<Theme> {
         self.theme.filter(|_| self.role == Role::Owner)
     }
 
-    /// Adds to `asked` what is left of a viewer whose socket broke: it may have sent input, closed,
-    /// and been noticed by a write first. The kernel bounds what a socket holds.
+    /// Appends all remaining requests of a viewer that is about to be removed. The viewer may have
+    /// sent input and then closed its socket, and a write may notice the close before the input is
+    /// read. The kernel bounds what a socket holds.
     pub(super) fn take_rest(&mut self, memory: &SessionMemory, asked: &mut Vec<Allowed>, now: Instant) {
         while let Ok(true) = self.take(memory, asked, now) {}
     }
 
-    /// Lets it do this from now on.
     pub(super) fn set_role(&mut self, role: Role) {
         self.role = role;
     }
 
-    /// Says why its view is over; false where the socket is full.
+    /// Tells the viewer why its view has ended; false if the socket is full.
     pub(super) fn end(&self, end: SessionEnd) -> Result<bool, WireError> {
         self.send(&ToViewer::Ended(end))
     }

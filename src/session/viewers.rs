@@ -1,5 +1,5 @@
-//! The thread `viewers`: one loop over poll(2) that feeds every viewer from the memory file, and gives
-//! what they type, and what the terminal answers, to the PTY.
+//! The thread `viewers`: one loop around poll(2) that feeds every viewer from the memory file, and
+//! writes the viewers' input and the terminal's answers to the PTY.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,60 +22,64 @@ use crate::protocol::{EndReason, Role, SessionEnd};
 use crate::sys::pty;
 use crate::wire::WireError;
 
-/// How long viewers have to take the rest when the session ends. Who has not is cut off.
+/// How long viewers may take to receive the remaining output when the session ends. Viewers that
+/// have not received it by then are cut off.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 
-/// From one change of the terminal's size to the next. Of those in between the last one counts: a
-/// window that is dragged asks for hundreds, and each narrower one wraps rows that are not joined again.
+/// Minimum interval between two changes of the terminal's size. Of the sizes requested in between,
+/// only the last one counts: dragging a window requests hundreds, and each narrower size wraps rows
+/// that are not joined again.
 const BETWEEN_SIZES: Duration = Duration::from_millis(200);
 
-/// Most bytes of snapshots that viewers are being sent. Past it those with the oldest one begin
-/// again with a new one, which all of them share.
+/// Maximum total bytes of the snapshots that are being sent. Beyond it, viewers that are being sent
+/// the oldest snapshot start over with a new one, which all of them share.
 const SNAPSHOTS_MAX: usize = 12 * 1024 * 1024;
 
-/// From the control thread.
+/// An order from the control thread.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// With the size of its terminal.
+    /// Adds a viewer, with the size of its terminal.
     Add(Viewer, TermSize),
-    /// A viewer of the worker before.
+    /// Continues with a viewer of the previous worker.
     GoOn(Viewer),
     SetRole(ViewerNumber, Role),
     Drop(ViewerNumber, UnreadInput),
     Flush(SessionEnd),
 }
 
-/// What the thread needs, and its state.
+/// The thread's shared resources, channels and state.
 #[derive(Debug)]
 pub(super) struct Viewers {
     pub(super) pty: Arc<OwnedFd>,
     pub(super) memory: Arc<SessionMemory>,
     pub(super) exchange: Arc<Exchange>,
-    /// Raised when something was printed, when an order waits, and when the terminal's thread has
-    /// something for this one.
+    /// Raised when there is new output, when an order is queued, and when the terminal's thread has
+    /// something for this thread.
     pub(super) wake: Arc<Wake>,
     pub(super) about: Arc<About>,
     /// Wakes the terminal's thread.
     pub(super) terminal: Arc<Wake>,
     pub(super) orders: Receiver<Order>,
-    /// To the control thread, with its wake. Never full: see [`super::control::EVENTS`].
+    /// Events for the control thread, which `control` wakes. Never full: see
+    /// [`super::control::EVENTS`].
     pub(super) events: SyncSender<Input>,
     pub(super) control: Arc<Wake>,
     pub(super) state: LoopState,
 }
 
-/// What the loop remembers.
+/// State of the loop between turns.
 #[derive(Debug, Default)]
 pub(super) struct LoopState {
     viewers: Vec<Viewer>,
-    /// Whose socket had something to read, and whose was full.
+    /// Viewers whose socket had something to read (`readable`) or was full (`full`).
     readable: Vec<ViewerNumber>,
     full: Vec<ViewerNumber>,
-    /// A viewer rests, and none has anything to be sent before.
+    /// At least one viewer holds output back to fill a packet. Until that pause is over, new output
+    /// and orders do not wake the loop.
     resting: bool,
-    /// The size that an owner asked for last and the terminal does not have yet.
+    /// The last size requested by an owner that the terminal does not have yet.
     size: Option<TermSize>,
-    /// When the terminal may take another size.
+    /// Earliest time of the terminal's next change of size.
     next_size: Option<Instant>,
     ending: Option<Ending>,
 }
@@ -83,13 +87,13 @@ pub(super) struct LoopState {
 #[derive(Debug)]
 struct Ending {
     end: SessionEnd,
-    /// Where the output ends.
+    /// Offset of the end of the output.
     at: u64,
     deadline: Instant,
 }
 
 impl Viewers {
-    /// Runs until the session is over and flushed.
+    /// Runs until the session is over and its viewers have been flushed.
     pub(super) fn run(mut self) {
         loop {
             self.wake.lower();
@@ -108,7 +112,7 @@ impl Viewers {
                 return;
             }
             if let Err(error) = self.wait(more, now) {
-                // poll(2) fails only for want of memory or for a bug: end the process, which
+                // poll(2) fails only for lack of memory or because of a bug: end the process, which
                 // systemd restarts, rather than spin.
                 tracing::error!(%error, "cannot wait for viewers");
                 std::process::abort();
@@ -139,7 +143,7 @@ impl Viewers {
                             viewer.take_rest(&self.memory, &mut asked, now);
                             self.grant(&mut viewer, asked);
                         }
-                        // One that does not read will see that its socket closes.
+                        // A viewer that does not read still sees its socket close.
                         drop(viewer.end(EndReason::ViewClosed.into()));
                     }
                     self.memory.forget(number);
@@ -153,7 +157,7 @@ impl Viewers {
         }
     }
 
-    /// Takes what viewers sent.
+    /// Receives what the viewers have sent.
     fn listen(&mut self, now: Instant) {
         let mut gone = Vec::new();
         let readable = std::mem::take(&mut self.state.readable);
@@ -172,14 +176,15 @@ impl Viewers {
         let _ = self.memory.add_typed(&self.exchange.answers());
     }
 
-    /// Does what a viewer asked for.
+    /// Carries out a viewer's requests.
     fn grant(&mut self, viewer: &mut Viewer, asked: Vec<Allowed>) {
         for one in asked {
             match one {
                 Allowed::Input(bytes) if self.memory.add_typed(&bytes) => self.about.note_activity(),
                 Allowed::Input(bytes) => viewer.input_dropped(bytes.len()),
                 Allowed::Resize(size) => self.state.size = Some(size),
-                // The owner types in one window, and then in another.
+                // An owner's input brings along the theme of its window, which differs only when
+                // the owner has moved to another window.
                 Allowed::Theme(theme) => {
                     if self.memory.theme() != Some(theme) {
                         self.memory.set_theme(&theme);
@@ -193,8 +198,8 @@ impl Viewers {
         }
     }
 
-    /// Gives the terminal the size that was asked for last. The memory file hears of it first: what a
-    /// program prints for the new size must not be read for the old one.
+    /// Gives the terminal the last requested size. The size is recorded in the memory file first:
+    /// output that a program prints for the new size must not be interpreted at the old one.
     fn resize(&mut self, now: Instant) {
         let Some(size) = self.state.size else { return };
         if self.memory.latest_size() == Some(size) {
@@ -203,21 +208,21 @@ impl Viewers {
             self.state.size = None;
             self.state.next_size = Some(now + BETWEEN_SIZES);
             self.terminal.raise();
-            // A terminal that is gone has no size, and the reader says so.
+            // Fails if the terminal is gone, which the reader reports.
             if let Err(error) = pty::set_size(self.pty.as_fd(), size) {
                 tracing::debug!(%error, "the size of the terminal cannot be set");
             }
         }
     }
 
-    /// Has every viewer shown the terminal anew once it was reset.
+    /// Gives every viewer a new snapshot once the terminal has been reset.
     fn show_reset(&mut self, now: Instant) {
         if self.exchange.take_reset() {
             self.state.viewers.iter_mut().for_each(|viewer| viewer.show_again(now, &self.memory));
         }
     }
 
-    /// Shows the snapshots that were made to all who wait for one.
+    /// Hands finished snapshots to the viewers that wait for them, and enforces [`SNAPSHOTS_MAX`].
     fn show_snapshots(&mut self, now: Instant) {
         for extent in EXTENTS {
             let Some(snapshot) = self.exchange.take(extent) else { continue };
@@ -245,7 +250,7 @@ impl Viewers {
         }
     }
 
-    /// Asks for the snapshots that viewers wait for and may have by now.
+    /// Requests the snapshots that viewers wait for and may have by now.
     fn ask_for_snapshots(&mut self, now: Instant) {
         let due = self.state.viewers.iter().filter_map(Viewer::waits_for).filter(|(_, from)| *from <= now);
         for (extent, _) in due {
@@ -254,7 +259,7 @@ impl Viewers {
         }
     }
 
-    /// Sends output; true where a viewer has more to get and room for it.
+    /// Sends output; true if a viewer has more to get and room for it.
     fn feed(&mut self, now: Instant) -> bool {
         let end = self.state.ending.as_ref().map_or(u64::MAX, |ending| ending.at);
         let (mut more, mut gone) = (false, Vec::new());
@@ -291,52 +296,55 @@ impl Viewers {
         }
     }
 
-    /// Gives the PTY what it takes of what was typed.
+    /// Writes waiting input to the PTY, as much as it takes.
     fn type_on(&mut self) {
-        // Only into a PTY that takes something: what is handed to write(2) is marked as typed before, and
-        // a worker that ends in between loses it.
+        // Write only to a PTY that accepts input: bytes are marked as typed before they are handed
+        // to write(2), and a worker that ends in between loses them.
         while self.may_type() && self.takes_input() {
             match self.memory.type_some(|bytes| nix::unistd::write(self.pty.as_fd(), bytes)) {
                 Ok(()) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return,
-                // The terminal is gone; the reader says so.
+                // The terminal is gone, which the reader reports.
                 Err(_) => self.memory.forget_typed(),
             }
         }
     }
 
-    /// Whether the PTY takes input now.
+    /// Whether the PTY accepts input now.
     fn takes_input(&self) -> bool {
         let mut fds = [PollFd::new(self.pty.as_fd(), PollFlags::POLLOUT)];
         matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
     }
 
-    /// Whether there is something to type, and a shell that is ready for it.
+    /// Whether input is waiting and the shell is ready for it.
     fn may_type(&self) -> bool {
         !self.memory.is_typed_out() && self.memory.is_ready()
     }
 
-    /// Whether the session is over and each viewer knows it, or had its time. A viewer is closed
-    /// once it knows.
+    /// Whether the session is over and every viewer has been told, or its time is up. The socket of
+    /// a viewer that has been told is closed.
     fn flushed(&mut self, now: Instant) -> bool {
         let Some(ending) = &self.state.ending else { return false };
         let (end, at) = (ending.end, ending.at);
-        // Kept: who has not got all, and who has but whose socket is full right now.
+        // Keep the viewers that lack output, and those that have all of it but whose socket is
+        // full.
         self.state.viewers.retain(|viewer| !viewer.has_all(at) || matches!(viewer.end(end), Ok(false)));
         let late = now >= ending.deadline;
         if late {
-            // They hear at least why; one whose socket is full does not.
+            // Tell the remaining viewers at least the reason. A viewer whose socket is full misses
+            // it.
             self.state.viewers.iter().for_each(|viewer| drop(viewer.end(end)));
         }
         late || self.state.viewers.is_empty()
     }
 
     fn wait(&mut self, more: bool, now: Instant) -> io::Result<()> {
-        // What is printed is no reason to turn while that is collected; orders can wait as long.
+        // While output is being collected, new output is no reason to wake up, and orders can wait
+        // as long.
         let wakes = if self.state.resting { PollFlags::empty() } else { PollFlags::POLLIN };
         let mut fds = vec![PollFd::new(self.wake.as_fd(), wakes)];
-        // A PTY whose last slave is closed would report its hang-up at every poll, so it is only
-        // asked about while there is something to type.
+        // A PTY whose last slave is closed reports a hang-up on every poll, so it is polled only
+        // while there is something to type.
         if self.may_type() {
             fds.push(PollFd::new(self.pty.as_fd(), PollFlags::POLLOUT));
         }
@@ -351,7 +359,7 @@ impl Viewers {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        // Everything but room is a reason to read: a socket that broke says so there.
+        // Any event but POLLOUT is a reason to read: the read reports a broken socket.
         let is_readable = |fd: &PollFd<'_>| fd.revents().is_some_and(|is| is.intersects(!PollFlags::POLLOUT));
         let viewers = self.state.viewers.iter().zip(fds.iter().skip(before));
         let readable = viewers.filter(|(_, fd)| is_readable(fd)).map(|(viewer, _)| viewer.number).collect();
@@ -359,17 +367,17 @@ impl Viewers {
         Ok(())
     }
 
-    /// How long nothing is to be done unless something happens.
+    /// How long the thread may wait if no event arrives.
     fn next_deadline(&self, now: Instant) -> PollTimeout {
         let snapshots = self.state.viewers.iter().filter_map(Viewer::waits_for).map(|(_, from)| from);
-        // A snapshot that is due was asked for, and its coming is an event.
+        // A snapshot that is due has been requested already, and its arrival is an event.
         let snapshots = snapshots.filter(|from| *from > now);
         let rests = self.state.viewers.iter().filter(|_| self.state.resting).filter_map(Viewer::rests);
         let size = self.state.size.and(self.state.next_size).filter(|next| *next > now);
         let ending = self.state.ending.as_ref().map(|ending| ending.deadline);
         let all = snapshots.chain(rests).chain(size).chain(ending);
         let Some(next) = all.min() else { return PollTimeout::NONE };
-        // Rounded up: a wait that ends too early would be a turn for nothing.
+        // Rounded up: waking too early would waste a turn.
         let wait = next.saturating_duration_since(now) + Duration::from_millis(1);
         PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
     }

@@ -1,4 +1,4 @@
-//! One thread wakes another that waits in poll(2).
+//! Wakes a thread that waits in poll(2).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-/// An eventfd that is written at most once until it is looked at, so that a flood of news costs
-/// one system call, not one each.
+/// An eventfd that is written at most once until the waiting thread lowers it, so that a burst of
+/// events costs one system call instead of one each.
 #[derive(Debug)]
 pub(super) struct Wake {
     fd: EventFd,
@@ -22,23 +22,26 @@ impl Wake {
         Ok(Self { fd: EventFd::from_value_and_flags(0, flags)?, raised, lowered })
     }
 
-    /// Makes the descriptor readable. Whatever the news is, write it before.
+    /// Makes the descriptor readable. The caller publishes its data before this call.
     pub(super) fn raise(&self) {
         if !self.raised.swap(true, Ordering::SeqCst) {
-            // Fails only when the counter is full, and then it is readable already.
+            // Fails only if the counter is full, and then the descriptor is readable already.
             let _ = self.fd.write(1);
         }
     }
 
-    /// Makes the descriptor wait again. Look at the news after, not before.
+    /// Makes the descriptor unreadable again. The caller looks for data after this call, not
+    /// before.
     pub(super) fn lower(&self) {
         let _ = self.fd.read();
-        // A swap, not a store: it reads what `raise` wrote, so the news before it is seen.
+        // A swap, not a store: it reads what `raise` wrote, so the data published before `raise` is
+        // visible.
         self.raised.swap(false, Ordering::SeqCst);
         self.lowered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often it was lowered: a thread that is raised and does not get here does not turn any more.
+    /// How often the wake was lowered. A thread is stuck if its wake is raised and this count does
+    /// not grow.
     pub(super) fn lowered(&self) -> u64 {
         self.lowered.load(Ordering::Relaxed)
     }

@@ -1,25 +1,26 @@
-//! systemd's watchdog: pinged by the control thread, as long as the threads turn that may be kept busy by what is
-//! printed and typed. A worker of which one does not is started again, and goes on.
+//! systemd's watchdog. The control thread pings it as long as the two threads that output and input
+//! can keep busy (`viewers` and `terminal`) make progress. If one of them is stuck, the worker is
+//! restarted and continues the session.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::wake::Wake;
 
-/// How often to say `WATCHDOG=1`: half of what the unit's `WatchdogSec=` allows. Nothing where
-/// the unit asks for none. `WATCHDOG_PID` is not looked at: it is the pid outside of our namespace. See
-/// sd_watchdog_enabled(3).
+/// Interval between `WATCHDOG=1` messages: half of what the unit's `WatchdogSec=` allows; `None` if
+/// the unit sets none. `WATCHDOG_PID` is ignored, because it is the pid outside of this process's
+/// namespace. See sd_watchdog_enabled(3).
 fn watchdog_interval() -> Option<Duration> {
     let microseconds: u64 = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
     (microseconds > 0).then(|| Duration::from_micros(microseconds / 2))
 }
 
-/// The watchdog.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     interval: Duration,
     next: Instant,
-    /// The wakes of those threads, with how often each was lowered at the last look.
+    /// The wakes of the watched threads, each with its count of [`Wake::lowered`] at the last
+    /// check.
     threads: [(Arc<Wake>, u64); 2],
 }
 
@@ -30,12 +31,14 @@ impl Watchdog {
         Some(Self { interval, next: Instant::now(), threads })
     }
 
-    /// How long it can wait.
+    /// Time until the next check.
     pub(super) fn left(&self, now: Instant) -> Duration {
         self.next.saturating_duration_since(now)
     }
 
-    /// Whether it is to be pinged now. Each thread is woken at every look, so that it has turned by the next.
+    /// Whether to ping the watchdog now: the check is due, and every thread has turned since the
+    /// last one, or all of them are still `waiting` for their PTY. The check also wakes each
+    /// thread, so that it turns before the next one.
     pub(super) fn is_due(&mut self, now: Instant, waiting: bool) -> bool {
         if now < self.next {
             return false;

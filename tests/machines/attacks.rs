@@ -1,5 +1,5 @@
-//! A process of tere that was broken into, and what it cannot do: each attack runs with the uid,
-//! the gid and the groups of the real process.
+//! What a compromised process of tere cannot do: each attack runs with the uid, the gid and the
+//! groups of the real process.
 
 use crate::host::Host;
 use crate::stories::attacks::{SHELLS_OF_OTHERS, UNITS_OF_OTHERS};
@@ -14,7 +14,7 @@ struct Identity {
 }
 
 impl Identity {
-    /// That of the main process of a unit.
+    /// The identity of the main process of a unit.
     fn of(host: &Host, unit: &str) -> Self {
         let pid = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
         assert_ne!(pid, "0", "{unit} does not run");
@@ -68,14 +68,14 @@ impl Identity {
     }
 
     /// Whether this identity gets past the permissions of a socket. The sockets are SEQPACKET and
-    /// busctl wants a stream: the kernel says so only to whoever may connect.
+    /// busctl wants a stream: the kernel reports that mismatch only to a process that may connect.
     fn reaches(&self, host: &Host, socket: &str) -> bool {
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let address = format!("--address=unix:path={socket}");
         words.extend(["busctl", &address, "list"]);
         let said = host.try_run(&words);
         assert!(!said.success);
-        // libsystemd says it for EACCES.
+        // libsystemd's message for EACCES.
         let denied = said.err.contains("Operation not permitted");
         assert!(denied || said.err.contains("wrong type"), "{}", said.err);
         !denied
@@ -152,6 +152,6 @@ fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
     let systemd = "org.freedesktop.systemd1.Manager";
     let reload = broker.call(&host, SYSTEMD, systemd, &["Reload"]);
     denied("reload", reload);
-    // What it may, it can: or the rest of this test proves nothing.
+    // What is permitted works; otherwise the rest of this test proves nothing.
     broker.open_shell(&host, "web1", "dev", "/bin/sh").unwrap();
 }

@@ -1,7 +1,7 @@
-//! Faults, while people work: whatever is killed, restarted or replaced, no session ends, no line is
-//! lost and nobody sees a line of somebody else. `TERE_FAULT_RUNS` says how often each fault is made
-//! (once, where it is not set), `TERE_FAULT_ONLY` makes only those with this in their name,
-//! `TERE_FAULT_SEED` repeats the moments of an earlier run.
+//! Faults while people work: whatever is killed, restarted or replaced, no session ends, no line is
+//! lost and nobody sees a line of somebody else. `TERE_FAULT_RUNS` is how often each fault is made
+//! (once if unset), `TERE_FAULT_ONLY` limits the faults to those with this text in their name, and
+//! `TERE_FAULT_SEED` repeats the random moments of an earlier run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +22,8 @@ use crate::parts::shell::{Holder, PATIENCE};
 use crate::parts::wait::eventually;
 use crate::stories::{enrolment_token, holder};
 
-/// What is done to the host, as lines of shell. `$session` is a session with a viewer.
+/// The faults, by name and as lines of shell that run on the host. `$session` is a session with a
+/// viewer.
 const FAULTS: &[(&str, &str)] = &[
     ("front killed", "systemctl kill -s KILL tere-front"),
     ("auth killed", "systemctl kill -s KILL tere-auth"),
@@ -42,7 +43,7 @@ const FAULTS: &[(&str, &str)] = &[
              while now=$(systemctl show -P MainPID $unit); [ $now = 0 ] || [ $now = $before ]; do :; done
          done",
     ),
-    // Among the units may be one of a session that ended a moment ago, which is gone.
+    // The units may include one of a session that has just ended, which is gone by now.
     (
         "all at once",
         "systemctl kill -s KILL tere-front tere-auth tere-broker 'tere-session@*.service' || true",
@@ -51,7 +52,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("daemon-reexec", "systemctl daemon-reexec"),
     ("machined killed", "systemctl kill -s KILL systemd-machined"),
     ("dbus-daemon killed", "systemctl kill -s KILL dbus.service"),
-    // Asked for so often in a row, systemd would not start polkit any more.
+    // Without `reset-failed`, the start limit would keep polkit from starting after many runs.
     (
         "polkit away",
         "systemctl reset-failed polkit.service
@@ -59,17 +60,17 @@ const FAULTS: &[(&str, &str)] = &[
          systemctl kill -s KILL tere-broker
          systemctl unmask --runtime polkit.service",
     ),
-    // What dpkg runs at an upgrade.
+    // The script that dpkg runs on an upgrade.
     ("upgrade", "/var/lib/dpkg/info/tere.postinst configure 0.0.1"),
 ];
 
-/// Sessions of each of two people. 20 live ones, as on a busy host.
+/// Sessions of each of the two people: 20 live sessions in all, as on a busy host.
 const SESSIONS: usize = 10;
 
-/// Rounds of the lines of all sessions after a fault, before it counts as survived.
+/// Rounds of lines from all sessions after a fault before it counts as survived.
 const ROUNDS: usize = 2;
 
-/// The latest random moment of a fault.
+/// Upper bound of the random delay before a fault.
 const LATEST: Duration = Duration::from_millis(300);
 
 fn runs() -> usize {
@@ -82,7 +83,7 @@ fn faults() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     FAULTS.iter().filter(move |(what, _)| what.contains(&only))
 }
 
-/// The host alone, without the sessions that other tests left running.
+/// The host for this test alone, without the sessions that other tests left running.
 pub fn empty_host() -> Host {
     let host = Host::alone();
     Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator).end_all_sessions();
@@ -90,14 +91,14 @@ pub fn empty_host() -> Host {
     host
 }
 
-/// A passkey of an account that has none yet.
+/// A new passkey for an account that has none.
 pub fn enrolled(host: &Host, account: &str) -> Mutex<SoftPasskey> {
     let mut passkey = SoftPasskey::new(ORIGIN);
     Page::over(host.door()).enrol(&enrolment_token(host, account), &mut passkey);
     Mutex::new(passkey)
 }
 
-/// tere does all that it does: a session opens, prints and ends.
+/// Checks that tere works: a session opens, prints and ends.
 fn works(host: &Host) {
     let mut alice = holder(host, "alice");
     let mut shell = eventually("a session opens", PATIENCE, || alice.open("dev@web1").ok());
@@ -146,7 +147,7 @@ fn no_fault_ends_a_session_or_loses_a_line() {
             for run in 1..=runs() {
                 for (what, line) in faults() {
                     let session = &sessions[chance.below(sessions.len())];
-                    // A random moment of what the clients do, and the shells.
+                    // The fault hits the clients and the shells at a random moment.
                     std::thread::park_timeout(LATEST.mul_f64(chance.fraction()));
                     let began = Instant::now();
                     let said = host.try_run(&["sh", "-c", &format!("session={session}\n{line}")]);
@@ -169,7 +170,7 @@ fn no_fault_ends_a_session_or_loses_a_line() {
     }
 }
 
-/// The pause that a viewer sees of an upgrade with 20 live sessions.
+/// Measures the pause that a viewer sees during an upgrade with 20 live sessions.
 #[test]
 fn an_upgrade_is_a_short_pause() {
     let host = empty_host();
@@ -182,7 +183,7 @@ fn an_upgrade_is_a_short_pause() {
         let began = Instant::now();
         let mut upgrade =
             host.command(&["/var/lib/dpkg/info/tere.postinst", "configure", "0.0.1"]).spawn().unwrap();
-        // The longest time without a line in any session, from then on until it is long over.
+        // The longest time without a line in any session, from now until long after the upgrade.
         let (mut last, mut pause) = (vec![Instant::now(); client.sessions.len()], Duration::ZERO);
         let mut over = None;
         while over.is_none_or(|over: Instant| over.elapsed() < Duration::from_secs(2)) {
@@ -207,8 +208,8 @@ fn an_upgrade_is_a_short_pause() {
     client.stop_counting();
 }
 
-/// Whom a step waits for, and who may be killed meanwhile. The one that it waits for is stopped, so that
-/// the step is reached and not passed.
+/// For each step, the unit that it waits for and the units that may be killed meanwhile. The unit
+/// that it waits for is stopped with SIGSTOP, so that the step stays where it is.
 const STEPS: &[(Step, &str, &[&str])] = &[
     (Step::SignIn, "tere-auth.service", &["tere-auth.service", "tere-front.service"]),
     (
@@ -242,13 +243,13 @@ enum Step {
     Attach,
 }
 
-/// Waits until a packet lies in a socket of a unit that does not take it.
+/// Waits until an unread packet lies in a socket of a unit.
 fn something_waits_for(host: &Host, unit: &str) {
     eventually(&format!("something waits for {unit}"), PATIENCE, || {
         let shown = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
         let pids: Vec<_> =
             shown.lines().filter(|pid| !pid.is_empty()).map(|pid| format!("pid={pid},")).collect();
-        // A connected socket is in the network of whoever connected.
+        // A connected socket is in the network namespace of the process that connected.
         let sockets = host.sh("ss -xanp; for unit in tere-auth tere-broker; do
                  nsenter --net=/proc/$(systemctl show -P MainPID $unit)/ns/net ss -xanp || true
              done 2>/dev/null");
@@ -273,7 +274,7 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
             for victim in *killed {
                 println!("{step:?} waits for {stopped}, and {victim} is killed");
                 works(&host);
-                // A unit that is just going cannot be stopped, nor killed.
+                // A unit that is just ending can be neither stopped nor killed.
                 nothing_stray(&host, &shell.session);
                 let mut page = Page::over(host.door());
                 if !matches!(step, Step::SignIn) {
@@ -290,14 +291,15 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
                     });
                     something_waits_for(&host, stopped);
                     host.run(&["systemctl", "kill", "-s", "KILL", victim]);
-                    // Who is dead cannot go on.
+                    // Fails if the unit is dead.
                     host.try_run(&["systemctl", "kill", "-s", "CONT", stopped]);
-                    // It was answered, or cut off; both are fine, and it is not kept waiting.
+                    // The request was answered or cut off. Both are fine, as long as it does not
+                    // keep waiting.
                     drop(asked.join());
                 });
                 drop(page);
                 works(&host);
-                // The view ends with the channel.
+                // The view ends with its principal channel.
                 let (_alice, mut again) = eventually("the session is there", PATIENCE, || {
                     let mut alice = holder(&host, "alice");
                     alice.attach(&shell.session).ok().map(|again| (alice, again))
@@ -310,7 +312,8 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
     }
 }
 
-/// Every unit is of a session with a record or of a worker, and every shell in the machine of a session.
+/// Waits until every unit belongs to a session with a record or to a waiting worker, and every
+/// shell in the machine to a session.
 fn nothing_stray(host: &Host, kept: &SessionId) {
     let count = |line: &str| host.sh(line).parse::<usize>().unwrap();
     eventually("nothing is orphan", PATIENCE, || {
@@ -318,7 +321,8 @@ fn nothing_stray(host: &Host, kept: &SessionId) {
         let shells = count("systemctl -M web1 list-units --plain --no-legend 'container-shell@*' | wc -l");
         (host.session_units().len() == 2 * records + POOL_UNITS && shells == records).then_some(())
     });
-    // A session that was opened for somebody who was cut off is theirs, and in their list. Here it ends.
+    // A session that was opened for a person who was cut off belongs to that person and is in their
+    // list. It is ended here.
     let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     let Answer::AllSessions(sessions) = operator.ask(Ask::AllSessions { after: None }).0 else { panic!() };
     for other in sessions.into_iter().filter(|other| other.id != *kept) {

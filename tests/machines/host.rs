@@ -13,27 +13,28 @@ use crate::parts::memory::memory;
 use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
 
-/// Taken for reading by tests that share the host, for writing by one that must be alone on it.
+/// Locked for reading by tests that share the host, and for writing by a test that must be alone on
+/// it.
 static TURNS: RwLock<()> = RwLock::new(());
 
-/// The host, for as long as a test has its turn.
+/// The host, for as long as a test may use it.
 #[derive(Debug)]
 pub struct Host {
     leader: u32,
-    /// When the test began: what the journal says from then on is printed if it fails.
+    /// When the test began: the journal from then on is printed if the test fails.
     began: String,
     _turn: Turn,
 }
 
-/// A test that failed leaves the host to the others as it is.
+/// A failed test leaves the host to the other tests as it is.
 #[derive(Debug)]
-#[allow(dead_code)] // they are held
+#[allow(dead_code)] // only held
 enum Turn {
     Shared(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
 }
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub struct Said {
     pub success: bool,
@@ -44,7 +45,7 @@ pub struct Said {
 /// Lines of the journal that a failed test prints.
 const JOURNAL_LINES: &str = "80";
 
-/// A test that fails says what tere, systemd and what it stands on said meanwhile.
+/// A test that fails prints what tere, systemd and the services under them logged meanwhile.
 impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -59,17 +60,18 @@ impl Drop for Host {
 }
 
 impl Host {
-    /// The host, together with other tests.
+    /// The host, shared with other tests.
     pub fn shared() -> Self {
         Self::of_this_run(Turn::Shared(TURNS.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// The host, for a test that stops what others use, or counts what others make.
+    /// The host, for a test that stops services that others use, or counts things that others
+    /// create.
     pub fn alone() -> Self {
         Self::of_this_run(Turn::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// The host of this run, by `TERE_HOST_LEADER`: its PID 1 as seen from here.
+    /// The host of this run, found by `TERE_HOST_LEADER`: its PID 1 as seen from outside.
     fn of_this_run(turn: Turn) -> Self {
         let leader = std::env::var("TERE_HOST_LEADER").expect("run this ring by tests/run machines");
         let mut host = Self { leader: leader.parse().unwrap(), began: String::new(), _turn: turn };
@@ -77,7 +79,7 @@ impl Host {
         host
     }
 
-    /// A path in the host, as this process reaches it. Sockets too.
+    /// A path in the host, as this process reaches it. Works for sockets too.
     pub fn path(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.leader))
     }
@@ -98,7 +100,7 @@ impl Host {
         Said { success: status.success(), out: text(&stdout), err: text(&stderr) }
     }
 
-    /// Runs a command in the host that must succeed, and gives what it printed.
+    /// Runs a command in the host that must succeed, and returns its output.
     pub fn run(&self, words: &[&str]) -> String {
         let said = self.try_run(words);
         assert!(said.success, "{words:?} failed: {}\n{}", said.out, said.err);
@@ -110,7 +112,7 @@ impl Host {
         self.run(&["sh", "-c", line])
     }
 
-    /// Sessions' units that are loaded, by name.
+    /// Names of the loaded units of sessions.
     pub fn session_units(&self) -> Vec<String> {
         let listed =
             self.run(&["systemctl", "list-units", "--all", "--plain", "--no-legend", "tere-session@*"]);
@@ -137,19 +139,20 @@ impl Host {
         ])
     }
 
-    /// Where the journal is now.
+    /// Cursor at the end of the journal.
     pub fn journal_cursor(&self) -> String {
         let shown = self.sh("journalctl --sync; journalctl -n 0 --show-cursor");
         shown.rsplit("-- cursor: ").next().unwrap().to_owned()
     }
 
-    /// A connection to the front, as from a proxy on the host: systemd's own proxy, behind a socket
-    /// in the file system, which this process reaches though the host has a network of its own.
+    /// A connection to the front, as from a proxy on the host. It goes through systemd's own proxy,
+    /// which listens on a socket in the file system: this process can reach that, although the host
+    /// has a network of its own.
     pub fn door(&self) -> Socket {
         const DOOR: &str = "/run/tests-door.sock";
         static MADE: std::sync::Once = std::sync::Once::new();
         MADE.call_once(|| {
-            // An earlier run on this host may have made it.
+            // An earlier run on this host may have created it.
             if self.try_run(&["systemctl", "is-active", "tests-door.socket"]).success {
                 return;
             }
@@ -160,18 +163,18 @@ impl Host {
         std::os::unix::net::UnixStream::connect(self.path(DOOR)).unwrap().into()
     }
 
-    /// Runs `tere` as root: whether it succeeded, and what it printed.
+    /// Runs `tere` as root. Returns whether it succeeded, and its output.
     pub fn tere(&self, arguments: &[&str]) -> (bool, String) {
         let said = self.try_run(&[&["tere"], arguments].concat());
         (said.success, said.out)
     }
 
-    /// Who a shell in a machine is that was opened as `user`.
+    /// The user as which a shell runs in a machine if it was opened as `user`.
     pub fn user_of_shells(&self, user: &str) -> String {
         user.to_owned()
     }
 
-    /// Restarts the two programs before the broker.
+    /// Restarts front and auth.
     pub fn restart_front_and_auth(&self) {
         self.run(&["systemctl", "restart", "tere-front", "tere-auth"]);
     }
@@ -181,7 +184,7 @@ impl Host {
         self.run(&["systemctl", "restart", "tere-broker"]);
     }
 
-    /// Kills the broker, and waits until systemd has it back.
+    /// Kills the broker, and waits until systemd has restarted it.
     pub fn kill_broker(&self) {
         let pid = || self.run(&["systemctl", "show", "-P", "MainPID", "tere-broker"]);
         let before = pid();
@@ -192,9 +195,9 @@ impl Host {
         });
     }
 
-    /// Has the broker read its policy again: whether the policy is good.
+    /// Makes the broker reload its policy, and returns whether the policy is good.
     pub fn reload_broker(&self) -> bool {
-        // What does not run has nothing to read again.
+        // A service that is not running cannot be reloaded.
         self.run(&["systemctl", "start", "tere-broker"]);
         self.try_run(&["systemctl", "reload", "tere-broker"]).success
     }
@@ -205,7 +208,7 @@ impl Host {
         self.run(&["systemctl", "kill", "--signal=KILL", &unit]);
     }
 
-    /// Memory that the worker of a session has to itself, bytes.
+    /// Private memory of the worker of a session, in bytes.
     pub fn worker_memory(&self, session: &SessionId) -> usize {
         let unit = format!("tere-session@{session}.service");
         memory(&self.run(&["sh", "-c", &format!("cat /proc/$(systemctl show -P MainPID {unit})/status")]))
@@ -221,12 +224,12 @@ impl Host {
         self.run(&["machinectl", "poweroff", machine]);
     }
 
-    /// Stops machined. Masked too: the bus would start it again.
+    /// Stops machined, and masks it, because the bus would start it again.
     pub fn stop_machined(&self) {
         self.run(&["systemctl", "mask", "--runtime", "--now", "systemd-machined.service"]);
     }
 
-    /// Lets machined be started again.
+    /// Makes it possible to start machined again.
     pub fn start_machined(&self) {
         self.run(&["systemctl", "unmask", "--runtime", "systemd-machined.service"]);
     }

@@ -1,4 +1,4 @@
-//! Many sessions, and what is left of them.
+//! Many sessions, and what they leave behind.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::stories::holder;
 struct Count(BTreeMap<&'static str, String>);
 
 impl Count {
-    /// The count before may have seen the last of an earlier session; the one after must not.
+    /// The first count may include the remains of an earlier session; the last count must not.
     fn is_no_more_than(&self, before: &Self) -> bool {
         let number = |text: &String| text.parse::<usize>().unwrap();
         self.0.iter().all(|(what, after)| number(after) <= number(&before.0[what]))
@@ -39,7 +39,7 @@ fn count(host: &Host) -> Count {
         "shells in the machine",
         "machinectl -q list >/dev/null; systemd-cgls -M web1 2>/dev/null | grep -c container-shell || true",
     );
-    // The pool of connections that idle clients hold is not counted: only this test's are open.
+    // Connections of idle clients are not counted: only those of this test are open.
     look("descriptors of the broker", "ls /proc/$(systemctl show -P MainPID tere-broker)/fd | wc -l");
     Count(count)
 }
@@ -51,11 +51,11 @@ fn quick(holder: &mut Holder, number: usize) {
     assert_eq!(shell.expect_end(), EndReason::ShellEnded);
 }
 
-/// Alone on the host, because it counts.
+/// Needs the host alone, because it counts.
 #[test]
 fn quick_sessions_say_everything_and_leave_nothing() {
     let host = Host::alone();
-    // What other tests left running would end, or not, while this one counts.
+    // Sessions that other tests left running might end during the count.
     let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     operator.end_all_sessions();
     eventually("the host is empty", Duration::from_secs(20), || {
@@ -74,7 +74,7 @@ fn quick_sessions_say_everything_and_leave_nothing() {
     }
     std::thread::scope(|scope| {
         for number in 1000..1050 {
-            // One of them may not have so many channels.
+            // A single account may not have this many channels.
             let account = if number % 2 == 0 { "alice" } else { "bob" };
             let host = &host;
             scope.spawn(move || quick(&mut holder(host, account), number));

@@ -1,12 +1,12 @@
-//! The ring of machines: a real systemd, machined, polkit and nspawn machine, tere installed from
-//! its package. `tests/run machines` boots the host once and all of these share it.
+//! The ring of machines: a real systemd, machined, polkit and nspawn machine, with tere installed
+//! from its package. `tests/run machines` boots the host once, and all of these tests share it.
 //!
-//! The policy of the host: alice and bob may be `dev@web1`, and alice may share her sessions there; alice also `dev@nobus`, `dev@absent`
-//! and `nobody-there@web1`.
+//! The policy of the host: alice and bob may be `dev@web1`, and alice may share her sessions there.
+//! alice may also be `dev@nobus`, `dev@absent` and `nobody-there@web1`.
 
-// A panic is how a test fails, in its helpers too.
+// Tests and their helpers fail by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unreachable_pub)] // a host is seen as the stories see it
+#![allow(unreachable_pub)] // the stories use a host through this
 
 #[path = "../parts/mod.rs"]
 mod parts;

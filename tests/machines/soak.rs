@@ -1,5 +1,5 @@
-//! Somebody types, and something dies, for a long time: at the end every screen is what the session's is.
-//! `TERE_SOAK_SECONDS` says for how long; half a minute, where it is not set.
+//! Clients type while processes are killed, for a long time. At the end, every screen is the same
+//! as the session's. `TERE_SOAK_SECONDS` is the duration; half a minute if unset.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use crate::parts::client::Client;
 use crate::parts::shell::PATIENCE;
 use crate::stories::holder;
 
-/// Clients, each with a session of its own.
+/// Number of clients, each with a session of its own.
 const CLIENTS: usize = 10;
 
-/// From one kill to the next.
+/// Time from one kill to the next.
 const BETWEEN: Duration = Duration::from_secs(2);
 
-/// From one line that a client types to its next, at the most.
+/// Longest time between two lines that a client types.
 const TYPING: Duration = Duration::from_millis(300);
 
 /// A viewer that is sent nothing for this long has everything.
@@ -25,7 +25,7 @@ const STILL: Duration = Duration::from_millis(50);
 
 const SERVICES: [&str; 4] = ["tere-front", "tere-auth", "tere-broker", "tere-session@*"];
 
-/// Looks until the client sees what somebody sees who comes now.
+/// Waits until the client sees the same as a new viewer.
 fn sees_what_is_there(host: &Host, client: &mut Client<'_>) {
     let mut alice = holder(host, "alice");
     let mut other = alice.attach(&client.sessions[0].session).unwrap();
@@ -67,7 +67,7 @@ fn every_screen_is_right_after_a_long_time_of_trouble() {
                     while Instant::now() < next {
                         client.look();
                     }
-                    // Away, the page says that it drops what is typed.
+                    // While disconnected, the page reports that it drops input.
                     number += 1;
                     if client
                         .try_type(&format!("echo line {number} \u{4f60}\u{597d} $((number+={number}))\r"))
@@ -80,7 +80,7 @@ fn every_screen_is_right_after_a_long_time_of_trouble() {
         let over = Instant::now() + Duration::from_secs(seconds);
         while Instant::now() < over {
             let service = SERVICES[chance.below(SERVICES.len())];
-            // It may just be starting again.
+            // The service may just be restarting.
             host.try_run(&["systemctl", "kill", "-s", "KILL", &format!("{service}.service")]);
             kills += 1;
             std::thread::park_timeout(BETWEEN);

@@ -1,5 +1,5 @@
-//! What happens to a host while people work on it: upgrades and restarts of what tere stands on. A
-//! session with a viewer goes on through all of it.
+//! Maintenance of a host while people work on it: upgrades and restarts of the services that tere
+//! depends on. A session with a viewer survives all of it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
-/// How long a service may take to be started again.
+/// How long the restart of a service may take.
 const AGAIN: Duration = Duration::from_secs(10);
 
 #[test]
@@ -26,7 +26,7 @@ fn a_session_goes_on_through_an_upgrade_and_restarts_of_what_tere_stands_on() {
         "systemctl daemon-reexec",
         "systemctl kill -s KILL systemd-machined",
         "systemctl restart polkit",
-        // What dpkg runs at an upgrade.
+        // The script that dpkg runs on an upgrade.
         "/var/lib/dpkg/info/tere.postinst configure 0.0.1",
     ]
     .into_iter()
@@ -34,7 +34,7 @@ fn a_session_goes_on_through_an_upgrade_and_restarts_of_what_tere_stands_on() {
     {
         host.sh(line);
         if line.contains("postinst") {
-            // The broker is another one, and vouches for none of the viewers of before.
+            // The new broker vouches for none of the earlier viewers.
             shell.expect_closed();
             let again = eventually("tere is back", PATIENCE, || {
                 let mut alice = holder(&host, "alice");
@@ -46,7 +46,7 @@ fn a_session_goes_on_through_an_upgrade_and_restarts_of_what_tere_stands_on() {
         }
         shell.type_in(&format!("echo {round}: still $mark\r"));
         shell.expect(&format!("{round}: still 42"));
-        // And so does all the rest: a new session opens, a list is there.
+        // Everything else works too: a new session opens, and a list is available.
         let (mut other, mut new) = eventually("tere answers", PATIENCE, || {
             let mut other = holder(&host, "alice");
             let new = other.open("dev@web1").ok()?;
@@ -60,8 +60,8 @@ fn a_session_goes_on_through_an_upgrade_and_restarts_of_what_tere_stands_on() {
     }
 }
 
-/// Stops by which a worker is gone for a moment; more than systemd starts a unit again of itself within its
-/// default limit, or a socket its service.
+/// Number of stops of a worker: more than the default limits within which systemd restarts a unit
+/// by itself, or a socket starts its service.
 const STOPS: usize = 25;
 
 #[test]
@@ -77,7 +77,7 @@ fn a_worker_that_is_stopped_again_and_again_goes_on_when_it_is_asked_for() {
     }
 }
 
-/// As the broker sees to it that a stopped worker is started again, this one has none.
+/// Runs without a broker, because a broker would start the stopped worker again.
 #[test]
 fn a_worker_that_is_told_to_leave_comes_back_by_itself() {
     let host = Host::alone();
@@ -96,7 +96,7 @@ fn a_worker_that_is_told_to_leave_comes_back_by_itself() {
     }
 }
 
-/// More than systemd's default limit of starts.
+/// More than systemd's default start limit.
 const CRASHES: usize = 12;
 
 #[test]
@@ -125,19 +125,20 @@ fn a_service_that_crashes_often_is_started_again() {
     shell.expect("still 42");
 }
 
-/// Somebody stops a session's socket by hand. Whatever becomes of it, no shell runs on with nobody to reach it.
+/// An administrator stops a session's socket by hand. Whatever happens to the session, no shell is
+/// left that nobody can reach.
 #[test]
 fn a_session_whose_socket_is_stopped_goes_on_or_leaves_nothing() {
     let host = Host::shared();
     let mut alice = holder(&host, "alice");
     let shell = marked(&mut alice);
-    // Two fields, so that the line which is typed is not what is looked for.
+    // Split, so that the command line that is typed does not match the pattern searched for.
     shell.type_in("exec sleep 86$((400+1))\r");
     let sleeps = || host.try_run(&["pgrep", "-f", "^sleep 86401$"]).success;
     eventually("the shell has become a sleep", PATIENCE, || sleeps().then_some(()));
     let session = shell.session.to_string();
     host.run(&["systemctl", "stop", &format!("tere-session@{session}.socket")]);
-    // systemd 257 lets go of the unit and of what it kept for it, 262 of neither.
+    // systemd 257 drops the unit and its descriptor store; systemd 262 keeps both.
     eventually("it is over, or somebody can come back to it", PATIENCE, || {
         let units = host.session_units().iter().any(|unit| unit.contains(&session));
         let over = !units && !sleeps();
@@ -157,7 +158,8 @@ fn a_session_whose_socket_is_restarted_goes_on() {
     again.expect("still 42");
 }
 
-/// Without polkit no unit can be started or stopped; whoever has a session goes on in it.
+/// Without polkit no unit can be started or stopped, but a person who has a session continues in
+/// it.
 #[test]
 fn without_polkit_sessions_are_taken_up_and_orphans_are_stopped_once_it_is_back() {
     let host = empty_host();

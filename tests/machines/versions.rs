@@ -1,7 +1,9 @@
-//! Two builds, one protocol version apart: programs replaced under a host on which people work.
+//! Two builds, one protocol version apart: the programs are replaced on a host on which people
+//! work.
 //!
-//! `TERE_NEXT_PROGRAMS` is a folder with the programs of the next version: the same sources with the feature
-//! `test-next-version`. The page's own protocol is the same in both, so a page sees the whole.
+//! `TERE_NEXT_PROGRAMS` is a folder with the programs of the next version: the same sources with
+//! the feature `test-next-version`. The page's own protocol is the same in both, so a page works
+//! throughout.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -20,7 +22,7 @@ use crate::stories::enrolment_token;
 
 const PROGRAMS: [&str; 4] = ["tere-front", "tere-auth", "tere-broker", "tere-session"];
 
-/// The programs of the package, which are put back when the test is over, whatever came of it.
+/// The programs of the package, which are restored when the test ends, whatever its result.
 struct Installed<'a> {
     host: &'a Host,
     kept: tempfile::TempDir,
@@ -35,7 +37,8 @@ impl<'a> Installed<'a> {
         Self { host, kept }
     }
 
-    /// Puts programs where the package has them, as dpkg does: whole, under a running one.
+    /// Installs programs where the package has them, as dpkg does: complete files, under running
+    /// programs.
     fn replace(&self, folder: &Path) {
         for program in PROGRAMS {
             let (at, new) = (installed(self.host, program), installed(self.host, "new"));
@@ -85,7 +88,7 @@ fn sessions_go_on_over_programs_of_another_version_and_back() {
         let journal = host.journal(&cursor);
         let again = journal.matches("a worker of another version is started again in place").count();
         assert!(again >= client.sessions.len(), "{what}: {journal}");
-        // All the rest is there too: a session opens, among the others.
+        // Everything else works too: a session opens, beside the others.
         client.count(what);
         client.look_until_further(100);
     }
@@ -105,17 +108,18 @@ fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
     let package = Installed::keep(&host);
     let cursor = host.journal_cursor();
     package.replace(&next_programs());
-    // A worker that crashes now comes back in the next version, and so does every new one.
+    // A worker that crashes now is restarted in the next version, and so is every new worker.
     host.kill_worker(&session);
     eventually("the broker says what to do", PATIENCE, || {
         host.journal(&cursor).contains("restart tere-broker").then_some(())
     });
-    // The view was made in the broker's version: it is closed, not misread.
+    // The view uses the broker's version: it is closed rather than misread.
     assert_eq!(client.page.take().unwrap().expect_end(0), EndReason::ViewLost);
     let mut page = Page::over(host.door());
     page.sign_in(&mut passkey.lock().unwrap());
     assert_eq!(page.attach(1, &session).unwrap_err(), Refusal::VersionMismatch);
-    // The workers that waited are of the broker's version. Behind them come those of the next.
+    // The waiting workers still have the broker's version. Those that replace them have the next
+    // one.
     let mut opened = Vec::new();
     let refusal = (2..).find_map(|channel| match page.open(channel, "dev@web1") {
         Ok(session) => {
@@ -129,7 +133,7 @@ fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
     for session in opened {
         page.say(&FromPage::EndSession { session });
     }
-    // What the sentence says helps.
+    // The advice in the broker's message works.
     package.restart();
     client.look_until_further(500);
     client.stop_counting();

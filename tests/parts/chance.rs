@@ -1,11 +1,11 @@
-//! Random moments that can be had again.
+//! Random moments that can be repeated.
 
-/// Numbers from a seed that is printed. xorshift64, see Marsaglia, "Xorshift RNGs".
+/// Pseudorandom numbers from a seed that is printed. xorshift64, see Marsaglia, "Xorshift RNGs".
 #[derive(Debug)]
 pub struct Chance(u64);
 
 impl Chance {
-    /// With the seed of `TERE_FAULT_SEED`, or another one each time.
+    /// Starts with the seed of `TERE_FAULT_SEED`, or with a different one each time.
     pub fn of_this_run() -> Self {
         let seed = std::env::var("TERE_FAULT_SEED").map_or_else(
             |_| {
@@ -16,11 +16,11 @@ impl Chance {
             |seed| seed.parse().unwrap(),
         );
         println!("TERE_FAULT_SEED={seed}");
-        // Nothing but zeros comes from zero.
+        // A seed of zero would produce only zeros.
         Self(seed.max(1))
     }
 
-    /// Another sequence, which follows from this one.
+    /// Another sequence, derived from this one.
     pub fn split(&mut self) -> Self {
         Self(self.next())
     }

@@ -1,8 +1,8 @@
-//! Somebody who stays: a page that connects again when it is cut off, and looks at every line.
+//! A persistent client: a page that reconnects when it is cut off, and checks every line.
 //!
-//! Each session counts: its shell prints a tag and a number, again and again. [`Client::look`] is the one
-//! place that says what it means that no line is lost: a number follows on the one before, and after a
-//! snapshot it goes on from a number that was seen.
+//! Each session counts: its shell prints a tag and a number, again and again. [`Client::look`] is
+//! the only place that defines what it means that no line is lost: each number follows the one
+//! before it, and after a snapshot the count continues from a number that was seen.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -17,10 +17,10 @@ use super::page::Page;
 use super::passkey::SoftPasskey;
 use super::shell::PATIENCE;
 
-/// How long one look at the connection takes when nothing comes.
+/// How long one check of the connection takes if nothing comes.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Between two attempts to connect.
+/// Pause between two attempts to connect.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// One counting session.
@@ -28,24 +28,24 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub struct Counted {
     pub session: SessionId,
     tag: String,
-    /// The number that comes next.
+    /// The next number.
     pub next: usize,
-    /// Snapshots and gaps that were looked at.
+    /// Snapshots and gaps that have been checked.
     snapshots: usize,
     gaps: usize,
-    /// Lines are missing until there are more snapshots with the whole scrollback than these.
+    /// Lines are missing until there are more snapshots with the whole scrollback than this.
     wholes: Option<usize>,
 }
 
-/// The client.
+/// A client with its sessions.
 pub struct Client<'a> {
     door: &'a (dyn Fn() -> Socket + Sync),
     passkey: &'a Mutex<SoftPasskey>,
     pub page: Option<Page>,
     pub sessions: Vec<Counted>,
-    /// When the connection was lost that is not back yet.
+    /// When the connection was lost, while it is not back yet.
     lost: Option<Instant>,
-    /// How long it was away, each time.
+    /// How long the connection was lost, each time.
     pub away: Vec<Duration>,
 }
 
@@ -59,8 +59,8 @@ impl<'a> Client<'a> {
         client
     }
 
-    /// Opens a session that counts until somebody types a line: at most 500 lines a second, so that the
-    /// scrollback lasts for 20 s away.
+    /// Opens a session that counts until a line is typed. It prints at most 500 lines per second,
+    /// so that the scrollback covers 20 s without a connection.
     pub fn count(&mut self, tag: &str) {
         let page = self.page.as_mut().unwrap();
         let stream = u16::try_from(self.sessions.len()).unwrap();
@@ -82,7 +82,7 @@ impl<'a> Client<'a> {
         });
     }
 
-    /// Opens a session that prints what is typed to it, and no more.
+    /// Opens a session that prints its input and nothing else.
     pub fn open_quietly(&mut self) {
         let page = self.page.as_mut().unwrap();
         let session = page.open(0, "dev@web1").unwrap();
@@ -93,17 +93,17 @@ impl<'a> Client<'a> {
         self.sessions.push(Counted { session, tag, next, snapshots, gaps: 0, wholes: None });
     }
 
-    /// Types, where there is a connection; whether there is.
+    /// Types if there is a connection, and returns whether there is one.
     pub fn try_type(&mut self, text: &str) -> bool {
         self.page.as_mut().is_some_and(|page| page.try_type_in(0, text))
     }
 
-    /// What the first session's screen shows, and the lines above it.
+    /// The text of the first session's screen, and the lines above it.
     pub fn text(&mut self) -> String {
         self.page.as_mut().map(|page| page.screen(0).text()).unwrap_or_default()
     }
 
-    /// Takes what comes, connecting again where that is needed, and looks at it.
+    /// Receives what comes, reconnecting if necessary, and checks it.
     pub fn look(&mut self) {
         if self.page.is_none() {
             self.page = self.connect();
@@ -112,7 +112,7 @@ impl<'a> Client<'a> {
                 return;
             }
             self.away.extend(self.lost.take().map(|lost| lost.elapsed()));
-            // The new page counts from its first snapshot.
+            // The new page counts snapshots from its first one.
             for counted in &mut self.sessions {
                 (counted.snapshots, counted.gaps, counted.wholes) = (0, 0, None);
             }
@@ -134,7 +134,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Looks until every session has counted this much further.
+    /// Checks until every session has counted this many lines further.
     pub fn look_until_further(&mut self, lines: usize) {
         let wanted: Vec<_> = self.sessions.iter().map(|counted| counted.next + lines).collect();
         let deadline = Instant::now() + PATIENCE;
@@ -144,7 +144,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Looks until the connection was lost and is back, once more than `before` times.
+    /// Checks until the connection has been lost and is back, once more than `before` times.
     pub fn look_until_back(&mut self, before: usize) {
         let deadline = Instant::now() + PATIENCE;
         while self.away.len() <= before {
@@ -153,7 +153,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Looks until told to stop, and says how often all sessions have gone on.
+    /// Checks until told to stop, and counts the rounds in which all sessions have continued.
     pub fn look_for_long(&mut self, rounds: &AtomicUsize, stop: &AtomicUsize) {
         while stop.load(Ordering::Acquire) == 0 {
             self.look_until_further(100);
@@ -161,7 +161,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Has every session end its count, and looks at the last line.
+    /// Makes every session end its count, and checks the last line.
     pub fn stop_counting(&mut self) {
         for stream in 0..self.sessions.len() {
             let number = u16::try_from(stream).unwrap();
@@ -176,7 +176,7 @@ impl<'a> Client<'a> {
                     Instant::now() < deadline && page.poll(LOOK),
                     "the count of {counted:?} does not end"
                 );
-                // The last line stays behind complete lines that are numbers.
+                // The last line stays in `printed`, after complete lines that are numbers.
                 let printed = String::from_utf8_lossy(&page.screen(number).printed).into_owned();
                 if let Some((_, last)) = printed.split_once(&over)
                     && let Some((last, _)) = last.split_once("\r\n")
@@ -191,9 +191,9 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Connects, signs in and views every session, as a page does when it comes back.
+    /// Connects, signs in and views every session, as a page does when it returns.
     fn connect(&self) -> Option<Page> {
-        // Whatever is not there yet shows as a panic in the page that is made by hand.
+        // The test's page panics if something is not available yet.
         catch_unwind(AssertUnwindSafe(|| {
             let mut page = Page::over((self.door)());
             page.sign_in(&mut self.passkey.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
@@ -210,18 +210,18 @@ impl Counted {
     fn look(&mut self, page: &mut Page, stream: u16) {
         let screen = page.screen(stream);
         if self.next == usize::MAX {
-            // It does not count: its screen is what is looked at.
+            // This session does not count; its screen is checked instead.
             screen.printed.clear();
         }
         if screen.gaps != self.gaps {
-            // Lines are missing: they are in the scrollback.
+            // The missing lines are in the scrollback.
             (self.gaps, self.wholes) = (screen.gaps, Some(screen.wholes));
             screen.printed.clear();
             page.say(&FromPage::Refresh { stream });
             return;
         }
         if self.wholes == Some(screen.wholes) {
-            // The whole has them.
+            // The snapshot with the whole scrollback contains them.
             screen.printed.clear();
             return;
         }

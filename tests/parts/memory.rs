@@ -1,7 +1,7 @@
-//! What a process takes of the host's memory.
+//! Memory of a process.
 
-/// Memory that a process has to itself, from its `/proc/PID/status`: bytes that are in no file of a
-/// disk. See proc_pid_status(5).
+/// Private memory of a process in bytes, from its `/proc/PID/status`: memory that no file on a disk
+/// backs. See proc_pid_status(5).
 pub fn memory(status: &str) -> usize {
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

@@ -1,7 +1,7 @@
-//! What the rings of tests share: ways to speak with tere's sockets by hand, and to wait.
+//! Helpers that the rings of tests share: clients of tere's sockets, and waiting.
 
-#![allow(dead_code)] // each ring uses some of it
-#![allow(unreachable_pub)] // a room that several test programs include
+#![allow(dead_code)] // each ring uses a part of it
+#![allow(unreachable_pub)] // a module that several test programs include
 
 pub mod chance;
 pub mod client;

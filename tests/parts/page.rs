@@ -1,4 +1,4 @@
-//! A page made by hand: the WebSocket of the front, spoken as the page in the browser does, or
+//! A page for tests: it speaks the front's WebSocket protocol as the page in the browser does, or
 //! worse.
 
 #![allow(clippy::wildcard_enum_match_arm)] // it waits for one message among many
@@ -19,13 +19,13 @@ use super::passkey::SoftPasskey;
 use super::screen::Screen;
 use super::shell::{PATIENCE, find, size};
 
-/// The origin of every host that is tested.
+/// The origin of every tested host.
 pub const ORIGIN: &str = "http://localhost:8022";
 
-/// What follows `Host` in it.
+/// The `Host` of that origin.
 pub const HOST: &str = "localhost:8022";
 
-/// What an account finds when it has signed in.
+/// What an account is sent when it has signed in.
 #[derive(Debug)]
 pub struct Lobby {
     pub account: String,
@@ -37,9 +37,9 @@ pub struct Lobby {
 #[derive(Debug)]
 pub struct Page {
     socket: WebSocket<Socket>,
-    /// Messages that nobody has waited for yet, oldest first.
+    /// Messages that no test has waited for yet, oldest first.
     heard: VecDeque<ToPage>,
-    /// What each stream shows, and printed.
+    /// The screen and the output of each stream.
     screens: BTreeMap<u16, Screen>,
 }
 
@@ -55,17 +55,17 @@ impl Page {
         Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
     }
 
-    /// The WebSocket, for whoever speaks it from here on.
+    /// Gives up the page and returns its WebSocket.
     pub fn into_socket(self) -> WebSocket<Socket> {
         self.socket
     }
 
-    /// Says something.
+    /// Sends a message.
     pub fn say(&mut self, message: &FromPage) {
         self.socket.send(Message::text(serde_json::to_string(message).unwrap())).unwrap();
     }
 
-    /// Takes one frame; false at the end of the connection. Pings are answered on the way.
+    /// Receives one frame; false at the end of the connection. Pings are answered on the way.
     fn step(&mut self) -> bool {
         match self.socket.read() {
             Ok(message) => self.take(message),
@@ -94,7 +94,7 @@ impl Page {
                 let stream = u16::from_be_bytes([*s1, *s0]);
                 self.screen(stream).take(bytes);
                 let shown = FromPage::Shown { stream, bytes: u32::try_from(bytes.len()).unwrap() };
-                // A connection that is gone is noticed at the next read.
+                // The next read notices a lost connection.
                 drop(self.socket.send(Message::text(serde_json::to_string(&shown).unwrap())));
             }
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
@@ -102,7 +102,7 @@ impl Page {
         true
     }
 
-    /// Takes what comes within a time; false once the connection is gone, however it went.
+    /// Receives what comes within a time; false once the connection is gone, for whatever reason.
     pub fn poll(&mut self, at_most: Duration) -> bool {
         self.socket.get_ref().set_read_timeout(Some(at_most)).unwrap();
         let goes_on = match self.socket.read() {
@@ -114,14 +114,14 @@ impl Page {
         goes_on
     }
 
-    /// The messages that nobody has waited for.
+    /// The messages that no test has waited for.
     pub fn heard(&mut self) -> impl Iterator<Item = ToPage> {
         self.heard.drain(..)
     }
 
     /// The next message that is not terminal bytes.
     pub fn hear(&mut self) -> ToPage {
-        // Pings and floods go on for ever.
+        // Pings and floods never end.
         let deadline = Instant::now() + PATIENCE;
         while self.heard.is_empty() {
             assert!(Instant::now() < deadline, "nothing but bytes and pings; printed {}", self.so_far());
@@ -130,7 +130,7 @@ impl Page {
         self.heard.pop_front().unwrap()
     }
 
-    /// Waits for a message, passing over others and over what is printed meanwhile.
+    /// Waits for a message, skipping other messages and output meanwhile.
     pub fn hear_of<T>(&mut self, what: &str, mut wanted: impl FnMut(&ToPage) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -138,7 +138,7 @@ impl Page {
             if let Some(found) = wanted(&self.hear()) {
                 return found;
             }
-            // Only messages count here, and a flood must not fill the memory.
+            // Only messages matter here, and a flood must not fill the memory.
             self.screens.values_mut().for_each(|screen| {
                 let kept = screen.printed.len().saturating_sub(64 * 1024);
                 screen.printed.drain(..kept);
@@ -146,7 +146,7 @@ impl Page {
         }
     }
 
-    /// The front's last words, and the end of the connection.
+    /// Waits for the end of the connection, and returns the front's last message.
     pub fn expect_closed(&mut self) -> Option<ToPage> {
         let deadline = Instant::now() + PATIENCE;
         while self.step() {
@@ -155,13 +155,13 @@ impl Page {
         self.heard.pop_back()
     }
 
-    /// Asks to sign in, and gives the options of the challenge.
+    /// Asks to sign in, and returns the options of the challenge.
     pub fn ask_to_sign_in(&mut self) -> String {
         self.say(&FromPage::SignIn {});
         self.challenge()
     }
 
-    /// The options of a challenge that was asked for.
+    /// The options of a challenge that was requested.
     pub fn challenge(&mut self) -> String {
         match self.hear() {
             ToPage::Challenge { options, .. } => options.to_string(),
@@ -169,7 +169,7 @@ impl Page {
         }
     }
 
-    /// Answers a challenge with what the passkey made of it.
+    /// Answers a challenge with the passkey's credential.
     pub fn answer(&mut self, credential: &str) -> Result<Lobby, Refusal> {
         let credential: Value = serde_json::from_str(credential).unwrap();
         self.say(&FromPage::Answer { credential });
@@ -190,7 +190,7 @@ impl Page {
         self.answer(&passkey.sign_in(&options)).unwrap()
     }
 
-    /// Opens an enrolment link, registers a passkey and is signed in.
+    /// Opens an enrolment link and registers a passkey, which signs in.
     pub fn enrol(&mut self, token: &str, passkey: &mut SoftPasskey) -> Lobby {
         self.say(&FromPage::Enrol { token: token.to_owned() });
         let options = self.challenge();
@@ -212,7 +212,7 @@ impl Page {
         self.opened(stream)
     }
 
-    /// Views a session that is there on `stream`.
+    /// Views an existing session on `stream`.
     pub fn attach(&mut self, stream: u16, session: &SessionId) -> Result<SessionId, Refusal> {
         self.say(&FromPage::Attach { stream, session: session.clone(), size: size() });
         self.opened(stream)
@@ -220,7 +220,7 @@ impl Page {
 
     fn opened(&mut self, wanted: u16) -> Result<SessionId, Refusal> {
         let deadline = Instant::now() + PATIENCE;
-        // What other streams print meanwhile is kept, all of it.
+        // All output of other streams is kept meanwhile.
         loop {
             assert!(Instant::now() < deadline, "never opened; printed {}", self.so_far());
             match self.hear() {
@@ -238,13 +238,13 @@ impl Page {
         assert!(self.try_type_in(stream, text), "the connection is closed");
     }
 
-    /// Types on a stream; whether the connection takes it.
+    /// Types on a stream, and returns whether the connection takes it.
     pub fn try_type_in(&mut self, stream: u16, text: &str) -> bool {
         let frame = typed(stream, text.as_bytes());
         self.socket.send(Message::binary(frame)).is_ok()
     }
 
-    /// Waits until a stream prints `text`, and forgets what came before and with it.
+    /// Waits until a stream prints `text`, and discards the output up to its end.
     pub fn expect(&mut self, stream: u16, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut searched = 0;
@@ -258,19 +258,19 @@ impl Page {
             let gaps = self.screen(stream).gaps;
             assert!(Instant::now() < deadline, "no {text:?}; so far {}", self.so_far());
             assert!(self.step(), "no {text:?}, the connection is closed; so far {}", self.so_far());
-            // A snapshot takes the place of what was searched.
+            // A snapshot replaces the output that was searched.
             if self.screen(stream).printed.len() < searched || self.screen(stream).gaps > gaps {
                 searched = 0;
             }
         }
     }
 
-    /// What a stream shows.
+    /// The screen of a stream.
     pub fn screen(&mut self, stream: u16) -> &mut Screen {
         self.screens.entry(stream).or_default()
     }
 
-    /// Waits until a stream has shown this many bytes more, and forgets them.
+    /// Waits until a stream has received this many more bytes, and discards them.
     pub fn expect_bytes(&mut self, stream: u16, bytes: usize) {
         let deadline = Instant::now() + PATIENCE;
         let mut seen: usize = 0;
@@ -306,8 +306,8 @@ pub fn typed(stream: u16, bytes: &[u8]) -> Vec<u8> {
     [&stream.to_be_bytes()[..], &[kind], &SENT_AT_UNKNOWN.to_be_bytes(), bytes].concat()
 }
 
-/// Sends a request for the WebSocket with these headers beside those of RFC 6455, and gives the
-/// status of the response.
+/// Sends a request for the WebSocket with these headers in addition to those of RFC 6455, and
+/// returns the status of the response.
 pub fn knock(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
     let mut socket = patient(socket.into());
     let mut request = String::from(
@@ -324,7 +324,7 @@ pub fn knock(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
     answer.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap()
 }
 
-/// No call on the socket waits for ever.
+/// Sets timeouts, so that no call on the socket waits forever.
 fn patient(socket: Socket) -> Socket {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -1,8 +1,8 @@
-//! A passkey in software: an ES256 authenticator and as much of a browser as makes its answers.
-//! Takes the options that the page gets and gives what the page sends, both as JSON
+//! A software passkey: an ES256 authenticator, and as much of a browser as its answers need. It
+//! takes the options that the page receives and returns what the page sends, both as JSON
 //! (<https://www.w3.org/TR/webauthn-3/>, sections 5.1.3 to 5.1.8). It can be made to lie.
 //!
-//! A part of several test programs: include it with `#[path]`.
+//! Several test programs include it with `#[path]`.
 #![allow(dead_code, unreachable_pub)] // each test program uses what it needs
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a panic is how a test fails
 
@@ -15,13 +15,14 @@ use sha2::{Digest as _, Sha256};
 /// An authenticator with its passkeys, in a browser that shows a page of `origin`.
 #[derive(Debug, Clone)]
 pub struct SoftPasskey {
-    /// What the browser says the page's origin is.
+    /// The page's origin, as the browser reports it.
     pub origin: String,
-    /// What the authenticator says the relying party is, instead of the one in the options.
+    /// The relying party that the authenticator reports, instead of the one in the options.
     pub rp_id: Option<String>,
-    /// Whether the person gives a PIN or a finger. Without it the answer says so.
+    /// Whether the person gives a PIN or a fingerprint. The answer reports it if not.
     pub verifies_user: bool,
-    /// Whether the authenticator counts its signatures. One whose passkeys are copied between devices does not.
+    /// Whether the authenticator counts its signatures. Authenticators whose passkeys are copied
+    /// between devices do not.
     pub counts: bool,
     passkeys: Vec<Held>,
 }
@@ -51,7 +52,7 @@ impl SoftPasskey {
         }
     }
 
-    /// `navigator.credentials.create`: makes a passkey and gives the credential.
+    /// `navigator.credentials.create`: creates a passkey and returns the credential.
     pub fn register(&mut self, options: &str) -> String {
         let options: Value = serde_json::from_str(options).unwrap();
         let selection = &options["authenticatorSelection"];
@@ -89,8 +90,8 @@ impl SoftPasskey {
         .to_string()
     }
 
-    /// `navigator.credentials.get`: signs with the passkey that was made last for this relying
-    /// party, and gives the credential.
+    /// `navigator.credentials.get`: signs with the newest passkey for this relying party, and
+    /// returns the credential.
     pub fn sign_in(&mut self, options: &str) -> String {
         let options: Value = serde_json::from_str(options).unwrap();
         assert_eq!(options["userVerification"], "required");
@@ -118,7 +119,7 @@ impl SoftPasskey {
         .to_string()
     }
 
-    /// Turns the counters back, as in a copy of an authenticator.
+    /// Sets the counters back to zero, as in a copy of an authenticator.
     pub fn turn_back(&mut self) {
         for held in &mut self.passkeys {
             held.counter = 0;
@@ -141,7 +142,7 @@ impl SoftPasskey {
     }
 }
 
-/// AAGUID (of nobody), id, and the public key as COSE (RFC 9053, section 2.1).
+/// The AAGUID (all zeros), the id, and the public key as COSE (RFC 9053, section 2.1).
 fn credential_data(held: &Held) -> Vec<u8> {
     let point = held.key.verifying_key().to_sec1_point(false);
     let mut data = vec![0; 16];

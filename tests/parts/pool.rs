@@ -1,8 +1,8 @@
-//! The workers that the broker keeps waiting. Whoever counts what is left of sessions counts these
+//! The worker pool of the broker. Tests that count what sessions leave behind must count the pool
 //! too, exactly.
 
-/// How many there are once the broker has had a moment.
+/// Number of waiting workers, once the broker has had time to start them.
 pub const POOL: usize = 2;
 
-/// The units that they have: a socket and a service each.
+/// Number of their units: a socket and a service each.
 pub const POOL_UNITS: usize = 2 * POOL;

@@ -1,4 +1,4 @@
-//! What a person sees of a session: a terminal that is fed what a viewer is sent.
+//! What a person sees of a session: a terminal that is fed everything a viewer is sent.
 
 use tere::names::TermSize;
 use tere::protocol::viewer::Extent;
@@ -8,19 +8,20 @@ use tere::terminal::Terminal;
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal,
-    /// Bytes of the snapshot that are still to come; nothing where none is.
+    /// Bytes of the snapshot that are still to come; `None` if no snapshot is being received.
     missing: Option<usize>,
     snapshot: Vec<u8>,
-    /// What was printed and nobody has expected yet. A snapshot stands there as its text, in the place
-    /// of all before it.
+    /// Output that no test has expected yet. A snapshot is included as its text, in place of
+    /// everything before it.
     pub printed: Vec<u8>,
-    /// Snapshots without the whole scrollback that it was given: after one, lines may be missing above.
+    /// Number of snapshots received without the whole scrollback: after one, lines may be missing
+    /// above.
     pub gaps: usize,
-    /// Snapshots that are complete.
+    /// Number of complete snapshots.
     pub snapshots: usize,
-    /// Those of them with the whole scrollback.
+    /// Number of complete snapshots with the whole scrollback.
     pub wholes: usize,
-    /// Of the last snapshot that began.
+    /// Extent of the latest snapshot that began.
     extent: Extent,
 }
 
@@ -34,7 +35,7 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// A snapshot begins.
+    /// Starts to receive a snapshot.
     pub fn begin(&mut self, size: TermSize, length: u32, extent: Extent) {
         self.missing = Some(usize::try_from(length).unwrap());
         self.snapshot.clear();
@@ -47,7 +48,7 @@ impl Screen {
         self.take(b"");
     }
 
-    /// Bytes came.
+    /// Receives bytes of a snapshot or of output.
     pub fn take(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         if let Some(missing) = self.missing {
@@ -66,12 +67,12 @@ impl Screen {
         self.printed.extend_from_slice(rest);
     }
 
-    /// The terminal has another size.
+    /// Changes the size of the terminal.
     pub fn resize(&mut self, size: TermSize) {
         self.terminal.resize(size);
     }
 
-    /// All lines down to the cursor, and blanks up to it.
+    /// All lines down to the cursor, with blanks up to it.
     pub fn text(&self) -> String {
         let (row, col) = self.terminal.cursor();
         let screen = self.terminal.screen_text();

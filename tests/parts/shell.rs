@@ -1,4 +1,4 @@
-//! A principal channel and a viewer, held by hand: what a front that was broken into could say.
+//! A principal channel and a viewer for tests, which can send all that a compromised front could.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -15,7 +15,7 @@ use tere::wire::{Channel, Intent, WireError};
 
 use super::screen::Screen;
 
-/// How long anything here may take.
+/// Longest time that any step here may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A principal channel.
@@ -23,8 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Holder {
     channel: Channel<Request, FromBroker>,
     number: u32,
-    /// The last that it was told of who views which session.
-    sharing: BTreeMap<SessionId, Vec<Participant>>,
+    /// The participants of each session, as last reported.
+    sharing: BTreeMap<SessionId, Vec<Person>>,
 }
 
 /// A terminal of 80 columns and 24 rows.
@@ -33,12 +33,12 @@ pub fn size() -> TermSize {
 }
 
 impl Holder {
-    /// Comes to the broker as auth does, and vouches for `principal`.
+    /// Connects to the broker as auth does, and vouches for `principal`.
     pub fn vouched(broker_socket: &Path, principal: Principal) -> Self {
         Self::vouched_or_refused(broker_socket, principal).unwrap()
     }
 
-    /// The same, where the broker may say no.
+    /// The same, if the broker may refuse.
     pub fn vouched_or_refused(broker_socket: &Path, principal: Principal) -> Result<Self, Refusal> {
         let channel: Channel<FromAuth, ToAuth> =
             Channel::connect(broker_socket, Intent::Vouch, PATIENCE).unwrap();
@@ -51,14 +51,14 @@ impl Holder {
         }
     }
 
-    /// Takes over a principal channel.
+    /// Takes over an open principal channel.
     pub fn over(socket: OwnedFd) -> Self {
         let channel = Channel::over(socket);
         channel.greet(Intent::Principal, PATIENCE).unwrap();
         Self { channel, number: 0, sharing: BTreeMap::new() }
     }
 
-    /// Asks and waits for the answer.
+    /// Sends a request and waits for the answer.
     pub fn ask(&mut self, ask: Ask) -> (Answer, Option<OwnedFd>) {
         self.number += 1;
         self.channel.send(&Request { number: self.number, ask }, &[]).unwrap();
@@ -77,8 +77,8 @@ impl Holder {
         }
     }
 
-    /// Waits to be told that those who may view a session are such.
-    pub fn expect_sharing(&mut self, is: impl Fn(&SessionId, &[Participant]) -> bool) {
+    /// Waits until the reported participants of a session satisfy `is`.
+    pub fn expect_sharing(&mut self, is: impl Fn(&SessionId, &[Person]) -> bool) {
         while !self.sharing.iter().any(|(session, participants)| is(session, participants)) {
             let (message, _) = self
                 .channel
@@ -95,12 +95,12 @@ impl Holder {
         self.view(Ask::Open { target: target.parse().unwrap(), size: size() })
     }
 
-    /// Views a session that is there.
+    /// Views an existing session.
     pub fn attach(&mut self, session: &SessionId) -> Result<Shell, Refusal> {
         self.view(Ask::Attach { session: session.clone(), size: size() })
     }
 
-    /// Ends every session of everybody. For the operator.
+    /// Ends all sessions of all accounts. For the operator.
     pub fn end_all_sessions(&mut self) {
         let (all, _) = self.ask(Ask::AllSessions { after: None });
         let Answer::AllSessions(sessions) = all else { panic!("{all:?}") };
@@ -109,7 +109,7 @@ impl Holder {
         }
     }
 
-    /// Waits to be told that a machine on which this holder had a session went away.
+    /// Waits for the report that a machine on which this holder had a session has stopped.
     pub fn expect_machine_stopped(&mut self) -> MachineName {
         loop {
             match self.channel.receive_within(PATIENCE).unwrap().0 {
@@ -119,7 +119,7 @@ impl Holder {
         }
     }
 
-    /// Waits for the broker to close the channel, whatever it says before.
+    /// Waits for the broker to close the channel, whatever it sends before.
     pub fn expect_closed(&mut self) {
         loop {
             match self.channel.receive_within(PATIENCE) {
@@ -145,9 +145,9 @@ impl Holder {
 pub struct Shell {
     pub session: SessionId,
     channel: Channel<FromViewer, ToViewer>,
-    /// What a person sees of it, and what was printed and not expected yet.
+    /// What a person sees of the session, and output not yet expected.
     pub screen: Screen,
-    /// Why it ended, once it has.
+    /// Why the session ended, once it has.
     pub ended: Option<SessionEnd>,
 }
 
@@ -158,22 +158,22 @@ impl Shell {
         Self { session, channel, screen: Screen::default(), ended: None }
     }
 
-    /// Types.
+    /// Types text.
     pub fn type_in(&self, text: &str) {
         self.channel.send(&FromViewer::Input(text.as_bytes().to_vec()), &[]).unwrap();
     }
 
-    /// Says something to the worker.
+    /// Sends a message to the worker.
     pub fn send(&self, message: &FromViewer) -> Result<(), WireError> {
         self.channel.send(message, &[])
     }
 
-    /// Sends a packet that may be no message at all.
+    /// Sends a packet, which need not be a valid message.
     pub fn send_raw(&self, bytes: &[u8]) -> Result<(), WireError> {
         Ok(seqpacket::send(self.channel.as_fd(), bytes, &[])?)
     }
 
-    /// Takes what is there; false where the view is closed.
+    /// Receives everything available; false if the view is closed.
     pub fn take_all(&mut self) -> bool {
         loop {
             match self.step(Duration::ZERO) {
@@ -184,9 +184,9 @@ impl Shell {
         }
     }
 
-    /// Waits until `end` is printed, and looks whether the lines `line FROM` to `line TO` came before it,
-    /// each once and in order. A snapshot, which a viewer gets whose worker was killed in the middle of a
-    /// word to it, has earlier lines too.
+    /// Waits until `end` is printed, and checks that the lines `line FROM` to `line TO` came before
+    /// it, each once and in order. There may be earlier lines too: a viewer whose worker was killed
+    /// while sending to it gets a snapshot.
     pub fn expect_lines(&mut self, from: usize, to: usize, end: &str) {
         let snapshots = self.screen.snapshots;
         let rest = self.expect(end);
@@ -199,12 +199,12 @@ impl Shell {
         assert_eq!((wrong, numbers.len()), (None, to + 1 - from), "with {} snapshots", self.screen.snapshots);
     }
 
-    /// Waits until the screen has this text.
+    /// Waits until the screen contains this text.
     pub fn expect_on_screen(&mut self, text: &str) {
         self.expect_on_screen_within(text, PATIENCE);
     }
 
-    /// The same, where that takes longer.
+    /// The same, with a longer limit.
     pub fn expect_on_screen_within(&mut self, text: &str, at_most: Duration) {
         let deadline = Instant::now() + at_most;
         while !self.screen.terminal().screen_text().contains(text) {
@@ -213,17 +213,18 @@ impl Shell {
             step.unwrap_or_else(|error| {
                 panic!("no {text:?}: {error}; the screen has\n{}", self.screen.terminal().screen_text())
             });
-            // A flood that nobody expects anything of must not fill the memory.
+            // A flood in which no test expects anything must not fill the memory.
             let kept = self.screen.printed.len().saturating_sub(64 * 1024);
             self.screen.printed.drain(..kept);
         }
     }
 
-    /// Takes a packet as a link of this rate, bytes a second, brings it: no sooner. Gives its length.
+    /// Receives a packet no faster than a link of this rate, in bytes per second, delivers it.
+    /// Returns its length.
     pub fn step_at(&mut self, rate: usize, at_most: Duration) -> Result<usize, WireError> {
         let (message, _) = self.channel.receive_within(at_most)?;
         let length = if let ToViewer::Output(bytes) = &message { bytes.len() } else { 0 };
-        // There is no such link here: this is what its bytes would take.
+        // Simulates the link: this is how long it would take for these bytes.
         std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
         self.take(message);
         Ok(length)
@@ -239,7 +240,7 @@ impl Shell {
         self.channel.send(&FromViewer::Resize(TermSize::new(cols, rows).unwrap()), &[]).unwrap();
     }
 
-    /// Takes one packet.
+    /// Receives one packet.
     pub fn step(&mut self, at_most: Duration) -> Result<(), WireError> {
         let (message, _) = self.channel.receive_within(at_most)?;
         self.take(message);
@@ -251,7 +252,7 @@ impl Shell {
             ToViewer::Output(bytes) => {
                 let shown = u32::try_from(bytes.len()).unwrap();
                 self.screen.take(&bytes);
-                // A view that is closed is noticed at the next read.
+                // The next read notices a closed view.
                 drop(self.channel.send(&FromViewer::Shown(shown), &[]));
             }
             ToViewer::SnapshotBegins { size, length, extent } => self.screen.begin(size, length, extent),
@@ -261,13 +262,13 @@ impl Shell {
         }
     }
 
-    /// Waits until `text` is printed, and forgets what came before and with it.
+    /// Waits until `text` is printed, and discards the output up to its end.
     pub fn expect(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(at) = find(&self.screen.printed, text.as_bytes()) {
                 let seen: Vec<u8> = self.screen.printed.drain(..at + text.len()).collect();
-                // What is kept of a flood may begin inside a character.
+                // The output kept from a flood may start inside a character.
                 return String::from_utf8_lossy(&seen).into_owned();
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -282,7 +283,7 @@ impl Shell {
         self.expect_exit().reason
     }
 
-    /// The same, and how the shell ended.
+    /// The same, and returns how the shell ended as well.
     pub fn expect_exit(&mut self) -> SessionEnd {
         loop {
             if let Some(end) = self.ended {
@@ -292,7 +293,7 @@ impl Shell {
         }
     }
 
-    /// Waits until the worker closes the view, whatever it says before.
+    /// Waits until the worker closes the view, whatever it sends before.
     pub fn expect_closed(&mut self) {
         loop {
             match self.step(PATIENCE) {

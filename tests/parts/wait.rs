@@ -1,8 +1,8 @@
-//! Waiting for what has no event of its own.
+//! Waiting for conditions that no event reports.
 
 use std::time::{Duration, Instant};
 
-/// Asks until the answer is there, with a deadline.
+/// Polls until the answer is there, with a deadline.
 #[track_caller]
 pub fn eventually<T>(what: &str, at_most: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + at_most;
@@ -11,7 +11,7 @@ pub fn eventually<T>(what: &str, at_most: Duration, mut ask: impl FnMut() -> Opt
             return answer;
         }
         assert!(Instant::now() < deadline, "not within {at_most:?}: {what}");
-        // Between two looks at something that cannot be awaited.
+        // The pause between two checks of something that cannot be awaited.
         std::thread::park_timeout(Duration::from_millis(20));
     }
 }

@@ -1,4 +1,4 @@
-//! The broker without a descriptor left: what the kernel gives it is what this test says.
+//! The broker without a free file descriptor: the tests set how many the kernel gives it.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::parts::shell::{Holder, PATIENCE};
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
-/// Sets how many descriptors a program may have. See prlimit(1).
+/// Limits the number of descriptors that a program may have. See prlimit(1).
 fn limit(pid: u32, descriptors: &str) {
     let mut prlimit = Command::new("prlimit");
     prlimit.arg(format!("--pid={pid}")).arg(format!("--nofile={descriptors}"));

@@ -1,4 +1,4 @@
-//! Workers that stand still, as on a host that is busy with other things.
+//! Workers that are frozen, as on a host that is too busy to run them.
 
 use tere::names::SessionId;
 use tere::protocol::principal::{Answer, Ask};
@@ -11,7 +11,7 @@ use crate::parts::shell::{Holder, PATIENCE};
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
-/// The workers that wait, once they do.
+/// Waits until the worker pool is full and nothing else runs, and returns the waiting workers.
 fn waiting(host: &Host) -> Vec<SessionId> {
     eventually("workers wait", PATIENCE, || {
         (host.processes() == POOL && host.session_units().len() == POOL_UNITS).then_some(())
@@ -33,7 +33,7 @@ fn a_terminal_that_a_slow_worker_may_have_is_given_to_no_other() {
                 assert_eq!(refusal, Refusal::WorkerUnavailable);
                 Some(waiting)
             }
-            // None of them had said yet that it waits, so another was started.
+            // No waiting worker had reported to the broker yet, so another was started.
             Ok(mut shell) => {
                 shell.type_in("exit\r");
                 shell.expect_end();
@@ -42,7 +42,7 @@ fn a_terminal_that_a_slow_worker_may_have_is_given_to_no_other() {
             }
         }
     });
-    // One of them takes the terminal now, and is stopped.
+    // One of them now takes the terminal and is stopped.
     waiting.iter().for_each(|worker| host.thaw_worker(worker));
     eventually("nothing is left of it", PATIENCE, || {
         (host.processes() == POOL && host.session_units().len() == POOL_UNITS).then_some(())
@@ -69,9 +69,10 @@ fn a_worker_that_died_while_it_was_given_a_terminal_has_another_in_its_place() {
     });
 }
 
-/// Has a session's worker die with what it was told last, and had not heard.
+/// Kills a session's worker before it reads the broker's last message.
 fn kill_unheard(host: &Host, operator: &mut Holder, session: &SessionId) {
-    // It is asked for what the list says of it, and given its time: what it was told before is with it by then.
+    // For the list, the broker asks the worker to describe its session and waits until the time is
+    // up. By then the earlier message is in the worker's socket too.
     let Answer::AllSessions(all) = operator.ask(Ask::AllSessions { after: None }).0 else {
         panic!("no list")
     };
@@ -88,7 +89,7 @@ fn what_a_worker_died_with_and_did_not_hear_the_next_one_is_told() {
     let mut shell = marked(&mut alice);
     let session = shell.session.clone();
 
-    // That a view is over.
+    // The unread message is that a view is over.
     let path = host.path("/etc/tere/tere.toml");
     let policy = std::fs::read_to_string(&path).unwrap();
     host.freeze_worker(&session);
@@ -102,7 +103,7 @@ fn what_a_worker_died_with_and_did_not_hear_the_next_one_is_told() {
     shell.type_in("echo still $mark\r");
     shell.expect("still 42");
 
-    // That the session is.
+    // The unread message is that the session is over.
     host.freeze_worker(&session);
     assert_eq!(alice.ask(Ask::End { session: session.clone() }).0, Answer::Ending);
     kill_unheard(&host, &mut operator, &session);

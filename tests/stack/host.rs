@@ -1,4 +1,4 @@
-//! A host of one test: tere's programs and what stands around them, in a folder.
+//! The host of one test: tere's programs and the fakes around them, in a folder.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ use crate::parts::shell::Holder;
 use crate::parts::wait::eventually;
 use crate::program::{self, Program};
 
-/// Who may what, as on the host of the ring of machines.
+/// The policy, which is the same as on the host of the ring of machines.
 const POLICY: &str = r#"
 [[grant]]
 accounts = ["alice"]
@@ -50,16 +50,16 @@ machine = "web1"
 user = "nobody-there"
 "#;
 
-/// In the user namespace that this makes, whoever runs the tests has uid 0.
+/// Creates a user namespace in which the user who runs the tests has uid 0.
 const WE_ARE_ROOT: [&str; 3] = ["unshare", "--user", "--map-root-user"];
 
-/// The folders of a host that somebody writes to.
+/// The folders of a host that the programs write to.
 const FOLDERS: [&str; 5] = ["etc/tere", "run/tere/session", "run/tere-broker", "var/lib/tere-auth", "home"];
 
 /// The host.
 #[derive(Debug)]
 pub struct Host {
-    // In this order they are dropped: whoever asks before whoever answers, the folder last.
+    // Fields are dropped in this order: clients before the servers they call, and the folder last.
     front: Mutex<Program>,
     auth: Mutex<Program>,
     broker: Mutex<Program>,
@@ -69,12 +69,12 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host for a test that can share it: here each has its own.
+    /// A host for a test that could share it. Here every test has its own.
     pub fn shared() -> Self {
         Self::alone()
     }
 
-    /// A host for a test that wants it for itself.
+    /// A host for a test that needs it for itself.
     pub fn alone() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
@@ -82,7 +82,7 @@ impl Host {
             std::fs::create_dir_all(root.join(name)).unwrap();
         }
         std::fs::write(root.join("etc/tere/tere.toml"), format!("origin = \"{ORIGIN}\"\n{POLICY}")).unwrap();
-        // Whoever runs the tests, and whatever their shell's startup files say.
+        // Independent of who runs the tests and of their shell's startup files.
         std::fs::write(root.join("home/.profile"), "PS1='$ '\n").unwrap();
         let fake = Fake::start(root, &root.join("log"));
         let listen = |name: &str| seqpacket::listen(&root.join("run/tere").join(name)).unwrap();
@@ -105,7 +105,7 @@ impl Host {
         TcpStream::connect(self.door).unwrap().into()
     }
 
-    /// Runs `tere` as root of the host: whether it succeeded, and what it printed.
+    /// Runs `tere` as root of the host. Returns whether it succeeded, and its output.
     pub fn tere(&self, arguments: &[&str]) -> (bool, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tere"));
         command.arg("--runtime-dir").arg(self.path("/run/tere")).args(arguments);
@@ -113,28 +113,28 @@ impl Host {
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     }
 
-    /// Who a shell in a machine is that was opened as `user`.
+    /// The user as which a shell runs in a machine if it was opened as `user`.
     pub fn user_of_shells(&self, _user: &str) -> String {
         let id = Command::new("id").arg("-un").output().unwrap();
         String::from_utf8(id.stdout).unwrap().trim_end().to_owned()
     }
 
-    /// Sessions' units that are loaded, by name.
+    /// Names of the loaded units of sessions.
     pub fn session_units(&self) -> Vec<String> {
         self.fake.session_units()
     }
 
-    /// Records of tere's programs since a cursor, as text.
+    /// Log records of tere's programs since a cursor, as text.
     pub fn journal(&self, since: &str) -> String {
         self.log().split_off(since.parse().unwrap())
     }
 
-    /// Where the records are now.
+    /// Cursor at the end of the log records.
     pub fn journal_cursor(&self) -> String {
         self.log().len().to_string()
     }
 
-    /// Restarts the two programs before the broker.
+    /// Restarts front and auth.
     pub fn restart_front_and_auth(&self) {
         lock(&self.front).restart();
         lock(&self.auth).restart();
@@ -145,20 +145,20 @@ impl Host {
         lock(&self.broker).restart();
     }
 
-    /// Kills the broker, and has it started again.
+    /// Kills the broker and starts it again.
     pub fn kill_broker(&self) {
         lock(&self.broker).crash();
     }
 
-    /// Has the broker read its policy again, by the two lines of its unit: whether the policy is
-    /// good. The second does not wait for the broker; this does.
+    /// Makes the broker reload its policy with the two lines of its unit, and returns whether the
+    /// policy is good. The second line does not wait for the broker; this does.
     pub fn reload_broker(&self) -> bool {
         let mut check = Command::new(env!("CARGO_BIN_EXE_tere-broker"));
         check.arg("--check").arg("--config").arg(self.path("/etc/tere/tere.toml"));
         if !check.stderr(log_file(&self.path("/log"))).status().unwrap().success() {
             return false;
         }
-        // systemd reloads a unit when it is up: one that answers is.
+        // systemd reloads a unit only when it is up; a broker that answers is.
         drop(Holder::vouched(&self.path("/run/tere/broker.sock"), Principal::Operator));
         let cursor = self.journal_cursor();
         lock(&self.broker).signal(Signal::SIGHUP);
@@ -168,12 +168,12 @@ impl Host {
         true
     }
 
-    /// The worker of a session, which may just be started again.
+    /// The worker of a session, which may just be restarting.
     fn worker(&self, session: &SessionId) -> i32 {
         eventually("there is a worker", DEADLINE, || self.fake.worker(session.as_str()))
     }
 
-    /// Memory that the worker of a session has to itself, bytes.
+    /// Private memory of the worker of a session, in bytes.
     pub fn worker_memory(&self, session: &SessionId) -> usize {
         memory(&std::fs::read_to_string(format!("/proc/{}/status", self.worker(session))).unwrap())
     }
@@ -184,18 +184,18 @@ impl Host {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), Signal::SIGKILL).unwrap();
     }
 
-    /// Stops the worker of a session, or one that waits, in the middle of whatever it does.
+    /// Freezes the worker of a session, or one that waits, in the middle of whatever it is doing.
     pub fn freeze_worker(&self, session: &SessionId) {
         let worker = nix::unistd::Pid::from_raw(self.worker(session));
         nix::sys::signal::kill(worker, Signal::SIGSTOP).unwrap();
-        // Until then it may take one more message.
+        // Until it has stopped, it may receive one more message.
         let stat = format!("/proc/{worker}/stat");
         eventually("it stands still", DEADLINE, || {
             std::fs::read_to_string(&stat).unwrap().rsplit_once(") ")?.1.starts_with('T').then_some(())
         });
     }
 
-    /// Lets it go on.
+    /// Lets a frozen worker continue.
     pub fn thaw_worker(&self, session: &SessionId) {
         let worker = self.worker(session);
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), Signal::SIGCONT).unwrap();
@@ -207,13 +207,13 @@ impl Host {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker), Signal::SIGTERM).unwrap();
     }
 
-    /// Has systemd start the next worker from another program, once: as if the package had been another
-    /// at that moment.
+    /// Makes systemd start the next worker from another program, once, as if another package were
+    /// installed at that moment.
     pub fn next_worker_is(&self, program: PathBuf) {
         self.fake.next_worker_is(program);
     }
 
-    /// Kills the worker of a session and loses what was kept for it.
+    /// Kills the worker of a session and empties its descriptor store.
     pub fn lose_worker(&self, session: &SessionId) {
         self.fake.lose_store(session.as_str());
         self.kill_worker(session);
@@ -229,27 +229,27 @@ impl Host {
         self.fake.stop_machined();
     }
 
-    /// Has systemd not answer on the bus.
+    /// Makes systemd stop answering on the bus.
     pub fn stop_systemd(&self) {
         self.fake.stop_systemd();
     }
 
-    /// Has it answer again.
+    /// Makes systemd answer again.
     pub fn start_systemd(&self) {
         self.fake.start_systemd();
     }
 
-    /// machined opens the next `count` shells, but says so too late.
+    /// Makes machined answer too late for the next `count` shells, which it does open.
     pub fn answer_late(&self, count: usize) {
         self.fake.answer_late(count);
     }
 
-    /// Lets machined be started again.
+    /// Makes it possible to start machined again.
     pub fn start_machined(&self) {
         self.fake.start_machined();
     }
 
-    /// The pids of the programs that serve many, by name.
+    /// The names and pids of the programs that serve all sessions.
     pub fn programs(&self) -> [(&'static str, u32); 3] {
         [("front", &self.front), ("auth", &self.auth), ("broker", &self.broker)]
             .map(|(name, program)| (name, lock(program).pid()))
@@ -260,7 +260,7 @@ impl Host {
         self.fake.call(name, method, arguments)
     }
 
-    /// How many workers and shells run.
+    /// Number of running workers and shells.
     pub fn processes(&self) -> usize {
         self.fake.processes()
     }
@@ -278,7 +278,7 @@ impl Drop for Host {
             eprintln!("{}", lines[lines.len().saturating_sub(100)..].join("\n"));
             return;
         }
-        // A test whose programs died of something has not passed, whatever it saw.
+        // A test fails if one of its programs crashed, even if the test noticed nothing.
         let programs = [&self.front, &self.auth, &self.broker];
         let mut deaths: Vec<_> = programs.into_iter().filter_map(|program| lock(program).ended()).collect();
         deaths.extend(self.fake.deaths());
@@ -318,7 +318,7 @@ fn front(root: &Path, sockets: [OwnedFd; 1]) -> Program {
     })
 }
 
-/// What all three are told.
+/// Tells each of the three programs where its files are.
 fn with_places(mut command: Command, root: &Path) -> Command {
     command.arg("--runtime-dir").arg(root.join("run/tere"));
     command.arg("--config").arg(root.join("etc/tere/tere.toml"));

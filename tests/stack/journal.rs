@@ -1,5 +1,5 @@
-//! What the journal says of each decision: who, which session, which machine. Its fields are seen only here; on a real host
-//! they are not part of the text.
+//! The journal records each decision: who, which session, which machine. The fields can be tested
+//! only here; on a real host they are not part of the text.
 
 use tere::names::Label;
 use tere::protocol::principal::{Answer, Ask};

@@ -1,4 +1,5 @@
-//! machined was seen to hang just after boot. It cannot be made to, so the fake does.
+//! machined has been seen to hang just after boot. The real one cannot be made to hang, so the fake
+//! does.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
 use crate::stories::holder;
 
-/// What a person waits at the most for a sentence.
+/// Longest time that a person waits for an answer.
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
@@ -23,7 +24,8 @@ fn a_shell_that_is_late_is_asked_for_once_more_and_none_is_left_stray() {
     assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
     shell.type_in("echo here $((1+1))\r");
     shell.expect("here 2");
-    // One worker and one shell, and those that wait: the late one is hung up when its answer comes.
+    // One worker and one shell are left besides the worker pool: the late shell is hung up when its
+    // answer comes.
     eventually("the orphan shell ends", PATIENCE, || (host.processes() == 2 + POOL).then_some(()));
 }
 

@@ -1,4 +1,4 @@
-//! Many sessions, and what is left of them.
+//! Many sessions, and what they leave behind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,8 +41,8 @@ fn quick_sessions_say_everything_and_leave_nothing() {
         (now["units"] == POOL_UNITS && now["workers and shells"] == POOL).then_some(now)
     });
     (1..=30).for_each(quick);
-    // No more than before. It can be less: the broker lets go of a worker a moment after its units
-    // are gone.
+    // No more than before. There can be less: the broker lets go of a worker a moment after its
+    // units are gone.
     let mut after = BTreeMap::new();
     let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         eventually("everything is gone", soon, || {

@@ -1,4 +1,4 @@
-//! What no real systemd does: it loses what it keeps for a worker.
+//! A fault that no real systemd has: it loses what it keeps for a worker.
 
 use tere::protocol::Refusal;
 

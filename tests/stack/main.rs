@@ -1,17 +1,17 @@
 //! The ring of the stack: the real tere-front, tere-auth, tere-broker, tere-session and tere,
-//! without root, against a systemd and a machined of ours on a bus of ours.
+//! without root, against a fake systemd and a fake machined on a private bus.
 //!
-//! Each test has a stack of its own, in a folder that stands for `/`. The programs are in their
-//! sandboxes, but not in their units: walls that only systemd and polkit can build are the matter
-//! of the ring of machines. Everything runs as whoever runs the tests. Only tere-auth is in a user
-//! namespace of its own, in which that user has uid 0: so it takes who runs the tests for root,
-//! by the kernel's word, and they can make accounts.
+//! Each test has a stack of its own, in a folder that stands for `/`. The programs are sandboxed,
+//! but do not run in their units: walls that only systemd and polkit can build are tested in the
+//! ring of machines. Everything runs as the user who runs the tests. Only tere-auth is in a user
+//! namespace of its own, in which that user has uid 0. So the kernel tells tere-auth that the user
+//! is root, and the tests can make accounts.
 //!
-//! What is told in `stories/` is told again on a real host, so that the fakes cannot drift.
+//! The tests in `stories/` also run on a real host, so that the fakes cannot drift.
 
-// A panic is how a test fails, in its helpers too.
+// Tests and their helpers fail by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unreachable_pub)] // a host is seen as the stories see it
+#![allow(unreachable_pub)] // the stories use a host through this
 
 #[path = "../parts/mod.rs"]
 mod parts;

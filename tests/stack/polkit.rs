@@ -22,7 +22,7 @@ fn the_fakes_hold_the_broker_to_what_polkit_does() {
         let said = host.call("org.freedesktop.systemd1", verb, &["tere-machine@web1.service", "replace"]);
         assert_eq!(said, Err(DENIED.to_owned()), "{verb} a machine");
     }
-    // What it may, it can: or the rest of this test proves nothing.
+    // What is permitted works; otherwise the rest of this test proves nothing.
     host.call("org.freedesktop.machine1", "OpenMachineShell", &["web1", "dev", "/bin/sh"]).unwrap();
     host.call("org.freedesktop.systemd1", "StartUnit", &["tere-machine@web1.service", "replace"]).unwrap();
 }

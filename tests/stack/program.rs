@@ -1,4 +1,4 @@
-//! tere's own programs, started as systemd starts them: with the sockets that they listen on.
+//! tere's own programs, started as systemd starts them: with their listening sockets.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -16,8 +16,8 @@ use crate::parts::wait::eventually;
 const PASS_ON: &str =
     r#"exec 3<&0 4<&1 0</dev/null 1>&2; export LISTEN_PID=$$; [ "$LISTEN_FDS" = 2 ] || exec 4<&-; exec "$@""#;
 
-/// A command line which becomes `program`, run by `wrapper`, with one or two `sockets` passed in
-/// whose names are `names`. The environment is empty but for what it needs.
+/// A command line that becomes `program`, run by `wrapper`, with one or two `sockets` passed in
+/// under the given `names`. The environment contains only what the program needs.
 pub(crate) fn command(wrapper: &[&str], program: &str, names: &str, sockets: &[OwnedFd]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", PASS_ON, "sh"]).args(wrapper).arg(program);
@@ -29,8 +29,7 @@ pub(crate) fn command(wrapper: &[&str], program: &str, names: &str, sockets: &[O
     command
 }
 
-/// A command line which becomes `program`, with any number of sockets passed in, each with its
-/// name.
+/// A command line that becomes `program`, with any number of sockets passed in, each with its name.
 pub(crate) fn command_with(program: impl AsRef<OsStr>, sockets: Vec<(String, OwnedFd)>) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", r#"export LISTEN_PID=$$; exec "$@""#, "sh"]).arg(program);
@@ -44,7 +43,7 @@ pub(crate) fn command_with(program: impl AsRef<OsStr>, sockets: Vec<(String, Own
     command
 }
 
-/// A program that runs, and can be started again.
+/// A running program that can be restarted.
 pub(crate) struct Program {
     name: &'static str,
     recipe: Box<dyn Fn() -> Command + Send>,
@@ -52,7 +51,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it, by a command line that is made anew for each start.
+    /// Starts the program, with a command line that is made anew for each start.
     pub(crate) fn start(name: &'static str, recipe: impl Fn() -> Command + Send + 'static) -> Self {
         let child = recipe().spawn().unwrap();
         Self { name, recipe: Box::new(recipe), child }
@@ -62,13 +61,13 @@ impl Program {
         self.child.id()
     }
 
-    /// How it ended, if it did.
+    /// How the program ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().unwrap()?;
         Some(format!("{} ended with {status}", self.name))
     }
 
-    /// Stops it in good order and starts it again, as `systemctl restart` does.
+    /// Stops the program in an orderly way and starts it again, as `systemctl restart` does.
     pub(crate) fn restart(&mut self) {
         self.signal(Signal::SIGTERM);
         let status = eventually("the program stops", DEADLINE, || self.child.try_wait().unwrap());
@@ -76,7 +75,7 @@ impl Program {
         self.child = (self.recipe)().spawn().unwrap();
     }
 
-    /// Kills it and starts it again, as `Restart=on-failure` does after a crash.
+    /// Kills the program and starts it again, as `Restart=on-failure` does after a crash.
     pub(crate) fn crash(&mut self) {
         assert_eq!(self.ended(), None);
         self.kill();
@@ -89,7 +88,7 @@ impl Program {
     }
 
     fn kill(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended by itself.
         drop(self.child.kill());
         drop(self.child.wait());
     }

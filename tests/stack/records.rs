@@ -1,4 +1,4 @@
-//! What becomes of sessions of which the broker that comes next knows less, or nothing.
+//! What happens to sessions about which the next broker knows less, or nothing.
 
 use tere::protocol::Refusal;
 use tere::protocol::principal::{Answer, Ask};
@@ -9,7 +9,7 @@ use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
-/// As after the way back to a build that does not know what the one before wrote.
+/// The situation after a downgrade to a build that cannot read what the newer build wrote.
 #[test]
 fn a_session_whose_record_cannot_be_read_is_left_alone_until_it_can() {
     let host = Host::alone();
@@ -20,7 +20,7 @@ fn a_session_whose_record_cannot_be_read_is_left_alone_until_it_can() {
     std::fs::write(&record, text.replace(r#""guests":[]"#, r#""guests":["everybody"]"#)).unwrap();
     let cursor = host.journal_cursor();
     host.kill_broker();
-    // Whose views it had is not known any more.
+    // The broker no longer knows whose views the session had.
     shell.expect_closed();
     let mut alice = holder(&host, "alice");
     assert_eq!(alice.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
@@ -35,7 +35,7 @@ fn a_session_whose_record_cannot_be_read_is_left_alone_until_it_can() {
         (host.session_units().len() == POOL_UNITS + 2).then_some(())
     });
 
-    // What a later build wrote beside the rest is no hindrance, and not lost.
+    // A field that a later build added is tolerated, and not lost.
     std::fs::write(&record, text.replacen('{', r#"{"colour":"red","#, 1)).unwrap();
     host.kill_broker();
     let mut alice = holder(&host, "alice");

@@ -8,8 +8,8 @@ use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
 use crate::stories::holder;
 
-/// A worker is found to be of another version than the broker, in the middle of a session: it is
-/// started again in place, from the program that is installed by then, and nobody who watches loses a line.
+/// In the middle of a session the broker finds that the worker has another version. The worker is
+/// restarted in place from the program that is installed by then, and no viewer loses a line.
 #[test]
 fn a_worker_of_another_version_is_started_again_in_place_and_loses_no_line() {
     const LINES: usize = 5_000;
@@ -30,12 +30,13 @@ fn a_worker_of_another_version_is_started_again_in_place_and_loses_no_line() {
     let cursor = host.journal_cursor();
     host.next_worker_is(next);
     host.kill_worker(&shell.session);
-    // A view that was made in another version is closed: nobody is to misread the other. Front asks for it again.
+    // A view that uses another version is closed, so that neither side misreads the other. Front
+    // asks for it again.
     shell.expect_closed();
     eventually("it is said to be one", PATIENCE, || {
         host.journal(&cursor).contains("a worker of another version is started again in place").then_some(())
     });
-    // The broker has found the session again, and whoever comes back too, with every line.
+    // The broker has found the session again, and so does a viewer that returns, with every line.
     let mut again = eventually("the session is there", PATIENCE, || alice.attach(&shell.session).ok());
     again.expect_on_screen(&format!("over {LINES}"));
     again.refresh();

@@ -1,4 +1,5 @@
-//! A front that was broken into: what it can say on the channels that it holds, and what it gets.
+//! A compromised front: the messages that it can send on the channels that it holds, and what it
+//! gets.
 
 use tere::protocol::Refusal;
 use tere::protocol::principal::{Answer, Ask};
@@ -8,18 +9,18 @@ use super::holder;
 use crate::host::Host;
 use crate::parts::shell::{Holder, size};
 
-/// Machine, user and program of shells that polkit's rule does not let the broker have.
+/// Machine, user and program of shells that polkit's rule does not let the broker open.
 pub const SHELLS_OF_OTHERS: [[&str; 3]; 6] = [
     ["web1", "root", "/bin/sh"],
     ["web1", "0", "/bin/sh"],
-    // No user: that means root.
+    // No user means root.
     ["web1", "", "/bin/sh"],
     [".host", "dev", "/bin/sh"],
     [".host", "root", "/bin/sh"],
     ["web1", "dev", "/usr/bin/id"],
 ];
 
-/// Units that it does not let the broker start or stop.
+/// Units that polkit's rule does not let the broker start or stop.
 pub const UNITS_OF_OTHERS: [&str; 7] = [
     "systemd-logind.service",
     "tere-session@short.socket",
@@ -32,7 +33,7 @@ pub const UNITS_OF_OTHERS: [&str; 7] = [
 
 #[test]
 fn what_is_not_granted_is_refused_logged_and_nothing_is_started() {
-    // Alone: what others open and are refused would be in the same journal.
+    // Needs the host alone: what other tests open or are refused would be in the same journal.
     let host = Host::alone();
     let mut bob = holder(&host, "bob");
     let mut mallory = holder(&host, "mallory");

@@ -1,4 +1,4 @@
-//! A session is over when its shell is.
+//! A session ends when its shell ends.
 
 use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::{EndReason, SessionEnd, ShellExit, Signal};
@@ -8,8 +8,8 @@ use crate::host::Host;
 use crate::parts::shell::{Holder, PATIENCE, Shell};
 use crate::parts::wait::eventually;
 
-/// Starts a background job that has the terminal open, by this command in front of it, and gives its
-/// process id.
+/// Starts a background job that keeps the terminal open, with the command `by` in front of it, and
+/// returns its process id.
 fn start_job(shell: &mut Shell, by: &str) -> String {
     let job = "exec <$0 >$0; echo jo\"\"b-$$; exec sleep 600";
     shell.type_in(&format!("{by} sh -c '{job}' $(tty) &\r"));
@@ -17,9 +17,9 @@ fn start_job(shell: &mut Shell, by: &str) -> String {
     shell.expect("\r\n").trim_end().to_owned()
 }
 
-/// Whether a process is there, as another shell sees it.
+/// Whether a process exists, as seen by another shell.
 fn is_there(shell: &mut Shell, process: &str) -> bool {
-    // A zombie is not: it depends on the machine who its new parent is.
+    // A zombie does not count: which process becomes its new parent depends on the machine.
     shell.type_in(&format!("grep -qs '^State:.[^ZX]' /proc/{process}/status; echo there' '$?.\r"));
     shell.expect("there ");
     shell.expect(".") == "0."
@@ -59,10 +59,10 @@ fn a_session_is_over_when_its_shell_is_and_its_background_jobs_live_on() {
         };
         shell.type_in(&format!("seq -f 'last %g' 500; {end}\r"));
         assert_eq!(shell.expect_exit(), exited(exit), "{by} {end}");
-        // All that was printed before the end was shown.
+        // All output before the end has been shown.
         shell.expect("last 1\r\n");
         shell.expect("last 500\r\n");
-        // Whoever signs in next is not led there.
+        // A person who signs in afterwards does not see it.
         eventually("the session is not listed", PATIENCE, || (!is_listed(&mut alice, &shell)).then_some(()));
         assert!(is_there(&mut witness, &job), "{by}: the job is gone");
         witness.type_in(&format!("kill {job}\r"));
@@ -94,7 +94,7 @@ fn ctrl_c_and_job_control_are_the_shells() {
     shell.type_in("\x1a");
     shell.expect("Stopped");
     shell.type_in("kill %1; wait; trap | wc -l; exit 9\r");
-    // No trap of the script's is the shell's.
+    // The shell inherits no trap from the script.
     shell.expect("\r\n0\r\n");
     assert_eq!(shell.expect_exit(), exited(ShellExit::Exited(9)));
 }

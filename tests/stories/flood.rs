@@ -1,4 +1,4 @@
-//! More output than a page takes, more input than a program takes: nobody else waits.
+//! More output than a page takes and more input than a program takes: nobody else has to wait.
 
 use tere::protocol::page::ToPage;
 use tere::protocol::viewer::Extent;
@@ -8,13 +8,13 @@ use crate::host::Host;
 use crate::parts::page::{ORIGIN, Page};
 use crate::parts::passkey::SoftPasskey;
 
-/// More than the worker keeps of the output (2 MiB) and has sent a page that does not say what it
-/// has shown (64 KiB). Once another viewer has been sent this much, such a page can only be shown a
-/// snapshot, however fast all of this went.
+/// More than the worker keeps of the output (2 MiB) and sends to a page that acknowledges nothing
+/// (64 KiB). Once another viewer has been sent this much, such a page can only be sent a snapshot,
+/// however fast all of this went.
 const MORE_THAN_IS_KEPT: usize = 4 * 1024 * 1024;
 
-/// More than waits for a program that does not read: 256 KiB in the worker, and what the kernel
-/// keeps for a terminal.
+/// More input than can wait for a program that does not read: 256 KiB in the worker, and what the
+/// kernel buffers for a terminal.
 const MORE_THAN_WAITS: usize = 600 * 1024;
 
 fn screen_alone(message: &ToPage) -> Option<()> {
@@ -36,7 +36,8 @@ fn a_page_that_does_not_read_holds_up_nobody_and_goes_on_later() {
     third.sign_in(&mut passkey);
     third.open(5, "dev@web1").unwrap();
 
-    // The command line does not have the prompt in one piece, its echo is not taken for one.
+    // The command line contains the prompt in two pieces, so that its echo is not taken for the
+    // prompt.
     slow.type_in(1, "PS1='pro''mpt> '\r");
     quick.expect(1, "prompt> ");
     slow.type_in(1, "yes\r");
@@ -45,9 +46,9 @@ fn a_page_that_does_not_read_holds_up_nobody_and_goes_on_later() {
     third.expect(5, "third 2");
     quick.type_in(2, "echo quick $((1+1))\r");
     quick.expect(2, "quick 2");
-    // Ctrl-C is heard though the page that began it all has not read a byte since.
+    // Ctrl-C works although the page that started it all has not read a byte since.
     quick.type_in(1, "\u{3}");
-    // A shell may throw away what is typed while it handles the interrupt.
+    // A shell may discard input while it handles the interrupt.
     quick.expect(1, "prompt> ");
     quick.type_in(1, "echo over $((1+1))\r");
     quick.expect(1, "over 2");

@@ -1,4 +1,4 @@
-//! Who gets in, at the front's door and by the challenge.
+//! Who gets in: at the front, and with the challenge.
 
 use tere::protocol::Refusal;
 use tere::protocol::page::{FromPage, ToPage};
@@ -16,7 +16,7 @@ fn refused(refusal: Refusal) -> Option<ToPage> {
     Some(ToPage::Refused { stream: None, refusal })
 }
 
-/// alice's passkey, registered just now.
+/// A newly registered passkey of alice.
 fn alice(host: &Host) -> SoftPasskey {
     let mut passkey = SoftPasskey::new(ORIGIN);
     Page::over(host.door()).enrol(&enrolment_token(host, "alice"), &mut passkey);
@@ -54,7 +54,7 @@ fn a_challenge_is_one_connections_and_one_answers() {
     newer.ask_to_sign_in();
     assert_eq!(newer.answer(&replaced).unwrap_err(), Refusal::UnknownPasskey, "a newer one took its place");
 
-    // Where it belongs it is good, once.
+    // The answer is accepted on the connection it belongs to, once.
     assert_eq!(one.answer(&answer).unwrap().account, "alice");
     let credential = serde_json::from_str(&answer).unwrap();
     one.say(&FromPage::Answer { credential });
@@ -97,7 +97,7 @@ fn an_account_that_has_all_the_channels_it_may_have_is_told_so_and_keeps_nobody_
     let broker = host.path("/run/tere/broker.sock");
     let account = || Principal::Account("alice".parse().unwrap());
     let mut held = Vec::new();
-    // The channel that came with the passkey is closed a moment after its page.
+    // The channel from the registration is closed a moment after its page.
     eventually("all her channels are held here", PATIENCE, || {
         held.extend(Holder::vouched_or_refused(&broker, account()));
         (held.len() == CHANNELS_PER_ACCOUNT_MAX).then_some(())
@@ -110,7 +110,7 @@ fn an_account_that_has_all_the_channels_it_may_have_is_told_so_and_keeps_nobody_
     holder(&host, "bob").open("dev@web1").unwrap();
     let all = Holder::vouched(&broker, Principal::Operator).ask(Ask::AllSessions { after: None }).0;
     assert!(matches!(all, Answer::AllSessions(_)), "{all:?}");
-    // A removal is heard, and closes what she has.
+    // The removal reaches the broker and closes all of her channels.
     assert!(host.tere(&["account", "remove", "alice"]).0);
     held.iter_mut().for_each(Holder::expect_closed);
 }

@@ -1,24 +1,25 @@
-//! Stories that are told twice: to the real programs among fakes, and on a booted host with the
-//! real systemd and machined. What the fakes do wrongly shows as a story that ends differently.
+//! Stories that run twice: with the real programs among fakes, and on a booted host with the real
+//! systemd and machined. An error in a fake shows as a story that ends differently.
 //!
-//! The ring that includes this room has a room `host` with a `Host`, which offers
+//! The ring that includes this module has a module `host` with a `Host`, which offers
 //!
 //! | method | what it gives |
 //! | --- | --- |
-//! | `shared`, `alone` | a host with web1 running; for tests that share one, or the host to itself |
+//! | `shared`, `alone` | a host with web1 running; for tests that share one, or need it alone |
 //! | `path` | a path in it as the test reaches it; sockets too |
 //! | `door` | a connection to the front |
 //! | `tere` | what `tere` prints when root runs it there |
 //! | `session_units` | the units of sessions that are loaded |
 //! | `journal`, `journal_cursor` | what tere recorded since then |
 //! | `reload_broker` | whether the policy it was told to read is good |
-//! | `restart_front_and_auth`, `restart_broker`, `kill_broker`, `kill_worker`, `restart_worker` | trouble in tere |
-//! | `power_off`, `stop_machined`, `start_machined` | trouble around it |
-//! | `worker_memory` | memory that a session's worker has to itself, bytes |
-//! | `user_of_shells` | who a shell in a machine really is |
+//! | `restart_front_and_auth`, `restart_broker`, `kill_broker` | trouble in tere |
+//! | `kill_worker`, `restart_worker` | trouble in one session |
+//! | `power_off`, `stop_machined`, `start_machined` | trouble around tere |
+//! | `worker_memory` | private memory of a session's worker, bytes |
+//! | `user_of_shells` | the user as which a shell in a machine runs |
 //!
-//! The policy of it: alice and bob may be `dev@web1`, and alice may share her sessions there; alice also `dev@nobus`, `dev@absent` and
-//! `nobody-there@web1`.
+//! The policy of the host: alice and bob may be `dev@web1`, and alice may share her sessions there.
+//! alice may also be `dev@nobus`, `dev@absent` and `nobody-there@web1`.
 
 pub mod attacks;
 mod ends;
@@ -35,13 +36,13 @@ use tere::protocol::vouch::Principal;
 use crate::host::Host;
 use crate::parts::shell::{Holder, Shell};
 
-/// A principal channel of an account, vouched for as auth would.
+/// A principal channel of an account, vouched for in the way auth does it.
 pub fn holder(host: &Host, account: &str) -> Holder {
     let principal = Principal::Account(account.parse().unwrap());
     Holder::vouched(&host.path("/run/tere/broker.sock"), principal)
 }
 
-/// A shell variable is the proof that it is the same shell.
+/// Opens a shell and sets a variable in it, which later proves that it is the same shell.
 pub fn marked(holder: &mut Holder) -> Shell {
     let mut shell = holder.open("dev@web1").unwrap();
     shell.type_in("mark=$((6*7)); echo set $mark\r");
@@ -49,10 +50,10 @@ pub fn marked(holder: &mut Holder) -> Shell {
     shell
 }
 
-/// The secret of an enrolment link for an account without passkeys. Every connection of an account
-/// that was there before ends: only for a test that is alone on its host.
+/// The secret of an enrolment link for an account without passkeys. All existing connections of the
+/// account are closed, so this is only for a test that is alone on its host.
 pub fn enrolment_token(host: &Host, account: &str) -> String {
-    // It fails where there is none.
+    // Fails if there is no such account.
     host.tere(&["account", "remove", account]);
     let (added, printed) = host.tere(&["account", "add", account, "--json"]);
     assert!(added, "no account {account}");

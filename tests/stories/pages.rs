@@ -33,8 +33,8 @@ fn from_the_link_to_the_end_of_the_shell() {
     page.open(7, "dev@web1").unwrap();
 }
 
-/// Has the shell ask for the colour behind the text, and waits for this answer. Each question has a word of
-/// its own: the screen of whoever comes later has the answers to those before.
+/// Makes the shell ask for the background colour, and waits for this answer. Each query prints a
+/// word of its own, because the screen of a later viewer contains the answers to earlier queries.
 fn expect_background(page: &mut Page, word: &str, color: &str) {
     let ask = r"printf '\e]11;?\e\\'; read -rs -t 10 -d '\' a; echo ";
     page.type_in(1, &format!("{ask}\"{word} ${{a#*rgb:}}\"\r"));
@@ -53,7 +53,7 @@ fn programs_are_told_the_colours_of_the_window_that_their_owner_is_at() {
     laptop.say(&FromPage::Theme { stream: 1, theme: light });
     expect_background(&mut laptop, "light", "fbfb/fbfb/fdfd");
 
-    // A phone that is dark, and then the laptop again.
+    // A phone with a dark theme, and then the laptop again.
     let mut phone = Page::over(host.door());
     phone.sign_in(&mut passkey);
     phone.attach(1, &session).unwrap();
@@ -61,7 +61,7 @@ fn programs_are_told_the_colours_of_the_window_that_their_owner_is_at() {
     expect_background(&mut phone, "phone", "1313/1515/1b1b");
     expect_background(&mut laptop, "again", "fbfb/fbfb/fdfd");
 
-    // The next worker knows it.
+    // The next worker knows the theme.
     host.kill_worker(&session);
     expect_background(&mut laptop, "recovered", "fbfb/fbfb/fdfd");
     laptop.say(&FromPage::EndSession { session });
@@ -77,7 +77,7 @@ fn a_connection_drops_and_the_shell_is_still_there() {
     let session = page.open(1, "dev@web1").unwrap();
     page.type_in(1, "stty -echo; here=$((40+2)); echo ready\r");
     page.expect(1, "ready\r\n");
-    // No goodbye: as when a laptop is closed.
+    // Closed without a goodbye, as when a laptop is shut.
     drop(page);
 
     let mut page = Page::over(host.door());
@@ -110,7 +110,7 @@ fn a_page_gets_nothing_that_its_account_is_not_granted() {
     alice.type_in(1, "echo still $((1+1)) here\r");
     alice.expect(1, "still 2 here");
 
-    // Before anybody has signed in, not even that is answered.
+    // Before a sign-in, not even that is answered.
     let mut nobody = Page::over(host.door());
     nobody.say(&FromPage::Attach { stream: 1, session, size: TermSize::new(80, 24).unwrap() });
     let refused = ToPage::Refused { stream: None, refusal: Refusal::BadMessage };

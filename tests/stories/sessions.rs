@@ -52,7 +52,7 @@ fn a_restart_of_front_auth_and_broker_ends_no_session() {
     let mut first = holder(&host, "alice");
     let mut shell = marked(&mut first);
     host.restart_front_and_auth();
-    // A viewer that is there goes on, whoever is restarted behind it.
+    // An existing viewer continues, whatever is restarted behind it.
     same_shell(&mut shell);
     for how in ["restart", "kill -9"] {
         if how == "restart" {
@@ -60,7 +60,7 @@ fn a_restart_of_front_auth_and_broker_ends_no_session() {
         } else {
             host.kill_broker()
         }
-        // Whoever vouched for its viewers is gone, and so are they; the session is not.
+        // The broker that vouched for the viewers is gone, and so are they; the session is not.
         shell.expect_closed();
         let mut again = holder(&host, "alice");
         let (lobby, _) = again.ask(Ask::Lobby);
@@ -88,7 +88,8 @@ fn a_worker_that_is_killed_or_restarted_loses_no_line() {
     let mut shell = alice.open("dev@web1").unwrap();
     shell.type_in("stty -echo; PS1=; echo ready $((1+1))\r");
     shell.expect("ready 2");
-    // At most 2000 lines a second: a viewer of a worker that is slow to come back is not late for that.
+    // At most 2000 lines per second, so that a viewer does not become late while its worker is slow
+    // to return.
     shell.type_in(&format!(
         "exec 9<> <(:); i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; \
          [ $((i % 20)) = 0 ] && read -t 0.01 -u 9; done; echo over $i\r"
@@ -98,7 +99,7 @@ fn a_worker_that_is_killed_or_restarted_loses_no_line() {
         if part % 2 == 0 { host.restart_worker(&shell.session) } else { host.kill_worker(&shell.session) }
     }
     shell.expect_lines(LINES / 2 + 1, LINES, &format!("over {LINES}\r\n"));
-    // Whoever comes back finds the same shell, and it ends as ever.
+    // A viewer that returns finds the same shell, and the shell ends as usual.
     let mut again = alice.attach(&shell.session).unwrap();
     again.type_in("echo $((i+1)) still\r");
     again.expect(&format!("{} still", LINES + 1));
@@ -110,7 +111,8 @@ fn a_worker_that_is_killed_or_restarted_loses_no_line() {
     });
 }
 
-/// What a program has not read yet is in the worker's hands, and is typed by the next one: all of it, once, in order.
+/// Input that a program has not read yet is held by the worker, and the next worker types it: all
+/// of it, once, in order.
 #[test]
 fn a_worker_that_is_killed_or_restarted_loses_nothing_that_is_typed() {
     const PASTED: usize = 96 * 1024;
@@ -126,7 +128,7 @@ fn a_worker_that_is_killed_or_restarted_loses_nothing_that_is_typed() {
     shell.expect("deaf 2");
     for _ in 0..6 {
         shell.type_in(&"0123456789abcde\n".repeat(PASTED / 6 / 16));
-        // The worker has it when it answers to what was said behind it.
+        // The worker has the input when it answers a request sent after it.
         let before = shell.screen.wholes;
         shell.refresh();
         while shell.screen.wholes == before {
@@ -153,12 +155,12 @@ fn a_removed_account_and_a_narrower_policy_close_what_is_open() {
     let mut carol = holder(&host, "carol");
     let mut shell = marked(&mut carol);
 
-    // A bad policy changes nothing, and says so.
+    // A bad policy changes nothing and is reported.
     write(&format!("{policy}\n[[grant]]\naccount = 1\n"));
     assert!(!host.reload_broker());
     same_shell(&mut shell);
 
-    // A narrower one closes the view; the session goes on, out of reach.
+    // A narrower policy closes the view. The session continues, but cannot be reached.
     write(&policy);
     assert!(host.reload_broker());
     shell.expect_closed();
@@ -175,7 +177,7 @@ fn a_removed_account_and_a_narrower_policy_close_what_is_open() {
     host.tere(&["session", "end", shell.session.as_str()]);
 }
 
-/// What a list says of a session, and what the operator sees of it.
+/// The session's entry in a list, and what the operator sees of it.
 #[test]
 fn a_session_is_listed_with_its_name_and_title_and_shown_as_text() {
     let host = Host::alone();
@@ -210,14 +212,14 @@ fn a_session_is_listed_with_its_name_and_title_and_shown_as_text() {
     let (_, list) = host.tere(&["session", "list"]);
     assert!(list.contains("the build"), "{list}");
 
-    // Nobody but its owner names it, and nobody but the operator looks at what is not theirs.
+    // Only the owner can name a session, and only the operator can look at sessions of others.
     let mut bob = holder(&host, "bob");
     let taken = Ask::Name { session: session.clone(), name: None };
     assert_eq!(bob.ask(taken).0, Answer::Refused(Refusal::NoSuchSession));
     let look = Ask::Show { session: session.clone() };
     assert_eq!(bob.ask(look.clone()).0, Answer::Refused(Refusal::NotOperator));
     assert_eq!(alice.ask(look).0, Answer::Refused(Refusal::NotOperator));
-    // The name outlives the broker.
+    // The name survives the broker.
     host.kill_broker();
     let mut again = holder(&host, "alice");
     assert_eq!(listed(&mut again).name, name);

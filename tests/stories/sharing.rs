@@ -1,4 +1,4 @@
-//! Two people on one session: whom its owner names, what they may do, and when it is over.
+//! Two people in one session: whom its owner names, what they may do, and when it is over.
 
 use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::Principal;
@@ -9,13 +9,13 @@ use crate::host::Host;
 use crate::parts::shell::{Holder, PATIENCE, Shell};
 use crate::parts::wait::eventually;
 
-/// Shares a session, or takes it back.
+/// Shares a session with `account`, or stops sharing it if there is no role.
 fn share(owner: &mut Holder, shell: &Shell, account: &str, role: Option<GuestRole>) -> Answer {
     let (session, account) = (shell.session.clone(), account.parse().unwrap());
     owner.ask(Ask::Share { session, account, role }).0
 }
 
-/// Waits until the session's viewers are these.
+/// Waits until the session's participants are as expected.
 fn expect_participants(holder: &mut Holder, shell: &Shell, expected: &[(&str, Role, u16)]) {
     holder.expect_sharing(|session, participants| {
         *session == shell.session
@@ -32,17 +32,19 @@ fn listed(holder: &mut Holder, shell: &Shell) -> Option<SessionSummary> {
     sessions.into_iter().find(|session| session.id == shell.session)
 }
 
-/// The shell prints what `typist` types.
+/// Checks that the input of `typist` reaches the shell.
 fn types(typist: &Shell, seen_by: &mut Shell, word: &str) {
     typist.type_in(&format!("echo {word} $((40+2))\r"));
     seen_by.expect(&format!("{word} 42"));
 }
 
-/// What `typist` types comes nowhere. The owner's own line is the mark behind it.
+/// Checks that the input of `typist` does not reach the shell. The owner's own line marks the end
+/// of the output to search.
 fn types_nothing(typist: &mut Shell, owner: &mut Shell, word: &str) {
     typist.type_in(&format!("echo {word} $((40+2))\r"));
     typist.resize(7, 7);
-    // Once the whole is there that it asks for, the worker has read what came before.
+    // Once the whole snapshot that was requested is there, the worker has read everything sent
+    // before it.
     let snapshots = typist.screen.snapshots;
     typist.refresh();
     while typist.screen.snapshots == snapshots {
@@ -72,21 +74,21 @@ fn an_owner_shares_a_session_hands_the_keyboard_over_and_takes_it_back() {
     types_nothing(&mut view, &mut shell, "watcher");
     types(&shell, &mut view, "owner");
 
-    // The keyboard is bob's too, and stays his over a worker that is killed.
+    // bob may type too, and still may after the worker is killed.
     assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
     expect_participants(&mut bob, &shell, &[("alice", Role::Owner, 1), ("bob", Role::Writer, 1)]);
     types(&view, &mut shell, "writer");
     host.kill_worker(&shell.session);
     types(&view, &mut shell, "still");
 
-    // And not any more, over one that is killed too.
+    // bob may not type any more, and still may not after the worker is killed.
     assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Watcher)), Answer::Shared);
     types_nothing(&mut view, &mut shell, "former");
     host.kill_worker(&shell.session);
     types(&shell, &mut view, "owner again");
     types_nothing(&mut view, &mut shell, "never");
 
-    // What is over is over at once, and the session goes on.
+    // The view of a removed guest ends at once, and the session continues.
     assert_eq!(share(&mut alice, &shell, "bob", None), Answer::Shared);
     assert_eq!(view.expect_end(), EndReason::ViewClosed);
     expect_participants(&mut alice, &shell, &[("alice", Role::Owner, 1)]);
@@ -105,7 +107,7 @@ fn only_its_owner_shares_a_session_and_only_where_the_policy_lets_it() {
     assert_eq!(share(&mut bob, &shell, "bob", watcher), Answer::Refused(Refusal::NoSuchSession));
     assert_eq!(share(&mut bob, &bobs, "alice", watcher), Answer::Refused(Refusal::NotShareable));
     assert_eq!(share(&mut alice, &shell, "alice", watcher), Answer::Refused(Refusal::Yourself));
-    // A guest shares nothing, names nothing, ends nothing.
+    // A guest can neither share, name nor end a session.
     assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
     assert_eq!(share(&mut bob, &shell, "mallory", watcher), Answer::Refused(Refusal::NoSuchSession));
     let session = shell.session.clone();
@@ -113,7 +115,7 @@ fn only_its_owner_shares_a_session_and_only_where_the_policy_lets_it() {
     for ask in [name, Ask::End { session: session.clone() }, Ask::Show { session }] {
         assert!(matches!(bob.ask(ask).0, Answer::Refused(Refusal::NoSuchSession | Refusal::NotOperator)));
     }
-    // An account that is granted nothing may be a guest, and is nobody elsewhere.
+    // An account without grants may be a guest, but gets nothing else.
     let mut mallory = holder(&host, "mallory");
     assert_eq!(mallory.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
     assert_eq!(share(&mut alice, &shell, "mallory", watcher), Answer::Shared);
@@ -137,7 +139,7 @@ fn what_is_shared_stays_so_over_restarts_and_ends_with_the_policy_and_the_accoun
     host.kill_broker();
     let mut view =
         eventually("carol can come back", PATIENCE, || holder(&host, "carol").attach(&shell.session).ok());
-    // The holder is gone, and its view with it.
+    // The holder was dropped, and its view ends with it.
     view.expect_closed();
     let mut carol = holder(&host, "carol");
     let mut view = carol.attach(&shell.session).unwrap();
@@ -150,7 +152,7 @@ fn what_is_shared_stays_so_over_restarts_and_ends_with_the_policy_and_the_accoun
     write(&policy);
     let mut view = carol.attach(&shell.session).unwrap();
 
-    // Whoever is called carol next is somebody else.
+    // A later account called carol is another account.
     host.tere(&["account", "remove", "carol"]);
     view.expect_closed();
     host.tere(&["account", "add", "carol"]);
@@ -175,7 +177,7 @@ fn a_guest_with_all_the_views_it_may_have_keeps_nobody_out() {
 fn what_a_removed_account_opened_is_nobodys_but_the_operators() {
     let host = Host::alone();
     let socket = host.path("/run/tere/broker.sock");
-    // It is there already where other stories made it.
+    // The account exists already if another story made it.
     host.tere(&["account", "add", "alice"]);
     let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
     let mut shell = marked(&mut alice);
@@ -186,7 +188,7 @@ fn what_a_removed_account_opened_is_nobodys_but_the_operators() {
     assert!(removed && printed.contains(shell.session.as_str()), "{printed}");
     shell.expect_closed();
     assert_eq!(view.expect_end(), EndReason::ViewClosed);
-    // Whoever is called alice next is somebody else, also to the broker that comes next.
+    // A later account called alice is another account, also for the next broker.
     host.tere(&["account", "add", "alice"]);
     for _ in 0..2 {
         for account in ["alice", "bob"] {

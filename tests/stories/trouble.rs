@@ -1,5 +1,5 @@
-//! What a person is told when something they need is not there, and that nothing is left behind
-//! and nobody else notices.
+//! What a person is told when something that they need is missing; that nothing is left behind; and
+//! that nobody else notices.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use crate::host::Host;
 use crate::parts::pool::POOL_UNITS;
 use crate::parts::wait::eventually;
 
-/// A sentence must be there by then.
+/// Longest time until the person is told.
 const SOON: Duration = Duration::from_secs(10);
 
-/// The records of the sessions that there are. Other stories' may end meanwhile.
+/// The records of all current sessions. Those of other stories may end meanwhile.
 fn sessions(host: &Host) -> Vec<PathBuf> {
     let records = std::fs::read_dir(host.path("/run/tere-broker")).unwrap();
     records.map(|record| record.unwrap().path()).collect()
 }
 
-/// Asks for a shell that cannot be had, while another session goes on.
+/// Asks for a shell that cannot be opened, while another session continues.
 fn refused(host: &Host, target: &str, refusal: Refusal) {
     let mut alice = holder(host, "alice");
     let mut other = alice.open("dev@web1").unwrap();
@@ -88,7 +88,7 @@ fn a_machine_that_stopped_is_started_and_one_powered_off_ends_its_sessions() {
     eventually("its units are gone", SOON, || {
         (host.session_units().len() <= 2 * sessions(&host).len() + POOL_UNITS).then_some(())
     });
-    // Asked for again, it is started again.
+    // The next request starts the machine again.
     let mut again = alice.open("dev@web1").unwrap();
     again.type_in("echo back $((1+1))\r");
     again.expect("back 2");

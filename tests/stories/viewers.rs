@@ -1,6 +1,6 @@
-//! Many viewers of one session, slow ones and hostile ones, and programs that print what no program
-//! should: the session goes on, in the memory that it may have. `TERE_NOISE_SECONDS` says how long one prints
-//! noise (3, where it is not set).
+//! Many viewers of one session, slow ones and hostile ones, and programs whose output no program
+//! should print: the session continues, within its memory limit. `TERE_NOISE_SECONDS` is how long
+//! one of them prints noise (3 if unset).
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ use crate::host::Host;
 use crate::parts::chance::Chance;
 use crate::parts::shell::{Holder, PATIENCE, Shell};
 
-/// Most memory of a worker, whatever is printed and whoever watches, bytes.
+/// Maximum memory of a worker in bytes, whatever is printed and whoever watches.
 const WORKER_MAX: usize = 64 * 1024 * 1024;
 
-/// Messages of a watcher that are tried.
+/// Number of hostile messages that the watcher sends.
 const HOSTILE: usize = 100_000;
 
-/// A shell without a prompt that echoes what is typed.
+/// A shell without a prompt that echoes its input.
 fn quiet(alice: &mut Holder) -> Shell {
     let mut shell = alice.open("dev@web1").unwrap();
     shell.type_in("PS1=; echo ready $((1+1))\r");
@@ -33,7 +33,8 @@ fn answers(shell: &mut Shell, word: &str) {
     shell.expect(&format!("{word} 42"));
 }
 
-/// Who comes to a session with a long scrollback sees its screen at once, and the rest when they look for it.
+/// A viewer that comes to a session with a long scrollback sees the screen at once, and the rest on
+/// request.
 #[test]
 fn a_long_scrollback_does_not_stand_before_the_screen() {
     let host = Host::alone();
@@ -68,7 +69,7 @@ fn whatever_a_watcher_sends_nothing_is_typed_and_no_size_changes() {
     let mut watcher = operator.view(show.clone()).unwrap();
     for _ in 0..HOSTILE {
         let sent = match number(200) {
-            // No message at all: the view is cut off, and the watcher comes again.
+            // Not a valid message: the view is cut off, and the watcher comes back.
             0 => {
                 let bytes: Vec<u8> = (0..number(64)).map(|_| u8::try_from(number(256)).unwrap()).collect();
                 watcher.send_raw(&bytes)
@@ -85,7 +86,7 @@ fn whatever_a_watcher_sends_nothing_is_typed_and_no_size_changes() {
                 watcher.send(&FromViewer::Input(bytes))
             }
         };
-        // What it is shown meanwhile is taken, so that nothing but its own words ends the view.
+        // Output is received meanwhile, so that only the watcher's own messages can end the view.
         if sent.is_err() || !watcher.take_all() {
             watcher = operator.view(show.clone()).unwrap();
         }
@@ -97,7 +98,7 @@ fn whatever_a_watcher_sends_nothing_is_typed_and_no_size_changes() {
     assert!(host.worker_memory(&shell.session) < WORKER_MAX);
 }
 
-/// The median time until a typed key is seen.
+/// The median time until a typed key is echoed.
 fn echo(shell: &mut Shell) -> Duration {
     let mut times: Vec<Duration> = Vec::new();
     for _ in 0..5 {
@@ -121,7 +122,7 @@ fn twenty_viewers_and_two_that_do_not_keep_up() {
     let mut shell = quiet(&mut alice);
     let session = shell.session.clone();
     let alone = echo(&mut shell);
-    // One never reads, one takes a little now and then.
+    // One viewer never reads, and one reads a little now and then.
     let _deaf = alice.attach(&session).unwrap();
     let mut slow = alice.attach(&session).unwrap();
     let mut others: Vec<Shell> = (0..18).map(|_| alice.attach(&session).unwrap()).collect();
@@ -142,7 +143,7 @@ fn twenty_viewers_and_two_that_do_not_keep_up() {
     let memory = host.worker_memory(&session);
     println!("the worker of 21 viewers has {} KiB", memory / 1024);
     assert!(memory < WORKER_MAX);
-    // It has not seen much, and now sees what everybody sees.
+    // The slow viewer has missed much, and now sees what all viewers see.
     slow.expect_on_screen("prompt 42");
 }
 
@@ -153,8 +154,8 @@ fn what_no_program_should_print_costs_no_session() {
     let mut shell = quiet(&mut alice);
     let session = shell.session.clone();
     let seconds = std::env::var("TERE_NOISE_SECONDS").map_or(3, |seconds| seconds.parse().unwrap());
-    // What the terminal answers to noise is typed, as in any terminal. All of that came when it says where the
-    // cursor is.
+    // The terminal's answers to queries in the noise are typed, as in any terminal. All of them
+    // have arrived once it reports the position of the cursor.
     let noise = format!(
         r"timeout {seconds} cat /dev/urandom; stty sane; while read -t 0.5 -N 1000 answer; do :; done; printf '\030\033\\\\\033c\033[17;23H\033[6n'; until [[ $answer == *'[17;23' ]]; do read -r -d R answer; done"
     );
@@ -177,8 +178,9 @@ fn what_no_program_should_print_costs_no_session() {
         ("noise", noise.as_str()),
     ];
     for (number, (what, bomb)) in bombs.into_iter().enumerate() {
-        // Not before the prompt: what is typed while bash takes the terminal over may be lost in it. Each has words of its
-        // own: those of the one before are still on the screen.
+        // Waits for the prompt, because bash may discard input while it takes over the terminal.
+        // Each round has its own words, because those of the previous round are still on the
+        // screen.
         shell.type_in(&format!(
             "PS1='now {number}> '; {bomb}; printf '\\030\\033\\\\\\\\\\033c'; stty sane; echo be''hind {number}\r"
         ));
@@ -202,7 +204,7 @@ fn a_thousand_sizes_end_with_the_last() {
         shell.resize(1 + round * 7 % 500, 1 + round * 13 % 500);
     }
     shell.resize(81, 25);
-    // Of sizes that come in a flood some are left out, and the last comes a moment later.
+    // Some sizes in a burst are skipped, and the last one is applied a moment later.
     while shell.screen.terminal().size() != TermSize::new(81, 25).unwrap() {
         shell.step(PATIENCE).unwrap();
     }
@@ -212,10 +214,10 @@ fn a_thousand_sizes_end_with_the_last() {
     assert!(host.worker_memory(&session) < WORKER_MAX);
 }
 
-/// How long a slow link is watched.
+/// How long the slow link is observed.
 const A_WHILE: Duration = Duration::from_secs(2);
 
-/// Bytes a second of a link of 1 Mbit/s.
+/// Bytes per second of a link of 1 Mbit/s.
 const MEGABIT: usize = 125_000;
 
 #[test]
@@ -234,7 +236,7 @@ fn a_slow_link_does_not_stand_between_a_person_and_ctrl_c() {
         bytes += shell.step_at(MEGABIT, PATIENCE).unwrap();
     }
     println!("Ctrl-C to prompt: {bytes} bytes, {:?} on a link of 1 Mbit/s", pressed.elapsed());
-    // What is on the way when somebody presses Ctrl-C is a few windows at the most, not a backlog.
+    // At most a few windows of output are in flight when Ctrl-C is pressed, not a backlog.
     assert!(bytes < 64 * 1024, "{bytes} bytes came before the prompt");
 }
 
@@ -244,7 +246,7 @@ fn a_reset_puts_the_terminal_back_for_everybody_and_in_the_next_worker() {
     let mut alice = holder(&host, "alice");
     let mut shell = alice.open("dev@web1").unwrap();
     let mut other = alice.attach(&shell.session).unwrap();
-    // A line of q in the charset for drawing, which is left on.
+    // A line of q in the line-drawing character set, which is left switched on.
     shell.type_in("printf '%s\\033(0qq\\n' dr\"\"awn\r");
     for view in [&mut shell, &mut other] {
         view.expect_on_screen("drawn──");

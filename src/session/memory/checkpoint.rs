@@ -1,6 +1,6 @@
-//! The last snapshot of the terminal, as bytes, with the offset at which it was taken. There are two
-//! places: the next is written whole before it counts, so a worker that is killed leaves the one or
-//! the other.
+//! The last snapshot of the terminal, as bytes, with the offset at which it was taken. There are
+//! two places: the next snapshot is written completely before it becomes current, so a worker that
+//! is killed leaves either the old one or the new one.
 
 use std::sync::atomic::Ordering;
 
@@ -8,16 +8,17 @@ use super::sizes::{from_word, to_word};
 use super::{CHECKPOINT_WORD, HEADER, SessionMemory, ring_buffer};
 use crate::names::TermSize;
 
-/// Room for one. A longer snapshot is not taken: see [`SessionMemory::set_checkpoint`].
+/// Size of one place in bytes. A longer snapshot is refused: see [`SessionMemory::set_checkpoint`].
 pub(super) const PLACE: usize = 12 * 1024 * 1024;
 
-/// A place that counts no more is given back to the kernel if it took more than this.
+/// A place that is no longer current is returned to the kernel if it took more than this many
+/// bytes.
 const WORTH_FREEING: usize = 256 * 1024;
 
 /// A snapshot in the memory file.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::session) struct Checkpoint {
-    /// Output behind this offset is not in it.
+    /// The snapshot contains the output before this offset.
     pub(in crate::session) offset: u64,
     pub(in crate::session) size: TermSize,
     /// How many sizes came before it.
@@ -26,7 +27,7 @@ pub(in crate::session) struct Checkpoint {
 }
 
 impl SessionMemory {
-    /// Replaces the checkpoint; false, and nothing changed, where it is too long. For the
+    /// Replaces the checkpoint; returns false, and changes nothing, if it is too long. For the
     /// emulator's thread.
     pub(in crate::session) fn set_checkpoint(
         &self,
@@ -54,7 +55,7 @@ impl SessionMemory {
         true
     }
 
-    /// The checkpoint, if there was one.
+    /// The checkpoint, if there is one.
     pub(in crate::session) fn checkpoint(&self) -> Option<Checkpoint> {
         let which = self.word(CHECKPOINT_WORD).load(Ordering::Acquire);
         let value = |word: usize| self.word(words(which) + word).load(Ordering::Relaxed);
@@ -65,7 +66,7 @@ impl SessionMemory {
         Some(Checkpoint { offset: value(0), size, sizes: value(3), bytes })
     }
 
-    /// Its offset; 0 before the first.
+    /// Offset of the checkpoint; 0 before the first one.
     pub(in crate::session) fn checkpoint_offset(&self) -> u64 {
         match self.word(CHECKPOINT_WORD).load(Ordering::Acquire) {
             0 => 0,
@@ -73,7 +74,7 @@ impl SessionMemory {
         }
     }
 
-    /// How many bytes and sizes came after it, up to these.
+    /// How many bytes and sizes lie between the checkpoint and this position.
     pub(in crate::session) fn since_checkpoint(&self, offset: u64, sizes: u64) -> (u64, u64) {
         (offset.saturating_sub(self.checkpoint_offset()), sizes.saturating_sub(self.checkpoint_sizes()))
     }
@@ -92,7 +93,7 @@ fn start(which: u64) -> usize {
     HEADER + ring_buffer::RING + if which == 2 { PLACE } else { 0 }
 }
 
-/// Where what is known of a place begins.
+/// The first word of those that describe a place.
 fn words(which: u64) -> usize {
     CHECKPOINT_WORD + if which == 2 { 5 } else { 1 }
 }

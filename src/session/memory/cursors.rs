@@ -1,30 +1,30 @@
-//! How far each viewer is, for the worker after this one. Written by the viewers' thread.
+//! The position of each viewer, for the next worker. Written by the viewers' thread.
 
 use std::sync::atomic::Ordering;
 
 use super::{CURSOR_WORDS, SessionMemory};
 use crate::protocol::worker::{VIEWERS_MAX, ViewerNumber};
 
-/// Words that the cursors take.
+/// Number of words that the cursors take.
 pub(super) const WORDS: usize = 3 * VIEWERS_MAX;
 
-/// Set in the word of a viewer's number, so that no viewer's is that of a free place.
+/// Set in the word of a viewer's number, so that viewer 0 is not taken for a free place.
 const TAKEN: u64 = 1 << 32;
 
-/// The cursor of a viewer that waits for a snapshot, or had only a part of it.
+/// The cursor of a viewer that waits for a snapshot or has received only part of one.
 const WAITS: u64 = u64::MAX;
 
 /// Where a viewer was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::session) enum Position {
-    /// It needs a snapshot.
+    /// The viewer needs a snapshot.
     Waiting,
-    /// It has everything before this offset, and was told of this many sizes.
+    /// The viewer has all output before `cursor` and knows the first `sizes` sizes.
     At { cursor: u64, sizes: u64 },
 }
 
 impl SessionMemory {
-    /// Notes how far a viewer is.
+    /// Records the position of a viewer.
     pub(in crate::session) fn set_position(&self, viewer: ViewerNumber, position: Position) {
         let (cursor, sizes) = match position {
             Position::Waiting => (WAITS, 0),
@@ -32,7 +32,7 @@ impl SessionMemory {
         };
         let place = self.place_of(viewer).or_else(|| self.find(|number| number == 0));
         if let Some(place) = place {
-            // Killed in between, it leaves a viewer that is given a snapshot.
+            // If the worker is killed in between, the viewer gets a snapshot.
             self.word(place + 1).store(WAITS, Ordering::Relaxed);
             self.word(place + 2).store(sizes, Ordering::Release);
             self.word(place + 1).store(cursor, Ordering::Release);
@@ -47,7 +47,7 @@ impl SessionMemory {
         }
     }
 
-    /// Where the worker before left a viewer; nothing where it had not greeted.
+    /// Where the previous worker left a viewer; `None` if the viewer had not greeted.
     pub(in crate::session) fn position(&self, viewer: ViewerNumber) -> Option<Position> {
         let place = self.place_of(viewer)?;
         let cursor = self.word(place + 1).load(Ordering::Acquire);

@@ -1,8 +1,9 @@
-//! What outlives a worker: a memfd that systemd keeps, with the last bytes that the shell printed
-//! (`ring`), the last snapshot of its screen (`checkpoint`), every size that the terminal had since
-//! then (`sizes`), how far each viewer was (`cursors`), what was typed and no program has read (`typed`), and how often
-//! the terminal panicked (`panics`). From the checkpoint and the bytes behind it the next worker has the whole terminal
-//! again; so the ring overwrites nothing that is behind the checkpoint.
+//! The memory file, which outlives the worker. It is a memfd that systemd keeps, with the latest
+//! output of the shell (`ring_buffer`), the last snapshot of its screen (`checkpoint`), every size
+//! that the terminal has had since then (`sizes`), the position of each viewer (`cursors`), input
+//! that waits to be typed (`typed`), the theme (`theme`), and the number of panics of the terminal
+//! (`panics`). The next worker restores the whole terminal from the checkpoint and the output after
+//! it, so the ring never overwrites output after the checkpoint.
 //!
 //! Each part is written by one thread and read by all.
 //!
@@ -26,7 +27,7 @@
 //! then                typed
 //! ```
 //!
-//! A worker of another version that lays this out otherwise has another MAGIC.
+//! A version with another layout uses another MAGIC.
 
 mod checkpoint;
 mod cursors;
@@ -53,13 +54,13 @@ const MAGIC: u64 = u64::from_be_bytes(*b"TEREBOX3");
 /// Bytes before the ring.
 const HEADER: usize = 4096;
 
-/// Length of the memfd, bytes. Memory is taken only by the pages that were written.
+/// Length of the memfd in bytes. Only pages that were written take memory.
 const LENGTH: NonZeroUsize = match NonZeroUsize::new(TYPED_PLACE + typed::TYPED) {
     Some(length) => length,
     None => NonZeroUsize::MIN,
 };
 
-/// Where what was typed begins.
+/// Where the typed input begins.
 const TYPED_PLACE: usize = HEADER + ring_buffer::RING + 2 * checkpoint::PLACE;
 
 const MAGIC_WORD: usize = 0;
@@ -91,7 +92,7 @@ pub(super) struct SessionMemory {
 }
 
 impl SessionMemory {
-    /// An empty one.
+    /// Creates an empty memory file.
     pub(super) fn new() -> io::Result<Self> {
         let memory = Self { mapping: Mapping::new(c"tere-session-memory", LENGTH)? };
         memory.word(MAGIC_WORD).store(MAGIC, Ordering::Relaxed);
@@ -99,17 +100,19 @@ impl SessionMemory {
         Ok(memory)
     }
 
-    /// An empty one in the place of one that cannot be read: what the terminal was fed is lost.
+    /// Creates an empty memory file in place of one that cannot be read. The terminal's output so
+    /// far is lost.
     pub(super) fn in_place_of_an_unreadable_one(size: TermSize) -> io::Result<Self> {
         let memory = Self::new()?;
         memory.add_size(size);
         memory.poison();
-        // The shell was there before this worker: it may be at its prompt, and print nothing more.
+        // The shell is older than this worker: it may be at its prompt and print nothing more.
         memory.note_ready();
         Ok(memory)
     }
 
-    /// The memory file that an earlier worker left, as it is: see [`super::recovery::open`].
+    /// Opens the memory file that a previous worker left, and changes nothing in it: see
+    /// [`super::recovery::open`].
     pub(super) fn open(fd: OwnedFd) -> io::Result<Self> {
         let memory = Self { mapping: Mapping::open(fd, LENGTH)? };
         if memory.word(MAGIC_WORD).load(Ordering::Relaxed) != MAGIC {
@@ -118,31 +121,33 @@ impl SessionMemory {
         Ok(memory)
     }
 
-    /// Whether the viewers speak the version of the protocols that this worker speaks. It is asked once:
-    /// from then on, they do.
+    /// Whether the viewers speak this worker's version of the protocols. To be asked once: the call
+    /// records that from now on they do.
     pub(super) fn viewers_are_of_this_version(&self) -> bool {
         self.word(VERSION_WORD).swap(VERSION.into(), Ordering::Relaxed) == u64::from(VERSION)
     }
 
-    /// Notes that systemd has done with the terminal, so that input is not thrown away any more.
+    /// Records that systemd has finished preparing the terminal, so that input is no longer
+    /// discarded.
     fn note_ready(&self) {
         self.word(READY_WORD).store(1, Ordering::Release);
     }
 
-    /// A worker of a build before the mark did not set it, though its shell has printed something.
+    /// Marks a shell that has printed something as ready: a worker of an older build did not set
+    /// the mark.
     pub(super) fn recover_ready(&self) {
         if self.head() > 0 {
             self.note_ready();
         }
     }
 
-    /// Whether the shell can be typed to. Until its first output, systemd still prepares the
-    /// terminal, and would throw away what comes earlier.
+    /// Whether the shell can be typed to. Until its first output, systemd is still preparing the
+    /// terminal and would discard input.
     pub(super) fn is_ready(&self) -> bool {
         self.word(READY_WORD).load(Ordering::Acquire) != 0
     }
 
-    /// Notes that the shell was seen to have the terminal. For the reader's thread.
+    /// Records that the shell was seen to have the terminal. For the reader's thread.
     pub(super) fn note_leader(&self) {
         self.word(LEADER_WORD).store(1, Ordering::Relaxed);
     }
@@ -152,7 +157,7 @@ impl SessionMemory {
         self.word(LEADER_WORD).load(Ordering::Relaxed) != 0
     }
 
-    /// Notes the key of the report of the shell's end. For the control thread.
+    /// Records the key of the report of the shell's end. For the control thread.
     pub(super) fn set_report_key(&self, key: &ReportKey) {
         for (word, part) in (REPORT_KEY_WORD..).zip(key.as_str().as_bytes().chunks_exact(8)) {
             let part = part.try_into().map_or(0, u64::from_be_bytes);
@@ -160,7 +165,7 @@ impl SessionMemory {
         }
     }
 
-    /// The key of the report of the shell's end; nothing in a session of a build before it.
+    /// The key of the report of the shell's end; `None` in a session of an older build.
     pub(super) fn report_key(&self) -> Option<ReportKey> {
         let words = (REPORT_KEY_WORD..).take(ReportKey::LENGTH / 8);
         let bytes = words.flat_map(|word| self.word(word).load(Ordering::Relaxed).to_be_bytes()).collect();
@@ -169,7 +174,7 @@ impl SessionMemory {
 
     fn word(&self, index: usize) -> &AtomicU64 {
         static NONE: AtomicU64 = AtomicU64::new(0);
-        // Every index in this folder lies in the header, so the spare is never taken.
+        // Every index in this module lies in the header, so the fallback is never used.
         self.mapping.word(index).unwrap_or(&NONE)
     }
 }

@@ -1,6 +1,6 @@
-//! What the shell printed, last bytes first to go, with absolute offsets. One thread writes.
-//! Everything that reads (the emulator, each viewer) is a cursor, an offset of its own, so memory
-//! does not grow with the number of readers.
+//! The latest output of the shell, addressed by absolute offsets. The oldest bytes are overwritten
+//! first. One thread writes. Each reader (the emulator, each viewer) is a cursor, which is an
+//! offset of its own, so memory does not grow with the number of readers.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -8,44 +8,45 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::{ANNOUNCED_WORD, ANSWERED_WORD, CLEARED_WORD, HEAD_WORD, HEADER, SessionMemory};
 
-/// Size of the ring, bytes. A viewer that falls further behind than [`KEPT`] has lost what was
-/// overwritten, and is shown a snapshot instead. The shell waits where less than [`KEPT`] would be left behind the
-/// checkpoint.
+/// Size of the ring in bytes. A viewer that falls further behind than [`KEPT`] has lost what was
+/// overwritten, and gets a snapshot instead. The shell waits when there are [`KEPT`] bytes of
+/// output after the checkpoint.
 pub(super) const RING: usize = 2 * 1024 * 1024;
 
-/// Most bytes that one read from the PTY brings; the kernel gives no more at a time. The writer
-/// announces that much before it writes, so this part of the ring is never offered to readers.
+/// Maximum bytes of one read from the PTY; the kernel gives no more at a time. The writer announces
+/// that many before it writes, so this part of the ring is never offered to readers.
 const STRIDE: usize = 4096;
 
-/// How many of the last bytes can always be read.
+/// Number of latest bytes that can always be read.
 const KEPT: u64 = (RING - STRIDE) as u64;
 
-/// What a read from the PTY brought.
+/// Result of a read from the PTY.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::session) enum Filled {
     /// This many bytes.
     Bytes(usize),
-    /// Nothing more will come.
+    /// No more output will come.
     End,
     /// Nothing was read: there is no room before the next checkpoint.
     NoRoom,
 }
 
-/// What lies behind a cursor.
+/// Result of a read at a cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::session) enum Behind {
     /// Nothing new.
     Nothing,
-    /// These bytes were appended to the buffer; the cursor moved behind them.
+    /// Bytes were appended to the buffer, and the cursor moved past them.
     Bytes,
-    /// The ring has overwritten what was to be read; the cursor stays.
+    /// The ring has overwritten the bytes at the cursor; the cursor stays.
     Lost,
 }
 
 impl SessionMemory {
-    /// Counts what the last read of a killed worker brought and it had no time to count. The
-    /// place was cleared before the read, so it ends where the zeros begin; a program that
-    /// prints zeros at that very moment loses them. A place that was not cleared to its end was not read to either.
+    /// Counts the bytes of a killed worker's last read if it had no time to count them. Their place
+    /// was cleared before the read, so they end where only zeros follow; zeros that a program
+    /// prints at that very moment are lost. A place that was not cleared to its end was not read
+    /// into either.
     pub(in crate::session) fn recover_head(&self) {
         let head = self.head();
         let announced = self.word(ANNOUNCED_WORD).load(Ordering::Relaxed);
@@ -70,7 +71,7 @@ impl SessionMemory {
             return Ok(Filled::NoRoom);
         }
         let announced = head + room as u64;
-        // Cleared once for each place, not again after a read that brought nothing.
+        // Cleared once for each place, and not again after a read that brought nothing.
         if self.word(ANNOUNCED_WORD).load(Ordering::Relaxed) != announced {
             // Announced before the bytes change; pairs with the fence in `read`.
             self.word(ANNOUNCED_WORD).store(announced, Ordering::Relaxed);
@@ -91,18 +92,18 @@ impl SessionMemory {
         self.word(HEAD_WORD).load(Ordering::Acquire)
     }
 
-    /// Offset up to which the emulator has answered what programs asked of the terminal. A worker
+    /// Offset up to which the emulator has answered programs' queries to the terminal. A worker
     /// that reads these bytes again does not answer again.
     pub(in crate::session) fn answered(&self) -> u64 {
         self.word(ANSWERED_WORD).load(Ordering::Relaxed)
     }
 
-    /// Moves [`Self::answered`]. For the emulator's thread.
+    /// Sets [`Self::answered`]. For the emulator's thread.
     pub(in crate::session) fn note_answered(&self, offset: u64) {
         self.word(ANSWERED_WORD).store(offset, Ordering::Relaxed);
     }
 
-    /// Appends up to `most` bytes behind `cursor` to `to`, and moves the cursor.
+    /// Appends up to `most` bytes after `cursor` to `to`, and advances the cursor.
     pub(in crate::session) fn read(&self, cursor: &mut u64, most: usize, to: &mut Vec<u8>) -> Behind {
         let behind = self.head().saturating_sub(*cursor);
         if behind > KEPT {
@@ -116,7 +117,7 @@ impl SessionMemory {
         let first = wanted.min(RING - place(*cursor));
         self.mapping.read(HEADER + place(*cursor), first, to);
         self.mapping.read(HEADER, wanted - first, to);
-        // What was copied counts only if the writer had not announced these places meanwhile.
+        // The copy is valid only if the writer had not announced these places meanwhile.
         fence(Ordering::Acquire);
         if self.word(ANNOUNCED_WORD).load(Ordering::Relaxed) > *cursor + RING as u64 {
             to.truncate(before);
@@ -127,7 +128,7 @@ impl SessionMemory {
     }
 }
 
-/// Where in the ring an offset lies.
+/// Position of an offset in the ring.
 fn place(offset: u64) -> usize {
     usize::try_from(offset % RING as u64).unwrap_or_default()
 }
@@ -145,7 +146,7 @@ mod tests {
         (offset % 251) as u8
     }
 
-    /// A checkpoint here, so that there is room again.
+    /// Sets a checkpoint at the head, which makes room again.
     fn check(memory: &SessionMemory) {
         let size = TermSize::new(80, 24).unwrap();
         memory.set_checkpoint(memory.head(), size, 0, b"");
@@ -225,7 +226,7 @@ mod tests {
         }
         assert_eq!(got, kept);
         assert_eq!(memory.fill_from(read.as_fd()).unwrap(), Filled::NoRoom);
-        // All of it can be read again by whoever goes on from the checkpoint.
+        // A worker that continues from the checkpoint can read all of it again.
         let (mut cursor, mut seen) = (0, Vec::new());
         assert_eq!(memory.read(&mut cursor, kept, &mut seen), Behind::Bytes);
         assert_eq!(seen.len(), kept);

@@ -1,20 +1,20 @@
-//! The sizes that the terminal had, each from an offset of the output on: whoever reads the output
-//! again must take another size at the same place. Written by one thread, which never overwrites
-//! one that is behind the checkpoint.
+//! The sizes that the terminal has had, each with the offset in the output from which it applies: a
+//! reader that replays the output must resize at the same places. Written by one thread, which
+//! never overwrites a size after the checkpoint.
 
 use std::sync::atomic::Ordering;
 
 use super::{SIZE_WORDS, SIZES_WORD, SessionMemory};
 use crate::names::TermSize;
 
-/// Slots for sizes. One slot stays unused so that the oldest entry after the checkpoint is not overwritten
-/// while it is read. When full, [`SessionMemory::add_size`] returns false until the next checkpoint, and
-/// the newest size that was asked for waits until then.
+/// Slots for sizes. One slot stays unused so that the oldest entry after the checkpoint is not
+/// overwritten while it is read. When full, [`SessionMemory::add_size`] returns false until the
+/// next checkpoint, and the newest requested size waits until then.
 pub(super) const SIZES: usize = 64;
 
 impl SessionMemory {
-    /// Notes that the terminal has this size from here on; false where there is no room. For one
-    /// thread only.
+    /// Records that the terminal has this size from here on; returns false if there is no room. For
+    /// one thread only.
     pub(in crate::session) fn add_size(&self, size: TermSize) -> bool {
         let count = self.sizes();
         if count.saturating_sub(self.checkpoint_sizes()) >= SIZES as u64 - 1 {
@@ -27,18 +27,18 @@ impl SessionMemory {
         true
     }
 
-    /// How many sizes there were.
+    /// Number of sizes recorded so far.
     pub(in crate::session) fn sizes(&self) -> u64 {
         self.word(SIZES_WORD).load(Ordering::Acquire)
     }
 
-    /// The last of them.
+    /// The latest size.
     pub(in crate::session) fn latest_size(&self) -> Option<TermSize> {
         self.size(self.sizes().checked_sub(1)?).map(|(_, size)| size)
     }
 
-    /// One of them, counted from 0, with the offset that it begins at. Nothing where it has been
-    /// overwritten.
+    /// The size with this number, counted from 0, and the offset from which it applies. `None` if
+    /// it has been overwritten.
     pub(in crate::session) fn size(&self, number: u64) -> Option<(u64, TermSize)> {
         let at = place(number);
         let offset = self.word(at).load(Ordering::Relaxed);
@@ -71,7 +71,7 @@ mod tests {
         for cols in (1..).take(SIZES - 1) {
             assert!(memory.add_size(size(cols)));
         }
-        // Who goes on from the checkpoint reads every one of them.
+        // A worker that continues from the checkpoint reads all of them.
         assert!(!memory.add_size(size(500)));
         assert_eq!(memory.size(0), Some((0, size(1))));
         assert_eq!(memory.size(63), None);

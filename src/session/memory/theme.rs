@@ -1,20 +1,20 @@
-//! The theme of the session, for the terminal and for the worker after this one. Written by the viewers'
-//! thread.
+//! The theme of the session, for the terminal and for the worker after this one. Written by the
+//! viewers' thread.
 
 use std::sync::atomic::Ordering;
 
 use super::{SessionMemory, THEME_WORD};
 use crate::names::{Color, Theme};
 
-/// Words that one theme takes: three bytes for each of its nineteen colours.
+/// Number of words of one theme: three bytes for each of its nineteen colours.
 const THEME_WORDS: usize = 8;
 
-/// Words that it takes in all: how often it was set, and the last two.
+/// Number of words for the count of themes set and for the last two of them.
 pub(super) const WORDS: usize = 1 + 2 * THEME_WORDS;
 
 impl SessionMemory {
-    /// Sets the theme. It is written whole before it counts, so a worker that is killed leaves this one or
-    /// the one before.
+    /// Sets the theme. It is written completely before it becomes current, so a worker that is
+    /// killed leaves either this theme or the previous one.
     pub(in crate::session) fn set_theme(&self, theme: &Theme) {
         let times = self.themes() + 1;
         for (word, value) in (place(times)..).zip(words(theme)) {
@@ -23,13 +23,13 @@ impl SessionMemory {
         self.word(THEME_WORD).store(times, Ordering::Release);
     }
 
-    /// How often it was set.
+    /// How often the theme was set.
     pub(in crate::session) fn themes(&self) -> u64 {
         self.word(THEME_WORD).load(Ordering::Acquire)
     }
 
-    /// The theme; nothing before anybody said one. A reader that is overtaken twice may get some colours of
-    /// one and some of another, and finds then that [`Self::themes`] has changed.
+    /// The theme; `None` before the first one is set. A reader that is overtaken twice may get
+    /// colours of two themes, and then finds that [`Self::themes`] has changed.
     pub(in crate::session) fn theme(&self) -> Option<Theme> {
         let times = self.themes();
         let value = |word: usize| self.word(place(times) + word).load(Ordering::Relaxed);
@@ -37,7 +37,7 @@ impl SessionMemory {
     }
 }
 
-/// Where the theme that was set for the `times`th time begins.
+/// The first word of the theme that was set as number `times`.
 fn place(times: u64) -> usize {
     THEME_WORD + 1 + if times.is_multiple_of(2) { THEME_WORDS } else { 0 }
 }

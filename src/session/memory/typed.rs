@@ -1,19 +1,21 @@
-//! What was typed and waits for a program that does not read: the next worker types it on. Written and read by the
-//! viewers' thread. Once all is typed it is wiped: it may have been a password.
+//! Typed input that waits for a program that does not read; the next worker continues to type it.
+//! Written and read by the viewers' thread. It is wiped once all of it is typed, because it may
+//! have been a password.
 
 use std::sync::atomic::Ordering;
 
 use super::{SessionMemory, TYPED_PLACE, TYPED_WORD};
 
-/// Most typed bytes that wait for a program that does not read. Past it input is thrown away, and whoever typed it is
-/// told.
+/// Maximum typed bytes that wait for a program that does not read. Beyond that, input is discarded
+/// and the viewer that sent it is told.
 pub(in crate::session) const TYPED: usize = 256 * 1024;
 
-/// Most bytes that are typed at once. A worker that is killed meanwhile loses these, and types none of them twice.
+/// Maximum bytes typed at once. A worker that is killed meanwhile loses these, but none is typed
+/// twice.
 const AT_ONCE: usize = 4096;
 
 impl SessionMemory {
-    /// Finishes what a worker was at that was killed in [`Self::forget_typed`].
+    /// Completes [`Self::forget_typed`] after a worker was killed in it.
     pub(in crate::session) fn recover_typed(&self) {
         if self.is_typed_out() {
             self.forget_typed();
@@ -25,7 +27,7 @@ impl SessionMemory {
         self.typed_begin() >= self.typed_end()
     }
 
-    /// Adds to what waits to be typed; false, and nothing added, where there is no room.
+    /// Queues bytes to be typed; returns false, and queues nothing, if there is no room.
     pub(in crate::session) fn add_typed(&self, bytes: &[u8]) -> bool {
         let end = self.typed_end();
         let waiting = usize::try_from(end.saturating_sub(self.typed_begin())).unwrap_or(usize::MAX);
@@ -40,7 +42,8 @@ impl SessionMemory {
         true
     }
 
-    /// Gives `write` some of what waits; it says how much of it was typed, of nothing where that failed.
+    /// Passes some of the waiting bytes to `write`, which returns how many of them it typed. None
+    /// was typed if `write` fails.
     pub(in crate::session) fn type_some<E>(
         &self,
         write: impl FnOnce(&[u8]) -> Result<usize, E>,
@@ -51,7 +54,8 @@ impl SessionMemory {
         let length = waiting.min(AT_ONCE).min(TYPED - at);
         let mut bytes = Vec::new();
         self.mapping.read(TYPED_PLACE + at, length, &mut bytes);
-        // Gone before it is typed, and back what was not: rather lost than typed twice.
+        // The bytes are removed before they are typed, and the untyped rest is put back: input may
+        // be lost, but is never typed twice.
         self.word(TYPED_WORD).store(begin + length as u64, Ordering::Release);
         let written = write(&bytes);
         let typed = written.as_ref().map_or(0, |written| (*written).min(length));
@@ -62,11 +66,13 @@ impl SessionMemory {
         written.map(drop)
     }
 
-    /// Throws away what waits, and wipes the place. What comes next begins at its first byte again, so that typing takes no
-    /// more than a page of memory, and a long paste no more for longer than it waits.
+    /// Discards the waiting bytes and wipes their place. The next input starts at the first byte
+    /// again, so that typing takes at most a page of memory, and a long paste takes more only while
+    /// it waits.
     pub(in crate::session) fn forget_typed(&self) {
         let used = usize::try_from(self.typed_begin().max(self.typed_end())).unwrap_or(usize::MAX);
-        // First nothing waits, then the place is wiped, then it begins anew: killed in between, the next worker goes on.
+        // First nothing waits, then the place is wiped, then it starts over. The next worker
+        // completes these steps if this one is killed in between.
         self.word(TYPED_WORD + 1).store(0, Ordering::Release);
         if used > AT_ONCE {
             self.mapping.free(TYPED_PLACE, TYPED);
@@ -120,7 +126,7 @@ mod tests {
         assert!(!memory.add_typed(&bytes[..11]), "there is room for ten");
         memory.type_some(|_| Ok::<_, ()>(3000)).unwrap();
         assert!(memory.type_some(|_| Err(())).is_err());
-        // Across the seam.
+        // Across the end of the place.
         assert!(memory.add_typed(&bytes[..2000]));
         let memory = next_worker(&memory);
         let expected = [&bytes[3000..TYPED - 10], &bytes[..2000]].concat();
@@ -135,7 +141,7 @@ mod tests {
         assert!(memory.add_typed(b"rm -r old\r"));
         memory
             .type_some(|bytes| {
-                // Typed, and killed before it could say so.
+                // Killed after typing, before that was recorded.
                 assert!(next_worker(&memory).is_typed_out());
                 Ok::<_, ()>(bytes.len())
             })

@@ -36,13 +36,13 @@ fn snapshot(extent: Extent, bytes: &[u8], offset: u64) -> Arc<Snapshot> {
     Arc::new(Snapshot { extent, size: TermSize::DEFAULT, bytes: bytes.to_vec(), offset, sizes: 0 })
 }
 
-/// What the viewer was sent.
+/// The messages that the viewer was sent.
 fn sent(theirs: &Channel<FromViewer, ToViewer>) -> Vec<ToViewer> {
     std::iter::from_fn(|| theirs.receive().ok().map(|(message, _)| message)).collect()
 }
 
-/// What a viewer of this role is taken to ask for, after it typed, reset, resized, said its theme and
-/// typed again.
+/// The requests that are accepted from a viewer of this role, after it has sent input, a reset, a
+/// size, its theme and more input.
 fn asked(role: Role) -> Vec<Allowed> {
     let (mut viewer, theirs, memory) = viewer(role);
     theirs.send(&FromViewer::Input(b"rm\r".to_vec()), &[]).unwrap();
@@ -65,7 +65,8 @@ fn a_watcher_does_nothing_and_a_writer_sets_neither_size_nor_theme() {
             Allowed::ResetTerminal,
             Allowed::Resize(_),
             Allowed::Theme(_),
-            // Once more with what is typed: another window of the owner's may have said one in between.
+            // Repeated with the input: another window of the owner's may have set its theme in
+            // between.
             Allowed::Theme(_),
             Allowed::Input(_)
         ]
@@ -154,7 +155,7 @@ fn a_size_comes_at_its_place_in_the_output() {
     viewer.feed(&memory, u64::MAX, now).unwrap();
     let output = |bytes: &[u8]| ToViewer::Output(bytes.to_vec());
     assert_eq!(sent(&theirs)[1..], [output(b"one"), ToViewer::Size(size)]);
-    // Where the lines are then is for the session's terminal to say.
+    // The session's terminal decides how the lines move.
     assert_eq!(viewer.waits_for(), Some((Extent::Screen, now + BETWEEN_SNAPSHOTS)));
 }
 
@@ -165,7 +166,7 @@ fn a_viewer_that_is_late_is_given_a_snapshot_and_no_backlog() {
     viewer.take(&memory, &mut Vec::new(), now).unwrap();
     viewer.show(&snapshot(Extent::Whole, b"", 0), now);
     print(&memory, &vec![b'x'; 1024 * 1024]);
-    // It does not say that it has shown anything.
+    // The viewer acknowledges nothing.
     viewer.feed(&memory, u64::MAX, now).unwrap();
     viewer.feed(&memory, u64::MAX, now + LATE).unwrap();
     assert_eq!(viewer.waits_for(), None);
@@ -182,7 +183,7 @@ fn a_viewer_that_is_late_is_given_a_snapshot_and_no_backlog() {
     viewer.feed(&memory, u64::MAX, later).unwrap();
     let begins = ToViewer::SnapshotBegins { size: TermSize::DEFAULT, length: 3, extent: Extent::Screen };
     assert_eq!(sent(&theirs), [begins, ToViewer::Output(b"now".to_vec())]);
-    // It has caught up, and is not late any more.
+    // The viewer has caught up, and is no longer late.
     print(&memory, &vec![b'y'; 20 * 1024]);
     viewer.feed(&memory, u64::MAX, later).unwrap();
     assert_eq!(viewer.waits_for(), None);
@@ -200,14 +201,14 @@ fn a_viewer_on_a_slow_link_stays_late_until_it_keeps_up() {
     viewer.pace.shown(64 * 1024, now + Duration::from_secs(1));
     viewer.take(&memory, &mut Vec::new(), now).unwrap();
     viewer.lag.overwritten();
-    // It has all at this moment, and in the next there is more of the flood.
+    // The viewer has everything for a moment, and then the flood goes on.
     viewer.show(&snapshot(Extent::Screen, b"all", 0), now);
     viewer.feed(&memory, u64::MAX, now).unwrap();
     assert!(viewer.has_all(0));
     print(&memory, &vec![b'y'; 20 * 1024]);
     viewer.feed(&memory, u64::MAX, now + millisecond).unwrap();
     assert_eq!(viewer.waits_for(), Some((Extent::Screen, now + BETWEEN_SNAPSHOTS)));
-    // Nor does a flood of which every snapshot is all.
+    // It also stays late if every snapshot shows all of the flood so far.
     let mut now = now;
     for _ in 0..20 {
         now += BETWEEN_SNAPSHOTS;
@@ -217,7 +218,7 @@ fn a_viewer_on_a_slow_link_stays_late_until_it_keeps_up() {
         viewer.feed(&memory, u64::MAX, now).unwrap();
         assert!(viewer.waits_for().is_some());
     }
-    // The flood is over, and long after there is another.
+    // The flood is over, and another begins much later.
     viewer.show(&snapshot(Extent::Screen, b"all", memory.head()), now);
     viewer.feed(&memory, u64::MAX, now).unwrap();
     sent(&theirs);
@@ -253,7 +254,7 @@ fn the_next_worker_finds_a_viewer_where_it_was() {
     first.show(&snapshot(Extent::Whole, &[b's'; 3 * CHUNK_MAX], 0), now);
     print(&memory, b"live");
     first.feed(&memory, 0, now).unwrap();
-    // In the middle of a snapshot: it gets another.
+    // A viewer that was left in the middle of a snapshot gets another.
     assert!(left(&first).waits_for().is_some());
     first.show(&snapshot(Extent::Whole, b"", 0), now);
     sent(&theirs);

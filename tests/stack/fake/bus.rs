@@ -1,4 +1,4 @@
-//! A dbus-daemon of our own.
+//! A private dbus-daemon.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::AsFd as _;
@@ -10,9 +10,9 @@ use tere::sys::seqpacket::wait_readable;
 use super::log_file;
 use crate::DEADLINE;
 
-/// Whoever reaches the socket may say everything to everybody: the real system bus restricts who
-/// may own which name, which tere does not depend on, and so does not let everybody call machined
-/// to begin with, which is told on a real host.
+/// Every client of the socket may send every message to every service. The real system bus
+/// restricts who may own which name, on which tere does not depend, and so does not let everybody
+/// call machined in the first place, which is tested on a real host.
 const CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -27,7 +27,6 @@ const CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D
 </busconfig>
 "#;
 
-/// The bus.
 #[derive(Debug)]
 pub(super) struct Bus {
     daemon: Child,
@@ -47,7 +46,7 @@ impl Bus {
             .stderr(log_file(log))
             .spawn()
             .expect("install dbus-daemon");
-        // It prints its address once it listens.
+        // The daemon prints its address once it listens.
         let said = daemon.stdout.take().unwrap();
         wait_readable(said.as_fd(), DEADLINE).expect("dbus-daemon does not start");
         let mut address = String::new();

@@ -1,4 +1,4 @@
-//! machined: machines that run, and shells in them. See org.freedesktop.machine1(5).
+//! machined: running machines, and shells in them. See org.freedesktop.machine1(5).
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -19,13 +19,13 @@ pub(super) const NAME: &str = "org.freedesktop.machine1";
 pub(super) const INTERFACE: &str = "org.freedesktop.machine1.Manager";
 const PATH: &str = "/org/freedesktop/machine1";
 
-/// The one user whom no machine has.
+/// The one user that exists in no machine.
 const NOBODY: &str = "nobody-there";
 
-/// When a late answer comes: the broker waits 4 s for one.
+/// Delay of a late answer: the broker waits 4 s for one.
 const LATE: Duration = Duration::from_secs(5);
 
-/// A shell in a machine: the leader of its session.
+/// A shell in a machine, which leads its session.
 #[derive(Debug)]
 pub(super) struct Shell {
     machine: String,
@@ -53,7 +53,7 @@ pub(super) async fn answer(
                 Vec<String>,
                 Vec<String>,
             ) = body(&arguments)?;
-            // As the real one: it looks for the machine before it asks polkit.
+            // Like the real one, it looks for the machine before it asks polkit.
             if machine != ".host" {
                 known(world, &machine)?;
             }
@@ -93,8 +93,8 @@ fn path_of(machine: &str) -> ObjectPath<'static> {
     ObjectPath::try_from(format!("{PATH}/machine/{machine}")).unwrap()
 }
 
-/// A shell behind a PTY, as in a machine; but here, and as whoever runs the tests: there is no
-/// machine, and no other user to be.
+/// A shell behind a PTY, as in a machine. It runs on this host as the user who runs the tests,
+/// because there is no machine and no other user.
 fn open_shell(
     world: &Arc<World>,
     machine: &str,
@@ -104,29 +104,29 @@ fn open_shell(
     environment: &[String],
 ) -> Result<PtyMaster, Refused> {
     if machine == "nobus" {
-        // Which error the real one passes on depends on what is missing in the machine. tere takes
-        // every name that it does not know for this.
+        // The error that the real one passes on depends on what is missing in the machine. tere
+        // treats every error name that it does not know like this one.
         let message = "Protocol error".to_owned();
         return Err(Refused("System.Error.EPROTO", message));
     }
-    // Close-on-exec from birth: a program that another thread starts meanwhile would keep the
-    // terminal open.
+    // Close-on-exec from the start: a program that another thread starts meanwhile would otherwise
+    // keep the terminal open.
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let master = posix_openpt(flags).unwrap();
     unlockpt(&master).unwrap();
     let slave = ptsname_r(&master).unwrap();
     let slave = nix::fcntl::open(slave.as_str(), flags, nix::sys::stat::Mode::empty()).unwrap();
     if user == NOBODY {
-        // systemd in the machine opens the terminal and finds nobody to run a shell as: it closes
-        // again, and nothing was printed.
+        // systemd in the machine opens the terminal and finds no user to run a shell as: it closes
+        // the terminal again, and nothing was printed.
         return Ok(master);
     }
     let slave = File::from(slave);
     let home = world.root.join("home");
     let variables = environment.iter().map(|variable| variable.split_once('=').unwrap());
-    // setsid is what systemd does for a unit with a terminal: a session of its own, the terminal
-    // its controlling one. The first of the arguments is the name of the program, which setsid
-    // takes from its path instead.
+    // setsid does what systemd does for a unit with a terminal: it gives the shell a session of its
+    // own with the terminal as its controlling terminal. The first argument is the name of the
+    // program, which setsid takes from its path instead.
     let mut command = Command::new("setsid");
     command
         .args(["--ctty", program])
@@ -146,8 +146,8 @@ fn open_shell(
     world.state().shells.push(Shell { machine: machine.to_owned(), pid });
     let world = Arc::clone(world);
     std::thread::spawn(move || {
-        // Seen to end, but not waited for yet: until the list has forgotten it, its pid is nobody
-        // else's.
+        // Waits for the shell's end without reaping it: until the list has forgotten it, its pid is
+        // not reused.
         let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
         world.state().shells.retain(|shell| shell.pid != pid);
         let _: std::io::Result<ExitStatus> = child.wait();
@@ -155,16 +155,16 @@ fn open_shell(
     Ok(master)
 }
 
-/// Ends the shells that `which` picks by their machine, as the end of a machine does: at once.
+/// Kills the shells whose machine `which` selects, at once, as the end of a machine does.
 pub(super) fn kill_shells(world: &World, which: impl Fn(&str) -> bool) {
     for shell in world.state().shells.iter().filter(|shell| which(&shell.machine)) {
-        // It may have ended by itself. Before setsid has run it leads no group.
+        // The shell may have ended by itself. Before setsid has run, it leads no group.
         let _ = killpg(shell.pid, Signal::SIGKILL);
         let _ = nix::sys::signal::kill(shell.pid, Signal::SIGKILL);
     }
 }
 
-/// The machine goes away with all that is in it.
+/// Powers a machine off with everything in it.
 pub(super) async fn power_off(connection: &Connection, world: &World, machine: &str) {
     assert!(world.state().machines.remove(machine), "{machine} does not run");
     kill_shells(world, |of| of == machine);

@@ -1,10 +1,10 @@
-//! What stands for the rest of the system: a dbus-daemon of our own, and on it systemd and
-//! machined as far as tere asks them anything. It does what they do where tere depends on it, no
-//! more; each place where it is simpler says so. The stories that are told here and on a real
-//! host keep it from drifting.
+//! Stand-ins for the rest of the system: a private dbus-daemon, and on it fakes of systemd and
+//! machined that implement only what tere asks of them. They behave like the real ones where tere
+//! depends on it, and no further; each place where a fake is simpler says so. The stories, which
+//! run both here and on a real host, keep the fakes from drifting.
 //!
-//! Calls are answered one at a time, in the order in which they come. The real ones answer a call
-//! that takes long (the start of a machine) while they take others; here all are quick.
+//! Calls are answered one at a time, in the order in which they come. The real services answer
+//! other calls during one that takes long (the start of a machine); here all calls are quick.
 
 #![allow(clippy::wildcard_enum_match_arm)] // of zbus's errors
 
@@ -28,31 +28,31 @@ use self::bus::Bus;
 use self::machined::Shell;
 use self::unit::SessionUnits;
 
-/// What there is.
+/// State of the fakes.
 #[derive(Debug)]
 pub(crate) struct World {
-    /// Stands for `/`.
+    /// The folder that stands for `/`.
     root: PathBuf,
-    /// What the programs say on standard error.
+    /// The programs' standard error.
     log: PathBuf,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many of the next shells are opened, but said to be only when nobody waits any more.
+    /// Number of next shells that are opened, but reported only when the caller no longer waits.
     late_shells: usize,
-    /// What the next worker is started from, in the place of the program that is tested.
+    /// The program from which the next worker is started, instead of the one under test.
     next_worker: Option<PathBuf>,
-    /// Machines that run.
+    /// Running machines.
     machines: BTreeSet<String>,
-    /// Shells in them.
+    /// Shells in these machines.
     shells: Vec<Shell>,
-    /// The units of sessions that are loaded, by the session's id.
+    /// Loaded units of sessions, by session id.
     sessions: BTreeMap<String, Arc<SessionUnits>>,
-    /// How workers ended that were not asked to, and not by exiting with success.
+    /// How workers ended that were neither asked to stop nor exited with success.
     deaths: Vec<String>,
-    /// Somebody called systemd's Subscribe. Without that it sends no signals.
+    /// A client has called systemd's Subscribe. Before that, systemd sends no signals.
     subscribed: bool,
     jobs: u32,
 }
@@ -64,11 +64,11 @@ impl World {
     }
 }
 
-/// A D-Bus error: its name and what it says.
+/// A D-Bus error: its name and its message.
 #[derive(Debug)]
 struct Refused(&'static str, String);
 
-/// The fake, running.
+/// The running fakes.
 #[derive(Debug)]
 pub(crate) struct Fake {
     world: Arc<World>,
@@ -78,7 +78,7 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// Starts with the machines web1 and nobus running.
+    /// Starts the fakes, with the machines web1 and nobus running.
     pub(crate) fn start(root: &Path, log: &Path) -> Self {
         let bus = Bus::start(&root.join("bus"), log);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -103,7 +103,7 @@ impl Fake {
         self.bus.address()
     }
 
-    /// Units of sessions that are loaded.
+    /// Loaded units of sessions.
     pub(crate) fn session_units(&self) -> Vec<String> {
         systemd::session_units(&self.world)
     }
@@ -113,7 +113,7 @@ impl Fake {
         self.world.state().sessions.get(session)?.worker()
     }
 
-    /// Has systemd lose what it keeps for the worker of a session.
+    /// Makes systemd lose what it keeps for the worker of a session.
     pub(crate) fn lose_store(&self, session: &str) {
         self.world.state().sessions[session].lose();
     }
@@ -123,49 +123,49 @@ impl Fake {
         self.world.state().next_worker = Some(program);
     }
 
-    /// How many workers and shells run.
+    /// Number of running workers and shells.
     pub(crate) fn processes(&self) -> usize {
         let state = self.world.state();
         let workers = state.sessions.values().filter(|units| units.worker().is_some()).count();
         workers + state.shells.len()
     }
 
-    /// Workers that died of something, but not of those kills that a test is allowed.
+    /// How workers crashed. Kills that a test may make are not included.
     pub(crate) fn deaths(&self) -> Vec<String> {
         self.world.state().deaths.clone()
     }
 
-    /// A machine is powered off.
+    /// Powers a machine off.
     pub(crate) fn power_off(&self, machine: &str) {
         self.block_on(machined::power_off(&self.connection, &self.world, machine));
     }
 
-    /// machined stops, and nothing starts it again.
+    /// Stops machined, so that nothing starts it again.
     pub(crate) fn stop_machined(&self) {
         assert!(self.block_on(self.connection.release_name(machined::NAME)).unwrap());
     }
 
-    /// systemd does not answer on the bus.
+    /// Makes systemd stop answering on the bus.
     pub(crate) fn stop_systemd(&self) {
         assert!(self.block_on(self.connection.release_name(systemd::NAME)).unwrap());
     }
 
-    /// It does again.
+    /// Makes systemd answer again.
     pub(crate) fn start_systemd(&self) {
         self.block_on(self.connection.request_name(systemd::NAME)).unwrap();
     }
 
-    /// The answers to the next `count` requests for a shell come too late.
+    /// Makes the answers to the next `count` requests for a shell come too late.
     pub(crate) fn answer_late(&self, count: usize) {
         self.world.state().late_shells = count;
     }
 
-    /// It is started.
+    /// Makes machined run again.
     pub(crate) fn start_machined(&self) {
         self.block_on(self.connection.request_name(machined::NAME)).unwrap();
     }
 
-    /// Calls a method of a manager as the broker does. What is refused is the name of the error.
+    /// Calls a method of a manager as the broker does. The error is the name of the D-Bus error.
     pub(crate) fn call(&self, name: &str, method: &str, arguments: &[&str]) -> Result<(), String> {
         let (path, interface) = (format!("/{}", name.replace('.', "/")), format!("{name}.Manager"));
         let (destination, interface) = (Some(name), Some(interface));
@@ -203,7 +203,7 @@ impl Drop for Fake {
     }
 }
 
-/// Answers what comes on the bus.
+/// Answers the calls on the bus.
 async fn answer(connection: Connection, mut calls: MessageStream, world: Arc<World>) {
     while let Some(Ok(call)) = calls.next().await {
         if call.message_type() != Type::MethodCall {
@@ -219,7 +219,7 @@ async fn answer(connection: Connection, mut calls: MessageStream, world: Arc<Wor
             _ => Err(unknown(&interface, &method)),
         };
         if let Err(Refused(name, message)) = done {
-            // Whoever asked may be gone.
+            // The caller may be gone.
             drop(connection.reply_error(&header, name, &message).await);
         }
     }
@@ -236,7 +236,7 @@ fn body<'a, T: serde::Deserialize<'a> + zbus::zvariant::Type>(
     read.map_err(|error| Refused("org.freedesktop.DBus.Error.InvalidArgs", error.to_string()))
 }
 
-/// Replies. Whoever asked may be gone by now.
+/// Replies to a call. The caller may be gone by now.
 async fn reply<B>(connection: &Connection, header: &Header<'_>, body: &B)
 where
     B: serde::Serialize + zbus::zvariant::DynamicType,
@@ -244,7 +244,7 @@ where
     drop(connection.reply(header, body).await);
 }
 
-/// A log that programs add to.
+/// Opens a log file to which programs append.
 pub(crate) fn log_file(path: &Path) -> std::fs::File {
     std::fs::File::options().append(true).create(true).open(path).unwrap()
 }

@@ -1,5 +1,5 @@
-//! What polkit lets the broker do, by the rule in `polkit/`, said a second time. Here everybody
-//! who calls is the broker: nobody else is on the bus.
+//! What polkit's rule in `polkit/` lets the broker do, implemented a second time. Every caller here
+//! is the broker: nothing else is on the bus.
 
 use super::Refused;
 

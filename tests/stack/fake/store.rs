@@ -1,6 +1,5 @@
-//! The descriptor store of one service, and the notify socket that leads to it. Of what a worker
-//! says it heeds FDSTORE, FDSTOREREMOVE and FDNAME; READY=1 is not waited for, the broker's
-//! connection does that.
+//! The descriptor store of one service, and its notify socket. Of a worker's messages it handles
+//! FDSTORE, FDSTOREREMOVE and FDNAME. Nothing waits for READY=1; the broker's connection does that.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixDatagram;
@@ -9,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tere::sys::seqpacket;
 
-/// The store.
 pub(super) struct Store {
     pub(super) path: PathBuf,
     inner: Arc<Inner>,
@@ -21,7 +19,7 @@ struct Inner {
 }
 
 impl Store {
-    /// An empty one, with its socket at `path`.
+    /// Opens an empty store, with its socket at `path`.
     pub(super) fn open(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();
         let inner = Arc::new(Inner { socket, kept: Mutex::default() });
@@ -30,20 +28,22 @@ impl Store {
         Self { path: path.to_owned(), inner }
     }
 
-    /// Forgets everything.
+    /// Empties the store.
     pub(super) fn lose(&self) {
         self.inner.kept().clear();
     }
 
-    /// What a new worker is given: all that was said before its start is heeded.
+    /// The descriptors that a new worker is given. All messages sent before this call are taken
+    /// into account.
     pub(super) fn kept(&self) -> Vec<(String, OwnedFd)> {
-        // The thread may be about to take the last of it: this message comes behind, and is heard.
+        // The thread may not have read the last messages yet. This message is queued after them,
+        // and is waited for.
         let (heard, hears) = std::io::pipe().unwrap();
         let barrier = UnixDatagram::unbound().unwrap();
         barrier.connect(&self.path).unwrap();
         seqpacket::send(barrier.as_fd(), b"BARRIER=1", &[hears.as_fd()]).unwrap();
         drop(hears);
-        // The end of the pipe is closed with the message.
+        // The thread closes its end of the pipe when it drops the message.
         std::io::Read::read_to_end(&mut { heard }, &mut Vec::new()).unwrap();
         let kept = self.inner.kept();
         kept.iter().map(|(name, fd)| (name.clone(), fd.try_clone().unwrap())).collect()
@@ -58,7 +58,8 @@ impl std::fmt::Debug for Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // An empty message ends the thread, and with it the last hold on what is kept.
+        // An empty message ends the thread, which holds the last reference to the stored
+        // descriptors.
         let end = UnixDatagram::unbound().unwrap();
         end.send_to(b"", &self.path).unwrap();
         std::fs::remove_file(&self.path).unwrap();

@@ -11,8 +11,8 @@ pub(super) const NAME: &str = "org.freedesktop.systemd1";
 pub(super) const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 const PATH: &str = "/org/freedesktop/systemd1";
 
-/// An entry of ListUnitsByPatterns: name, description, load state, active state, sub state, followed
-/// unit, path, job, its type, its path.
+/// An entry of ListUnitsByPatterns: name, description, load state, active state, sub state,
+/// followed unit, path, job, its type, its path.
 type Listed<'a> =
     (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str, ObjectPath<'a>, u32, &'a str, ObjectPath<'a>);
 
@@ -29,7 +29,8 @@ pub(super) async fn answer(
             reply(connection, &header, &()).await;
         }
         "StartUnit" | "StopUnit" | "RestartUnit" => {
-            // The mode is "replace", and a unit has one job at a time here: nothing to replace.
+            // The mode is "replace", but a unit here has only one job at a time: there is nothing
+            // to replace.
             let (unit, _mode): (String, String) = body(&arguments)?;
             polkit::manage_unit(&unit, method)?;
             if method == "StopUnit" && !is_loaded(world, &unit) {
@@ -38,7 +39,7 @@ pub(super) async fn answer(
             }
             let number = next_job(world);
             let job = ObjectPath::try_from(format!("{PATH}/job/{number}")).unwrap();
-            // As the real one: the job first, its end later.
+            // Like the real one, it reports the job first and its end later.
             reply(connection, &header, &job).await;
             let (world, connection) = (Arc::clone(world), connection.clone());
             let start = method == "StartUnit";
@@ -55,7 +56,8 @@ pub(super) async fn answer(
             });
         }
         "GetUnit" => {
-            // As systemd 257: with the units goes the store. tere only asks when they are stopped.
+            // Like systemd 257, it drops the store along with the units. tere only asks once they
+            // are stopped.
             let unit: String = body(&arguments)?;
             assert!(!is_loaded(world, &unit), "{unit} is asked about while it is there");
             let message = format!("Unit {unit} not loaded.");
@@ -80,7 +82,7 @@ pub(super) async fn answer(
     Ok(())
 }
 
-/// A unit in a list. tere looks at its name only.
+/// A unit in a list. tere uses only its name.
 fn listed(unit: &str) -> Listed<'_> {
     let nothing = ObjectPath::try_from("/").unwrap();
     (unit, "", "loaded", "active", "running", "", nothing.clone(), 0, "", nothing)
@@ -92,8 +94,8 @@ fn next_job(world: &World) -> u32 {
     state.jobs
 }
 
-/// Units of sessions that are loaded: a socket that listens, and its service while it runs. The
-/// real service stays loaded, inactive, for as long as its socket is there.
+/// Loaded units of sessions: a socket that listens, and its service while it runs. The real service
+/// stays loaded and inactive for as long as its socket exists.
 pub(super) fn session_units(world: &World) -> Vec<String> {
     let mut units = Vec::new();
     for (id, session) in &world.state().sessions {
@@ -117,7 +119,8 @@ fn session(unit: &str) -> (&str, &str) {
     unit.strip_prefix("tere-session@").and_then(|rest| rest.split_once('.')).unwrap()
 }
 
-/// The result of the job. A machine is there at once: the real job takes as long as it boots.
+/// Starts a unit and returns the result of the job. A machine is ready at once; the real job lasts
+/// until it has booted.
 fn start_unit(world: &Arc<World>, unit: &str) -> &'static str {
     if let Some(machine) = machine(unit) {
         if !["web1", "nobus"].contains(&machine) {
@@ -135,7 +138,7 @@ fn start_unit(world: &Arc<World>, unit: &str) -> &'static str {
     "done"
 }
 
-/// The result of the job. polkit lets the broker stop no machine.
+/// Stops a unit and returns the result of the job. polkit does not let the broker stop a machine.
 fn stop_unit(world: &World, unit: &str) -> &'static str {
     let (id, kind) = session(unit);
     let Some(units) = world.state().sessions.get(id).cloned() else { return "done" };
@@ -143,14 +146,14 @@ fn stop_unit(world: &World, unit: &str) -> &'static str {
         units.terminate();
         return "done";
     }
-    // The service requires its socket: it is stopped with it, and before it. Until then both are
-    // loaded.
+    // The service requires its socket, so it is stopped with the socket, and before it. Until then
+    // both are loaded.
     units.stop();
     world.state().sessions.remove(id);
     "done"
 }
 
-/// fnmatch(3) as far as tere needs it: one asterisk.
+/// As much of fnmatch(3) as tere needs: one asterisk.
 fn matches(pattern: &str, unit: &str) -> bool {
     pattern.split_once('*').is_some_and(|(start, end)| unit.starts_with(start) && unit.ends_with(end))
 }

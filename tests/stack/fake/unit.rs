@@ -19,7 +19,7 @@ use super::World;
 use super::store::Store;
 use crate::program;
 
-/// `TimeoutStopSec=` of the service: after it comes SIGKILL.
+/// `TimeoutStopSec=` of the service, after which SIGKILL is sent.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
 /// Both units of one session.
@@ -34,22 +34,22 @@ pub(super) struct SessionUnits {
 /// The thread that listens.
 #[derive(Debug)]
 struct Serving {
-    /// Dropped to have it look up.
+    /// Dropped to wake the thread.
     wake: Option<PipeWriter>,
-    /// Closed when it is over.
+    /// Closed when the thread ends.
     over: Receiver<()>,
 }
 
-/// A way to the worker.
+/// A handle to the worker.
 #[derive(Debug, Clone)]
 struct Handle(Arc<Mutex<Service>>);
 
 #[derive(Debug, Default)]
 struct Service {
     worker: Option<Pid>,
-    /// Somebody asked for its end, so whatever it ends with is right.
+    /// The worker was asked to stop, so any exit status is fine.
     asked_to_stop: bool,
-    /// The socket stops: no further start.
+    /// The socket is stopping: no worker is started any more.
     stopping: bool,
 }
 
@@ -71,7 +71,7 @@ impl SessionUnits {
         Self { handle, store, path, thread: Mutex::new(Serving { wake: Some(wake), over }) }
     }
 
-    /// Empties the descriptor store, as no systemd does.
+    /// Empties the descriptor store, which no real systemd does.
     pub(super) fn lose(&self) {
         self.store.lose();
     }
@@ -80,7 +80,7 @@ impl SessionUnits {
         self.handle.service().worker.map(Pid::as_raw)
     }
 
-    /// Stops the service alone. Unlike the real job this does not wait for its end.
+    /// Stops only the service. Unlike the real job, this does not wait for its end.
     pub(super) fn terminate(&self) {
         self.handle.signal(Signal::SIGTERM);
     }
@@ -115,13 +115,13 @@ impl Handle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a worker whenever somebody connects and none runs, as a socket unit with Accept=no
-    /// does. One that failed is started again only then: the real one is after 50 ms
-    /// (`Restart=on-failure`), and what tells the two apart is over by the time that the broker
-    /// has connected.
+    /// Starts a worker whenever a client connects and none is running, as a socket unit with
+    /// Accept=no does. A worker that failed is restarted only at the next connection; the real one
+    /// is restarted after 50 ms (`Restart=on-failure`). By the time that the broker has connected,
+    /// there is no difference.
     fn serve(&self, listener: &OwnedFd, woken: &OwnedFd, world: &World, store: &Store) {
         while connected(listener, woken) {
-            // Before the service is held: whoever holds the world looks at services.
+            // Taken before the service is locked: code that locks the world locks services next.
             let other = world.state().next_worker.take();
             let mut child = {
                 let mut service = self.service();
@@ -133,7 +133,8 @@ impl Handle {
                 service.worker = Some(pid(&child));
                 child
             };
-            // Seen to end, but not waited for yet: until it is forgotten, its pid is nobody else's.
+            // Waits for the child's end without reaping it: until the child is forgotten, its pid
+            // is not reused.
             let _ = waitid(Id::Pid(pid(&child)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
             let asked = {
                 let mut service = self.service();
@@ -148,15 +149,15 @@ impl Handle {
     }
 }
 
-/// Waits until somebody connects; false when the socket is to stop.
+/// Waits until a client connects; false when the socket is to stop.
 fn connected(listener: &OwnedFd, woken: &OwnedFd) -> bool {
     let mut fds = [listener, woken].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-    // No deadline: it serves for as long as the test wants it to, and the pipe ends it.
+    // No deadline: it serves for as long as the test wants, and the pipe ends it.
     poll(&mut fds, PollTimeout::NONE).unwrap();
     !fds[1].any().unwrap()
 }
 
-/// The real worker.
+/// Starts the real worker.
 fn start_worker(listener: &OwnedFd, store: &Store, world: &World, other: Option<&Path>) -> Child {
     let mut passed = vec![("session".to_owned(), listener.try_clone().unwrap())];
     passed.extend(store.kept());
@@ -170,8 +171,9 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
 
-/// SIGKILL is what a test does to a worker, 75 its `SuccessExitStatus=`. SIGTERM may find one that has only
-/// just begun; on a real host it is pid 1 of its namespace, and that does not die of it.
+/// Whether a worker crashed. Tests send SIGKILL, and 75 is its `SuccessExitStatus=`. SIGTERM may
+/// hit a worker that has only just started; on a real host the worker is pid 1 of its namespace and
+/// does not die of it.
 fn is_a_death(status: ExitStatus) -> bool {
     let sent = [Signal::SIGKILL as i32, Signal::SIGTERM as i32];
     !status.success() && status.code() != Some(75) && !status.signal().is_some_and(|one| sent.contains(&one))
