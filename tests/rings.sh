@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What each ring runs, and how its result is counted. For tests/run.
+# What each ring runs, and how its results are counted. Sourced by tests/run.
 # shellcheck disable=SC2154 # $top, $name and $keep are set there
 
 passed=0 failed=0 skipped=0
@@ -13,7 +13,7 @@ begin_ring() {
     printf '\n== %s\n' "$ring"
 }
 
-# A ring in which nothing ran proves nothing. With -k that is as asked.
+# A ring that ran no test proves nothing, so that is a failure. With -k it is expected.
 end_ring() {
     if [[ ! $name ]] && ((passed + failed == before)); then complain "no test ran in the ring $ring"; fi
     printf '== %s took %d s\n' "$ring" $((EPOCHSECONDS - ring_began))
@@ -31,7 +31,7 @@ complain() {
     failed=$((failed + 1))
 }
 
-# check NAME COMMAND...: a check that passes or fails as a whole. -k leaves these out.
+# check NAME COMMAND...: runs a check that passes or fails as a whole. -k skips these checks.
 check() {
     local what=$1
     shift
@@ -47,10 +47,10 @@ check() {
     rm -f "$ring_log.check"
 }
 
-# What each runner may take. A test that hangs is a failure, and the rings after it still run.
+# The time limit of each runner. A test that hangs is a failure, and the later rings still run.
 limit=(timeout --kill-after=30 20m)
 
-# runner WHAT COMMAND...: a test runner. Its own closing lines are counted.
+# runner WHAT COMMAND...: runs a test runner and adds up the totals that it prints.
 runner() {
     local what=$1 output=$ring_log.part status=0 more_failed
     shift
@@ -62,7 +62,8 @@ runner() {
     failed=$((failed + more_failed))
     skipped=$((skipped + $(count_of skipped "$output")))
     rm -f "$output"
-    # It can also fail before it counts anything: the tests did not build, the browser did not start.
+    # The runner can also fail before it prints totals: the tests do not build, or the browser does
+    # not start.
     if ((status == 124)); then
         complain "$what took longer than ${limit[-1]}; the last test above that is not done is the one that hangs"
     elif ((status && !more_failed)); then
@@ -70,8 +71,9 @@ runner() {
     fi
 }
 
-# count_of passed|failed|skipped FILE: cargo says "test result: ok. 3 passed; 0 failed; 1 ignored; ...", node says
-# "pass 3", "fail 0", "cancelled 0" and so on, each on a line of its own behind a sign, tests/guards "3 passed, 0 failed".
+# count_of passed|failed|skipped FILE: adds up the totals in FILE. cargo prints "test result: ok. 3
+# passed; 0 failed; 1 ignored; ...", tests/guards "3 passed, 0 failed", and node "pass 3", "fail 0",
+# "cancelled 0" and so on, each on a line of its own after a sign.
 count_of() {
     awk -v want="$1" '
         /^test result: / {
@@ -106,8 +108,8 @@ ring_unit() {
     runner "programs" as_owner "${limit[@]}" cargo test --locked --no-fail-fast --lib --bins "${unit_tests[@]}" -- ${name:+"$name"}
 }
 
-# What others wrote: their licences, where they come from, and what is known against them. The list of the latter is fetched:
-# a machine that cannot reach it says so, and checks the rest.
+# Checks the dependencies: their licences, their sources, and security advisories. The list of
+# advisories is downloaded; if it cannot be reached, this is reported and the rest is checked.
 dependencies() {
     local deny tool
     need_cargo_tool cargo-deny
@@ -121,7 +123,7 @@ dependencies() {
     fi
 }
 
-# The files in tests/ that no other ring has.
+# The files in tests/ that belong to no other ring.
 unit_tests=()
 for file in "$top"/tests/*.rs; do
     file=$(basename "$file" .rs)
@@ -142,13 +144,14 @@ ring_stack() {
     runner "stack" as_nobody "${limit[@]}" "$program" ${name:+"$name"}
 }
 
-# What the tests of two versions put in the place of the package's programs.
+# Builds the programs that tests with two versions put in place of the package's programs.
 build_next() {
     step "build programs of another version" as_owner tests/next
     export TERE_NEXT_PROGRAMS=$top/target/next
 }
 
-# build_test NAME: sets $program. Compiled as the owner of the checkout, for it is run as somebody else.
+# build_test NAME: builds that test and sets $program. It is compiled in a step of its own, as the
+# owner of the checkout, because it runs as another user.
 build_test() {
     if ! as_owner cargo test --locked --test "$1" --no-run; then
         complain "the tests of the ring $ring do not build"
@@ -158,9 +161,10 @@ build_test() {
         sed -n 's/.*"name":"'"$1"'".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 }
 
-# as_nobody PROGRAM...: without privileges, with a folder of its own to write to, and with no signal ignored: a shell that is
-# started in the background ignores Ctrl-C, and hands that on. The checkout may be under a folder that
-# is closed to others, such as /root: it is bound to a place of the same name in a tree without those folders.
+# as_nobody PROGRAM...: runs PROGRAM without privileges and with a writable folder of its own. No
+# signal is ignored: a shell started in the background ignores Ctrl-C, and its children inherit
+# that. The checkout may be below a folder that is closed to others, such as /root. An empty tmpfs
+# then covers that folder, and the checkout is bind-mounted at the same path in it.
 as_nobody() {
     local scratch status=0
     scratch=$(mktemp -d /tmp/tere-stack.XXXXXX)
@@ -190,8 +194,8 @@ as_nobody() {
     return "$status"
 }
 
-# A part of the guards and of the mutants, another one each day, so that each has its turn. All of them at once:
-# tests/guards --all.
+# Each day runs a different part of the guards and of the mutants, so that each part gets its turn.
+# tests/guards --all runs all of them at once.
 guard_parts=12 mutant_parts=4
 
 ring_guards() {
@@ -199,7 +203,7 @@ ring_guards() {
     day=$((10#$(date +%j)))
     part=$((day % guard_parts + 1))/$guard_parts mutants=$((day % mutant_parts + 1))/$mutant_parts
     need dbus-daemon
-    # As root, whose cache it is.
+    # Installed here as root, because the cache belongs to root.
     need_cargo_tool cargo-mutants
     runner "guards, part $part" as_owner "${limit[@]}" tests/guards --part "$part" ${name:+"$name"}
     [[ $name ]] || runner "mutants, part $mutants" as_owner "${limit[@]}" tests/guards --mutants "$mutants"
@@ -214,7 +218,8 @@ ring_machines() {
     on_host "tests-$$-testing" --testing
 }
 
-# on_host NAME [--testing]: the ring on a host of Debian stable, or of testing with its newer systemd.
+# on_host NAME [--testing]: runs the ring on a host with Debian stable, or with testing, which has a
+# newer systemd.
 on_host() {
     host=$1 failed_before=$failed
     shift
@@ -227,15 +232,16 @@ on_host() {
     step "write the policy" write_policy machines
     printf -- '-- %s\n' "$("$top/mkosi/host" enter "$host" systemctl --version | head -n 1)"
     if build_test machines; then runner "machines" "${limit[@]}" "$program" ${name:+"$name"}; fi
-    # The page is the same on both.
+    # The page is the same on both hosts, so the browser tests run on one of them.
     if [[ ! $* ]]; then browser; fi
     crashes
     check "the package is removed and purged" tests/removal "$host"
     end_host
 }
 
-# The policies of the two halves of the ring: `machines` has a grant of each kind for alice (nobus has no D-Bus, absent was never
-# made, nobody-there is no user of web1), `browser` leads everybody straight to a shell.
+# write_policy machines|browser: the policies of the two halves of the ring. `machines` has a grant
+# of each kind for alice: nobus has no D-Bus, absent does not exist, and nobody-there is no user of
+# web1. With `browser`, everybody has one target and gets straight to a shell.
 write_policy() {
     {
         printf '# Written by tests/run.\norigin = "%s"\n' "$TERE_ORIGIN"
@@ -260,14 +266,15 @@ grant() {
 
 browser() {
     need_command chromium chromium
-    # The pictures show Chinese and box drawing; without a font for them these would be empty boxes.
+    # The screenshots show Chinese and box drawing, which would be empty boxes without these fonts.
     need fonts-dejavu-core fonts-wqy-zenhei
     step "write the policy" write_policy browser
     runner "browser" "${limit[@]}" tests/browser/run ${name:+"--test-name-pattern=$name"}
     if [[ -d $top/target/screenshots ]]; then chown -R --reference="$top" "$top/target/screenshots"; fi
 }
 
-# What died of a bug: a signal that a program does not send itself on purpose, or a Rust panic.
+# Reports crashes: Rust panics, and deaths by a signal that a program does not send itself on
+# purpose.
 crashes() {
     local found
     found=$("$top/mkosi/host" enter "$host" journalctl --boot --no-pager --quiet --output=short-precise |
@@ -278,7 +285,7 @@ crashes() {
     fi
 }
 
-# The host that is up, and what had failed before it was.
+# The host that is running, and the number of failures before it was booted.
 host='' failed_before=0
 end_host() {
     [[ $host && -d /run/tere-hosts/$host ]] || return 0

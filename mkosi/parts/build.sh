@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# From the sources to the package: the page, the programs, the package, each only if something changed.
+# Builds the page, the programs and the package; the page only if it has changed.
 #
-# Images and hosts need root, builds do not: what is built belongs to whoever owns the checkout. Needs words.sh,
-# needs.sh and keyed.sh; $top is the checkout.
+# Images and hosts need root, but builds do not: their results belong to the owner of the checkout.
+# Needs words.sh, needs.sh and keyed.sh; $top is the checkout.
 # shellcheck disable=SC2154
 
-# as_owner COMMAND...: as the owner of the checkout, if that is not who we are.
+# as_owner COMMAND...: runs COMMAND as the owner of the checkout if this script runs as root.
 as_owner() {
     local owner
     owner=$(stat -c %U "$top")
@@ -16,7 +16,7 @@ as_owner() {
     fi
 }
 
-# need_builders: what the builds below call.
+# need_builders: makes sure that the commands of the builds below are there.
 need_builders() {
     need_cargo
     need gcc libc6-dev
@@ -24,7 +24,8 @@ need_builders() {
     need_command npm npm
 }
 
-# The page is built only when its sources changed: cargo would take a new date for a new page.
+# The page is built only when its sources have changed, because cargo takes a new file date for a
+# change and would rebuild.
 build_page() {
     local key
     key=$(page_key)
@@ -47,7 +48,7 @@ build_package() {
     as_owner "$top/mkosi/package"
 }
 
-# package_path: the package that build_package makes.
+# package_path: the path of the package that build_package makes.
 package_path() {
     printf '%s/target/debian/tere_%s_%s.deb\n' "$top" \
         "$(sed -n 's/^version = "\(.*\)"$/\1/p' "$top/Cargo.toml" | head -n 1)" "$(dpkg --print-architecture)"

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
-# Things that are slow to make are made once, and kept under a key of what made them.
+# A cache for things that are slow to make. Each is stored under a key of its inputs.
 #
-# $TERE_CACHE/NAME-KEY is either complete or absent: it is built beside and renamed. So an interrupted build
-# leaves nothing half, and two checkouts can share one cache. Needs words.sh.
+# $TERE_CACHE/NAME-KEY is either complete or absent, because it is built under another name and then
+# renamed. An interrupted build therefore leaves nothing incomplete, and two checkouts can share one
+# cache. Needs words.sh.
 
 TERE_CACHE=${TERE_CACHE:-/var/cache/tere}
 
-# key_of FILE-OR-FOLDER-OR-TEXT...: one hash of names and contents.
+# key_of FILE-OR-FOLDER-OR-TEXT...: prints one hash of all names and contents.
 key_of() {
     local item
     for item; do
@@ -20,7 +21,8 @@ key_of() {
     done | sha256sum | cut -c1-16
 }
 
-# keyed NAME KEY BUILDER...: makes $TERE_CACHE/NAME-KEY by `BUILDER... DIRECTORY` if it is not there.
+# keyed NAME KEY BUILDER...: makes $TERE_CACHE/NAME-KEY with `BUILDER... DIRECTORY` if it is
+# missing.
 keyed() {
     local name=$1 key=$2 lock building
     shift 2
@@ -29,7 +31,7 @@ keyed() {
     exec {lock}>"$TERE_CACHE/$name.lock"
     flock "$lock"
     if [[ ! -d $TERE_CACHE/$name-$key ]]; then
-        # Whoever held the lock before is gone: what it left half is nobody's.
+        # This process holds the lock, so an incomplete build was left by a process that is gone.
         rm -rf --one-file-system "$TERE_CACHE/.building-$name" "$TERE_CACHE/.building-$name".*
         building=$TERE_CACHE/.building-$name
         mkdir "$building"

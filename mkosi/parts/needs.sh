@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What these scripts need from Debian, and how they get it.
+# The packages and tools that these scripts need.
 #
-# A fresh machine has none of it. Each script names what it uses; what is missing is installed by the
-# machine's own apt, and said first. Needs words.sh and keyed.sh.
+# A fresh machine has none of them. Each script names what it uses; missing packages are named first
+# and then installed with the machine's own apt. Needs words.sh and keyed.sh.
 
 be_root() {
     if ((EUID)); then
@@ -10,11 +10,11 @@ be_root() {
     fi
 }
 
-# need PACKAGE...
+# need PACKAGE...: installs the packages that are missing.
 need() {
     local package missing=()
     for package; do
-        # The status of a package that was removed but not purged is "config-files": not installed.
+        # A package that was removed but not purged has the status "config-files".
         if [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) != installed ]]; then
             missing+=("$package")
         fi
@@ -27,14 +27,15 @@ need() {
         apt-get -q -y --no-install-recommends install "${missing[@]}"
 }
 
-# need_command COMMAND PACKAGE: for what people often have from elsewhere than Debian.
+# need_command COMMAND PACKAGE: for commands that people often have from other sources than Debian.
 need_command() {
     command -v "$1" >/dev/null || need "$2"
 }
 
-# need_cargo: the one thing that apt does not bring in a version that is new enough.
+# need_cargo: Debian has no cargo that is new enough, so it must already be there.
 need_cargo() {
-    # sudo drops the caller's PATH: look where rustup puts it, for root and for the owner of the checkout.
+    # sudo drops the caller's PATH, so also look where rustup installs cargo, for root and for the
+    # owner of the checkout.
     local home owner
     owner=$(stat -c %U "$(dirname "${BASH_SOURCE[0]}")")
     for home in "${HOME:-/root}" "$(getent passwd "$owner" | cut -d: -f6)"; do
@@ -46,7 +47,8 @@ need_cargo() {
         fail "cargo is not on the PATH" "install the Rust toolchain first: https://rustup.rs"
 }
 
-# need_cargo_tool NAME: sets $tool. One of the PATH is used as it is; else it is built once, in this version.
+# need_cargo_tool NAME: sets $tool. A tool on the PATH is used as it is; otherwise it is built once,
+# in the version named here.
 need_cargo_tool() {
     local version
     tool=$(command -v "$1" || true)

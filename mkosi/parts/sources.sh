@@ -1,12 +1,13 @@
 # shellcheck shell=bash
-# Where the packages of the images come from: the machine's own apt sources, with the suite swapped.
+# The package sources of the images: the machine's own apt sources with another suite.
 #
-# No mirror's address stands in this tree: a machine behind a mirror of its own, or with a proxy, builds the same
-# images as any other. Needs words.sh and needs.sh.
+# This tree contains no address of a mirror, so a machine that uses its own mirror or a proxy builds
+# the same images as any other. Needs words.sh and needs.sh.
 
 archive_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# debian_sources RELEASE: lines "URI SUITE COMPONENT", the machine's Debian sources turned to that release.
+# debian_sources RELEASE: prints the machine's Debian sources, changed to that release, as lines
+# "URI SUITE COMPONENT".
 debian_sources() {
     local release=$1 codename lines
     # shellcheck source=/dev/null
@@ -14,7 +15,7 @@ debian_sources() {
     [[ $codename ]] || fail "/etc/os-release names no release" "tere's images are made on Debian 12 or 13"
     lines=$(own_sources "$codename" "$release")
     if [[ ! $lines ]]; then
-        # apt only lists sources whose index it has, and a fresh machine has none.
+        # apt lists only sources whose index it has downloaded, and a fresh machine has none.
         apt-get -q update >&2
         lines=$(own_sources "$codename" "$release")
     fi
@@ -22,7 +23,7 @@ debian_sources() {
     printf '%s\n' "$lines"
 }
 
-# The exact suites keep third parties' sources out. What is to be the next release has all in one suite.
+# Matching the exact suites leaves out third-party sources. Testing has everything in one suite.
 own_sources() {
     # shellcheck disable=SC2016 # the names are apt's, not the shell's
     apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
@@ -34,14 +35,14 @@ own_sources() {
             }'
 }
 
-# sources_list RELEASE: the same as one-line sources, for mmdebstrap.
+# sources_list RELEASE: the same in one-line format, for mmdebstrap.
 sources_list() {
     debian_sources "$1" | while read -r uri suite component; do
         printf 'deb [signed-by=%s] %s %s %s\n' "$archive_keyring" "$uri" "$suite" "$component"
     done
 }
 
-# sources_deb822 RELEASE: the same in the other format, for mkosi.
+# sources_deb822 RELEASE: the same in deb822 format, for mkosi.
 sources_deb822() {
     debian_sources "$1" | while read -r uri suite component; do
         printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n\n' \
@@ -49,7 +50,8 @@ sources_deb822() {
     done
 }
 
-# fetch_settings: how this machine's apt reaches its mirrors (proxies, and what it was told to overlook).
+# fetch_settings: the settings with which apt reaches its mirrors here: proxies, retries, and checks
+# that are turned off.
 fetch_settings() {
     apt-config dump --format '%F "%v";%n' Acquire | grep -E '^Acquire::(https?::|Check-|Retries)' || true
 }

@@ -1,10 +1,13 @@
 # shellcheck shell=bash
-# Processes that outlive the script which started them, in a cgroup by which all of them can be killed.
+# Processes that outlive the script that started them, in a cgroup with which all of them can be
+# killed.
 #
-# A demo host is a tree of hundreds of processes, some of them containers of their own. A list of PIDs would go stale;
-# a cgroup cannot. Where systemd runs it is asked for the cgroup, elsewhere (a build container) it is made by hand.
+# A demo host is a tree of hundreds of processes, some of them in nested containers. A list of PIDs
+# would go stale; a cgroup cannot. Where systemd runs, it makes the cgroup; elsewhere, as in a build
+# container, it is made by hand.
 
-# spawn GROUP LOG COMMAND...: starts COMMAND in the background, in the group, its output in LOG.
+# spawn GROUP LOG COMMAND...: starts COMMAND in the background, in the group, with its output in
+# LOG.
 spawn() {
     local group=$1 log=$2 entry
     shift 2
@@ -21,18 +24,19 @@ spawn() {
     disown
 }
 
-# join_group GROUP: this script and what it starts. Where systemd runs, the caller's own group is good enough.
+# join_group GROUP: moves this script into the group, and with it all that it starts. Where systemd
+# runs, the caller's own cgroup is good enough.
 join_group() {
     [[ ! -d /run/systemd/system ]] || return 0
     local folder
     while IFS= read -r folder; do
         mkdir -p "$folder"
-        # As PID 0 the kernel takes the writer, whatever its number is in its namespace.
+        # PID 0 stands for the writer, whatever its PID is in its namespace.
         echo 0 >"$folder/cgroup.procs"
     done < <(group_folders "$1")
 }
 
-# kill_group GROUP: every process in it, at once. Returns when they are gone.
+# kill_group GROUP: kills every process in the group at once. Returns when they are gone.
 kill_group() {
     local group=$1 folder deadline=$((EPOCHSECONDS + 20))
     if [[ -d /run/systemd/system ]]; then
@@ -43,7 +47,7 @@ kill_group() {
     while IFS= read -r folder; do
         [[ -d $folder ]] || continue
         [[ ! -e $folder/cgroup.kill ]] || echo 1 >"$folder/cgroup.kill"
-        # The kernel has no event for "empty" that a shell could wait for; rmdir succeeds when it is.
+        # A shell cannot wait for the event that a cgroup is empty; rmdir succeeds when it is.
         until find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null; do
             ((EPOCHSECONDS < deadline)) || fail "processes of $group do not end" "see $folder/cgroup.procs"
             sleep 0.02
@@ -51,7 +55,7 @@ kill_group() {
     done < <(group_folders "$group")
 }
 
-# Where cgroup v1 is mounted too, nspawn insists on a folder of its own in systemd's v1 tree as well.
+# If cgroup v1 is mounted too, nspawn also requires a folder of its own in systemd's v1 tree.
 group_folders() {
     if [[ -d /sys/fs/cgroup/unified ]]; then
         printf '%s\n' "/sys/fs/cgroup/unified/$1"

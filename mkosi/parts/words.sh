@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# How these scripts talk to a person.
+# Messages of these scripts.
 #
-# One line for each step on stderr, with the time it took. What a step prints goes to a log, because a
-# build's chatter hides the line that matters; when a step fails, the end of that log is shown and
-# its path is named. stdout is left to results, so that a script can be used by another one.
+# Each step is one line on stderr, with the time that it took. The output of a step goes to a log,
+# because the output of a build hides the line that matters; when a step fails, the end of that log
+# is shown and its path is named. stdout is for results, so that other scripts can use them.
 
 started=${started:-$EPOCHSECONDS}
 
-# fail WHAT [WHAT TO DO NEXT]...
+# fail WHAT [WHAT TO DO NEXT]...: prints the error and exits.
 fail() {
     printf '%s: %s\n' "${0##*/}" "$1" >&2
     shift
@@ -19,14 +19,14 @@ say() {
     printf '%s\n' "$*" >&2
 }
 
-# log_to FILE: where the steps that follow write what they print.
+# log_to FILE: sends the output of the following steps to FILE.
 log_to() {
     mkdir -p "${1%/*}"
     step_log=$1
     : >"$step_log"
 }
 
-# step NAME COMMAND...: runs COMMAND with its output in the log. Returns only if it succeeded.
+# step NAME COMMAND...: runs COMMAND with its output in the log. Returns only if COMMAND succeeds.
 step() {
     local name=$1 began=$EPOCHSECONDS ticker=
     shift
@@ -39,7 +39,7 @@ step() {
         clock "$name ..." "$began"
         printf '\n' >&2
     fi
-    # A shell of its own, not `|| status=$?`: that would switch off `set -e` in everything the step calls.
+    # A subshell, because `|| status=$?` would disable `set -e` in everything that the step calls.
     local status
     set +e
     (
@@ -63,14 +63,14 @@ step() {
     printf '\n' >&2
 }
 
-# clock TEXT BEGAN: the time since the script started, the text, and the time since BEGAN.
+# clock TEXT BEGAN: prints the time since the script started, the text, and the time since BEGAN.
 clock() {
     local all=$((EPOCHSECONDS - started)) own=$((EPOCHSECONDS - $2))
     printf '[%2d:%02d] %s' $((all / 60)) $((all % 60)) "$1" >&2
     if ((own)); then printf ' (%d s)' "$own" >&2; fi
 }
 
-# Repaints the step's line each second, so that a long step is seen to be alive.
+# Repaints the line of a step every second, which shows that a long step is still running.
 tick() {
     while :; do
         printf '\r\e[K' >&2
