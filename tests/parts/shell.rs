@@ -24,7 +24,7 @@ pub struct Holder {
     channel: Channel<Request, FromBroker>,
     number: u32,
     /// The participants of each session, as last reported.
-    sharing: BTreeMap<SessionId, Vec<Person>>,
+    sharing: BTreeMap<SessionId, Vec<Participant>>,
 }
 
 /// A terminal of 80 columns and 24 rows.
@@ -78,7 +78,7 @@ impl Holder {
     }
 
     /// Waits until the reported participants of a session satisfy `is`.
-    pub fn expect_sharing(&mut self, is: impl Fn(&SessionId, &[Person]) -> bool) {
+    pub fn expect_sharing(&mut self, is: impl Fn(&SessionId, &[Participant]) -> bool) {
         while !self.sharing.iter().any(|(session, participants)| is(session, participants)) {
             let (message, _) = self
                 .channel
