@@ -27,8 +27,8 @@ fn main() {
     }
 }
 
-/// Writes the table that `src/front/files.rs` includes: the name of each file, its bytes, and those of
-/// its forms that web/bundle.mjs made with brotli (`.br`) and gzip (`.gz`).
+/// Writes the table that `src/front/files.rs` includes: the name of each file, its bytes, and the
+/// bytes of its compressed forms, which web/bundle.mjs made with brotli (`.br`) and gzip (`.gz`).
 fn embed(dist: &Path) -> std::io::Result<()> {
     let mut files = BTreeSet::new();
     collect(dist, &mut files);

@@ -1,4 +1,4 @@
-//! What carries shells: each is started once and then asked for shells.
+//! The carriers of shells that are compared. Each is started once and then opens shells.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -16,18 +16,19 @@ use crate::parts::page::{ORIGIN, Page};
 use crate::parts::passkey::SoftPasskey;
 use crate::processes;
 
-/// How long a server may take to listen.
+/// How long a server may take to start listening.
 const START_TIME: Duration = Duration::from_secs(10);
 
-/// The shell of those who start one: without anybody's settings.
+/// The shell of the carriers that start one themselves: it reads no settings.
 const SHELL: [&str; 4] = ["bash", "--norc", "--noprofile", "-i"];
 
-/// Starts a shell, and lets them have it for as long as the connection lasts.
+/// Opens shells, each of which lasts as long as its connection.
 pub trait Carrier {
-    /// What it is called.
+    /// The name of the carrier.
     fn name(&self) -> &'static str;
 
-    /// A shell that nothing was typed into; over a link of so many bytes a second, if not a fast one.
+    /// Opens a shell into which nothing has been typed. `rate` is the speed of the link in bytes
+    /// per second; `None` means that the link is not slowed down.
     fn open(&self, rate: Option<usize>) -> Box<dyn Connection>;
 
     /// The processes that carry the shells, without the shells.
@@ -36,7 +37,7 @@ pub trait Carrier {
 
 type Start = fn() -> Result<Box<dyn Carrier>, String>;
 
-/// All of them.
+/// All carriers, by name.
 pub const ALL: [(&str, Start); 5] = [
     ("pty", || Ok(Box::new(Plain))),
     ("tere", || Ok(Box::new(Tere::start()))),
@@ -62,12 +63,12 @@ impl Carrier for Plain {
     }
 }
 
-/// The package on its host, in whose network this runs.
+/// The installed package. The bench runs in the network of its host.
 struct Tere {
     passkey: Mutex<SoftPasskey>,
 }
 
-/// Where its front listens there.
+/// The address on which the package's front listens.
 const FRONT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8022);
 
 impl Tere {
@@ -99,7 +100,7 @@ impl Carrier for Tere {
     }
 }
 
-/// ttyd, with a shell a connection.
+/// ttyd, which starts a shell for each connection.
 struct Ttyd {
     server: Server,
     address: SocketAddr,
@@ -139,7 +140,7 @@ impl Carrier for Ttyd {
     }
 }
 
-/// OpenSSH's server with keys of its own.
+/// OpenSSH's server, with keys generated for the bench.
 struct Ssh {
     server: Server,
     address: SocketAddr,
@@ -164,7 +165,7 @@ impl Ssh {
             at("user.pub")
         );
         fs::write(at("settings"), settings).unwrap();
-        // sshd wants it, and its package makes it only where systemd runs.
+        // sshd needs this folder, and its package creates it only where systemd runs.
         fs::create_dir_all("/run/sshd").map_err(|error| format!("/run/sshd: {error}"))?;
         let server = Server::start(&words(&["/usr/sbin/sshd", "-D", "-f", &at("settings")]))?;
         listens(address)?;
@@ -198,7 +199,7 @@ impl Carrier for Ssh {
     }
 }
 
-/// One server of tmux, with a session a connection.
+/// One server of tmux, with a session for each connection.
 struct Tmux {
     name: String,
     server: u32,
@@ -227,7 +228,7 @@ impl Carrier for Tmux {
     fn open(&self, rate: Option<usize>) -> Box<dyn Connection> {
         let mut command = vec!["tmux", "-L", &self.name, "new-session"];
         command.extend(SHELL);
-        // It would go on without its client, and stand in the way of the rounds that follow.
+        // Otherwise the session would outlive its client and disturb later rounds.
         command.extend([";", "set-option", "destroy-unattached", "on"]);
         Box::new(OnPty::start(&words(&command), rate))
     }
@@ -243,7 +244,7 @@ impl Drop for Tmux {
     }
 }
 
-/// A server of ours, for as long as it is measured.
+/// A server process, killed on drop.
 struct Server(Child);
 
 impl Server {
@@ -257,7 +258,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may be gone.
+        // It may have exited already.
         drop(self.0.kill());
         drop(self.0.wait());
     }
@@ -267,12 +268,12 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// An address that nobody listened on a moment ago.
+/// An address on which nobody was listening a moment ago.
 fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-/// Waits until somebody listens there.
+/// Waits until a server listens on this address.
 fn listens(address: SocketAddr) -> Result<(), String> {
     let deadline = Instant::now() + START_TIME;
     while TcpStream::connect(address).is_err() {

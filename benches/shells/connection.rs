@@ -1,4 +1,4 @@
-//! One shell, as whoever sits before it has it: bytes in, bytes out.
+//! One shell as its user sees it: bytes in, bytes out.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -16,23 +16,23 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
 use crate::parts::page::typed;
 
-/// How long anything here may take. ttyd needs 21 s for a Ctrl-C on a slow link.
+/// Maximum duration of any wait. ttyd needs 21 s for a Ctrl-C on a slow link.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Most that is read at once.
+/// Maximum bytes of one read.
 const READ: usize = 64 * 1024;
 
 /// A shell.
 pub trait Connection: Send {
-    /// Types.
+    /// Types these bytes.
     fn send(&mut self, bytes: &[u8]);
 
-    /// Adds what is printed within a time to `into`.
+    /// Appends output to `into`. Waits at most this long for it.
     fn receive(&mut self, into: &mut Vec<u8>, at_most: Duration);
 }
 
 impl dyn Connection + '_ {
-    /// Waits until one of these is printed, and gives how many bytes came until then.
+    /// Waits until one of these texts is printed. Returns the number of bytes received until then.
     pub fn wait_for(&mut self, wanted: &[&str]) -> usize {
         let (deadline, mut printed, mut came) = (Instant::now() + PATIENCE, Vec::new(), 0);
         loop {
@@ -43,7 +43,7 @@ impl dyn Connection + '_ {
             if wanted.iter().any(|text| found(&text)) {
                 return came;
             }
-            // What could be the beginning of it stays.
+            // Keep the bytes that could be the beginning of a wanted text.
             let longest = wanted.iter().map(|text| text.len()).max().unwrap_or_default();
             let tail = String::from_utf8_lossy(&printed[printed.len().saturating_sub(200)..]).into_owned();
             assert!(Instant::now() < deadline, "none of {wanted:?} came; the last that came: {tail:?}");
@@ -51,29 +51,30 @@ impl dyn Connection + '_ {
         }
     }
 
-    /// Runs a line and waits until it is done.
+    /// Runs a line and waits until it has finished. Returns the number of bytes received.
     pub fn run(&mut self, line: &str) -> usize {
-        // The line that is echoed has a break in the word, which is no word of a shell's.
+        // The quotes split the word in the echoed line, so that only the output of `echo` matches.
         self.send(format!("{line}; echo fin''ished\r").as_bytes());
         self.wait_for(&["finished"])
     }
 }
 
-/// A program on a PTY of ours.
+/// A program on a PTY that the bench opens.
 #[derive(Debug)]
 pub struct OnPty {
     master: File,
     program: Child,
-    /// Bytes a second that are read, if not all there are.
+    /// Bytes read per second; `None` means without a limit.
     rate: Option<usize>,
 }
 
 impl OnPty {
-    /// Starts a program of 80 columns and 24 rows.
+    /// Starts a program in a terminal of 80 columns and 24 rows.
     pub fn start(words: &[String], rate: Option<usize>) -> Self {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(&size, None).unwrap();
-        // What is started later must not keep it open: the shell is to hear that it is closed.
+        // Programs that are started later must not inherit the master, or the shell would not be
+        // hung up when it is closed.
         fcntl(&pty.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         let slave = || pty.slave.try_clone().unwrap();
         let program = Command::new("setsid")
@@ -105,7 +106,7 @@ impl Connection for OnPty {
         let length = self.master.read(&mut buffer).unwrap();
         into.extend_from_slice(&buffer[..length]);
         if let Some(rate) = self.rate {
-            // There is no such link here: this is what its bytes would take.
+            // Simulates the link: waits for as long as it would take to transfer these bytes.
             std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
         }
     }
@@ -113,13 +114,13 @@ impl Connection for OnPty {
 
 impl Drop for OnPty {
     fn drop(&mut self) {
-        // It may be gone.
+        // It may have exited already.
         drop(self.program.kill());
         drop(self.program.wait());
     }
 }
 
-/// A WebSocket of ttyd: what is typed and what is printed begin with `0`.
+/// A WebSocket of ttyd. Messages with input and messages with output begin with `0`.
 #[derive(Debug)]
 pub struct OnTtyd(pub WebSocket<TcpStream>);
 
@@ -138,14 +139,14 @@ impl Connection for OnTtyd {
     }
 }
 
-/// A stream of a page of tere. It ends its session when it is dropped.
+/// A stream of a page of tere. Ends its session on drop.
 #[derive(Debug)]
 pub struct OnTere {
     pub socket: WebSocket<Socket>,
     pub session: tere::names::SessionId,
 }
 
-/// The one stream of each page.
+/// The number of the only stream of each page.
 pub const STREAM: u16 = 1;
 
 impl OnTere {
@@ -180,7 +181,7 @@ impl Connection for OnTere {
 impl Drop for OnTere {
     fn drop(&mut self) {
         let end = FromPage::EndSession { session: self.session.clone() };
-        // The front may be gone. What it says until it has done is of no interest.
+        // The front may be gone. Its messages before the end of the session are ignored.
         if self.socket.send(Message::text(serde_json::to_string(&end).unwrap())).is_ok() {
             let deadline = Instant::now() + Duration::from_secs(5);
             while Instant::now() < deadline {
@@ -198,7 +199,7 @@ impl Drop for OnTere {
     }
 }
 
-/// Nothing came in time: not an error.
+/// Panics unless the error is a timeout, which means only that nothing was received in time.
 fn within(error: &Error) {
     let in_time =
         |error: &std::io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);

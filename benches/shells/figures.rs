@@ -1,4 +1,4 @@
-//! What is measured of each carrier, and the table of it.
+//! The measurements of each carrier, and their table.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use crate::carriers::Carrier;
 use crate::connection::Connection;
 use crate::processes;
 
-/// Bytes that are printed at full speed.
+/// Number of bytes printed at full speed.
 const PRINTED: usize = 64 * 1024 * 1024;
 
-/// What is printed: lines of plain text, and colours that change with every cell or two.
+/// The kinds of output: lines of plain text, and colours that change every cell or two.
 const KINDS: [(&str, &str); 2] = [
     ("plain", "yes 'The quick brown fox jumps over the lazy dog, and runs away over the hills. 0123'"),
     (
@@ -20,30 +20,31 @@ const KINDS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Keys for the time that an echo takes, without those that warm it up.
+/// Number of keys whose echo is timed, and number of keys before them that are not.
 const KEYS: usize = 1000;
 const WARM_UP: usize = 50;
 
-/// Sessions that print without an end beside the one that is typed in.
+/// Number of sessions that print endlessly beside the one that is typed in.
 const FLOODS: usize = 8;
 
-/// A link of 1 Mbit/s, in bytes a second, and how long it is flooded.
+/// The speed of a link of 1 Mbit/s, in bytes per second, and how long it is flooded.
 const SLOW: usize = 125_000;
 const FLOODED: Duration = Duration::from_secs(3);
 
-/// What the first prompts end with, but for the blank: what brings screens moves over blanks.
+/// The ends of the first prompts, without the blank: carriers that send screens skip blanks by
+/// moving the cursor.
 const FIRST_PROMPTS: [&str; 2] = ["$", "#"];
 
-/// The prompt of all, without a blank: what brings screens moves over blanks.
+/// The prompt of all shells, without a blank, for the same reason.
 const PROMPT: &str = "bench>";
 
-/// One figure of one round; nothing where it cannot be had.
+/// One figure of one round; `None` if it cannot be measured for the carrier.
 type Figure = Option<f64>;
 
 /// The figures of one round, in the order of [`ROWS`].
 pub type Figures = [Figure; ROWS.len()];
 
-/// What they are, and their digits behind the point.
+/// The names of the figures, and the number of digits after the point.
 const ROWS: [(&str, usize); 13] = [
     ("start to prompt, ms", 1),
     ("plain output, MB/s", 1),
@@ -60,7 +61,7 @@ const ROWS: [(&str, usize); 13] = [
     ("memory of an idle session, MiB", 2),
 ];
 
-/// Measures everything once.
+/// Takes all figures of a carrier once.
 pub fn measure(carrier: &dyn Carrier) -> Figures {
     let began = Instant::now();
     let mut shell = carrier.open(None);
@@ -95,7 +96,7 @@ pub fn measure(carrier: &dyn Carrier) -> Figures {
     ]
 }
 
-/// A shell with a prompt that is known.
+/// Opens a shell and gives it the prompt [`PROMPT`].
 fn opened(carrier: &dyn Carrier, rate: Option<usize>) -> Box<dyn Connection> {
     let mut shell = carrier.open(rate);
     shell.wait_for(&FIRST_PROMPTS);
@@ -103,7 +104,7 @@ fn opened(carrier: &dyn Carrier, rate: Option<usize>) -> Box<dyn Connection> {
     shell
 }
 
-/// The same shell with the same prompt for all.
+/// Starts the same shell with the same prompt for every carrier.
 fn prepare(shell: &mut dyn Connection) {
     shell.send(b"exec bash --norc --noprofile -i\r");
     shell.wait_for(&["bash-"]);
@@ -112,11 +113,11 @@ fn prepare(shell: &mut dyn Connection) {
 }
 
 struct Output {
-    /// Megabytes a second.
+    /// Megabytes per second.
     rate: f64,
-    /// Per cent of what was printed that came.
+    /// Percentage of the printed bytes that were received.
     delivered: f64,
-    /// Seconds of a processor for 100 MB.
+    /// Processor seconds per 100 MB.
     seconds: f64,
 }
 
@@ -137,10 +138,10 @@ fn output(carrier: &dyn Carrier, shell: &mut dyn Connection, kind: &str, text: &
     }
 }
 
-/// The median and the 99th percentile of the time until a key is seen, ms. The terminal echoes it, so that no
-/// program is in the way.
+/// The median and the 99th percentile of the time until a key is echoed, in ms. The terminal echoes
+/// it, so that no program takes part.
 fn echo(shell: &mut dyn Connection) -> (f64, f64) {
-    // What is typed before the terminal echoes is not echoed later.
+    // Keys must be typed only once the terminal echoes: earlier ones are never echoed.
     shell.send(b"echo list''ens; cat >/dev/null\r");
     shell.wait_for(&["listens"]);
     let mut times = Vec::with_capacity(WARM_UP + KEYS);
@@ -157,7 +158,7 @@ fn echo(shell: &mut dyn Connection) -> (f64, f64) {
     (times[KEYS / 2], times[KEYS * 99 / 100])
 }
 
-/// [`echo`], while the others print without an end.
+/// [`echo`], while the other sessions print endlessly.
 fn beside_floods(shell: &mut dyn Connection, others: &mut [Box<dyn Connection>]) -> (f64, f64) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -177,7 +178,7 @@ fn beside_floods(shell: &mut dyn Connection, others: &mut [Box<dyn Connection>])
     })
 }
 
-/// Says that it is over when it is dropped: a panic too must not wait for the others.
+/// Stops the other sessions on drop: after a panic, the scope must not wait for them for ever.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -186,7 +187,7 @@ impl Drop for Over<'_> {
     }
 }
 
-/// From Ctrl-C to the prompt on a slow link on which a program prints without an end, ms.
+/// Time from Ctrl-C to the prompt, in ms, on a slow link on which a program prints endlessly.
 fn interrupt(carrier: &dyn Carrier) -> f64 {
     let mut shell = opened(carrier, Some(SLOW));
     shell.send(b"yes\r");
@@ -201,7 +202,7 @@ fn interrupt(carrier: &dyn Carrier) -> f64 {
     pressed.elapsed().as_secs_f64() * 1000.0
 }
 
-/// All of it: the medians, a column a carrier.
+/// The table of the medians, with a column for each carrier.
 pub fn table(names: &[&str], measured: &[Vec<Figures>]) -> String {
     let mut table = comfy_table::Table::new();
     let head: Vec<String> = std::iter::once(format!("median of {ROUNDS}"))

@@ -1,4 +1,5 @@
-//! A slow link: a relay on loopback that brings so many bytes a second from the server.
+//! A slow link: a relay on loopback that passes on a limited number of bytes per second from the
+//! server.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,13 +7,14 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-/// What the relay has under way at most, as a modem would.
+/// Receive buffer of the relay, in bytes: about as much as a modem would hold.
 const UNDER_WAY: usize = 16 * 1024;
 
-/// Most in one step: a packet of an ordinary network.
+/// Maximum bytes of one step: a packet of an ordinary network.
 const PACKET: usize = 1460;
 
-/// An address that leads to `server` over a link of `rate` bytes a second, once.
+/// Returns an address that leads to `server` over a link of `rate` bytes per second. It accepts one
+/// connection.
 pub fn to(server: SocketAddr, rate: usize) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -26,7 +28,7 @@ pub fn to(server: SocketAddr, rate: usize) -> SocketAddr {
         far.set_nodelay(true).unwrap();
         let (mut from_near, mut to_far) = (near.try_clone().unwrap(), far.try_clone().unwrap());
         std::thread::spawn(move || {
-            // Either side may be gone.
+            // Either side may have closed its connection.
             drop(std::io::copy(&mut from_near, &mut to_far));
             drop(to_far.shutdown(std::net::Shutdown::Write));
         });
@@ -35,11 +37,11 @@ pub fn to(server: SocketAddr, rate: usize) -> SocketAddr {
     address
 }
 
-/// Until one of the two is gone.
+/// Copies until either side closes its connection.
 fn bring(mut from: TcpStream, mut to: TcpStream, rate: usize) {
     let mut packet = [0; PACKET];
     while let Ok(length @ 1..) = from.read(&mut packet) {
-        // There is no such link here: this is what its bytes would take.
+        // Simulates the link: waits for as long as it would take to transfer these bytes.
         std::thread::sleep(Duration::from_secs_f64(length as f64 / rate as f64));
         if to.write_all(&packet[..length]).is_err() {
             return;

@@ -1,8 +1,9 @@
-//! What carries a shell, side by side in one run: a plain PTY as the limit, tere through its page's
-//! WebSocket, and ttyd, ssh and tmux where they are installed. `tests/bench` boots the host and runs this in the
-//! host's network.
+//! Compares programs that carry a shell, in one run: a plain PTY as the limit, tere through its
+//! page's WebSocket, and ttyd, ssh and tmux where they are installed. `tests/bench` boots the host
+//! and runs this in the host's network.
 //!
-//! Nothing is asserted: every figure is the median of [`ROUNDS`], and what counts is how they compare.
+//! Nothing is asserted: every figure is the median of [`ROUNDS`] rounds, and only the comparison
+//! between the carriers counts.
 
 // A panic is how a bench fails, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -22,7 +23,7 @@ use std::panic::AssertUnwindSafe;
 use carriers::Carrier;
 use figures::Figures;
 
-/// How often everything is measured.
+/// Number of rounds. Each measures every carrier once.
 const ROUNDS: usize = 3;
 
 fn main() {
@@ -41,7 +42,7 @@ fn main() {
     for round in 1..=ROUNDS {
         for (carrier, rounds) in carriers.iter().zip(&mut measured) {
             println!("round {round} of {ROUNDS}: {}", carrier.name());
-            // One that stands still costs its round, and not the table.
+            // A carrier that hangs loses the round but does not prevent the table.
             match std::panic::catch_unwind(AssertUnwindSafe(|| figures::measure(&**carrier))) {
                 Ok(figures) => rounds.push(figures),
                 Err(_) => println!("round {round} of {ROUNDS}: {} is left out", carrier.name()),

@@ -1,8 +1,8 @@
-//! What processes took: time of the processors, memory. From proc(5).
+//! Processor time and memory of processes, from proc(5).
 
 use std::fs;
 
-/// Ticks a second of `/proc/PID/stat`, on every Linux there is.
+/// Clock ticks per second in `/proc/PID/stat`; the same on every Linux.
 const TICKS: f64 = 100.0;
 
 /// All processes with their names and parents.
@@ -14,7 +14,7 @@ fn all() -> Vec<(u32, String, u32)> {
         .collect()
 }
 
-/// The name, and the fields from the state on; nothing once the process is gone.
+/// The name, and the fields from the state on; `None` if the process is gone.
 fn stat(pid: u32) -> Option<(String, Vec<String>)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, rest) = stat.rsplit_once(") ")?;
@@ -22,12 +22,12 @@ fn stat(pid: u32) -> Option<(String, Vec<String>)> {
     Some((name, rest.split(' ').map(str::to_owned).collect()))
 }
 
-/// Processes of these names.
+/// The processes with these names.
 pub fn named(names: &[&str]) -> Vec<u32> {
     all().into_iter().filter(|(_, name, _)| names.contains(&&**name)).map(|(pid, ..)| pid).collect()
 }
 
-/// A process, and those below it whose name begins so.
+/// A process, and all its descendants whose names begin with `name`.
 pub fn below(root: u32, name: &str) -> Vec<u32> {
     let all = all();
     let mut found = vec![root];
@@ -41,7 +41,7 @@ pub fn below(root: u32, name: &str) -> Vec<u32> {
     found
 }
 
-/// Seconds of a processor that these took, ever.
+/// Total processor seconds that these processes have used.
 pub fn seconds(pids: &[u32]) -> f64 {
     let ticks = |pid: &u32| {
         let (_, fields) = stat(*pid)?;
@@ -50,7 +50,8 @@ pub fn seconds(pids: &[u32]) -> f64 {
     pids.iter().filter_map(ticks).sum::<f64>() / TICKS
 }
 
-/// Memory of these in bytes; what they share with others is shared out (PSS).
+/// Memory of these processes in bytes. Shared memory is divided among the processes that share it
+/// (PSS).
 pub fn memory(pids: &[u32]) -> f64 {
     let bytes = |pid: &u32| {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
