@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::records;
-use crate::sandbox::{self, Keep, SandboxError, Thread};
+use crate::sandbox::{self, AllowedPath, SandboxError, Thread};
 use crate::sys::inherited::{self, Inherited};
 
 /// Why a service does not start. The message names the next step.
@@ -68,7 +68,7 @@ impl Service {
     ///
     /// # Errors
     /// Why the service does not start. An error returned by `serve` is passed on.
-    pub fn run<F>(self, thread: Thread, keep: &[Keep], serve: F) -> Result<(), StartError>
+    pub fn run<F>(self, thread: Thread, keep: &[AllowedPath], serve: F) -> Result<(), StartError>
     where
         F: AsyncFnOnce() -> Result<(), String>,
     {

@@ -17,14 +17,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use passkey::SoftPasskey;
+use passkey::SoftAuthenticator;
 use tempfile::TempDir;
 use tere::names::AccountName;
 use tere::protocol::Refusal;
 use tere::protocol::control::{FromCli, ToCli};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
-use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
+use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, Message, WireError};
 
@@ -238,7 +238,7 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
     let mut auth = Auth::start();
     let told = broker(auth.folder.path());
     let token = auth.add("alice");
-    let mut passkey = SoftPasskey::new(ORIGIN);
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
 
     let front = auth.front();
     let options = challenge(&front, FromFront::Enrol { token: token.clone() });
@@ -247,7 +247,7 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
     assert_principal_channel(channel);
     let said = told.recv_timeout(DEADLINE).unwrap();
     let FromAuth::Vouch { principal, how, .. } = said else { panic!("{said:?}") };
-    assert_eq!((principal, how), (Principal::Account(name("alice")), Verified::Enrolment));
+    assert_eq!((principal, how), (Principal::Account(name("alice")), AuthMethod::Enrolment));
     assert!(matches!(front.receive_within(DEADLINE), Err(WireError::Closed)), "signed in is the end");
 
     auth.restart(&WE_ARE_ROOT);
@@ -259,7 +259,7 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
     assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
     assert_principal_channel(channel);
     let said = told.recv_timeout(DEADLINE).unwrap();
-    assert!(matches!(said, FromAuth::Vouch { how: Verified::Passkey, .. }), "{said:?}");
+    assert!(matches!(said, FromAuth::Vouch { how: AuthMethod::Passkey, .. }), "{said:?}");
 
     let (reply, _) = auth.ask(FromCli::AccountList);
     let ToCli::Accounts(accounts) = reply else { panic!("{reply:?}") };
@@ -342,7 +342,7 @@ fn root_is_the_operator_and_without_the_broker_nothing_is_promised() {
     assert_eq!(reply, ToCli::Principal);
     assert_principal_channel(channel);
     let said = told.recv_timeout(DEADLINE).unwrap();
-    let FromAuth::Vouch { principal: Principal::Operator, how: Verified::PeerUid(0), .. } = said else {
+    let FromAuth::Vouch { principal: Principal::Operator, how: AuthMethod::PeerUid(0), .. } = said else {
         panic!("{said:?}")
     };
 }
@@ -406,7 +406,7 @@ fn the_command_line_makes_lists_and_removes_accounts() {
     let token = made["link"].as_str().unwrap().split_once("#enrol=").unwrap().1.to_owned();
     let front = auth.front();
     let options = challenge(&front, FromFront::Enrol { token });
-    let (reply, _) = answer(&front, SoftPasskey::new(ORIGIN).register(&options));
+    let (reply, _) = answer(&front, SoftAuthenticator::new(ORIGIN).register(&options));
     assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
 
     let (out, _, _) = tere(&auth, &["account", "list"]);
@@ -488,7 +488,7 @@ fn what_is_secret_is_in_no_record_however_much_is_recorded() {
     let auth = Auth::start();
     let _told = broker(auth.folder.path());
     let token = auth.add("alice");
-    let mut passkey = SoftPasskey::new(ORIGIN);
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
     let front = auth.front();
     let created = challenge(&front, FromFront::Enrol { token: token.clone() });
     let registered = passkey.register(&created);

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use crate::connection::{Connection, OnPty, OnTere, OnTtyd, STREAM};
 use crate::link;
 use crate::parts::page::{ORIGIN, Page};
-use crate::parts::passkey::SoftPasskey;
+use crate::parts::passkey::SoftAuthenticator;
 use crate::processes;
 
 /// How long a server may take to start listening.
@@ -65,7 +65,7 @@ impl Carrier for Plain {
 
 /// The installed package. The bench runs in the network of its host.
 struct Tere {
-    passkey: Mutex<SoftPasskey>,
+    passkey: Mutex<SoftAuthenticator>,
 }
 
 /// The address on which the package's front listens.
@@ -74,7 +74,7 @@ const FRONT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHO
 impl Tere {
     fn start() -> Self {
         let token = std::env::var("TERE_ENROL_TOKEN").expect("run this by tests/bench");
-        let mut passkey = SoftPasskey::new(ORIGIN);
+        let mut passkey = SoftAuthenticator::new(ORIGIN);
         Page::over(TcpStream::connect(FRONT).unwrap()).enrol(&token, &mut passkey);
         Self { passkey: Mutex::new(passkey) }
     }

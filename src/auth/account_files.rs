@@ -176,7 +176,7 @@ mod tests {
     use super::super::secret::EnrolSecret;
     use super::*;
     use crate::protocol::Refusal;
-    use crate::sandbox::{Keep, Thread, enter};
+    use crate::sandbox::{AllowedPath, Thread, enter};
 
     fn store_with(names: &[&str]) -> (TempDir, AccountFiles, Accounts) {
         let folder = tempfile::tempdir().unwrap();
@@ -285,7 +285,7 @@ mod tests {
     fn in_its_sandbox_a_folder_that_may_be_written_is_and_another_is_left_as_it_was() {
         let (folder, store, accounts) = store_with(&["alice"]);
         let planned = planned(&accounts, "bob");
-        let inside = |keep: Keep| {
+        let inside = |keep: AllowedPath| {
             std::thread::scope(|scope| {
                 let store = &store;
                 let planned = &planned;
@@ -296,10 +296,10 @@ mod tests {
                 scope.spawn(attempt).join().unwrap()
             })
         };
-        let refused = inside(Keep::Read(folder.path().to_owned()));
+        let refused = inside(AllowedPath::Read(folder.path().to_owned()));
         assert!(matches!(refused, Err(FilesError::Unchanged { .. })), "{refused:?}");
         assert_eq!(names(&store.read_all().unwrap()), ["alice"]);
-        inside(Keep::Write(folder.path().to_owned())).unwrap();
+        inside(AllowedPath::Write(folder.path().to_owned())).unwrap();
         assert_eq!(names(&store.read_all().unwrap()), ["alice", "bob"]);
     }
 }

@@ -79,10 +79,10 @@ impl StoredAccounts {
     /// # Errors
     /// Why the change is not allowed, or [`Refusal::StorageFailed`] if the files cannot be changed.
     /// In both cases nothing has changed.
-    pub(super) fn apply(&mut self, change: Change, now: Now) -> Result<Made, Refusal> {
+    pub(super) fn apply(&mut self, change: Change, now: Now) -> Result<Persistence, Refusal> {
         let planned = self.accounts.plan(change, now.unix)?;
         let made = match self.store.make(&planned) {
-            Ok(()) => Made::Well,
+            Ok(()) => Persistence::Done,
             Err(error) => in_spite_of(&error, &planned)?,
         };
         self.accounts.commit(planned);
@@ -102,28 +102,28 @@ impl StoredAccounts {
 
 /// How well a change is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Made {
+pub(super) enum Persistence {
     /// The change is stored as well as it needs to be.
-    Well,
+    Done,
     /// The change is in the files, but may not survive a power failure.
     Unsynced,
 }
 
-impl Made {
+impl Persistence {
     /// Makes [`Self::Unsynced`] an error, for callers that must report it.
     ///
     /// # Errors
     /// [`Refusal::MayNotLast`].
     pub(super) fn well(self) -> Result<(), Refusal> {
         match self {
-            Self::Well => Ok(()),
+            Self::Done => Ok(()),
             Self::Unsynced => Err(Refusal::MayNotLast),
         }
     }
 }
 
 /// Returns the result of a change that could not be stored properly.
-fn in_spite_of(error: &FilesError, planned: &Planned) -> Result<Made, Refusal> {
+fn in_spite_of(error: &FilesError, planned: &Planned) -> Result<Persistence, Refusal> {
     match (planned, error) {
         (
             Planned::Note(account),
@@ -133,12 +133,12 @@ fn in_spite_of(error: &FilesError, planned: &Planned) -> Result<Made, Refusal> {
             | FilesError::NotAnAccount { .. },
         ) => {
             tracing::warn!(account = %account.name, %error, "the time of a sign-in is not stored: {error}");
-            Ok(Made::Well)
+            Ok(Persistence::Done)
         }
         (Planned::Write(_) | Planned::Remove { .. }, FilesError::NotSynced { .. }) => {
             // The file has changed already, and memory must agree with it.
             tracing::error!(%error, "the accounts are changed but may not outlive a power cut: {error}");
-            Ok(Made::Unsynced)
+            Ok(Persistence::Unsynced)
         }
         (
             Planned::Write(_) | Planned::Remove { .. },
@@ -184,8 +184,8 @@ mod tests {
             };
             scope.spawn(unsynced).join().unwrap()
         });
-        assert_eq!(made, [(Ok(Made::Unsynced), 1), (Ok(Made::Unsynced), 0)]);
-        assert_eq!(Made::Unsynced.well(), Err(Refusal::MayNotLast));
+        assert_eq!(made, [(Ok(Persistence::Unsynced), 1), (Ok(Persistence::Unsynced), 0)]);
+        assert_eq!(Persistence::Unsynced.well(), Err(Refusal::MayNotLast));
         assert_eq!(std::fs::read_dir(folder.path().join("accounts")).unwrap().count(), 0);
     }
 }

@@ -10,4 +10,4 @@ pub(super) const LOGINS_MAX: usize = 256;
 pub(super) const CONTROLS_MAX: usize = 32;
 
 /// How long a peer has to send its greeting, and to receive a message.
-pub(super) const PEER_DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const PEER_TIMEOUT: Duration = Duration::from_secs(5);

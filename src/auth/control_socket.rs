@@ -10,13 +10,13 @@ use tokio::sync::Semaphore;
 use super::Auth;
 use super::account_store::StoredAccounts;
 use super::accounts::{AccountId, Change, LINK_LIFE, Link};
-use super::bounds::{CONTROLS_MAX, PEER_DEADLINE};
+use super::bounds::{CONTROLS_MAX, PEER_TIMEOUT};
 use super::clock::Now;
 use super::secret::EnrolSecret;
 use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::control::{FromCli, ToCli};
-use crate::protocol::vouch::{Principal, Verified};
+use crate::protocol::vouch::{AuthMethod, Principal};
 use crate::sys::seqpacket::Peer;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 
@@ -68,7 +68,7 @@ impl Operator {
 }
 
 async fn converse(cli: &Cli, peer: Peer, auth: &Arc<Auth>) -> Result<(), WireError> {
-    cli.greet(Intent::Control, PEER_DEADLINE).await?;
+    cli.greet(Intent::Control, PEER_TIMEOUT).await?;
     loop {
         let asked = match cli.receive_within(CONTROL_IDLE).await {
             Ok((asked, _)) => asked,
@@ -121,7 +121,7 @@ async fn answer(
             Ok((ToCli::Done, None))
         }
         FromCli::Principal => {
-            let how = Verified::PeerUid(operator.uid);
+            let how = AuthMethod::PeerUid(operator.uid);
             let vouched = auth.broker.vouch(Principal::Operator, how, Now::read().unix).await;
             let channel = vouched.map_err(|error| {
                 tracing::error!(%error, "the broker did not take the operator");
@@ -180,6 +180,6 @@ fn new_link(now: Now) -> Result<(EnrolSecret, Link), Refusal> {
 
 async fn send(cli: &Cli, message: &ToCli, channel: Option<OwnedFd>) -> Result<(), WireError> {
     let descriptors: Vec<_> = channel.iter().map(|channel| channel.as_fd()).collect();
-    let sent = tokio::time::timeout(PEER_DEADLINE, cli.send(message, &descriptors)).await;
+    let sent = tokio::time::timeout(PEER_TIMEOUT, cli.send(message, &descriptors)).await;
     sent.unwrap_or(Err(WireError::TimedOut))
 }

@@ -24,7 +24,7 @@ use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::login::{CHALLENGE, FromFront, ToFront};
 use crate::protocol::page::Ceremony;
-use crate::protocol::vouch::Verified;
+use crate::protocol::vouch::AuthMethod;
 
 /// Maximum number of challenges on one connection. A person who cancels and tries again needs a
 /// few. A further one is refused with `busy`; a new connection starts its own count.
@@ -58,11 +58,11 @@ enum LoginState {
 #[derive(Debug)]
 struct Challenge {
     deadline: Instant,
-    asked: Ceremonial,
+    asked: CeremonyState,
 }
 
 #[derive(Debug)]
-enum Ceremonial {
+enum CeremonyState {
     SignIn(Box<DiscoverableAuthentication>),
     Enrol { account: AccountId, link: SecretHash, kept: Box<PasskeyRegistration> },
 }
@@ -76,7 +76,7 @@ pub(super) enum How {
     Enrolment,
 }
 
-impl From<How> for Verified {
+impl From<How> for AuthMethod {
     fn from(how: How) -> Self {
         match how {
             How::SignIn => Self::Passkey,
@@ -118,14 +118,14 @@ pub(super) enum Action {
     /// Hand over the principal channel. The connection is done.
     SignedIn { account: AccountName, how: How },
     /// Send a refusal, and log the reason.
-    Refuse { refusal: Refusal, account: Option<AccountName>, why: Why },
+    Refuse { refusal: Refusal, account: Option<AccountName>, why: RefusalReason },
     /// End the connection: the input is not allowed in this state.
     Violation,
 }
 
 /// Why a request is refused, for the log. It contains nothing that the peer made up.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Why {
+pub(super) enum RefusalReason {
     #[error("no link of this hash works now")]
     Link,
     #[error("too many challenges on one connection")]
@@ -166,32 +166,32 @@ impl Login {
             (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::SignIn)) => {
                 Self { state: LoginState::Idle, ..self }.challenge(now, || {
                     let asked = party.ask_to_sign_in().map_err(no_challenge)?;
-                    Ok((Ceremony::Get, asked.options, Ceremonial::SignIn(asked.kept)))
+                    Ok((Ceremony::Get, asked.options, CeremonyState::SignIn(asked.kept)))
                 })
             }
             (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::Enrol { token })) => {
                 Self { state: LoginState::Idle, ..self }.challenge(now, || {
                     let link = token.parse().map(|secret: EnrolSecret| secret.hash());
-                    let link = link.map_err(|_| (Refusal::LinkInvalid, Why::Link))?;
+                    let link = link.map_err(|_| (Refusal::LinkInvalid, RefusalReason::Link))?;
                     let account = accounts.by_link(&link, now.unix);
-                    let account = account.ok_or((Refusal::LinkInvalid, Why::Link))?;
+                    let account = account.ok_or((Refusal::LinkInvalid, RefusalReason::Link))?;
                     let asked = party.ask_to_register(account).map_err(no_challenge)?;
-                    let asked_of = Ceremonial::Enrol { account: account.id, link, kept: asked.kept };
+                    let asked_of = CeremonyState::Enrol { account: account.id, link, kept: asked.kept };
                     Ok((Ceremony::Create, asked.options, asked_of))
                 })
             }
             (LoginState::Idle, Input::Asked(FromFront::Answer { .. })) => {
                 let login = Self { state: LoginState::Idle, ..self };
-                login.refuse(Refusal::ChallengeExpired, None, Why::NoChallenge)
+                login.refuse(Refusal::ChallengeExpired, None, RefusalReason::NoChallenge)
             }
             (LoginState::Challenged(challenge), Input::Asked(FromFront::Answer { credential })) => {
                 // The challenge is used up from here on, whatever the result is.
                 let login = Self { state: LoginState::Idle, ..self };
                 if now.instant >= challenge.deadline {
-                    return login.refuse(Refusal::ChallengeExpired, None, Why::TooLate);
+                    return login.refuse(Refusal::ChallengeExpired, None, RefusalReason::TooLate);
                 }
                 match challenge.asked {
-                    Ceremonial::SignIn(kept) => {
+                    CeremonyState::SignIn(kept) => {
                         let (account, result) = party.check_sign_in(&credential, *kept, accounts);
                         match (account, result) {
                             (Some(account), Ok(result)) => {
@@ -209,9 +209,9 @@ impl Login {
                             }
                         }
                     }
-                    Ceremonial::Enrol { account, link, kept } => {
+                    CeremonyState::Enrol { account, link, kept } => {
                         let Some(account) = accounts.by_id(account) else {
-                            return login.refuse(Refusal::LinkInvalid, None, Why::Removed);
+                            return login.refuse(Refusal::LinkInvalid, None, RefusalReason::Removed);
                         };
                         match party.check_registration(&credential, &kept) {
                             Ok(passkey) => {
@@ -239,7 +239,7 @@ impl Login {
                 Self { state: LoginState::Idle, ..self }.refuse(
                     refusal,
                     Some(authenticated.name),
-                    Why::Change,
+                    RefusalReason::Change,
                 )
             }
             (LoginState::Vouching(authenticated), Input::Vouched(Ok(()))) => {
@@ -248,7 +248,11 @@ impl Login {
                 // check is told to the broker after the vouching, and closes the channel.
                 if accounts.by_id(authenticated.id).is_none() {
                     let login = Self { state: LoginState::Idle, ..self };
-                    return login.refuse(Refusal::UnknownPasskey, Some(authenticated.name), Why::Removed);
+                    return login.refuse(
+                        Refusal::UnknownPasskey,
+                        Some(authenticated.name),
+                        RefusalReason::Removed,
+                    );
                 }
                 let action = Action::SignedIn { account: authenticated.name, how: authenticated.how };
                 (Self { state: LoginState::Over, ..self }, action)
@@ -262,7 +266,7 @@ impl Login {
                 Self { state: LoginState::Idle, ..self }.refuse(
                     refusal,
                     Some(authenticated.name),
-                    Why::Broker,
+                    RefusalReason::Broker,
                 )
             }
             // Nothing else is allowed in these states: the front sends a message when it must wait
@@ -279,10 +283,10 @@ impl Login {
     fn challenge(
         self,
         now: Now,
-        make: impl FnOnce() -> Result<(Ceremony, String, Ceremonial), (Refusal, Why)>,
+        make: impl FnOnce() -> Result<(Ceremony, String, CeremonyState), (Refusal, RefusalReason)>,
     ) -> (Self, Action) {
         if self.challenges >= CHALLENGES_MAX {
-            return self.refuse(Refusal::Busy, None, Why::Challenges);
+            return self.refuse(Refusal::Busy, None, RefusalReason::Challenges);
         }
         let login = Self { challenges: self.challenges + 1, ..self };
         match make() {
@@ -299,7 +303,7 @@ impl Login {
         (Self { state: LoginState::Storing(authenticated), ..self }, Action::Store(change))
     }
 
-    fn refuse(self, refusal: Refusal, account: Option<AccountName>, why: Why) -> (Self, Action) {
+    fn refuse(self, refusal: Refusal, account: Option<AccountName>, why: RefusalReason) -> (Self, Action) {
         (Self { state: LoginState::Idle, ..self }, Action::Refuse { refusal, account, why })
     }
 }
@@ -310,8 +314,8 @@ impl Authenticated {
     }
 }
 
-fn no_challenge(error: WebauthnError) -> (Refusal, Why) {
-    (Refusal::Unavailable, Why::Making(error))
+fn no_challenge(error: WebauthnError) -> (Refusal, RefusalReason) {
+    (Refusal::Unavailable, RefusalReason::Making(error))
 }
 
 #[cfg(test)]

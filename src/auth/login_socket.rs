@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::Auth;
-use super::account_store::Made;
-use super::bounds::{LOGINS_MAX, PEER_DEADLINE};
+use super::account_store::Persistence;
+use super::bounds::{LOGINS_MAX, PEER_TIMEOUT};
 use super::clock::Now;
-use super::login::{Action, How, Input, Login, Why};
+use super::login::{Action, How, Input, Login, RefusalReason};
 use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, IDLE, ToFront};
 use crate::protocol::vouch::Principal;
@@ -22,7 +22,7 @@ use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 /// backlog.
 const TURNED_AWAY_MAX: usize = 32;
 
-type Front = AsyncChannel<ToFront, FromFront>;
+type FrontChannel = AsyncChannel<ToFront, FromFront>;
 
 /// Accepts connections for as long as the program runs.
 pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc<Auth>) {
@@ -53,9 +53,9 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc
 
 /// Refuses the first request. The request is read first, because closing the connection without
 /// reading it could lose the answer.
-async fn turn_away(front: &Front) -> Result<(), WireError> {
-    front.greet(Intent::Login, PEER_DEADLINE).await?;
-    front.receive_within(PEER_DEADLINE).await?;
+async fn turn_away(front: &FrontChannel) -> Result<(), WireError> {
+    front.greet(Intent::Login, PEER_TIMEOUT).await?;
+    front.receive_within(PEER_TIMEOUT).await?;
     send(front, &ToFront::Refused(Refusal::Busy), None).await
 }
 
@@ -68,8 +68,8 @@ enum Ending {
 }
 
 /// Serves one connection, from its greeting to its end.
-async fn converse(front: &Front, auth: &Arc<Auth>) -> Result<Ending, WireError> {
-    front.greet(Intent::Login, PEER_DEADLINE).await?;
+async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, WireError> {
+    front.greet(Intent::Login, PEER_TIMEOUT).await?;
     let mut login = Login::new();
     loop {
         let asked = match front.receive_within(IDLE).await {
@@ -112,7 +112,7 @@ async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
         let now = Now::read();
         match login.handle(input, &stored.accounts, &party, now) {
             (next, Action::Store(change)) => {
-                let outcome = Input::Stored(stored.apply(change, now).and_then(Made::well));
+                let outcome = Input::Stored(stored.apply(change, now).and_then(Persistence::well));
                 next.handle(outcome, &stored.accounts, &party, now)
             }
             (
@@ -127,12 +127,16 @@ async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
     });
     // Without the store's thread, the whole program is about to end.
     turn.await.unwrap_or_else(|refusal| {
-        (Login::new(), Action::Refuse { refusal, account: None, why: Why::Storage })
+        (Login::new(), Action::Refuse { refusal, account: None, why: RefusalReason::Storage })
     })
 }
 
 /// Carries out an action. Returns how the connection has ended, or `None` if it goes on.
-async fn act(front: &Front, action: Action, channel: Option<OwnedFd>) -> Result<Option<Ending>, WireError> {
+async fn act(
+    front: &FrontChannel,
+    action: Action,
+    channel: Option<OwnedFd>,
+) -> Result<Option<Ending>, WireError> {
     match (action, channel) {
         (Action::Challenge(challenge), _) => {
             send(front, &challenge, None).await?;
@@ -159,14 +163,14 @@ async fn act(front: &Front, action: Action, channel: Option<OwnedFd>) -> Result<
     }
 }
 
-async fn send(front: &Front, message: &ToFront, channel: Option<OwnedFd>) -> Result<(), WireError> {
+async fn send(front: &FrontChannel, message: &ToFront, channel: Option<OwnedFd>) -> Result<(), WireError> {
     let descriptors: Vec<_> = channel.iter().map(|channel| channel.as_fd()).collect();
-    let sent = tokio::time::timeout(PEER_DEADLINE, front.send(message, &descriptors)).await;
+    let sent = tokio::time::timeout(PEER_TIMEOUT, front.send(message, &descriptors)).await;
     sent.unwrap_or(Err(WireError::TimedOut))
 }
 
 /// Sends a last refusal and logs the reason, if the peer is to blame.
-async fn end(ending: Result<Ending, WireError>, front: &Front, peer: Peer) {
+async fn end(ending: Result<Ending, WireError>, front: &FrontChannel, peer: Peer) {
     let fault = match ending {
         Ok(Ending::Done) | Err(WireError::Closed) => return,
         Ok(Ending::Violation) => "it spoke out of turn".to_owned(),

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use clap::Parser;
 
 use crate::config::Config;
-use crate::sandbox::{Keep, Thread};
+use crate::sandbox::{AllowedPath, Thread};
 use crate::service::{self, Service, StartError};
 use crate::wire::AsyncListener;
 
@@ -95,7 +95,7 @@ fn run(flags: &Flags) -> Result<(), StartError> {
     let files = account_files::AccountFiles::open(&flags.state_dir).map_err(because)?;
     let accounts = files.read_all().map_err(because)?;
     let broker = vouch::Broker::at(flags.runtime_dir.join("broker.sock"));
-    let keep = [Keep::Write(flags.state_dir.clone())];
+    let keep = [AllowedPath::Write(flags.state_dir.clone())];
     service.run(Thread::Auth, &keep, async move || {
         // The store's thread starts from a thread in the sandbox, so it is in the sandbox from its
         // start.

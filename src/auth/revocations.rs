@@ -23,7 +23,7 @@ use crate::protocol::Refusal;
 const OWED_MAX: usize = 256;
 
 /// Delay between two attempts.
-const AGAIN: Duration = Duration::from_secs(2);
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// The revocations that the broker has not confirmed.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub(super) async fn serve(auth: Arc<Auth>) {
         if owed.is_empty() {
             auth.revocations.more.notified().await;
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
         for account in owed {
             let _held = auth.revocations.hold_names().await;
             // The broker may have confirmed it since the list was made, and the name may be in use

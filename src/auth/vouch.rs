@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::names::AccountName;
 use crate::protocol::Refusal;
-use crate::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
+use crate::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// How long the broker has for the whole exchange: its greeting and its answer.
-const BROKER_DEADLINE: Duration = Duration::from_secs(5);
+const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the broker did not carry out a request.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ impl Broker {
     pub(super) async fn vouch(
         &self,
         principal: Principal,
-        how: Verified,
+        how: AuthMethod,
         at: u64,
     ) -> Result<OwnedFd, VouchError> {
         let (answer, channel) = self.say(FromAuth::Vouch { principal, how, at }).await?;
@@ -75,11 +75,11 @@ impl Broker {
 
     async fn say(&self, message: FromAuth) -> Result<(ToAuth, AsyncChannel<FromAuth, ToAuth>), WireError> {
         let ask = async {
-            let channel = AsyncChannel::connect(&self.path, Intent::Vouch, BROKER_DEADLINE).await?;
+            let channel = AsyncChannel::connect(&self.path, Intent::Vouch, BROKER_TIMEOUT).await?;
             channel.send(&message, &[]).await?;
             let (answer, _) = channel.receive().await?;
             Ok((answer, channel))
         };
-        tokio::time::timeout(BROKER_DEADLINE, ask).await.unwrap_or(Err(WireError::TimedOut))
+        tokio::time::timeout(BROKER_TIMEOUT, ask).await.unwrap_or(Err(WireError::TimedOut))
     }
 }

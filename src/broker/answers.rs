@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::decisions::{Decision, LoggedRequest, note};
-use super::orders::Order;
+use super::orders::WorkerOrder;
 use super::request::Claimed;
 use super::session::{Session, View, summaries};
 use super::{Broker, opening};
@@ -172,7 +172,7 @@ async fn share(
         match role {
             Some(role) => {
                 // Fails only if the session is over, and then it has no viewers.
-                let _ = session.worker.send(Order::SetRole { viewer, role: role.into() }).await;
+                let _ = session.worker.send(WorkerOrder::SetRole { viewer, role: role.into() }).await;
             }
             None => session.close_view(viewer, UnreadInput::Dropped).await,
         }
@@ -183,7 +183,7 @@ async fn share(
 
 async fn end(principal: &Principal, session: &Session) -> Result<Answer, Refusal> {
     note(Decision::EndAsked, Some(principal), &session.record);
-    let order = Order::End(EndReason::EndedByRequest);
+    let order = WorkerOrder::End(EndReason::EndedByRequest);
     session.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
     Ok(Answer::Ending)
 }

@@ -66,7 +66,7 @@ pub(super) struct Bus {
 }
 
 /// How long connecting to the bus may take.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Bus {
     /// Returns the connection, and makes one if there is none.
@@ -81,7 +81,7 @@ impl Bus {
             zbus_systemd::systemd1::ManagerProxy::new(&connection).await?.subscribe().await?;
             Ok::<_, zbus::Error>(connection)
         };
-        let connection = within(CONNECT_TIME, async { Ok(connect.await?) }).await?;
+        let connection = within(CONNECT_TIMEOUT, async { Ok(connect.await?) }).await?;
         *kept = Some(connection.clone());
         Ok(connection)
     }

@@ -22,14 +22,14 @@ pub(super) struct Channels {
 
 /// A place for one channel, released on drop.
 #[derive(Debug)]
-pub(super) struct ChannelPlace<'a> {
+pub(super) struct ChannelPermit<'a> {
     channels: &'a Channels,
     principal: Principal,
 }
 
 impl Channels {
     /// Reserves a place for one more channel of this principal.
-    pub(super) fn place(&self, principal: &Principal) -> Result<ChannelPlace<'_>, Refusal> {
+    pub(super) fn place(&self, principal: &Principal) -> Result<ChannelPermit<'_>, Refusal> {
         let mut held = self.held();
         let theirs = held.get(principal).copied().unwrap_or_default();
         match principal {
@@ -46,7 +46,7 @@ impl Channels {
             Principal::Operator => {}
         }
         held.insert(principal.clone(), theirs + 1);
-        Ok(ChannelPlace { channels: self, principal: principal.clone() })
+        Ok(ChannelPermit { channels: self, principal: principal.clone() })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Principal, usize>> {
@@ -54,7 +54,7 @@ impl Channels {
     }
 }
 
-impl Drop for ChannelPlace<'_> {
+impl Drop for ChannelPermit<'_> {
     fn drop(&mut self) {
         let mut held = self.channels.held();
         if let Some(count) = held.get_mut(&self.principal) {

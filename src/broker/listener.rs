@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::decisions::account_of;
-use super::{Broker, News, principal};
+use super::{Broker, BrokerEvent, principal};
 use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::vouch::{FromAuth, ToAuth};
@@ -22,9 +22,9 @@ use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
 const ARRIVING_MAX: usize = 64;
 
 /// How long auth has to send its request, and to receive the answer.
-const VOUCH_TIME: Duration = Duration::from_secs(5);
+const VOUCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Auth = AsyncChannel<ToAuth, FromAuth>;
+type AuthChannel = AsyncChannel<ToAuth, FromAuth>;
 
 /// Serves the listening sockets for as long as the broker runs.
 pub(super) fn listen(
@@ -61,9 +61,13 @@ async fn serve(listener: AsyncListener<ToAuth, FromAuth>, broker: Arc<Broker>, a
 }
 
 /// Receives auth's request and answers it. The place is released once the answer is sent.
-async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit) -> Result<(), WireError> {
-    channel.greet(Intent::Vouch, VOUCH_TIME).await?;
-    match channel.receive_within(VOUCH_TIME).await?.0 {
+async fn receive(
+    channel: AuthChannel,
+    broker: Arc<Broker>,
+    place: OwnedSemaphorePermit,
+) -> Result<(), WireError> {
+    channel.greet(Intent::Vouch, VOUCH_TIMEOUT).await?;
+    match channel.receive_within(VOUCH_TIMEOUT).await?.0 {
         FromAuth::Vouch { principal, how, at } => {
             let _held = match broker.channels.place(&principal) {
                 Ok(held) => held,
@@ -76,10 +80,10 @@ async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit
             tracing::debug!(?principal, ?how, at, "vouched");
             // Subscribed before auth learns that the channel is the account's: from then on a
             // revocation must reach it.
-            let news = broker.news.subscribe();
+            let events = broker.events.subscribe();
             tell(&channel, &ToAuth::Vouched).await?;
             drop(place);
-            principal::serve(channel.into_socket(), principal, Arc::clone(&broker), news).await
+            principal::serve(channel.into_socket(), principal, Arc::clone(&broker), events).await
         }
         FromAuth::Revoke(account) => {
             let answer = match revoke(&broker, account) {
@@ -91,8 +95,8 @@ async fn receive(channel: Auth, broker: Arc<Broker>, place: OwnedSemaphorePermit
     }
 }
 
-async fn tell(channel: &Auth, answer: &ToAuth) -> Result<(), WireError> {
-    let told = tokio::time::timeout(VOUCH_TIME, channel.send(answer, &[]));
+async fn tell(channel: &AuthChannel, answer: &ToAuth) -> Result<(), WireError> {
+    let told = tokio::time::timeout(VOUCH_TIMEOUT, channel.send(answer, &[]));
     told.await.unwrap_or(Err(WireError::TimedOut))
 }
 
@@ -106,7 +110,7 @@ fn revoke(broker: &Broker, account: AccountName) -> Result<(), Refusal> {
     tracing::info!(%account, "account revoked");
     let (over, kept) = broker.registry.part_with(&account);
     // Fails only if no principal channel is open.
-    let _ = broker.news.send(News::Revoked(account));
+    let _ = broker.events.send(BrokerEvent::Revoked(account));
     tokio::spawn(principal::detach(over, UnreadInput::Dropped));
     kept
 }

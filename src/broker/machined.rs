@@ -18,18 +18,18 @@ use crate::protocol::Refusal;
 
 /// How long machined has to open a shell, in each of two attempts. It normally takes 10 to 30 ms,
 /// but was seen to hang just after boot.
-const SHELL_TIME: Duration = Duration::from_secs(4);
+const SHELL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long machined has to look up a machine, including its own start.
-const LOOK_UP_TIME: Duration = Duration::from_secs(5);
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Delay before subscribing again to the machines that go away.
-const WATCH_AGAIN: Duration = Duration::from_secs(1);
+const WATCH_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How long the unit of a machine that is shutting down may prevent its start, and the delay
 /// between attempts.
-const GOING_TIME: Duration = Duration::from_secs(5);
-const GOING_PAUSE: Duration = Duration::from_millis(50);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 
@@ -89,7 +89,7 @@ impl Machined {
             let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
             Ok(machined.get_machine(machine.to_string()).await?)
         };
-        match within(LOOK_UP_TIME, look_up).await {
+        match within(LOOK_UP_TIMEOUT, look_up).await {
             Ok(_) => Ok(true),
             Err(error) if error.is(NO_SUCH_MACHINE) => Ok(false),
             Err(error) => Err(error),
@@ -107,7 +107,7 @@ impl Machined {
             tracing::warn!(%machine, %error, "machined cannot be asked: {error}");
             Refusal::MachinedUnavailable
         };
-        let deadline = Instant::now() + GOING_TIME;
+        let deadline = Instant::now() + REMOVAL_TIMEOUT;
         let mut runs = runs.map_err(unasked)?;
         while !runs {
             self.systemd.start(Unit::Machine(machine)).await.map_err(|error| {
@@ -122,7 +122,7 @@ impl Machined {
                 return Err(Refusal::MachineUnavailable);
             } else {
                 // The machine is powering off: for a moment its unit still counts as started.
-                tokio::time::sleep(GOING_PAUSE).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
         Ok(())
@@ -135,12 +135,12 @@ impl Machined {
             tracing::error!(%error, "no random numbers: {error}");
             Refusal::Unavailable
         })?;
-        let first = within(SHELL_TIME, self.try_shell(granted, &report)).await;
+        let first = within(SHELL_TIMEOUT, self.try_shell(granted, &report)).await;
         let again = matches!(first, Err(BusError::TimedOut(_) | BusError::Unreachable(_)));
         let opened = if again {
             tracing::warn!(target = %granted.target(), "no shell yet; asking once more");
             self.bus.forget().await;
-            within(SHELL_TIME, self.try_shell(granted, &report)).await
+            within(SHELL_TIMEOUT, self.try_shell(granted, &report)).await
         } else {
             first
         };
@@ -176,7 +176,7 @@ impl Machined {
                 tracing::warn!(%error, "machined cannot be watched: {error}");
                 self.bus.forget().await;
             }
-            tokio::time::sleep(WATCH_AGAIN).await;
+            tokio::time::sleep(WATCH_RETRY_DELAY).await;
         }
     }
 

@@ -35,10 +35,10 @@ mod request;
 mod session;
 mod session_task;
 mod shell;
-#[cfg(test)]
-mod stand_in;
 mod start_limiter;
 mod systemd;
+#[cfg(test)]
+mod test_support;
 mod watched;
 mod worker;
 
@@ -53,7 +53,7 @@ use tokio::sync::broadcast;
 use self::bus::Bus;
 use self::channels::Channels;
 use self::machined::Machined;
-use self::orders::Order;
+use self::orders::WorkerOrder;
 use self::orphans::Orphans;
 use self::policy::Policy;
 use self::pool::Pool;
@@ -63,7 +63,7 @@ use self::start_limiter::StartLimiter;
 use self::systemd::Systemd;
 use crate::names::{AccountName, MachineName};
 use crate::protocol::EndReason;
-use crate::sandbox::{Keep, Thread};
+use crate::sandbox::{AllowedPath, Thread};
 use crate::service::{self, Service, StartError};
 
 /// tere's broker. systemd starts it; see tere-broker(8).
@@ -95,12 +95,12 @@ struct Broker {
     pool: Pool,
     start_limiter: StartLimiter,
     orphans: Arc<Orphans>,
-    news: broadcast::Sender<News>,
+    events: broadcast::Sender<BrokerEvent>,
 }
 
 /// An event that is broadcast to every principal channel.
 #[derive(Debug, Clone)]
-enum News {
+enum BrokerEvent {
     /// The account was removed.
     Revoked(AccountName),
     /// The policy was reloaded.
@@ -111,7 +111,7 @@ enum News {
 
 /// Capacity of the news queue of each principal channel. A channel that falls further behind is
 /// closed, and the person signs in again.
-const NEWS: usize = 64;
+const EVENT_QUEUE: usize = 64;
 
 /// Runs the program `tere-broker`.
 pub fn main() -> ExitCode {
@@ -133,7 +133,7 @@ fn start(flags: Flags) -> Result<(), StartError> {
     let listeners = service.sockets("broker")?;
     let folder = flags.config.parent().map(PathBuf::from).unwrap_or_default();
     let policy = Policy::load(flags.config).map_err(|error| StartError::Program(error.to_string()))?;
-    let keep = [Keep::Read(folder), Keep::Write(flags.records_dir.clone())];
+    let keep = [AllowedPath::Read(folder), AllowedPath::Write(flags.records_dir.clone())];
     service.run(Thread::Broker, &keep, async move || {
         let records = Records::at(flags.records_dir);
         let (broker, filling) = Broker::new(policy, records, flags.runtime_dir.join("session"));
@@ -167,7 +167,7 @@ impl Broker {
             pool,
             start_limiter: StartLimiter::default(),
             orphans,
-            news: broadcast::Sender::new(NEWS),
+            events: broadcast::Sender::new(EVENT_QUEUE),
         };
         (Arc::new(broker), filling)
     }
@@ -178,7 +178,7 @@ impl Broker {
             .report_removals(|machine| {
                 self.end_sessions_on(&machine);
                 // Fails only if no principal channel is open.
-                let _ = self.news.send(News::MachineRemoved(machine));
+                let _ = self.events.send(BrokerEvent::MachineRemoved(machine));
             })
             .await;
     }
@@ -190,7 +190,7 @@ impl Broker {
         for session in self.registry.on(machine) {
             tokio::spawn(async move {
                 // Fails only if the session is already over.
-                let _ = session.worker.send(Order::End(EndReason::MachineGone)).await;
+                let _ = session.worker.send(WorkerOrder::End(EndReason::MachineGone)).await;
             });
         }
     }
@@ -205,7 +205,7 @@ impl Broker {
                     Ok(()) => {
                         tracing::info!("the policy is read anew");
                         // Fails only if no principal channel is open.
-                        let _ = self.news.send(News::PolicyChanged);
+                        let _ = self.events.send(BrokerEvent::PolicyChanged);
                     }
                     Err(error) => {
                         tracing::error!(%error, "the new policy is bad; the old one stays: {error}")
@@ -232,21 +232,21 @@ mod tests {
     async fn a_machine_that_goes_away_ends_its_sessions_though_one_worker_is_slow() {
         const SOON: Duration = Duration::from_secs(2);
         let folder = tempfile::tempdir().unwrap();
-        let broker = stand_in::broker(folder.path());
-        let (slow, mut full) = stand_in::session(&broker, "aaaaaaaaaaaa");
+        let broker = test_support::broker(folder.path());
+        let (slow, mut full) = test_support::session(&broker, "aaaaaaaaaaaa");
         for _ in 0..ORDERS {
-            slow.worker.send(Order::Describe(oneshot::channel().0)).await.unwrap();
+            slow.worker.send(WorkerOrder::Describe(oneshot::channel().0)).await.unwrap();
         }
-        let (_quick, mut inbox) = stand_in::session(&broker, "bbbbbbbbbbbb");
+        let (_quick, mut inbox) = test_support::session(&broker, "bbbbbbbbbbbb");
         broker.end_sessions_on(&"box".parse().unwrap());
         let ended = tokio::time::timeout(SOON, inbox.recv()).await.unwrap();
-        assert!(matches!(ended, Some(Order::End(EndReason::MachineGone))));
-        let (_later, mut inbox) = stand_in::session(&broker, "cccccccccccc");
+        assert!(matches!(ended, Some(WorkerOrder::End(EndReason::MachineGone))));
+        let (_later, mut inbox) = test_support::session(&broker, "cccccccccccc");
         for _ in 0..ORDERS {
             full.recv().await.unwrap();
         }
         let ended = tokio::time::timeout(SOON, full.recv()).await.unwrap();
-        assert!(matches!(ended, Some(Order::End(EndReason::MachineGone))));
+        assert!(matches!(ended, Some(WorkerOrder::End(EndReason::MachineGone))));
         assert!(inbox.try_recv().is_err());
     }
 }

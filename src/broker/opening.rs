@@ -18,7 +18,7 @@ use super::session_task;
 use super::shell::OpenedShell;
 use super::worker::{self, NotAdopted};
 use crate::protocol::vouch::Principal;
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::ViewerId;
 use crate::protocol::{Refusal, Role};
 
 /// Why a worker did not adopt a session.
@@ -103,7 +103,7 @@ async fn adopt(
         NotTaken::Refused(refusal)
     })?;
     session.viewer_came(viewer, Some(granted.owner().clone()), Role::Owner);
-    session_task::spawn(broker, &id, channel, inbox, ViewerNumber(viewer.0.wrapping_add(1)));
+    session_task::spawn(broker, &id, channel, inbox, ViewerId(viewer.0.wrapping_add(1)));
     Ok(View { session, viewer, role: Role::Owner, socket })
 }
 

@@ -5,26 +5,26 @@ use std::os::fd::OwnedFd;
 use tokio::sync::oneshot;
 
 use crate::names::{AccountName, TermSize};
-use crate::protocol::worker::{UnreadInput, ViewerNumber};
+use crate::protocol::worker::{UnreadInput, ViewerId};
 use crate::protocol::{About, EndReason, Refusal, Role};
 
 /// Capacity of the order queue of one session. A sender waits while it is full.
 pub(super) const ORDERS: usize = 16;
 
-/// The reply to [`Order::Attach`]: the number and the socket of the viewer, or the refusal.
-pub(super) type Attached = oneshot::Sender<Result<(ViewerNumber, OwnedFd), Refusal>>;
+/// The reply to [`WorkerOrder::Attach`]: the number and the socket of the viewer, or the refusal.
+pub(super) type Attached = oneshot::Sender<Result<(ViewerId, OwnedFd), Refusal>>;
 
 /// An order to the task of a session.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum WorkerOrder {
     /// Make a viewer for this account, or for the operator if `account` is `None`.
     Attach { account: Option<AccountName>, role: Role, size: TermSize, answer: Attached },
     /// Change the role of a viewer.
-    SetRole { viewer: ViewerNumber, role: Role },
+    SetRole { viewer: ViewerId, role: Role },
     /// Describe the session. The sender is dropped if the worker cannot be asked.
     Describe(oneshot::Sender<About>),
     /// Close a viewer.
-    Detach { viewer: ViewerNumber, unread: UnreadInput },
+    Detach { viewer: ViewerId, unread: UnreadInput },
     /// End the session.
     End(EndReason),
 }

@@ -12,7 +12,7 @@ use crate::backoff::Backoff;
 use crate::names::SessionId;
 
 /// The delays between attempts to list the units of sessions.
-const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+const LIST_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// The sessions whose units are not orphans.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Orphans {
 }
 
 async fn loaded_sessions(systemd: &Systemd) -> Vec<SessionId> {
-    let mut again = ASK_AGAIN;
+    let mut again = LIST_BACKOFF;
     loop {
         let error: BusError = match systemd.session_units().await {
             Ok(loaded) => return loaded,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::records::{Guest, Record};
 use crate::names::{AccountName, Label};
-use crate::protocol::worker::{VIEWERS_MAX, ViewerNumber};
+use crate::protocol::worker::{VIEWERS_MAX, ViewerId};
 use crate::protocol::{GUESTS_MAX, GuestRole, Participant, Refusal, Role, VIEWING_MAX, VIEWS_PER_GUEST_MAX};
 
 /// Maximum number of views that the guests of a session have together. A further one is refused
@@ -21,7 +21,7 @@ pub(super) struct Participants {
     /// The accounts that the owner shares the session with. At most [`GUESTS_MAX`].
     pub(super) guests: Vec<Guest>,
     /// The viewers. At most [`VIEWERS_MAX`]: the worker makes no more.
-    pub(super) views: BTreeMap<ViewerNumber, Viewer>,
+    pub(super) views: BTreeMap<ViewerId, Viewer>,
 }
 
 /// A viewer that the worker has.
@@ -58,7 +58,7 @@ impl Participants {
     }
 
     /// Returns the current role of a viewer that the worker has, or `None` if it must be closed.
-    pub(super) fn role_of_viewer(&self, viewer: ViewerNumber) -> Option<Role> {
+    pub(super) fn role_of_viewer(&self, viewer: ViewerId) -> Option<Role> {
         let Viewer { account, role, closing } = self.views.get(&viewer)?;
         match account {
             _ if *closing => None,
@@ -69,7 +69,7 @@ impl Participants {
 
     /// Removes an account. If it was the owner, the session has neither owner nor guests from now
     /// on, and only the operator sees it. Returns the views to close.
-    pub(super) fn part_with(&mut self, account: &AccountName) -> Vec<ViewerNumber> {
+    pub(super) fn part_with(&mut self, account: &AccountName) -> Vec<ViewerId> {
         if self.owner.as_ref() == Some(account) {
             self.owner = None;
             self.guests.clear();
@@ -126,7 +126,7 @@ impl Participants {
     }
 
     /// Returns the viewers of an account.
-    pub(super) fn viewers_of(&self, account: &AccountName) -> Vec<ViewerNumber> {
+    pub(super) fn viewers_of(&self, account: &AccountName) -> Vec<ViewerId> {
         let theirs = self.views.iter().filter(|(_, viewing)| viewing.account.as_ref() == Some(account));
         theirs.map(|(number, _)| *number).collect()
     }
@@ -191,11 +191,11 @@ mod tests {
             let role = if account == 0 { Role::Owner } else { Role::Watcher };
             participants
                 .views
-                .insert(ViewerNumber(number), Viewer { account: Some(name(account)), role, closing: false });
+                .insert(ViewerId(number), Viewer { account: Some(name(account)), role, closing: false });
         }
         let person = |number, role, views| Participant { account: name(number), role, views };
         assert_eq!(participants.all(&name(0)), [person(0, Role::Owner, 1), person(1, Role::Watcher, 2)]);
-        assert_eq!(participants.viewers_of(&name(1)), [ViewerNumber(2), ViewerNumber(3)]);
+        assert_eq!(participants.viewers_of(&name(1)), [ViewerId(2), ViewerId(3)]);
         assert_eq!(participants.viewing(), [name(0), name(1)]);
         assert!(participants.settled(&name(1), Some(Role::Watcher)) && participants.settled(&name(2), None));
         assert!(!participants.settled(&name(1), Some(Role::Writer)) && !participants.settled(&name(1), None));
@@ -206,7 +206,7 @@ mod tests {
         let mut take = |account: usize, most: usize| {
             let mut taken = 0;
             while taken < most && participants.has_room_for(&name(account), &[]) {
-                let number = ViewerNumber(participants.views.len().try_into().unwrap());
+                let number = ViewerId(participants.views.len().try_into().unwrap());
                 participants.views.insert(number, viewing(Some(account)));
                 taken += 1;
             }
@@ -231,14 +231,14 @@ mod tests {
             participants.guests = participants.guests_with(&name(guest), Some(GuestRole::Watcher)).unwrap();
         }
         for (number, account) in [(1, Some(0)), (2, Some(1)), (3, Some(2)), (4, None)] {
-            participants.views.insert(ViewerNumber(number), viewing(account));
+            participants.views.insert(ViewerId(number), viewing(account));
         }
-        assert_eq!(participants.part_with(&name(2)), [ViewerNumber(3)]);
+        assert_eq!(participants.part_with(&name(2)), [ViewerId(3)]);
         assert_eq!(participants.role_of(&name(2)), None);
-        assert_eq!(participants.part_with(&name(0)), [1, 2, 3].map(ViewerNumber));
+        assert_eq!(participants.part_with(&name(0)), [1, 2, 3].map(ViewerId));
         assert!([0, 1, 2].iter().all(|account| participants.role_of(&name(*account)).is_none()));
         // The operator's view is unaffected.
-        assert_eq!(participants.role_of_viewer(ViewerNumber(1)), None);
-        assert_eq!(participants.role_of_viewer(ViewerNumber(4)), Some(Role::Watcher));
+        assert_eq!(participants.role_of_viewer(ViewerId(1)), None);
+        assert_eq!(participants.role_of_viewer(ViewerId(4)), Some(Role::Watcher));
     }
 }

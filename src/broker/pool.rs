@@ -25,7 +25,7 @@ const POOL: usize = 2;
 /// Delay between taking a worker and starting its replacement. The shell for which the worker was
 /// taken starts in the meantime. On a small machine the two would compete for the processors, and
 /// the prompt would take a quarter longer (`tests/bench`, click to prompt).
-const REST: Duration = Duration::from_millis(500);
+const REFILL_DELAY: Duration = Duration::from_millis(500);
 
 /// The delays after failed starts, so that a host on which no worker starts is not kept busy.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -42,7 +42,7 @@ pub(super) struct WaitingWorker {
 }
 
 /// A request for a worker; the worker is sent through it.
-type Ask = oneshot::Sender<WaitingWorker>;
+type WorkerRequest = oneshot::Sender<WaitingWorker>;
 
 /// Starts workers.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(super) struct Starter {
 #[derive(Debug)]
 pub(super) struct Pool {
     starter: Arc<Starter>,
-    asks: mpsc::Sender<Ask>,
+    asks: mpsc::Sender<WorkerRequest>,
 }
 
 impl Starter {
@@ -131,7 +131,7 @@ impl Pool {
 }
 
 /// Keeps [`POOL`] workers waiting, for as long as the broker runs.
-async fn fill(starter: Arc<Starter>, mut asked: mpsc::Receiver<Ask>) {
+async fn fill(starter: Arc<Starter>, mut asked: mpsc::Receiver<WorkerRequest>) {
     let mut waiting: VecDeque<WaitingWorker> = VecDeque::new();
     let mut starting = JoinSet::new();
     let (mut retry, mut not_before) = (RETRY, Instant::now());
@@ -157,7 +157,7 @@ async fn fill(starter: Arc<Starter>, mut asked: mpsc::Receiver<Ask>) {
                 let Some(ask) = ask else { return };
                 if let Some(worker) = waiting.pop_front() {
                     match ask.send(worker) {
-                        Ok(()) => not_before = not_before.max(Instant::now() + REST),
+                        Ok(()) => not_before = not_before.max(Instant::now() + REFILL_DELAY),
                         Err(worker) => waiting.push_front(worker),
                     }
                 }

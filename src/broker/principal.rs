@@ -11,28 +11,28 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
 use super::answers::{Outcome, answer};
-use super::orders::Order;
+use super::orders::WorkerOrder;
 use super::session::{Session, View, Views};
 use super::watched::WatchedSessions;
-use super::{Broker, News};
+use super::{Broker, BrokerEvent};
 use crate::names::MachineName;
 use crate::protocol::Refusal;
 use crate::protocol::principal::{Answer, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::vouch::Principal;
-use crate::protocol::worker::{UnreadInput, ViewerNumber};
+use crate::protocol::worker::{UnreadInput, ViewerId};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// How long auth has to hand the channel over and its holder has to send the greeting.
-const GREETING_TIME: Duration = Duration::from_secs(10);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the holder may leave a reply unread. Its socket buffer has room for many.
-const REPLY_TIME: Duration = Duration::from_secs(10);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 type PrincipalChannel = AsyncChannel<FromBroker, Request>;
 
 /// State of the task of one channel.
 #[derive(Debug)]
-struct Holder {
+struct PrincipalTask {
     principal: Principal,
     broker: Arc<Broker>,
     channel: PrincipalChannel,
@@ -50,14 +50,14 @@ pub(super) async fn serve(
     socket: OwnedFd,
     principal: Principal,
     broker: Arc<Broker>,
-    news: Receiver<News>,
+    events: Receiver<BrokerEvent>,
 ) -> Result<(), WireError> {
     let channel = PrincipalChannel::over(socket)?;
-    channel.greet(Intent::Principal, GREETING_TIME).await?;
+    channel.greet(Intent::Principal, GREETING_TIMEOUT).await?;
     let (views, machines, requests) = (Vec::new(), Vec::new(), JoinSet::new());
     let watched = WatchedSessions::new();
-    let mut holder = Holder { principal, broker, channel, views, machines, requests, watched };
-    let served = holder.run(news).await;
+    let mut holder = PrincipalTask { principal, broker, channel, views, machines, requests, watched };
+    let served = holder.run(events).await;
     // A holder that closes the channel has typed its unread input, so the input still counts. In
     // every other case a right was withdrawn.
     let unread =
@@ -69,8 +69,8 @@ pub(super) async fn serve(
     }
 }
 
-impl Holder {
-    async fn run(&mut self, mut news: Receiver<News>) -> Result<(), WireError> {
+impl PrincipalTask {
+    async fn run(&mut self, mut events: Receiver<BrokerEvent>) -> Result<(), WireError> {
         loop {
             tokio::select! {
                 received = self.channel.receive() => self.take(received?.0).await?,
@@ -80,13 +80,13 @@ impl Holder {
                     self.reply(number, outcome).await?;
                 }
                 session = self.watched.changed() => self.tell_sharing(&session).await?,
-                heard = news.recv() => match heard {
-                    Ok(News::Revoked(account)) if self.principal == Principal::Account(account.clone()) => {
+                heard = events.recv() => match heard {
+                    Ok(BrokerEvent::Revoked(account)) if self.principal == Principal::Account(account.clone()) => {
                         return Ok(());
                     }
-                    Ok(News::Revoked(_)) => {}
-                    Ok(News::PolicyChanged) => self.close_ungranted().await,
-                    Ok(News::MachineRemoved(machine)) => self.tell_removed(machine).await?,
+                    Ok(BrokerEvent::Revoked(_)) => {}
+                    Ok(BrokerEvent::PolicyChanged) => self.close_ungranted().await,
+                    Ok(BrokerEvent::MachineRemoved(machine)) => self.tell_removed(machine).await?,
                     // A missed event may be a revocation: close the channel, and the person signs
                     // in again.
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
@@ -138,7 +138,7 @@ impl Holder {
 
     async fn send(&self, message: &FromBroker, socket: Option<OwnedFd>) -> Result<(), WireError> {
         let descriptors: Vec<_> = socket.iter().map(AsFd::as_fd).collect();
-        let sent = tokio::time::timeout(REPLY_TIME, self.channel.send(message, &descriptors));
+        let sent = tokio::time::timeout(REPLY_TIMEOUT, self.channel.send(message, &descriptors));
         sent.await.unwrap_or(Err(WireError::TimedOut))
     }
 
@@ -149,7 +149,7 @@ impl Holder {
             None => Ok(()),
             Some(role) => {
                 // Fails only if the session is over, and then it has no viewers.
-                let _ = view.session.worker.send(Order::SetRole { viewer: view.viewer, role }).await;
+                let _ = view.session.worker.send(WorkerOrder::SetRole { viewer: view.viewer, role }).await;
                 view.session.settled(account).await
             }
         }
@@ -209,7 +209,7 @@ impl Holder {
 
 /// Adds a view, and removes the entries of closed ones, so that there are never more entries than
 /// the sessions have viewers, no matter how often somebody comes and goes.
-fn add_view(views: &mut Views, view: (Arc<Session>, ViewerNumber)) {
+fn add_view(views: &mut Views, view: (Arc<Session>, ViewerId)) {
     views.retain(|(session, viewer)| !session.worker.is_closed() && session.has_viewer(*viewer));
     views.push(view);
 }
@@ -223,8 +223,8 @@ pub(super) async fn detach(views: Views, unread: UnreadInput) {
 mod tests {
     use tokio::sync::mpsc;
 
-    use super::super::orders::Order;
-    use super::super::stand_in;
+    use super::super::orders::WorkerOrder;
+    use super::super::test_support;
     use super::*;
     use crate::names::TermSize;
     use crate::protocol::Role;
@@ -234,7 +234,7 @@ mod tests {
     type Front = AsyncChannel<Request, FromBroker>;
 
     /// Returns the next order that a worker gets; it must arrive within two seconds.
-    async fn next(inbox: &mut mpsc::Receiver<Order>) -> Order {
+    async fn next(inbox: &mut mpsc::Receiver<WorkerOrder>) -> WorkerOrder {
         tokio::time::timeout(Duration::from_secs(2), inbox.recv()).await.expect("no order").unwrap()
     }
 
@@ -242,11 +242,11 @@ mod tests {
     async fn ask(
         front: &Front,
         session: &Session,
-        inbox: &mut mpsc::Receiver<Order>,
-    ) -> impl FnOnce(ViewerNumber) {
+        inbox: &mut mpsc::Receiver<WorkerOrder>,
+    ) -> impl FnOnce(ViewerId) {
         let (id, size) = (session.record.id.clone(), TermSize::DEFAULT);
         front.send(&Request { number: 0, ask: Ask::Attach { session: id, size } }, &[]).await.unwrap();
-        let Order::Attach { account, role, answer, .. } = next(inbox).await else { panic!("no view") };
+        let WorkerOrder::Attach { account, role, answer, .. } = next(inbox).await else { panic!("no view") };
         move |viewer| {
             session.viewer_came(viewer, account, role);
             answer.send(Ok((viewer, seqpacket::pair().unwrap().0))).unwrap();
@@ -256,38 +256,38 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_account_loses_its_views_at_once_whatever_it_still_waits_for() {
         let folder = tempfile::tempdir().unwrap();
-        let broker = stand_in::broker(folder.path());
-        let (here, mut inbox) = stand_in::session(&broker, "aaaaaaaaaaaa");
-        let (there, mut slow) = stand_in::session(&broker, "bbbbbbbbbbbb");
+        let broker = test_support::broker(folder.path());
+        let (here, mut inbox) = test_support::session(&broker, "aaaaaaaaaaaa");
+        let (there, mut slow) = test_support::session(&broker, "bbbbbbbbbbbb");
         let (front, held) = Front::pair().unwrap();
         let alice = Principal::Account("alice".parse().unwrap());
-        let news = broker.news.subscribe();
-        tokio::spawn(serve(held.into_socket(), alice, Arc::clone(&broker), news));
-        front.greet(Intent::Principal, GREETING_TIME).await.unwrap();
-        ask(&front, &here, &mut inbox).await(ViewerNumber(1));
+        let events = broker.events.subscribe();
+        tokio::spawn(serve(held.into_socket(), alice, Arc::clone(&broker), events));
+        front.greet(Intent::Principal, GREETING_TIMEOUT).await.unwrap();
+        ask(&front, &here, &mut inbox).await(ViewerId(1));
         let answered = |message| matches!(message, FromBroker::Reply { answer: Answer::Opened { .. }, .. });
         while !answered(front.receive().await.unwrap().0) {}
         let owed = ask(&front, &there, &mut slow).await;
-        broker.news.send(News::Revoked("alice".parse().unwrap())).unwrap();
+        broker.events.send(BrokerEvent::Revoked("alice".parse().unwrap())).unwrap();
         assert!(matches!(
             next(&mut inbox).await,
-            Order::Detach { viewer: ViewerNumber(1), unread: UnreadInput::Dropped }
+            WorkerOrder::Detach { viewer: ViewerId(1), unread: UnreadInput::Dropped }
         ));
         // A view that is made after the revocation is closed too.
-        owed(ViewerNumber(2));
+        owed(ViewerId(2));
         assert!(matches!(
             next(&mut slow).await,
-            Order::Detach { viewer: ViewerNumber(2), unread: UnreadInput::Dropped }
+            WorkerOrder::Detach { viewer: ViewerId(2), unread: UnreadInput::Dropped }
         ));
     }
 
     #[test]
     fn whoever_comes_and_goes_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let broker = stand_in::broker(folder.path());
-        let (session, _inbox) = stand_in::session(&broker, "aaaaaaaaaaaa");
+        let broker = test_support::broker(folder.path());
+        let (session, _inbox) = test_support::session(&broker, "aaaaaaaaaaaa");
         let mut views = Vec::new();
-        for viewer in (0..100).map(ViewerNumber) {
+        for viewer in (0..100).map(ViewerId) {
             session.viewer_came(viewer, None, Role::Watcher);
             add_view(&mut views, (Arc::clone(&session), viewer));
             session.viewer_left(viewer);

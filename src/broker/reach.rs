@@ -7,29 +7,29 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::orders::Order;
+use super::orders::WorkerOrder;
 use super::systemd::{Systemd, Unit};
 use super::worker::{self, WorkerChannel};
 use crate::names::SessionId;
-use crate::protocol::worker::{Standing, ViewerNumber};
+use crate::protocol::worker::{Standing, ViewerId};
 use crate::protocol::{EndReason, Refusal};
 use crate::wire::WireError;
 
 /// How long a worker that went away may take to come back, including crashes on the way.
-const RETURN_TIME: Duration = Duration::from_secs(20);
+const RETURN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Delay between two attempts: the same as `RestartSec=` of the worker's unit.
-const RETURN_PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// How long to wait before trying again to reach a worker that did not come back in time.
-const LEFT_ALONE: Duration = Duration::from_secs(5);
+const RECONNECT_DELAY: Duration = Duration::from_secs(5);
 
 /// Why the worker of a session cannot be reached.
 #[derive(Debug)]
 pub(super) enum Unreached {
     /// The session is over: its worker lost it.
     Over,
-    /// No worker answered within [`RETURN_TIME`]; the host may be overloaded. The session goes on:
+    /// No worker answered within [`RETURN_TIMEOUT`]; the host may be overloaded. The session goes on:
     /// systemd has its terminal, or could not be asked.
     NoAnswer,
     /// The session goes on, in a worker of another version than this broker. Either of the two was
@@ -38,7 +38,7 @@ pub(super) enum Unreached {
 }
 
 /// The channel to a worker, and the viewers that it has.
-pub(super) type Reached = (WorkerChannel, Vec<ViewerNumber>);
+pub(super) type Reached = (WorkerChannel, Vec<ViewerId>);
 
 /// Connects to the worker of a session that exists, and receives the list of its viewers. The
 /// session is an earlier broker's, or its channel broke. If this takes longer than a restart does,
@@ -49,7 +49,7 @@ pub(super) type Reached = (WorkerChannel, Vec<ViewerNumber>);
 pub(super) async fn return_to(
     systemd: &Systemd,
     id: &SessionId,
-    orders: &mut mpsc::Receiver<Order>,
+    orders: &mut mpsc::Receiver<WorkerOrder>,
     ending: Option<EndReason>,
 ) -> Result<Reached, EndReason> {
     loop {
@@ -65,7 +65,7 @@ pub(super) async fn return_to(
             }
             (Unreached::NoAnswer, None) => {
                 let standing_by = stand_by(orders, Refusal::WorkerUnavailable);
-                if let Ok(reason) = tokio::time::timeout(LEFT_ALONE, standing_by).await {
+                if let Ok(reason) = tokio::time::timeout(RECONNECT_DELAY, standing_by).await {
                     return Err(reason);
                 }
             }
@@ -77,7 +77,7 @@ pub(super) async fn return_to(
 /// connection. A worker of another version is restarted in place, once: the programs were replaced
 /// while it ran.
 pub(super) async fn reach(systemd: &Systemd, id: &SessionId) -> Result<Reached, Unreached> {
-    let deadline = Instant::now() + RETURN_TIME;
+    let deadline = Instant::now() + RETURN_TIMEOUT;
     let mut started_again = false;
     loop {
         let error = match worker::connect(&systemd.socket(id)).await {
@@ -109,7 +109,7 @@ pub(super) async fn reach(systemd: &Systemd, id: &SessionId) -> Result<Reached, 
             }
         }
         // The worker may have been killed during the greeting, and may be restarting now.
-        tokio::time::sleep(RETURN_PAUSE).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
 
@@ -137,17 +137,17 @@ async fn still_kept(systemd: &Systemd, id: &SessionId, error: &WireError) -> Res
 
 /// Answers orders for a worker that cannot be reached, until the session is to end. The session and
 /// its viewers go on meanwhile.
-async fn stand_by(orders: &mut mpsc::Receiver<Order>, refusal: Refusal) -> EndReason {
+async fn stand_by(orders: &mut mpsc::Receiver<WorkerOrder>, refusal: Refusal) -> EndReason {
     loop {
         match orders.recv().await {
-            Some(Order::Attach { answer, .. }) => {
+            Some(WorkerOrder::Attach { answer, .. }) => {
                 // Fails if the request has timed out.
                 let _ = answer.send(Err(refusal));
             }
             // The session is listed without a description. A worker that comes back is told the
             // current roles and which views to close.
-            Some(Order::Describe(_) | Order::SetRole { .. } | Order::Detach { .. }) => {}
-            Some(Order::End(reason)) => return reason,
+            Some(WorkerOrder::Describe(_) | WorkerOrder::SetRole { .. } | WorkerOrder::Detach { .. }) => {}
+            Some(WorkerOrder::End(reason)) => return reason,
             // The registry holds a sender for as long as the session is live.
             None => return EndReason::WorkerGone,
         }

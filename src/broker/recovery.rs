@@ -7,15 +7,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::decisions::{Decision, note};
-use super::orders::{ORDERS, Order};
+use super::orders::{ORDERS, WorkerOrder};
 use super::worker::WorkerChannel;
 use super::{Broker, reach, session_task};
 use crate::names::SessionId;
-use crate::protocol::worker::{FromWorker, ToWorker, UnreadInput, ViewerNumber};
+use crate::protocol::worker::{FromWorker, ToWorker, UnreadInput, ViewerId};
 use crate::wire::WireError;
 
 /// How long a worker has to close the viewers of a session whose record cannot be read.
-const LEAVE_TIME: Duration = Duration::from_secs(8);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Takes over the sessions that an earlier broker left. Their workers are contacted in the
 /// background.
@@ -36,7 +36,7 @@ pub(super) fn restore(broker: &Arc<Broker>) -> Result<(), String> {
         broker.orphans.exempt(&id);
         let (orders, inbox) = mpsc::channel(ORDERS);
         broker.registry.restore(record, orders);
-        tokio::spawn(go_on_with(Arc::clone(broker), id, inbox));
+        tokio::spawn(resume_session(Arc::clone(broker), id, inbox));
     }
     let (orphans, systemd) = (Arc::clone(&broker.orphans), Arc::clone(&broker.systemd));
     tokio::spawn(async move { orphans.stop_all(&systemd).await });
@@ -44,7 +44,7 @@ pub(super) fn restore(broker: &Arc<Broker>) -> Result<(), String> {
 }
 
 /// Continues a session of an earlier broker, or cleans up after it if it has ended meanwhile.
-async fn go_on_with(broker: Arc<Broker>, id: SessionId, mut orders: mpsc::Receiver<Order>) {
+async fn resume_session(broker: Arc<Broker>, id: SessionId, mut orders: mpsc::Receiver<WorkerOrder>) {
     let (channel, viewers) = match reach::return_to(&broker.systemd, &id, &mut orders, None).await {
         Ok(reached) => reached,
         Err(reason) => return session_task::clean_up(&broker, &id, reason.into()).await,
@@ -64,7 +64,7 @@ async fn leave_alone(broker: Arc<Broker>, id: SessionId) {
     let mut closed = close_views_of_before(&channel, &viewers).await;
     let mut left = viewers.len();
     while closed.is_ok() && left > 0 {
-        closed = match channel.receive_within(LEAVE_TIME).await {
+        closed = match channel.receive_within(LEAVE_TIMEOUT).await {
             Ok((FromWorker::ViewerGone(_), _)) => {
                 left -= 1;
                 Ok(())
@@ -79,7 +79,7 @@ async fn leave_alone(broker: Arc<Broker>, id: SessionId) {
 }
 
 /// Closes the viewers that a worker has from an earlier broker, whose channels are closed.
-async fn close_views_of_before(channel: &WorkerChannel, viewers: &[ViewerNumber]) -> Result<(), WireError> {
+async fn close_views_of_before(channel: &WorkerChannel, viewers: &[ViewerId]) -> Result<(), WireError> {
     for viewer in viewers {
         channel.send(&ToWorker::Detach { viewer: *viewer, unread: UnreadInput::Dropped }, &[]).await?;
     }

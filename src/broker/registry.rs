@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::decisions::{Decision, note};
-use super::orders::Order;
+use super::orders::WorkerOrder;
 use super::records::{LeftBehind, Record, Records};
 use super::session::{Session, Views};
 use crate::names::{AccountName, Label, MachineName, SessionId};
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::ViewerId;
 use crate::protocol::{GuestRole, Refusal, Role};
 
 /// Maximum number of sessions per account. A further one is refused with `too-many`.
@@ -95,7 +95,7 @@ impl Registry {
         &self,
         reservation: &Reservation<'_>,
         record: Record,
-        worker: mpsc::Sender<Order>,
+        worker: mpsc::Sender<WorkerOrder>,
     ) -> Result<Arc<Session>, Refusal> {
         self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
         let session = Session::of(record, worker);
@@ -114,7 +114,7 @@ impl Registry {
     }
 
     /// Adds a session whose record exists already.
-    pub(super) fn restore(&self, record: Record, worker: mpsc::Sender<Order>) -> Arc<Session> {
+    pub(super) fn restore(&self, record: Record, worker: mpsc::Sender<WorkerOrder>) -> Arc<Session> {
         let session = Session::of(record, worker);
         self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));
         session
@@ -173,7 +173,7 @@ impl Registry {
         session: &Session,
         account: &AccountName,
         role: Option<GuestRole>,
-    ) -> Result<Vec<ViewerNumber>, Refusal> {
+    ) -> Result<Vec<ViewerId>, Refusal> {
         let mut participants = session.participants();
         let guests = participants.guests_with(account, role)?;
         let record = Record { guests, ..participants.record(&session.record) };

@@ -7,36 +7,36 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::orders::Order;
+use super::orders::WorkerOrder;
 use super::participants::{Participants, Viewer};
 use super::records::Record;
 use crate::names::{AccountName, TermSize};
-use crate::protocol::worker::{ToWorker, UnreadInput, ViewerNumber};
+use crate::protocol::worker::{ToWorker, UnreadInput, ViewerId};
 use crate::protocol::{About, Participant, Refusal, Role, SessionSummary};
 
 /// How long a worker has to describe its session. A session whose worker does not answer in time,
 /// for example because it is restarting, is listed without a description.
-const DESCRIBE_TIME: Duration = Duration::from_secs(1);
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a worker has to acknowledge the roles of its viewers, including a restart after a
 /// crash.
-const SETTLE_TIME: Duration = Duration::from_secs(8);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a worker has to make a viewer.
-const ATTACH_TIME: Duration = Duration::from_secs(8);
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A new view of a session.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) session: Arc<Session>,
-    pub(super) viewer: ViewerNumber,
+    pub(super) viewer: ViewerId,
     pub(super) role: Role,
     /// The viewer's socket, for the principal that asked for the view.
     pub(super) socket: OwnedFd,
 }
 
 /// Sessions and the viewers in them.
-pub(super) type Views = Vec<(Arc<Session>, ViewerNumber)>;
+pub(super) type Views = Vec<(Arc<Session>, ViewerId)>;
 
 /// One live session.
 #[derive(Debug)]
@@ -48,12 +48,12 @@ pub(super) struct Session {
     /// Notified when the participants have changed: who may view the session, or who does.
     changed: watch::Sender<()>,
     /// Orders to the task that talks to the worker.
-    pub(super) worker: mpsc::Sender<Order>,
+    pub(super) worker: mpsc::Sender<WorkerOrder>,
 }
 
 impl Session {
     /// Creates a session without viewers.
-    pub(super) fn of(record: Record, worker: mpsc::Sender<Order>) -> Arc<Self> {
+    pub(super) fn of(record: Record, worker: mpsc::Sender<WorkerOrder>) -> Arc<Self> {
         let participants = Mutex::new(Participants::of(&record));
         Arc::new(Self { record, participants, changed: watch::Sender::new(()), worker })
     }
@@ -61,7 +61,7 @@ impl Session {
     /// Returns the session's entry in a list, for somebody with this role.
     pub(super) async fn summary(&self, role: Role) -> SessionSummary {
         let Record { id, owner, target, opened, .. } = &self.record;
-        let about = tokio::time::timeout(DESCRIBE_TIME, self.describe()).await.ok().flatten();
+        let about = tokio::time::timeout(DESCRIBE_TIMEOUT, self.describe()).await.ok().flatten();
         let (id, owner, target) = (id.clone(), owner.clone(), target.clone());
         let (name, viewing) = {
             let participants = self.participants();
@@ -78,19 +78,19 @@ impl Session {
         size: TermSize,
     ) -> Result<View, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let order = Order::Attach { account, role, size, answer };
+        let order = WorkerOrder::Attach { account, role, size, answer };
         let attach = async {
             self.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
             answered.await.unwrap_or(Err(Refusal::NoSuchSession))
         };
-        let attached = tokio::time::timeout(ATTACH_TIME, attach).await;
+        let attached = tokio::time::timeout(ATTACH_TIMEOUT, attach).await;
         let (viewer, socket) = attached.unwrap_or(Err(Refusal::WorkerUnavailable))?;
         Ok(View { session: Arc::clone(self), viewer, role, socket })
     }
 
     async fn describe(&self) -> Option<About> {
         let (asker, answer) = oneshot::channel();
-        self.worker.send(Order::Describe(asker)).await.ok()?;
+        self.worker.send(WorkerOrder::Describe(asker)).await.ok()?;
         answer.await.ok()
     }
 
@@ -110,7 +110,7 @@ impl Session {
     }
 
     /// Whether the worker has this viewer.
-    pub(super) fn has_viewer(&self, viewer: ViewerNumber) -> bool {
+    pub(super) fn has_viewer(&self, viewer: ViewerId) -> bool {
         self.participants().views.contains_key(&viewer)
     }
 
@@ -125,13 +125,13 @@ impl Session {
     }
 
     /// Records a new viewer. `account` is `None` for the operator.
-    pub(super) fn viewer_came(&self, viewer: ViewerNumber, account: Option<AccountName>, role: Role) {
+    pub(super) fn viewer_came(&self, viewer: ViewerId, account: Option<AccountName>, role: Role) {
         let viewing = Viewer { account, role, closing: false };
         self.change(|participants| drop(participants.views.insert(viewer, viewing)));
     }
 
     /// Records the role that the worker enforces for a viewer.
-    pub(super) fn role_set(&self, viewer: ViewerNumber, role: Role) {
+    pub(super) fn role_set(&self, viewer: ViewerId, role: Role) {
         self.change(|participants| {
             if let Some(viewing) = participants.views.get_mut(&viewer) {
                 viewing.role = role;
@@ -140,26 +140,26 @@ impl Session {
     }
 
     /// Records that a viewer is gone.
-    pub(super) fn viewer_left(&self, viewer: ViewerNumber) {
+    pub(super) fn viewer_left(&self, viewer: ViewerId) {
         self.change(|participants| drop(participants.views.remove(&viewer)));
     }
 
     /// Closes a view. A worker that is away is told when it is back.
-    pub(super) async fn close_view(&self, viewer: ViewerNumber, unread: UnreadInput) {
+    pub(super) async fn close_view(&self, viewer: ViewerId, unread: UnreadInput) {
         if let Some(viewing) = self.participants().views.get_mut(&viewer) {
             viewing.closing = true;
         }
         // Fails only if the session is over, and then it has no viewers.
-        let _ = self.worker.send(Order::Detach { viewer, unread }).await;
+        let _ = self.worker.send(WorkerOrder::Detach { viewer, unread }).await;
     }
 
     /// Forgets the viewers that a restarted worker no longer has. Returns the messages that give
     /// each remaining viewer its current role or close it: those sent to the previous worker may be
     /// lost.
-    pub(super) fn viewers_are(&self, viewers: &[ViewerNumber]) -> Vec<ToWorker> {
+    pub(super) fn viewers_are(&self, viewers: &[ViewerId]) -> Vec<ToWorker> {
         self.change(|participants| participants.views.retain(|viewer, _| viewers.contains(viewer)));
         let participants = self.participants();
-        let told = |viewer: &ViewerNumber| {
+        let told = |viewer: &ViewerId| {
             let role = participants.role_of_viewer(*viewer);
             let viewer = *viewer;
             let detach = ToWorker::Detach { viewer, unread: UnreadInput::Dropped };
@@ -169,12 +169,12 @@ impl Session {
     }
 
     /// Waits until the worker has acknowledged the current role of every viewer of this account, at
-    /// most [`SETTLE_TIME`].
+    /// most [`SETTLE_TIMEOUT`].
     pub(super) async fn settled(&self, account: &AccountName) -> Result<(), Refusal> {
         let role = self.role_of(account);
         let mut changes = self.changes();
         let settled = changes.wait_for(|()| self.participants().settled(account, role));
-        match tokio::time::timeout(SETTLE_TIME, settled).await {
+        match tokio::time::timeout(SETTLE_TIMEOUT, settled).await {
             Ok(_) => Ok(()),
             // The worker is told again when it is back.
             Err(_) => Err(Refusal::WorkerUnavailable),

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use super::Broker;
 use super::decisions::{Decision, note};
-use super::orders::{Attached, Order};
+use super::orders::{Attached, WorkerOrder};
 use super::reach;
 use super::session::Session;
-use super::worker::{ANSWER_TIME, WorkerChannel, is_broken};
+use super::worker::{ANSWER_TIMEOUT, WorkerChannel, is_broken};
 use crate::backoff::Backoff;
 use crate::names::{AccountName, SessionId};
-use crate::protocol::worker::{FromWorker, ToWorker, ViewerNumber};
+use crate::protocol::worker::{FromWorker, ToWorker, ViewerId};
 use crate::protocol::{About, EndReason, Refusal, Role, SessionEnd};
 use crate::wire::WireError;
 
@@ -40,8 +40,8 @@ pub(super) fn spawn(
     broker: &Arc<Broker>,
     id: &SessionId,
     channel: WorkerChannel,
-    orders: mpsc::Receiver<Order>,
-    next_viewer: ViewerNumber,
+    orders: mpsc::Receiver<WorkerOrder>,
+    next_viewer: ViewerId,
 ) {
     let task = SessionTask {
         broker: Arc::clone(broker),
@@ -61,8 +61,8 @@ pub(super) fn spawn(
 /// Returns the number of the first viewer that this broker makes in a session. It is taken from the
 /// clock because the worker may still have viewers of an earlier broker, which are about to be
 /// closed.
-pub(super) fn first_viewer() -> ViewerNumber {
-    ViewerNumber(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos())
+pub(super) fn first_viewer() -> ViewerId {
+    ViewerId(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos())
 }
 
 /// Removes the record and the units of a session that is over.
@@ -79,15 +79,15 @@ struct SessionTask {
     broker: Arc<Broker>,
     id: SessionId,
     channel: WorkerChannel,
-    orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<WorkerOrder>,
     /// Viewers that were requested and that the worker has neither made nor refused yet. Cleared
     /// when the channel breaks.
-    asked: HashMap<ViewerNumber, Wanted>,
+    asked: HashMap<ViewerId, Wanted>,
     /// Requests for a description that the worker has not answered, oldest first. At most
     /// [`DESCRIBING_MAX`]; a further one is dropped, and its session is listed without a
     /// description.
     describing: VecDeque<oneshot::Sender<About>>,
-    next_viewer: ViewerNumber,
+    next_viewer: ViewerId,
     /// Why the session is to end, once somebody has requested that. The first reason is kept.
     ending: Option<EndReason>,
     /// When the last channel was connected, and the delays before the next if it is not stable.
@@ -180,35 +180,35 @@ impl SessionTask {
         }
     }
 
-    async fn pass_on(&mut self, order: Order) -> Result<(), WireError> {
+    async fn pass_on(&mut self, order: WorkerOrder) -> Result<(), WireError> {
         let message = match order {
-            Order::Attach { account, role, size, answer } => {
+            WorkerOrder::Attach { account, role, size, answer } => {
                 if !self.has_room_for(account.as_ref()) {
                     // Fails if the request has timed out.
                     let _ = answer.send(Err(Refusal::TooMany));
                     return Ok(());
                 }
                 let viewer = self.next_viewer;
-                self.next_viewer = ViewerNumber(viewer.0.wrapping_add(1));
+                self.next_viewer = ViewerId(viewer.0.wrapping_add(1));
                 self.asked.insert(viewer, Wanted { account, role, answer });
                 ToWorker::Attach { viewer, role, size }
             }
-            Order::Describe(asker) => {
+            WorkerOrder::Describe(asker) => {
                 if self.describing.len() >= DESCRIBING_MAX {
                     return Ok(());
                 }
                 self.describing.push_back(asker);
                 ToWorker::Describe
             }
-            Order::SetRole { viewer, role } => ToWorker::SetRole { viewer, role },
-            Order::Detach { viewer, unread } => ToWorker::Detach { viewer, unread },
-            Order::End(reason) => ToWorker::End(*self.ending.get_or_insert(reason)),
+            WorkerOrder::SetRole { viewer, role } => ToWorker::SetRole { viewer, role },
+            WorkerOrder::Detach { viewer, unread } => ToWorker::Detach { viewer, unread },
+            WorkerOrder::End(reason) => ToWorker::End(*self.ending.get_or_insert(reason)),
         };
         self.tell(&message).await
     }
 
     async fn tell(&self, message: &ToWorker) -> Result<(), WireError> {
-        tokio::time::timeout(ANSWER_TIME, self.channel.send(message, &[]))
+        tokio::time::timeout(ANSWER_TIMEOUT, self.channel.send(message, &[]))
             .await
             .unwrap_or(Err(WireError::TimedOut))
     }
@@ -223,7 +223,7 @@ impl SessionTask {
         self.broker.registry.find(&self.id)
     }
 
-    fn viewer_left(&self, viewer: ViewerNumber) {
+    fn viewer_left(&self, viewer: ViewerId) {
         if let Some(session) = self.session() {
             session.viewer_left(viewer);
         }
@@ -266,7 +266,7 @@ impl SessionTask {
 
     /// Sends a worker that is back the current roles and any requested end. The last messages to
     /// the previous worker may have been lost with it.
-    async fn tell_again(&self, viewers: &[ViewerNumber]) -> Result<(), WireError> {
+    async fn tell_again(&self, viewers: &[ViewerId]) -> Result<(), WireError> {
         for told in self.session().map(|session| session.viewers_are(viewers)).unwrap_or_default() {
             self.tell(&told).await?;
         }
@@ -279,26 +279,26 @@ impl SessionTask {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stand_in;
+    use super::super::test_support;
     use super::*;
     use crate::names::TermSize;
 
-    const VIEWER: ViewerNumber = ViewerNumber(7);
+    const VIEWER: ViewerId = ViewerId(7);
 
     /// A session is over while somebody asks for a view of it. Whichever of the two is seen first,
     /// the request fails.
     #[tokio::test]
     async fn what_a_worker_said_before_it_went_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let broker = stand_in::broker(folder.path());
+        let broker = test_support::broker(folder.path());
         for _ in 0..20 {
-            let (session, orders) = stand_in::session(&broker, "abcdefghijkl");
+            let (session, orders) = test_support::session(&broker, "abcdefghijkl");
             let (channel, worker) = WorkerChannel::pair().unwrap();
             worker.send(&FromWorker::Ended(EndReason::ShellEnded.into()), &[]).await.unwrap();
             drop(worker);
             let (answer, answered) = oneshot::channel();
             let (account, role, size) = (None, Role::Watcher, TermSize::DEFAULT);
-            session.worker.send(Order::Attach { account, role, size, answer }).await.unwrap();
+            session.worker.send(WorkerOrder::Attach { account, role, size, answer }).await.unwrap();
             spawn(&broker, &session.record.id, channel, orders, VIEWER);
             let answered = tokio::time::timeout(Duration::from_secs(2), answered).await.unwrap();
             assert!(answered.is_err(), "{answered:?}");
@@ -308,8 +308,8 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_hangs_up_again_and_again_is_connected_to_less_and_less_often() {
         let folder = tempfile::tempdir().unwrap();
-        let broker = stand_in::broker(folder.path());
-        let (session, orders) = stand_in::session(&broker, "abcdefghijkl");
+        let broker = test_support::broker(folder.path());
+        let (session, orders) = test_support::session(&broker, "abcdefghijkl");
         let (channel, _worker) = WorkerChannel::pair().unwrap();
         let mut task = SessionTask {
             broker,

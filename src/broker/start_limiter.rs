@@ -18,7 +18,7 @@ const AT_ONCE: usize = 4;
 const ON_ONE_MACHINE: usize = 2;
 
 /// How long an opening waits for a permit before the person is told to try again.
-const PERMIT_TIME: Duration = Duration::from_secs(60);
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The limiter of concurrent openings.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl StartLimiter {
             let on_the_machine = self.on(machine).acquire_owned().await;
             (on_the_machine, self.all.acquire().await)
         };
-        match tokio::time::timeout(PERMIT_TIME, permit).await {
+        match tokio::time::timeout(PERMIT_TIMEOUT, permit).await {
             Ok((Ok(on_the_machine), Ok(of_all))) => {
                 Ok(StartPermit { _of_all: of_all, _on_the_machine: on_the_machine })
             }

@@ -18,13 +18,13 @@ use crate::protocol::worker::Standing;
 use crate::wire::WireError;
 
 /// How long systemd has to start, stop or list the units of sessions. A start takes about 0.1 s.
-const SESSION_TIME: Duration = Duration::from_secs(8);
+const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a machine may take to boot before the person is told that it did not start.
-const BOOT_TIME: Duration = Duration::from_secs(60);
+const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The delays between attempts to stop the units of a session.
-const STOP_AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+const STOP_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// A client of systemd that offers only what the broker may use.
 #[derive(Debug)]
@@ -67,8 +67,8 @@ impl Unit<'_> {
 
     fn time(self) -> Duration {
         match self {
-            Self::SessionSocket(_) | Self::SessionService(_) => SESSION_TIME,
-            Self::Machine(_) => BOOT_TIME,
+            Self::SessionSocket(_) | Self::SessionService(_) => SESSION_TIMEOUT,
+            Self::Machine(_) => BOOT_TIMEOUT,
         }
     }
 }
@@ -189,7 +189,7 @@ impl Systemd {
             let manager = ManagerProxy::new(&self.bus.connection().await?).await?;
             Ok(manager.list_units_by_patterns(Vec::new(), patterns).await?)
         };
-        let units = within(SESSION_TIME, list).await?;
+        let units = within(SESSION_TIMEOUT, list).await?;
         let id = |name: &str| name.strip_prefix("tere-session@")?.split('.').next()?.parse().ok();
         let mut ids: Vec<SessionId> = units.iter().filter_map(|unit| id(&unit.0)).collect();
         ids.sort();
@@ -206,7 +206,7 @@ impl Systemd {
     /// Stops the units of a session, the socket first so that nothing restarts the worker. Retries
     /// until they are stopped, because systemd cannot be asked while polkit or the bus is away.
     pub(super) async fn stop_session(&self, id: &SessionId) {
-        let mut again = STOP_AGAIN;
+        let mut again = STOP_BACKOFF;
         while let Err(error) = self.try_stop_session(id).await {
             tracing::warn!(session = %id, %error, "units cannot be stopped yet: {error}");
             tokio::time::sleep(again.pause()).await;

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::shell::OpenedShell;
 use crate::names::{SessionId, TermSize};
-use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, ViewerId};
 use crate::protocol::{EndReason, Role};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// How long a worker has to answer. It starts in 50 ms, or 140 ms on a busy machine.
-pub(super) const ANSWER_TIME: Duration = Duration::from_secs(8);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The broker's end of a worker's channel.
 pub(super) type WorkerChannel = AsyncChannel<ToWorker, FromWorker>;
@@ -22,13 +22,13 @@ pub(super) type WorkerChannel = AsyncChannel<ToWorker, FromWorker>;
 pub(super) async fn end(channel: &WorkerChannel, reason: EndReason) -> Result<(), WireError> {
     channel.send(&ToWorker::End(reason), &[]).await?;
     let over = async { while channel.receive().await.is_ok() {} };
-    tokio::time::timeout(ANSWER_TIME, over).await.map_err(|_| WireError::TimedOut)
+    tokio::time::timeout(ANSWER_TIMEOUT, over).await.map_err(|_| WireError::TimedOut)
 }
 
 /// Connects to the worker behind `path`. systemd starts the worker if it does not run.
 pub(super) async fn connect(path: &Path) -> Result<(WorkerChannel, Standing), WireError> {
-    let channel = WorkerChannel::connect(path, Intent::Worker, ANSWER_TIME).await?;
-    let (first, _) = channel.receive_within(ANSWER_TIME).await?;
+    let channel = WorkerChannel::connect(path, Intent::Worker, ANSWER_TIMEOUT).await?;
+    let (first, _) = channel.receive_within(ANSWER_TIMEOUT).await?;
     let FromWorker::Standing(standing) = first else { return Err(WireError::NoGreeting) };
     Ok((channel, standing))
 }
@@ -51,7 +51,7 @@ pub(super) async fn adopt(
     session: &SessionId,
     size: TermSize,
     shell: &OpenedShell,
-    viewer: ViewerNumber,
+    viewer: ViewerId,
 ) -> Result<OwnedFd, NotAdopted> {
     let adopt = ToWorker::Adopt { session: session.clone(), size, report: shell.report.clone() };
     let given = async {
@@ -63,10 +63,10 @@ pub(super) async fn adopt(
         // Messages that the worker sent before its channel broke are received first.
         Ok(()) | Err(_) => {}
     }
-    let (adopted, _) = channel.receive_within(ANSWER_TIME).await.map_err(|error| {
+    let (adopted, _) = channel.receive_within(ANSWER_TIMEOUT).await.map_err(|error| {
         if is_broken(&error) { NotAdopted::Gone(error) } else { NotAdopted::Unclear(error) }
     })?;
-    let (attached, socket) = channel.receive_within(ANSWER_TIME).await.map_err(NotAdopted::Unclear)?;
+    let (attached, socket) = channel.receive_within(ANSWER_TIMEOUT).await.map_err(NotAdopted::Unclear)?;
     let in_order = adopted == FromWorker::Adopted && attached == FromWorker::Attached(viewer);
     let socket = socket.into_iter().next().filter(|_| in_order);
     socket.ok_or(NotAdopted::Unclear(WireError::NoGreeting))
@@ -94,7 +94,7 @@ mod tests {
     use crate::names::ReportKey;
     use crate::wire::Message as _;
 
-    const VIEWER: ViewerNumber = ViewerNumber(7);
+    const VIEWER: ViewerId = ViewerId(7);
 
     /// Returns the result of `adopt` if the worker sends these messages and closes the channel.
     async fn adopted(says: &[FromWorker]) -> Result<OwnedFd, NotAdopted> {

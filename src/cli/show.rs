@@ -163,16 +163,16 @@ mod tests {
     use super::*;
     use crate::protocol::{EndReason, ShellExit};
 
-    type Worker = Channel<ToViewer, FromViewer>;
+    type ViewerChannel = Channel<ToViewer, FromViewer>;
 
     /// A worker that has sent its greeting, and its viewer socket.
-    fn worker() -> (Worker, OwnedFd) {
-        let (worker, viewer) = Worker::pair().unwrap();
+    fn worker() -> (ViewerChannel, OwnedFd) {
+        let (worker, viewer) = ViewerChannel::pair().unwrap();
         worker.send_greeting(Intent::Viewer).unwrap();
         (worker, viewer.into_socket())
     }
 
-    fn begin(worker: &Worker, length: u32) {
+    fn begin(worker: &ViewerChannel, length: u32) {
         let size = TermSize::new(80, 24).unwrap();
         worker.send(&ToViewer::SnapshotBegins { size, length, extent: Extent::Whole }, &[]).unwrap();
     }
@@ -196,7 +196,7 @@ mod tests {
     fn the_whole_scrollback_is_asked_for_where_it_is_shown() {
         let size = TermSize::new(80, 24).unwrap();
         for (format, is_asked) in [(Format::Text, false), (Format::Json, true), (Format::Ansi, true)] {
-            let (worker, viewer) = Worker::pair().unwrap();
+            let (worker, viewer) = ViewerChannel::pair().unwrap();
             let asked = std::thread::spawn(move || {
                 let say = |extent, text: &[u8]| {
                     let length = u32::try_from(text.len()).unwrap();
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_a_worker_said_before_it_stopped_listening_is_shown() {
-        let (worker, viewer) = Worker::pair().unwrap();
+        let (worker, viewer) = ViewerChannel::pair().unwrap();
         let dying = std::thread::spawn(move || {
             worker.greet(Intent::Viewer, DEADLINE).unwrap();
             shutdown(worker.as_fd().as_raw_fd(), Shutdown::Read).unwrap();

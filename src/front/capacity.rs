@@ -36,7 +36,7 @@ struct Open {
 
 /// The place of one open socket. Dropping it frees the place.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SocketPermit {
     capacity: Arc<Capacity>,
     source: Source,
 }
@@ -80,7 +80,7 @@ impl fmt::Display for Source {
 
 impl Capacity {
     /// Takes a place for one more socket from `source`.
-    pub(super) fn take(self: &Arc<Self>, source: Source) -> Result<Place, Full> {
+    pub(super) fn take(self: &Arc<Self>, source: Source) -> Result<SocketPermit, Full> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= SOCKETS_MAX {
             return Err(Full::All);
@@ -93,11 +93,11 @@ impl Capacity {
             *count += 1;
         }
         open.all += 1;
-        Ok(Place { capacity: Arc::clone(self), source })
+        Ok(SocketPermit { capacity: Arc::clone(self), source })
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketPermit {
     fn drop(&mut self) {
         let mut open = self.capacity.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.all = open.all.saturating_sub(1);

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Front;
-use super::capacity::{Place, Source};
+use super::capacity::{SocketPermit, Source};
 use super::certificate::Certificate;
 use super::error::FrontError;
 use super::socket;
@@ -31,7 +31,7 @@ const UNSENT_MAX: u32 = 16 * 1024;
 const UNIX_BUFFER: usize = 64 * 1024;
 
 /// How long a TLS handshake may take before the socket is closed.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pause before accepting again when the kernel is out of descriptors or memory, which only
 /// other sockets can free by closing.
@@ -159,7 +159,7 @@ impl Accepting {
     }
 }
 
-fn place(front: &Front, source: Source) -> Option<Place> {
+fn place(front: &Front, source: Source) -> Option<SocketPermit> {
     match front.capacity.take(source) {
         Ok(place) => Some(place),
         Err(full) => {
@@ -182,7 +182,7 @@ async fn tcp(
         return Ok(());
     };
     let handshake = certificate.acceptor().accept(stream);
-    let stream = tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await??;
+    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
     attend(stream, source, front).await;
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::protocol::page::SUBPROTOCOL;
 
 /// The headers of every response, including errors and the WebSocket upgrade. xterm.js creates
 /// style elements without a nonce, so inline styles are allowed. Inline scripts never are.
-const GUARDS: [(HeaderName, HeaderValue); 7] = [
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -45,9 +45,9 @@ const GUARDS: [(HeaderName, HeaderValue); 7] = [
 const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Adds the headers that every response has.
-pub(super) fn guarded(mut response: Response, origin: &Origin) -> Response {
+pub(super) fn with_security_headers(mut response: Response, origin: &Origin) -> Response {
     let headers = response.headers_mut();
-    headers.extend(GUARDS);
+    headers.extend(SECURITY_HEADERS);
     if origin.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
     }
@@ -138,7 +138,7 @@ impl IntoResponse for Rejection {
 
 /// The response for a request that hyper could not parse, as bytes.
 pub(super) fn bytes_of(rejection: Rejection, origin: &Origin) -> Vec<u8> {
-    let response = guarded(rejection.into_response(), origin);
+    let response = with_security_headers(rejection.into_response(), origin);
     let date = httpdate::fmt_http_date(SystemTime::now());
     let mut head = format!("HTTP/1.1 {}\r\nDate: {date}\r\n", response.status());
     for (name, value) in response.headers() {
@@ -195,7 +195,7 @@ mod tests {
     fn every_response_has_every_guard() {
         for (origin, https) in [("https://a.example", true), ("http://localhost:8080", false)] {
             for response in every_response() {
-                let response = guarded(response, &origin.parse().unwrap());
+                let response = with_security_headers(response, &origin.parse().unwrap());
                 let value = |name: &str| {
                     let found: Vec<_> = response.headers().get_all(name).iter().collect();
                     assert!(found.len() <= 1, "{name} twice in {response:?}");

@@ -1,5 +1,5 @@
 //! The router. Every request passes [`admission::admit`] first, and every response, including
-//! errors, gets the headers of [`response::guarded`].
+//! errors, gets the headers of [`response::with_security_headers`].
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) fn router(front: &Arc<Front>) -> Router {
         .route("/ws", any(websocket))
         .fallback(file)
         .layer(middleware::from_fn_with_state(Arc::clone(front), admit))
-        .layer(middleware::map_response_with_state(Arc::clone(front), guard))
+        .layer(middleware::map_response_with_state(Arc::clone(front), add_security_headers))
         .with_state(Arc::clone(front))
 }
 
@@ -37,6 +37,6 @@ async fn file(State(front): State<Arc<Front>>, request: Request) -> Result<Respo
     Ok(response::file(file, &request))
 }
 
-async fn guard(State(front): State<Arc<Front>>, response: Response) -> Response {
-    response::guarded(response, &front.origin)
+async fn add_security_headers(State(front): State<Arc<Front>>, response: Response) -> Response {
+    response::with_security_headers(response, &front.origin)
 }

@@ -21,7 +21,7 @@ pub enum FromAuth {
         /// The principal.
         principal: Principal,
         /// How auth verified it.
-        how: Verified,
+        how: AuthMethod,
         /// When auth verified it, in seconds since 1970.
         at: u64,
     },
@@ -40,7 +40,7 @@ pub enum Principal {
 
 /// How a principal was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verified {
+pub enum AuthMethod {
     /// By a passkey that was registered before.
     Passkey,
     /// By a passkey that was just registered with an enrolment link.

@@ -16,7 +16,7 @@ pub const VIEWERS_MAX: usize = 64;
 
 /// A viewer of a session, by the number that the broker assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ViewerNumber(pub u32);
+pub struct ViewerId(pub u32);
 
 /// From the broker to the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub enum ToWorker {
     /// Create a viewer.
     Attach {
         /// The number of the viewer.
-        viewer: ViewerNumber,
+        viewer: ViewerId,
         /// The role of the viewer.
         role: Role,
         /// The size of the viewer's terminal. An owner's size becomes the session's.
@@ -42,14 +42,14 @@ pub enum ToWorker {
     /// Change the role of a viewer.
     SetRole {
         /// The viewer.
-        viewer: ViewerNumber,
+        viewer: ViewerId,
         /// The new role.
         role: Role,
     },
     /// Tell a viewer that its view is closed, and close it.
     Detach {
         /// The viewer.
-        viewer: ViewerNumber,
+        viewer: ViewerId,
         /// What to do with input that the viewer has sent and the worker has not read.
         unread: UnreadInput,
     },
@@ -76,20 +76,20 @@ pub enum FromWorker {
     /// Answers `Adopt`: the worker holds the PTY.
     Adopted,
     /// Answers `Attach`. Carries the other end of the viewer socket.
-    Attached(ViewerNumber),
+    Attached(ViewerId),
     /// Answers `Attach`: there are [`VIEWERS_MAX`] viewers already.
-    Full(ViewerNumber),
+    Full(ViewerId),
     /// Answers `Describe`. The answers are in the order of the requests.
     Described(About),
     /// Answers `SetRole`: from now on the worker ignores whatever the new role does not permit.
     RoleSet {
         /// The viewer.
-        viewer: ViewerNumber,
+        viewer: ViewerId,
         /// The role now in force.
         role: Role,
     },
     /// A viewer closed its socket, or was closed by `Detach`.
-    ViewerGone(ViewerNumber),
+    ViewerGone(ViewerId),
     /// The session has ended. The worker exits after this.
     Ended(SessionEnd),
 }
@@ -100,7 +100,7 @@ pub enum Standing {
     /// No shell: the worker is new, or has lost everything.
     Waiting,
     /// A shell, and these viewers, at most [`VIEWERS_MAX`].
-    Keeping(Vec<ViewerNumber>),
+    Keeping(Vec<ViewerId>),
 }
 
 impl Message for ToWorker {

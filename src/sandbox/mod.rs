@@ -44,7 +44,7 @@ pub enum SandboxError {
 
 /// A file or folder to which a thread keeps access.
 #[derive(Debug, Clone)]
-pub enum Keep {
+pub enum AllowedPath {
     /// The thread may read it.
     Read(PathBuf),
     /// The thread may read, write, create and remove it.
@@ -58,7 +58,7 @@ const LANDLOCK: ABI = ABI::V6;
 ///
 /// # Errors
 /// [`SandboxError`] unless both landlock and seccomp are in force.
-pub fn enter(thread: Thread, keep: &[Keep]) -> Result<(), SandboxError> {
+pub fn enter(thread: Thread, keep: &[AllowedPath]) -> Result<(), SandboxError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(LANDLOCK))?
@@ -67,8 +67,8 @@ pub fn enter(thread: Thread, keep: &[Keep]) -> Result<(), SandboxError> {
         .create()?;
     for kept in keep {
         let (path, access) = match kept {
-            Keep::Read(path) => (path, AccessFs::from_read(LANDLOCK)),
-            Keep::Write(path) => (path, AccessFs::from_all(LANDLOCK)),
+            AllowedPath::Read(path) => (path, AccessFs::from_read(LANDLOCK)),
+            AllowedPath::Write(path) => (path, AccessFs::from_all(LANDLOCK)),
         };
         let fd = PathFd::new(path)
             .map_err(|cause| SandboxError::Path { path: path.display().to_string(), cause })?;
@@ -84,7 +84,7 @@ pub fn enter(thread: Thread, keep: &[Keep]) -> Result<(), SandboxError> {
 
 /// Like [`enter`], for a hook that cannot return an error, such as the thread start of a runtime:
 /// aborts the process if the thread cannot be sandboxed.
-pub fn enter_or_abort(thread: Thread, keep: &[Keep]) {
+pub fn enter_or_abort(thread: Thread, keep: &[AllowedPath]) {
     if let Err(error) = enter(thread, keep) {
         tracing::error!(%error, ?thread, "a thread cannot be sandboxed, ending the process: {error}");
         std::process::abort();

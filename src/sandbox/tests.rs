@@ -7,7 +7,7 @@ use super::table::TABLE;
 use super::*;
 
 /// Runs `attack` in a new thread inside the sandbox of `thread`.
-fn inside<T: Send>(thread: Thread, keep: &[Keep], attack: impl FnOnce() -> T + Send) -> T {
+fn inside<T: Send>(thread: Thread, keep: &[AllowedPath], attack: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         scope
             .spawn(|| {
@@ -58,12 +58,12 @@ fn what_is_kept_is_kept_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
     let (kept, beside) = (folder.path().join("a"), other.path().join("b"));
-    let keep = [Keep::Write(folder.path().to_owned())];
+    let keep = [AllowedPath::Write(folder.path().to_owned())];
     inside(Thread::Auth, &keep, || {
         std::fs::write(&kept, "x").unwrap();
         assert!(std::fs::write(&beside, "x").is_err());
     });
-    let keep = [Keep::Read(folder.path().to_owned())];
+    let keep = [AllowedPath::Read(folder.path().to_owned())];
     inside(Thread::Broker, &keep, || {
         assert_eq!(std::fs::read(&kept).unwrap(), b"x");
         assert!(std::fs::write(&kept, "y").is_err());

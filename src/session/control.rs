@@ -11,7 +11,6 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
-use super::about::About;
 use super::core::{Action, Core, EndedShell, Input, Leave};
 use super::emulator::Emulator;
 use super::exchange::Exchange;
@@ -19,13 +18,14 @@ use super::memory::SessionMemory;
 use super::reader::Reader;
 use super::recovery::{self, Recovered, RecoveredSession};
 use super::report;
+use super::stats::SessionStats;
 use super::store::{Store, StoredDescriptors, StoredItem};
 use super::viewer::Viewer;
-use super::viewers::{LoopState, Order, Viewers};
+use super::viewers::{LoopState, Viewers, ViewersOrder};
 use super::wake::Wake;
 use super::watchdog::Watchdog;
 use crate::names::{SessionId, TermSize};
-use crate::protocol::worker::{FromWorker, ToWorker, VIEWERS_MAX, ViewerNumber};
+use crate::protocol::worker::{FromWorker, ToWorker, VIEWERS_MAX, ViewerId};
 use crate::protocol::{self, Role};
 use crate::sandbox::{self, Thread};
 use crate::sys::{pty, seqpacket};
@@ -43,7 +43,7 @@ pub(super) const EVENTS: usize = 4 * VIEWERS_MAX;
 const VIEWER_BUFFER: usize = 64 * 1024;
 
 /// How long the broker may take to send its greeting.
-const GREETING_TIME: Duration = Duration::from_secs(5);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// State of the control thread.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ pub(super) struct Control {
     inbox: Arc<Wake>,
     watchdog: Option<Watchdog>,
     memory: Arc<SessionMemory>,
-    about: Arc<About>,
-    orders: SyncSender<Order>,
+    stats: Arc<SessionStats>,
+    orders: SyncSender<ViewersOrder>,
     events: Receiver<Input>,
     /// Passes the PTY to the other threads, which wait for it; `None` once that is done.
     handover: Option<PtyHandover>,
@@ -83,7 +83,7 @@ impl Control {
         signals: SignalFd,
     ) -> io::Result<Self> {
         let Recovered { memory, session } = recovery::recover(&mut store, stored)?;
-        let (exchange, about) = (Arc::new(Exchange::default()), Arc::new(About::new()));
+        let (exchange, stats) = (Arc::new(Exchange::default()), Arc::new(SessionStats::new()));
         let wake = || Wake::new().map(Arc::new);
         let (ended, viewers, inbox, terminal, room) = (wake()?, wake()?, wake()?, wake()?, wake()?);
         let (orders, orders_in) = sync_channel(EVENTS);
@@ -104,7 +104,7 @@ impl Control {
         let emulator = Emulator {
             memory: Arc::clone(&memory),
             exchange: Arc::clone(&exchange),
-            about: Arc::clone(&about),
+            stats: Arc::clone(&stats),
             wake: Arc::clone(&terminal),
             room,
             viewers: Arc::clone(&viewers),
@@ -116,13 +116,13 @@ impl Control {
             }
         })?;
         let (kept, wake, control) = (Arc::clone(&memory), Arc::clone(&viewers), Arc::clone(&inbox));
-        let noted = Arc::clone(&about);
+        let noted = Arc::clone(&stats);
         std::thread::Builder::new().name("viewers".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerViewers, &[]);
             let Ok(pty) = viewers_in.recv() else { return };
             let state = LoopState::default();
-            let (memory, about, orders) = (kept, noted, orders_in);
-            Viewers { pty, memory, exchange, about, wake, terminal, orders, events, control, state }.run();
+            let (memory, stats, orders) = (kept, noted, orders_in);
+            Viewers { pty, memory, exchange, stats, wake, terminal, orders, events, control, state }.run();
         })?;
         let mut control = Self {
             listener,
@@ -135,7 +135,7 @@ impl Control {
             inbox,
             watchdog,
             memory,
-            about,
+            stats,
             orders,
             events: events_in,
             handover: Some(PtyHandover {
@@ -145,16 +145,16 @@ impl Control {
             }),
         };
         if let Some(session) = session {
-            control.go_on(session);
+            control.resume(session);
         }
         Ok(control)
     }
 
     /// Continues the session of the previous worker.
-    fn go_on(&mut self, RecoveredSession { pty, viewers }: RecoveredSession) {
-        self.core = Core::going_on(viewers.iter().map(|viewer| viewer.number).collect());
+    fn resume(&mut self, RecoveredSession { pty, viewers }: RecoveredSession) {
+        self.core = Core::resumed(viewers.iter().map(|viewer| viewer.number).collect());
         for viewer in viewers {
-            self.order(Order::GoOn(viewer));
+            self.order(ViewersOrder::Resume(viewer));
         }
         self.hand_over(pty);
         tracing::info!("going on where the worker before was left");
@@ -227,7 +227,7 @@ impl Control {
     fn welcome(&mut self) {
         let greeted = seqpacket::accept(self.listener.as_fd()).map_err(WireError::Io).and_then(|socket| {
             let channel = Channel::over(socket);
-            channel.greet(Intent::Worker, GREETING_TIME)?;
+            channel.greet(Intent::Worker, GREETING_TIMEOUT)?;
             channel.send(&FromWorker::Standing(self.core.standing()), &[])?;
             // A broker that does not read must not hold up the session.
             seqpacket::set_nonblocking(channel.as_fd())?;
@@ -263,9 +263,9 @@ impl Control {
             Action::MakeViewer { viewer, role, size } => self.make_viewer(viewer, role, size),
             Action::SetRole { viewer, role } => {
                 self.store.change_role(viewer, role)?;
-                self.order(Order::SetRole(viewer, role));
+                self.order(ViewersOrder::SetRole(viewer, role));
             }
-            Action::DropViewer(viewer, unread) => self.order(Order::Drop(viewer, unread)),
+            Action::DropViewer(viewer, unread) => self.order(ViewersOrder::Drop(viewer, unread)),
             Action::Tell(message) => {
                 if let FromWorker::ViewerGone(viewer) = message {
                     self.store.forget_viewer(viewer)?;
@@ -273,7 +273,7 @@ impl Control {
                 self.tell(&message, &[]);
             }
             Action::Describe => self.tell(&FromWorker::Described(self.describe()), &[]),
-            Action::Flush(end) => self.order(Order::Flush(end)),
+            Action::Flush(end) => self.order(ViewersOrder::Flush(end)),
             Action::Exit(leave) => {
                 if leave == Leave::Done {
                     self.store.forget_all()?;
@@ -286,10 +286,10 @@ impl Control {
 
     fn describe(&self) -> protocol::About {
         protocol::About {
-            title: self.about.title(),
+            title: self.stats.title(),
             size: self.memory.latest_size().unwrap_or(TermSize::DEFAULT),
-            idle: u32::try_from(self.about.idle().as_secs()).unwrap_or(u32::MAX),
-            viewers: self.about.viewers(),
+            idle: u32::try_from(self.stats.idle().as_secs()).unwrap_or(u32::MAX),
+            viewers: self.stats.viewers(),
         }
     }
 
@@ -318,7 +318,7 @@ impl Control {
         }
     }
 
-    fn make_viewer(&mut self, number: ViewerNumber, role: Role, size: TermSize) {
+    fn make_viewer(&mut self, number: ViewerId, role: Role, size: TermSize) {
         let made = Channel::pair().and_then(|(ours, theirs)| {
             seqpacket::set_nonblocking(ours.as_fd())?;
             seqpacket::set_send_buffer(ours.as_fd(), VIEWER_BUFFER)?;
@@ -329,7 +329,7 @@ impl Control {
         match made {
             Ok((ours, theirs)) => {
                 self.tell(&FromWorker::Attached(number), &[theirs.as_fd()]);
-                self.order(Order::Add(Viewer::new(number, role, ours, Instant::now()), size));
+                self.order(ViewersOrder::Add(Viewer::new(number, role, ours, Instant::now()), size));
             }
             Err(error) => {
                 tracing::warn!(%error, "a viewer cannot be made");
@@ -346,7 +346,7 @@ impl Control {
         }
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: ViewersOrder) {
         if self.orders.try_send(order).is_err() {
             // The viewers' thread is stuck. The next worker continues with what is in the store.
             tracing::error!("the viewers' thread takes no orders");

@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use crate::names::{ReportKey, SessionId, TermSize};
-use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, VIEWERS_MAX, ViewerNumber};
+use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, VIEWERS_MAX, ViewerId};
 use crate::protocol::{EndReason, Role, SessionEnd, ShellExit};
 
 /// An event that the state machine handles.
@@ -17,9 +17,9 @@ pub(super) enum Input {
     /// The shell has ended, and all of its output is in the ring.
     ShellEnded(EndedShell),
     /// The viewers' thread now applies this role to the viewer.
-    RoleSet { viewer: ViewerNumber, role: Role },
+    RoleSet { viewer: ViewerId, role: Role },
     /// The viewer closed its socket, broke the protocol, or was closed.
-    ViewerGone(ViewerNumber),
+    ViewerGone(ViewerId),
     /// systemd asks this process to stop.
     Stop,
     /// Every viewer has received everything, or its time is up.
@@ -41,11 +41,11 @@ pub(super) enum Action {
     /// Start to read from this PTY.
     Keep { pty: OwnedFd, session: SessionId, size: TermSize, report: ReportKey },
     /// Make a viewer and send the other end of its socket to the broker.
-    MakeViewer { viewer: ViewerNumber, role: Role, size: TermSize },
+    MakeViewer { viewer: ViewerId, role: Role, size: TermSize },
     /// Change the role of a viewer.
-    SetRole { viewer: ViewerNumber, role: Role },
+    SetRole { viewer: ViewerId, role: Role },
     /// Tell a viewer that its view is closed, and close its socket.
-    DropViewer(ViewerNumber, UnreadInput),
+    DropViewer(ViewerId, UnreadInput),
     /// Send the broker a description of the session.
     Describe,
     /// Send the broker this message.
@@ -83,7 +83,7 @@ pub(super) enum Core {
     /// Keeping a PTY.
     Live {
         /// Numbers of the attached viewers. At most [`VIEWERS_MAX`].
-        viewers: Vec<ViewerNumber>,
+        viewers: Vec<ViewerId>,
     },
     /// The viewers are being sent the remaining output.
     Ending(SessionEnd),
@@ -91,7 +91,7 @@ pub(super) enum Core {
 
 impl Core {
     /// A worker that continues the session of a previous worker, with these viewers.
-    pub(super) fn going_on(viewers: Vec<ViewerNumber>) -> Self {
+    pub(super) fn resumed(viewers: Vec<ViewerId>) -> Self {
         Self::Live { viewers }
     }
 
@@ -239,7 +239,7 @@ mod tests {
 
     fn attach(number: u32) -> Input {
         let size = TermSize::new(80, 24).unwrap();
-        let viewer = ViewerNumber(number);
+        let viewer = ViewerId(number);
         Input::Broker(ToWorker::Attach { viewer, role: Role::Owner, size }, None)
     }
 
@@ -253,7 +253,7 @@ mod tests {
     fn live() -> Core {
         let mut core = adopted();
         core.handle(attach(u32::MAX));
-        core.handle(Input::ViewerGone(ViewerNumber(u32::MAX)));
+        core.handle(Input::ViewerGone(ViewerId(u32::MAX)));
         core
     }
 
@@ -300,8 +300,8 @@ mod tests {
     fn a_restart_ends_no_session() {
         let restart = live().handle(Input::Stop);
         assert!(matches!(restart[..], [Action::Exit(Leave::Restart)]));
-        let mut again = Core::going_on(vec![ViewerNumber(3)]);
-        assert_eq!(again.standing(), Standing::Keeping(vec![ViewerNumber(3)]));
+        let mut again = Core::resumed(vec![ViewerId(3)]);
+        assert_eq!(again.standing(), Standing::Keeping(vec![ViewerId(3)]));
         assert!(matches!(again.handle(attach(4))[..], [Action::MakeViewer { .. }]));
     }
 
@@ -312,7 +312,7 @@ mod tests {
             assert!(matches!(core.handle(attach(number))[..], [Action::MakeViewer { .. }]));
         }
         assert!(matches!(core.handle(attach(1000))[..], [Action::Tell(FromWorker::Full(_))]));
-        core.handle(Input::ViewerGone(ViewerNumber(3)));
+        core.handle(Input::ViewerGone(ViewerId(3)));
         assert!(matches!(core.handle(attach(1000))[..], [Action::MakeViewer { .. }]));
     }
 }

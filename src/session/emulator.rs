@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::about::About;
 use super::exchange::{Exchange, Snapshot};
 use super::memory::{Behind, SessionMemory};
+use super::stats::SessionStats;
 use super::wake::Wake;
 use crate::names::TermSize;
 use crate::protocol::viewer::Extent;
@@ -74,7 +74,7 @@ pub(super) struct Emulator {
     pub(super) exchange: Arc<Exchange>,
     /// Raised when there is new output or a new size, and when a snapshot or a reset is wanted.
     pub(super) wake: Arc<Wake>,
-    pub(super) about: Arc<About>,
+    pub(super) stats: Arc<SessionStats>,
     /// Raised when the emulator has read on, and when a checkpoint has made room in the ring.
     pub(super) room: Arc<Wake>,
     /// Raised when a snapshot or an answer is ready, and when there is room for another size.
@@ -190,11 +190,11 @@ impl Emulator {
         self.memory.note_answered(reading.cursor);
         if reading.title != reading.terminal.title() {
             reading.terminal.title().clone_into(&mut reading.title);
-            self.about.set_title(&reading.title);
+            self.stats.set_title(&reading.title);
         }
         if reading.cursor > before {
             self.room.raise();
-            self.about.note_activity();
+            self.stats.note_activity();
         }
         more
     }
@@ -323,7 +323,7 @@ mod tests {
         Emulator {
             memory: Arc::clone(memory),
             exchange: Arc::default(),
-            about: Arc::new(About::new()),
+            stats: Arc::new(SessionStats::new()),
             wake: wake(),
             room: wake(),
             viewers: wake(),

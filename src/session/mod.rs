@@ -11,7 +11,6 @@
 //! about, and `report` reads how the shell ended. systemd keeps what the next worker needs in the
 //! `store`, and that worker starts with `recovery`.
 
-mod about;
 mod control;
 mod core;
 mod emulator;
@@ -22,6 +21,7 @@ mod pace;
 mod reader;
 mod recovery;
 mod report;
+mod stats;
 mod store;
 mod viewer;
 mod viewers;

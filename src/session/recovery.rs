@@ -12,7 +12,7 @@ use super::store::{Store, StoredDescriptors, StoredItem};
 use super::viewer::Viewer;
 use crate::names::TermSize;
 use crate::protocol::Role;
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::ViewerId;
 use crate::sys::pty;
 use crate::wire::Channel;
 
@@ -66,7 +66,7 @@ pub(super) fn recover(store: &mut Store, stored: StoredDescriptors) -> io::Resul
 
     // Each viewer continues at the byte where the previous worker left it.
     let now = Instant::now();
-    let viewers = viewers.into_iter().map(|viewer| go_on(viewer, &memory, now)).collect();
+    let viewers = viewers.into_iter().map(|viewer| resume(viewer, &memory, now)).collect();
     Ok(Recovered { memory, session: Some(RecoveredSession { pty, viewers }) })
 }
 
@@ -90,14 +90,14 @@ fn replace_unreadable(store: &mut Store, pty: Option<&OwnedFd>) -> io::Result<Se
     Ok(memory)
 }
 
-fn close_views(store: &mut Store, viewers: &mut Vec<(ViewerNumber, Role, OwnedFd)>) -> io::Result<()> {
+fn close_views(store: &mut Store, viewers: &mut Vec<(ViewerId, Role, OwnedFd)>) -> io::Result<()> {
     viewers.drain(..).try_for_each(|(viewer, ..)| store.forget_viewer(viewer))
 }
 
 /// Restores a viewer. A viewer without a position had not greeted; one that had received only part
 /// of a snapshot gets another.
-pub(super) fn go_on(
-    (number, role, socket): (ViewerNumber, Role, OwnedFd),
+pub(super) fn resume(
+    (number, role, socket): (ViewerId, Role, OwnedFd),
     memory: &SessionMemory,
     now: Instant,
 ) -> Viewer {

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::protocol::Role;
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::ViewerId;
 use crate::sys::inherited::Inherited;
 use crate::sys::notify::Notify;
 
@@ -20,7 +20,7 @@ pub(super) enum StoredItem {
     /// The memory file.
     Memory,
     /// The worker's end of a viewer's socket.
-    Viewer(ViewerNumber, Role),
+    Viewer(ViewerId, Role),
 }
 
 impl StoredItem {
@@ -39,7 +39,7 @@ impl StoredItem {
             return Some(kept);
         }
         if let Some((role, number)) = name.split_once('-') {
-            let number = ViewerNumber(number.parse().ok()?);
+            let number = ViewerId(number.parse().ok()?);
             let roles = [("owner", Role::Owner), ("writer", Role::Writer), ("watcher", Role::Watcher)];
             let role = roles.into_iter().find(|(word, _)| *word == role)?.1;
             return Some(Self::Viewer(number, role));
@@ -53,7 +53,7 @@ impl StoredItem {
 pub(super) struct StoredDescriptors {
     pub(super) pty: Option<OwnedFd>,
     pub(super) memory: Option<OwnedFd>,
-    pub(super) viewers: Vec<(ViewerNumber, Role, OwnedFd)>,
+    pub(super) viewers: Vec<(ViewerId, Role, OwnedFd)>,
 }
 
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub(super) struct Store {
     kept: Vec<StoredItem>,
     /// A duplicate of the worker's end of each viewer's socket: systemd needs the descriptor again
     /// to keep it under another name.
-    viewers: BTreeMap<ViewerNumber, OwnedFd>,
+    viewers: BTreeMap<ViewerId, OwnedFd>,
 }
 
 impl Store {
@@ -106,12 +106,7 @@ impl Store {
     }
 
     /// Puts a viewer's socket into the store.
-    pub(super) fn keep_viewer(
-        &mut self,
-        number: ViewerNumber,
-        role: Role,
-        fd: BorrowedFd<'_>,
-    ) -> io::Result<()> {
+    pub(super) fn keep_viewer(&mut self, number: ViewerId, role: Role, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.viewers.insert(number, fd.try_clone_to_owned()?);
         self.keep(StoredItem::Viewer(number, role), fd)
     }
@@ -119,14 +114,14 @@ impl Store {
     /// Keeps a viewer's socket under the name of another role. systemd keeps a descriptor only
     /// once, so it is removed under its old name first. If the worker is killed in between, the
     /// view is lost and front asks for it again.
-    pub(super) fn change_role(&mut self, number: ViewerNumber, role: Role) -> io::Result<()> {
+    pub(super) fn change_role(&mut self, number: ViewerId, role: Role) -> io::Result<()> {
         let Some(fd) = self.viewers.remove(&number) else { return Ok(()) };
         self.forget_viewer(number)?;
         self.keep_viewer(number, role, fd.as_fd())
     }
 
     /// Removes a viewer's socket from the store.
-    pub(super) fn forget_viewer(&mut self, number: ViewerNumber) -> io::Result<()> {
+    pub(super) fn forget_viewer(&mut self, number: ViewerId) -> io::Result<()> {
         self.viewers.remove(&number);
         self.forget(|kept| matches!(kept, StoredItem::Viewer(viewer, _) if viewer == number))
     }
@@ -155,13 +150,13 @@ mod tests {
 
     #[test]
     fn a_name_in_the_store_says_what_it_is() {
-        let viewer = ViewerNumber(u32::MAX);
+        let viewer = ViewerId(u32::MAX);
         for kept in [
             StoredItem::Pty,
             StoredItem::Memory,
             StoredItem::Viewer(viewer, Role::Owner),
             StoredItem::Viewer(viewer, Role::Writer),
-            StoredItem::Viewer(ViewerNumber(0), Role::Watcher),
+            StoredItem::Viewer(ViewerId(0), Role::Watcher),
         ] {
             assert_eq!(StoredItem::parse(&kept.name()), Some(kept));
         }

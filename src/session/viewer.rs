@@ -13,7 +13,7 @@ use super::memory::{Behind, Position, SessionMemory};
 use super::pace::Pace;
 use crate::names::{TermSize, Theme};
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
-use crate::protocol::worker::ViewerNumber;
+use crate::protocol::worker::ViewerId;
 use crate::protocol::{Role, SessionEnd};
 use crate::wire::{Channel, Intent, WireError};
 
@@ -25,14 +25,14 @@ const PER_TURN: usize = 8;
 const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(30);
 
 /// A chunk of at least `FLOOD` bytes is part of a flood, not an echo. Output that arrives within
-/// [`REST`] after it is held back and sent in one packet, unless it already fills half a packet: a
+/// [`COLLECT_TIME`] after it is held back and sent in one packet, unless it already fills half a packet: a
 /// shell prints 4 KiB at a time, and each packet costs a turn in three programs.
 const FLOOD: usize = 2 * 1024;
-const REST: Duration = Duration::from_millis(1);
+const COLLECT_TIME: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Viewer {
-    pub(super) number: ViewerNumber,
+    pub(super) number: ViewerId,
     role: Role,
     /// Non-blocking.
     channel: Channel<ToViewer, FromViewer>,
@@ -45,7 +45,7 @@ pub(super) struct Viewer {
     showing: Showing,
     pace: Pace,
     /// End of the pause in which small amounts of output are collected into one packet.
-    rests: Option<Instant>,
+    collects_until: Option<Instant>,
     lag: Lag,
     /// Earliest time of the next snapshot, if the viewer is late or asks for one.
     next_snapshot: Instant,
@@ -74,7 +74,7 @@ pub(super) enum Fed {
     /// The turn is over, and there is more to send.
     More,
     /// There is more, but it is held back briefly to fill a packet.
-    Resting,
+    Collecting,
     /// The viewer's socket is full.
     Full,
 }
@@ -92,7 +92,7 @@ impl Viewer {
     /// Creates a viewer that waits for the screen and the end of the scrollback. The rest of the
     /// scrollback takes time on a slow link, so a viewer gets it only on request.
     pub(super) fn new(
-        number: ViewerNumber,
+        number: ViewerId,
         role: Role,
         channel: Channel<ToViewer, FromViewer>,
         now: Instant,
@@ -107,7 +107,7 @@ impl Viewer {
             theme: None,
             showing,
             pace: Pace::new(),
-            rests: None,
+            collects_until: None,
             lag: Lag::new(now),
             next_snapshot: now,
             dropped: 0,
@@ -146,8 +146,8 @@ impl Viewer {
     }
 
     /// End of the pause in which small amounts of output are held back, if there is one.
-    pub(super) fn rests(&self) -> Option<Instant> {
-        self.rests
+    pub(super) fn collects_until(&self) -> Option<Instant> {
+        self.collects_until
     }
 
     /// The snapshot that the viewer is being sent.
@@ -230,7 +230,7 @@ impl Viewer {
             self.showing = Showing::Snapshot { snapshot, begun, sent };
         } else {
             self.lag.snapshot_sent(memory.head(), now);
-            self.go_on_at(memory, snapshot.offset, snapshot.sizes);
+            self.resume_at(memory, snapshot.offset, snapshot.sizes);
         }
         Ok(Fed::More)
     }
@@ -248,10 +248,11 @@ impl Viewer {
             return Ok(Fed::All);
         }
         let behind = head.saturating_sub(cursor);
-        if self.rests.is_some_and(|until| now < until) && (1..CHUNK_MAX as u64 / 2).contains(&behind) {
-            return Ok(Fed::Resting);
+        if self.collects_until.is_some_and(|until| now < until) && (1..CHUNK_MAX as u64 / 2).contains(&behind)
+        {
+            return Ok(Fed::Collecting);
         }
-        self.rests = None;
+        self.collects_until = None;
         let mut end = end.min(head);
         if sizes < memory.sizes() {
             match memory.size(sizes) {
@@ -289,16 +290,16 @@ impl Viewer {
         // killed in between, the next one sends a snapshot instead of sending this chunk twice.
         memory.set_position(self.number, Position::Waiting);
         if !self.send(&ToViewer::Output(chunk))? {
-            self.go_on_at(memory, before, sizes);
+            self.resume_at(memory, before, sizes);
             return Ok(Fed::Full);
         }
         self.pace.sent(length, now);
-        self.rests = (length >= FLOOD).then(|| now + REST);
-        self.go_on_at(memory, cursor, sizes);
+        self.collects_until = (length >= FLOOD).then(|| now + COLLECT_TIME);
+        self.resume_at(memory, cursor, sizes);
         Ok(Fed::More)
     }
 
-    fn go_on_at(&mut self, memory: &SessionMemory, cursor: u64, sizes: u64) {
+    fn resume_at(&mut self, memory: &SessionMemory, cursor: u64, sizes: u64) {
         self.showing = Showing::Live { cursor, sizes };
         memory.set_position(self.number, Position::At { cursor, sizes });
     }

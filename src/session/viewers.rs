@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::about::About;
 use super::core::Input;
 use super::exchange::{EXTENTS, Exchange, Snapshot};
 use super::memory::SessionMemory;
+use super::stats::SessionStats;
 use super::viewer::{Allowed, Fed, Viewer};
 use super::wake::Wake;
 use crate::names::TermSize;
-use crate::protocol::worker::{UnreadInput, ViewerNumber};
+use crate::protocol::worker::{UnreadInput, ViewerId};
 use crate::protocol::{EndReason, Role, SessionEnd};
 use crate::sys::pty;
 use crate::wire::WireError;
 
 /// How long viewers may take to receive the remaining output when the session ends. Viewers that
 /// have not received it by then are cut off.
-const FLUSH_TIME: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Minimum interval between two changes of the terminal's size. Of the sizes requested in between,
 /// only the last one counts: dragging a window requests hundreds, and each narrower size wraps rows
@@ -37,13 +37,13 @@ const SNAPSHOTS_MAX: usize = 12 * 1024 * 1024;
 
 /// An order from the control thread.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum ViewersOrder {
     /// Adds a viewer, with the size of its terminal.
     Add(Viewer, TermSize),
     /// Continues with a viewer of the previous worker.
-    GoOn(Viewer),
-    SetRole(ViewerNumber, Role),
-    Drop(ViewerNumber, UnreadInput),
+    Resume(Viewer),
+    SetRole(ViewerId, Role),
+    Drop(ViewerId, UnreadInput),
     Flush(SessionEnd),
 }
 
@@ -56,10 +56,10 @@ pub(super) struct Viewers {
     /// Raised when there is new output, when an order is queued, and when the terminal's thread has
     /// something for this thread.
     pub(super) wake: Arc<Wake>,
-    pub(super) about: Arc<About>,
+    pub(super) stats: Arc<SessionStats>,
     /// Wakes the terminal's thread.
     pub(super) terminal: Arc<Wake>,
-    pub(super) orders: Receiver<Order>,
+    pub(super) orders: Receiver<ViewersOrder>,
     /// Events for the control thread, which `control` wakes. Never full: see
     /// [`super::control::EVENTS`].
     pub(super) events: SyncSender<Input>,
@@ -72,8 +72,8 @@ pub(super) struct Viewers {
 pub(super) struct LoopState {
     viewers: Vec<Viewer>,
     /// Viewers whose socket had something to read (`readable`) or was full (`full`).
-    readable: Vec<ViewerNumber>,
-    full: Vec<ViewerNumber>,
+    readable: Vec<ViewerId>,
+    full: Vec<ViewerId>,
     /// At least one viewer holds output back to fill a packet. Until that pause is over, new output
     /// and orders do not wake the loop.
     resting: bool,
@@ -104,7 +104,7 @@ impl Viewers {
             self.show_reset(now);
             self.show_snapshots(now);
             let more = self.feed(now);
-            self.about.set_viewers(self.state.viewers.len());
+            self.stats.set_viewers(self.state.viewers.len());
             self.ask_for_snapshots(now);
             self.type_on();
             if self.flushed(now) {
@@ -123,19 +123,19 @@ impl Viewers {
     fn obey(&mut self, now: Instant) {
         while let Ok(order) = self.orders.try_recv() {
             match order {
-                Order::Add(viewer, size) => {
+                ViewersOrder::Add(viewer, size) => {
                     if viewer.sets_size() {
                         self.state.size = Some(size);
                     }
                     self.state.viewers.push(viewer);
                 }
-                Order::GoOn(viewer) => self.state.viewers.push(viewer),
-                Order::SetRole(number, role) => {
+                ViewersOrder::Resume(viewer) => self.state.viewers.push(viewer),
+                ViewersOrder::SetRole(number, role) => {
                     let viewers = self.state.viewers.iter_mut();
                     viewers.filter(|viewer| viewer.number == number).for_each(|viewer| viewer.set_role(role));
                     self.report(Input::RoleSet { viewer: number, role });
                 }
-                Order::Drop(number, unread) => {
+                ViewersOrder::Drop(number, unread) => {
                     let at = self.state.viewers.iter().position(|viewer| viewer.number == number);
                     if let Some(mut viewer) = at.map(|at| self.state.viewers.remove(at)) {
                         if unread == UnreadInput::Typed {
@@ -149,8 +149,8 @@ impl Viewers {
                     self.memory.forget(number);
                     self.report(Input::ViewerGone(number));
                 }
-                Order::Flush(end) => {
-                    let (at, deadline) = (self.memory.head(), now + FLUSH_TIME);
+                ViewersOrder::Flush(end) => {
+                    let (at, deadline) = (self.memory.head(), now + FLUSH_TIMEOUT);
                     self.state.ending = Some(Ending { end, at, deadline });
                 }
             }
@@ -180,7 +180,7 @@ impl Viewers {
     fn grant(&mut self, viewer: &mut Viewer, asked: Vec<Allowed>) {
         for one in asked {
             match one {
-                Allowed::Input(bytes) if self.memory.add_typed(&bytes) => self.about.note_activity(),
+                Allowed::Input(bytes) if self.memory.add_typed(&bytes) => self.stats.note_activity(),
                 Allowed::Input(bytes) => viewer.input_dropped(bytes.len()),
                 Allowed::Resize(size) => self.state.size = Some(size),
                 // An owner's input brings along the theme of its window, which differs only when
@@ -270,7 +270,7 @@ impl Viewers {
             match viewer.feed(&self.memory, end, now) {
                 Ok(Fed::All) => {}
                 Ok(Fed::More) => more = true,
-                Ok(Fed::Resting) => self.state.resting = true,
+                Ok(Fed::Collecting) => self.state.resting = true,
                 Ok(Fed::Full) => self.state.full.push(viewer.number),
                 Err(error) => {
                     let mut asked = Vec::new();
@@ -285,7 +285,7 @@ impl Viewers {
         more
     }
 
-    fn part(&mut self, gone: Vec<(ViewerNumber, WireError)>) {
+    fn part(&mut self, gone: Vec<(ViewerId, WireError)>) {
         for (number, error) in gone {
             if !matches!(error, WireError::Closed) {
                 tracing::warn!(viewer = number.0, %error, "a viewer is cut off");
@@ -372,7 +372,8 @@ impl Viewers {
         let snapshots = self.state.viewers.iter().filter_map(Viewer::waits_for).map(|(_, from)| from);
         // A snapshot that is due has been requested already, and its arrival is an event.
         let snapshots = snapshots.filter(|from| *from > now);
-        let rests = self.state.viewers.iter().filter(|_| self.state.resting).filter_map(Viewer::rests);
+        let rests =
+            self.state.viewers.iter().filter(|_| self.state.resting).filter_map(Viewer::collects_until);
         let size = self.state.size.and(self.state.next_size).filter(|next| *next > now);
         let ending = self.state.ending.as_ref().map(|ending| ending.deadline);
         let all = snapshots.chain(rests).chain(size).chain(ending);

@@ -2,11 +2,11 @@
 
 /// A colour, packed because styles are compared for every cell and have to compare fast.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Color(u32);
+pub(super) struct CellColor(u32);
 
-/// The unpacked form of a [`Color`].
+/// The unpacked form of a [`CellColor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shade {
+pub(super) enum ColorKind {
     /// The default colour of the terminal.
     Default,
     /// One of the 256 indexed colours.
@@ -15,7 +15,7 @@ pub(super) enum Shade {
     Rgb(u8, u8, u8),
 }
 
-impl Color {
+impl CellColor {
     /// The default colour of the terminal.
     pub(super) const DEFAULT: Self = Self(0);
 
@@ -30,11 +30,11 @@ impl Color {
     }
 
     /// Unpacks the colour.
-    pub(super) fn shade(self) -> Shade {
+    pub(super) fn shade(self) -> ColorKind {
         match self.0.to_be_bytes() {
-            [1, _, _, index] => Shade::Indexed(index),
-            [2, r, g, b] => Shade::Rgb(r, g, b),
-            _ => Shade::Default,
+            [1, _, _, index] => ColorKind::Indexed(index),
+            [2, r, g, b] => ColorKind::Rgb(r, g, b),
+            _ => ColorKind::Default,
         }
     }
 }
@@ -56,9 +56,9 @@ pub(super) const FLAGS: [(u8, u8); 8] =
 /// The style of a character.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style {
-    pub(super) foreground: Color,
-    pub(super) background: Color,
-    pub(super) line_color: Color,
+    pub(super) foreground: CellColor,
+    pub(super) background: CellColor,
+    pub(super) line_color: CellColor,
     /// The kind of underline, 0 (none) to 5, as in SGR `4:n`.
     pub(super) underline: u8,
     pub(super) flags: u8,
@@ -105,9 +105,9 @@ impl Cell {
 impl Style {
     /// No attributes, default colours, no hyperlink.
     pub(super) const PLAIN: Self = Self {
-        foreground: Color::DEFAULT,
-        background: Color::DEFAULT,
-        line_color: Color::DEFAULT,
+        foreground: CellColor::DEFAULT,
+        background: CellColor::DEFAULT,
+        line_color: CellColor::DEFAULT,
         underline: 0,
         flags: 0,
         link: 0,

@@ -1,7 +1,9 @@
 //! Select Graphic Rendition (ECMA-48, 8.3.117, with the sub-parameters of ITU T.416): conversion of
 //! sequences to styles and of styles to sequences.
 
-use super::cell::{BLINK, BOLD, Color, DIM, FLAGS, HIDDEN, INVERSE, ITALIC, OVERLINE, STRIKE, Shade, Style};
+use super::cell::{
+    BLINK, BOLD, CellColor, ColorKind, DIM, FLAGS, HIDDEN, INVERSE, ITALIC, OVERLINE, STRIKE, Style,
+};
 use super::sequence::Parameter;
 
 impl Style {
@@ -53,12 +55,12 @@ impl Style {
             28 => self.flags &= !HIDDEN,
             29 => self.flags &= !STRIKE,
             30..=37 => self.foreground = indexed(value - 30),
-            39 => self.foreground = Color::DEFAULT,
+            39 => self.foreground = CellColor::DEFAULT,
             40..=47 => self.background = indexed(value - 40),
-            49 => self.background = Color::DEFAULT,
+            49 => self.background = CellColor::DEFAULT,
             53 => self.flags |= OVERLINE,
             55 => self.flags &= !OVERLINE,
-            59 => self.line_color = Color::DEFAULT,
+            59 => self.line_color = CellColor::DEFAULT,
             90..=97 => self.foreground = indexed(value - 90 + 8),
             100..=107 => self.background = indexed(value - 100 + 8),
             _ => {}
@@ -117,12 +119,12 @@ impl Style {
         }
         if self.line_color != from.line_color {
             match self.line_color.shade() {
-                Shade::Default => out.extend_from_slice(b";59"),
-                Shade::Indexed(index) => {
+                ColorKind::Default => out.extend_from_slice(b";59"),
+                ColorKind::Indexed(index) => {
                     out.extend_from_slice(b";58:5");
                     write_number(out, b':', index);
                 }
-                Shade::Rgb(r, g, b) => {
+                ColorKind::Rgb(r, g, b) => {
                     out.extend_from_slice(b";58:2:");
                     [r, g, b].iter().for_each(|part| write_number(out, b':', *part));
                 }
@@ -133,16 +135,16 @@ impl Style {
 
 /// Appends the parameters that select a colour; `base` is 30 for the foreground, 40 for the
 /// background.
-fn write_color(color: Color, base: u8, out: &mut Vec<u8>) {
+fn write_color(color: CellColor, base: u8, out: &mut Vec<u8>) {
     match color.shade() {
-        Shade::Default => write_number(out, b';', base + 9),
-        Shade::Indexed(index @ 0..=7) => write_number(out, b';', base + index),
-        Shade::Indexed(index @ 8..=15) => write_number(out, b';', base + 52 + index),
-        Shade::Indexed(index) => {
+        ColorKind::Default => write_number(out, b';', base + 9),
+        ColorKind::Indexed(index @ 0..=7) => write_number(out, b';', base + index),
+        ColorKind::Indexed(index @ 8..=15) => write_number(out, b';', base + 52 + index),
+        ColorKind::Indexed(index) => {
             out.extend_from_slice(&[b';', b'0' + base / 10, b'8', b';', b'5']);
             write_number(out, b';', index);
         }
-        Shade::Rgb(r, g, b) => {
+        ColorKind::Rgb(r, g, b) => {
             out.extend_from_slice(&[b';', b'0' + base / 10, b'8', b';', b'2']);
             [r, g, b].iter().for_each(|part| write_number(out, b';', *part));
         }
@@ -159,13 +161,13 @@ fn write_number(out: &mut Vec<u8>, separator: u8, number: u8) {
     }
 }
 
-fn indexed(value: u16) -> Color {
-    u8::try_from(value).map_or(Color::DEFAULT, Color::indexed)
+fn indexed(value: u16) -> CellColor {
+    u8::try_from(value).map_or(CellColor::DEFAULT, CellColor::indexed)
 }
 
 /// Parses a colour of the form `38;5;n` or `38;2;r;g;b` and removes it from `rest`, which begins
 /// after the 38.
-fn flat_color(rest: &mut &[Parameter]) -> Option<Color> {
+fn flat_color(rest: &mut &[Parameter]) -> Option<CellColor> {
     let (&kind, behind) = rest.split_first()?;
     let length = match kind.value {
         5 => 1,
@@ -178,17 +180,17 @@ fn flat_color(rest: &mut &[Parameter]) -> Option<Color> {
 }
 
 /// Parses a colour of the form `38:5:n`, `38:2:r:g:b` or `38:2:space:r:g:b`.
-fn sub_color(subs: &[Parameter]) -> Option<Color> {
+fn sub_color(subs: &[Parameter]) -> Option<CellColor> {
     let (kind, values) = subs.split_first()?;
     let values = if values.len() > 3 { values.get(1..)? } else { values };
     color(kind.value, values)
 }
 
-fn color(kind: u16, values: &[Parameter]) -> Option<Color> {
+fn color(kind: u16, values: &[Parameter]) -> Option<CellColor> {
     let mut bytes = values.iter().map(|parameter| u8::try_from(parameter.value).ok());
     match kind {
-        5 => Some(Color::indexed(bytes.next()??)),
-        2 => Some(Color::rgb(bytes.next()??, bytes.next()??, bytes.next()??)),
+        5 => Some(CellColor::indexed(bytes.next()??)),
+        2 => Some(CellColor::rgb(bytes.next()??, bytes.next()??, bytes.next()??)),
         _ => None,
     }
 }

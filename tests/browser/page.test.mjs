@@ -50,19 +50,19 @@ test('the token of a link goes to the front and out of the address and the histo
   await tab.page.goto('about:blank');
   await tab.page.goBack();
   assert.equal(tab.page.url(), `${ORIGIN}/`);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('of several targets the person chooses, by keyboard too', minute, async () => {
   const { front, tab } = await signedIn((front) => (front.targets = two));
   await tab.page.locator('#lobby-targets li').nth(1).waitFor();
-  await tab.picture('page-lobby');
+  await tab.screenshot('page-lobby');
   await tab.page.keyboard.press('Tab');
   await tab.page.keyboard.press('Enter');
   await tab.shell();
   assert.deepEqual(front.heard.find((message) => message.type === 'open')?.['target'], two[1]);
   assert.equal(await tab.page.locator('#bar-where').textContent(), 'alice@alice-box');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a live session can be viewed, and ended after a second question', minute, async () => {
@@ -93,7 +93,7 @@ test('a live session can be viewed, and ended after a second question', minute, 
   // Nothing reports the end to the lobby; it polls.
   await tab.page.locator('#lobby-live').waitFor({ state: 'hidden' });
   assert.equal(front.heard.filter((message) => message.type === 'end-session').length, 1);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('news of the lobby changes nothing under the hands of whoever is busy there', minute, async () => {
@@ -120,7 +120,7 @@ test('news of the lobby changes nothing under the hands of whoever is busy there
   assert.equal(front.heard.find((message) => message.type === 'name')?.['name'], 'the \u{1f469}\u{1f467} build');
   await tab.page.getByText('the \u{1f469}\u{1f467} build').waitFor();
   assert.equal(await tab.page.locator('#lobby-targets li').count(), 1, 'what was heard meanwhile is shown then');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a live session has a name, the title of its program, and who looks at it', minute, async () => {
@@ -136,9 +136,9 @@ test('a live session has a name, the title of its program, and who looks at it',
   await tab.page.keyboard.type(' the build ');
   await tab.page.keyboard.press('Enter');
   await tab.page.getByText('the build').waitFor();
-  await tab.picture('page-named');
+  await tab.screenshot('page-named');
   assert.equal(front.heard.find((message) => message.type === 'name')?.['name'], 'the build');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('an owner sees who is there, hands the keyboard over, takes it back and removes', minute, async () => {
@@ -167,7 +167,7 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   await tab.page.getByText('may watch, is not here').waitFor();
   await tab.page.getByText('may type, is here').waitFor();
   assert.equal(await tab.page.locator('#bar-participants').textContent(), 'with carol');
-  await tab.picture('page-share');
+  await tab.screenshot('page-share');
   await tab.page.getByRole('button', { name: 'Hand keyboard over' }).click();
   await tab.page.getByRole('button', { name: 'Take keyboard back' }).click();
   await tab.page.getByRole('button', { name: 'Remove carol' }).click();
@@ -185,7 +185,7 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   front.say({ type: 'closed', stream: 1, reason: 'shell-ended' });
   await tab.page.locator('#share').waitFor({ state: 'hidden' });
   assert.equal(await share.getAttribute('aria-expanded'), 'false');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a watcher is told that keys go nowhere, and when they do not any more', minute, async () => {
@@ -196,7 +196,7 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
   });
   await tab.page.getByText('of carol, to watch').waitFor();
   assert.equal(await tab.page.getByRole('button', { name: /^(Name|End) / }).count(), 0, 'it is not theirs');
-  await tab.picture('page-shared-with-me');
+  await tab.screenshot('page-shared-with-me');
   await tab.page.getByRole('button', { name: 'dev@web1' }).click();
   await tab.shell();
   /** @param {string} role */
@@ -216,7 +216,7 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
   front.say({ type: 'closed', stream: 1, reason: 'view-closed' });
   await tab.panelSays(/may not see this shell any more/);
   assert.equal(await tab.page.getByRole('button', { name: 'New shell' }).count(), 0);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a new shell does not hide the ones that still run', minute, async () => {
@@ -229,7 +229,7 @@ test('a new shell does not hide the ones that still run', minute, async () => {
   await tab.page.getByRole('heading', { name: 'Still running' }).waitFor();
   await tab.page.keyboard.press('Escape');
   await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a shell that was left is there again, in another tab or on another device', minute, async () => {
@@ -243,7 +243,7 @@ test('a shell that was left is there again, in another tab or on another device'
   await tab.shell();
   assert.equal(front.heard.find((message) => message.type === 'attach')?.['session'], 'aaaaaaaa2222');
   assert.ok(!front.heard.some((message) => message.type === 'open'));
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('of several shells that were left the person chooses', minute, async () => {
@@ -253,23 +253,23 @@ test('of several shells that were left the person chooses', minute, async () => 
   await tab.page.getByRole('heading', { name: 'Still running' }).waitFor();
   assert.equal(await tab.page.locator('#lobby-sessions li').count(), 2);
   assert.ok(!front.heard.some((message) => message.type === 'open' || message.type === 'attach'));
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('nobody is told nothing: an account without grants gets a sentence', minute, async () => {
   const { tab } = await signedIn((front) => (front.targets = []));
   await tab.page.getByText('Nothing is granted to alice yet.').waitFor();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a refused shell is a sentence, and can be tried again', minute, async () => {
   const { front, tab } = await signedIn((front) => (front.refusal = 'machine-without-bus'));
   await tab.panelSays(/needs systemd and D-Bus inside/);
-  await tab.picture('page-refused');
+  await tab.screenshot('page-refused');
   front.refusal = undefined;
   await tab.page.getByRole('button', { name: 'Try again' }).click();
   await tab.shell();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 for (const refusal of ['worker-unavailable', 'version-mismatch']) {
@@ -294,7 +294,7 @@ for (const refusal of ['worker-unavailable', 'version-mismatch']) {
       ['attach', 'abcdefgh2345'],
       ['attach', 'abcdefgh2345'],
     ]);
-    tab.assertCalm();
+    tab.assertNoErrors();
   });
 }
 
@@ -308,7 +308,7 @@ test('a shell that is not there any more is not tried again', minute, async () =
   await tab.page.getByRole('button', { name: 'New shell' }).click();
   await tab.shell();
   assert.ok(front.heard.some((message) => message.type === 'open'));
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('the terminal answers no program, and a program writes to no clipboard', minute, async () => {
@@ -324,7 +324,7 @@ test('the terminal answers no program, and a program writes to no clipboard', mi
   await tab.page.mouse.click(300, 300);
   await tab.page.keyboard.type('é');
   await front.typedAll(/^(\x1b\[[IO])*\x1b\[<0;\d+;\d+M\x1b\[<0;\d+;\d+m\xc3\xa9$/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('what was not typed is said, with the amount', minute, async () => {
@@ -332,8 +332,8 @@ test('what was not typed is said, with the amount', minute, async () => {
   await tab.shell();
   front.say({ type: 'input-dropped', stream: 1, bytes: 812 });
   await tab.page.getByText('812 bytes of what you typed did not reach the program').waitFor();
-  await tab.picture('page-notices');
-  tab.assertCalm();
+  await tab.screenshot('page-notices');
+  tab.assertNoErrors();
 });
 
 test('a snapshot replaces the screen, at the size of the session', minute, async () => {
@@ -351,9 +351,9 @@ test('a snapshot replaces the screen, at the size of the session', minute, async
   await tab.sees(/^the third$/);
   await tab.page.waitForFunction(() => (document.querySelector('.xterm-rows > div')?.getBoundingClientRect().height ?? 99) < 12);
   assert.ok(await fits());
-  await tab.picture('page-letterbox');
+  await tab.screenshot('page-letterbox');
   assert.ok(!front.heard.some((message) => message.type === 'resize'), 'the window has not changed');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('whoever comes back from the phone has the size of their window again', minute, async () => {
@@ -383,7 +383,7 @@ test('whoever comes back from the phone has the size of their window again', min
   await tab.page.keyboard.type('z');
   await front.typedAll(/z$/);
   assert.deepEqual(claims(), [window, window], 'the size is its owner\'s');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('the server hears in which colours the terminal is shown, by night and by day', minute, async () => {
@@ -399,7 +399,7 @@ test('the server hears in which colours the terminal is shown, by night and by d
   await front.hears('theme', 2);
   assert.equal(told()[1].foreground, hex(await shown()));
   assert.notEqual(told()[1].background, told()[0].background);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a scrollback with a gap is asked for when somebody looks at it', minute, async () => {
@@ -413,7 +413,7 @@ test('a scrollback with a gap is asked for when somebody looks at it', minute, a
   await tab.page.mouse.move(300, 300);
   await tab.page.mouse.wheel(0, -400);
   await front.hears('refresh');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('while a program prints on, its whole scrollback is asked for once, and again when it is quiet', minute, async () => {
@@ -442,7 +442,7 @@ test('while a program prints on, its whole scrollback is asked for once, and aga
   await tab.page.clock.runFor(300);
   await tab.page.evaluate(() => undefined);
   assert.equal(refreshes(), 2);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('nothing is typed into a shell whose screen is not there yet, and the old screen stays until it is', minute, async () => {
@@ -471,7 +471,7 @@ test('nothing is typed into a shell whose screen is not there yet, and the old s
   await tab.shell();
   await tab.paste('one\ntwo\n');
   await front.typedAll(/^c\x1b\[200~one\rtwo\r\x1b\[201~$/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a long paste goes out in frames that the front takes', minute, async () => {
@@ -482,7 +482,7 @@ test('a long paste goes out in frames that the front takes', minute, async () =>
   await tab.answer();
   await front.typedAll(/^(?:\xc3\xa9){50000}\r$/);
   assert.ok(front.frames.length > 3 && front.frames.every((length) => length <= 32 * 1024 + 7));
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a front that gives no sign of life counts as lost', minute, async () => {
@@ -495,7 +495,7 @@ test('a front that gives no sign of life counts as lost', minute, async () => {
   front.alive = false;
   await tab.page.clock.runFor(41_000);
   await tab.panelSays(/Connection lost|The server is back/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('somebody else at the same page does not see the screen of the one before', minute, async () => {
@@ -512,7 +512,7 @@ test('somebody else at the same page does not see the screen of the one before',
   await tab.page.locator('.choice').first().click();
   await tab.shell();
   assert.doesNotMatch(await tab.screen(), /secret/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a shell that ended meanwhile is said to have ended', minute, async () => {
@@ -527,7 +527,7 @@ test('a shell that ended meanwhile is said to have ended', minute, async () => {
   await tab.sees(/last words/);
   await tab.answer();
   await tab.shell();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a shell that was over before the loss still is: its last screen stays, and nothing is opened', minute, async () => {
@@ -546,7 +546,7 @@ test('a shell that was over before the loss still is: its last screen stays, and
   assert.equal(front.heard.filter((message) => message.type === 'open').length, 1);
   await tab.page.getByRole('button', { name: 'New shell' }).click();
   await tab.shell();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a front that does not understand the page asks for a fresh one, and a worker that is upgraded does not', minute, async () => {
@@ -561,7 +561,7 @@ test('a front that does not understand the page asks for a fresh one, and a work
   await tab.panelSays(/did not understand each other\. Reload the page\./);
   await tab.page.getByRole('button', { name: 'Reload' }).click();
   await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a view that broke off is tried again, and its session not given up', minute, async () => {
@@ -574,7 +574,7 @@ test('a view that broke off is tried again, and its session not given up', minut
   await tab.page.getByRole('button', { name: 'Try again' }).click();
   await tab.shell();
   assert.equal(front.heard.find((message) => message.type === 'attach')?.['session'], 'abcdefgh2345');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a machine that went away is the reason, whether it is heard before the end or after', minute, async () => {
@@ -596,7 +596,7 @@ test('a machine that went away is the reason, whether it is heard before the end
   await tab.shell();
   front.say({ ...ended, stream: 3 });
   await tab.panelSays(/The shell has ended/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('links lead to the web only, and show where before the click', minute, async () => {
@@ -616,7 +616,7 @@ test('links lead to the web only, and show where before the click', minute, asyn
   await opened.waitForURL('https://example.org/real');
   assert.equal(await opened.evaluate(() => globalThis.opener), null);
   await opened.close();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a line of a snapshot that takes two rows is copied as one line, and its address is one link', minute, async () => {
@@ -644,7 +644,7 @@ test('a line of a snapshot that takes two rows is copied as one line, and its ad
   await tab.page.keyboard.press('Control+Shift+C');
   await tab.page.waitForFunction(() => globalThis.copied !== undefined);
   assert.equal(await tab.page.evaluate(() => globalThis.copied), address);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a graphics card draws the terminal, and when it is lost nothing on the screen is', minute, async () => {
@@ -668,7 +668,7 @@ test('a graphics card draws the terminal, and when it is lost nothing on the scr
     }
   });
   await tab.sees(/green \u4f60\u597d done/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 /** A shell on a phone. */
@@ -701,8 +701,8 @@ test('on a phone there are the keys that its keyboard lacks', minute, async () =
   await tab.page.keyboard.type('\u00e9c');
   await front.typedAll(/^\x03\x1b\[A\x1b\[1;5Cd\x1b\xc3\xa9c$/);
   assert.equal(await control.getAttribute('aria-pressed'), 'false');
-  await tab.picture('page-phone');
-  tab.assertCalm();
+  await tab.screenshot('page-phone');
+  tab.assertNoErrors();
 });
 
 test('a finger scrolls the terminal, turns the wheel of a program, and finds what it is to press', minute, async () => {
@@ -741,7 +741,7 @@ test('a finger scrolls the terminal, turns the wheel of a program, and finds wha
     for (let pictures = 0; pictures < 3; pictures += 1) await new Promise(requestAnimationFrame);
   });
   assert.equal(resizes(), before);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('the last row and the last column are whole, whatever the height of the window', minute, async () => {
@@ -757,7 +757,7 @@ test('the last row and the last column are whole, whatever the height of the win
     });
     assert.ok(over !== undefined && over <= 0, `at ${height} px, ${over} px of the terminal are cut off`);
   }
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a session that is too large for the smallest letters can be scrolled', minute, async () => {
@@ -773,9 +773,9 @@ test('a session that is too large for the smallest letters can be scrolled', min
     return inner && outer && inner.right <= outer.right && inner.bottom <= outer.bottom;
   });
   assert.ok(seen);
-  await tab.picture('page-cut');
+  await tab.screenshot('page-cut');
   assert.ok(!front.heard.some((message) => message.type === 'resize'), 'scroll bars are no other window');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a panel hides nothing: the last line stays in view, and nobody is told of another size', minute, async () => {
@@ -797,7 +797,7 @@ test('a panel hides nothing: the last line stays in view, and nobody is told of 
   await tab.page.waitForFunction(() => (document.querySelector('#screen')?.scrollTop ?? 0) > 0);
   const ended = await gap();
   assert.ok(ended && ended.above >= 0 && ended.below > 0, JSON.stringify(ended));
-  await tab.picture('page-ended-full');
+  await tab.screenshot('page-ended-full');
   assert.equal(await tab.page.locator('.xterm-rows > div').count(), rows);
   // The same holds when the user comes back to the shell.
   await tab.page.keyboard.press('Control+Shift+L');
@@ -815,7 +815,7 @@ test('a panel hides nothing: the last line stays in view, and nobody is told of 
   front.say({ type: 'closed', stream: 2, reason: 'shell-ended' });
   await tab.panelSays(/The shell has ended/);
   assert.equal(await tab.page.evaluate(() => document.querySelector('#screen')?.scrollTop), 0);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('whoever types on when a shell ends does not open another one', minute, async () => {
@@ -838,7 +838,7 @@ test('whoever types on when a shell ends does not open another one', minute, asy
   await tab.answer();
   await tab.shell();
   assert.equal(opens(), 2);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('whoever types into a dead connection hears of it within seconds, and what may not have arrived', minute, async () => {
@@ -852,8 +852,8 @@ test('whoever types into a dead connection hears of it within seconds, and what 
   await tab.page.keyboard.type('rm');
   await front.hears('ping');
   await tab.page.clock.runFor(1100);
-  await tab.page.locator('#bar[data-state=awaited]').getByText('The server does not answer').waitFor();
-  await tab.picture('page-awaited');
+  await tab.page.locator('#bar[data-state=unresponsive]').getByText('The server does not answer').waitFor();
+  await tab.screenshot('page-unresponsive');
   front.alive = true;
   front.say({ type: 'pong' });
   await tab.page.locator('#bar[data-state=live]').waitFor();
@@ -863,7 +863,7 @@ test('whoever types into a dead connection hears of it within seconds, and what 
   await tab.page.clock.runFor(8100);
   await tab.page.keyboard.type('x');
   await tab.panelSays(/Not sent: 1 keystroke\. Sent, but perhaps not arrived: 2 keystrokes\./);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('only a plain click opens a link, and what is shown is what opens', minute, async () => {
@@ -895,7 +895,7 @@ test('only a plain click opens a link, and what is shown is what opens', minute,
   await tab.sees(/mouse$/);
   await tab.page.mouse.dblclick(x, y);
   assert.equal((await opened()).length, 2);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('Ctrl-W asks before it closes the tab of a shell, and other ways do not', minute, async () => {
@@ -937,7 +937,7 @@ test('in full screen the shell has all keys', minute, async () => {
   await full.click();
   await tab.page.waitForFunction(() => !document.fullscreenElement && globalThis.opened.length === 2);
   assert.deepEqual(await tab.page.evaluate(() => globalThis.opened), ['locked', 'unlocked']);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('several lines go to a program that would run each of them only when that is meant', minute, async () => {
@@ -947,7 +947,7 @@ test('several lines go to a program that would run each of them only when that i
   await front.typedAll(/^one\r$/);
   await tab.paste('two\nthree\n');
   await tab.panelSays(/Paste 2 lines\?/);
-  await tab.picture('page-paste');
+  await tab.screenshot('page-paste');
   await tab.page.keyboard.press('Escape');
   await tab.page.locator('#panel').waitFor({ state: 'hidden' });
   await tab.page.keyboard.type('x');
@@ -958,7 +958,7 @@ test('several lines go to a program that would run each of them only when that i
   await front.typedAll(/^one\rxtwo\rthree\r$/);
   await tab.page.keyboard.type('y');
   await front.typedAll(/three\ry$/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a screen reader is served where somebody wants it, also the next time', minute, async () => {
@@ -975,7 +975,7 @@ test('a screen reader is served where somebody wants it, also the next time', mi
   await tab.page.locator('.xterm-accessibility').waitFor({ state: 'attached' });
   await reader.click();
   await tab.page.locator('.xterm-accessibility').waitFor({ state: 'detached' });
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('what is not found is said', minute, async () => {
@@ -992,7 +992,7 @@ test('what is not found is said', minute, async () => {
   await tab.page.getByText('Not found').waitFor({ state: 'detached' });
   await tab.page.keyboard.press('Escape');
   await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('another tab shows what became of a shell, and a server that is not understood a fresh page', minute, async () => {
@@ -1026,7 +1026,7 @@ test('another tab shows what became of a shell, and a server that is not underst
   front.say({ type: 'closed', stream: 1, reason: 'shell-ended' });
   await tab.panelSays(/The shell has ended/);
   assert.equal(await tab.page.title(), 'ended · dev@web1 · tere');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('one notch of the wheel is three lines in a program that fills the screen', minute, async () => {
@@ -1041,7 +1041,7 @@ test('one notch of the wheel is three lines in a program that fills the screen',
   await tab.sees(/^vims/);
   await tab.page.mouse.wheel(0, -120);
   await front.typedAll(/^(\x1b\[B){3}(\x1bOA){3}$/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('Ctrl with a sign is its byte, though the layout has the sign elsewhere', minute, async () => {
@@ -1060,7 +1060,7 @@ test('Ctrl with a sign is its byte, though the layout has the sign elsewhere', m
     await tab.devtools.send('Input.dispatchKeyEvent', { type: 'keyUp', ...event });
   }
   await front.typedAll(/^\x1f\x1f\x1d\x1c$/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a syllable of Hangul is typed once, whichever key ends it and whoever has that key', minute, async () => {
@@ -1100,7 +1100,7 @@ test('a syllable of Hangul is typed once, whichever key ends it and whoever has 
   await commit('글');
   await key('keyDown', { key: 'y', code: 'KeyY', text: 'y', windowsVirtualKeyCode: 89 });
   await front.typedAll(utf8('한 글 한\x1b[Dx글\ry'));
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a file that is dropped on the page does not replace it', minute, async () => {
@@ -1116,7 +1116,7 @@ test('a file that is dropped on the page does not replace it', minute, async () 
   });
   assert.ok(refused, 'the browser would open the file');
   await tab.page.getByText('Files cannot be dropped here').waitFor();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a long line for a program that reads lines is asked about', minute, async () => {
@@ -1124,14 +1124,14 @@ test('a long line for a program that reads lines is asked about', minute, async 
   await tab.shell();
   await tab.paste('a'.repeat(5000));
   await tab.panelSays(/Paste a line of 5\.0 kB\?.*the first 4,095 bytes/s);
-  await tab.picture('page-long-line');
+  await tab.screenshot('page-long-line');
   await tab.answer();
   await front.typedAll(/^a{5000}$/);
   front.print(1, '\x1b[?2004h');
   await tab.page.evaluate(() => undefined);
   await tab.paste('b'.repeat(5000));
   await front.typedAll(/^a{5000}\x1b\[200~b{5000}\x1b\[201~$/);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('without a passkey the person hears what a security key must be able to do', minute, async () => {
@@ -1163,7 +1163,7 @@ test('a terminal that a program left in disorder is reset, and nothing is typed'
   assert.equal(front.heard.find((message) => message.type === 'reset-terminal')?.['stream'], 1);
   assert.equal(front.typed, '');
   await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a shell that failed says how', minute, async () => {
@@ -1171,5 +1171,5 @@ test('a shell that failed says how', minute, async () => {
   await tab.shell();
   front.say({ type: 'closed', stream: 1, reason: 'shell-ended', exit: { exited: 3 } });
   await tab.panelSays(/The shell has ended \(exit status 3\)\./);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });

@@ -38,7 +38,7 @@ test('an enrolment link leads to a shell', minute, async () => {
   await tab.page.goto(await enrolmentLink('alice'));
   assert.equal(tab.page.url(), `${origin}/`, 'the token is out of the address bar');
   await tab.page.getByRole('button', { name: 'Register a passkey' }).waitFor();
-  await tab.picture('1-enrol');
+  await tab.screenshot('1-enrol');
   await tab.pressSignIn();
   await tab.shell();
   assert.equal(await tab.page.locator('#bar-where').textContent(), `${user}@${machine}`);
@@ -48,8 +48,8 @@ test('an enrolment link leads to a shell', minute, async () => {
   // The prompt of Debian's bash sets a title too; `read` holds it back until this title was seen.
   await tab.run(String.raw`printf '\033]2;na''med\007'; read`);
   await tab.page.waitForFunction(() => document.title === 'named · tere');
-  await tab.picture('1-shell');
-  tab.assertCalm();
+  await tab.screenshot('1-shell');
+  tab.assertNoErrors();
 });
 
 test('a program is told the colours of the page, by night and by day', minute, async () => {
@@ -60,7 +60,7 @@ test('a program is told the colours of the page, by night and by day', minute, a
   await tab.page.emulateMedia({ colorScheme: 'light' });
   await ask('day');
   await tab.sees(/^day fbfb\/fbfb\/fdfd/m);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('two people are in one shell', minute, async () => {
@@ -79,8 +79,8 @@ test('two people are in one shell', minute, async () => {
   await bob.run('echo nobody $((1+1))');
   await bob.page.getByText('You are watching: what you type goes nowhere.').waitFor();
   await alice.page.getByText('may watch, is here').waitFor();
-  await alice.picture('share-owner');
-  await bob.picture('share-watcher');
+  await alice.screenshot('share-owner');
+  await bob.screenshot('share-watcher');
 
   await alice.page.getByRole('button', { name: 'Hand keyboard over' }).click();
   await bob.page.getByText('The keyboard is yours too').waitFor();
@@ -93,8 +93,8 @@ test('two people are in one shell', minute, async () => {
   await alice.page.keyboard.press('Escape');
   await alice.run('echo still $((1+2))');
   await alice.sees(/^still 3$/m);
-  alice.assertCalm();
-  bob.assertCalm();
+  alice.assertNoErrors();
+  bob.assertNoErrors();
 });
 
 test('the shell follows the size of the window', minute, async () => {
@@ -108,11 +108,11 @@ test('the shell follows the size of the window', minute, async () => {
   const now = tab.size();
   assert.ok(now.cols < before.cols && now.rows < before.rows);
   assert.match(await tab.screen(), new RegExp(`^size ${now.rows} ${now.cols} ${now.cols}$`, 'm'));
-  await tab.picture('2-small');
+  await tab.screenshot('2-small');
 
   const told = tab.sent.filter((message) => message.type === 'resize');
   assert.equal(new Set(told.map((message) => JSON.stringify(message['size']))).size, told.length, 'no size told twice');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('colours and wide characters are drawn as they are meant', minute, async () => {
@@ -144,8 +144,8 @@ test('colours and wide characters are drawn as they are meant', minute, async ()
   assert.equal(drawn.exact, 'rgb(1, 200, 3)');
   const [wide, narrow] = drawn.edges;
   assert.ok(wide !== undefined && narrow !== undefined && Math.abs(wide - narrow) < 1.5, `${wide} is not ${narrow}`);
-  await tab.picture('3-colours');
-  tab.assertCalm();
+  await tab.screenshot('3-colours');
+  tab.assertNoErrors();
 });
 
 test('copy takes the selection, and a paste of several lines waits for Enter', minute, async () => {
@@ -168,7 +168,7 @@ test('copy takes the selection, and a paste of several lines waits for Enter', m
   await tab.page.keyboard.press('Shift+Insert');
   await tab.sees(/echo again\[201~-\$\(\(7\*7\)\)/);
   assert.ok(tab.typed.includes('\x1b[200~'), 'the paste is bracketed');
-  await tab.picture('4-pasted');
+  await tab.screenshot('4-pasted');
   await tab.page.keyboard.press('Control+C');
   // Bash may append what is typed before the new prompt to the old line.
   await tab.sees(/\^C\s+\S+\$/);
@@ -181,7 +181,7 @@ test('copy takes the selection, and a paste of several lines waits for Enter', m
   await tab.sees(/echo one-\$\(\(1\+1\)\)/);
   await tab.page.keyboard.press('Enter');
   await tab.sees(/^one-2$/m);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('exit says that the shell ended and offers a new one', minute, async () => {
@@ -190,14 +190,14 @@ test('exit says that the shell ended and offers a new one', minute, async () => 
   await tab.panelSays(/The shell has ended\./);
   // The last screen stays. It is drawn in the browser's next frame, which may come after the panel.
   await tab.sees(/^first$/m);
-  await tab.picture('5-ended');
+  await tab.screenshot('5-ended');
   await tab.answer();
   await tab.shell();
   await tab.run('echo sec""ond');
   await tab.sees(/^second$/m);
   assert.doesNotMatch(await tab.screen(), /^first$/m);
   await sessionsAre(1);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('the next time it is one button', minute, async () => {
@@ -208,11 +208,11 @@ test('the next time it is one button', minute, async () => {
   await tab.takePasskeys(first);
   await tab.page.goto(origin);
   await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
-  await tab.picture('6-sign-in');
+  await tab.screenshot('6-sign-in');
   await tab.page.keyboard.press('Enter');
   await tab.shell();
   assert.equal(await tab.page.locator('#bar-account').textContent(), 'alice');
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a reloaded tab has its shell again', minute, async () => {
@@ -226,7 +226,7 @@ test('a reloaded tab has its shell again', minute, async () => {
   await tab.run('echo kept-$kept');
   await tab.sees(/^kept-42$/m);
   await sessionsAre(1);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a closed tab has left a shell, and the next one finds it', minute, async () => {
@@ -242,20 +242,20 @@ test('a closed tab has left a shell, and the next one finds it', minute, async (
   await next.run('echo kept-$kept');
   await next.sees(/^kept-42$/m);
   await sessionsAre(1);
-  next.assertCalm();
+  next.assertNoErrors();
 });
 
 test('a passkey that is not given is a calm word, and the button again', minute, async () => {
   const tab = await enrolled('alice');
   await tab.page.reload();
-  await tab.finger(false);
+  await tab.setUserVerified(false);
   await tab.pressSignIn();
   await tab.signInSays(/No passkey was used/);
-  await tab.picture('7-cancelled');
-  await tab.finger(true);
+  await tab.screenshot('7-cancelled');
+  await tab.setUserVerified(true);
   await tab.pressSignIn();
   await tab.shell();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('a lost connection says so, drops what is typed, and leads back to the same shell', minute, async () => {
@@ -268,20 +268,20 @@ test('a lost connection says so, drops what is typed, and leads back to the same
     await tab.page.keyboard.type('xyz');
     await tab.panelSays(/Not sent: 3 keystrokes/);
     assert.match(await tab.screen(), /^ready$/m, 'the screen stays readable');
-    await tab.picture('8-lost');
+    await tab.screenshot('8-lost');
   } finally {
     await inHost('systemctl', 'start', 'tere-front.socket');
   }
   await tab.panelSays(/The server is back\. Sign in again/, 40_000);
-  await tab.picture('8-back');
+  await tab.screenshot('8-back');
   await tab.page.getByRole('button', { name: 'Sign in again' }).click();
   await tab.shell();
   await tab.run('echo kept-$kept');
   await tab.sees(/^kept-42$/m);
   assert.doesNotMatch(await tab.screen(), /xyz/, 'nothing typed meanwhile arrived');
   await sessionsAre(1);
-  await tab.picture('8-again');
-  tab.assertCalm();
+  await tab.screenshot('8-again');
+  tab.assertNoErrors();
 });
 
 test('a restarted front is a lost connection too, and Enter is enough', minute, async () => {
@@ -293,7 +293,7 @@ test('a restarted front is a lost connection too, and Enter is enough', minute, 
   await tab.shell();
   await tab.run('echo kept-$kept');
   await tab.sees(/^kept-42$/m);
-  tab.assertCalm();
+  tab.assertNoErrors();
 });
 
 test('an enrolment link works once, and only as it was made', minute, async () => {
@@ -304,8 +304,8 @@ test('an enrolment link works once, and only as it was made', minute, async () =
     await tab.page.goto(bad);
     await tab.pressSignIn();
     await tab.signInSays(/This enrolment link has been used, has expired or is not complete/);
-    if (bad === altered) await tab.picture('9-altered');
-    tab.assertCalm();
+    if (bad === altered) await tab.screenshot('9-altered');
+    tab.assertNoErrors();
   }
   const first = await Tab.open(await newPerson(browser));
   await first.enrol(link);
@@ -313,9 +313,9 @@ test('an enrolment link works once, and only as it was made', minute, async () =
   await second.page.goto(link);
   await second.pressSignIn();
   await second.signInSays(/This enrolment link has been used/);
-  await second.picture('9-used');
+  await second.screenshot('9-used');
   await second.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
-  second.assertCalm();
+  second.assertNoErrors();
 });
 
 test('two tabs are two shells', minute, async () => {
@@ -336,15 +336,15 @@ test('two tabs are two shells', minute, async () => {
   await two.page.bringToFront();
   await two.page.getByRole('button', { name: 'Shells' }).click();
   await two.page.waitForFunction(() => document.querySelectorAll('#lobby-sessions li').length === 2);
-  await two.picture('10-lobby');
+  await two.screenshot('10-lobby');
   const other = two.page.locator('#lobby-sessions li').filter({ hasNotText: 'in view here' });
   await other.getByRole('button', { name: /^End/ }).click();
   await other.getByRole('button', { name: /^Really end/ }).click();
   await one.page.bringToFront();
   await one.panelSays(/This session was ended on request/);
-  await one.picture('10-ended-by-the-other');
-  one.assertCalm();
-  two.assertCalm();
+  await one.screenshot('10-ended-by-the-other');
+  one.assertNoErrors();
+  two.assertNoErrors();
 });
 
 test('a machine that is powered off says so within 10 s, and starts again for a new shell', { timeout: 120_000 }, async () => {
@@ -354,7 +354,7 @@ test('a machine that is powered off says so within 10 s, and starts again for a 
   await inHost('machinectl', 'poweroff', machine);
   await tab.panelSays(/The machine went away/, 10_000);
   await tab.sees(/^last$/m);
-  await tab.picture('11-machine-gone');
+  await tab.screenshot('11-machine-gone');
   // A machine that is still shutting down cannot be started; the message says to try again.
   const deadline = Date.now() + 60_000;
   do {
@@ -362,5 +362,5 @@ test('a machine that is powered off says so within 10 s, and starts again for a 
     await tab.page.locator('#bar[data-state=live], #bar[data-state=over]').waitFor({ timeout: 60_000 });
   } while ((await tab.page.locator('#bar').getAttribute('data-state')) !== 'live' && Date.now() < deadline);
   await tab.shell();
-  tab.assertCalm();
+  tab.assertNoErrors();
 });

@@ -32,7 +32,7 @@ export function launch() {
 /** A tab with an authenticator of its own that answers at once. */
 export class Tab {
   /** Errors reported by the browser: failed scripts, and violations of the page's policy. */
-  complaints = /** @type {string[]} */ ([]);
+  errors = /** @type {string[]} */ ([]);
   /** Text frames sent to the front, and the bytes typed. */
   sent = /** @type {{ type: string, [more: string]: unknown }[]} */ ([]);
   typed = '';
@@ -46,9 +46,9 @@ export class Tab {
     this.page = page;
     this.devtools = devtools;
     this.authenticator = authenticator;
-    page.on('pageerror', (error) => this.complaints.push(String(error)));
+    page.on('pageerror', (error) => this.errors.push(String(error)));
     page.on('console', (line) => {
-      if (line.type() === 'error' && !/WebSocket connection to/.test(line.text())) this.complaints.push(line.text());
+      if (line.type() === 'error' && !/WebSocket connection to/.test(line.text())) this.errors.push(line.text());
     });
     page.on('websocket', (socket) =>
       socket.on('framesent', ({ payload }) => {
@@ -78,7 +78,7 @@ export class Tab {
   }
 
   /** Sets whether the authenticator verifies the user. @param {boolean} isUserVerified */
-  async finger(isUserVerified) {
+  async setUserVerified(isUserVerified) {
     await this.devtools.send('WebAuthn.setUserVerified', { authenticatorId: this.authenticator, isUserVerified });
   }
 
@@ -178,13 +178,13 @@ export class Tab {
   }
 
   /** @param {string} name */
-  async picture(name) {
+  async screenshot(name) {
     await this.page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
   }
 
   /** Asserts that no script failed and the page's policy was not violated. */
-  assertCalm() {
-    assert.deepEqual(this.complaints, []);
+  assertNoErrors() {
+    assert.deepEqual(this.errors, []);
   }
 }
 

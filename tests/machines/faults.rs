@@ -13,12 +13,12 @@ use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::Principal;
 
 use crate::host::Host;
-use crate::parts::chance::Chance;
 use crate::parts::client::Client;
 use crate::parts::page::{ORIGIN, Page};
-use crate::parts::passkey::SoftPasskey;
+use crate::parts::passkey::SoftAuthenticator;
 use crate::parts::pool::POOL_UNITS;
-use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::rng::Rng;
+use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
 use crate::stories::{enrolment_token, holder};
 
@@ -86,15 +86,15 @@ fn faults() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
 /// The host for this test alone, without the sessions that other tests left running.
 pub fn empty_host() -> Host {
     let host = Host::alone();
-    Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator).end_all_sessions();
+    PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator).end_all_sessions();
     eventually("the host is empty", PATIENCE, || (host.session_units().len() == POOL_UNITS).then_some(()));
     host
 }
 
 /// A new passkey for an account that has none.
-pub fn enrolled(host: &Host, account: &str) -> Mutex<SoftPasskey> {
-    let mut passkey = SoftPasskey::new(ORIGIN);
-    Page::over(host.door()).enrol(&enrolment_token(host, account), &mut passkey);
+pub fn enrolled(host: &Host, account: &str) -> Mutex<SoftAuthenticator> {
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    Page::over(host.connect_to_front()).enrol(&enrolment_token(host, account), &mut passkey);
     Mutex::new(passkey)
 }
 
@@ -110,10 +110,10 @@ fn works(host: &Host) {
 #[test]
 fn no_fault_ends_a_session_or_loses_a_line() {
     let host = empty_host();
-    let door = || host.door();
-    let mut chance = Chance::of_this_run();
+    let connect = || host.connect_to_front();
+    let mut chance = Rng::of_this_run();
     let passkeys = [enrolled(&host, "alice"), enrolled(&host, "bob")];
-    let mut clients: Vec<_> = passkeys.iter().map(|passkey| Client::new(&door, passkey)).collect();
+    let mut clients: Vec<_> = passkeys.iter().map(|passkey| Client::new(&connect, passkey)).collect();
     for number in 0..SESSIONS {
         for (who, client) in clients.iter_mut().enumerate() {
             client.count(&format!("t{who}x{number}"));
@@ -174,9 +174,9 @@ fn no_fault_ends_a_session_or_loses_a_line() {
 #[test]
 fn an_upgrade_is_a_short_pause() {
     let host = empty_host();
-    let door = || host.door();
+    let connect = || host.connect_to_front();
     let passkey = enrolled(&host, "alice");
-    let mut client = Client::new(&door, &passkey);
+    let mut client = Client::new(&connect, &passkey);
     (0..2 * SESSIONS).for_each(|number| client.count(&format!("u{number}")));
     client.look_until_further(100);
     for _ in 0..runs() {
@@ -276,7 +276,7 @@ fn whoever_dies_at_whichever_step_of_opening_and_attaching_nothing_stays_behind(
                 works(&host);
                 // A unit that is just ending can be neither stopped nor killed.
                 nothing_stray(&host, &shell.session);
-                let mut page = Page::over(host.door());
+                let mut page = Page::over(host.connect_to_front());
                 if !matches!(step, Step::SignIn) {
                     page.sign_in(&mut passkey.lock().unwrap_or_else(PoisonError::into_inner));
                 }
@@ -323,7 +323,7 @@ fn nothing_stray(host: &Host, kept: &SessionId) {
     });
     // A session that was opened for a person who was cut off belongs to that person and is in their
     // list. It is ended here.
-    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     let Answer::AllSessions(sessions) = operator.ask(Ask::AllSessions { after: None }).0 else { panic!() };
     for other in sessions.into_iter().filter(|other| other.id != *kept) {
         operator.ask(Ask::End { session: other.id });

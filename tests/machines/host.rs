@@ -15,7 +15,7 @@ use crate::parts::wait::eventually;
 
 /// Locked for reading by tests that share the host, and for writing by a test that must be alone on
 /// it.
-static TURNS: RwLock<()> = RwLock::new(());
+static HOST_LOCK: RwLock<()> = RwLock::new(());
 
 /// The host, for as long as a test may use it.
 #[derive(Debug)]
@@ -23,20 +23,20 @@ pub struct Host {
     leader: u32,
     /// When the test began: the journal from then on is printed if the test fails.
     began: String,
-    _turn: Turn,
+    _turn: HostLock,
 }
 
 /// A failed test leaves the host to the other tests as it is.
 #[derive(Debug)]
 #[allow(dead_code)] // only held
-enum Turn {
+enum HostLock {
     Shared(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
 }
 
 /// The output of a command.
 #[derive(Debug)]
-pub struct Said {
+pub struct CommandOutput {
     pub success: bool,
     pub out: String,
     pub err: String,
@@ -62,17 +62,17 @@ impl Drop for Host {
 impl Host {
     /// The host, shared with other tests.
     pub fn shared() -> Self {
-        Self::of_this_run(Turn::Shared(TURNS.read().unwrap_or_else(PoisonError::into_inner)))
+        Self::of_this_run(HostLock::Shared(HOST_LOCK.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The host, for a test that stops services that others use, or counts things that others
     /// create.
     pub fn alone() -> Self {
-        Self::of_this_run(Turn::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)))
+        Self::of_this_run(HostLock::Alone(HOST_LOCK.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The host of this run, found by `TERE_HOST_LEADER`: its PID 1 as seen from outside.
-    fn of_this_run(turn: Turn) -> Self {
+    fn of_this_run(turn: HostLock) -> Self {
         let leader = std::env::var("TERE_HOST_LEADER").expect("run this ring by tests/run machines");
         let mut host = Self { leader: leader.parse().unwrap(), began: String::new(), _turn: turn };
         host.began = host.run(&["date", "+@%s"]);
@@ -94,10 +94,10 @@ impl Host {
     }
 
     /// Runs a command in the host.
-    pub fn try_run(&self, words: &[&str]) -> Said {
+    pub fn try_run(&self, words: &[&str]) -> CommandOutput {
         let Output { status, stdout, stderr } = self.command(words).output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        Said { success: status.success(), out: text(&stdout), err: text(&stderr) }
+        CommandOutput { success: status.success(), out: text(&stdout), err: text(&stderr) }
     }
 
     /// Runs a command in the host that must succeed, and returns its output.
@@ -148,19 +148,19 @@ impl Host {
     /// A connection to the front, as from a proxy on the host. It goes through systemd's own proxy,
     /// which listens on a socket in the file system: this process can reach that, although the host
     /// has a network of its own.
-    pub fn door(&self) -> Socket {
-        const DOOR: &str = "/run/tests-door.sock";
+    pub fn connect_to_front(&self) -> Socket {
+        const PROXY_SOCKET: &str = "/run/tests-proxy.sock";
         static MADE: std::sync::Once = std::sync::Once::new();
         MADE.call_once(|| {
             // An earlier run on this host may have created it.
-            if self.try_run(&["systemctl", "is-active", "tests-door.socket"]).success {
+            if self.try_run(&["systemctl", "is-active", "tests-proxy.socket"]).success {
                 return;
             }
-            let listen = format!("--socket-property=ListenStream={DOOR}");
+            let listen = format!("--socket-property=ListenStream={PROXY_SOCKET}");
             let proxy = "/usr/lib/systemd/systemd-socket-proxyd";
-            self.run(&["systemd-run", "--quiet", "--unit=tests-door", &listen, proxy, "127.0.0.1:8022"]);
+            self.run(&["systemd-run", "--quiet", "--unit=tests-proxy", &listen, proxy, "127.0.0.1:8022"]);
         });
-        std::os::unix::net::UnixStream::connect(self.path(DOOR)).unwrap().into()
+        std::os::unix::net::UnixStream::connect(self.path(PROXY_SOCKET)).unwrap().into()
     }
 
     /// Runs `tere` as root. Returns whether it succeeded, and its output.

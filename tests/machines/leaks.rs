@@ -8,7 +8,7 @@ use tere::protocol::vouch::Principal;
 
 use crate::host::Host;
 use crate::parts::pool::{POOL, POOL_UNITS};
-use crate::parts::shell::Holder;
+use crate::parts::shell::PrincipalClient;
 use crate::parts::wait::eventually;
 use crate::stories::holder;
 
@@ -44,7 +44,7 @@ fn count(host: &Host) -> Count {
     Count(count)
 }
 
-fn quick(holder: &mut Holder, number: usize) {
+fn quick(holder: &mut PrincipalClient, number: usize) {
     let mut shell = holder.open("dev@web1").unwrap();
     shell.type_in(&format!("stty -echo; printf 'x%s.' {number}; exit\r"));
     shell.expect(&format!("x{number}."));
@@ -56,7 +56,7 @@ fn quick(holder: &mut Holder, number: usize) {
 fn quick_sessions_say_everything_and_leave_nothing() {
     let host = Host::alone();
     // Sessions that other tests left running might end during the count.
-    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     operator.end_all_sessions();
     eventually("the host is empty", Duration::from_secs(20), || {
         (host.session_units().len() == POOL_UNITS).then_some(())

@@ -14,7 +14,7 @@ use tere::protocol::{EndReason, Refusal};
 use crate::host::Host;
 use crate::parts::client::Client;
 use crate::parts::page::{ORIGIN, Page};
-use crate::parts::passkey::SoftPasskey;
+use crate::parts::passkey::SoftAuthenticator;
 use crate::parts::pool::POOL;
 use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
@@ -70,11 +70,11 @@ fn next_programs() -> PathBuf {
 #[test]
 fn sessions_go_on_over_programs_of_another_version_and_back() {
     let host = Host::alone();
-    let door = || host.door();
-    let mut passkey = SoftPasskey::new(ORIGIN);
-    Page::over(host.door()).enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let connect = || host.connect_to_front();
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    Page::over(host.connect_to_front()).enrol(&enrolment_token(&host, "alice"), &mut passkey);
     let passkey = Mutex::new(passkey);
-    let mut client = Client::new(&door, &passkey);
+    let mut client = Client::new(&connect, &passkey);
     ["v0", "v1", "v2"].into_iter().for_each(|tag| client.count(tag));
     client.look_until_further(100);
     let package = Installed::keep(&host);
@@ -98,11 +98,11 @@ fn sessions_go_on_over_programs_of_another_version_and_back() {
 #[test]
 fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
     let host = Host::alone();
-    let door = || host.door();
-    let mut passkey = SoftPasskey::new(ORIGIN);
-    Page::over(host.door()).enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let connect = || host.connect_to_front();
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    Page::over(host.connect_to_front()).enrol(&enrolment_token(&host, "alice"), &mut passkey);
     let passkey = Mutex::new(passkey);
-    let mut client = Client::new(&door, &passkey);
+    let mut client = Client::new(&connect, &passkey);
     client.count("w0");
     let session = client.sessions[0].session.clone();
     let package = Installed::keep(&host);
@@ -115,7 +115,7 @@ fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
     });
     // The view uses the broker's version: it is closed rather than misread.
     assert_eq!(client.page.take().unwrap().expect_end(0), EndReason::ViewLost);
-    let mut page = Page::over(host.door());
+    let mut page = Page::over(host.connect_to_front());
     page.sign_in(&mut passkey.lock().unwrap());
     assert_eq!(page.attach(1, &session).unwrap_err(), Refusal::VersionMismatch);
     // The waiting workers still have the broker's version. Those that replace them have the next

@@ -14,7 +14,7 @@ use tere::names::SessionId;
 use tere::protocol::page::{FromPage, ToPage};
 
 use super::page::Page;
-use super::passkey::SoftPasskey;
+use super::passkey::SoftAuthenticator;
 use super::shell::PATIENCE;
 
 /// How long one check of the connection takes if nothing comes.
@@ -39,8 +39,8 @@ pub struct Counted {
 
 /// A client with its sessions.
 pub struct Client<'a> {
-    door: &'a (dyn Fn() -> Socket + Sync),
-    passkey: &'a Mutex<SoftPasskey>,
+    connect: &'a (dyn Fn() -> Socket + Sync),
+    passkey: &'a Mutex<SoftAuthenticator>,
     pub page: Option<Page>,
     pub sessions: Vec<Counted>,
     /// When the connection was lost, while it is not back yet.
@@ -51,9 +51,9 @@ pub struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// Signs in.
-    pub fn new(door: &'a (dyn Fn() -> Socket + Sync), passkey: &'a Mutex<SoftPasskey>) -> Self {
+    pub fn new(connect: &'a (dyn Fn() -> Socket + Sync), passkey: &'a Mutex<SoftAuthenticator>) -> Self {
         let mut client =
-            Self { door, passkey, page: None, sessions: Vec::new(), lost: None, away: Vec::new() };
+            Self { connect, passkey, page: None, sessions: Vec::new(), lost: None, away: Vec::new() };
         client.page = client.connect();
         assert!(client.page.is_some(), "the client cannot sign in");
         client
@@ -195,7 +195,7 @@ impl<'a> Client<'a> {
     fn connect(&self) -> Option<Page> {
         // The test's page panics if something is not available yet.
         catch_unwind(AssertUnwindSafe(|| {
-            let mut page = Page::over((self.door)());
+            let mut page = Page::over((self.connect)());
             page.sign_in(&mut self.passkey.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
             for (stream, counted) in (0..).zip(&self.sessions) {
                 page.attach(stream, &counted.session).unwrap();

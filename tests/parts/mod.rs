@@ -3,12 +3,12 @@
 #![allow(dead_code)] // each ring uses a part of it
 #![allow(unreachable_pub)] // a module that several test programs include
 
-pub mod chance;
 pub mod client;
 pub mod memory;
 pub mod page;
 pub mod passkey;
 pub mod pool;
+pub mod rng;
 pub mod screen;
 pub mod shell;
 pub mod wait;

@@ -15,7 +15,7 @@ use tere::protocol::{EndReason, Refusal, SessionSummary};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
-use super::passkey::SoftPasskey;
+use super::passkey::SoftAuthenticator;
 use super::screen::Screen;
 use super::shell::{PATIENCE, find, size};
 
@@ -185,13 +185,13 @@ impl Page {
     }
 
     /// Signs in.
-    pub fn sign_in(&mut self, passkey: &mut SoftPasskey) -> Lobby {
+    pub fn sign_in(&mut self, passkey: &mut SoftAuthenticator) -> Lobby {
         let options = self.ask_to_sign_in();
         self.answer(&passkey.sign_in(&options)).unwrap()
     }
 
     /// Opens an enrolment link and registers a passkey, which signs in.
-    pub fn enrol(&mut self, token: &str, passkey: &mut SoftPasskey) -> Lobby {
+    pub fn enrol(&mut self, token: &str, passkey: &mut SoftAuthenticator) -> Lobby {
         self.say(&FromPage::Enrol { token: token.to_owned() });
         let options = self.challenge();
         self.answer(&passkey.register(&options)).unwrap()
@@ -308,7 +308,7 @@ pub fn typed(stream: u16, bytes: &[u8]) -> Vec<u8> {
 
 /// Sends a request for the WebSocket with these headers in addition to those of RFC 6455, and
 /// returns the status of the response.
-pub fn knock(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
+pub fn status_of(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
     let mut socket = patient(socket.into());
     let mut request = String::from(
         "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\

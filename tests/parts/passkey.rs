@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 /// An authenticator with its passkeys, in a browser that shows a page of `origin`.
 #[derive(Debug, Clone)]
-pub struct SoftPasskey {
+pub struct SoftAuthenticator {
     /// The page's origin, as the browser reports it.
     pub origin: String,
     /// The relying party that the authenticator reports, instead of the one in the options.
@@ -40,7 +40,7 @@ const USER_PRESENT: u8 = 1;
 const USER_VERIFIED: u8 = 1 << 2;
 const WITH_CREDENTIAL: u8 = 1 << 6;
 
-impl SoftPasskey {
+impl SoftAuthenticator {
     /// An authenticator without passkeys, and a page of `origin`.
     pub fn new(origin: &str) -> Self {
         Self {

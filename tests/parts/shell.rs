@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tere::names::{MachineName, SessionId, TermSize};
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{FromViewer, ToViewer};
-use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
+use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use tere::protocol::{EndReason, Participant, Refusal, SessionEnd};
 use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, WireError};
@@ -20,7 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A principal channel.
 #[derive(Debug)]
-pub struct Holder {
+pub struct PrincipalClient {
     channel: Channel<Request, FromBroker>,
     number: u32,
     /// The participants of each session, as last reported.
@@ -32,7 +32,7 @@ pub fn size() -> TermSize {
     TermSize::new(80, 24).unwrap()
 }
 
-impl Holder {
+impl PrincipalClient {
     /// Connects to the broker as auth does, and vouches for `principal`.
     pub fn vouched(broker_socket: &Path, principal: Principal) -> Self {
         Self::vouched_or_refused(broker_socket, principal).unwrap()
@@ -42,7 +42,7 @@ impl Holder {
     pub fn vouched_or_refused(broker_socket: &Path, principal: Principal) -> Result<Self, Refusal> {
         let channel: Channel<FromAuth, ToAuth> =
             Channel::connect(broker_socket, Intent::Vouch, PATIENCE).unwrap();
-        let how = Verified::PeerUid(0);
+        let how = AuthMethod::PeerUid(0);
         channel.send(&FromAuth::Vouch { principal, how, at: 0 }, &[]).unwrap();
         match channel.receive_within(PATIENCE).unwrap().0 {
             ToAuth::Vouched => Ok(Self::over(channel.into_socket())),

@@ -5,7 +5,7 @@ use std::process::Command;
 use tere::protocol::vouch::Principal;
 
 use crate::host::Host;
-use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
@@ -26,7 +26,7 @@ fn a_broker_that_runs_out_of_descriptors_waits_for_some() {
     limit(pid, "1:");
     std::thread::scope(|scope| {
         let socket = host.path("/run/tere/broker.sock");
-        let waits = scope.spawn(move || Holder::vouched(&socket, Principal::Operator));
+        let waits = scope.spawn(move || PrincipalClient::vouched(&socket, Principal::Operator));
         eventually("it cannot take the connection", PATIENCE, || {
             host.journal(&cursor).contains("cannot take a connection").then_some(())
         });

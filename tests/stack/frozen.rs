@@ -7,7 +7,7 @@ use tere::protocol::{EndReason, Refusal};
 
 use crate::host::Host;
 use crate::parts::pool::{POOL, POOL_UNITS};
-use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
@@ -70,7 +70,7 @@ fn a_worker_that_died_while_it_was_given_a_terminal_has_another_in_its_place() {
 }
 
 /// Kills a session's worker before it reads the broker's last message.
-fn kill_unheard(host: &Host, operator: &mut Holder, session: &SessionId) {
+fn kill_unheard(host: &Host, operator: &mut PrincipalClient, session: &SessionId) {
     // For the list, the broker asks the worker to describe its session and waits until the time is
     // up. By then the earlier message is in the worker's socket too.
     let Answer::AllSessions(all) = operator.ask(Ask::AllSessions { after: None }).0 else {
@@ -84,7 +84,7 @@ fn kill_unheard(host: &Host, operator: &mut Holder, session: &SessionId) {
 #[test]
 fn what_a_worker_died_with_and_did_not_hear_the_next_one_is_told() {
     let host = Host::alone();
-    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     let mut alice = holder(&host, "alice");
     let mut shell = marked(&mut alice);
     let session = shell.session.clone();

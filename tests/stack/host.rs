@@ -17,7 +17,7 @@ use crate::DEADLINE;
 use crate::fake::{Fake, log_file};
 use crate::parts::memory::memory;
 use crate::parts::page::ORIGIN;
-use crate::parts::shell::Holder;
+use crate::parts::shell::PrincipalClient;
 use crate::parts::wait::eventually;
 use crate::program::{self, Program};
 
@@ -64,7 +64,7 @@ pub struct Host {
     auth: Mutex<Program>,
     broker: Mutex<Program>,
     fake: Fake,
-    door: SocketAddr,
+    front_address: SocketAddr,
     folder: TempDir,
 }
 
@@ -89,10 +89,10 @@ impl Host {
         let broker = broker(root, fake.address(), [listen("broker.sock")]);
         let auth = auth(root, [listen("auth.sock"), listen("control.sock")]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let door = listener.local_addr().unwrap();
+        let front_address = listener.local_addr().unwrap();
         let front = front(root, [listener.into()]);
         let (front, auth, broker) = (Mutex::new(front), Mutex::new(auth), Mutex::new(broker));
-        Self { front, auth, broker, fake, door, folder }
+        Self { front, auth, broker, fake, front_address, folder }
     }
 
     /// A path in the host, as this process reaches it.
@@ -101,8 +101,8 @@ impl Host {
     }
 
     /// A connection to the front.
-    pub fn door(&self) -> Socket {
-        TcpStream::connect(self.door).unwrap().into()
+    pub fn connect_to_front(&self) -> Socket {
+        TcpStream::connect(self.front_address).unwrap().into()
     }
 
     /// Runs `tere` as root of the host. Returns whether it succeeded, and its output.
@@ -159,7 +159,7 @@ impl Host {
             return false;
         }
         // systemd reloads a unit only when it is up; a broker that answers is.
-        drop(Holder::vouched(&self.path("/run/tere/broker.sock"), Principal::Operator));
+        drop(PrincipalClient::vouched(&self.path("/run/tere/broker.sock"), Principal::Operator));
         let cursor = self.journal_cursor();
         lock(&self.broker).signal(Signal::SIGHUP);
         eventually("the policy is read", DEADLINE, || {

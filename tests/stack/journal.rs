@@ -7,7 +7,7 @@ use tere::protocol::vouch::Principal;
 use tere::protocol::{GuestRole, Refusal};
 
 use crate::host::Host;
-use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
 use crate::stories::{holder, marked};
 
@@ -27,7 +27,7 @@ fn each_decision_names_account_session_and_machine_and_nothing_that_was_typed() 
             journal.lines().any(|line| wanted.iter().all(|part| line.contains(part))).then_some(())
         });
     };
-    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
     let shell = marked(&mut alice);
     let session = shell.session.clone();
@@ -49,7 +49,7 @@ fn each_decision_names_account_session_and_machine_and_nothing_that_was_typed() 
     recorded("session viewed", "(operator)", id, "owner=alice role=Watcher");
     host.kill_broker();
     recorded("session taken up", "alice", id, "");
-    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     assert_eq!(operator.ask(Ask::End { session: session.clone() }).0, Answer::Ending);
     recorded("end of session asked for", "(operator)", id, "owner=alice");
     recorded("session ended", "alice", id, "reason=ended-by-request");

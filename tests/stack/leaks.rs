@@ -7,7 +7,7 @@ use tere::protocol::EndReason;
 
 use crate::host::Host;
 use crate::parts::page::Page;
-use crate::parts::passkey::SoftPasskey;
+use crate::parts::passkey::SoftAuthenticator;
 use crate::parts::pool::{POOL, POOL_UNITS};
 use crate::parts::wait::eventually;
 use crate::stories::enrolment_token;
@@ -26,8 +26,8 @@ fn count(host: &Host) -> BTreeMap<&'static str, usize> {
 #[test]
 fn quick_sessions_say_everything_and_leave_nothing() {
     let host = Host::alone();
-    let mut page = Page::over(host.door());
-    page.enrol(&enrolment_token(&host, "alice"), &mut SoftPasskey::new(crate::parts::page::ORIGIN));
+    let mut page = Page::over(host.connect_to_front());
+    page.enrol(&enrolment_token(&host, "alice"), &mut SoftAuthenticator::new(crate::parts::page::ORIGIN));
     let mut quick = |number: u16| {
         page.open(number, "dev@web1").unwrap();
         page.type_in(number, &format!("stty -echo; printf 'x%s.' {number}; exit\r"));

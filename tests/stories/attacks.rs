@@ -7,7 +7,7 @@ use tere::protocol::vouch::Principal;
 
 use super::holder;
 use crate::host::Host;
-use crate::parts::shell::{Holder, size};
+use crate::parts::shell::{PrincipalClient, size};
 
 /// Machine, user and program of shells that polkit's rule does not let the broker open.
 pub const SHELLS_OF_OTHERS: [[&str; 3]; 6] = [
@@ -68,7 +68,7 @@ fn the_operator_lists_and_ends_but_opens_and_views_nothing() {
     let host = Host::shared();
     let mut alice = holder(&host, "alice");
     let mut shell = alice.open("dev@web1").unwrap();
-    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
     let open = Ask::Open { target: "dev@web1".parse().unwrap(), size: size() };
     assert_eq!(operator.ask(open).0, Answer::Refused(Refusal::NotGranted));
     assert_eq!(operator.attach(&shell.session).unwrap_err(), Refusal::NotGranted);

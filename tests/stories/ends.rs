@@ -5,7 +5,7 @@ use tere::protocol::{EndReason, SessionEnd, ShellExit, Signal};
 
 use super::holder;
 use crate::host::Host;
-use crate::parts::shell::{Holder, PATIENCE, Shell};
+use crate::parts::shell::{PATIENCE, PrincipalClient, Shell};
 use crate::parts::wait::eventually;
 
 /// Starts a background job that keeps the terminal open, with the command `by` in front of it, and
@@ -29,7 +29,7 @@ fn exited(exit: ShellExit) -> SessionEnd {
     SessionEnd { reason: EndReason::ShellEnded, exit: Some(exit) }
 }
 
-fn is_listed(holder: &mut Holder, shell: &Shell) -> bool {
+fn is_listed(holder: &mut PrincipalClient, shell: &Shell) -> bool {
     let (lobby, _) = holder.ask(Ask::Lobby);
     let Answer::Lobby { sessions, .. } = lobby else { panic!("{lobby:?}") };
     sessions.iter().any(|session| session.id == shell.session)

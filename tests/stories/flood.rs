@@ -6,7 +6,7 @@ use tere::protocol::viewer::Extent;
 use super::enrolment_token;
 use crate::host::Host;
 use crate::parts::page::{ORIGIN, Page};
-use crate::parts::passkey::SoftPasskey;
+use crate::parts::passkey::SoftAuthenticator;
 
 /// More than the worker keeps of the output (2 MiB) and sends to a page that acknowledges nothing
 /// (64 KiB). Once another viewer has been sent this much, such a page can only be sent a snapshot,
@@ -24,15 +24,15 @@ fn screen_alone(message: &ToPage) -> Option<()> {
 #[test]
 fn a_page_that_does_not_read_holds_up_nobody_and_goes_on_later() {
     let host = Host::alone();
-    let mut passkey = SoftPasskey::new(ORIGIN);
-    let mut slow = Page::over(host.door());
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    let mut slow = Page::over(host.connect_to_front());
     slow.enrol(&enrolment_token(&host, "alice"), &mut passkey);
     let flood = slow.open(1, "dev@web1").unwrap();
-    let mut quick = Page::over(host.door());
+    let mut quick = Page::over(host.connect_to_front());
     quick.sign_in(&mut passkey);
     quick.open(2, "dev@web1").unwrap();
     quick.attach(1, &flood).unwrap();
-    let mut third = Page::over(host.door());
+    let mut third = Page::over(host.connect_to_front());
     third.sign_in(&mut passkey);
     third.open(5, "dev@web1").unwrap();
 
@@ -60,8 +60,8 @@ fn a_page_that_does_not_read_holds_up_nobody_and_goes_on_later() {
 #[test]
 fn input_that_a_program_does_not_read_is_dropped_and_said_to_be() {
     let host = Host::alone();
-    let mut page = Page::over(host.door());
-    page.enrol(&enrolment_token(&host, "alice"), &mut SoftPasskey::new(ORIGIN));
+    let mut page = Page::over(host.connect_to_front());
+    page.enrol(&enrolment_token(&host, "alice"), &mut SoftAuthenticator::new(ORIGIN));
     page.open(1, "dev@web1").unwrap();
     page.open(2, "dev@web1").unwrap();
     page.type_in(1, "stty raw -echo; echo deaf $((1+1)); exec sleep 1000\r");

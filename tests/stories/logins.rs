@@ -7,9 +7,9 @@ use tere::protocol::vouch::{CHANNELS_PER_ACCOUNT_MAX, Principal};
 
 use super::{enrolment_token, holder};
 use crate::host::Host;
-use crate::parts::page::{HOST, ORIGIN, Page, knock};
-use crate::parts::passkey::SoftPasskey;
-use crate::parts::shell::{Holder, PATIENCE};
+use crate::parts::page::{HOST, ORIGIN, Page, status_of};
+use crate::parts::passkey::SoftAuthenticator;
+use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
 
 fn refused(refusal: Refusal) -> Option<ToPage> {
@@ -17,9 +17,9 @@ fn refused(refusal: Refusal) -> Option<ToPage> {
 }
 
 /// A newly registered passkey of alice.
-fn alice(host: &Host) -> SoftPasskey {
-    let mut passkey = SoftPasskey::new(ORIGIN);
-    Page::over(host.door()).enrol(&enrolment_token(host, "alice"), &mut passkey);
+fn alice(host: &Host) -> SoftAuthenticator {
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    Page::over(host.connect_to_front()).enrol(&enrolment_token(host, "alice"), &mut passkey);
     passkey
 }
 
@@ -27,15 +27,15 @@ fn alice(host: &Host) -> SoftPasskey {
 fn an_enrolment_link_works_once_and_not_altered() {
     let host = Host::alone();
     let token = enrolment_token(&host, "alice");
-    let mut page = Page::over(host.door());
+    let mut page = Page::over(host.connect_to_front());
     let altered = format!("{}{}", &token[..token.len() - 1], if token.ends_with('a') { 'b' } else { 'a' });
     for bad in [altered.as_str(), &token[1..], ""] {
         page.say(&FromPage::Enrol { token: bad.to_owned() });
         assert_eq!(Some(page.hear()), refused(Refusal::LinkInvalid), "{bad:?}");
     }
-    let lobby = page.enrol(&token, &mut SoftPasskey::new(ORIGIN));
+    let lobby = page.enrol(&token, &mut SoftAuthenticator::new(ORIGIN));
     assert_eq!(lobby.account, "alice");
-    let mut again = Page::over(host.door());
+    let mut again = Page::over(host.connect_to_front());
     again.say(&FromPage::Enrol { token });
     assert_eq!(Some(again.hear()), refused(Refusal::LinkInvalid));
 }
@@ -44,12 +44,12 @@ fn an_enrolment_link_works_once_and_not_altered() {
 fn a_challenge_is_one_connections_and_one_answers() {
     let host = Host::alone();
     let mut passkey = alice(&host);
-    let (mut one, mut other) = (Page::over(host.door()), Page::over(host.door()));
+    let (mut one, mut other) = (Page::over(host.connect_to_front()), Page::over(host.connect_to_front()));
     let answer = passkey.sign_in(&one.ask_to_sign_in());
     other.ask_to_sign_in();
     assert_eq!(other.answer(&answer).unwrap_err(), Refusal::UnknownPasskey, "on another connection");
 
-    let mut newer = Page::over(host.door());
+    let mut newer = Page::over(host.connect_to_front());
     let replaced = passkey.sign_in(&newer.ask_to_sign_in());
     newer.ask_to_sign_in();
     assert_eq!(newer.answer(&replaced).unwrap_err(), Refusal::UnknownPasskey, "a newer one took its place");
@@ -60,7 +60,7 @@ fn a_challenge_is_one_connections_and_one_answers() {
     one.say(&FromPage::Answer { credential });
     assert_eq!(one.expect_closed(), refused(Refusal::BadMessage), "on the same connection twice");
 
-    let mut wrong = Page::over(host.door());
+    let mut wrong = Page::over(host.connect_to_front());
     wrong.ask_to_sign_in();
     assert_eq!(wrong.answer(&answer).unwrap_err(), Refusal::UnknownPasskey);
     let credential = serde_json::from_str(&answer).unwrap();
@@ -69,10 +69,10 @@ fn a_challenge_is_one_connections_and_one_answers() {
 }
 
 #[test]
-fn only_the_page_itself_comes_through_the_door() {
+fn only_the_page_itself_is_let_in() {
     let host = Host::shared();
     let own = [("Host", HOST), ("Origin", ORIGIN)];
-    assert_eq!(knock(host.door(), &own), 101, "or the rest proves nothing");
+    assert_eq!(status_of(host.connect_to_front(), &own), 101, "or the rest proves nothing");
     for headers in [
         &[("Host", HOST)][..],
         &[("Host", HOST), ("Origin", "null")],
@@ -86,7 +86,7 @@ fn only_the_page_itself_comes_through_the_door() {
         &[("Host", "example.org"), ("Origin", ORIGIN)],
         &[("Host", HOST), ("Host", HOST), ("Origin", ORIGIN)],
     ] {
-        assert_eq!(knock(host.door(), headers), 403, "{headers:?}");
+        assert_eq!(status_of(host.connect_to_front(), headers), 403, "{headers:?}");
     }
 }
 
@@ -99,18 +99,18 @@ fn an_account_that_has_all_the_channels_it_may_have_is_told_so_and_keeps_nobody_
     let mut held = Vec::new();
     // The channel from the registration is closed a moment after its page.
     eventually("all her channels are held here", PATIENCE, || {
-        held.extend(Holder::vouched_or_refused(&broker, account()));
+        held.extend(PrincipalClient::vouched_or_refused(&broker, account()));
         (held.len() == CHANNELS_PER_ACCOUNT_MAX).then_some(())
     });
-    assert_eq!(Holder::vouched_or_refused(&broker, account()).unwrap_err(), Refusal::TooMany);
-    let mut page = Page::over(host.door());
+    assert_eq!(PrincipalClient::vouched_or_refused(&broker, account()).unwrap_err(), Refusal::TooMany);
+    let mut page = Page::over(host.connect_to_front());
     let answer = passkey.sign_in(&page.ask_to_sign_in());
     assert_eq!(page.answer(&answer).unwrap_err(), Refusal::TooMany);
 
     holder(&host, "bob").open("dev@web1").unwrap();
-    let all = Holder::vouched(&broker, Principal::Operator).ask(Ask::AllSessions { after: None }).0;
+    let all = PrincipalClient::vouched(&broker, Principal::Operator).ask(Ask::AllSessions { after: None }).0;
     assert!(matches!(all, Answer::AllSessions(_)), "{all:?}");
     // The removal reaches the broker and closes all of her channels.
     assert!(host.tere(&["account", "remove", "alice"]).0);
-    held.iter_mut().for_each(Holder::expect_closed);
+    held.iter_mut().for_each(PrincipalClient::expect_closed);
 }

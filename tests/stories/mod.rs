@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `shared`, `alone` | a host with web1 running; for tests that share one, or need it alone |
 //! | `path` | a path in it as the test reaches it; sockets too |
-//! | `door` | a connection to the front |
+//! | `connect_to_front` | a connection to the front |
 //! | `tere` | what `tere` prints when root runs it there |
 //! | `session_units` | the units of sessions that are loaded |
 //! | `journal`, `journal_cursor` | what tere recorded since then |
@@ -34,16 +34,16 @@ mod viewers;
 use tere::protocol::vouch::Principal;
 
 use crate::host::Host;
-use crate::parts::shell::{Holder, Shell};
+use crate::parts::shell::{PrincipalClient, Shell};
 
 /// A principal channel of an account, vouched for in the way auth does it.
-pub fn holder(host: &Host, account: &str) -> Holder {
+pub fn holder(host: &Host, account: &str) -> PrincipalClient {
     let principal = Principal::Account(account.parse().unwrap());
-    Holder::vouched(&host.path("/run/tere/broker.sock"), principal)
+    PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), principal)
 }
 
 /// Opens a shell and sets a variable in it, which later proves that it is the same shell.
-pub fn marked(holder: &mut Holder) -> Shell {
+pub fn marked(holder: &mut PrincipalClient) -> Shell {
     let mut shell = holder.open("dev@web1").unwrap();
     shell.type_in("mark=$((6*7)); echo set $mark\r");
     shell.expect("set 42");

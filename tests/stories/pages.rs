@@ -7,19 +7,19 @@ use tere::protocol::{EndReason, Refusal};
 use super::enrolment_token;
 use crate::host::Host;
 use crate::parts::page::{ORIGIN, Page};
-use crate::parts::passkey::SoftPasskey;
+use crate::parts::passkey::SoftAuthenticator;
 
 #[test]
 fn from_the_link_to_the_end_of_the_shell() {
     let host = Host::alone();
-    let mut passkey = SoftPasskey::new(ORIGIN);
-    let mut page = Page::over(host.door());
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    let mut page = Page::over(host.connect_to_front());
     let lobby = page.enrol(&enrolment_token(&host, "alice"), &mut passkey);
     assert_eq!(lobby.account, "alice");
     assert_eq!(lobby.targets[0].to_string(), "dev@web1");
     drop(page);
 
-    let mut page = Page::over(host.door());
+    let mut page = Page::over(host.connect_to_front());
     assert_eq!(page.sign_in(&mut passkey).account, "alice");
     page.open(7, "dev@web1").unwrap();
     page.type_in(7, "stty -echo; id -un; tput cols; printf '\\u4f60\\u597d\\n'\r");
@@ -44,8 +44,8 @@ fn expect_background(page: &mut Page, word: &str, color: &str) {
 #[test]
 fn programs_are_told_the_colours_of_the_window_that_their_owner_is_at() {
     let host = Host::alone();
-    let mut passkey = SoftPasskey::new(ORIGIN);
-    let mut laptop = Page::over(host.door());
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    let mut laptop = Page::over(host.connect_to_front());
     laptop.enrol(&enrolment_token(&host, "alice"), &mut passkey);
     let session = laptop.open(1, "dev@web1").unwrap();
     expect_background(&mut laptop, "first", "1313/1515/1b1b");
@@ -54,7 +54,7 @@ fn programs_are_told_the_colours_of_the_window_that_their_owner_is_at() {
     expect_background(&mut laptop, "light", "fbfb/fbfb/fdfd");
 
     // A phone with a dark theme, and then the laptop again.
-    let mut phone = Page::over(host.door());
+    let mut phone = Page::over(host.connect_to_front());
     phone.sign_in(&mut passkey);
     phone.attach(1, &session).unwrap();
     phone.say(&FromPage::Theme { stream: 1, theme: Theme::DEFAULT });
@@ -71,8 +71,8 @@ fn programs_are_told_the_colours_of_the_window_that_their_owner_is_at() {
 #[test]
 fn a_connection_drops_and_the_shell_is_still_there() {
     let host = Host::alone();
-    let mut passkey = SoftPasskey::new(ORIGIN);
-    let mut page = Page::over(host.door());
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    let mut page = Page::over(host.connect_to_front());
     page.enrol(&enrolment_token(&host, "alice"), &mut passkey);
     let session = page.open(1, "dev@web1").unwrap();
     page.type_in(1, "stty -echo; here=$((40+2)); echo ready\r");
@@ -80,7 +80,7 @@ fn a_connection_drops_and_the_shell_is_still_there() {
     // Closed without a goodbye, as when a laptop is shut.
     drop(page);
 
-    let mut page = Page::over(host.door());
+    let mut page = Page::over(host.connect_to_front());
     let lobby = page.sign_in(&mut passkey);
     assert!(lobby.sessions.iter().any(|there| there.id == session), "{:?}", lobby.sessions);
     assert_eq!(page.attach(3, &session).unwrap(), session);
@@ -95,11 +95,11 @@ fn a_connection_drops_and_the_shell_is_still_there() {
 #[test]
 fn a_page_gets_nothing_that_its_account_is_not_granted() {
     let host = Host::alone();
-    let mut alice = Page::over(host.door());
-    alice.enrol(&enrolment_token(&host, "alice"), &mut SoftPasskey::new(ORIGIN));
+    let mut alice = Page::over(host.connect_to_front());
+    alice.enrol(&enrolment_token(&host, "alice"), &mut SoftAuthenticator::new(ORIGIN));
     let session = alice.open(1, "dev@web1").unwrap();
-    let mut bob = Page::over(host.door());
-    bob.enrol(&enrolment_token(&host, "bob"), &mut SoftPasskey::new(ORIGIN));
+    let mut bob = Page::over(host.connect_to_front());
+    bob.enrol(&enrolment_token(&host, "bob"), &mut SoftAuthenticator::new(ORIGIN));
     for target in ["root@web1", "dev@nobus", "dev@.host", "nobody-there@web1"] {
         assert_eq!(bob.open(1, target).unwrap_err(), Refusal::NotGranted, "{target}");
     }
@@ -111,7 +111,7 @@ fn a_page_gets_nothing_that_its_account_is_not_granted() {
     alice.expect(1, "still 2 here");
 
     // Before a sign-in, not even that is answered.
-    let mut nobody = Page::over(host.door());
+    let mut nobody = Page::over(host.connect_to_front());
     nobody.say(&FromPage::Attach { stream: 1, session, size: TermSize::new(80, 24).unwrap() });
     let refused = ToPage::Refused { stream: None, refusal: Refusal::BadMessage };
     assert_eq!(nobody.expect_closed(), Some(refused));
@@ -120,8 +120,8 @@ fn a_page_gets_nothing_that_its_account_is_not_granted() {
 #[test]
 fn a_worker_that_is_killed_is_not_missed() {
     let host = Host::alone();
-    let mut page = Page::over(host.door());
-    page.enrol(&enrolment_token(&host, "alice"), &mut SoftPasskey::new(ORIGIN));
+    let mut page = Page::over(host.connect_to_front());
+    page.enrol(&enrolment_token(&host, "alice"), &mut SoftAuthenticator::new(ORIGIN));
     let session = page.open(1, "dev@web1").unwrap();
     for round in 0..3 {
         page.type_in(1, &format!("echo before $((round={round}+1))\r"));

@@ -6,7 +6,7 @@ use tere::protocol::{EndReason, Refusal};
 
 use super::{holder, marked};
 use crate::host::Host;
-use crate::parts::shell::{Holder, PATIENCE, Shell, size};
+use crate::parts::shell::{PATIENCE, PrincipalClient, Shell, size};
 use crate::parts::wait::eventually;
 
 #[test]
@@ -188,7 +188,7 @@ fn a_session_is_listed_with_its_name_and_title_and_shown_as_text() {
     );
     shell.expect("shown");
     let session = shell.session.clone();
-    let listed = |holder: &mut Holder| {
+    let listed = |holder: &mut PrincipalClient| {
         let (lobby, _) = holder.ask(Ask::Lobby);
         let Answer::Lobby { sessions, .. } = lobby else { panic!("{lobby:?}") };
         sessions.into_iter().find(|one| one.id == session).unwrap()

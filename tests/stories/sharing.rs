@@ -6,17 +6,17 @@ use tere::protocol::{EndReason, GuestRole, Refusal, Role, SessionSummary, VIEWS_
 
 use super::{holder, marked};
 use crate::host::Host;
-use crate::parts::shell::{Holder, PATIENCE, Shell};
+use crate::parts::shell::{PATIENCE, PrincipalClient, Shell};
 use crate::parts::wait::eventually;
 
 /// Shares a session with `account`, or stops sharing it if there is no role.
-fn share(owner: &mut Holder, shell: &Shell, account: &str, role: Option<GuestRole>) -> Answer {
+fn share(owner: &mut PrincipalClient, shell: &Shell, account: &str, role: Option<GuestRole>) -> Answer {
     let (session, account) = (shell.session.clone(), account.parse().unwrap());
     owner.ask(Ask::Share { session, account, role }).0
 }
 
 /// Waits until the session's participants are as expected.
-fn expect_participants(holder: &mut Holder, shell: &Shell, expected: &[(&str, Role, u16)]) {
+fn expect_participants(holder: &mut PrincipalClient, shell: &Shell, expected: &[(&str, Role, u16)]) {
     holder.expect_sharing(|session, participants| {
         *session == shell.session
             && participants.len() == expected.len()
@@ -26,7 +26,7 @@ fn expect_participants(holder: &mut Holder, shell: &Shell, expected: &[(&str, Ro
     });
 }
 
-fn listed(holder: &mut Holder, shell: &Shell) -> Option<SessionSummary> {
+fn listed(holder: &mut PrincipalClient, shell: &Shell) -> Option<SessionSummary> {
     let (lobby, _) = holder.ask(Ask::Lobby);
     let Answer::Lobby { sessions, .. } = lobby else { panic!("{lobby:?}") };
     sessions.into_iter().find(|session| session.id == shell.session)
@@ -201,7 +201,7 @@ fn what_a_removed_account_opened_is_nobodys_but_the_operators() {
         assert_eq!(alice.ask(end).0, Answer::Refused(Refusal::NoSuchSession));
         host.kill_broker();
     }
-    let mut operator = Holder::vouched(&socket, Principal::Operator);
+    let mut operator = PrincipalClient::vouched(&socket, Principal::Operator);
     let mut look = operator.view(Ask::Show { session: shell.session.clone() }).unwrap();
     look.expect("set 42");
     assert_eq!(operator.ask(Ask::End { session: shell.session.clone() }).0, Answer::Ending);

@@ -11,8 +11,8 @@ use tere::protocol::vouch::Principal;
 
 use super::holder;
 use crate::host::Host;
-use crate::parts::chance::Chance;
-use crate::parts::shell::{Holder, PATIENCE, Shell};
+use crate::parts::rng::Rng;
+use crate::parts::shell::{PATIENCE, PrincipalClient, Shell};
 
 /// Maximum memory of a worker in bytes, whatever is printed and whoever watches.
 const WORKER_MAX: usize = 64 * 1024 * 1024;
@@ -21,7 +21,7 @@ const WORKER_MAX: usize = 64 * 1024 * 1024;
 const HOSTILE: usize = 100_000;
 
 /// A shell without a prompt that echoes its input.
-fn quiet(alice: &mut Holder) -> Shell {
+fn quiet(alice: &mut PrincipalClient) -> Shell {
     let mut shell = alice.open("dev@web1").unwrap();
     shell.type_in("PS1=; echo ready $((1+1))\r");
     shell.expect("ready 2");
@@ -63,8 +63,8 @@ fn whatever_a_watcher_sends_nothing_is_typed_and_no_size_changes() {
     let mut alice = holder(&host, "alice");
     let mut shell = quiet(&mut alice);
     let show = Ask::Show { session: shell.session.clone() };
-    let mut operator = Holder::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
-    let mut chance = Chance::of_this_run();
+    let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    let mut chance = Rng::of_this_run();
     let mut number = |below: usize| chance.below(below);
     let mut watcher = operator.view(show.clone()).unwrap();
     for _ in 0..HOSTILE {

@@ -6,8 +6,8 @@ use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::page::Ceremony;
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
-use tere::protocol::vouch::{FromAuth, Principal, ToAuth, Verified};
-use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerNumber};
+use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
+use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerId};
 use tere::protocol::{
     About, EndReason, GuestRole, Participant, Refusal, Role, SessionEnd, SessionSummary, ShellExit, Signal,
 };
@@ -111,8 +111,8 @@ pub(crate) fn to_cli() -> Vec<ToCli> {
 pub(crate) fn from_auth() -> Vec<FromAuth> {
     let principal = Principal::Account(alice());
     vec![
-        FromAuth::Vouch { principal, how: Verified::Passkey, at: 300 },
-        FromAuth::Vouch { principal: Principal::Operator, how: Verified::PeerUid(0), at: 300 },
+        FromAuth::Vouch { principal, how: AuthMethod::Passkey, at: 300 },
+        FromAuth::Vouch { principal: Principal::Operator, how: AuthMethod::PeerUid(0), at: 300 },
         FromAuth::Revoke(alice()),
     ]
 }
@@ -153,7 +153,7 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
 }
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {
-    let viewer = ViewerNumber(5);
+    let viewer = ViewerId(5);
     vec![
         ToWorker::Adopt { session: session(), size: size(), report: "a2".repeat(16).parse().unwrap() },
         ToWorker::Attach { viewer, role: Role::Watcher, size: size() },
@@ -166,7 +166,7 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
 }
 
 pub(crate) fn from_worker() -> Vec<FromWorker> {
-    let viewer = ViewerNumber(5);
+    let viewer = ViewerId(5);
     vec![
         FromWorker::Standing(Standing::Keeping(vec![viewer])),
         FromWorker::Adopted,

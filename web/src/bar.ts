@@ -6,7 +6,7 @@ import { announce } from './notice.ts';
 import type { AccountName, Target } from './protocol.ts';
 import { targetName, windowTitle } from './words.ts';
 
-export type Light = 'opening' | 'live' | 'awaited' | 'over' | 'lost';
+export type ViewStatus = 'opening' | 'live' | 'unresponsive' | 'over' | 'lost';
 
 export class Bar {
   #target: Target | undefined;
@@ -29,12 +29,12 @@ export class Bar {
     this.show();
   }
 
-  light(state: Light, word?: string): void {
+  status(state: ViewStatus, word?: string): void {
     element('bar').dataset['state'] = state;
     this.#word = word;
-    const isAwaited = state === 'awaited';
-    element('bar-pulse').textContent = isAwaited ? 'The server does not answer…' : '';
-    if (isAwaited) announce('The server does not answer.');
+    const isUnresponsive = state === 'unresponsive';
+    element('bar-responsiveness').textContent = isUnresponsive ? 'The server does not answer…' : '';
+    if (isUnresponsive) announce('The server does not answer.');
     this.show();
   }
 

@@ -50,14 +50,14 @@ async function opened() {
   socket.onopen?.();
   const connection = await opening;
   const heard: ToPage[] = [];
-  const pulses: string[] = [];
+  const reports: string[] = [];
   let losses = 0;
   connection.listener = {
     message: (message) => heard.push(message),
-    pulse: (pulse) => pulses.push(pulse),
+    responsiveness: (responsiveness) => reports.push(responsiveness),
     lost: () => (losses += 1),
   };
-  return { connection, socket, heard, pulses, losses: () => losses };
+  return { connection, socket, heard, reports, losses: () => losses };
 }
 
 test('it goes to where the page came from, with its own protocol', async () => {
@@ -161,7 +161,7 @@ test('nobody is pinged before they are signed in', async () => {
 });
 
 test('whoever types into silence hears soon that nobody answers, and then that the connection is lost', async () => {
-  const { connection, socket, pulses, losses } = await opened();
+  const { connection, socket, reports, losses } = await opened();
   connection.watch();
   socket.onmessage?.({ data: '{"type":"pong","at":0}' });
   socket.sent = [];
@@ -174,11 +174,11 @@ test('whoever types into silence hears soon that nobody answers, and then that t
   assert.equal(pings(), 1);
   assert.equal(connection.unanswered.words, '4 keystrokes');
   clock.tick(999);
-  assert.deepEqual(pulses, []);
+  assert.deepEqual(reports, []);
   clock.tick(1);
-  assert.deepEqual(pulses, ['awaited']);
+  assert.deepEqual(reports, ['unresponsive']);
   socket.onmessage?.({ data: '{"type":"pong","at":0}' });
-  assert.deepEqual(pulses, ['awaited', 'there']);
+  assert.deepEqual(reports, ['unresponsive', 'responsive']);
   assert.equal(connection.unanswered.words, '');
 
   clock.tick(2500);
@@ -191,7 +191,7 @@ test('whoever types into silence hears soon that nobody answers, and then that t
 });
 
 test('a key typed right behind output asks too, once nothing comes for a while', async () => {
-  const { connection, socket, pulses, losses } = await opened();
+  const { connection, socket, reports, losses } = await opened();
   connection.watch();
   clock.tick(5000);
   socket.onmessage?.({ data: Uint8Array.of(0, 1, 1, 7).buffer });
@@ -203,7 +203,7 @@ test('a key typed right behind output asks too, once nothing comes for a while',
   clock.tick(1);
   assert.equal(pings(), 1);
   clock.tick(1000);
-  assert.deepEqual(pulses, ['awaited']);
+  assert.deepEqual(reports, ['unresponsive']);
   clock.tick(7000);
   assert.equal(losses(), 1);
   assert.equal(connection.unanswered.words, '1 keystroke', 'it is told as in doubt');

@@ -5,7 +5,7 @@
 import { frames, readFrame, SENT_AT_UNKNOWN } from './frames.ts';
 import type { FromPage, Refusal, ToPage } from './protocol.ts';
 import { isReport } from './reports.ts';
-import { Tally } from './tally.ts';
+import { InputCount } from './inputcount.ts';
 
 export const SUBPROTOCOL = 'tere-2';
 
@@ -42,7 +42,7 @@ export interface Stream {
 export interface Listener {
   message(message: ToPage): void;
   /** `awaited`: the user types and the server does not answer. `there`: it answers again. */
-  pulse(pulse: 'awaited' | 'there'): void;
+  responsiveness(responsiveness: 'unresponsive' | 'responsive'): void;
   /** Called once. Nothing follows it. */
   lost(): void;
 }
@@ -74,7 +74,7 @@ export class Connection {
   listener: Listener | undefined;
   #socket: WebSocket;
   /** Input sent since the server was last heard; it may not have arrived. */
-  readonly unanswered = new Tally();
+  readonly unanswered = new InputCount();
   #lost = false;
   #streams = new Map<number, Stream>();
   #lastStream = 0;
@@ -198,7 +198,7 @@ export class Connection {
     this.#awaiting = setTimeout(() => {
       this.#isAwaited = true;
       this.#awaiting = setTimeout(() => this.#lose(), ANSWER_WITHIN_MS - AWAITED_MS);
-      this.listener?.pulse('awaited');
+      this.listener?.responsiveness('unresponsive');
     }, AWAITED_MS);
   }
 
@@ -213,7 +213,7 @@ export class Connection {
     this.#quiet = undefined;
     if (this.#isAwaited) {
       this.#isAwaited = false;
-      this.listener?.pulse('there');
+      this.listener?.responsiveness('responsive');
     }
     if (data instanceof ArrayBuffer) {
       const frame = readFrame(data);

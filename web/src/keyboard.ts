@@ -6,11 +6,11 @@ import { panelNote } from './panel.ts';
 import type { Role } from './protocol.ts';
 import { isReport } from './reports.ts';
 import { withControl } from './touchkeys.ts';
-import { Unsent } from './unsent.ts';
+import { UnsentInput } from './unsent.ts';
 import type { Viewer } from './viewer.ts';
 import { amount } from './words.ts';
 
-export interface KeyboardEvents {
+export interface KeyboardCallbacks {
   /** The current view, or the last one. */
   viewer(): Viewer | undefined;
   /** The role of this account in the session, if it is known. */
@@ -20,12 +20,12 @@ export interface KeyboardEvents {
 }
 
 export class Keyboard {
-  #events: KeyboardEvents;
-  #unsent = new Unsent();
+  #events: KeyboardCallbacks;
+  #unsent = new UnsentInput();
   /** Number of bytes that did not reach the program since the view began. */
   #inputDropped = 0;
 
-  constructor(events: KeyboardEvents) {
+  constructor(events: KeyboardCallbacks) {
     this.#events = events;
   }
 

@@ -4,9 +4,9 @@
  * Actions of Ctrl-Shift with a letter. Other terminals use the same letters, so no program uses
  * them.
  */
-const OWN = { c: 'copy', v: 'paste', f: 'find', s: 'share', l: 'shells' } as const;
+const SHORTCUTS = { c: 'copy', v: 'paste', f: 'find', s: 'share', l: 'shells' } as const;
 
-export type OwnKey = (typeof OWN)[keyof typeof OWN];
+export type Shortcut = (typeof SHORTCUTS)[keyof typeof SHORTCUTS];
 
 /** The properties of a KeyboardEvent that identify the key. */
 export interface Pressed {
@@ -21,9 +21,9 @@ export interface Pressed {
 }
 
 /** The page's action for the key, if there is one. */
-export function ownKey(event: Pressed): OwnKey | undefined {
+export function shortcutOf(event: Pressed): Shortcut | undefined {
   if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return undefined;
-  const own = new Map<string, OwnKey>(Object.entries(OWN));
+  const own = new Map<string, Shortcut>(Object.entries(SHORTCUTS));
   return own.get(letterOf(event) ?? '');
 }
 

@@ -21,7 +21,7 @@ export interface Lobby {
   sessions: SessionSummary[];
 }
 
-export interface LobbyChoices {
+export interface LobbyCallbacks {
   open(target: Target): void;
   attach(session: SessionSummary): void;
   end(session: SessionSummary): void;
@@ -37,7 +37,7 @@ interface Shown {
   account: string;
   lobby: Lobby;
   viewed: SessionId | undefined;
-  choices: LobbyChoices;
+  callbacks: LobbyCallbacks;
 }
 
 let shown: Shown | undefined;
@@ -53,8 +53,8 @@ let askedTimer: ReturnType<typeof setTimeout> | undefined;
 const ending = new Set<SessionId>();
 let againTimer: ReturnType<typeof setTimeout> | undefined;
 
-export function showLobby(account: string, lobby: Lobby, viewed: SessionId | undefined, choices: LobbyChoices): void {
-  shown = { account, lobby, viewed, choices };
+export function showLobby(account: string, lobby: Lobby, viewed: SessionId | undefined, callbacks: LobbyCallbacks): void {
+  shown = { account, lobby, viewed, callbacks };
   for (const id of ending) if (!lobby.sessions.some((session) => session.id === id)) ending.delete(id);
   const entering = element('lobby').hidden;
   if (entering) isNaming = false;
@@ -75,7 +75,7 @@ function lookAgain(): void {
   const look = () => {
     if (element('lobby').hidden) return;
     if (document.hidden) lookAgain();
-    else shown?.choices.again();
+    else shown?.callbacks.again();
   };
   againTimer = setTimeout(look, ending.size > 0 ? ENDING_AGAIN_MS : AGAIN_MS);
 }
@@ -101,25 +101,25 @@ function redraw(): void {
 
 function draw(): void {
   if (!shown) return;
-  const { account, lobby, viewed, choices } = shown;
+  const { account, lobby, viewed, callbacks } = shown;
   element('lobby-text').textContent =
     lobby.targets.length + lobby.sessions.length > 0
       ? `Signed in as ${account}.`
       : `Nothing is granted to ${account} yet. Ask whoever runs this host for a grant.`;
   element('lobby-live').hidden = lobby.sessions.length === 0;
   element('lobby-open').hidden = lobby.targets.length === 0;
-  element<HTMLButtonElement>('lobby-again').onclick = choices.again;
+  element<HTMLButtonElement>('lobby-again').onclick = callbacks.again;
   const back = element<HTMLButtonElement>('lobby-back');
-  back.hidden = choices.back === undefined;
-  back.onclick = choices.back ?? null;
+  back.hidden = callbacks.back === undefined;
+  back.onclick = callbacks.back ?? null;
   element('lobby').onkeydown = (event) => {
-    if (event.key === 'Escape' && !event.isComposing) choices.back?.();
+    if (event.key === 'Escape' && !event.isComposing) callbacks.back?.();
   };
 
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset['key'] : undefined;
   isDrawing = true;
-  element('lobby-sessions').replaceChildren(...lobby.sessions.map((one) => sessionRow(one, viewed, choices)));
-  element('lobby-targets').replaceChildren(...lobby.targets.map((one) => targetRow(one, choices)));
+  element('lobby-sessions').replaceChildren(...lobby.sessions.map((one) => sessionRow(one, viewed, callbacks)));
+  element('lobby-targets').replaceChildren(...lobby.targets.map((one) => targetRow(one, callbacks)));
   if (focused !== undefined) focusKey(focused);
   isDrawing = false;
 }
@@ -128,9 +128,9 @@ function focusKey(key: string): void {
   element('lobby').querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
 
-function targetRow(target: Target, choices: LobbyChoices): HTMLLIElement {
+function targetRow(target: Target, callbacks: LobbyCallbacks): HTMLLIElement {
   const row = document.createElement('li');
-  const open = button('', () => choices.open(target));
+  const open = button('', () => callbacks.open(target));
   open.className = 'choice';
   open.dataset['key'] = `open ${targetName(target)}`;
   open.append(span(targetName(target), 'name'));
@@ -138,12 +138,12 @@ function targetRow(target: Target, choices: LobbyChoices): HTMLLIElement {
   return row;
 }
 
-function sessionRow(session: SessionSummary, viewed: SessionId | undefined, choices: LobbyChoices): HTMLLIElement {
+function sessionRow(session: SessionSummary, viewed: SessionId | undefined, callbacks: LobbyCallbacks): HTMLLIElement {
   const row = document.createElement('li');
   const where = targetName(session.target);
   const label = session.name ?? session.about?.title ?? undefined;
   const isEnding = ending.has(session.id);
-  const open = button('', () => choices.attach(session));
+  const open = button('', () => callbacks.attach(session));
   open.className = 'choice';
   open.dataset['key'] = `view ${session.id}`;
   open.disabled = isEnding;
@@ -155,7 +155,7 @@ function sessionRow(session: SessionSummary, viewed: SessionId | undefined, choi
   const state = isEnding ? 'ending…' : session.id === viewed ? 'in view here' : news(session);
   open.append(span(state, 'quiet'), span(session.id, 'quiet id'));
   row.append(open);
-  if (session.role === 'owner' && !isEnding) row.append(nameButton(session, choices), endButton(session, choices));
+  if (session.role === 'owner' && !isEnding) row.append(nameButton(session, callbacks), endButton(session, callbacks));
   return row;
 }
 
@@ -179,7 +179,7 @@ function whole({ id, target, name, about }: SessionSummary): string {
  * A button that replaces itself with an input field for the name. Enter accepts the name, Escape
  * discards it.
  */
-function nameButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonElement {
+function nameButton(session: SessionSummary, callbacks: LobbyCallbacks): HTMLButtonElement {
   const key = `name ${session.id}`;
   const made = button('Name', () => {
     const input = document.createElement('input');
@@ -191,7 +191,7 @@ function nameButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonE
       isNaming = false;
       const hadFocus = document.activeElement === input;
       const name = labelOf(input.value);
-      if (verdict === 'take' && (name ?? '') !== before) choices.name(session, name ?? null);
+      if (verdict === 'take' && (name ?? '') !== before) callbacks.name(session, name ?? null);
       redraw();
       if (hadFocus) focusKey(key);
     };
@@ -223,7 +223,7 @@ function nameButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonE
  * A button that ends a session. That cannot be undone, so the button asks for confirmation in its
  * own place.
  */
-function endButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonElement {
+function endButton(session: SessionSummary, callbacks: LobbyCallbacks): HTMLButtonElement {
   const { id } = session;
   const isSure = asked === id;
   const made = button(isSure ? 'Really end it?' : 'End', () => {
@@ -231,7 +231,7 @@ function endButton(session: SessionSummary, choices: LobbyChoices): HTMLButtonEl
     if (isSure && asked === id) {
       asked = undefined;
       ending.add(id);
-      choices.end(session);
+      callbacks.end(session);
       announce(`Ending ${whole(session)}`);
       lookAgain();
     } else {

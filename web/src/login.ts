@@ -23,13 +23,13 @@ export class LoginRefused extends Error {
 
 /**
  * Signs in with a passkey or, with the token of an enrolment link, registers one first. Uses
- * `spare` if it is still open.
+ * `idleConnection` if it is still open.
  */
-export async function logIn(spare: Connection | undefined, enrolToken?: string): Promise<SignedIn> {
+export async function logIn(idleConnection: Connection | undefined, enrolToken?: string): Promise<SignedIn> {
   if (!passkeysWork()) {
     throw new PasskeyError('Passkeys do not work here: they need https, or http on localhost, and a recent browser.');
   }
-  const connection = spare && !spare.lost ? spare : await open();
+  const connection = idleConnection && !idleConnection.lost ? idleConnection : await open();
   try {
     const next = replies(connection);
     connection.send(enrolToken === undefined ? { type: 'sign-in' } : { type: 'enrol', token: enrolToken });
@@ -77,7 +77,7 @@ function replies(connection: Connection): () => Promise<ToPage> {
       heard.push(message);
       wake();
     },
-    pulse: () => {},
+    responsiveness: () => {},
     lost: () => wake(),
   };
   return async () => {

@@ -23,7 +23,7 @@ export interface Over {
   label: 'New shell' | 'Try again';
 }
 
-export interface OverChoices {
+export interface OverCallbacks {
   view(target: Target, session: SessionId | undefined): void;
   visitLobby(): void;
 }
@@ -45,7 +45,7 @@ export function afterRefusal({ target, session }: Viewed, refusal: Refusal): Ove
  * Reports it in a panel below the last screen, which stays visible. `viewed` is the session of the
  * view.
  */
-export function showOver(over: Over, viewed: SessionId | undefined, note: string, lobby: Lobby, choices: OverChoices): void {
+export function showOver(over: Over, viewed: SessionId | undefined, note: string, lobby: Lobby, callbacks: OverCallbacks): void {
   const { title, target, session, label } = over;
   const others = lobby.targets.length > 1 || lobby.sessions.some((one) => one.id !== viewed);
   // A guest may have no grant for the target of the shell that it viewed.
@@ -55,8 +55,8 @@ export function showOver(over: Over, viewed: SessionId | undefined, note: string
     detail: targetName(target),
     note,
     actions: [
-      ...(mayView ? [{ label, run: () => choices.view(target, session) }] : []),
-      ...(others || !mayView || session !== undefined ? [{ label: 'Shells', run: () => choices.visitLobby() }] : []),
+      ...(mayView ? [{ label, run: () => callbacks.view(target, session) }] : []),
+      ...(others || !mayView || session !== undefined ? [{ label: 'Shells', run: () => callbacks.visitLobby() }] : []),
     ],
   });
 }

@@ -5,7 +5,7 @@ import { signInWaits, showSignIn } from './signin.ts';
 import { element } from './elements.ts';
 import { showLobby, type Lobby } from './lobby.ts';
 import { logIn, LoginRefused, loginTrouble, type SignedIn } from './login.ts';
-import { Loss } from './loss.ts';
+import { Reconnection } from './reconnection.ts';
 import { endNotices, notice } from './notice.ts';
 import type { AccountName, Refusal, ToPage } from './protocol.ts';
 import { needsReload, refusalSentence } from './refusal.ts';
@@ -19,7 +19,7 @@ export class Page {
   /** The signed-in connection; undefined before sign-in and after a loss. */
   #connection: Connection | undefined;
   /** Set while the connection is lost and the page tries to restore it. */
-  #loss: Loss | undefined;
+  #loss: Reconnection | undefined;
   #account: AccountName | undefined;
   #lobby: Lobby = { targets: [], sessions: [] };
   #entering = false;
@@ -79,7 +79,7 @@ export class Page {
     this.#entering = true;
     connection.listener = {
       message: (message) => this.#heard(message),
-      pulse: (pulse) => this.#shell.pulse(pulse),
+      responsiveness: (responsiveness) => this.#shell.responsiveness(responsiveness),
       lost: () => this.#lost(),
     };
     connection.watch();
@@ -158,7 +158,7 @@ export class Page {
     this.#entering = false;
     const shell = this.#shell;
     shell.lost();
-    if (shell.used) this.#loss = new Loss((signedIn) => this.#enter(signedIn), () => shell.notSent, shell.meanwhile);
+    if (shell.used) this.#loss = new Reconnection((signedIn) => this.#enter(signedIn), () => shell.notSent, shell.meanwhile);
     else this.#showSignIn('The connection to the server was lost. Sign in again.');
   }
 

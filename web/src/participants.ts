@@ -3,7 +3,7 @@
 
 import { announce, notice } from './notice.ts';
 import type { AccountName, Role, SessionId } from './protocol.ts';
-import { showSharing, type ShareChoices, type Sharing } from './share.ts';
+import { showSharing, type ShareCallbacks, type Sharing } from './share.ts';
 
 export class Participants {
   /**
@@ -14,11 +14,11 @@ export class Participants {
   #inView: SessionId | undefined;
   /** Of the session in view. */
   #sharing: Sharing | undefined;
-  #choices: ShareChoices;
+  #callbacks: ShareCallbacks;
   #account: AccountName | undefined;
 
-  constructor(choices: ShareChoices) {
-    this.#choices = choices;
+  constructor(callbacks: ShareCallbacks) {
+    this.#callbacks = callbacks;
   }
 
   /** The role of this account; undefined while it is not known. */
@@ -43,7 +43,7 @@ export class Participants {
   leave(): void {
     this.#inView = undefined;
     this.#sharing = undefined;
-    showSharing(undefined, this.#choices);
+    showSharing(undefined, this.#callbacks);
   }
 
   /** The connection is lost, and what it reported is forgotten. */
@@ -55,12 +55,12 @@ export class Participants {
   #show({ participants, role, shareable }: Sharing): void {
     const before = this.#sharing;
     this.#sharing = { participants, role, shareable };
-    showSharing(this.#sharing, this.#choices);
+    showSharing(this.#sharing, this.#callbacks);
     if (!before) return;
     if (before.role === 'watcher' && role === 'writer') notice('role', 'The keyboard is yours too: what you type goes to the shell.');
     if (before.role === 'writer' && role === 'watcher') notice('role', 'You are watching from now on: what you type goes nowhere.');
-    const here = (sharing: Sharing) => sharing.participants.filter((person) => person.views > 0 && person.account !== this.#account);
-    const came = here(this.#sharing).filter((person) => !here(before).some((one) => one.account === person.account));
-    if (came.length > 0) announce(`Here now: ${came.map((person) => person.account).join(', ')}`);
+    const here = (sharing: Sharing) => sharing.participants.filter((participant) => participant.views > 0 && participant.account !== this.#account);
+    const came = here(this.#sharing).filter((participant) => !here(before).some((one) => one.account === participant.account));
+    if (came.length > 0) announce(`Here now: ${came.map((participant) => participant.account).join(', ')}`);
   }
 }

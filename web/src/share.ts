@@ -11,7 +11,7 @@ export interface Sharing {
   shareable: boolean;
 }
 
-export interface ShareChoices {
+export interface ShareCallbacks {
   /** Gives an account this role from now on; null removes the account. */
   share(account: AccountName, role: GuestRole | null): void;
   /** Returns the focus to the terminal. */
@@ -25,11 +25,11 @@ const name = element<HTMLInputElement>('share-account');
 let owner: AccountName | undefined;
 
 /** Sets up the panel; called once. */
-export function makeShare(choices: ShareChoices): void {
-  opener.onclick = () => (panel.hidden ? openShare() : close(choices));
-  element('share-close').onclick = () => close(choices);
+export function makeShare(callbacks: ShareCallbacks): void {
+  opener.onclick = () => (panel.hidden ? openShare() : close(callbacks));
+  element('share-close').onclick = () => close(callbacks);
   panel.onkeydown = (event) => {
-    if (event.key === 'Escape' && !event.isComposing) close(choices);
+    if (event.key === 'Escape' && !event.isComposing) close(callbacks);
   };
   element<HTMLFormElement>('share-form').onsubmit = (event) => {
     event.preventDefault();
@@ -37,17 +37,17 @@ export function makeShare(choices: ShareChoices): void {
     const isOwn = account === owner;
     element('share-trouble').textContent = isOwn ? 'That is you: this shell is yours already.' : '';
     if (isOwn) return;
-    choices.share(account, 'watcher');
+    callbacks.share(account, 'watcher');
     name.value = '';
   };
   name.oninput = () => (element('share-trouble').textContent = '');
 }
 
 /** Shows the participants, or that nobody else is or can be there. */
-export function showSharing(sharing: Sharing | undefined, choices: ShareChoices): void {
-  const whose = sharing?.participants.find((person) => person.role === 'owner');
+export function showSharing(sharing: Sharing | undefined, callbacks: ShareCallbacks): void {
+  const whose = sharing?.participants.find((participant) => participant.role === 'owner');
   owner = whose?.account;
-  const guests = sharing?.participants.filter((person) => person.role !== 'owner') ?? [];
+  const guests = sharing?.participants.filter((participant) => participant.role !== 'owner') ?? [];
   element('bar-participants').textContent = sharing && whose ? participantsSentence(sharing, whose, guests) : '';
   element('bar').dataset['role'] = sharing?.role ?? '';
   // A shared session can be taken back even if the policy no longer allows sharing.
@@ -59,7 +59,7 @@ export function showSharing(sharing: Sharing | undefined, choices: ShareChoices)
       ? 'They see what you see, from the first line on. Who has the keyboard types as you do.'
       : 'Nobody else sees it. Name an account of this host, and it finds your shell in its list.';
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset['key'] : undefined;
-  element('share-participants').replaceChildren(...guests.map((guest) => guestRow(guest, choices)));
+  element('share-participants').replaceChildren(...guests.map((guest) => guestRow(guest, callbacks)));
   if (focused === undefined) return;
   // The button of a removed guest no longer exists.
   const again = panel.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`);
@@ -79,17 +79,17 @@ function participantsSentence({ role }: Sharing, owner: Participant, guests: Par
   return role === 'writer' ? `${whose}, and you may type` : `${whose}, and you are watching`;
 }
 
-function guestRow(guest: Participant, choices: ShareChoices): HTMLLIElement {
+function guestRow(guest: Participant, callbacks: ShareCallbacks): HTMLLIElement {
   const row = document.createElement('li');
   const writes = guest.role === 'writer';
   const state = `${writes ? 'may type' : 'may watch'}, ${guest.views > 0 ? 'is here' : 'is not here'}`;
   const who = span('');
   who.append(span(guest.account, 'name'), span(state, 'quiet small'));
   const hand = button(writes ? 'Take keyboard back' : 'Hand keyboard over', () =>
-    choices.share(guest.account, writes ? 'watcher' : 'writer'),
+    callbacks.share(guest.account, writes ? 'watcher' : 'writer'),
   );
   hand.dataset['key'] = `hand ${guest.account}`;
-  const remove = button('Remove', () => choices.share(guest.account, null));
+  const remove = button('Remove', () => callbacks.share(guest.account, null));
   remove.className = 'danger';
   remove.dataset['key'] = `remove ${guest.account}`;
   remove.setAttribute('aria-label', `Remove ${guest.account}`);
@@ -111,7 +111,7 @@ function hide(): void {
   opener.setAttribute('aria-expanded', 'false');
 }
 
-function close(choices: ShareChoices): void {
+function close(callbacks: ShareCallbacks): void {
   hide();
-  choices.closed();
+  callbacks.closed();
 }

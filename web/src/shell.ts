@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 import { element, showSection } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
 import { Keyboard } from './keyboard.ts';
-import { ownKey } from './keys.ts';
+import { shortcutOf } from './keys.ts';
 import { guardLeaving, makeFullScreen } from './leaving.ts';
 import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
@@ -18,7 +18,7 @@ import type { AccountName, EndReason, MachineName, Refusal, SessionId, ShellExit
 import { endSentence, refusalSentence } from './refusal.ts';
 import { makeReaderSwitch, readerIsOn } from './reader.ts';
 import { rememberedSession, rememberSession } from './remembered.ts';
-import { makeShare, openShare, type ShareChoices } from './share.ts';
+import { makeShare, openShare, type ShareCallbacks } from './share.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys } from './touchkeys.ts';
 import { Viewer } from './viewer.ts';
@@ -27,7 +27,7 @@ import { counted, targetName } from './words.ts';
 /** A view that takes longer than this to open is reported in a panel. */
 const OPENING_SHOWN_MS = 400;
 
-export interface ShellEvents {
+export interface ShellCallbacks {
   /** The targets and sessions of this account, as last received. */
   lobby(): Lobby;
   /** Takes the user to the lobby. */
@@ -35,7 +35,7 @@ export interface ShellEvents {
 }
 
 export class Shell {
-  #events: ShellEvents;
+  #events: ShellCallbacks;
   /** The signed-in connection; undefined while the connection is lost. */
   #connection: Connection | undefined;
   #account: AccountName | undefined;
@@ -47,7 +47,7 @@ export class Shell {
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent = false;
   #bar = new Bar();
-  #share: ShareChoices = {
+  #share: ShareCallbacks = {
     share: (account, role) => {
       const session = this.#viewer?.session;
       if (session !== undefined) this.#connection?.send({ type: 'share', session, account, role });
@@ -61,7 +61,7 @@ export class Shell {
     used: () => this.#claimSize(),
   });
 
-  constructor(events: ShellEvents) {
+  constructor(events: ShellCallbacks) {
     this.#events = events;
     element('bar-shells').onclick = () => events.visitLobby();
     element('bar-reset').onclick = () => {
@@ -74,7 +74,7 @@ export class Shell {
       this.#terminal?.focus();
     });
     // Wherever the focus is, and before the terminal handles the key.
-    window.addEventListener('keydown', (event) => this.#ownKey(event), { capture: true });
+    window.addEventListener('keydown', (event) => this.#shortcut(event), { capture: true });
     makeFullScreen(() => this.#terminal?.focus());
     guardLeaving(() => this.#viewer?.state === 'live' && !element('shell').hidden);
     window.addEventListener('focus', () => this.#claimSize());
@@ -122,7 +122,7 @@ export class Shell {
     this.#participants.forget();
     if (!this.#viewer) return;
     showSection('shell');
-    this.#bar.light('lost', 'lost');
+    this.#bar.status('lost', 'lost');
     this.#terminal?.focus();
   }
 
@@ -148,7 +148,7 @@ export class Shell {
     });
     this.#bar.where(target);
     if (session === undefined || session !== this.#onScreen) this.#bar.title('');
-    this.#bar.light('opening');
+    this.#bar.status('opening');
     this.#terminal.focus();
     clearTimeout(this.#slowOpening);
     this.#slowOpening = setTimeout(() => {
@@ -204,7 +204,7 @@ export class Shell {
   /** Asks the user to reload the page, because nothing else helps. */
   mustReload(refusal: Refusal): void {
     this.#connection = undefined;
-    this.#bar.light('over');
+    this.#bar.status('over');
     showPanel({
       title: refusalSentence(refusal),
       detail: 'Your session goes on; sign in again after that.',
@@ -215,8 +215,8 @@ export class Shell {
   // Messages from the front.
 
   /** Shows in the bar whether the server answers. Input is still sent while it does not. */
-  pulse(pulse: 'awaited' | 'there'): void {
-    if (this.#viewer?.state === 'live') this.#bar.light(pulse === 'awaited' ? 'awaited' : 'live');
+  responsiveness(responsiveness: 'unresponsive' | 'responsive'): void {
+    if (this.#viewer?.state === 'live') this.#bar.status(responsiveness === 'unresponsive' ? 'unresponsive' : 'live');
   }
 
   heard(message: ToPage): void {
@@ -253,7 +253,7 @@ export class Shell {
     endNotices();
     viewer.room(terminal.room);
     hidePanel();
-    this.#bar.light('live');
+    this.#bar.status('live');
     this.#participants.enter(session, this.#account);
     announce(`Shell of ${targetName(target)}`);
     this.#keyboard.live();
@@ -302,7 +302,7 @@ export class Shell {
   /** Reports that the view is over. Its last screen stays visible. */
   #sayOver(over: Over): void {
     this.#over = over;
-    this.#bar.light('over', over.label === 'New shell' ? 'ended' : 'not open');
+    this.#bar.status('over', over.label === 'New shell' ? 'ended' : 'not open');
     announce(over.title);
     showOver(over, this.#viewer?.session, this.notSent, this.#events.lobby(), {
       view: (target, session) => this.view(target, session),
@@ -338,8 +338,8 @@ export class Shell {
     return terminal;
   }
 
-  #ownKey(event: KeyboardEvent): void {
-    const key = element('shell').hidden ? undefined : ownKey(event);
+  #shortcut(event: KeyboardEvent): void {
+    const key = element('shell').hidden ? undefined : shortcutOf(event);
     if (key !== 'shells' && key !== 'find' && key !== 'share') return;
     event.preventDefault();
     event.stopPropagation();

@@ -10,11 +10,11 @@ import { Terminal as Xterm } from '@xterm/xterm';
 
 import { bound } from './bounds.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
-import { controlSign, endsComposition, ownKey, pastInputMethod } from './keys.ts';
+import { controlSign, endsComposition, shortcutOf, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
 import { lines, longLine, pasteable } from './paste.ts';
 import type { Extent, TermSize, Theme } from './protocol.ts';
-import { silence } from './silence.ts';
+import { ignoreQueries } from './ignorequeries.ts';
 import { dark, light, wireTheme } from './themes.ts';
 import { makeTouchScroll } from './touchscroll.ts';
 import { Wheel } from './wheel.ts';
@@ -51,7 +51,7 @@ interface WritesNow {
   _core: { writeSync(data: string | Uint8Array): void };
 }
 
-export interface TerminalEvents {
+export interface TerminalCallbacks {
   input(bytes: Uint8Array): void;
   /** The window has room for this size now. */
   room(size: TermSize): void;
@@ -103,7 +103,7 @@ export class Terminal {
   #writing = false;
   #frame = 0;
 
-  constructor(place: HTMLElement, events: TerminalEvents) {
+  constructor(place: HTMLElement, events: TerminalCallbacks) {
     this.#place = place;
     this.#roomTold = events.room;
     this.#incomplete = events.incomplete;
@@ -136,7 +136,7 @@ export class Terminal {
     });
 
     const xterm = this.#xterm;
-    silence(xterm.parser);
+    ignoreQueries(xterm.parser);
     bound(xterm.parser, () => this.#incomplete());
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
@@ -157,7 +157,7 @@ export class Terminal {
     // xterm.js has no event for scrolling by the user, but it renders after it.
     xterm.onRender(() => this.#lookAtScrollback());
     xterm.onTitleChange((title) => events.title(title));
-    xterm.attachCustomKeyEventHandler((event) => !this.#ownKey(event) && !events.key(event));
+    xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !events.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
     const takesWheel = () => xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
     // Beside a panel, the wheel scrolls the terminal within its place, even if the program takes
@@ -398,7 +398,7 @@ export class Terminal {
    * Handles the keys that xterm.js must not handle. Ctrl-Shift-C copies; pasting with Ctrl-Shift-V
    * or from a menu is left to the browser.
    */
-  #ownKey(event: KeyboardEvent): boolean {
+  #shortcut(event: KeyboardEvent): boolean {
     const { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing } = event;
     const pressed = { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing };
     const altGraph = event.getModifierState('AltGraph');
@@ -409,7 +409,7 @@ export class Terminal {
       this.type(kept);
       return true;
     }
-    const own = ownKey(event);
+    const own = shortcutOf(event);
     if (own === 'copy') {
       event.preventDefault();
       if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');

@@ -1,10 +1,10 @@
 // Input that was not sent since a shell was last in view. The user is told when it happens, and
 // once more when a shell is there.
 
-import { Tally } from './tally.ts';
+import { InputCount } from './inputcount.ts';
 
-export class Unsent {
-  #tally = new Tally();
+export class UnsentInput {
+  #tally = new InputCount();
   #unsure = '';
 
   add(typed: { length: number }): void {
@@ -12,7 +12,7 @@ export class Unsent {
   }
 
   /** The connection is lost. `unanswered` was sent since the server was last heard. */
-  mayBe(unanswered: Tally): void {
+  mayBe(unanswered: InputCount): void {
     this.#unsure = unanswered.words;
   }
 

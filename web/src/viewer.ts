@@ -3,9 +3,9 @@
 import type { Connection, Stream, StreamMessage } from './connection.ts';
 import { Feed, type Screen } from './feed.ts';
 import type { EndReason, Refusal, SessionId, ShellExit, Target, TermSize, Theme } from './protocol.ts';
-import { Typing } from './typing.ts';
+import { InputQueue } from './inputqueue.ts';
 
-export interface ViewerEvents {
+export interface ViewerCallbacks {
   /** The view exists; its first snapshot is on the way. */
   opened(session: SessionId): void;
   /** The first snapshot is shown. */
@@ -32,7 +32,7 @@ export class Viewer implements Stream {
   state: 'opening' | 'live' | 'over' = 'opening';
   session: SessionId | undefined;
   #connection: Connection;
-  #events: ViewerEvents;
+  #events: ViewerCallbacks;
   /** The window's room, as last reported to the server. */
   #room: TermSize;
   /** The session's size, as last received. */
@@ -40,7 +40,7 @@ export class Viewer implements Stream {
   /** Whether another size was requested and none was received since. */
   #asked = false;
   #feed: Feed;
-  #typing: Typing;
+  #typing: InputQueue;
 
   /** Requests a view of a new session on the target, or of an existing session. */
   constructor(
@@ -49,7 +49,7 @@ export class Viewer implements Stream {
     session: SessionId | undefined,
     { room: size, theme }: { room: TermSize; theme: Theme },
     screen: Screen,
-    events: ViewerEvents,
+    events: ViewerCallbacks,
   ) {
     this.#events = events;
     const stream = connection.addStream(this);
@@ -70,7 +70,7 @@ export class Viewer implements Stream {
         events.live();
       },
     };
-    this.#typing = new Typing({
+    this.#typing = new InputQueue({
       send: (bytes) => connection.sendInput(stream, bytes),
       isBehind: () => connection.isBehind,
       dropped: (bytes) => events.dropped(bytes),

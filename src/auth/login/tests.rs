@@ -5,11 +5,11 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::super::account_files::AccountFiles;
-use super::super::account_store::{Made, StoredAccounts};
+use super::super::account_store::{Persistence, StoredAccounts};
 use super::super::accounts::{LINK_LIFE, Link};
 use super::*;
 use crate::config::Config;
-use passkey::SoftPasskey;
+use passkey::SoftAuthenticator;
 
 #[path = "../../../tests/parts/passkey.rs"]
 mod passkey;
@@ -81,7 +81,7 @@ impl Auth {
             *login = next;
             input = match action {
                 Action::Store(change) => {
-                    Input::Stored(self.pages.apply(change, self.now).and_then(Made::well))
+                    Input::Stored(self.pages.apply(change, self.now).and_then(Persistence::well))
                 }
                 Action::Vouch { .. } => Input::Vouched(broker),
                 Action::Challenge(ToFront::Challenge { options, .. }) => return Outcome::Challenge(options),
@@ -111,24 +111,24 @@ impl Auth {
     }
 
     /// Registers a passkey with a link, on a new connection.
-    fn enrol(&mut self, token: &str, passkey: &mut SoftPasskey) -> Outcome {
+    fn enrol(&mut self, token: &str, passkey: &mut SoftAuthenticator) -> Outcome {
         let mut login = Login::new();
         let options = self.challenge(&mut login, enrol(token));
         self.answer(&mut login, passkey.register(&options))
     }
 
     /// Signs in, on a new connection.
-    fn sign_in(&mut self, passkey: &mut SoftPasskey) -> Outcome {
+    fn sign_in(&mut self, passkey: &mut SoftAuthenticator) -> Outcome {
         let mut login = Login::new();
         let options = self.challenge(&mut login, FromFront::SignIn);
         self.answer(&mut login, passkey.sign_in(&options))
     }
 
     /// Creates an account `alice` with one passkey.
-    fn with_alice() -> (Self, SoftPasskey) {
+    fn with_alice() -> (Self, SoftAuthenticator) {
         let mut auth = Self::new();
         let token = auth.add("alice");
-        let mut passkey = SoftPasskey::new(ORIGIN);
+        let mut passkey = SoftAuthenticator::new(ORIGIN);
         assert_enrolled(auth.enrol(&token, &mut passkey));
         (auth, passkey)
     }
@@ -146,7 +146,7 @@ impl Auth {
 }
 
 /// Makes an authenticator or its browser lie.
-type Lie = fn(&mut SoftPasskey);
+type Lie = fn(&mut SoftAuthenticator);
 
 fn enrol(token: &str) -> FromFront {
     FromFront::Enrol { token: token.to_owned() }
@@ -172,7 +172,7 @@ fn a_person_enrols_and_signs_in_with_any_of_their_passkeys() {
     let (mut auth, mut phone) = Auth::with_alice();
     assert_signed_in(auth.sign_in(&mut phone));
     assert_signed_in(auth.sign_in(&mut phone));
-    let mut laptop = SoftPasskey::new(ORIGIN);
+    let mut laptop = SoftAuthenticator::new(ORIGIN);
     let token = auth.link("alice");
     assert_enrolled(auth.enrol(&token, &mut laptop));
     for passkey in [&mut phone, &mut laptop] {
@@ -254,13 +254,13 @@ fn an_answer_for_another_page_or_without_the_person_is_refused() {
         let mut liar = passkey.clone();
         tell(&mut liar);
         assert_refused(auth.sign_in(&mut liar), Refusal::UnknownPasskey);
-        let mut liar = SoftPasskey::new(ORIGIN);
+        let mut liar = SoftAuthenticator::new(ORIGIN);
         tell(&mut liar);
         assert_refused(auth.enrol(&token, &mut liar), Refusal::UnknownPasskey);
         assert_eq!(auth.files(), before, "{lie}");
         // The honest answers are accepted, and the lie has not used up the link.
         assert_signed_in(auth.sign_in(&mut passkey));
-        assert_enrolled(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)));
+        assert_enrolled(auth.enrol(&token, &mut SoftAuthenticator::new(ORIGIN)));
     }
 }
 
@@ -291,7 +291,7 @@ fn a_link_works_once_whole_and_for_fifteen_minutes() {
         assert_refused(auth.say(&mut Login::new(), enrol(bad)), Refusal::LinkInvalid);
     }
     assert_eq!(auth.files(), before);
-    assert_enrolled(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)));
+    assert_enrolled(auth.enrol(&token, &mut SoftAuthenticator::new(ORIGIN)));
     let before = auth.files();
     assert_refused(auth.say(&mut Login::new(), enrol(&token)), Refusal::LinkInvalid);
 
@@ -302,7 +302,7 @@ fn a_link_works_once_whole_and_for_fifteen_minutes() {
     auth.pass(1);
     // The link expires before the ceremony, and during it.
     assert_refused(auth.say(&mut Login::new(), enrol(&token)), Refusal::LinkInvalid);
-    let credential = SoftPasskey::new(ORIGIN).register(&options);
+    let credential = SoftAuthenticator::new(ORIGIN).register(&options);
     assert_refused(auth.answer(&mut login, credential), Refusal::LinkInvalid);
     assert_eq!(auth.pages.accounts.summaries()[0].passkeys, 1);
     assert_ne!(auth.files(), before, "the second link is stored");
@@ -316,7 +316,7 @@ fn of_two_ceremonies_with_one_link_one_wins() {
     let (mut one, mut other) = (Login::new(), Login::new());
     let first = auth.challenge(&mut one, enrol(&token));
     let second = auth.challenge(&mut other, enrol(&token));
-    let (mut winner, mut loser) = (SoftPasskey::new(ORIGIN), SoftPasskey::new(ORIGIN));
+    let (mut winner, mut loser) = (SoftAuthenticator::new(ORIGIN), SoftAuthenticator::new(ORIGIN));
     assert_enrolled(auth.answer(&mut other, winner.register(&second)));
     let before = auth.files();
     assert_refused(auth.answer(&mut one, loser.register(&first)), Refusal::LinkInvalid);
@@ -338,7 +338,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     let answer = Input::Asked(FromFront::Answer { credential });
     let (next, action) = vouching.handle(answer, &auth.pages.accounts, &auth.party, auth.now);
     let Action::Store(change) = action else { panic!("{action:?}") };
-    let stored = Input::Stored(auth.pages.apply(change, auth.now).and_then(Made::well));
+    let stored = Input::Stored(auth.pages.apply(change, auth.now).and_then(Persistence::well));
     let (next, action) = next.handle(stored, &auth.pages.accounts, &auth.party, auth.now);
     assert!(matches!(action, Action::Vouch { .. }), "{action:?}");
 
@@ -346,7 +346,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     let (_, action) = next.handle(Input::Vouched(Ok(())), &auth.pages.accounts, &auth.party, auth.now);
     assert!(matches!(action, Action::Refuse { refusal: Refusal::UnknownPasskey, .. }), "{action:?}");
     assert_refused(auth.answer(&mut signing, passkey.sign_in(&sign_in)), Refusal::UnknownPasskey);
-    let credential = SoftPasskey::new(ORIGIN).register(&create);
+    let credential = SoftAuthenticator::new(ORIGIN).register(&create);
     assert_refused(auth.answer(&mut enrolling, credential), Refusal::LinkInvalid);
     assert!(auth.files().is_empty());
 
@@ -362,7 +362,7 @@ fn what_cannot_be_stored_changes_nothing() {
     let folder = auth.folder.path().join("accounts");
     let aside = auth.folder.path().join("aside");
     std::fs::rename(&folder, &aside).unwrap();
-    assert_refused(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)), Refusal::StorageFailed);
+    assert_refused(auth.enrol(&token, &mut SoftAuthenticator::new(ORIGIN)), Refusal::StorageFailed);
     assert_refused(auth.sign_in(&mut passkey), Refusal::StorageFailed);
     let bob = Change::Add {
         id: AccountId::random().unwrap(),
@@ -376,14 +376,14 @@ fn what_cannot_be_stored_changes_nothing() {
     assert_eq!(auth.pages.accounts.summaries().len(), 1);
     assert_eq!(auth.pages.accounts.summaries()[0].passkeys, 1);
     assert_signed_in(auth.sign_in(&mut passkey));
-    assert_enrolled(auth.enrol(&token, &mut SoftPasskey::new(ORIGIN)));
+    assert_enrolled(auth.enrol(&token, &mut SoftAuthenticator::new(ORIGIN)));
 }
 
 #[test]
 fn a_full_disk_keeps_nobody_out_whose_passkey_has_nothing_new() {
     let mut auth = Auth::new();
     let token = auth.add("alice");
-    let mut passkey = SoftPasskey::new(ORIGIN);
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
     passkey.counts = false;
     assert_enrolled(auth.enrol(&token, &mut passkey));
     let before = auth.files();
@@ -418,7 +418,7 @@ fn without_the_broker_nobody_is_signed_in_and_the_page_may_try_again() {
 
     // An enrolment is complete apart from the vouching: its link is used up, and its passkey works.
     let token = auth.link("alice");
-    let mut laptop = SoftPasskey::new(ORIGIN);
+    let mut laptop = SoftAuthenticator::new(ORIGIN);
     let mut login = Login::new();
     let options = auth.challenge(&mut login, enrol(&token));
     let answer = FromFront::Answer { credential: laptop.register(&options) };

@@ -11,7 +11,7 @@ use crate::protocol::principal::{Ask, FromBroker};
 /// How long a connection may stay without a signed-in account before it is closed. A passkey takes
 /// a minute at most. The page opens a new connection when its user presses the sign-in button
 /// again.
-pub(super) const SIGN_IN_WITHIN: Duration = Duration::from_secs(5 * 60);
+pub(super) const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// How long a page may be silent before the front sends a ping. The browser answers it by itself,
 /// even if it throttles the timers of a hidden tab.
@@ -49,7 +49,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(now: Instant) -> Self {
-        let (sign_in_by, probe_at) = (now + SIGN_IN_WITHIN, now + PROBE_AFTER);
+        let (sign_in_by, probe_at) = (now + SIGN_IN_TIMEOUT, now + PROBE_AFTER);
         Self { state: ConnectionState::Anonymous, sign_in_by, began: now, heard: now, probe_at }
     }
 

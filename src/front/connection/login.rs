@@ -14,10 +14,10 @@ use crate::wire::{AsyncChannel, Intent, WireError};
 pub(super) type PrincipalChannel = AsyncChannel<Request, FromBroker>;
 
 /// How long the wire handshake may take. systemd may have to start the other program first.
-const GREETING_WITHIN: Duration = Duration::from_secs(10);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long auth may take to answer. It may have to wait until the broker has started.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often the first question of a login is tried, and the pause between two attempts. systemd
 /// restarts a killed auth after 100 ms.
@@ -89,13 +89,13 @@ impl Login {
         let channel = match (self.channel.take(), question) {
             (Some(channel), _) => channel,
             (None, FromFront::SignIn | FromFront::Enrol { .. }) => {
-                AsyncChannel::connect(&self.auth, Intent::Login, GREETING_WITHIN).await?
+                AsyncChannel::connect(&self.auth, Intent::Login, GREETING_TIMEOUT).await?
             }
             (None, FromFront::Answer { .. }) => return Err(WireError::Closed),
         };
         let channel = self.channel.insert(channel);
         channel.send(question, &[]).await?;
-        let (reply, descriptors) = channel.receive_within(ANSWER_WITHIN).await?;
+        let (reply, descriptors) = channel.receive_within(ANSWER_TIMEOUT).await?;
         match reply {
             ToFront::Challenge { ceremony, options } => {
                 let Ok(options) = serde_json::from_str(&options) else {
@@ -116,7 +116,7 @@ impl Login {
 async fn principal(descriptors: Vec<OwnedFd>) -> Result<PrincipalChannel, WireError> {
     let socket = descriptors.into_iter().next().ok_or(WireError::WrongDescriptors { expected: 1, got: 0 })?;
     let channel = PrincipalChannel::over(socket)?;
-    channel.greet(Intent::Principal, GREETING_WITHIN).await?;
+    channel.greet(Intent::Principal, GREETING_TIMEOUT).await?;
     Ok(channel)
 }
 

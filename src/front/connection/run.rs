@@ -19,7 +19,7 @@ use super::frames::{Frame, StreamBytes, read, text};
 use super::input::{PushError, is_too_old};
 use super::login::{Answered, Login, PrincipalChannel};
 use super::steps::{Action, Control, Input, StreamId};
-use super::terminal::{DELIVERED_WITHIN, Handle, StreamEvent, Terminal};
+use super::terminal::{DELIVERY_TIMEOUT, Handle, StreamEvent, Terminal};
 use super::writer::{self, OUTPUT_QUEUE, Written};
 use crate::names::AccountName;
 use crate::protocol::login::FromFront;
@@ -35,10 +35,10 @@ const WAITING: usize = 16;
 const WAITING_MAX: usize = 128;
 
 /// How long sending a request to the broker may take. The broker normally accepts one at once.
-const ASK_WITHIN: Duration = Duration::from_secs(5);
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the page may take to read its last messages and to close the WebSocket.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves one connection until it ends.
 pub(in super::super) async fn run<S>(page: WebSocketStream<S>, auth: &Path, source: Source)
@@ -342,21 +342,21 @@ impl Connection {
         self.waiting.push_back(text(message));
     }
 
-    /// Waits until every stream has delivered its queued input, at most [`DELIVERED_WITHIN`]. The
+    /// Waits until every stream has delivered its queued input, at most [`DELIVERY_TIMEOUT`]. The
     /// principal channel stays open meanwhile, because the broker closes the views when it closes.
     async fn deliver_input(&mut self) {
         self.streams.values().for_each(|handle| handle.input.close());
         // Nobody receives events any more; closing the channel keeps the tasks from waiting on it.
         self.events.close();
         let all = async { while self.stream_tasks.join_next().await.is_some() {} };
-        if timeout(DELIVERED_WITHIN, all).await.is_err() {
+        if timeout(DELIVERY_TIMEOUT, all).await.is_err() {
             self.stream_tasks.abort_all();
         }
     }
 
     async fn ask(&self, request: &Request) -> Result<(), Closing> {
         let Some(principal) = &self.principal else { return Err(Closing::BrokerLost) };
-        match timeout(ASK_WITHIN, principal.send(request, &[])).await {
+        match timeout(ASK_TIMEOUT, principal.send(request, &[])).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Closing::BrokerLost),
         }
@@ -397,7 +397,7 @@ impl Connection {
                 // the page has closed the WebSocket too.
                 while let Ok(Some(_)) = page.try_next().await {}
             };
-            drop(timeout(CLOSE_WITHIN, goodbye).await);
+            drop(timeout(CLOSE_TIMEOUT, goodbye).await);
         }
         (closing, self.account)
     }

@@ -12,13 +12,13 @@ use crate::protocol::{EndReason, Refusal};
 
 /// How long the front tries to reattach a view that broke off. systemd restarts its worker within a
 /// second; the broker waits 20 s for a worker.
-pub(super) const AGAIN_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const REATTACH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The pause between a refused attempt to reattach and the next one.
-pub(super) const AGAIN_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const REATTACH_DELAY: Duration = Duration::from_millis(250);
 
 /// Most times in a row that a view is reattached. Two breaks count as in a row if they are less
-/// than [`AGAIN_WITHIN`] apart. After one more the stream is closed.
+/// than [`REATTACH_TIMEOUT`] apart. After one more the stream is closed.
 pub(in crate::front) const BROKEN_OFF_MAX: u32 = 8;
 
 /// The streams of a connection, and its pending requests.
@@ -204,7 +204,7 @@ impl Streams {
         let Some(stream) = self.stream(id) else { return Vec::new() };
         let StreamState::Live(session) = &stream.state else { return Vec::new() };
         let session = session.clone();
-        let before = stream.broken.filter(|(_, last)| now < *last + AGAIN_WITHIN);
+        let before = stream.broken.filter(|(_, last)| now < *last + REATTACH_TIMEOUT);
         let times = before.map_or(0, |(times, _)| times) + 1;
         stream.broken = Some((times, now));
         if times > BROKEN_OFF_MAX {
@@ -245,10 +245,10 @@ impl Streams {
     /// again later. Any other refusal ends the stream, and the page is told why.
     fn refused_again(&mut self, id: StreamId, refusal: Refusal, now: Instant) -> Vec<Action> {
         let Some(stream) = self.stream(id) else { return Vec::new() };
-        let in_time = stream.broken.is_some_and(|(_, last)| now < last + AGAIN_WITHIN);
+        let in_time = stream.broken.is_some_and(|(_, last)| now < last + REATTACH_TIMEOUT);
         match &mut stream.state {
             StreamState::Again { at, .. } if refusal == Refusal::WorkerUnavailable && in_time => {
-                *at = Some(now + AGAIN_PAUSE);
+                *at = Some(now + REATTACH_DELAY);
                 Vec::new()
             }
             StreamState::Again { .. } | StreamState::Opening { .. } | StreamState::Live(_) => {

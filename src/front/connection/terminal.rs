@@ -18,11 +18,11 @@ use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// How long the wire handshake with the worker may take.
-const GREETING_WITHIN: Duration = Duration::from_secs(5);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a worker may take to read the input typed before the page left. After that the input is
 /// dropped.
-pub(super) const DELIVERED_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 // A binary frame from a page is a chunk and its header.
 const _: () = assert!(CHUNK_MAX + FROM_PAGE_HEADER == BINARY_FRAME_MAX);
@@ -141,7 +141,7 @@ impl Terminal {
 
     /// The page has left: delivers the queued input before the viewer socket is closed.
     async fn finish(&self, channel: &ViewerChannel) {
-        let delivered = timeout(DELIVERED_WITHIN, deliver(channel, &self.input)).await;
+        let delivered = timeout(DELIVERY_TIMEOUT, deliver(channel, &self.input)).await;
         let undelivered = self.input.undelivered();
         if undelivered > 0 {
             let late = delivered.is_err();
@@ -172,7 +172,7 @@ type ViewerChannel = AsyncChannel<FromViewer, ToViewer>;
 
 async fn greet(socket: OwnedFd) -> Result<ViewerChannel, WireError> {
     let channel = ViewerChannel::over(socket)?;
-    channel.greet(Intent::Viewer, GREETING_WITHIN).await?;
+    channel.greet(Intent::Viewer, GREETING_TIMEOUT).await?;
     Ok(channel)
 }
 

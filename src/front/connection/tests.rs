@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::closing::Closing;
-use super::core::{Core, PROBE_AFTER, SIGN_IN_WITHIN, SILENCE_MAX};
+use super::core::{Core, PROBE_AFTER, SIGN_IN_TIMEOUT, SILENCE_MAX};
 use super::steps::{Action, Control, Input, StreamId, Verdict};
-use super::streams::{AGAIN_PAUSE, AGAIN_WITHIN, BROKEN_OFF_MAX};
+use super::streams::{BROKEN_OFF_MAX, REATTACH_DELAY, REATTACH_TIMEOUT};
 use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage};
@@ -285,9 +285,9 @@ fn a_view_that_cannot_be_had_again_is_over() {
     let begun = core.now;
     let mut number = 3;
     let last = loop {
-        assert_eq!(core.core.deadline().min(core.now + AGAIN_PAUSE), core.now + AGAIN_PAUSE);
+        assert_eq!(core.core.deadline().min(core.now + REATTACH_DELAY), core.now + REATTACH_DELAY);
         core.take(Input::Alive);
-        core.now += AGAIN_PAUSE;
+        core.now += REATTACH_DELAY;
         let asked = core.take(Input::Tick);
         assert!(matches!(&asked[..], [Action::Ask(request)] if request.number == number), "{asked:?}");
         let said = core.reply(number, Answer::Refused(Refusal::WorkerUnavailable));
@@ -297,7 +297,7 @@ fn a_view_that_cannot_be_had_again_is_over() {
         }
     };
     let lost = over(EndReason::ViewLost);
-    assert_eq!((last.as_slice(), core.now), (&lost[..], begun + AGAIN_WITHIN));
+    assert_eq!((last.as_slice(), core.now), (&lost[..], begun + REATTACH_TIMEOUT));
     // A view that keeps breaking off is closed.
     let mut core = TestCore::viewing();
     let mut view = StreamId { stream: 7, request: 1 };
@@ -419,11 +419,11 @@ fn a_connection_that_nobody_signs_in_on_is_closed() {
         if core.take(Input::Tick) == [Action::Close(Closing::NeverSignedIn)] {
             break;
         }
-        assert!(core.now < begun + SIGN_IN_WITHIN);
+        assert!(core.now < begun + SIGN_IN_TIMEOUT);
     }
-    assert_eq!(core.now, begun + SIGN_IN_WITHIN);
+    assert_eq!(core.now, begun + SIGN_IN_TIMEOUT);
     let mut core = TestCore::signed_in();
-    core.now += SIGN_IN_WITHIN + Duration::from_secs(1);
+    core.now += SIGN_IN_TIMEOUT + Duration::from_secs(1);
     core.take(Input::Alive);
     assert_eq!(core.take(Input::Tick), []);
 }

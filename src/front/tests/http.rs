@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::stand_ins::{Fixture, ORIGIN, SOON};
+use super::fixture::{Fixture, ORIGIN, SOON};
 use crate::front::Front;
 use crate::front::capacity::{SOCKETS_MAX, SOCKETS_PER_SOURCE_MAX, Source};
 use crate::front::socket::{self, Timeouts};

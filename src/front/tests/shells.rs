@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::stand_ins::{Fixture, Page, SOON, Worker};
+use super::fixture::{Fixture, Page, SOON, ViewerChannel};
 use crate::front::connection::BROKEN_OFF_MAX;
 use crate::names::{Color, TermSize, Theme};
 use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, INPUT_PATIENCE, TEXT_FRAME_MAX, ToPage};
@@ -20,13 +20,13 @@ fn refused(refusal: Refusal) -> ToPage {
 }
 
 /// A signed-in page with a view on `stream`, and the worker's end of it.
-async fn shell(fixture: &Fixture, stream: u16) -> (Page, Worker) {
+async fn shell(fixture: &Fixture, stream: u16) -> (Page, ViewerChannel) {
     let mut page = fixture.signed_in().await;
     let worker = another(fixture, &mut page, stream).await;
     (page, worker)
 }
 
-async fn another(fixture: &Fixture, page: &mut Page, stream: u16) -> Worker {
+async fn another(fixture: &Fixture, page: &mut Page, stream: u16) -> ViewerChannel {
     page.ask_open(stream).await;
     let worker = tokio::task::block_in_place(|| fixture.worker());
     let heard = page.heard().await;
@@ -34,7 +34,7 @@ async fn another(fixture: &Fixture, page: &mut Page, stream: u16) -> Worker {
     worker
 }
 
-fn take(worker: &Worker) -> FromViewer {
+fn take(worker: &ViewerChannel) -> FromViewer {
     worker.receive_within(SOON).unwrap().0
 }
 
@@ -192,7 +192,7 @@ async fn bad_frames_end_the_connection() {
 }
 
 /// Sends output until nothing has been taken for a second. Returns how much was taken, in bytes.
-fn flood(worker: &Worker, most: usize) -> usize {
+fn flood(worker: &ViewerChannel, most: usize) -> usize {
     seqpacket::set_nonblocking(worker.as_fd()).unwrap();
     let (mut taken, mut last) = (0, std::time::Instant::now());
     while last.elapsed() < Duration::from_secs(1) && taken < most {
@@ -245,7 +245,7 @@ async fn a_page_that_asks_and_does_not_read_is_not_read_from() {
 }
 
 /// Sends output until the socket is full.
-fn fill(worker: &Worker) {
+fn fill(worker: &ViewerChannel) {
     seqpacket::set_nonblocking(worker.as_fd()).unwrap();
     while worker.send(&ToViewer::Output(vec![b'a'; CHUNK_MAX]), &[]).is_ok() {}
 }
@@ -310,7 +310,7 @@ async fn a_worker_that_does_not_read_holds_up_no_other_stream() {
 }
 
 /// All input that a worker receives until its viewer closes, and whether the input was ended.
-fn drain(worker: &Worker) -> (Vec<u8>, bool) {
+fn drain(worker: &ViewerChannel) -> (Vec<u8>, bool) {
     let (mut typed, mut ended) = (Vec::new(), false);
     loop {
         match worker.receive_within(SOON) {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{CURSOR_WORDS, SessionMemory};
-use crate::protocol::worker::{VIEWERS_MAX, ViewerNumber};
+use crate::protocol::worker::{VIEWERS_MAX, ViewerId};
 
 /// Number of words that the cursors take.
 pub(super) const WORDS: usize = 3 * VIEWERS_MAX;
@@ -25,7 +25,7 @@ pub(in crate::session) enum Position {
 
 impl SessionMemory {
     /// Records the position of a viewer.
-    pub(in crate::session) fn set_position(&self, viewer: ViewerNumber, position: Position) {
+    pub(in crate::session) fn set_position(&self, viewer: ViewerId, position: Position) {
         let (cursor, sizes) = match position {
             Position::Waiting => (WAITS, 0),
             Position::At { cursor, sizes } => (cursor, sizes),
@@ -41,21 +41,21 @@ impl SessionMemory {
     }
 
     /// Forgets a viewer.
-    pub(in crate::session) fn forget(&self, viewer: ViewerNumber) {
+    pub(in crate::session) fn forget(&self, viewer: ViewerId) {
         if let Some(place) = self.place_of(viewer) {
             self.word(place).store(0, Ordering::Relaxed);
         }
     }
 
     /// Where the previous worker left a viewer; `None` if the viewer had not greeted.
-    pub(in crate::session) fn position(&self, viewer: ViewerNumber) -> Option<Position> {
+    pub(in crate::session) fn position(&self, viewer: ViewerId) -> Option<Position> {
         let place = self.place_of(viewer)?;
         let cursor = self.word(place + 1).load(Ordering::Acquire);
         let sizes = self.word(place + 2).load(Ordering::Relaxed);
         Some(if cursor == WAITS { Position::Waiting } else { Position::At { cursor, sizes } })
     }
 
-    fn place_of(&self, viewer: ViewerNumber) -> Option<usize> {
+    fn place_of(&self, viewer: ViewerId) -> Option<usize> {
         self.find(|number| number == u64::from(viewer.0) | TAKEN)
     }
 
@@ -75,17 +75,17 @@ mod tests {
     fn viewers_are_found_where_they_were_left() {
         let memory = SessionMemory::new().unwrap();
         let at = |cursor| Position::At { cursor, sizes: 3 };
-        memory.set_position(ViewerNumber(0), at(10));
-        memory.set_position(ViewerNumber(7), at(20));
-        memory.set_position(ViewerNumber(7), at(30));
-        memory.set_position(ViewerNumber(9), Position::Waiting);
-        memory.forget(ViewerNumber(0));
+        memory.set_position(ViewerId(0), at(10));
+        memory.set_position(ViewerId(7), at(20));
+        memory.set_position(ViewerId(7), at(30));
+        memory.set_position(ViewerId(9), Position::Waiting);
+        memory.forget(ViewerId(0));
         let again = crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
-        assert_eq!(again.position(ViewerNumber(0)), None);
-        assert_eq!(again.position(ViewerNumber(7)), Some(at(30)));
-        assert_eq!(again.position(ViewerNumber(9)), Some(Position::Waiting));
+        assert_eq!(again.position(ViewerId(0)), None);
+        assert_eq!(again.position(ViewerId(7)), Some(at(30)));
+        assert_eq!(again.position(ViewerId(9)), Some(Position::Waiting));
         for number in (100..).take(VIEWERS_MAX + 5) {
-            again.set_position(ViewerNumber(number), at(1));
+            again.set_position(ViewerId(number), at(1));
         }
     }
 }

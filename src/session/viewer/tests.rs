@@ -12,7 +12,7 @@ fn viewer(role: Role) -> (Viewer, Channel<FromViewer, ToViewer>, SessionMemory) 
     ours.send_greeting(Intent::Viewer).unwrap();
     theirs.receive_greeting(Intent::Viewer).unwrap();
     seqpacket::set_nonblocking(theirs.as_fd()).unwrap();
-    (Viewer::new(ViewerNumber(1), role, ours, Instant::now()), theirs, SessionMemory::new().unwrap())
+    (Viewer::new(ViewerId(1), role, ours, Instant::now()), theirs, SessionMemory::new().unwrap())
 }
 
 fn print(memory: &SessionMemory, bytes: &[u8]) {
@@ -116,7 +116,7 @@ fn a_viewer_that_does_not_greet_is_given_nothing() {
     let (ours, _theirs) = Channel::<ToViewer, FromViewer>::pair().unwrap();
     seqpacket::set_nonblocking(ours.as_fd()).unwrap();
     let (now, memory) = (Instant::now(), SessionMemory::new().unwrap());
-    let mut viewer = Viewer::new(ViewerNumber(1), Role::Owner, ours, now);
+    let mut viewer = Viewer::new(ViewerId(1), Role::Owner, ours, now);
     let mut asked = Vec::new();
     viewer.take(&memory, &mut asked, now).unwrap();
     assert!(asked.is_empty());
@@ -246,7 +246,7 @@ fn the_next_worker_finds_a_viewer_where_it_was() {
     let now = Instant::now();
     let left = |viewer: &Viewer| {
         let socket = viewer.as_fd().try_clone_to_owned().unwrap();
-        recovery::go_on((viewer.number, Role::Owner, socket), &memory, now)
+        recovery::resume((viewer.number, Role::Owner, socket), &memory, now)
     };
     assert!(!left(&first).greeted);
     first.take(&memory, &mut Vec::new(), now).unwrap();

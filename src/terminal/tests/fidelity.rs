@@ -9,13 +9,13 @@ use crate::names::TermSize;
 
 /// An event for a terminal: output or a new size.
 #[derive(Debug, Clone)]
-enum Happening {
+enum Input {
     Bytes(Vec<u8>),
     Size(TermSize),
 }
 
-fn bytes(text: impl Into<Vec<u8>>) -> Happening {
-    Happening::Bytes(text.into())
+fn bytes(text: impl Into<Vec<u8>>) -> Input {
+    Input::Bytes(text.into())
 }
 
 fn number() -> impl Strategy<Value = u16> {
@@ -127,7 +127,7 @@ fn sequence() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => plain, 2 => mode, 1 => insert, 1 => wrapped, 3 => go, 2 => region, 8 => fixed]
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn happening() -> impl Strategy<Value = Input> {
     prop_oneof![
         8 => words().prop_map(bytes),
         3 => style().prop_map(bytes),
@@ -135,14 +135,14 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => Just(bytes(b"\r\n".to_vec())),
         1 => Just(bytes("0123456789".repeat(6).into_bytes())),
         1 => prop::collection::vec(any::<u8>(), 1..20).prop_map(bytes),
-        1 => (1..45_u16, 1..12_u16).prop_map(|(cols, rows)| Happening::Size(size(cols, rows))),
+        1 => (1..45_u16, 1..12_u16).prop_map(|(cols, rows)| Input::Size(size(cols, rows))),
     ]
 }
 
-fn happen(terminal: &mut Terminal, happening: &Happening) {
+fn happen(terminal: &mut Terminal, happening: &Input) {
     match happening {
-        Happening::Bytes(bytes) => terminal.print(bytes),
-        Happening::Size(size) => terminal.resize(*size),
+        Input::Bytes(bytes) => terminal.print(bytes),
+        Input::Size(size) => terminal.resize(*size),
     }
 }
 
@@ -156,12 +156,12 @@ fn restored(terminal: &Terminal) -> Terminal {
 
 /// Cuts inside the bytes of the happening `at`, and compares from there on. A change of size is not
 /// cut.
-fn check(happenings: &[Happening], at: usize, inside: usize, first: TermSize) {
+fn check(happenings: &[Input], at: usize, inside: usize, first: TermSize) {
     let (mut whole, mut cut) = (Terminal::new(first), Terminal::new(first));
     for (number, happening) in happenings.iter().enumerate() {
         happen(&mut whole, happening);
         match happening {
-            Happening::Bytes(bytes) if number == at => {
+            Input::Bytes(bytes) if number == at => {
                 let (before, behind) = bytes.split_at(inside % (bytes.len() + 1));
                 cut.print(before);
                 let again = restored(&cut);
@@ -169,7 +169,7 @@ fn check(happenings: &[Happening], at: usize, inside: usize, first: TermSize) {
                 cut = again;
                 cut.print(behind);
             }
-            Happening::Bytes(_) | Happening::Size(_) => happen(&mut cut, happening),
+            Input::Bytes(_) | Input::Size(_) => happen(&mut cut, happening),
         }
         if number >= at {
             assert_same(&whole, &cut, &format!("after {number}, {happening:?}"));
@@ -222,8 +222,8 @@ proptest! {
         chunk in 1..7_usize,
     ) {
         let stream: Vec<u8> = happenings.into_iter().flat_map(|happening| match happening {
-            Happening::Bytes(bytes) => bytes,
-            Happening::Size(_) => Vec::new(),
+            Input::Bytes(bytes) => bytes,
+            Input::Size(_) => Vec::new(),
         }).collect();
         let whole = fed(20, 6, &stream);
         let mut split = Terminal::new(size(20, 6));

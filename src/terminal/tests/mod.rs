@@ -23,7 +23,7 @@ fn fed(cols: u16, rows: u16, bytes: &[u8]) -> Terminal {
 }
 
 /// All of the state that a viewer could ever see, with links and marks as text.
-fn portrait(terminal: &Terminal) -> Vec<String> {
+fn dump_state(terminal: &Terminal) -> Vec<String> {
     let state = &terminal.state;
     let mut lines: Vec<String> = Vec::new();
     lines.extend(
@@ -75,7 +75,7 @@ fn screen(name: &str, state: &TerminalState, screen: &Screen, lines: &mut Vec<St
 }
 
 fn assert_same(one: &Terminal, other: &Terminal, about: &str) {
-    let (one, other) = (portrait(one), portrait(other));
+    let (one, other) = (dump_state(one), dump_state(other));
     if one != other {
         let at = one.iter().zip(&other).position(|(a, b)| a != b).unwrap_or(one.len().min(other.len()));
         panic!("{about}\nline {at}\n  whole: {:?}\n    cut: {:?}", one.get(at), other.get(at));

@@ -14,7 +14,7 @@ const INTERRUPT = 0x03;
 const BEGINS = [...'\x1b[200~'].map((character) => character.charCodeAt(0));
 const ENDS = Uint8Array.from('\x1b[201~', (character) => character.charCodeAt(0));
 
-export interface Line {
+export interface InputSink {
   send(bytes: Uint8Array): void;
   /** Whether the network is behind. */
   isBehind(): boolean;
@@ -22,15 +22,15 @@ export interface Line {
   dropped(bytes: number): void;
 }
 
-export class Typing {
-  #line: Line;
+export class InputQueue {
+  #sink: InputSink;
   #waiting: Uint8Array[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Whether the start marker of a paste was sent and its end marker was not. */
   #isOpen = false;
 
-  constructor(line: Line) {
-    this.#line = line;
+  constructor(sink: InputSink) {
+    this.#sink = sink;
   }
 
   type(bytes: Uint8Array): void {
@@ -39,16 +39,16 @@ export class Typing {
       // A program that waits for the end of a paste would take Ctrl-C for a part of it.
       const isOpen = this.#isOpen;
       this.drop();
-      if (isOpen) this.#line.send(ENDS);
-      this.#line.send(bytes);
+      if (isOpen) this.#sink.send(ENDS);
+      this.#sink.send(bytes);
       return;
     }
-    if (bytes.length <= STEP_BYTES && this.#timer === undefined && !this.#line.isBehind()) {
-      this.#line.send(bytes);
+    if (bytes.length <= STEP_BYTES && this.#timer === undefined && !this.#sink.isBehind()) {
+      this.#sink.send(bytes);
       return;
     }
     if (this.#length() + bytes.length > WAITING_MAX) {
-      this.#line.dropped(bytes.length);
+      this.#sink.dropped(bytes.length);
       return;
     }
     // The end marker is sent on its own: a session without room for the last part of a paste still
@@ -65,7 +65,7 @@ export class Typing {
     const bytes = this.#length();
     this.#waiting = [];
     this.#isOpen = false;
-    if (bytes > 0) this.#line.dropped(bytes);
+    if (bytes > 0) this.#sink.dropped(bytes);
   }
 
   #length(): number {
@@ -75,13 +75,13 @@ export class Typing {
   #step(): void {
     this.#timer = undefined;
     let room = STEP_BYTES;
-    while (room > 0 && !this.#line.isBehind()) {
+    while (room > 0 && !this.#sink.isBehind()) {
       const first = this.#waiting.shift();
       if (!first) return;
       if (first === ENDS) this.#isOpen = false;
       else if (begins(first)) this.#isOpen = true;
       const most = first === ENDS ? ENDS.length : room;
-      this.#line.send(first.subarray(0, most));
+      this.#sink.send(first.subarray(0, most));
       if (first.length > most) this.#waiting.unshift(first.subarray(most));
       room -= first.length;
     }

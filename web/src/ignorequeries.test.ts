@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import xterm from '@xterm/headless';
-import { silence } from './silence.ts';
+import { ignoreQueries } from './ignorequeries.ts';
 
 const ESC = '\x1b';
 const ST = `${ESC}\\`;
@@ -42,7 +42,7 @@ const queries = {
 /** The terminal's replies to `output`. */
 async function answers(output: string, silent: 'silent' | 'as it comes'): Promise<string> {
   const terminal = new xterm.Terminal({ allowProposedApi: true, windowOptions: { getWinSizeChars: true } });
-  if (silent === 'silent') silence(terminal.parser);
+  if (silent === 'silent') ignoreQueries(terminal.parser);
   let answered = '';
   terminal.onData((data) => (answered += data));
   await new Promise<void>((done) => terminal.write(output, done));
@@ -64,7 +64,7 @@ test('without the handlers the terminal would answer', async () => {
 
 test('what is no query still works', async () => {
   const terminal = new xterm.Terminal({ allowProposedApi: true, cols: 20, rows: 4 });
-  silence(terminal.parser);
+  ignoreQueries(terminal.parser);
   let title = '';
   terminal.onTitleChange((text) => (title = text));
   const output = `${ESC}]2;name\x07${ESC}]4;1;rgb:ff/00/00\x07${ESC}[?2004h${ESC}[2;3Hx${ESC}[c${ESC}[6ny`;

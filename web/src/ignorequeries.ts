@@ -7,7 +7,7 @@ import type { IParser } from '@xterm/xterm';
 /** Window operations (CSI t) that send no reply: the title stack. */
 const TITLE_STACK = [22, 23];
 
-export function silence(parser: IParser): void {
+export function ignoreQueries(parser: IParser): void {
   const swallow = () => true;
   for (const query of [
     { final: 'c' }, // DA1

@@ -14,7 +14,7 @@ import { showPanel } from './panel.ts';
  */
 const TRIES_IN_VAIN = 4;
 
-export class Loss {
+export class Reconnection {
   /**
    * `reached`: the server answers, and the page waits for the user. `asking`: the browser asks for
    * a passkey.
@@ -23,7 +23,7 @@ export class Loss {
   #enter: (signedIn: SignedIn) => void;
   #meanwhile: string;
   /** An open connection on which nobody is signed in. */
-  #spare: Connection | undefined;
+  #idleConnection: Connection | undefined;
   #tries = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   /** Aborts the attempt that is under way. */
@@ -81,16 +81,16 @@ export class Loss {
     const attempt = new AbortController();
     this.#attempt = attempt;
     try {
-      const spare = await Connection.open(attempt.signal);
+      const idleConnection = await Connection.open(attempt.signal);
       // Two overlapping attempts may both succeed.
       if (this.#stage !== 'reaching') {
-        spare.close();
+        idleConnection.close();
         return;
       }
-      this.#spare = spare;
+      this.#idleConnection = idleConnection;
       // If the server closes this connection before the user signs in, signing in opens another
       // one.
-      spare.listener = { message: () => {}, pulse: () => {}, lost: () => (this.#spare = undefined) };
+      idleConnection.listener = { message: () => {}, responsiveness: () => {}, lost: () => (this.#idleConnection = undefined) };
       this.#reached('The server is back. Sign in again to go on.');
     } catch {
       if (this.#stage === 'reaching' && this.#attempt === attempt) this.#tryLater();
@@ -112,11 +112,11 @@ export class Loss {
 
   async #signIn(): Promise<void> {
     this.#stage = 'asking';
-    const spare = this.#spare;
-    this.#spare = undefined;
+    const idleConnection = this.#idleConnection;
+    this.#idleConnection = undefined;
     showPanel({ title: 'Waiting for your passkey…', note: this.#notSent(), tone: 'lost' });
     try {
-      const signedIn = await logIn(spare);
+      const signedIn = await logIn(idleConnection);
       this.#stage = 'over';
       this.#enter(signedIn);
     } catch (error) {

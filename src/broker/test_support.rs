@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::Broker;
-use super::orders::{ORDERS, Order};
+use super::orders::{ORDERS, WorkerOrder};
 use super::policy::Policy;
 use super::records::{Record, Records};
 use super::session::Session;
@@ -28,7 +28,7 @@ pub(super) fn broker(folder: &Path) -> Arc<Broker> {
 }
 
 /// Creates a session of alice's on dev@box, and returns it with the orders for its worker.
-pub(super) fn session(broker: &Broker, id: &str) -> (Arc<Session>, mpsc::Receiver<Order>) {
+pub(super) fn session(broker: &Broker, id: &str) -> (Arc<Session>, mpsc::Receiver<WorkerOrder>) {
     let record = Record::of_now(id.parse().unwrap(), "alice".parse().unwrap(), "dev@box".parse().unwrap());
     let (orders, inbox) = mpsc::channel(ORDERS);
     (broker.registry.restore(record, orders), inbox)

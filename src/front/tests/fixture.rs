@@ -31,13 +31,13 @@ pub(super) const ORIGIN: &str = "http://localhost:8080";
 pub(super) const SOON: Duration = Duration::from_secs(20);
 
 /// The worker's end of a viewer socket.
-pub(super) type Worker = Channel<ToViewer, FromViewer>;
+pub(super) type ViewerChannel = Channel<ToViewer, FromViewer>;
 
 /// A running front, and the ends of the sockets that the stand-ins behind it hand out.
 pub(super) struct Fixture {
     pub(super) address: SocketAddr,
     /// The worker's end of each view that was opened, after the handshake.
-    pub(super) workers: mpsc::Receiver<Worker>,
+    pub(super) workers: mpsc::Receiver<ViewerChannel>,
     /// The broker's end of each principal channel, so that a test can shut it down.
     pub(super) principals: mpsc::Receiver<OwnedFd>,
     pub(super) folder: tempfile::TempDir,
@@ -69,7 +69,7 @@ impl Fixture {
         Self::empty(mpsc::channel().1, mpsc::channel().1)
     }
 
-    fn empty(workers: mpsc::Receiver<Worker>, principals: mpsc::Receiver<OwnedFd>) -> Self {
+    fn empty(workers: mpsc::Receiver<ViewerChannel>, principals: mpsc::Receiver<OwnedFd>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -87,7 +87,7 @@ impl Fixture {
         Self { address, workers, principals, folder, front, runtime: Some(runtime) }
     }
 
-    pub(super) fn start_auth(&self, workers: mpsc::Sender<Worker>, principals: mpsc::Sender<OwnedFd>) {
+    pub(super) fn start_auth(&self, workers: mpsc::Sender<ViewerChannel>, principals: mpsc::Sender<OwnedFd>) {
         serve_auth(&self.folder.path().join("auth.sock"), workers, principals, 0);
     }
 
@@ -110,13 +110,18 @@ impl Fixture {
         page
     }
 
-    pub(super) fn worker(&self) -> Worker {
+    pub(super) fn worker(&self) -> ViewerChannel {
         self.workers.recv_timeout(SOON).unwrap()
     }
 }
 
 /// A stand-in for auth: whoever answers `"good"` is alice. Each connection has a thread.
-fn serve_auth(path: &Path, workers: mpsc::Sender<Worker>, principals: mpsc::Sender<OwnedFd>, dies: usize) {
+fn serve_auth(
+    path: &Path,
+    workers: mpsc::Sender<ViewerChannel>,
+    principals: mpsc::Sender<OwnedFd>,
+    dies: usize,
+) {
     let listener = seqpacket::listen(path).unwrap();
     std::thread::spawn(move || {
         for _ in 0..dies {
@@ -131,7 +136,7 @@ fn serve_auth(path: &Path, workers: mpsc::Sender<Worker>, principals: mpsc::Send
 
 fn log_in(
     front: &Channel<ToFront, FromFront>,
-    workers: &mpsc::Sender<Worker>,
+    workers: &mpsc::Sender<ViewerChannel>,
     principals: &mpsc::Sender<OwnedFd>,
 ) {
     front.greet(Intent::Login, SOON).unwrap();
@@ -160,7 +165,7 @@ fn log_in(
 }
 
 /// A stand-in for the broker: every account may open shells as `dev`, and as nobody else.
-fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<Worker>) {
+fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<ViewerChannel>) {
     front.greet(Intent::Principal, SOON).unwrap();
     while let Ok((Request { number, ask }, _)) = front.receive() {
         let target = "dev@box".parse().unwrap();
@@ -170,7 +175,7 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
             Ask::Lobby => Answer::Lobby { targets: vec![target], sessions: vec![] },
             Ask::Open { target, .. } if target.user.as_str() != "dev" => Answer::Refused(Refusal::NotGranted),
             Ask::Open { .. } | Ask::Attach { .. } => {
-                let (ours, theirs) = Worker::pair().unwrap();
+                let (ours, theirs) = ViewerChannel::pair().unwrap();
                 viewer = Some(theirs);
                 let workers = workers.clone();
                 std::thread::spawn(move || {

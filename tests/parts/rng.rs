@@ -2,9 +2,9 @@
 
 /// Pseudorandom numbers from a seed that is printed. xorshift64, see Marsaglia, "Xorshift RNGs".
 #[derive(Debug)]
-pub struct Chance(u64);
+pub struct Rng(u64);
 
-impl Chance {
+impl Rng {
     /// Starts with the seed of `TERE_FAULT_SEED`, or with a different one each time.
     pub fn of_this_run() -> Self {
         let seed = std::env::var("TERE_FAULT_SEED").map_or_else(

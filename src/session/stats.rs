@@ -8,7 +8,7 @@ use crate::names::Label;
 
 /// What the threads have recorded.
 #[derive(Debug)]
-pub(super) struct About {
+pub(super) struct SessionStats {
     title: Mutex<Option<Label>>,
     began: Instant,
     /// Time of the last output or input, in milliseconds since `began`.
@@ -16,7 +16,7 @@ pub(super) struct About {
     viewers: AtomicU64,
 }
 
-impl About {
+impl SessionStats {
     pub(super) fn new() -> Self {
         let (active, viewers) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { title: Mutex::default(), began: Instant::now(), active, viewers }

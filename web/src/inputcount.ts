@@ -6,7 +6,7 @@ import { amount, counted } from './words.ts';
 /** The largest number of bytes that one key sends. Longer inputs are pastes. */
 const KEY_BYTES_MAX = 8;
 
-export class Tally {
+export class InputCount {
   #inputs = 0;
   #bytes = 0;
 
