@@ -137,14 +137,14 @@ fn in_spite_of(error: &FilesError, planned: &Planned) -> Result<Persistence, Ref
         }
         (Planned::Write(_) | Planned::Remove { .. }, FilesError::NotSynced { .. }) => {
             // The file has changed already, and memory must agree with it.
-            tracing::error!(%error, "the accounts are changed but may not outlive a power cut: {error}");
+            tracing::error!(%error, "the accounts were changed, but a power cut may undo it: {error}");
             Ok(Persistence::Unsynced)
         }
         (
             Planned::Write(_) | Planned::Remove { .. },
             FilesError::Unchanged { .. } | FilesError::Folder { .. } | FilesError::NotAnAccount { .. },
         ) => {
-            tracing::error!(%error, "the accounts are not changed: {error}");
+            tracing::error!(%error, "the accounts were not changed: {error}");
             Err(Refusal::StorageFailed)
         }
     }

@@ -37,7 +37,7 @@ pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Aut
         let places = if peer.uid() == 0 { &for_root } else { &for_others };
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             let (pid, uid) = (peer.pid(), peer.uid());
-            tracing::warn!(refusal = %Refusal::TooMany, pid, uid, "control connections are at their bound");
+            tracing::warn!(refusal = %Refusal::TooMany, pid, uid, "too many control connections");
             continue;
         };
         let auth = Arc::clone(&auth);
@@ -124,10 +124,10 @@ async fn answer(
             let how = AuthMethod::PeerUid(operator.uid);
             let vouched = auth.broker.vouch(Principal::Operator, how, Now::read().unix).await;
             let channel = vouched.map_err(|error| {
-                tracing::error!(%error, "the broker did not take the operator");
+                tracing::error!(%error, "the broker did not accept the operator");
                 error.refusal()
             })?;
-            tracing::info!(uid = operator.uid, how = "operator", "the operator has a connection");
+            tracing::info!(uid = operator.uid, how = "operator", "operator connected");
             Ok((ToCli::Principal, Some(channel)))
         }
     }
@@ -143,7 +143,7 @@ async fn remove(account: AccountName, auth: &Arc<Auth>) -> Result<(), Refusal> {
     let made = auth.accounts.run(move |stored| stored.apply(Change::Remove { name }, Now::read())).await?;
     let removed = match made {
         Ok(made) => {
-            tracing::info!(%account, how = "account removed", "an account is removed");
+            tracing::info!(%account, how = "account removed", "account removed");
             made.well()
         }
         Err(Refusal::NoSuchAccount) if told_before => Ok(()),
@@ -160,7 +160,7 @@ fn add(stored: &mut StoredAccounts, name: AccountName, origin: &str, now: Now) -
     let id = AccountId::random().map_err(|_| Refusal::Unavailable)?;
     let expires = link.expires;
     stored.apply(Change::Add { id, name: name.clone(), link }, now)?.well()?;
-    tracing::info!(account = %name, how = "account added", "an account is added, with a link");
+    tracing::info!(account = %name, how = "account added", "account added, with an enrolment link");
     Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
 }
 
@@ -168,7 +168,7 @@ fn link(stored: &mut StoredAccounts, name: AccountName, origin: &str, now: Now) 
     let (secret, link) = new_link(now)?;
     let expires = link.expires;
     stored.apply(Change::Link { name: name.clone(), link }, now)?.well()?;
-    tracing::info!(account = %name, how = "link made", "an enrolment link is made");
+    tracing::info!(account = %name, how = "link made", "enrolment link created");
     Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
 }
 

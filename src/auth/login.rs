@@ -132,17 +132,17 @@ pub(super) enum RefusalReason {
     Challenges,
     #[error("there was no challenge, or it was answered already")]
     NoChallenge,
-    #[error("the challenge's time was over")]
+    #[error("the challenge had expired")]
     TooLate,
     #[error("the answer does not verify: {0}")]
     Unverified(#[from] Unverified),
     #[error("no challenge can be made: {0}")]
     Making(WebauthnError),
-    #[error("the change may not be made or cannot be stored")]
+    #[error("the change is not allowed or cannot be stored")]
     Change,
-    #[error("the broker does not take the principal")]
+    #[error("the broker does not accept the principal")]
     Broker,
-    #[error("the account was removed meanwhile")]
+    #[error("the account was removed during the login")]
     Removed,
     #[error("the thread that keeps the accounts is gone")]
     Storage,

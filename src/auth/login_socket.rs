@@ -39,7 +39,7 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc
                 });
             }
             Err(_) => {
-                tracing::warn!(refusal = %Refusal::Busy, "login connections are at their bound");
+                tracing::warn!(refusal = %Refusal::Busy, "too many login connections");
                 let place = Arc::clone(&turned_away).acquire_owned().await;
                 tokio::spawn(async move {
                     // The connection ends in any case.
@@ -84,7 +84,7 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
                 let (outcome, channel) = match auth.broker.vouch(principal, how.into(), at).await {
                     Ok(channel) => (Ok(()), Some(channel)),
                     Err(error) => {
-                        tracing::error!(%account, %error, "the broker did not take a principal");
+                        tracing::error!(%account, %error, "the broker did not accept a principal");
                         (Err(error.refusal()), None)
                     }
                 };
@@ -154,7 +154,7 @@ async fn act(
                 How::Enrolment => "enrolled",
             };
             send(front, &ToFront::SignedIn { account: account.clone() }, Some(channel)).await?;
-            tracing::info!(%account, how, "an account has a connection");
+            tracing::info!(%account, how, "account signed in");
             Ok(Some(Ending::Done))
         }
         (Action::Store(_) | Action::Vouch { .. } | Action::SignedIn { .. } | Action::Violation, _) => {

@@ -80,7 +80,7 @@ impl Revocations {
     /// [`Refusal::NotRevoked`] if the broker has not confirmed it yet.
     pub(super) async fn settle_now(&self, account: &AccountName, broker: &Broker) -> Result<(), Refusal> {
         self.attempt(account, broker).await.map_err(|error| {
-            tracing::error!(%account, %error, "the broker was not told that an account is gone: {error}");
+            tracing::error!(%account, %error, "the broker could not be told of the removal of an account: {error}");
             self.more.notify_one();
             Refusal::NotRevoked
         })
@@ -113,9 +113,9 @@ pub(super) async fn serve(auth: Arc<Auth>) {
                 continue;
             }
             match auth.revocations.attempt(&account, &auth.broker).await {
-                Ok(()) => tracing::info!(%account, "the broker knows by now that an account is gone"),
+                Ok(()) => tracing::info!(%account, "the broker has confirmed the removal of an account"),
                 Err(error) => {
-                    tracing::debug!(%account, %error, "the broker still cannot be told: {error}");
+                    tracing::debug!(%account, %error, "the broker still cannot be told of a removal: {error}");
                     // If this revocation fails, the others would fail too.
                     break;
                 }

@@ -22,7 +22,7 @@ pub(super) enum VouchError {
     #[error("the broker refuses: {0}")]
     Refused(Refusal),
     /// The broker sent an answer to another request.
-    #[error("the broker answers what it was not asked")]
+    #[error("the broker sent an answer to no request of ours")]
     OutOfTurn,
 }
 

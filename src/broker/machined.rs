@@ -118,7 +118,7 @@ impl Machined {
             if runs {
                 tracing::info!(%machine, "machine started");
             } else if Instant::now() >= deadline {
-                tracing::warn!(%machine, "the unit of the machine is started, and machined does not know the machine");
+                tracing::warn!(%machine, "the machine's unit has started, but machined does not know the machine");
                 return Err(Refusal::MachineUnavailable);
             } else {
                 // The machine is powering off: for a moment its unit still counts as started.

@@ -203,7 +203,7 @@ impl Broker {
                 service::reloading();
                 match self.policy.reload() {
                     Ok(()) => {
-                        tracing::info!("the policy is read anew");
+                        tracing::info!("policy reloaded");
                         // Fails only if no principal channel is open.
                         let _ = self.events.send(BrokerEvent::PolicyChanged);
                     }

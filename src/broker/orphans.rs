@@ -47,7 +47,7 @@ impl Orphans {
     pub(super) async fn stop_all(&self, systemd: &Arc<Systemd>) {
         let loaded = loaded_sessions(systemd).await;
         for id in self.orphans_among(loaded) {
-            tracing::warn!(session = %id, "units without a record are stopped");
+            tracing::warn!(session = %id, "stopping units that have no record");
             systemd.stop_session_later(&id);
         }
     }

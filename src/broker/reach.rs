@@ -88,7 +88,7 @@ pub(super) async fn reach(systemd: &Systemd, id: &SessionId) -> Result<Reached, 
         let of_another_version = matches!(error, WireError::WrongVersion { .. });
         let late = Instant::now() >= deadline;
         if of_another_version && (started_again || late) {
-            tracing::error!(session = %id, %error, "restart tere-broker: it is not of the version that is installed: {error}");
+            tracing::error!(session = %id, %error, "restart tere-broker, which is not the installed version: {error}");
             return Err(Unreached::OtherVersion);
         }
         // No socket: the host was restarted and the record is left, or somebody stopped the socket.
@@ -100,7 +100,7 @@ pub(super) async fn reach(systemd: &Systemd, id: &SessionId) -> Result<Reached, 
             return Err(Unreached::NoAnswer);
         }
         if of_another_version {
-            tracing::info!(session = %id, %error, "a worker of another version is started again in place: {error}");
+            tracing::info!(session = %id, %error, "restarting a worker of another version: {error}");
             match systemd.stop(Unit::SessionService(id)).await {
                 Ok(()) => started_again = true,
                 Err(error) => {

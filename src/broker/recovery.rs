@@ -50,7 +50,7 @@ async fn resume_session(broker: Arc<Broker>, id: SessionId, mut orders: mpsc::Re
         Err(reason) => return session_task::clean_up(&broker, &id, reason.into()).await,
     };
     if let Err(error) = close_views_of_before(&channel, &viewers).await {
-        tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
+        tracing::warn!(session = %id, %error, "a viewer of the previous broker cannot be closed: {error}");
     }
     if let Some(session) = broker.registry.find(&id) {
         note(Decision::TakenUp, None, &session.record);
@@ -74,7 +74,7 @@ async fn leave_alone(broker: Arc<Broker>, id: SessionId) {
         };
     }
     if let Err(error) = closed {
-        tracing::warn!(session = %id, %error, "a viewer of before cannot be closed: {error}");
+        tracing::warn!(session = %id, %error, "a viewer of the previous broker cannot be closed: {error}");
     }
 }
 

@@ -248,7 +248,7 @@ impl Systemd {
     /// 257 discards the store when it unloads a stopped unit. 262 keeps both until the store is
     /// empty, and only a worker or root can empty it.
     async fn let_go(&self, id: &SessionId) -> Result<(), NotStopped> {
-        tracing::info!(session = %id, "a worker is started to end what one before it left");
+        tracing::info!(session = %id, "starting a worker to clean up after the previous one");
         self.start(Unit::SessionSocket(id)).await?;
         let (channel, standing) = worker::connect(&self.socket(id)).await?;
         match standing {

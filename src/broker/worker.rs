@@ -40,7 +40,7 @@ pub(super) enum NotAdopted {
     #[error("it went away: {0}")]
     Gone(WireError),
     /// The worker may have the terminal, but it did not confirm it properly or in time.
-    #[error("it may have it, or not: {0}")]
+    #[error("it may or may not have the terminal: {0}")]
     Unclear(WireError),
 }
 

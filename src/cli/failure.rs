@@ -99,7 +99,7 @@ impl Failure {
 
     /// The answer does not match the request.
     pub(super) fn out_of_turn(whom: &str) -> Self {
-        Self { cause: format!("{whom} answers what it was not asked"), next: RESTART.to_owned() }
+        Self { cause: format!("{whom} sent an answer to another question"), next: RESTART.to_owned() }
     }
 }
 

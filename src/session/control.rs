@@ -157,7 +157,7 @@ impl Control {
             self.order(ViewersOrder::Resume(viewer));
         }
         self.hand_over(pty);
-        tracing::info!("going on where the worker before was left");
+        tracing::info!("continuing the session of the previous worker");
     }
 
     /// Runs until the worker leaves.
@@ -304,7 +304,7 @@ impl Control {
         self.store.keep(StoredItem::Memory, self.memory.as_fd())?;
         self.store.keep(StoredItem::Pty, pty.as_fd())?;
         self.hand_over(pty);
-        tracing::info!(%session, "keeping a session");
+        tracing::info!(%session, "session adopted");
         Ok(())
     }
 

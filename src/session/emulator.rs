@@ -159,7 +159,7 @@ impl Emulator {
     /// A blank terminal that skips all output so far: the output cannot be read, or it has made the
     /// terminal panic and would do so in every later worker. The shell and its viewers continue.
     fn begin_blank(&self) -> Reading {
-        tracing::error!("what was printed cannot be read again; the screen is lost, the shell goes on");
+        tracing::error!("the output cannot be read again: the screen is lost, the shell goes on");
         let (cursor, sizes) = (self.memory.head(), self.memory.sizes());
         let mut terminal = Terminal::new(self.memory.latest_size().unwrap_or(TermSize::DEFAULT));
         terminal.print(LOST);

@@ -67,7 +67,7 @@ fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         emulator::note_panic();
-        tracing::error!(place, "a thread panicked; the worker is started again");
+        tracing::error!(place, "a thread panicked; the worker restarts");
         std::process::abort();
     }));
 }

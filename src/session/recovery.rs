@@ -43,7 +43,7 @@ pub(super) fn recover(store: &mut Store, stored: StoredDescriptors) -> io::Resul
         Some(file) => match open(file) {
             Ok(memory) => memory,
             Err(error) => {
-                tracing::error!(%error, "the memory file of the worker before cannot be read: {error}");
+                tracing::error!(%error, "the memory file of the previous worker cannot be read: {error}");
                 close_views(store, &mut viewers)?;
                 replace_unreadable(store, pty.as_ref())?
             }

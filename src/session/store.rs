@@ -75,7 +75,7 @@ impl Store {
         let mut left = StoredDescriptors::default();
         for Inherited { name, fd } in inherited {
             let Some(kept) = StoredItem::parse(&name) else {
-                tracing::warn!(name, "a descriptor of another name is closed");
+                tracing::warn!(name, "closing a descriptor with an unknown name");
                 continue;
             };
             store.kept.push(kept);

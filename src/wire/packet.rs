@@ -55,13 +55,13 @@ pub enum WireError {
         got: usize,
     },
     /// The message is no longer allowed at this point.
-    #[error("a message came out of turn")]
+    #[error("a message is not allowed in this state")]
     OutOfTurn,
     /// The first packet is not a greeting.
     #[error("the peer did not begin with a greeting of tere")]
     NoGreeting,
     /// The peer connected with another intent.
-    #[error("the peer came for {theirs:?}, this socket is for {ours:?}")]
+    #[error("the peer wants {theirs:?}, but this socket is for {ours:?}")]
     WrongIntent {
         /// The intent of this socket.
         ours: Intent,

@@ -86,7 +86,7 @@ fn sessions_go_on_over_programs_of_another_version_and_back() {
         client.look_until_back(away);
         client.look_until_further(500);
         let journal = host.journal(&cursor);
-        let again = journal.matches("a worker of another version is started again in place").count();
+        let again = journal.matches("restarting a worker of another version").count();
         assert!(again >= client.sessions.len(), "{what}: {journal}");
         // Everything else works too: a session opens, beside the others.
         client.count(what);

@@ -163,7 +163,7 @@ impl Host {
         let cursor = self.journal_cursor();
         lock(&self.broker).signal(Signal::SIGHUP);
         eventually("the policy is read", DEADLINE, || {
-            self.journal(&cursor).contains("the policy is read anew").then_some(())
+            self.journal(&cursor).contains("policy reloaded").then_some(())
         });
         true
     }

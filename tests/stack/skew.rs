@@ -34,7 +34,7 @@ fn a_worker_of_another_version_is_started_again_in_place_and_loses_no_line() {
     // asks for it again.
     shell.expect_closed();
     eventually("it is said to be one", PATIENCE, || {
-        host.journal(&cursor).contains("a worker of another version is started again in place").then_some(())
+        host.journal(&cursor).contains("restarting a worker of another version").then_some(())
     });
     // The broker has found the session again, and so does a viewer that returns, with every line.
     let mut again = eventually("the session is there", PATIENCE, || alice.attach(&shell.session).ok());
