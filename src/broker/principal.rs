@@ -56,13 +56,13 @@ pub(super) async fn serve(
     channel.greet(Intent::Principal, GREETING_TIMEOUT).await?;
     let (views, machines, requests) = (Vec::new(), Vec::new(), JoinSet::new());
     let watched = WatchedSessions::new();
-    let mut holder = PrincipalTask { principal, broker, channel, views, machines, requests, watched };
-    let served = holder.run(events).await;
+    let mut task = PrincipalTask { principal, broker, channel, views, machines, requests, watched };
+    let served = task.run(events).await;
     // A holder that closes the channel has typed its unread input, so the input still counts. In
     // every other case a right was withdrawn.
     let unread =
         if matches!(served, Err(WireError::Closed)) { UnreadInput::Typed } else { UnreadInput::Dropped };
-    holder.close(unread).await;
+    task.close(unread).await;
     match served {
         Err(WireError::Closed) => Ok(()),
         other => other,

@@ -29,8 +29,8 @@ const RECONNECT_DELAY: Duration = Duration::from_secs(5);
 pub(super) enum Unreached {
     /// The session is over: its worker lost it.
     Over,
-    /// No worker answered within [`RETURN_TIMEOUT`]; the host may be overloaded. The session goes on:
-    /// systemd has its terminal, or could not be asked.
+    /// No worker answered within [`RETURN_TIMEOUT`]; the host may be overloaded. The session goes
+    /// on: systemd has its terminal, or could not be asked.
     NoAnswer,
     /// The session goes on, in a worker of another version than this broker. Either of the two was
     /// not restarted after an upgrade. The next broker reaches it.

@@ -25,8 +25,8 @@ const PER_TURN: usize = 8;
 const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(30);
 
 /// A chunk of at least `FLOOD` bytes is part of a flood, not an echo. Output that arrives within
-/// [`COLLECT_TIME`] after it is held back and sent in one packet, unless it already fills half a packet: a
-/// shell prints 4 KiB at a time, and each packet costs a turn in three programs.
+/// [`COLLECT_TIME`] after it is held back and sent in one packet, unless it already fills half a
+/// packet: a shell prints 4 KiB at a time, and each packet costs a turn in three programs.
 const FLOOD: usize = 2 * 1024;
 const COLLECT_TIME: Duration = Duration::from_millis(1);
 

@@ -1,5 +1,6 @@
-// Compares what xterm.js makes of each recording by itself with what it makes of our snapshots. Called by tests/corpus.rs
-// with a folder of {name, whole, streams} and the page's widths.ts as JavaScript: the first stream is a snapshot of the end, the others go on from a cut.
+// Compares the screen that xterm.js builds from each recording with the screens that it builds from
+// our snapshots. tests/corpus.rs passes a folder of {name, whole, streams} and the page's widths.ts
+// as JavaScript. The first stream is a snapshot of the end; the others continue after a cut.
 
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';

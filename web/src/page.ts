@@ -1,4 +1,5 @@
-// The page as a whole: the sign-in form, the lobby, a shell, and what happens when the connection is lost.
+// The page as a whole: the sign-in form, the lobby, a shell, and what happens when the connection
+// is lost.
 
 import type { Connection } from './connection.ts';
 import { signInWaits, showSignIn } from './signin.ts';

@@ -1,5 +1,5 @@
-// The shell section of the page: the terminal, the bar above it, the participants, and what the page
-// shows when the view is over.
+// The shell section of the page: the terminal, the bar above it, the participants, and what the
+// page shows when the view is over.
 
 import { askPaste } from './askpaste.ts';
 import { Bar } from './bar.ts';

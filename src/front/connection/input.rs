@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use crate::protocol::page::{INPUT_PATIENCE, SENT_AT_UNKNOWN};
 
-/// Most bytes of input that wait for one worker. InputQueue that does not fit is dropped, and the page
-/// is told.
+/// Most bytes of input that wait for one worker. Input that does not fit is dropped, and the page is
+/// told.
 pub(super) const INPUT_QUEUE: usize = 256 * 1024;
 
 /// The input queue of one stream.
