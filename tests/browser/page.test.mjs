@@ -1072,6 +1072,8 @@ test('a syllable of Hangul is typed once, whichever key ends it and whoever has 
     for (const text of texts) {
       await key('rawKeyDown', process);
       await tab.devtools.send('Input.imeSetComposition', { text, selectionStart: text.length, selectionEnd: text.length });
+      // The page's timers run between two keystrokes of a person.
+      await tab.page.evaluate(() => new Promise((done) => setTimeout(done)));
     }
   };
   const commit = (/** @type {string} */ text) => tab.devtools.send('Input.insertText', { text });
