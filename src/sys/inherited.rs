@@ -16,8 +16,7 @@ pub struct Inherited {
 /// The first descriptor after standard error.
 const FIRST: RawFd = 3;
 
-/// Maximum number of descriptors: for a worker, those of its viewers, its PTY, its memory file and
-/// its socket.
+/// Maximum number of descriptors: a worker has its viewers', its PTY, its memory file, its socket.
 const INHERITED_MAX: RawFd = 128;
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -26,8 +25,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// is not this process.
 ///
 /// # Errors
-/// `AlreadyExists` on the second call, `InvalidInput` if the variables are malformed, or the error
-/// of fcntl(2) for a descriptor that is not open.
+/// `AlreadyExists` on the second call, `InvalidInput` if a variable is malformed, or fcntl(2)'s.
 pub fn take() -> io::Result<Vec<Inherited>> {
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Err(io::ErrorKind::AlreadyExists.into());

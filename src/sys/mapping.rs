@@ -34,8 +34,7 @@ impl Mapping {
         let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         let size = i64::try_from(length.get()).map_err(|_| io::ErrorKind::InvalidInput)?;
         nix::unistd::ftruncate(&fd, size)?;
-        // Sealed, so that no holder of the descriptor can resize the file and make an access here
-        // fault.
+        // Sealed, so that no holder of the descriptor can resize it and make an access here fault.
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
         fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
         Self::map(fd, length)
@@ -44,8 +43,7 @@ impl Mapping {
     /// Maps a memfd of the same length that an earlier process of tere made with [`Self::new`].
     ///
     /// # Errors
-    /// `InvalidData` if the seals or the length differ, or any error of fcntl(2), fstat(2) or
-    /// mmap(2).
+    /// `InvalidData` if seals or length differ, or any error of fcntl(2), fstat(2) or mmap(2).
     pub fn open(fd: OwnedFd, length: NonZeroUsize) -> io::Result<Self> {
         use nix::fcntl::{FcntlArg, SealFlag, fcntl};
         let seals = SealFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GET_SEALS)?);
@@ -72,8 +70,7 @@ impl Mapping {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 
-    /// The number at byte `8 * index`, shared by the threads. Like the other bytes, it outlives the
-    /// process. None past the end of the mapping.
+    /// The number at byte `8 * index`, shared like the other bytes; None past the end.
     pub fn word(&self, index: usize) -> Option<&AtomicU64> {
         let bytes = self.bytes().get(index.checked_mul(8)?..)?.get(..8)?;
         // SAFETY: the eight bytes are inside the mapping, which lives as long as the borrow; the
@@ -111,9 +108,8 @@ impl Mapping {
         room.iter().zip(bytes).for_each(|(place, byte)| place.store(*byte, Ordering::Relaxed));
     }
 
-    /// Returns the memory of `at..at + length` to the kernel; the range then reads as zeros. Both
-    /// arguments must be multiples of the page size. If the kernel refuses, the memory stays
-    /// allocated.
+    /// Returns the memory of `at..at + length`, multiples of the page size, to the kernel; it then
+    /// reads as zeros. If the kernel refuses, the memory stays allocated.
     pub fn free(&self, at: usize, length: usize) {
         let room = self.bytes().get(at..).and_then(|room| room.get(..length)).unwrap_or_default();
         let Some(start) = NonNull::new(room.as_ptr().cast_mut().cast()) else { return };
@@ -123,8 +119,7 @@ impl Mapping {
         debug_assert!(freed.is_ok());
     }
 
-    /// Appends the bytes of `at..at + length` to `to`; bytes past the end of the mapping are left
-    /// out.
+    /// Appends the bytes of `at..at + length` to `to`, up to the end of the mapping.
     pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) {
         let room = self.bytes().get(at..).unwrap_or_default();
         to.extend(room.iter().take(length).map(|byte| byte.load(Ordering::Relaxed)));

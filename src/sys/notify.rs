@@ -40,8 +40,7 @@ impl Notify {
         self.socket.as_ref().map_or(Ok(()), |socket| socket.send(text.as_bytes()).map(drop))
     }
 
-    /// Sends one message with a descriptor, for the descriptor store. Does nothing without a
-    /// socket.
+    /// Sends one message with a descriptor, for the descriptor store, if there is a socket.
     ///
     /// # Errors
     /// Any error of sendmsg(2).

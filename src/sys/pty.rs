@@ -31,24 +31,21 @@ pub fn set_size(master: BorrowedFd<'_>, size: TermSize) -> io::Result<()> {
 /// Any error of ioctl(2).
 pub fn size(master: BorrowedFd<'_>) -> io::Result<Option<TermSize>> {
     let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the descriptor is open during the call, and the kernel writes one `winsize` to
-    // `size`.
+    // SAFETY: the descriptor is open during the call; the kernel writes one `winsize` to `size`.
     unsafe { ioctl::tiocgwinsz(master.as_raw_fd(), &raw mut size) }?;
     Ok(TermSize::new(size.ws_col, size.ws_row).ok())
 }
 
 /// Whether the PTY is the controlling terminal of a POSIX session. It is not until the session
-/// leader, the shell, has acquired it, and no longer once the leader has exited, even if a
-/// background job has it open: the kernel then takes the terminal from the session
-/// (`disassociate_ctty`).
+/// leader, the shell, has acquired it, and no longer once the leader has exited: the kernel takes
+/// it from the session (`disassociate_ctty`), even if a background job has it open.
 ///
 /// # Errors
 /// Any error of ioctl(2).
 pub fn has_session(master: BorrowedFd<'_>) -> io::Result<bool> {
     // The kernel writes 0 if the PID namespace does not contain the leader.
     let mut leader = 0;
-    // SAFETY: the descriptor is open during the call, and the kernel writes one `pid_t` to
-    // `leader`.
+    // SAFETY: the descriptor is open during the call; the kernel writes one `pid_t` to `leader`.
     match unsafe { ioctl::tiocgsid(master.as_raw_fd(), &raw mut leader) } {
         Ok(_) => Ok(true),
         Err(nix::errno::Errno::ENOTTY) => Ok(false),
@@ -59,7 +56,6 @@ pub fn has_session(master: BorrowedFd<'_>) -> io::Result<bool> {
 /// Whether the descriptor is a PTY master.
 pub fn is_master(fd: BorrowedFd<'_>) -> bool {
     let mut number = 0;
-    // SAFETY: the descriptor is open during the call, and the kernel writes one integer to
-    // `number`.
+    // SAFETY: the descriptor is open during the call; the kernel writes one integer to `number`.
     unsafe { ioctl::tiocgptn(fd.as_raw_fd(), &raw mut number) }.is_ok()
 }

@@ -12,8 +12,7 @@ use nix::sys::socket::{
     self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
 };
 
-/// Maximum number of descriptors in one packet. The kernel closes those beyond it, and the packet
-/// is marked as truncated.
+/// Maximum number of descriptors in one packet. The kernel closes the rest and marks the packet.
 pub const DESCRIPTORS_MAX: usize = 2;
 
 /// A received packet.
@@ -52,9 +51,8 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let raw = socket.as_raw_fd();
     let message = match socket::recvmsg::<()>(raw, &mut parts, Some(&mut control), flags) {
-        // The peer closed the socket while data from this side was unread. The kernel reports this
-        // once, before it delivers what the peer had sent; see unix_release_sock in
-        // net/unix/af_unix.c.
+        // The peer closed the socket while data from here was unread. The kernel reports this once,
+        // before it delivers what the peer had sent: unix_release_sock in net/unix/af_unix.c.
         Err(Errno::ECONNRESET) => socket::recvmsg::<()>(raw, &mut parts, Some(&mut control), flags)?,
         received => received?,
     };
@@ -78,8 +76,7 @@ fn own(control: &[u8]) -> Vec<OwnedFd> {
     let length = usize::from_ne_bytes(*length).saturating_sub(size_of_val(length));
     let Some(raw) = rest.get(..length).and_then(|rest| rest.strip_prefix(&*kind)) else { return Vec::new() };
     let (raw, _) = raw.as_chunks();
-    // SAFETY: the kernel created this descriptor for us in recvmsg just now, and no other code
-    // knows its number.
+    // SAFETY: recvmsg created this descriptor for us just now, and no other code knows its number.
     raw.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(i32::from_ne_bytes(*fd)) }).collect()
 }
 
@@ -92,8 +89,7 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
 }
 
-/// Connects to the socket at `path`. This blocks only while the backlog is full, for at most 5
-/// seconds.
+/// Connects to the socket at `path`. This blocks only while the backlog is full, at most 5 s.
 ///
 /// # Errors
 /// Any error of socket(2) or connect(2).
@@ -193,8 +189,7 @@ pub fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Limits how many bytes may wait in the kernel for the peer. The kernel doubles the number for its
-/// own bookkeeping, see socket(7).
+/// Limits how many bytes may wait in the kernel for the peer. The kernel doubles it, see socket(7).
 ///
 /// # Errors
 /// Any error of setsockopt(2).
