@@ -68,11 +68,11 @@ impl Service {
     ///
     /// # Errors
     /// Why the service does not start. An error returned by `serve` is passed on.
-    pub fn run<F>(self, thread: Thread, keep: &[AllowedPath], serve: F) -> Result<(), StartError>
+    pub fn run<F>(self, thread: Thread, paths: &[AllowedPath], serve: F) -> Result<(), StartError>
     where
         F: AsyncFnOnce() -> Result<(), String>,
     {
-        let kept = keep.to_vec();
+        let kept = paths.to_vec();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name(format!("{thread:?}").to_lowercase())
@@ -80,7 +80,7 @@ impl Service {
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
-        sandbox::enter(thread, keep)?;
+        sandbox::enter(thread, paths)?;
         runtime.block_on(async {
             let mut stop = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
             tokio::spawn(ping_the_watchdog());

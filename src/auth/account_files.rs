@@ -31,7 +31,7 @@ pub(super) enum FilesError {
     NotSynced { path: PathBuf, cause: io::Error },
     /// A file is not a valid account file.
     #[error(
-        "{path} is not an account file ({why}): this account cannot be used until it is mended or removed"
+        "{path} is not an account file ({why}): this account cannot be used until it is fixed or removed"
     )]
     NotAnAccount { path: PathBuf, why: String },
 }
@@ -285,12 +285,12 @@ mod tests {
     fn in_its_sandbox_a_folder_that_may_be_written_is_and_another_is_left_as_it_was() {
         let (folder, store, accounts) = store_with(&["alice"]);
         let planned = planned(&accounts, "bob");
-        let inside = |keep: AllowedPath| {
+        let inside = |paths: AllowedPath| {
             std::thread::scope(|scope| {
                 let store = &store;
                 let planned = &planned;
                 let attempt = move || {
-                    enter(Thread::Auth, &[keep]).unwrap();
+                    enter(Thread::Auth, &[paths]).unwrap();
                     store.make(planned)
                 };
                 scope.spawn(attempt).join().unwrap()

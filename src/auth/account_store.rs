@@ -114,7 +114,7 @@ impl Persistence {
     ///
     /// # Errors
     /// [`Refusal::MayNotLast`].
-    pub(super) fn well(self) -> Result<(), Refusal> {
+    pub(super) fn into_result(self) -> Result<(), Refusal> {
         match self {
             Self::Done => Ok(()),
             Self::Unsynced => Err(Refusal::MayNotLast),
@@ -185,7 +185,7 @@ mod tests {
             scope.spawn(unsynced).join().unwrap()
         });
         assert_eq!(made, [(Ok(Persistence::Unsynced), 1), (Ok(Persistence::Unsynced), 0)]);
-        assert_eq!(Persistence::Unsynced.well(), Err(Refusal::MayNotLast));
+        assert_eq!(Persistence::Unsynced.into_result(), Err(Refusal::MayNotLast));
         assert_eq!(std::fs::read_dir(folder.path().join("accounts")).unwrap().count(), 0);
     }
 }

@@ -144,7 +144,7 @@ async fn remove(account: AccountName, auth: &Arc<Auth>) -> Result<(), Refusal> {
     let removed = match made {
         Ok(made) => {
             tracing::info!(%account, how = "account removed", "account removed");
-            made.well()
+            made.into_result()
         }
         Err(Refusal::NoSuchAccount) if told_before => Ok(()),
         Err(Refusal::NoSuchAccount) => Err(Refusal::NoSuchAccount),
@@ -159,7 +159,7 @@ fn add(stored: &mut StoredAccounts, name: AccountName, origin: &str, now: Now) -
     let (secret, link) = new_link(now)?;
     let id = AccountId::random().map_err(|_| Refusal::Unavailable)?;
     let expires = link.expires;
-    stored.apply(Change::Add { id, name: name.clone(), link }, now)?.well()?;
+    stored.apply(Change::Add { id, name: name.clone(), link }, now)?.into_result()?;
     tracing::info!(account = %name, how = "account added", "account added, with an enrolment link");
     Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
 }
@@ -167,7 +167,7 @@ fn add(stored: &mut StoredAccounts, name: AccountName, origin: &str, now: Now) -
 fn link(stored: &mut StoredAccounts, name: AccountName, origin: &str, now: Now) -> Result<ToCli, Refusal> {
     let (secret, link) = new_link(now)?;
     let expires = link.expires;
-    stored.apply(Change::Link { name: name.clone(), link }, now)?.well()?;
+    stored.apply(Change::Link { name: name.clone(), link }, now)?.into_result()?;
     tracing::info!(account = %name, how = "link made", "enrolment link created");
     Ok(ToCli::Link { account: name, link: secret.link(origin), expires })
 }

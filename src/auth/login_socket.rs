@@ -112,7 +112,7 @@ async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
         let now = Now::read();
         match login.handle(input, &stored.accounts, &party, now) {
             (next, Action::Store(change)) => {
-                let outcome = Input::Stored(stored.apply(change, now).and_then(Persistence::well));
+                let outcome = Input::Stored(stored.apply(change, now).and_then(Persistence::into_result));
                 next.handle(outcome, &stored.accounts, &party, now)
             }
             (

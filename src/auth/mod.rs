@@ -95,8 +95,8 @@ fn run(flags: &Flags) -> Result<(), StartError> {
     let files = account_files::AccountFiles::open(&flags.state_dir).map_err(because)?;
     let accounts = files.read_all().map_err(because)?;
     let broker = vouch::Broker::at(flags.runtime_dir.join("broker.sock"));
-    let keep = [AllowedPath::Write(flags.state_dir.clone())];
-    service.run(Thread::Auth, &keep, async move || {
+    let paths = [AllowedPath::Write(flags.state_dir.clone())];
+    service.run(Thread::Auth, &paths, async move || {
         // The store's thread starts from a thread in the sandbox, so it is in the sandbox from its
         // start.
         let (accounts, mut store_ended) =

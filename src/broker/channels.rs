@@ -29,7 +29,7 @@ pub(super) struct ChannelPermit<'a> {
 
 impl Channels {
     /// Reserves a place for one more channel of this principal.
-    pub(super) fn place(&self, principal: &Principal) -> Result<ChannelPermit<'_>, Refusal> {
+    pub(super) fn permit(&self, principal: &Principal) -> Result<ChannelPermit<'_>, Refusal> {
         let mut held = self.held();
         let theirs = held.get(principal).copied().unwrap_or_default();
         match principal {
@@ -77,18 +77,18 @@ mod tests {
     #[test]
     fn an_account_keeps_no_other_out_and_all_of_them_not_the_operator() {
         let channels = Channels::default();
-        let take = |principal| channels.place(&principal);
-        let mut places: Vec<_> = (0..CHANNELS_PER_ACCOUNT_MAX).map(|_| take(account(0)).unwrap()).collect();
+        let take = |principal| channels.permit(&principal);
+        let mut permits: Vec<_> = (0..CHANNELS_PER_ACCOUNT_MAX).map(|_| take(account(0)).unwrap()).collect();
         assert_eq!(take(account(0)).unwrap_err(), Refusal::TooMany);
-        places.extend((CHANNELS_PER_ACCOUNT_MAX..CHANNELS_MAX).map(|number| take(account(number)).unwrap()));
+        permits.extend((CHANNELS_PER_ACCOUNT_MAX..CHANNELS_MAX).map(|number| take(account(number)).unwrap()));
         assert_eq!(take(account(CHANNELS_MAX)).unwrap_err(), Refusal::Busy);
         let operators: Vec<_> = (0..OPERATORS_MAX).map(|_| take(Principal::Operator).unwrap()).collect();
         assert_eq!(take(Principal::Operator).unwrap_err(), Refusal::TooMany);
         // The operator's channels are counted separately.
-        drop(places.pop());
+        drop(permits.pop());
         assert!(take(account(0)).is_err());
-        places.push(take(account(CHANNELS_MAX)).unwrap());
-        drop((places, operators));
+        permits.push(take(account(CHANNELS_MAX)).unwrap());
+        drop((permits, operators));
         assert!(channels.held().is_empty());
     }
 }

@@ -48,11 +48,11 @@ pub(super) fn listen(
 
 async fn serve(listener: AsyncListener<ToAuth, FromAuth>, broker: Arc<Broker>, arriving: Arc<Semaphore>) {
     loop {
-        let Ok(place) = Arc::clone(&arriving).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&arriving).acquire_owned().await else { return };
         let (channel, peer) = listener.next().await;
         let broker = Arc::clone(&broker);
         tokio::spawn(async move {
-            if let Err(error) = receive(channel, broker, place).await {
+            if let Err(error) = receive(channel, broker, permit).await {
                 let (pid, uid) = (peer.pid(), peer.uid());
                 tracing::warn!(pid, uid, %error, "a connection of auth is cut off: {error}");
             }
@@ -64,12 +64,12 @@ async fn serve(listener: AsyncListener<ToAuth, FromAuth>, broker: Arc<Broker>, a
 async fn receive(
     channel: AuthChannel,
     broker: Arc<Broker>,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) -> Result<(), WireError> {
     channel.greet(Intent::Vouch, VOUCH_TIMEOUT).await?;
     match channel.receive_within(VOUCH_TIMEOUT).await?.0 {
         FromAuth::Vouch { principal, how, at } => {
-            let _held = match broker.channels.place(&principal) {
+            let _held = match broker.channels.permit(&principal) {
                 Ok(held) => held,
                 Err(refusal) => {
                     let account = account_of(&principal);
@@ -82,7 +82,7 @@ async fn receive(
             // revocation must reach it.
             let events = broker.events.subscribe();
             tell(&channel, &ToAuth::Vouched).await?;
-            drop(place);
+            drop(permit);
             principal::serve(channel.into_socket(), principal, Arc::clone(&broker), events).await
         }
         FromAuth::Revoke(account) => {

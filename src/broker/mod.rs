@@ -133,8 +133,8 @@ fn start(flags: Flags) -> Result<(), StartError> {
     let listeners = service.sockets("broker")?;
     let folder = flags.config.parent().map(PathBuf::from).unwrap_or_default();
     let policy = Policy::load(flags.config).map_err(|error| StartError::Program(error.to_string()))?;
-    let keep = [AllowedPath::Read(folder), AllowedPath::Write(flags.records_dir.clone())];
-    service.run(Thread::Broker, &keep, async move || {
+    let paths = [AllowedPath::Read(folder), AllowedPath::Write(flags.records_dir.clone())];
+    service.run(Thread::Broker, &paths, async move || {
         let records = Records::at(flags.records_dir);
         let (broker, filling) = Broker::new(policy, records, flags.runtime_dir.join("session"));
         // Before everything else: until the handler is installed, SIGHUP ends the process.

@@ -25,7 +25,7 @@ impl Failure {
                 "This is done, but the disk failed: a power cut may undo it. 'journalctl -u tere-auth' tells more, and 'tere account list' shows what there is."
             }
             Refusal::Unavailable => {
-                "A part of tere is not running. 'tere check' says which, and how to mend it."
+                "A part of tere is not running. 'tere check' says which, and how to fix it."
             }
             Refusal::BadMessage | Refusal::VersionMismatch => RESTART,
             // The sentences for the other refusals suit the operator too.
@@ -64,7 +64,7 @@ impl Failure {
             | WireError::NoGreeting
             | WireError::Oversize => RESTART,
             WireError::Closed | WireError::TimedOut | WireError::Io(_) => {
-                "Is tere running? 'tere check' says what is wrong, and how to mend it."
+                "Is tere running? 'tere check' says what is wrong, and how to fix it."
             }
         };
         Self { cause: format!("cannot talk to {whom}: {error}"), next: next.to_owned() }

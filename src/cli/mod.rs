@@ -1,7 +1,8 @@
 //! tere: the command line on the host.
 //!
 //! Reads: its arguments, answers from auth and the broker; `tere check` also the configuration,
-//! systemd, machined and /run/tere; `show` also a snapshot from a session's worker.
+//! systemd, machined, /run/tere, and twelve bytes from the page's address; `show` also a snapshot
+//! from a session's worker.
 //! Holds: nothing that outlives the command. `session` holds the operator's principal channel.
 //! Has given up: nothing. It runs with the rights of its user. auth and the broker decide what that
 //! user may do, from the peer uid that the kernel reports. Only the thread that reads a worker's
@@ -49,7 +50,7 @@ enum Command {
     /// Sessions: the shells that are open.
     #[command(subcommand)]
     Session(session::Command),
-    /// Look at everything that tere needs, say what is wrong and how to mend it.
+    /// Look at everything that tere needs, say what is wrong and how to fix it.
     Check(check::Flags),
 }
 

@@ -133,25 +133,25 @@ impl Accepting {
             Self::Tcp(listener, certificate) => {
                 let (stream, address) = listener.accept().await?;
                 let source = Source::of(address.ip());
-                let Some(place) = place(front, source) else { return Ok(()) };
+                let Some(permit) = permit(front, source) else { return Ok(()) };
                 let certificate = certificate.clone();
                 let front = Arc::clone(front);
                 tokio::spawn(async move {
                     if let Err(error) = tcp(stream, certificate, source, &front).await {
                         tracing::debug!(%source, %error, "a socket failed");
                     }
-                    drop(place);
+                    drop(permit);
                 });
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let Some(place) = place(front, Source::Local) else { return Ok(()) };
+                let Some(permit) = permit(front, Source::Local) else { return Ok(()) };
                 let front = Arc::clone(front);
                 tokio::spawn(async move {
                     if let Err(error) = unix(stream, &front).await {
                         tracing::debug!(%error, "a proxy's socket failed");
                     }
-                    drop(place);
+                    drop(permit);
                 });
             }
         }
@@ -159,9 +159,9 @@ impl Accepting {
     }
 }
 
-fn place(front: &Front, source: Source) -> Option<SocketPermit> {
+fn permit(front: &Front, source: Source) -> Option<SocketPermit> {
     match front.capacity.take(source) {
-        Ok(place) => Some(place),
+        Ok(permit) => Some(permit),
         Err(full) => {
             tracing::warn!(%source, reason = %full, "a socket is closed unread");
             None

@@ -113,7 +113,7 @@ impl Refusal {
             Self::NotOperator => "Only root may do this.",
             Self::AccountExists => "An account of that name exists already.",
             Self::AccountUnusable => {
-                "The file of this account cannot be used. 'tere account list' shows it: mend it, or remove the account."
+                "The file of this account cannot be used. 'tere account list' shows it: fix it, or remove the account."
             }
             Self::NoSuchAccount => "There is no account of that name. 'tere account list' shows them.",
             Self::NotRevoked => {

@@ -58,15 +58,15 @@ const LANDLOCK: ABI = ABI::V6;
 ///
 /// # Errors
 /// [`SandboxError`] unless both landlock and seccomp are in force.
-pub fn enter(thread: Thread, keep: &[AllowedPath]) -> Result<(), SandboxError> {
+pub fn enter(thread: Thread, paths: &[AllowedPath]) -> Result<(), SandboxError> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .handle_access(AccessNet::from_all(LANDLOCK))?
         .scope(Scope::from_all(LANDLOCK))?
         .create()?;
-    for kept in keep {
-        let (path, access) = match kept {
+    for allowed in paths {
+        let (path, access) = match allowed {
             AllowedPath::Read(path) => (path, AccessFs::from_read(LANDLOCK)),
             AllowedPath::Write(path) => (path, AccessFs::from_all(LANDLOCK)),
         };
@@ -84,8 +84,8 @@ pub fn enter(thread: Thread, keep: &[AllowedPath]) -> Result<(), SandboxError> {
 
 /// Like [`enter`], for a hook that cannot return an error, such as the thread start of a runtime:
 /// aborts the process if the thread cannot be sandboxed.
-pub fn enter_or_abort(thread: Thread, keep: &[AllowedPath]) {
-    if let Err(error) = enter(thread, keep) {
+pub fn enter_or_abort(thread: Thread, paths: &[AllowedPath]) {
+    if let Err(error) = enter(thread, paths) {
         tracing::error!(%error, ?thread, "a thread cannot be sandboxed, ending the process: {error}");
         std::process::abort();
     }

@@ -7,11 +7,11 @@ use super::table::TABLE;
 use super::*;
 
 /// Runs `attack` in a new thread inside the sandbox of `thread`.
-fn inside<T: Send>(thread: Thread, keep: &[AllowedPath], attack: impl FnOnce() -> T + Send) -> T {
+fn inside<T: Send>(thread: Thread, paths: &[AllowedPath], attack: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         scope
             .spawn(|| {
-                enter(thread, keep).unwrap();
+                enter(thread, paths).unwrap();
                 attack()
             })
             .join()
@@ -58,13 +58,13 @@ fn what_is_kept_is_kept_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
     let (kept, beside) = (folder.path().join("a"), other.path().join("b"));
-    let keep = [AllowedPath::Write(folder.path().to_owned())];
-    inside(Thread::Auth, &keep, || {
+    let paths = [AllowedPath::Write(folder.path().to_owned())];
+    inside(Thread::Auth, &paths, || {
         std::fs::write(&kept, "x").unwrap();
         assert!(std::fs::write(&beside, "x").is_err());
     });
-    let keep = [AllowedPath::Read(folder.path().to_owned())];
-    inside(Thread::Broker, &keep, || {
+    let paths = [AllowedPath::Read(folder.path().to_owned())];
+    inside(Thread::Broker, &paths, || {
         assert_eq!(std::fs::read(&kept).unwrap(), b"x");
         assert!(std::fs::write(&kept, "y").is_err());
     });

@@ -152,7 +152,7 @@ impl Control {
 
     /// Continues the session of the previous worker.
     fn resume(&mut self, RecoveredSession { pty, viewers }: RecoveredSession) {
-        self.core = Core::resumed(viewers.iter().map(|viewer| viewer.number).collect());
+        self.core = Core::resumed(viewers.iter().map(|viewer| viewer.id).collect());
         for viewer in viewers {
             self.order(ViewersOrder::Resume(viewer));
         }

@@ -32,7 +32,7 @@ const COLLECT_TIME: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Viewer {
-    pub(super) number: ViewerId,
+    pub(super) id: ViewerId,
     role: Role,
     /// Non-blocking.
     channel: Channel<ToViewer, FromViewer>,
@@ -92,14 +92,14 @@ impl Viewer {
     /// Creates a viewer that waits for the screen and the end of the scrollback. The rest of the
     /// scrollback takes time on a slow link, so a viewer gets it only on request.
     pub(super) fn new(
-        number: ViewerId,
+        id: ViewerId,
         role: Role,
         channel: Channel<ToViewer, FromViewer>,
         now: Instant,
     ) -> Self {
         let showing = Showing::Waiting { extent: Extent::Recent, not_before: now };
         Self {
-            number,
+            id,
             role,
             channel,
             greeted: false,
@@ -168,7 +168,7 @@ impl Viewer {
     /// Makes the viewer wait for a snapshot, which it gets at `not_before` at the earliest.
     pub(super) fn want(&mut self, extent: Extent, not_before: Instant, memory: &SessionMemory) {
         self.showing = Showing::Waiting { extent, not_before };
-        memory.set_position(self.number, Position::Waiting);
+        memory.set_position(self.id, Position::Waiting);
     }
 
     /// Gives the viewer a new snapshot after a reset of the terminal, which leaves no trace in the
@@ -288,7 +288,7 @@ impl Viewer {
         let length = chunk.len();
         // The viewer is marked as waiting until its new position is recorded. If the worker is
         // killed in between, the next one sends a snapshot instead of sending this chunk twice.
-        memory.set_position(self.number, Position::Waiting);
+        memory.set_position(self.id, Position::Waiting);
         if !self.send(&ToViewer::Output(chunk))? {
             self.resume_at(memory, before, sizes);
             return Ok(Fed::Full);
@@ -301,7 +301,7 @@ impl Viewer {
 
     fn resume_at(&mut self, memory: &SessionMemory, cursor: u64, sizes: u64) {
         self.showing = Showing::Live { cursor, sizes };
-        memory.set_position(self.number, Position::At { cursor, sizes });
+        memory.set_position(self.id, Position::At { cursor, sizes });
     }
 
     /// Whether the viewer has been sent everything up to `end`. A viewer that has not greeted has
@@ -340,7 +340,7 @@ impl Viewer {
                 match self.channel.receive_greeting(Intent::Viewer) {
                     Ok(()) => {
                         self.greeted = true;
-                        memory.set_position(self.number, Position::Waiting);
+                        memory.set_position(self.id, Position::Waiting);
                     }
                     Err(error) if would_block(&error) => return Ok(false),
                     Err(error) => return Err(error),

@@ -76,7 +76,7 @@ pub(super) struct LoopState {
     full: Vec<ViewerId>,
     /// At least one viewer holds output back to fill a packet. Until that pause is over, new output
     /// and orders do not wake the loop.
-    resting: bool,
+    is_collecting: bool,
     /// The last size requested by an owner that the terminal does not have yet.
     size: Option<TermSize>,
     /// Earliest time of the terminal's next change of size.
@@ -132,11 +132,11 @@ impl Viewers {
                 ViewersOrder::Resume(viewer) => self.state.viewers.push(viewer),
                 ViewersOrder::SetRole(number, role) => {
                     let viewers = self.state.viewers.iter_mut();
-                    viewers.filter(|viewer| viewer.number == number).for_each(|viewer| viewer.set_role(role));
+                    viewers.filter(|viewer| viewer.id == number).for_each(|viewer| viewer.set_role(role));
                     self.report(Input::RoleSet { viewer: number, role });
                 }
                 ViewersOrder::Drop(number, unread) => {
-                    let at = self.state.viewers.iter().position(|viewer| viewer.number == number);
+                    let at = self.state.viewers.iter().position(|viewer| viewer.id == number);
                     if let Some(mut viewer) = at.map(|at| self.state.viewers.remove(at)) {
                         if unread == UnreadInput::Typed {
                             let mut asked = Vec::new();
@@ -162,12 +162,12 @@ impl Viewers {
         let mut gone = Vec::new();
         let readable = std::mem::take(&mut self.state.readable);
         let mut viewers = std::mem::take(&mut self.state.viewers);
-        for viewer in viewers.iter_mut().filter(|viewer| readable.contains(&viewer.number)) {
+        for viewer in viewers.iter_mut().filter(|viewer| readable.contains(&viewer.id)) {
             let mut asked = Vec::new();
             let taken = viewer.take(&self.memory, &mut asked, now);
             self.grant(viewer, asked);
             if let Err(error) = taken {
-                gone.push((viewer.number, error));
+                gone.push((viewer.id, error));
             }
         }
         self.state.viewers = viewers;
@@ -264,19 +264,19 @@ impl Viewers {
         let end = self.state.ending.as_ref().map_or(u64::MAX, |ending| ending.at);
         let (mut more, mut gone) = (false, Vec::new());
         self.state.full.clear();
-        self.state.resting = false;
+        self.state.is_collecting = false;
         let mut viewers = std::mem::take(&mut self.state.viewers);
         for viewer in &mut viewers {
             match viewer.feed(&self.memory, end, now) {
                 Ok(Fed::All) => {}
                 Ok(Fed::More) => more = true,
-                Ok(Fed::Collecting) => self.state.resting = true,
-                Ok(Fed::Full) => self.state.full.push(viewer.number),
+                Ok(Fed::Collecting) => self.state.is_collecting = true,
+                Ok(Fed::Full) => self.state.full.push(viewer.id),
                 Err(error) => {
                     let mut asked = Vec::new();
                     viewer.take_rest(&self.memory, &mut asked, now);
                     self.grant(viewer, asked);
-                    gone.push((viewer.number, error));
+                    gone.push((viewer.id, error));
                 }
             }
         }
@@ -291,7 +291,7 @@ impl Viewers {
                 tracing::warn!(viewer = number.0, %error, "a viewer is cut off");
             }
             self.memory.forget(number);
-            self.state.viewers.retain(|viewer| viewer.number != number);
+            self.state.viewers.retain(|viewer| viewer.id != number);
             self.report(Input::ViewerGone(number));
         }
     }
@@ -341,7 +341,7 @@ impl Viewers {
     fn wait(&mut self, more: bool, now: Instant) -> io::Result<()> {
         // While output is being collected, new output is no reason to wake up, and orders can wait
         // as long.
-        let wakes = if self.state.resting { PollFlags::empty() } else { PollFlags::POLLIN };
+        let wakes = if self.state.is_collecting { PollFlags::empty() } else { PollFlags::POLLIN };
         let mut fds = vec![PollFd::new(self.wake.as_fd(), wakes)];
         // A PTY whose last slave is closed reports a hang-up on every poll, so it is polled only
         // while there is something to type.
@@ -351,7 +351,7 @@ impl Viewers {
         let before = fds.len();
         for viewer in &self.state.viewers {
             let mut events = PollFlags::POLLIN;
-            events.set(PollFlags::POLLOUT, self.state.full.contains(&viewer.number));
+            events.set(PollFlags::POLLOUT, self.state.full.contains(&viewer.id));
             fds.push(PollFd::new(viewer.as_fd(), events));
         }
         let timeout = if more { PollTimeout::ZERO } else { self.next_deadline(now) };
@@ -362,7 +362,7 @@ impl Viewers {
         // Any event but POLLOUT is a reason to read: the read reports a broken socket.
         let is_readable = |fd: &PollFd<'_>| fd.revents().is_some_and(|is| is.intersects(!PollFlags::POLLOUT));
         let viewers = self.state.viewers.iter().zip(fds.iter().skip(before));
-        let readable = viewers.filter(|(_, fd)| is_readable(fd)).map(|(viewer, _)| viewer.number).collect();
+        let readable = viewers.filter(|(_, fd)| is_readable(fd)).map(|(viewer, _)| viewer.id).collect();
         self.state.readable = readable;
         Ok(())
     }
@@ -372,11 +372,11 @@ impl Viewers {
         let snapshots = self.state.viewers.iter().filter_map(Viewer::waits_for).map(|(_, from)| from);
         // A snapshot that is due has been requested already, and its arrival is an event.
         let snapshots = snapshots.filter(|from| *from > now);
-        let rests =
-            self.state.viewers.iter().filter(|_| self.state.resting).filter_map(Viewer::collects_until);
+        let collecting =
+            self.state.viewers.iter().filter(|_| self.state.is_collecting).filter_map(Viewer::collects_until);
         let size = self.state.size.and(self.state.next_size).filter(|next| *next > now);
         let ending = self.state.ending.as_ref().map(|ending| ending.deadline);
-        let all = snapshots.chain(rests).chain(size).chain(ending);
+        let all = snapshots.chain(collecting).chain(size).chain(ending);
         let Some(next) = all.min() else { return PollTimeout::NONE };
         // Rounded up: waking too early would waste a turn.
         let wait = next.saturating_duration_since(now) + Duration::from_millis(1);

@@ -30,7 +30,7 @@ impl CellColor {
     }
 
     /// Unpacks the colour.
-    pub(super) fn shade(self) -> ColorKind {
+    pub(super) fn kind(self) -> ColorKind {
         match self.0.to_be_bytes() {
             [1, _, _, index] => ColorKind::Indexed(index),
             [2, r, g, b] => ColorKind::Rgb(r, g, b),

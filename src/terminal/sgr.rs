@@ -118,7 +118,7 @@ impl Style {
             write_color(self.background, 40, out);
         }
         if self.line_color != from.line_color {
-            match self.line_color.shade() {
+            match self.line_color.kind() {
                 ColorKind::Default => out.extend_from_slice(b";59"),
                 ColorKind::Indexed(index) => {
                     out.extend_from_slice(b";58:5");
@@ -136,7 +136,7 @@ impl Style {
 /// Appends the parameters that select a colour; `base` is 30 for the foreground, 40 for the
 /// background.
 fn write_color(color: CellColor, base: u8, out: &mut Vec<u8>) {
-    match color.shade() {
+    match color.kind() {
         ColorKind::Default => write_number(out, b';', base + 9),
         ColorKind::Indexed(index @ 0..=7) => write_number(out, b';', base + index),
         ColorKind::Indexed(index @ 8..=15) => write_number(out, b';', base + 52 + index),

@@ -14,13 +14,13 @@ use tere::protocol::vouch::Principal;
 
 use crate::host::Host;
 use crate::parts::client::Client;
-use crate::parts::page::{ORIGIN, Page};
+use crate::parts::page::Page;
 use crate::parts::passkey::SoftAuthenticator;
 use crate::parts::pool::POOL_UNITS;
 use crate::parts::rng::Rng;
 use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
-use crate::stories::{enrolment_token, holder};
+use crate::stories::holder;
 
 /// The faults, by name and as lines of shell that run on the host. `$session` is a session with a
 /// viewer.
@@ -93,9 +93,7 @@ pub fn empty_host() -> Host {
 
 /// A new passkey for an account that has none.
 pub fn enrolled(host: &Host, account: &str) -> Mutex<SoftAuthenticator> {
-    let mut passkey = SoftAuthenticator::new(ORIGIN);
-    Page::over(host.connect_to_front()).enrol(&enrolment_token(host, account), &mut passkey);
-    Mutex::new(passkey)
+    Mutex::new(crate::stories::enrolled(host, account).0)
 }
 
 /// Checks that tere works: a session opens, prints and ends.

@@ -13,12 +13,11 @@ use tere::protocol::{EndReason, Refusal};
 
 use crate::host::Host;
 use crate::parts::client::Client;
-use crate::parts::page::{ORIGIN, Page};
-use crate::parts::passkey::SoftAuthenticator;
+use crate::parts::page::Page;
 use crate::parts::pool::POOL;
 use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
-use crate::stories::enrolment_token;
+use crate::stories::enrolled;
 
 const PROGRAMS: [&str; 4] = ["tere-front", "tere-auth", "tere-broker", "tere-session"];
 
@@ -71,9 +70,7 @@ fn next_programs() -> PathBuf {
 fn sessions_go_on_over_programs_of_another_version_and_back() {
     let host = Host::alone();
     let connect = || host.connect_to_front();
-    let mut passkey = SoftAuthenticator::new(ORIGIN);
-    Page::over(host.connect_to_front()).enrol(&enrolment_token(&host, "alice"), &mut passkey);
-    let passkey = Mutex::new(passkey);
+    let passkey = Mutex::new(enrolled(&host, "alice").0);
     let mut client = Client::new(&connect, &passkey);
     ["v0", "v1", "v2"].into_iter().for_each(|tag| client.count(tag));
     client.look_until_further(100);
@@ -99,9 +96,7 @@ fn sessions_go_on_over_programs_of_another_version_and_back() {
 fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
     let host = Host::alone();
     let connect = || host.connect_to_front();
-    let mut passkey = SoftAuthenticator::new(ORIGIN);
-    Page::over(host.connect_to_front()).enrol(&enrolment_token(&host, "alice"), &mut passkey);
-    let passkey = Mutex::new(passkey);
+    let passkey = Mutex::new(enrolled(&host, "alice").0);
     let mut client = Client::new(&connect, &passkey);
     client.count("w0");
     let session = client.sessions[0].session.clone();

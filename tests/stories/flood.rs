@@ -3,10 +3,9 @@
 use tere::protocol::page::ToPage;
 use tere::protocol::viewer::Extent;
 
-use super::enrolment_token;
+use super::enrolled;
 use crate::host::Host;
-use crate::parts::page::{ORIGIN, Page};
-use crate::parts::passkey::SoftAuthenticator;
+use crate::parts::page::Page;
 
 /// More than the worker keeps of the output (2 MiB) and sends to a page that acknowledges nothing
 /// (64 KiB). Once another viewer has been sent this much, such a page can only be sent a snapshot,
@@ -24,9 +23,7 @@ fn screen_alone(message: &ToPage) -> Option<()> {
 #[test]
 fn a_page_that_does_not_read_holds_up_nobody_and_goes_on_later() {
     let host = Host::alone();
-    let mut passkey = SoftAuthenticator::new(ORIGIN);
-    let mut slow = Page::over(host.connect_to_front());
-    slow.enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let (mut passkey, mut slow) = enrolled(&host, "alice");
     let flood = slow.open(1, "dev@web1").unwrap();
     let mut quick = Page::over(host.connect_to_front());
     quick.sign_in(&mut passkey);
@@ -60,8 +57,7 @@ fn a_page_that_does_not_read_holds_up_nobody_and_goes_on_later() {
 #[test]
 fn input_that_a_program_does_not_read_is_dropped_and_said_to_be() {
     let host = Host::alone();
-    let mut page = Page::over(host.connect_to_front());
-    page.enrol(&enrolment_token(&host, "alice"), &mut SoftAuthenticator::new(ORIGIN));
+    let (_, mut page) = enrolled(&host, "alice");
     page.open(1, "dev@web1").unwrap();
     page.open(2, "dev@web1").unwrap();
     page.type_in(1, "stty raw -echo; echo deaf $((1+1)); exec sleep 1000\r");

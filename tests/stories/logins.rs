@@ -5,7 +5,7 @@ use tere::protocol::page::{FromPage, ToPage};
 use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::{CHANNELS_PER_ACCOUNT_MAX, Principal};
 
-use super::{enrolment_token, holder};
+use super::{enrolled, enrolment_token, holder};
 use crate::host::Host;
 use crate::parts::page::{HOST, ORIGIN, Page, status_of};
 use crate::parts::passkey::SoftAuthenticator;
@@ -18,9 +18,7 @@ fn refused(refusal: Refusal) -> Option<ToPage> {
 
 /// A newly registered passkey of alice.
 fn alice(host: &Host) -> SoftAuthenticator {
-    let mut passkey = SoftAuthenticator::new(ORIGIN);
-    Page::over(host.connect_to_front()).enrol(&enrolment_token(host, "alice"), &mut passkey);
-    passkey
+    enrolled(host, "alice").0
 }
 
 #[test]

@@ -34,6 +34,8 @@ mod viewers;
 use tere::protocol::vouch::Principal;
 
 use crate::host::Host;
+use crate::parts::page::{ORIGIN, Page};
+use crate::parts::passkey::SoftAuthenticator;
 use crate::parts::shell::{PrincipalClient, Shell};
 
 /// A principal channel of an account, vouched for in the way auth does it.
@@ -59,4 +61,13 @@ pub fn enrolment_token(host: &Host, account: &str) -> String {
     assert!(added, "no account {account}");
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     printed["link"].as_str().unwrap().split_once("#enrol=").unwrap().1.to_owned()
+}
+
+/// A page on which an account has just registered a passkey, and the authenticator that holds it. Like
+/// [`enrolment_token`], only for a test that is alone on its host.
+pub fn enrolled(host: &Host, account: &str) -> (SoftAuthenticator, Page) {
+    let mut passkey = SoftAuthenticator::new(ORIGIN);
+    let mut page = Page::over(host.connect_to_front());
+    page.enrol(&enrolment_token(host, account), &mut passkey);
+    (passkey, page)
 }

@@ -4,7 +4,7 @@ use tere::names::{Color, TermSize, Theme};
 use tere::protocol::page::{FromPage, ToPage};
 use tere::protocol::{EndReason, Refusal};
 
-use super::enrolment_token;
+use super::{enrolled, enrolment_token};
 use crate::host::Host;
 use crate::parts::page::{ORIGIN, Page};
 use crate::parts::passkey::SoftAuthenticator;
@@ -44,9 +44,7 @@ fn expect_background(page: &mut Page, word: &str, color: &str) {
 #[test]
 fn programs_are_told_the_colours_of_the_window_that_their_owner_is_at() {
     let host = Host::alone();
-    let mut passkey = SoftAuthenticator::new(ORIGIN);
-    let mut laptop = Page::over(host.connect_to_front());
-    laptop.enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let (mut passkey, mut laptop) = enrolled(&host, "alice");
     let session = laptop.open(1, "dev@web1").unwrap();
     expect_background(&mut laptop, "first", "1313/1515/1b1b");
     let light = Theme { background: Color(0xfb, 0xfb, 0xfd), ..Theme::DEFAULT };
@@ -71,9 +69,7 @@ fn programs_are_told_the_colours_of_the_window_that_their_owner_is_at() {
 #[test]
 fn a_connection_drops_and_the_shell_is_still_there() {
     let host = Host::alone();
-    let mut passkey = SoftAuthenticator::new(ORIGIN);
-    let mut page = Page::over(host.connect_to_front());
-    page.enrol(&enrolment_token(&host, "alice"), &mut passkey);
+    let (mut passkey, mut page) = enrolled(&host, "alice");
     let session = page.open(1, "dev@web1").unwrap();
     page.type_in(1, "stty -echo; here=$((40+2)); echo ready\r");
     page.expect(1, "ready\r\n");
@@ -95,11 +91,9 @@ fn a_connection_drops_and_the_shell_is_still_there() {
 #[test]
 fn a_page_gets_nothing_that_its_account_is_not_granted() {
     let host = Host::alone();
-    let mut alice = Page::over(host.connect_to_front());
-    alice.enrol(&enrolment_token(&host, "alice"), &mut SoftAuthenticator::new(ORIGIN));
+    let (_, mut alice) = enrolled(&host, "alice");
     let session = alice.open(1, "dev@web1").unwrap();
-    let mut bob = Page::over(host.connect_to_front());
-    bob.enrol(&enrolment_token(&host, "bob"), &mut SoftAuthenticator::new(ORIGIN));
+    let (_, mut bob) = enrolled(&host, "bob");
     for target in ["root@web1", "dev@nobus", "dev@.host", "nobody-there@web1"] {
         assert_eq!(bob.open(1, target).unwrap_err(), Refusal::NotGranted, "{target}");
     }
@@ -120,8 +114,7 @@ fn a_page_gets_nothing_that_its_account_is_not_granted() {
 #[test]
 fn a_worker_that_is_killed_is_not_missed() {
     let host = Host::alone();
-    let mut page = Page::over(host.connect_to_front());
-    page.enrol(&enrolment_token(&host, "alice"), &mut SoftAuthenticator::new(ORIGIN));
+    let (_, mut page) = enrolled(&host, "alice");
     let session = page.open(1, "dev@web1").unwrap();
     for round in 0..3 {
         page.type_in(1, &format!("echo before $((round={round}+1))\r"));

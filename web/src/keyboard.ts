@@ -20,13 +20,13 @@ export interface KeyboardCallbacks {
 }
 
 export class Keyboard {
-  #events: KeyboardCallbacks;
+  #callbacks: KeyboardCallbacks;
   #unsent = new UnsentInput();
   /** Number of bytes that did not reach the program since the view began. */
   #inputDropped = 0;
 
-  constructor(events: KeyboardCallbacks) {
-    this.#events = events;
+  constructor(callbacks: KeyboardCallbacks) {
+    this.#callbacks = callbacks;
   }
 
   /**
@@ -37,22 +37,22 @@ export class Keyboard {
   }
 
   typed(bytes: Uint8Array): void {
-    const viewer = this.#events.viewer();
+    const viewer = this.#callbacks.viewer();
     if (viewer?.state !== 'live') {
       if (isReport(bytes)) return;
       this.#unsent.add(bytes);
       panelNote(this.notSent);
-    } else if (this.#events.role() === 'watcher') {
+    } else if (this.#callbacks.role() === 'watcher') {
       if (!isReport(bytes)) notice('watching', 'You are watching: what you type goes nowhere.');
     } else {
-      if (!isReport(bytes)) this.#events.used();
+      if (!isReport(bytes)) this.#callbacks.used();
       viewer.input(withControl(bytes));
     }
   }
 
   /** The page did not send this many bytes. */
   dropped(bytes: number): void {
-    if (this.#events.viewer()?.state === 'live') {
+    if (this.#callbacks.viewer()?.state === 'live') {
       notice('dropped', `Of what you pasted ${amount(bytes)} were not sent.`);
     } else {
       this.#unsent.add({ length: bytes });

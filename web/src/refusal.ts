@@ -30,7 +30,7 @@ export const refusalSentences: Record<Refusal, string> = {
   'not-operator': 'Only root may do this.',
   'account-exists': 'An account of that name exists already.',
   'account-unusable':
-    "The file of this account cannot be used. 'tere account list' shows it: mend it, or remove the account.",
+    "The file of this account cannot be used. 'tere account list' shows it: fix it, or remove the account.",
   'no-such-account': "There is no account of that name. 'tere account list' shows them.",
   'not-revoked':
     "There is no account of this name any more, but tere-broker could not be told: what it had open may still be open. tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once.",

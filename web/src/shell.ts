@@ -35,7 +35,7 @@ export interface ShellCallbacks {
 }
 
 export class Shell {
-  #events: ShellCallbacks;
+  #callbacks: ShellCallbacks;
   /** The signed-in connection; undefined while the connection is lost. */
   #connection: Connection | undefined;
   #account: AccountName | undefined;
@@ -61,9 +61,9 @@ export class Shell {
     used: () => this.#claimSize(),
   });
 
-  constructor(events: ShellCallbacks) {
-    this.#events = events;
-    element('bar-shells').onclick = () => events.visitLobby();
+  constructor(callbacks: ShellCallbacks) {
+    this.#callbacks = callbacks;
+    element('bar-shells').onclick = () => callbacks.visitLobby();
     element('bar-reset').onclick = () => {
       this.#viewer?.reset();
       this.#terminal?.focus();
@@ -257,7 +257,7 @@ export class Shell {
     this.#participants.enter(session, this.#account);
     announce(`Shell of ${targetName(target)}`);
     this.#keyboard.live();
-    const others = this.#events.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
+    const others = this.#callbacks.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
     if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
     if (element('lobby').hidden) terminal.focus();
   }
@@ -304,11 +304,11 @@ export class Shell {
     this.#over = over;
     this.#bar.status('over', over.label === 'New shell' ? 'ended' : 'not open');
     announce(over.title);
-    showOver(over, this.#viewer?.session, this.notSent, this.#events.lobby(), {
+    showOver(over, this.#viewer?.session, this.notSent, this.#callbacks.lobby(), {
       view: (target, session) => this.view(target, session),
-      visitLobby: () => this.#events.visitLobby(),
+      visitLobby: () => this.#callbacks.visitLobby(),
     });
-    if (element('shell').hidden) this.#events.visitLobby();
+    if (element('shell').hidden) this.#callbacks.visitLobby();
   }
 
   // The terminal and the bar.
@@ -343,7 +343,7 @@ export class Shell {
     if (key !== 'shells' && key !== 'find' && key !== 'share') return;
     event.preventDefault();
     event.stopPropagation();
-    if (key === 'shells') this.#events.visitLobby();
+    if (key === 'shells') this.#callbacks.visitLobby();
     else if (key === 'find') openFind();
     else if (!openShare()) notice('share', 'Only its owner shares a shell, where the policy lets it be shared.');
   }

@@ -103,12 +103,12 @@ export class Terminal {
   #writing = false;
   #frame = 0;
 
-  constructor(place: HTMLElement, events: TerminalCallbacks) {
+  constructor(place: HTMLElement, callbacks: TerminalCallbacks) {
     this.#place = place;
-    this.#roomTold = events.room;
-    this.#incomplete = events.incomplete;
-    this.#givesWay = events.givesWay;
-    this.#takesLines = events.takesLines;
+    this.#roomTold = callbacks.room;
+    this.#incomplete = callbacks.incomplete;
+    this.#givesWay = callbacks.givesWay;
+    this.#takesLines = callbacks.takesLines;
     this.#font = place.clientWidth < 500 ? 12 : 14;
     const darkness = window.matchMedia('(prefers-color-scheme: dark)');
     this.#xterm = new Xterm({
@@ -119,8 +119,8 @@ export class Terminal {
       lineHeight: 1.15,
       linkHandler: {
         activate: (event, address) => openLink(event, address, this.#xterm.hasSelection()),
-        hover: (_event, address) => events.link(webAddress(address)),
-        leave: () => events.link(undefined),
+        hover: (_event, address) => callbacks.link(webAddress(address)),
+        leave: () => callbacks.link(undefined),
       },
       logLevel: 'off',
       macOptionClickForcesSelection: true,
@@ -132,7 +132,7 @@ export class Terminal {
     this.#paint(darkness.matches);
     darkness.addEventListener('change', () => {
       this.#paint(darkness.matches);
-      events.theme(this.theme);
+      callbacks.theme(this.theme);
     });
 
     const xterm = this.#xterm;
@@ -144,20 +144,20 @@ export class Terminal {
     xterm.unicode.activeVersion = VERSION;
     xterm.loadAddon(
       new WebLinksAddon((event, address) => openLink(event, address, xterm.hasSelection()), {
-        hover: (_event, address) => events.link(webAddress(address)),
-        leave: () => events.link(undefined),
+        hover: (_event, address) => callbacks.link(webAddress(address)),
+        leave: () => callbacks.link(undefined),
       }),
     );
     xterm.open(place);
     this.#drawFast();
 
     // Data that xterm.js emits while it parses output is a reply of the terminal, not user input.
-    xterm.onData((text) => this.#writing || events.input(textBytes(text)));
-    xterm.onBinary((text) => this.#writing || events.input(latin1Bytes(text)));
+    xterm.onData((text) => this.#writing || callbacks.input(textBytes(text)));
+    xterm.onBinary((text) => this.#writing || callbacks.input(latin1Bytes(text)));
     // xterm.js has no event for scrolling by the user, but it renders after it.
     xterm.onRender(() => this.#lookAtScrollback());
-    xterm.onTitleChange((title) => events.title(title));
-    xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !events.key(event));
+    xterm.onTitleChange((title) => callbacks.title(title));
+    xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !callbacks.key(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
     const takesWheel = () => xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
     // Beside a panel, the wheel scrolls the terminal within its place, even if the program takes
@@ -165,7 +165,7 @@ export class Terminal {
     place.addEventListener(
       'wheel',
       (event) => {
-        if (takesWheel() && events.givesWay()) event.stopPropagation();
+        if (takesWheel() && callbacks.givesWay()) event.stopPropagation();
         else if (xterm.modes.mouseTrackingMode === 'none' && xterm.buffer.active.type === 'alternate') this.#sendArrows(event);
       },
       { capture: true },
@@ -176,7 +176,7 @@ export class Terminal {
       scrollLines: (lines) => xterm.scrollLines(lines),
     });
     // Beside a panel, the end of the screen is shown before the browser paints, not a frame later.
-    new ResizeObserver(() => (events.givesWay() ? this.#showEnd() : this.fit())).observe(place);
+    new ResizeObserver(() => (callbacks.givesWay() ? this.#showEnd() : this.fit())).observe(place);
     this.fitNow();
   }
 

@@ -32,7 +32,7 @@ export class Viewer implements Stream {
   state: 'opening' | 'live' | 'over' = 'opening';
   session: SessionId | undefined;
   #connection: Connection;
-  #events: ViewerCallbacks;
+  #callbacks: ViewerCallbacks;
   /** The window's room, as last reported to the server. */
   #room: TermSize;
   /** The session's size, as last received. */
@@ -49,9 +49,9 @@ export class Viewer implements Stream {
     session: SessionId | undefined,
     { room: size, theme }: { room: TermSize; theme: Theme },
     screen: Screen,
-    events: ViewerCallbacks,
+    callbacks: ViewerCallbacks,
   ) {
-    this.#events = events;
+    this.#callbacks = callbacks;
     const stream = connection.addStream(this);
     this.#stream = stream;
     this.target = target;
@@ -67,13 +67,13 @@ export class Viewer implements Stream {
         screen.show(size, snapshot, extent);
         if (this.state !== 'opening') return;
         this.state = 'live';
-        events.live();
+        callbacks.live();
       },
     };
     this.#typing = new InputQueue({
       send: (bytes) => connection.sendInput(stream, bytes),
       isBehind: () => connection.isBehind,
-      dropped: (bytes) => events.dropped(bytes),
+      dropped: (bytes) => callbacks.dropped(bytes),
     });
     this.#feed = new Feed(shows, (bytes) => connection.send({ type: 'shown', stream, bytes }));
     connection.send(
@@ -87,7 +87,7 @@ export class Viewer implements Stream {
     switch (message.type) {
       case 'opened':
         this.session = message.session;
-        this.#events.opened(message.session);
+        this.#callbacks.opened(message.session);
         return;
       case 'snapshot':
         this.#sized(message.size);
@@ -95,21 +95,21 @@ export class Viewer implements Stream {
         return;
       case 'size':
         this.#sized(message.size);
-        this.#events.sized(message.size);
+        this.#callbacks.sized(message.size);
         return;
       case 'input-dropped':
-        this.#events.inputDropped(message.bytes);
+        this.#callbacks.inputDropped(message.bytes);
         return;
       case 'end':
         // No more output follows. The reason comes with `closed`.
         return;
       case 'closed':
         this.over();
-        this.#events.closed(message.reason, message.exit);
+        this.#callbacks.closed(message.reason, message.exit);
         return;
       case 'refused':
         this.over();
-        this.#events.refused(message.refusal);
+        this.#callbacks.refused(message.refusal);
         return;
       default:
         // A newer front may send more types; all types that this page was built for are handled

@@ -81,7 +81,7 @@ impl Auth {
             *login = next;
             input = match action {
                 Action::Store(change) => {
-                    Input::Stored(self.pages.apply(change, self.now).and_then(Persistence::well))
+                    Input::Stored(self.pages.apply(change, self.now).and_then(Persistence::into_result))
                 }
                 Action::Vouch { .. } => Input::Vouched(broker),
                 Action::Challenge(ToFront::Challenge { options, .. }) => return Outcome::Challenge(options),
@@ -338,7 +338,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     let answer = Input::Asked(FromFront::Answer { credential });
     let (next, action) = vouching.handle(answer, &auth.pages.accounts, &auth.party, auth.now);
     let Action::Store(change) = action else { panic!("{action:?}") };
-    let stored = Input::Stored(auth.pages.apply(change, auth.now).and_then(Persistence::well));
+    let stored = Input::Stored(auth.pages.apply(change, auth.now).and_then(Persistence::into_result));
     let (next, action) = next.handle(stored, &auth.pages.accounts, &auth.party, auth.now);
     assert!(matches!(action, Action::Vouch { .. }), "{action:?}");
 

@@ -37,8 +37,8 @@ fn finding(service: &str, greeting: Result<Hello, WireError>) -> Finding {
             Finding::unknown(what, "only root may ask", "Run 'tere check' as root.")
         }
         Err(error) => {
-            let mend = format!("journalctl -u {service} -n 20 says why; then: {restart}");
-            Finding::wrong(what, error.to_string(), mend)
+            let fix = format!("journalctl -u {service} -n 20 says why; then: {restart}");
+            Finding::wrong(what, error.to_string(), fix)
         }
     }
 }

@@ -24,8 +24,8 @@ pub(super) fn look() -> Vec<Finding> {
         let connection = match within(Connection::system()).await {
             Ok(connection) => connection,
             Err(error) => {
-                let mend = "Is the host booted with systemd and D-Bus? systemctl status dbus.socket";
-                return vec![Finding::wrong("system bus", error, mend)];
+                let fix = "Is the host booted with systemd and D-Bus? systemctl status dbus.socket";
+                return vec![Finding::wrong("system bus", error, fix)];
             }
         };
         let mut findings = units(&connection).await;
@@ -250,8 +250,8 @@ mod tests {
         ] {
             let finding = unit("tere-broker.service", "loaded", active, sub, restarts, result).finding();
             assert_eq!(matches!(finding.state, FindingState::Ok), good, "{finding:?}");
-            if let FindingState::Wrong(mend) = finding.state {
-                assert!(mend.contains("journalctl -u tere-broker.service"), "{mend}");
+            if let FindingState::Wrong(fix) = finding.state {
+                assert!(fix.contains("journalctl -u tere-broker.service"), "{fix}");
             }
         }
     }

@@ -45,8 +45,8 @@ pub(super) fn configuration(path: &Path) -> Finding {
             Finding::unknown(WHAT, format!("cannot read {path}: {cause}"), AS_ROOT)
         }
         Err(error) => {
-            let mend = "Correct the file; then: systemctl reload tere-broker";
-            Finding::wrong(WHAT, error.report(), mend)
+            let fix = "Correct the file; then: systemctl reload tere-broker";
+            Finding::wrong(WHAT, error.report(), fix)
         }
     }
 }
@@ -136,8 +136,8 @@ fn socket(path: &Path, mode: u32, group: &str, unit: &str) -> Finding {
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) if meta.file_type().is_socket() => meta,
         Ok(_) => {
-            let mend = format!("Find out who made it, remove it; then: {again}");
-            return Finding::wrong(what, "this is not a socket", mend);
+            let fix = format!("Find out who made it, remove it; then: {again}");
+            return Finding::wrong(what, "this is not a socket", fix);
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Finding::wrong(what, "it is not there", again);

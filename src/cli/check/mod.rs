@@ -24,7 +24,7 @@ pub(super) struct Flags {
     /// The configuration file to check.
     #[arg(long, value_name = "FILE", default_value = CONFIGURATION)]
     config: PathBuf,
-    /// Print JSON: an array of objects with what, state (ok, wrong or unknown), found, mend.
+    /// Print JSON: an array of objects with what, state (ok, wrong or unknown), found, fix.
     #[arg(long)]
     json: bool,
 }
@@ -61,33 +61,33 @@ impl Finding {
         Self { what: what.into(), state: FindingState::Ok, found: found.into() }
     }
 
-    fn wrong(what: impl Into<String>, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), state: FindingState::Wrong(mend.into()), found: found.into() }
+    fn wrong(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what: what.into(), state: FindingState::Wrong(fix.into()), found: found.into() }
     }
 
-    fn unknown(what: impl Into<String>, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), state: FindingState::Unknown(mend.into()), found: found.into() }
+    fn unknown(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what: what.into(), state: FindingState::Unknown(fix.into()), found: found.into() }
     }
 
     fn for_people(&self) -> String {
-        let (mark, mend) = match &self.state {
+        let (mark, fix) = match &self.state {
             FindingState::Ok => ("ok     ", None),
-            FindingState::Wrong(mend) => ("WRONG  ", Some(mend)),
-            FindingState::Unknown(mend) => ("?      ", Some(mend)),
+            FindingState::Wrong(fix) => ("WRONG  ", Some(fix)),
+            FindingState::Unknown(fix) => ("?      ", Some(fix)),
         };
         // A finding may have several lines, such as an excerpt of a file.
         let found = self.found.replace('\n', "\n       ");
-        let mend = mend.map(|mend| format!("\n       → {mend}")).unwrap_or_default();
-        format!("{mark}{}: {found}{mend}", self.what)
+        let fix = fix.map(|fix| format!("\n       → {fix}")).unwrap_or_default();
+        format!("{mark}{}: {found}{fix}", self.what)
     }
 
     fn for_programs(&self) -> serde_json::Value {
-        let (state, mend) = match &self.state {
+        let (state, fix) = match &self.state {
             FindingState::Ok => ("ok", None),
-            FindingState::Wrong(mend) => ("wrong", Some(mend)),
-            FindingState::Unknown(mend) => ("unknown", Some(mend)),
+            FindingState::Wrong(fix) => ("wrong", Some(fix)),
+            FindingState::Unknown(fix) => ("unknown", Some(fix)),
         };
-        json!({ "what": self.what, "state": state, "found": self.found, "mend": mend })
+        json!({ "what": self.what, "state": state, "found": self.found, "fix": fix })
     }
 }
 

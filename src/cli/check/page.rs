@@ -76,11 +76,17 @@ fn finding(origin: &Origin, answer: Result<u16, Unanswered>) -> Finding {
             format!("what answers at {origin} does not speak HTTP"),
             "Correct 'origin' in tere.toml, or stop what listens there",
         ),
-        Err(Unanswered::NotReached(error)) => Finding::wrong(
-            WHAT,
-            format!("{origin} cannot be reached from this host: {error}"),
-            "See whether it listens: systemctl status tere-front.socket, or the proxy in front of it",
-        ),
+        Err(Unanswered::NotReached(error)) => {
+            let found = format!("{origin} cannot be reached from this host: {error}");
+            let fix =
+                "See whether it listens: systemctl status tere-front.socket, or the proxy in front of it";
+            if is_local(origin) {
+                Finding::wrong(WHAT, found, fix)
+            } else {
+                // A router need not lead a host back to its own public address.
+                Finding::unknown(WHAT, found, format!("If browsers reach it, this is no fault. {fix}"))
+            }
+        }
         Err(Unanswered::NoAddress(error)) => Finding::unknown(
             WHAT,
             format!("the name in {origin} has no address on this host: {error}"),
@@ -88,8 +94,10 @@ fn finding(origin: &Origin, answer: Result<u16, Unanswered>) -> Finding {
         ),
         Err(Unanswered::NoTls(error)) => Finding::unknown(
             WHAT,
-            format!("the certificate at {origin} is not trusted on this host: {error}"),
-            format!("If browsers trust it, this is no fault. What this host trusts is in {TRUSTED}."),
+            format!("TLS with {origin} fails on this host: {error}"),
+            format!(
+                "If browsers trust the certificate, this is no fault. This host trusts those in {TRUSTED}."
+            ),
         ),
     }
 }
@@ -104,7 +112,7 @@ fn status(origin: &Origin) -> Result<u16, Unanswered> {
 
 fn connect(origin: &Origin) -> Result<TcpStream, Unanswered> {
     let (name, port) = (origin.rp_id(), origin.port());
-    let addresses: Vec<SocketAddr> = if name == "localhost" || name.ends_with(".localhost") {
+    let addresses: Vec<SocketAddr> = if is_local(origin) {
         // Browsers resolve these names without asking the resolver.
         vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
     } else {
@@ -118,6 +126,11 @@ fn connect(origin: &Origin) -> Result<TcpStream, Unanswered> {
         }
     }
     Err(Unanswered::NotReached(last))
+}
+
+/// Whether the origin is on this host by its name.
+fn is_local(origin: &Origin) -> bool {
+    origin.rp_id() == "localhost" || origin.rp_id().ends_with(".localhost")
 }
 
 fn tls(
@@ -209,6 +222,10 @@ mod tests {
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let finding = look(&format!("http://localhost:{nobody}").parse().unwrap());
         assert!(finding.found.contains("cannot be reached"), "{finding:?}");
+        assert!(matches!(finding.state, FindingState::Wrong(_)), "{finding:?}");
+        let refused = || Err(Unanswered::NotReached(io::ErrorKind::ConnectionRefused.into()));
+        let far = super::finding(&"https://shell.example.org".parse().unwrap(), refused());
+        assert!(matches!(far.state, FindingState::Unknown(_)), "its router may not lead back: {far:?}");
     }
 
     #[test]
@@ -237,6 +254,7 @@ mod tests {
         let finding = look(&origin.parse().unwrap());
         assert!(serving.join().unwrap().is_err());
         assert!(matches!(finding.state, FindingState::Unknown(_)), "{finding:?}");
-        assert!(finding.found.contains("is not trusted on this host"), "{finding:?}");
+        assert!(finding.found.starts_with("TLS with https://shell.localhost:"), "{finding:?}");
+        assert!(finding.found.contains("invalid peer certificate: UnknownIssuer"), "{finding:?}");
     }
 }

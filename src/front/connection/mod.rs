@@ -28,3 +28,5 @@ mod writer;
 pub(super) use run::run;
 #[cfg(test)]
 pub(in crate::front) use streams::BROKEN_OFF_MAX;
+#[cfg(test)]
+pub(in crate::front) use terminal::DELIVERY_TIMEOUT;

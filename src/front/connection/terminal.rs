@@ -22,7 +22,7 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a worker may take to read the input typed before the page left. After that the input is
 /// dropped.
-pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(in crate::front) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 // A binary frame from a page is a chunk and its header.
 const _: () = assert!(CHUNK_MAX + FROM_PAGE_HEADER == BINARY_FRAME_MAX);

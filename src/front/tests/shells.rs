@@ -1,14 +1,15 @@
 //! Tests of the whole path: a page signs in, opens shells, and loses them.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::fixture::{Fixture, Page, SOON, ViewerChannel};
-use crate::front::connection::BROKEN_OFF_MAX;
+use crate::front::connection::{BROKEN_OFF_MAX, DELIVERY_TIMEOUT};
 use crate::names::{Color, TermSize, Theme};
 use crate::protocol::page::{BINARY_FRAME_MAX, FromPage, INPUT_PATIENCE, TEXT_FRAME_MAX, ToPage};
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer, ToViewer};
@@ -349,10 +350,14 @@ async fn input_is_dropped_once_the_right_to_it_is_withdrawn() {
     let (mut page, worker) = shell(&fixture, 1).await;
     let sent = type_until_dropped(&mut page, 1).await;
     let principal = fixture.principals.recv_timeout(SOON).unwrap();
-    nix::sys::socket::shutdown(std::os::fd::AsRawFd::as_raw_fd(&principal), nix::sys::socket::Shutdown::Both)
-        .unwrap();
-    // The worker reads again. Without the withdrawal it would get all of the input.
-    let drained = tokio::task::spawn_blocking(move || drain(&worker));
+    shutdown(principal.as_raw_fd(), Shutdown::Write).unwrap();
+    // The worker reads again once the front has acted on that and closed its end. Without the withdrawal
+    // it would close its end only after delivery, for which it gives the worker longer than this.
+    let acted = DELIVERY_TIMEOUT / 5;
+    let drained = tokio::task::spawn_blocking(move || {
+        drop(seqpacket::wait_readable(principal.as_fd(), acted));
+        drain(&worker)
+    });
     page.last_words().await;
     let (typed, _) = drained.await.unwrap();
     assert!((typed.len() as u64) < sent, "what waited in the front is gone");

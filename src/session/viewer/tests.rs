@@ -246,7 +246,7 @@ fn the_next_worker_finds_a_viewer_where_it_was() {
     let now = Instant::now();
     let left = |viewer: &Viewer| {
         let socket = viewer.as_fd().try_clone_to_owned().unwrap();
-        recovery::resume((viewer.number, Role::Owner, socket), &memory, now)
+        recovery::resume((viewer.id, Role::Owner, socket), &memory, now)
     };
     assert!(!left(&first).greeted);
     first.take(&memory, &mut Vec::new(), now).unwrap();

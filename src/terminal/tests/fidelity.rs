@@ -127,7 +127,7 @@ fn sequence() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => plain, 2 => mode, 1 => insert, 1 => wrapped, 3 => go, 2 => region, 8 => fixed]
 }
 
-fn happening() -> impl Strategy<Value = Input> {
+fn any_input() -> impl Strategy<Value = Input> {
     prop_oneof![
         8 => words().prop_map(bytes),
         3 => style().prop_map(bytes),
@@ -139,8 +139,8 @@ fn happening() -> impl Strategy<Value = Input> {
     ]
 }
 
-fn happen(terminal: &mut Terminal, happening: &Input) {
-    match happening {
+fn apply(terminal: &mut Terminal, input: &Input) {
+    match input {
         Input::Bytes(bytes) => terminal.print(bytes),
         Input::Size(size) => terminal.resize(*size),
     }
@@ -154,13 +154,13 @@ fn restored(terminal: &Terminal) -> Terminal {
     fresh
 }
 
-/// Cuts inside the bytes of the happening `at`, and compares from there on. A change of size is not
+/// Cuts inside the bytes of the input `at`, and compares from there on. A change of size is not
 /// cut.
-fn check(happenings: &[Input], at: usize, inside: usize, first: TermSize) {
+fn check(inputs: &[Input], at: usize, inside: usize, first: TermSize) {
     let (mut whole, mut cut) = (Terminal::new(first), Terminal::new(first));
-    for (number, happening) in happenings.iter().enumerate() {
-        happen(&mut whole, happening);
-        match happening {
+    for (number, input) in inputs.iter().enumerate() {
+        apply(&mut whole, input);
+        match input {
             Input::Bytes(bytes) if number == at => {
                 let (before, behind) = bytes.split_at(inside % (bytes.len() + 1));
                 cut.print(before);
@@ -169,10 +169,10 @@ fn check(happenings: &[Input], at: usize, inside: usize, first: TermSize) {
                 cut = again;
                 cut.print(behind);
             }
-            Input::Bytes(_) | Input::Size(_) => happen(&mut cut, happening),
+            Input::Bytes(_) | Input::Size(_) => apply(&mut cut, input),
         }
         if number >= at {
-            assert_same(&whole, &cut, &format!("after {number}, {happening:?}"));
+            assert_same(&whole, &cut, &format!("after {number}, {input:?}"));
         }
     }
 }
@@ -182,25 +182,25 @@ proptest! {
 
     #[test]
     fn a_cut_stream_shows_what_the_whole_one_shows(
-        happenings in prop::collection::vec(happening(), 1..60),
+        inputs in prop::collection::vec(any_input(), 1..60),
         at in any::<prop::sample::Index>(),
         inside in any::<usize>(),
         cols in 1..42_u16,
         rows in 1..12_u16,
     ) {
-        check(&happenings, at.index(happenings.len()), inside, size(cols, rows));
+        check(&inputs, at.index(inputs.len()), inside, size(cols, rows));
     }
 
     #[test]
     fn a_snapshot_of_the_screen_leaves_nothing_of_another_but_its_scrollback(
-        before in prop::collection::vec(happening(), 1..30),
-        happenings in prop::collection::vec(happening(), 1..30),
+        before in prop::collection::vec(any_input(), 1..30),
+        inputs in prop::collection::vec(any_input(), 1..30),
         cols in 1..42_u16,
         rows in 1..12_u16,
     ) {
         let (mut there, mut wanted) = (Terminal::new(size(cols, rows)), Terminal::new(size(cols, rows)));
-        before.iter().for_each(|one| happen(&mut there, one));
-        happenings.iter().for_each(|one| happen(&mut wanted, one));
+        before.iter().for_each(|one| apply(&mut there, one));
+        inputs.iter().for_each(|one| apply(&mut wanted, one));
         there.resize(wanted.size());
         // CAN ends an incomplete character, which is then shown as a replacement character and may
         // scroll a line off the screen.
@@ -218,10 +218,10 @@ proptest! {
 
     #[test]
     fn how_a_stream_is_split_changes_nothing(
-        happenings in prop::collection::vec(happening(), 1..30),
+        inputs in prop::collection::vec(any_input(), 1..30),
         chunk in 1..7_usize,
     ) {
-        let stream: Vec<u8> = happenings.into_iter().flat_map(|happening| match happening {
+        let stream: Vec<u8> = inputs.into_iter().flat_map(|input| match input {
             Input::Bytes(bytes) => bytes,
             Input::Size(_) => Vec::new(),
         }).collect();
