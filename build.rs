@@ -1,4 +1,4 @@
-//! Gives the programs their build id (a hash of the sources, the same in all five), and the front
+//! Gives the programs their build id (a hash of the sources, the same in all six), and the front
 //! the table of the page's files, which are embedded in it.
 
 use std::collections::BTreeSet;

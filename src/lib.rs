@@ -1,4 +1,4 @@
-//! tere: a secure front door to shells. One library and five programs. Each program has a room (a
+//! tere: a secure front door to shells. One library and six programs. Each program has a room (a
 //! top-level module) of its own, and so has each part that several programs share.
 
 pub mod atomic_file;
@@ -8,6 +8,7 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod front;
+pub mod machine;
 pub mod names;
 pub mod protocol;
 pub mod records;

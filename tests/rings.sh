@@ -253,6 +253,8 @@ write_policy() {
             grant '"alice"' nobus dev
             grant '"alice"' absent dev
             grant '"alice"' web1 nobody-there
+            grant '"alice", "bob"' '{account}-box' dev
+            printf '\n[[machine]]\nname = "{account}-box"\ntemplate = "debian"\n'
         fi
     } >"$ring_log.policy"
     "$top/mkosi/host" enter "$host" tee /etc/tere/tere.toml <"$ring_log.policy"

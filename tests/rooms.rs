@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Rooms that belong to one program.
-const PROGRAMS: [&str; 5] = ["auth", "broker", "cli", "front", "session"];
+const PROGRAMS: [&str; 6] = ["auth", "broker", "cli", "front", "machine", "session"];
 
 /// Most lines in the room of `unsafe`, tests included.
 const SYS_LINES_MAX: usize = 600;

@@ -12,7 +12,7 @@ use zbus_systemd::machine1::ManagerProxy;
 use super::bus::{Bus, BusError, within};
 use super::request::Granted;
 use super::shell::OpenedShell;
-use super::systemd::{Systemd, Unit};
+use super::systemd::Systemd;
 use crate::names::{MachineName, ReportKey};
 use crate::protocol::Refusal;
 
@@ -96,8 +96,9 @@ impl Machined {
         }
     }
 
-    /// Makes sure that the machine runs, and starts it if it does not.
-    pub(super) async fn ensure_running(&self, machine: &MachineName) -> Result<(), Refusal> {
+    /// Makes sure that the machine runs, and starts its unit if it does not.
+    pub(super) async fn ensure_running(&self, granted: &Granted) -> Result<(), Refusal> {
+        let (machine, unit) = (&granted.target().machine, granted.unit());
         let mut runs = self.runs(machine).await;
         if matches!(runs, Err(BusError::Unreachable(_))) {
             self.bus.forget().await;
@@ -110,7 +111,7 @@ impl Machined {
         let deadline = Instant::now() + REMOVAL_TIMEOUT;
         let mut runs = runs.map_err(unasked)?;
         while !runs {
-            self.systemd.start(Unit::Machine(machine)).await.map_err(|error| {
+            self.systemd.start(unit).await.map_err(|error| {
                 tracing::warn!(%machine, %error, "the machine does not start: {error}");
                 Refusal::MachineUnavailable
             })?;

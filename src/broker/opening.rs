@@ -42,7 +42,7 @@ pub(super) async fn open(
 
     // From here on the opening counts towards the bounds. The machine must run.
     let reservation = broker.registry.reserve(granted.owner())?;
-    broker.machined.ensure_running(machine).await?;
+    broker.machined.ensure_running(&granted).await?;
 
     // Acquired only now: a machine that takes a minute to boot must not delay other openings.
     let _permit = broker.start_limiter.acquire(machine).await?;

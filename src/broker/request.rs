@@ -7,6 +7,7 @@
 //! Granted   the policy gives that account that target
 //! ```
 
+use super::systemd::Unit;
 use crate::config::Config;
 use crate::names::{AccountName, Target, TermSize};
 use crate::protocol::Refusal;
@@ -28,7 +29,11 @@ pub(super) struct Vetted {
 
 /// A request that the policy grants.
 #[derive(Debug)]
-pub(super) struct Granted(Vetted);
+pub(super) struct Granted {
+    vetted: Vetted,
+    /// Whether tere makes the machine.
+    managed: bool,
+}
 
 impl Claimed {
     /// Accepts only accounts: the operator does not open shells.
@@ -44,7 +49,8 @@ impl Vetted {
     /// Checks the request against the policy.
     pub(super) fn grant(self, policy: &Config) -> Result<Granted, Refusal> {
         if policy.allows(&self.owner, &self.claimed.target) {
-            Ok(Granted(self))
+            let managed = policy.machine(&self.claimed.target.machine).is_some();
+            Ok(Granted { vetted: self, managed })
         } else {
             Err(Refusal::NotGranted)
         }
@@ -53,15 +59,21 @@ impl Vetted {
 
 impl Granted {
     pub(super) fn owner(&self) -> &AccountName {
-        &self.0.owner
+        &self.vetted.owner
     }
 
     pub(super) fn target(&self) -> &Target {
-        &self.0.claimed.target
+        &self.vetted.claimed.target
+    }
+
+    /// The unit of the machine.
+    pub(super) fn unit(&self) -> Unit<'_> {
+        let machine = &self.target().machine;
+        if self.managed { Unit::ManagedMachine(machine) } else { Unit::Machine(machine) }
     }
 
     pub(super) fn size(&self) -> TermSize {
-        self.0.claimed.size
+        self.vetted.claimed.size
     }
 }
 

@@ -52,8 +52,10 @@ pub(super) enum Unit<'a> {
     SessionSocket(&'a SessionId),
     /// A session's worker.
     SessionService(&'a SessionId),
-    /// A machine.
+    /// A machine that was there before, in `/var/lib/machines`.
     Machine(&'a MachineName),
+    /// A machine that tere makes. Starting it makes it, if the policy that root reads allows that.
+    ManagedMachine(&'a MachineName),
 }
 
 impl Unit<'_> {
@@ -62,19 +64,20 @@ impl Unit<'_> {
             Self::SessionSocket(id) => format!("tere-session@{id}.socket"),
             Self::SessionService(id) => format!("tere-session@{id}.service"),
             Self::Machine(name) => format!("tere-machine@{}.service", escape(name)),
+            Self::ManagedMachine(name) => format!("tere-managed@{}.service", escape(name)),
         }
     }
 
     fn time(self) -> Duration {
         match self {
             Self::SessionSocket(_) | Self::SessionService(_) => SESSION_TIMEOUT,
-            Self::Machine(_) => BOOT_TIMEOUT,
+            Self::Machine(_) | Self::ManagedMachine(_) => BOOT_TIMEOUT,
         }
     }
 }
 
 /// Returns the name of a machine as the instance of a unit. It needs no escaping: systemd reads `-`
-/// as `/` only where a unit uses `%I`, and this unit uses `%i`, which is the instance unchanged.
+/// as `/` only where a unit uses `%I`, and these units use `%i`, which is the instance unchanged.
 fn escape(name: &MachineName) -> &str {
     name.as_str()
 }

@@ -2,6 +2,7 @@
 //! field with its doc comment in [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for the
 //! error messages.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -9,8 +10,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Found, position};
-use super::{Config, Fault, Grant, Origin};
-use crate::names::{AccountName, MachineName, Target, UnixUser};
+use super::{Config, Fault, Grant, Machine, Origin, Pattern};
+use crate::names::{AccountName, BadName, MachineName, TemplateName, UnixUser};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -21,6 +22,9 @@ struct Document {
     /// The grants: who may open what.
     #[serde(default)]
     grant: Vec<Spanned<GrantTable>>,
+    /// The machines that tere makes.
+    #[serde(default)]
+    machine: Vec<MachineTable>,
 }
 
 /// One `[[grant]]`.
@@ -31,12 +35,22 @@ struct GrantTable {
     /// them.
     accounts: Spanned<Vec<Spanned<String>>>,
     /// The machine.
-    machine: Spanned<MachineName>,
+    machine: Spanned<Pattern<MachineName>>,
     /// The UNIX user in the machine.
-    user: Spanned<UnixUser>,
+    user: Spanned<Pattern<UnixUser>>,
     /// Whether the accounts may share their sessions on this target.
     #[serde(default)]
     share: bool,
+}
+
+/// One `[[machine]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MachineTable {
+    /// The name, or a pattern that gives each account of a grant a machine of its own.
+    name: Spanned<Pattern<MachineName>>,
+    /// What the machine is made from.
+    template: TemplateName,
 }
 
 /// An example line for each option: the key whose table contains the option (`None` at the top of
@@ -44,35 +58,98 @@ struct GrantTable {
 pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (None, "origin", "origin = \"https://shell.example.org\""),
     (None, "grant", "[[grant]]"),
+    (None, "machine", "[[machine]]"),
     (Some("grant"), "accounts", "accounts = [\"alice\"]"),
     (Some("grant"), "machine", "machine = \"alice-box\""),
     (Some("grant"), "user", "user = \"dev\""),
     (Some("grant"), "share", "share = true"),
+    (Some("machine"), "name", "name = \"{account}-box\""),
+    (Some("machine"), "template", "template = \"debian\""),
 ];
 
 /// Parses a configuration.
 pub(super) fn read(text: &str) -> Result<Config, Found> {
     let document: Document = toml::from_str(text).map_err(|error| explain(text, &error))?;
-    let mut grants: Vec<(Grant, Range<usize>)> = Vec::new();
+    let mut grants: Vec<(Grant, Spans)> = Vec::new();
     for table in document.grant {
-        let span = table.span();
-        let grant = grant(table.into_inner())?;
-        refuse_twice(text, &grants, &grant, &span)?;
-        grants.push((grant, span));
+        let (grant, spans) = grant(table)?;
+        refuse_twice(text, &grants, &grant, &spans)?;
+        grants.push((grant, spans));
     }
-    Ok(Config { origin: document.origin, grants: grants.into_iter().map(|(grant, _)| grant).collect() })
+    let machines = machines(text, document.machine, &grants)?;
+    let grants = grants.into_iter().map(|(grant, _)| grant).collect();
+    Ok(Config { origin: document.origin, grants, machines })
 }
 
-fn grant(table: GrantTable) -> Result<Grant, Found> {
+/// Where a grant stands in the file, and its machine.
+struct Spans {
+    grant: Range<usize>,
+    machine: Range<usize>,
+}
+
+fn grant(table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found> {
+    let span = table.span();
+    let table = table.into_inner();
+    let spans = Spans { grant: span, machine: table.machine.span() };
     let accounts = accounts(table.accounts)?;
-    if table.machine.get_ref().is_host() {
-        return Err(found(Fault::Host, table.machine.span()));
+    for account in &accounts {
+        let machine = for_account(&table.machine, account)?;
+        let user = for_account(&table.user, account)?;
+        if machine.is_host() {
+            return Err(found(Fault::Host, table.machine.span()));
+        }
+        if user.as_str() == "root" {
+            return Err(found(Fault::Root, table.user.span()));
+        }
     }
-    if table.user.get_ref().as_str() == "root" {
-        return Err(found(Fault::Root, table.user.span()));
+    let (machine, user) = (table.machine.into_inner(), table.user.into_inner());
+    Ok((Grant { accounts, machine, user, share: table.share }, spans))
+}
+
+/// The name that a pattern gives this account.
+fn for_account<T>(pattern: &Spanned<Pattern<T>>, account: &AccountName) -> Result<T, Found>
+where
+    T: std::str::FromStr<Err = BadName> + Clone,
+{
+    pattern.get_ref().for_account(account).map_err(|bad| {
+        let fault = Fault::NameFor { account: account.clone(), bad };
+        found(fault, pattern.span())
+    })
+}
+
+/// The machines that tere makes, each of which has a grant. No machine belongs to two patterns:
+/// otherwise one account could be given the machine of another.
+fn machines(text: &str, tables: Vec<MachineTable>, grants: &[(Grant, Spans)]) -> Result<Vec<Machine>, Found> {
+    let mut machines: Vec<Machine> = Vec::new();
+    for table in tables {
+        let span = table.name.span();
+        let name = table.name.into_inner();
+        if matches!(&name, Pattern::Fixed(fixed) if fixed.is_host()) {
+            return Err(found(Fault::Host, span));
+        }
+        if machines.iter().any(|machine| machine.name == name) {
+            return Err(found(Fault::MachineTwice(name.to_string()), span));
+        }
+        if !grants.iter().any(|(grant, _)| grant.machine == name) {
+            return Err(found(Fault::MachineOfNobody(name.to_string()), span));
+        }
+        machines.push(Machine { name, template: table.template });
     }
-    let target = Target { machine: table.machine.into_inner(), user: table.user.into_inner() };
-    Ok(Grant { accounts, target, share: table.share })
+    // The pattern, and the place in the file, that gave each name first.
+    let mut first: BTreeMap<MachineName, (&Pattern<MachineName>, usize)> = BTreeMap::new();
+    for (grant, spans) in grants {
+        for account in &grant.accounts {
+            let Ok(name) = grant.machine.for_account(account) else { continue };
+            let (pattern, at) = *first.entry(name.clone()).or_insert((&grant.machine, spans.machine.start));
+            let made = machines.iter().any(|made| made.name == *pattern || made.name == grant.machine);
+            if *pattern != grant.machine && made {
+                let (pattern, line) = (pattern.to_string(), position(text, at).line);
+                let fault = Fault::MachineOfTwoPatterns { name, pattern, line };
+                return Err(found(fault, spans.machine.clone()));
+            }
+        }
+    }
+    Ok(machines)
 }
 
 fn accounts(list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<AccountName>, Found> {
@@ -88,17 +165,13 @@ fn accounts(list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<AccountName>, Fou
     if accounts.is_empty() { Err(found(Fault::NoAccounts, span)) } else { Ok(accounts) }
 }
 
-fn refuse_twice(
-    text: &str,
-    before: &[(Grant, Range<usize>)],
-    next: &Grant,
-    span: &Range<usize>,
-) -> Result<(), Found> {
-    for (grant, at) in before.iter().filter(|(grant, _)| grant.target == next.target) {
-        if let Some(account) = next.accounts.iter().find(|account| grant.accounts.contains(account)) {
-            let (account, target) = (account.clone(), next.target.clone());
-            let line = position(text, at.start).line;
-            return Err(found(Fault::GrantedTwice { account, target, line }, span.clone()));
+fn refuse_twice(text: &str, before: &[(Grant, Spans)], next: &Grant, spans: &Spans) -> Result<(), Found> {
+    for account in &next.accounts {
+        let Some(target) = next.target_of(account) else { continue };
+        let other = before.iter().find(|(grant, _)| grant.target_of(account).as_ref() == Some(&target));
+        if let Some((_, other)) = other {
+            let (account, line) = (account.clone(), position(text, other.grant.start).line);
+            return Err(found(Fault::GrantedTwice { account, target, line }, spans.grant.clone()));
         }
     }
     Ok(())

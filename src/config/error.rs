@@ -5,7 +5,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::CONFIG_MAX;
-use crate::names::{AccountName, BadName, Target};
+use crate::names::{AccountName, BadName, MachineName, Target};
 
 /// Why the configuration cannot be used. The `Display` text is one line that names the file and the
 /// next step; [`Self::report`] also shows the place in the file.
@@ -114,6 +114,32 @@ pub enum Fault {
         /// The target.
         target: Target,
         /// The line of the other grant.
+        line: usize,
+    },
+    /// A pattern gives an account a name that is not valid.
+    #[error("for the account {account}, {bad}")]
+    NameFor {
+        /// The account.
+        account: AccountName,
+        /// Why the name is not valid.
+        bad: BadName,
+    },
+    /// Two machines with the same name or pattern.
+    #[error("the machine {0} stands here twice: remove one of the two")]
+    MachineTwice(String),
+    /// A machine that nobody may open.
+    #[error("no grant has machine = {0:?}: correct the name, or remove this machine")]
+    MachineOfNobody(String),
+    /// A machine that tere makes has its name from two patterns.
+    #[error(
+        "the machine {name} is one of machine = {pattern:?} in line {line} already: choose another name for one of the two"
+    )]
+    MachineOfTwoPatterns {
+        /// The machine.
+        name: MachineName,
+        /// The other pattern.
+        pattern: String,
+        /// The line of the other grant's machine.
         line: usize,
     },
     /// A grant for root.

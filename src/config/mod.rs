@@ -8,6 +8,15 @@
 //! machine = "alice-box"
 //! user = "dev"
 //! share = true
+//!
+//! [[machine]]
+//! name = "{account}-box"
+//! template = "debian"
+//!
+//! [[grant]]
+//! accounts = ["alice", "bob"]
+//! machine = "{account}-box"
+//! user = "dev"
 //! ```
 //!
 //! The daemons and `tere check` use the same parser. It refuses unknown keys and values, naming the
@@ -17,14 +26,16 @@
 mod document;
 mod error;
 mod origin;
+mod pattern;
 
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::names::{AccountName, Target};
+use crate::names::{AccountName, MachineName, Target, TemplateName, UnixUser};
 
 pub use error::{ConfigError, Fault, Position};
 pub use origin::{BadOrigin, Origin};
+pub use pattern::Pattern;
 
 /// Largest configuration file, bytes. A larger file is refused without parsing it.
 pub const CONFIG_MAX: u64 = 1024 * 1024;
@@ -36,6 +47,8 @@ pub struct Config {
     pub origin: Origin,
     /// The grants: who may open what, in the order of the file.
     pub grants: Vec<Grant>,
+    /// The machines that tere makes, in the order of the file.
+    pub machines: Vec<Machine>,
 }
 
 /// One `[[grant]]`.
@@ -43,10 +56,36 @@ pub struct Config {
 pub struct Grant {
     /// The accounts that hold the grant. Never empty.
     pub accounts: Vec<AccountName>,
-    /// The target that they may open: never root, never the host itself.
-    pub target: Target,
+    /// The machine that they may open: never the host itself. For each of the accounts, the pattern
+    /// gives a valid name.
+    pub machine: Pattern<MachineName>,
+    /// The UNIX user in it: never root. The same applies.
+    pub user: Pattern<UnixUser>,
     /// Whether they may share the sessions that they open on the target.
     pub share: bool,
+}
+
+/// One `[[machine]]`: machines that tere makes when they are first opened. At least one grant names
+/// the same pattern, and each machine that it gives belongs to no other grant's pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The name, or the names.
+    pub name: Pattern<MachineName>,
+    /// What they are made from.
+    pub template: TemplateName,
+}
+
+impl Grant {
+    /// The target that this grant gives `account`, if it is one of its accounts.
+    pub fn target_of(&self, account: &AccountName) -> Option<Target> {
+        let granted = self.accounts.contains(account);
+        // Both patterns were tried with each account of the grant.
+        let target = || {
+            let (machine, user) = (self.machine.for_account(account), self.user.for_account(account));
+            Some(Target { machine: machine.ok()?, user: user.ok()? })
+        };
+        granted.then(target).flatten()
+    }
 }
 
 impl Config {
@@ -81,8 +120,7 @@ impl Config {
     pub fn targets_of(&self, account: &AccountName) -> Vec<Target> {
         // The file contains each pair of account and target at most once, so there are no
         // duplicates.
-        let granted = self.grants.iter().filter(|grant| grant.accounts.contains(account));
-        granted.map(|grant| grant.target.clone()).collect()
+        self.grants.iter().filter_map(|grant| grant.target_of(account)).collect()
     }
 
     /// Whether `account` may open `target`.
@@ -95,8 +133,17 @@ impl Config {
         self.grant_of(account, target).is_some_and(|grant| grant.share)
     }
 
+    /// The `[[machine]]` of the machine with this name, if it is one that tere makes.
+    pub fn machine(&self, name: &MachineName) -> Option<&Machine> {
+        self.machines.iter().find(|machine| {
+            let grants = self.grants.iter().filter(|grant| grant.machine == machine.name);
+            let mut accounts = grants.flat_map(|grant| &grant.accounts);
+            accounts.any(|account| machine.name.for_account(account).is_ok_and(|made| made == *name))
+        })
+    }
+
     fn grant_of(&self, account: &AccountName, target: &Target) -> Option<&Grant> {
-        self.grants.iter().find(|grant| grant.target == *target && grant.accounts.contains(account))
+        self.grants.iter().find(|grant| grant.target_of(account).as_ref() == Some(target))
     }
 }
 

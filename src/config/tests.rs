@@ -63,7 +63,7 @@ fn the_packaged_example_is_good() {
     // The example grant is commented out: installing the package gives nobody a shell.
     let active: String =
         text.lines().map(|line| line.strip_prefix("#| ").unwrap_or(line).to_owned() + "\n").collect();
-    assert_eq!(parse(&active).unwrap().grants.len(), 1);
+    assert_eq!(parse(&active).unwrap().grants.len(), 2);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
         ),
         (
             format!("{ORIGIN}zzz = 1"),
-            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, grant",
+            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, grant, machine",
         ),
         (
             format!("{ORIGIN}[grant]\n"),
@@ -203,6 +203,94 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
     }
 }
 
+/// A grant of `machine` to `accounts`, as dev.
+fn dev(accounts: &str, machine: &str) -> String {
+    format!("[[grant]]\naccounts = [{accounts}]\nmachine = \"{machine}\"\nuser = \"dev\"\n")
+}
+
+/// A machine that tere makes.
+fn machine(name: &str) -> String {
+    format!("[[machine]]\nname = \"{name}\"\ntemplate = \"debian\"\n")
+}
+
+#[test]
+fn a_pattern_gives_each_account_a_target_of_its_own() {
+    let own_user = "[[grant]]\naccounts = [\"alice\"]\nmachine = \"lab\"\nuser = \"{account}\"\n";
+    let text =
+        [ORIGIN, &dev("\"alice\", \"bob\"", "{account}-box"), own_user, &machine("{account}-box")].concat();
+    let config = parse(&text).unwrap();
+    let (alice, bob, eve) = ("alice".parse().unwrap(), "bob".parse().unwrap(), "eve".parse().unwrap());
+    let targets = |account| config.targets_of(account).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(targets(&alice), ["dev@alice-box", "alice@lab"]);
+    assert_eq!(targets(&bob), ["dev@bob-box"]);
+    assert!(targets(&eve).is_empty());
+    assert!(!config.allows(&alice, &"dev@bob-box".parse().unwrap()));
+    // tere makes the machines of these accounts and no others.
+    let made =
+        |name: &str| config.machine(&name.parse().unwrap()).map(|machine| machine.template.to_string());
+    assert_eq!(made("alice-box").as_deref(), Some("debian"));
+    assert_eq!(made("bob-box").as_deref(), Some("debian"));
+    assert_eq!((made("eve-box"), made("lab"), made(".host"), made("box")), (None, None, None, None));
+}
+
+#[test]
+fn patterns_and_machines_that_cannot_be_meant_are_refused() {
+    let cases = [
+        (dev("\"a_b\"", "{account}"), "tere.toml:4:11: for the account a_b, \"a_b\" is not a machine name"),
+        (dev("\"a\"", "{account}/x"), "tere.toml:4:11: \"{account}/x\" is not a machine name"),
+        (dev("\"a\"", "{account}{account}"), "tere.toml:4:11: \"{account}{account}\" is not a machine name"),
+        (dev("\"a\"", "{name}"), "tere.toml:4:11: \"{name}\" is not a machine name"),
+        (
+            "[[grant]]\naccounts = [\"root\"]\nmachine = \"b\"\nuser = \"{account}\"\n".to_owned(),
+            "tere.toml:5:8: tere opens no shell as root",
+        ),
+        (
+            dev("\"a\"", "a-box") + &dev("\"a\"", "{account}-box"),
+            "tere.toml:6:1: the account a has dev@a-box already, by the grant in line 2",
+        ),
+        (machine("box"), "tere.toml:3:8: no grant has machine = \"box\""),
+        (machine(".host"), "tere.toml:3:8: tere opens no shell on the host"),
+        (
+            dev("\"a\"", "b") + &machine("b") + &machine("b"),
+            "tere.toml:10:8: the machine b stands here twice",
+        ),
+        (
+            dev("\"a\"", "{account}") + &machine("b"),
+            "tere.toml:7:8: no grant has machine = \"b\": correct the name, or remove this machine",
+        ),
+        // The machine of the account a-x would be the one of the account a.
+        (
+            dev("\"a\"", "{account}-x-box") + &dev("\"a-x\"", "{account}-box") + &machine("{account}-box"),
+            "tere.toml:8:11: the machine a-x-box is one of machine = \"{account}-x-box\" in line 4 already",
+        ),
+        (
+            dev("\"a\"", "a-box")
+                + &dev("\"b\"", "a-box")
+                + &dev("\"a\"", "{account}-box").replace("dev", "ops")
+                + &machine("{account}-box"),
+            "tere.toml:12:11: the machine a-box is one of machine = \"a-box\" in line 4 already",
+        ),
+        (
+            dev("\"a\"", "b") + "[[machine]]\nname = \"b\"\ntemplate = \"../x\"\n",
+            "tere.toml:8:12: \"../x\" is not a template name",
+        ),
+        (
+            dev("\"a\"", "b") + "[[machine]]\nname = \"b\"\n",
+            "tere.toml:6:1: \"template\" is missing in a machine",
+        ),
+    ];
+    for (text, expected) in cases {
+        let line = refusal(&(ORIGIN.to_owned() + &text));
+        assert!(line.starts_with(expected), "{text:?} gives\n  {line}\ninstead of\n  {expected}");
+    }
+    // Several accounts may have one machine, and machines that were there before may have any name.
+    let shared = dev("\"a\", \"b\"", "lab") + &dev("\"c\"", "lab") + &machine("lab");
+    let before = dev("\"a\"", "{account}-x-box") + &dev("\"a-x\"", "{account}-box");
+    for text in [shared, before] {
+        parse(&(ORIGIN.to_owned() + &text)).unwrap();
+    }
+}
+
 #[test]
 fn one_machine_may_have_several_grants() {
     let text = grant(
@@ -218,7 +306,7 @@ fn a_report_points_at_the_place() {
     let report = parse(&text).unwrap_err().report();
     assert_eq!(
         report,
-        "there is no key \"zzz\" at the top of the file: the keys there are origin, grant\n \
+        "there is no key \"zzz\" at the top of the file: the keys there are origin, grant, machine\n \
          --> tere.toml:3:1\n  |\n3 | zzz = 1\n  | ^^^ here"
     );
     // A missing key is reported at a position without a character.
@@ -251,7 +339,11 @@ fn a_file_that_cannot_be_read_is_named_with_the_next_step() {
 #[test]
 fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
     let mut named = Vec::new();
-    for (inside, text) in [(None, format!("{ORIGIN}zzz = 1")), (Some("grant"), grant("zzz = 1"))] {
+    for (inside, text) in [
+        (None, format!("{ORIGIN}zzz = 1")),
+        (Some("grant"), grant("zzz = 1")),
+        (Some("machine"), format!("{ORIGIN}[[machine]]\nzzz = 1")),
+    ] {
         let line = refusal(&text);
         let (_, known) = line.split_once("the keys there are ").expect(&line);
         named.extend(known.split(", ").map(|key| (inside, key.to_owned())));

@@ -7,6 +7,7 @@ mod report;
 mod session;
 mod size;
 mod target;
+mod template;
 mod theme;
 
 pub use account::AccountName;
@@ -15,6 +16,7 @@ pub use report::ReportKey;
 pub use session::SessionId;
 pub use size::TermSize;
 pub use target::{MachineName, Target, UnixUser};
+pub use template::{TemplateName, TemplateVersion};
 pub use theme::{Color, Theme};
 
 /// Why a text is not a valid name.
@@ -33,6 +35,11 @@ impl BadName {
     fn new(text: &str, noun: &'static str, rule: &'static str) -> Self {
         let text = text.chars().take(64).collect();
         Self { text, noun, rule }
+    }
+
+    /// The same error for the text from which the rejected text was made.
+    pub(crate) fn of(self, text: &str) -> Self {
+        Self::new(text, self.noun, self.rule)
     }
 }
 
@@ -104,9 +111,30 @@ mod tests {
         for bad in ["", "0", "1000", "Dev", "a b", "a:b", "dev@x"] {
             assert!(bad.parse::<UnixUser>().is_err(), "{bad:?}");
         }
+        for good in ["debian", "d", "debian-13"] {
+            assert!(good.parse::<TemplateName>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a.b", "a/b", "..", "A", &"a".repeat(33)] {
+            assert!(bad.parse::<TemplateName>().is_err(), "{bad:?}");
+        }
+        for bad in ["", ".1", "-1", "..", "1/2", "1 2", "1\0", &"1".repeat(65)] {
+            assert!(bad.parse::<TemplateVersion>().is_err(), "{bad:?}");
+        }
         for bad in ["", "abcdefghijk", "abcdefghijklm", "abcdefghijk1", "ABCDEFGHIJKL"] {
             assert!(bad.parse::<SessionId>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn versions_of_templates_are_ordered_as_people_count() {
+        let ordered =
+            ["1", "2", "9", "10", "10.1", "10.2", "10.10", "2026.11.01", "2026.11.29", "a", "b2", "b10"];
+        let mut versions: Vec<TemplateVersion> = ordered.iter().map(|text| text.parse().unwrap()).collect();
+        versions.reverse();
+        versions.sort();
+        assert_eq!(versions.iter().map(TemplateVersion::as_str).collect::<Vec<_>>(), ordered);
+        let zeros: [TemplateVersion; 2] = ["01".parse().unwrap(), "1".parse().unwrap()];
+        assert_ne!(zeros[0].cmp(&zeros[1]), std::cmp::Ordering::Equal);
     }
 
     #[test]

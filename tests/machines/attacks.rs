@@ -2,6 +2,8 @@
 //! groups of the real process.
 
 use crate::host::Host;
+use crate::parts::shell::PATIENCE;
+use crate::parts::wait::eventually;
 use crate::stories::attacks::{SHELLS_OF_OTHERS, UNITS_OF_OTHERS};
 use crate::stories::holder;
 
@@ -142,6 +144,11 @@ fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
     }
     denied("a machine's end", broker.unit(&host, "StopUnit", "tere-machine@web1.service"));
     denied("a machine's restart", broker.unit(&host, "RestartUnit", "tere-machine@web1.service"));
+    denied("a made machine's end", broker.unit(&host, "StopUnit", "tere-managed@alice-box.service"));
+    for name in ["..", ".host", "a/b", "a\\x2fb", "A", "-a", "a b", ""] {
+        let unit = format!("tere-managed@{name}.service");
+        broker.unit(&host, "StartUnit", &unit).expect_err(name);
+    }
     let manager = "org.freedesktop.machine1.Manager";
     denied("kill", broker.call(&host, MACHINED, manager, &["KillMachine", "ssi", "web1", "all", "9"]));
     denied("login", broker.call(&host, MACHINED, manager, &["OpenMachineLogin", "s", "web1"]));
@@ -152,6 +159,18 @@ fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
     let systemd = "org.freedesktop.systemd1.Manager";
     let reload = broker.call(&host, SYSTEMD, systemd, &["Reload"]);
     denied("reload", reload);
+    // polkit lets the broker start a machine of any name. The program that makes machines asks the
+    // policy itself.
+    broker.unit(&host, "StartUnit", "tere-managed@mallory-box.service").unwrap();
+    let made = "ls -A /var/lib/tere/machines /var/lib/tere/homes /var/lib/tere/bases | grep mallory";
+    eventually("the start fails", PATIENCE, || {
+        let failed = host.try_run(&["systemctl", "is-failed", "tere-managed@mallory-box.service"]);
+        failed.success.then_some(())
+    });
+    let status = host.run(&["systemctl", "show", "-P", "ExecMainStatus", "tere-managed@mallory-box.service"]);
+    assert_eq!(status, "77", "not in the policy");
+    assert!(!host.try_run(&["sh", "-c", made]).success, "something was made for mallory");
+    host.run(&["systemctl", "reset-failed", "tere-managed@mallory-box.service"]);
     // What is permitted works; otherwise the rest of this test proves nothing.
     broker.open_shell(&host, "web1", "dev", "/bin/sh").unwrap();
 }

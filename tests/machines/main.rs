@@ -2,7 +2,8 @@
 //! from its package. `tests/run machines` boots the host once, and all of these tests share it.
 //!
 //! The policy of the host: alice and bob may be `dev@web1`, and alice may share her sessions there.
-//! alice may also be `dev@nobus`, `dev@absent` and `nobody-there@web1`.
+//! alice may also be `dev@nobus`, `dev@absent` and `nobody-there@web1`. tere makes `alice-box` and
+//! `bob-box`, where alice and bob may be dev.
 
 // Tests and their helpers fail by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -17,6 +18,7 @@ mod attacks;
 mod faults;
 mod host;
 mod leaks;
+mod managed;
 mod soak;
 mod upkeep;
 mod versions;

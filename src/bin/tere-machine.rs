@@ -1,0 +1,5 @@
+//! See [`tere::machine`].
+
+fn main() -> std::process::ExitCode {
+    tere::machine::main()
+}

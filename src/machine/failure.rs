@@ -1,0 +1,39 @@
+use std::io;
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::names::TemplateName;
+
+/// Why a machine does not boot.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Policy(#[from] ConfigError),
+    #[error("the policy makes no machine of this name: a [[machine]] and a grant would have to name it")]
+    NotInPolicy,
+    #[error("there is no version of the template {0} in {1}: see tere-machine(8)")]
+    NoTemplate(TemplateName, PathBuf),
+    #[error("{0} cannot be used: {1}")]
+    Damaged(PathBuf, String),
+    #[error("all ranges of uids are taken: remove a machine that nobody needs")]
+    NoRange,
+    #[error("cannot {0} {1}: {2}")]
+    Storage(&'static str, PathBuf, #[source] io::Error),
+    #[error("{0} failed: {1}")]
+    Tool(&'static str, String),
+}
+
+impl Failure {
+    /// The exit status, from which the broker learns what to tell the person. See sysexits(3head).
+    pub(super) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Policy(_) => 78,
+            Self::NotInPolicy => 77,
+            Self::NoTemplate(..) => 66,
+            Self::Damaged(..) => 65,
+            Self::NoRange => 69,
+            Self::Storage(..) => 74,
+            Self::Tool(..) => 71,
+        }
+    }
+}
