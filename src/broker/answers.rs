@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::decisions::{Decision, LoggedRequest, note};
 use super::orders::WorkerOrder;
+use super::progress::Progress;
 use super::request::Claimed;
 use super::session::{Session, View, summaries};
 use super::{Broker, opening};
@@ -25,13 +26,14 @@ pub(super) async fn answer(
     broker: &Arc<Broker>,
     principal: &Principal,
     ask: Ask,
+    progress: &Progress,
 ) -> Result<Outcome, Refusal> {
     let asked = LoggedRequest::by(&ask);
     let outcome = match ask {
         Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
         Ask::Open { target, size } => {
             let claimed = Claimed { target, size };
-            Box::pin(opening::open(broker, principal, claimed)).await.map(Outcome::View)
+            Box::pin(opening::open(broker, principal, claimed, progress)).await.map(Outcome::View)
         }
         Ask::Attach { session, size } => match reachable(broker, principal, &session) {
             Ok((session, account, role)) => {

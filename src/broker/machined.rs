@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use zbus_systemd::machine1::ManagerProxy;
 
 use super::bus::{Bus, BusError, within};
+use super::progress::Progress;
 use super::request::Granted;
 use super::shell::OpenedShell;
 use super::systemd::Systemd;
@@ -97,7 +98,7 @@ impl Machined {
     }
 
     /// Makes sure that the machine runs, and starts its unit if it does not.
-    pub(super) async fn ensure_running(&self, granted: &Granted) -> Result<(), Refusal> {
+    pub(super) async fn ensure_running(&self, granted: &Granted, progress: &Progress) -> Result<(), Refusal> {
         let (machine, unit) = (&granted.target().machine, granted.unit());
         let mut runs = self.runs(machine).await;
         if matches!(runs, Err(BusError::Unreachable(_))) {
@@ -111,10 +112,11 @@ impl Machined {
         let deadline = Instant::now() + REMOVAL_TIMEOUT;
         let mut runs = runs.map_err(unasked)?;
         while !runs {
-            self.systemd.start(unit).await.map_err(|error| {
-                tracing::warn!(%machine, %error, "the machine does not start: {error}");
-                Refusal::MachineUnavailable
-            })?;
+            if let Err(error) = self.systemd.start_machine(unit, progress).await {
+                let refusal = self.systemd.why_not_started(unit).await;
+                tracing::warn!(%machine, %error, %refusal, "the machine does not start: {error}");
+                return Err(refusal);
+            }
             runs = self.runs(machine).await.map_err(unasked)?;
             if runs {
                 tracing::info!(%machine, "machine started");

@@ -27,6 +27,7 @@ mod participants;
 mod policy;
 mod pool;
 mod principal;
+mod progress;
 mod reach;
 mod records;
 mod recovery;

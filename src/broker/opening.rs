@@ -10,6 +10,7 @@ use super::Broker;
 use super::decisions::{Decision, note};
 use super::orders::ORDERS;
 use super::pool::WaitingWorker;
+use super::progress::Progress;
 use super::records::Record;
 use super::registry::Reservation;
 use super::request::{Claimed, Granted};
@@ -35,6 +36,7 @@ pub(super) async fn open(
     broker: &Arc<Broker>,
     principal: &Principal,
     claimed: Claimed,
+    progress: &Progress,
 ) -> Result<View, Refusal> {
     // The policy decides whether this account may open this target.
     let granted = claimed.vet(principal)?.grant(&broker.policy.now())?;
@@ -42,7 +44,7 @@ pub(super) async fn open(
 
     // From here on the opening counts towards the bounds. The machine must run.
     let reservation = broker.registry.reserve(granted.owner())?;
-    broker.machined.ensure_running(&granted).await?;
+    broker.machined.ensure_running(&granted, progress).await?;
 
     // Acquired only now: a machine that takes a minute to boot must not delay other openings.
     let _permit = broker.start_limiter.acquire(machine).await?;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::answers::{Outcome, answer};
 use super::orders::WorkerOrder;
+use super::progress::OpeningSteps;
 use super::session::{Session, View, Views};
 use super::watched::WatchedSessions;
 use super::{Broker, BrokerEvent};
@@ -43,6 +44,8 @@ struct PrincipalTask {
     machines: Vec<MachineName>,
     requests: JoinSet<(u32, Outcome)>,
     watched: WatchedSessions,
+    /// How far the openings under way are.
+    steps: OpeningSteps,
 }
 
 /// Serves one principal channel until it closes.
@@ -56,7 +59,8 @@ pub(super) async fn serve(
     channel.greet(Intent::Principal, GREETING_TIMEOUT).await?;
     let (views, machines, requests) = (Vec::new(), Vec::new(), JoinSet::new());
     let watched = WatchedSessions::new();
-    let mut task = PrincipalTask { principal, broker, channel, views, machines, requests, watched };
+    let steps = OpeningSteps::new();
+    let mut task = PrincipalTask { principal, broker, channel, views, machines, requests, watched, steps };
     let served = task.run(events).await;
     // A holder that closes the channel has typed its unread input, so the input still counts. In
     // every other case a right was withdrawn.
@@ -77,7 +81,13 @@ impl PrincipalTask {
                 Some(done) = self.requests.join_next() => {
                     // A request that panicked gets no reply; the holder has a deadline of its own.
                     let Ok((number, outcome)) = done else { continue };
+                    while let Some((number, step)) = self.steps.waiting() {
+                        self.send(&FromBroker::Progress { number, step }, None).await?;
+                    }
                     self.reply(number, outcome).await?;
+                }
+                (number, step) = self.steps.next() => {
+                    self.send(&FromBroker::Progress { number, step }, None).await?;
                 }
                 session = self.watched.changed() => self.tell_sharing(&session).await?,
                 heard = events.recv() => match heard {
@@ -101,8 +111,9 @@ impl PrincipalTask {
             return self.reply(number, Outcome::Answer(Answer::Refused(Refusal::TooMany))).await;
         }
         let (broker, principal) = (Arc::clone(&self.broker), self.principal.clone());
+        let progress = self.steps.of(number);
         self.requests.spawn(async move {
-            let outcome = Box::pin(answer(&broker, &principal, ask)).await;
+            let outcome = Box::pin(answer(&broker, &principal, ask, &progress)).await;
             (number, outcome.unwrap_or_else(|refusal| Outcome::Answer(Answer::Refused(refusal))))
         });
         Ok(())

@@ -1,6 +1,7 @@
 //! systemd: starts and stops the units of sessions and of machines. polkit's rule allows no other
 //! units. See org.freedesktop.systemd1(5).
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,12 @@ use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy};
 use zbus_systemd::zbus::proxy::CacheProperties;
 
 use super::bus::{Bus, BusError, NO_SUCH_OBJECT, NO_SUCH_UNIT, within};
+use super::progress::Progress;
 use super::worker;
 use crate::backoff::Backoff;
 use crate::names::{MachineName, SessionId};
-use crate::protocol::EndReason;
 use crate::protocol::worker::Standing;
+use crate::protocol::{EndReason, OpeningStep, Refusal};
 use crate::wire::WireError;
 
 /// How long systemd has to start, stop or list the units of sessions. A start takes about 0.1 s.
@@ -43,6 +45,23 @@ pub(super) enum NotStopped {
     Worker(#[from] WireError),
     #[error("its worker left {0} descriptors with systemd")]
     Stored(u32),
+}
+
+/// The exit statuses of tere-machine, see tere-machine(8).
+mod exit_status {
+    pub(super) const FIRST: i32 = 64;
+    pub(super) const STORAGE: i32 = 74;
+    pub(super) const LAST: i32 = 78;
+}
+
+/// The step that the status of a machine's unit names. Once systemd-nspawn runs, it begins each status
+/// with words of its own, so nothing in a machine can name a step.
+fn step(status: &str) -> Option<OpeningStep> {
+    match status {
+        "making" => Some(OpeningStep::Making),
+        "booting" => Some(OpeningStep::Booting),
+        _ => None,
+    }
 }
 
 /// A unit, made of parsed names only, so that no other unit can be named.
@@ -101,6 +120,58 @@ impl Systemd {
     /// Starts a unit and waits until it is started.
     pub(super) async fn start(&self, unit: Unit<'_>) -> Result<(), BusError> {
         self.job(unit, Verb::Start).await
+    }
+
+    /// Starts the unit of a machine and waits until it is started. Reports its steps meanwhile.
+    pub(super) async fn start_machine(&self, unit: Unit<'_>, progress: &Progress) -> Result<(), BusError> {
+        tokio::select! {
+            // The start goes on even if its steps cannot be watched.
+            done = self.start(unit) => done,
+            never = self.report_steps(unit, progress) => match never {},
+        }
+    }
+
+    /// Reports each step that the status of a machine's unit names, until this is dropped.
+    async fn report_steps(&self, unit: Unit<'_>, progress: &Progress) -> Infallible {
+        let watch = async {
+            let connection = self.bus.connection().await?;
+            let manager = ManagerProxy::new(&connection).await?;
+            // systemd reports changes only to those who subscribe. A second subscription is an
+            // error, and changes nothing.
+            drop(manager.subscribe().await);
+            let path = manager.load_unit(unit.name()).await?;
+            let service = ServiceProxy::builder(&connection).path(path).build().await?;
+            let mut changes = service.receive_status_text_changed().await;
+            let mut last = None;
+            while let Some(change) = changes.next().await {
+                let step = step(&change.get().await?);
+                if let Some(step) = step.filter(|_| step != last) {
+                    progress.tell(step);
+                    last = Some(step);
+                }
+            }
+            Ok::<(), BusError>(())
+        };
+        if let Err(error) = watch.await {
+            tracing::debug!(%error, "the start of a machine cannot be watched: {error}");
+        }
+        std::future::pending().await
+    }
+
+    /// Why the unit of a machine has failed to start, by the exit status of tere-machine.
+    pub(super) async fn why_not_started(&self, unit: Unit<'_>) -> Refusal {
+        let status = async {
+            let connection = self.bus.connection().await?;
+            let path = ManagerProxy::new(&connection).await?.get_unit(unit.name()).await?;
+            let service = ServiceProxy::builder(&connection).path(path);
+            let service = service.cache_properties(CacheProperties::No).build().await?;
+            Ok(service.exec_main_status().await?)
+        };
+        match (unit, within(SESSION_TIMEOUT, status).await) {
+            (Unit::ManagedMachine(_), Ok(exit_status::STORAGE)) => Refusal::StorageFailed,
+            (Unit::ManagedMachine(_), Ok(exit_status::FIRST..=exit_status::LAST)) => Refusal::MachineNotMade,
+            _ => Refusal::MachineUnavailable,
+        }
     }
 
     /// Stops a unit and waits until it is stopped.

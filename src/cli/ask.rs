@@ -71,7 +71,10 @@ impl Operator {
                 }
                 (FromBroker::Reply { .. }, _) => return Err(Failure::out_of_turn(BROKER)),
                 // Notices for viewers of a session.
-                (FromBroker::Sharing { .. } | FromBroker::MachineStopped(_), _) => {}
+                (
+                    FromBroker::Progress { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
+                    _,
+                ) => {}
             }
         }
     }

@@ -35,6 +35,7 @@ impl Failure {
             | Refusal::PasskeyRegistered
             | Refusal::NotGranted
             | Refusal::MachineUnavailable
+            | Refusal::MachineNotMade
             | Refusal::MachineWithoutBus
             | Refusal::MachinedUnavailable
             | Refusal::ShellTimedOut

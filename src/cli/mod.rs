@@ -12,6 +12,7 @@ mod account;
 mod ask;
 mod check;
 mod failure;
+mod machine;
 mod session;
 mod show;
 mod time;
@@ -50,6 +51,9 @@ enum Command {
     /// Sessions: the shells that are open.
     #[command(subcommand)]
     Session(session::Command),
+    /// Machines: the containers that tere makes.
+    #[command(subcommand)]
+    Machine(machine::Command),
     /// Look at everything that tere needs, say what is wrong and how to fix it.
     Check(check::Flags),
 }
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
     let done = match flags.command {
         Command::Account(command) => account::run(command, &flags.runtime_dir),
         Command::Session(command) => session::run(command, &flags.runtime_dir),
+        Command::Machine(command) => machine::run(command),
         Command::Check(checked) => check::run(&checked, &flags.runtime_dir),
     };
     match done {
@@ -108,6 +113,7 @@ mod tests {
             &["tere", "account", "add", "Alice"][..],
             &["tere", "account", "remove", "../x"],
             &["tere", "session", "end", "short"],
+            &["tere", "machine", "remove", "../x"],
             &["tere"],
         ] {
             assert_eq!(Flags::try_parse_from(bad).unwrap_err().exit_code(), 2, "{bad:?}");

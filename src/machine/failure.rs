@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use crate::config::ConfigError;
 use crate::names::TemplateName;
 
-/// Why a machine does not boot.
+/// Why a machine does not boot, or is not changed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
@@ -15,6 +15,10 @@ pub(super) enum Failure {
     NoTemplate(TemplateName, PathBuf),
     #[error("{0} cannot be used: {1}")]
     Damaged(PathBuf, String),
+    #[error("there is no machine of this name: 'tere machine list' shows those that there are")]
+    NoMachine,
+    #[error("it runs: stop it first, with systemctl stop {0}")]
+    Running(String),
     #[error("all ranges of uids are taken: remove a machine that nobody needs")]
     NoRange,
     #[error("cannot {0} {1}: {2}")]
@@ -31,7 +35,9 @@ impl Failure {
             Self::NotInPolicy => 77,
             Self::NoTemplate(..) => 66,
             Self::Damaged(..) => 65,
+            Self::NoMachine => 68,
             Self::NoRange => 69,
+            Self::Running(_) => 75,
             Self::Storage(..) => 74,
             Self::Tool(..) => 71,
         }

@@ -11,8 +11,8 @@
 //! bases/NUMBER              a link to the name of the machine that has this range of uids
 //! ```
 //!
-//! A folder whose name begins with a dot is being made or removed, and is no longer needed once
-//! nobody holds the lock of its parent.
+//! A folder of machines/ or homes/ whose name begins with a dot is being made or removed, under the
+//! lock. Without the lock, it is left by a process that was killed.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -72,6 +72,18 @@ impl Folders {
         let file = File::open(&path).map_err(|error| storage("open", &path)(error))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| storage("lock", &path)(errno.into()))
     }
+}
+
+/// Removes what killed processes have left in a folder. Call this with the lock held: then nobody
+/// works on what is unfinished.
+pub(super) fn remove_unfinished(folder: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(folder).map_err(storage("read", folder))? {
+        let entry = entry.map_err(storage("read", folder))?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// The path at which a folder is made. It is renamed to `path` when it is complete.

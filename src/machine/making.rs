@@ -10,7 +10,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::folders::{Folders, make, remove, storage, sync, unfinished};
+use super::folders::{Folders, make, remove_unfinished, storage, sync, unfinished};
 use crate::atomic_file::{Durability, replace};
 use crate::config::Machine;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
@@ -54,7 +54,7 @@ pub(super) fn find_or_make(
 }
 
 /// Finds the machine, if it was made.
-fn find(folders: &Folders, name: &MachineName) -> Result<Option<Made>, Failure> {
+pub(super) fn find(folders: &Folders, name: &MachineName) -> Result<Option<Made>, Failure> {
     let path = folders.machine(name).join("machine.json");
     let record = match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -75,13 +75,13 @@ fn find(folders: &Folders, name: &MachineName) -> Result<Option<Made>, Failure> 
 }
 
 fn make_machine(folders: &Folders, name: &MachineName, template: &TemplateName) -> Result<Made, Failure> {
+    status("making");
     let version = newest(folders, template)?;
     let base = base(folders, name)?;
     let made = Made { template: template.clone(), version, base };
     let path = folders.machine(name);
     let unfinished = unfinished(&path);
-    // Of a process that was killed.
-    remove(&unfinished)?;
+    remove_unfinished(&folders.machines())?;
     make(&unfinished, 0o700)?;
     make(&unfinished.join("work"), 0o700)?;
     let upper = unfinished.join("upper");
@@ -99,8 +99,14 @@ fn make_machine(folders: &Folders, name: &MachineName, template: &TemplateName) 
     Ok(made)
 }
 
+/// Tells systemd, and through it the broker, which step has begun.
+pub(super) fn status(step: &str) {
+    // Somebody who waits is told less.
+    drop(sd_notify::notify(&[sd_notify::NotifyState::Status(step)]));
+}
+
 /// The newest version of a template.
-fn newest(folders: &Folders, template: &TemplateName) -> Result<TemplateVersion, Failure> {
+pub(super) fn newest(folders: &Folders, template: &TemplateName) -> Result<TemplateVersion, Failure> {
     let folder = folders.template(template);
     let none = || Failure::NoTemplate(template.clone(), folder.clone());
     let entries = match fs::read_dir(&folder) {
@@ -161,7 +167,7 @@ fn make_home(folders: &Folders, name: &MachineName, made: &Made) -> Result<(), F
         return Ok(());
     }
     let unfinished = unfinished(&home);
-    remove(&unfinished)?;
+    remove_unfinished(&folders.homes())?;
     let source = folders.version(&made.template, &made.version).join("home");
     if !source.is_dir() {
         return Err(Failure::Damaged(source, "the template has no such folder".to_owned()));

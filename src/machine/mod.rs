@@ -1,5 +1,6 @@
-//! tere-machine: boots the machines that tere makes. systemd starts it as root in
-//! `tere-managed@NAME.service`; it becomes systemd-nspawn.
+//! tere-machine: makes, boots and removes the machines that tere makes. systemd starts it as root in
+//! `tere-managed@NAME.service`, where it becomes systemd-nspawn; `tere machine` starts it for the
+//! operator.
 //!
 //! Reads: the name of a machine, which the broker chose; the policy, templates and machines, which
 //! only root can write. It reads nothing that a machine or a person has written.
@@ -9,10 +10,13 @@
 
 mod failure;
 mod folders;
+mod list;
 mod making;
 mod mounts;
+mod removal;
 
 use std::convert::Infallible;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,7 +30,8 @@ use folders::Folders;
 
 const PROGRAM: &str = "tere-machine";
 
-/// Boots the machines that tere makes. For systemd: see tere-managed@.service.
+/// Makes, boots and removes the machines of tere. For systemd and 'tere machine': see
+/// tere-machine(8).
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version)]
 struct Flags {
@@ -44,26 +49,56 @@ struct Flags {
 enum Command {
     /// Make the machine if it is not there, and boot it.
     Boot {
-        /// Its name, one that a [[machine]] of the policy gives.
+        /// Its name, which a machine of the policy has.
         name: MachineName,
         /// An empty folder for mount points.
         #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]
         runtime_dir: PathBuf,
     },
+    /// Remove the system of a machine, so that it is made anew when it is opened. Its home stays.
+    Rebuild {
+        /// Its name, which a machine of the policy has.
+        name: MachineName,
+    },
+    /// Remove a machine. Its home stays.
+    Remove {
+        /// Its name.
+        name: MachineName,
+        /// Remove the home too.
+        #[arg(long)]
+        home: bool,
+    },
+    /// Print the machines on disk, as JSON.
+    List,
 }
 
 /// The program.
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
-    records::start(PROGRAM);
-    let Command::Boot { name, runtime_dir } = flags.command;
-    match boot(&name, &flags.policy, &Folders::below(&flags.state_dir), &runtime_dir) {
-        Ok(never) => match never {},
-        Err(failure) => {
-            tracing::error!(machine = %name, error = %failure, "the machine does not boot: {failure}");
-            ExitCode::from(failure.exit_status())
-        }
+    records::start_in_journal(PROGRAM);
+    let (policy, folders) = (&flags.policy, Folders::below(&flags.state_dir));
+    let (name, done) = match &flags.command {
+        Command::Boot { name, runtime_dir } => match boot(name, policy, &folders, runtime_dir) {
+            Ok(never) => match never {},
+            Err(failure) => (Some(name), Err(failure)),
+        },
+        Command::Rebuild { name } => (Some(name), removal::rebuild(&folders, policy, name)),
+        Command::Remove { name, home } => (Some(name), removal::remove_machine(&folders, name, *home)),
+        Command::List => (None, print(list::list(&folders, policy))),
+    };
+    let Err(failure) = done else { return ExitCode::SUCCESS };
+    let machine = name.map(tracing::field::display);
+    tracing::error!(machine, error = %failure, "{failure}");
+    if std::env::var_os("JOURNAL_STREAM").is_none() {
+        // Standard error leads to a person. If it is closed, the exit status remains.
+        drop(writeln!(io::stderr(), "{failure}"));
     }
+    ExitCode::from(failure.exit_status())
+}
+
+fn print(list: Result<serde_json::Value, Failure>) -> Result<(), Failure> {
+    let list = list?;
+    writeln!(io::stdout(), "{list}").map_err(folders::storage("write", Path::new("standard output")))
 }
 
 /// Boots a machine. Returns only if that fails: otherwise this process has become systemd-nspawn.
@@ -76,6 +111,7 @@ fn boot(
     let policy = Config::load(policy)?;
     let machine = policy.machine(name).ok_or(Failure::NotInPolicy)?;
     let made = making::find_or_make(folders, name, machine)?;
+    making::status("booting");
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
     mounts::become_nspawn(name, &made, &root)
 }

@@ -65,6 +65,17 @@ impl std::fmt::Display for EndReason {
     }
 }
 
+/// A step of an opening that can take so long that a person is told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum OpeningStep {
+    /// The machine is being made.
+    Making,
+    /// The machine is booting.
+    Booting,
+}
+
 /// How a shell ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

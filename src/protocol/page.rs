@@ -45,11 +45,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::viewer::Extent;
-use super::{EndReason, GuestRole, Participant, Refusal, Role, SessionSummary, ShellExit};
+use super::{EndReason, GuestRole, OpeningStep, Participant, Refusal, Role, SessionSummary, ShellExit};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize, Theme};
 
 /// The WebSocket's subprotocol. A new version of these messages gets a new name.
-pub const SUBPROTOCOL: &str = "tere-2";
+pub const SUBPROTOCOL: &str = "tere-3";
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation takes about 3 kB.
 /// A longer frame ends the connection.
@@ -223,6 +223,13 @@ pub enum ToPage {
         /// Live sessions, oldest first.
         sessions: Vec<SessionSummary>,
     },
+    /// How far the `open` of this stream is. More steps may follow, and then `opened` or `refused`.
+    Progress {
+        /// The stream of the request.
+        stream: u16,
+        /// The step that has begun.
+        step: OpeningStep,
+    },
     /// The stream now is a view of `session`.
     Opened {
         /// The stream of the request.
@@ -339,6 +346,7 @@ mod tests {
         for declaration in [
             Refusal::decl(&config),
             EndReason::decl(&config),
+            OpeningStep::decl(&config),
             ShellExit::decl(&config),
             Signal::decl(&config),
             Ceremony::decl(&config),

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GuestRole, Participant, Refusal, Role, SessionSummary};
+use super::{GuestRole, OpeningStep, Participant, Refusal, Role, SessionSummary};
 use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
 use crate::wire::Message;
 
@@ -99,6 +99,13 @@ pub enum FromBroker {
         /// The result of the request.
         answer: Answer,
     },
+    /// How far the `Open` with this number is. More steps may follow, and then its reply.
+    Progress {
+        /// The number of the request.
+        number: u32,
+        /// The step that has begun.
+        step: OpeningStep,
+    },
     /// Who may view a session, and who does. Sent to each viewer of the session when its view
     /// begins, and on every change.
     Sharing {
@@ -161,6 +168,7 @@ impl Message for FromBroker {
                     | Answer::Refused(_),
                 ..
             }
+            | Self::Progress { .. }
             | Self::Sharing { .. }
             | Self::MachineStopped(_) => 0,
         }

@@ -20,6 +20,8 @@ pub enum Refusal {
     NotGranted,
     /// The machine is not running and did not start.
     MachineUnavailable,
+    /// The machine could not be made or mounted: its template is missing, or something is damaged.
+    MachineNotMade,
     /// The machine runs, but nothing in it can open a shell: it lacks systemd or D-Bus.
     MachineWithoutBus,
     /// systemd-machined on the host does not answer.
@@ -82,6 +84,9 @@ impl Refusal {
             Self::NotGranted => "You are not allowed there. Ask whoever runs this host for a grant.",
             Self::MachineUnavailable => {
                 "The machine is not running and could not be started. Ask whoever runs this host to look at it."
+            }
+            Self::MachineNotMade => {
+                "This machine could not be made. Ask whoever runs this host to look at 'journalctl -t tere-machine'."
             }
             Self::MachineWithoutBus => {
                 "The machine is running but cannot open a shell: it needs systemd and D-Bus inside."

@@ -27,6 +27,9 @@ export class Front {
   sessions = /** @type {{ id: string, target: Target, opened: number, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
   /** The refusal sent in reply to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
+  /** Whether `open` and `attach` are answered; otherwise they wait for `open`. */
+  opens = true;
+  #waiting = /** @type {Message | undefined} */ (undefined);
   /** Whether a view gets its screen at once; otherwise the test sends it. */
   prompt = true;
   /**
@@ -116,6 +119,12 @@ export class Front {
     this.#lobby();
   }
 
+  /** Answers the `open` or `attach` that waits. */
+  open() {
+    this.opens = true;
+    if (this.#waiting) this.#answer(this.#waiting);
+  }
+
   /** Breaks the connection. */
   async drop() {
     await this.#socket?.close({ code: 1001 });
@@ -152,6 +161,7 @@ export class Front {
       case 'open':
       case 'attach': {
         const { stream } = message;
+        if (!this.opens) return void (this.#waiting = message);
         if (this.refusal) return this.say({ type: 'refused', stream, refusal: this.refusal });
         const known = this.sessions.find((session) => session.id === message['session']);
         const target = known?.target ?? message['target'];

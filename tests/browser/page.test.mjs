@@ -262,6 +262,23 @@ test('nobody is told nothing: an account without grants gets a sentence', minute
   tab.assertNoErrors();
 });
 
+test('a machine that is made and started says how far it is', minute, async () => {
+  const { front, tab } = await signedIn((front) => (front.opens = false));
+  await front.hears('open');
+  front.say({ type: 'progress', stream: 1, step: 'making' });
+  await tab.panelSays(/Making your machine web1…/);
+  await tab.screenshot('page-making');
+  front.say({ type: 'progress', stream: 1, step: 'booting' });
+  await tab.panelSays(/Starting web1…/);
+  const progress = tab.page.getByRole('progressbar');
+  assert.ok(Number(await progress.getAttribute('value')) > 0);
+  await tab.screenshot('page-booting');
+  front.open();
+  await tab.shell();
+  assert.equal(await tab.page.locator('#panel').isVisible(), false);
+  tab.assertNoErrors();
+});
+
 test('a refused shell is a sentence, and can be tried again', minute, async () => {
   const { front, tab } = await signedIn((front) => (front.refusal = 'machine-without-bus'));
   await tab.panelSays(/needs systemd and D-Bus inside/);

@@ -1,6 +1,6 @@
 //! Machines that tere makes. The policy of the host has the machine `{account}-box` for alice and bob.
 
-use tere::protocol::{EndReason, Refusal};
+use tere::protocol::{EndReason, OpeningStep, Refusal};
 
 use crate::host::Host;
 use crate::parts::shell::{PATIENCE, Shell};
@@ -24,6 +24,7 @@ fn a_machine_is_made_when_it_is_first_opened_and_its_home_is_kept() {
     no_machines(&host);
     let mut alice = holder(&host, "alice");
     let mut shell = alice.open("dev@alice-box").unwrap();
+    assert_eq!(std::mem::take(&mut alice.steps), [OpeningStep::Making, OpeningStep::Booting]);
     asks(&mut shell, "echo $(id -un)@$(hostname):$HOME", "dev@alice-box:/home/dev");
     asks(&mut shell, "echo mine >~/kept && sync && echo written", "written");
     // Something in the system, by the machine's root.
@@ -48,9 +49,191 @@ fn a_machine_is_made_when_it_is_first_opened_and_its_home_is_kept() {
     host.power_off("alice-box");
     assert_eq!(shell.expect_end(), EndReason::ShellEnded);
     let mut shell = eventually("the machine is back", PATIENCE, || alice.open("dev@alice-box").ok());
+    assert_eq!(alice.steps, [OpeningStep::Booting]);
     asks(&mut shell, "cat ~/kept /etc/mark", "mine\r\nthere\r\n");
     // Nobody but root gets to the files on disk.
     let outsider = host.try_run(&["setpriv", "--reuid=1000", "--clear-groups", "ls", "/var/lib/tere/homes"]);
     assert!(!outsider.success && outsider.err.contains("Permission denied"), "{outsider:?}");
     no_machines(&host);
+}
+
+/// A person is told what is wrong, nothing is left over, and the next attempt works.
+#[test]
+fn a_machine_that_cannot_be_made_says_so_and_is_made_at_the_next_attempt() {
+    let host = Host::alone();
+    no_machines(&host);
+    let mut alice = holder(&host, "alice");
+    let left =
+        || host.sh("ls -A /var/lib/tere/machines /var/lib/tere/homes; ls /run/tere-machine 2>/dev/null || :");
+    let nothing = "/var/lib/tere/homes:\n\n/var/lib/tere/machines:";
+    for (damage, repair, refusal) in [
+        (
+            "mount -t tmpfs none /var/lib/tere/templates",
+            "umount /var/lib/tere/templates",
+            Refusal::MachineNotMade,
+        ),
+        (
+            "mount -t tmpfs -o size=4k,nr_inodes=1 none /var/lib/tere/machines",
+            "umount /var/lib/tere/machines",
+            Refusal::StorageFailed,
+        ),
+        (
+            "chmod 0 /etc/tere/tere.toml; mv /etc/tere/tere.toml /etc/tere/away",
+            "mv /etc/tere/away /etc/tere/tere.toml; chmod 0640 /etc/tere/tere.toml",
+            Refusal::MachineNotMade,
+        ),
+    ] {
+        host.sh(damage);
+        let refused = alice.open("dev@alice-box").unwrap_err();
+        host.sh(repair);
+        host.sh("systemctl reset-failed tere-managed@alice-box");
+        assert_eq!(refused, refusal, "{damage}");
+        assert_eq!(left(), nothing, "{damage}");
+    }
+    // A machine that does not boot.
+    host.sh(
+        "mkdir -p /run/systemd/system/tere-managed@.service.d && printf '[Service]\\nTimeoutStartSec=1ms\\n' \
+             >/run/systemd/system/tere-managed@.service.d/slow.conf && systemctl daemon-reload",
+    );
+    let refused = alice.open("dev@alice-box").unwrap_err();
+    host.sh("rm -r /run/systemd/system/tere-managed@.service.d && systemctl daemon-reload");
+    assert_eq!(refused, Refusal::MachineUnavailable);
+    host.sh("systemctl reset-failed tere-managed@alice-box");
+    // A record that is not one.
+    alice.open("dev@alice-box").unwrap();
+    host.sh("systemctl stop tere-managed@alice-box && cd /var/lib/tere/machines/alice-box && cp machine.json good && echo '{}' >machine.json");
+    let refused = eventually("the damage is seen", PATIENCE, || match alice.open("dev@alice-box") {
+        Err(Refusal::MachineUnavailable) => None,
+        other => Some(other.err()),
+    });
+    assert_eq!(refused, Some(Refusal::MachineNotMade));
+    host.sh("cd /var/lib/tere/machines/alice-box && mv good machine.json");
+    let mut shell = alice.open("dev@alice-box").unwrap();
+    asks(&mut shell, "echo up $((1+1))", "up 2");
+    no_machines(&host);
+}
+
+/// Whoever dies while a machine is made, the machine is there as a whole or not at all.
+#[test]
+fn a_machine_whose_making_is_killed_is_whole_or_absent() {
+    let host = Host::alone();
+    no_machines(&host);
+    let mut alice = holder(&host, "alice");
+    let kill = "for delay in 0.005 0.01 0.02 0.03 0.04 0.06 0.08 0.1 0.15 0.2 0.3; do \
+                systemctl start --no-block tere-managed@alice-box; sleep $delay; \
+                systemctl kill --signal=KILL tere-managed@alice-box 2>/dev/null; \
+                systemctl stop tere-managed@alice-box; systemctl reset-failed tere-managed@alice-box 2>/dev/null; \
+                cd /var/lib/tere/machines; \
+                for there in *; do [ $there = '*' ] || cat $there/machine.json $there/upper/etc/hostname; done; \
+                cd /var/lib/tere/homes; for there in *; do [ $there = '*' ] || stat -c %n $there/dev; done; done";
+    host.sh(kill);
+    let mut shell = alice.open("dev@alice-box").unwrap();
+    asks(&mut shell, "cd && pwd && echo up $((1+1))", "up 2");
+    let bases = host.sh("cd /var/lib/tere/bases && readlink *");
+    assert_eq!(bases, "alice-box", "one range is taken, once");
+    assert_eq!(host.sh("mount | grep -c tere-machine || :"), "0", "mounts are the machine's own");
+    no_machines(&host);
+}
+
+/// What `tere machine list` says of alice's machine.
+fn listed(host: &Host) -> Option<serde_json::Value> {
+    let (listed, out) = host.tere(&["machine", "list", "--json"]);
+    assert!(listed, "{out}");
+    let machines: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    machines.into_iter().find(|machine| machine["machine"] == "alice-box")
+}
+
+fn in_machine(host: &Host, line: &str) -> String {
+    host.run(&["systemd-run", "--quiet", "--machine=alice-box", "--pipe", "--wait", "sh", "-c", line])
+}
+
+#[test]
+fn the_operator_lists_rebuilds_and_removes_machines_and_homes_stay() {
+    let host = Host::alone();
+    no_machines(&host);
+    assert_eq!(listed(&host), None);
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@alice-box").unwrap();
+    asks(&mut shell, "echo mine >~/kept && echo written", "written");
+    in_machine(&host, "echo there >/etc/mark");
+    let machine = listed(&host).unwrap();
+    assert_eq!((&machine["state"], &machine["template"]), (&"active".into(), &"debian".into()));
+    assert_eq!((&machine["version"], &machine["newest"]), (&"1".into(), &"1".into()));
+    assert!(machine["in_policy"] == true && machine["system_bytes"].as_u64() > Some(0), "{machine}");
+    // A new version of the template changes nothing before the machine is rebuilt.
+    host.sh("cd /var/lib/tere/templates/debian && mkdir 2 && mount --bind 1 2");
+    assert_eq!(listed(&host).unwrap()["newest"], "2");
+    assert!(!host.tere(&["machine", "rebuild", "alice-box"]).0, "nobody was asked");
+    assert_eq!(in_machine(&host, "cat /etc/mark"), "there");
+    assert!(host.tere(&["machine", "rebuild", "alice-box", "--yes"]).0);
+    shell.expect_end();
+    assert_eq!(listed(&host).unwrap()["template"], serde_json::Value::Null);
+    alice.steps.clear();
+    let mut shell = alice.open("dev@alice-box").unwrap();
+    assert_eq!(alice.steps, [OpeningStep::Making, OpeningStep::Booting]);
+    asks(&mut shell, "cat ~/kept; cat /etc/mark", "mine\r\ncat: /etc/mark: No such file");
+    assert_eq!(listed(&host).unwrap()["version"], "2");
+    // A machine that was removed is made again when it is opened; its home has waited.
+    assert!(host.tere(&["machine", "remove", "alice-box", "--yes"]).0);
+    shell.expect_end();
+    assert_eq!(
+        host.sh("ls /var/lib/tere/bases /var/lib/tere/machines"),
+        "/var/lib/tere/bases:\n\n/var/lib/tere/machines:"
+    );
+    assert!(listed(&host).unwrap()["home_bytes"].as_u64() > Some(0));
+    let mut shell = alice.open("dev@alice-box").unwrap();
+    asks(&mut shell, "cat ~/kept", "mine\r\n");
+    // Nothing is removed under a machine that runs.
+    let running = host.try_run(&["/usr/lib/tere/tere-machine", "remove", "--home", "alice-box"]);
+    assert!(!running.success && running.err.contains("it runs"), "{running:?}");
+    assert!(host.tere(&["machine", "stop", "alice-box", "--yes"]).0);
+    assert!(host.tere(&["machine", "remove", "--home", "alice-box", "--yes"]).0);
+    assert_eq!(listed(&host), None);
+    let nobody = host.try_run(&["tere", "machine", "remove", "alice-box", "--yes"]);
+    assert!(!nobody.success && nobody.err.contains("there is no machine of this name"), "{nobody:?}");
+    host.sh("cd /var/lib/tere/templates/debian && umount 2 && rmdir 2");
+    no_machines(&host);
+}
+
+/// Whoever dies while a machine is rebuilt or removed, it is there as a whole or not at all, and its
+/// home is as it was.
+#[test]
+fn a_machine_whose_removal_is_killed_is_whole_or_absent() {
+    const FILES: u32 = 3000;
+    let host = Host::alone();
+    no_machines(&host);
+    let mut alice = holder(&host, "alice");
+    let mut whole = 0;
+    for delay in ["0.005", "0.015", "0.03", "0.06"] {
+        for verb in ["rebuild", "remove"] {
+            alice.open("dev@alice-box").unwrap();
+            in_machine(
+                &host,
+                &format!(
+                    "mkdir -p /var/many && cd /var/many && seq {FILES} | xargs touch; echo mine >/home/dev/kept"
+                ),
+            );
+            host.sh("systemctl stop tere-managed@alice-box");
+            host.try_run(&["timeout", "-s", "KILL", delay, "/usr/lib/tere/tere-machine", verb, "alice-box"]);
+            let left = host.try_run(&["sh", "-c", "cd /var/lib/tere/machines/alice-box && cat machine.json upper/etc/hostname && ls upper/var/many | wc -l"]);
+            if left.success {
+                assert!(
+                    left.out.ends_with(&format!("alice-box\n{FILES}")),
+                    "half a machine is left: {}",
+                    left.out
+                );
+                whole += 1;
+            }
+            assert_eq!(host.sh("cat /var/lib/tere/homes/alice-box/dev/kept"), "mine");
+        }
+    }
+    println!("the machine was still there after {whole} of 8 kills");
+    let mut shell = alice.open("dev@alice-box").unwrap();
+    asks(&mut shell, "cat ~/kept", "mine\r\n");
+    // What the killed ones left is removed with the machine.
+    host.sh("systemctl stop tere-managed@alice-box && /usr/lib/tere/tere-machine remove --home alice-box");
+    assert_eq!(
+        host.sh("ls -A /var/lib/tere/machines /var/lib/tere/homes /var/lib/tere/bases"),
+        "/var/lib/tere/bases:\n\n/var/lib/tere/homes:\n\n/var/lib/tere/machines:"
+    );
 }

@@ -9,7 +9,7 @@ use tere::names::{MachineName, SessionId, TermSize};
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{FromViewer, ToViewer};
 use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
-use tere::protocol::{EndReason, Participant, Refusal, SessionEnd};
+use tere::protocol::{EndReason, OpeningStep, Participant, Refusal, SessionEnd};
 use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, WireError};
 
@@ -25,6 +25,8 @@ pub struct PrincipalClient {
     number: u32,
     /// The participants of each session, as last reported.
     sharing: BTreeMap<SessionId, Vec<Participant>>,
+    /// The steps of the openings, as reported.
+    pub steps: Vec<OpeningStep>,
 }
 
 /// A terminal of 80 columns and 24 rows.
@@ -55,7 +57,7 @@ impl PrincipalClient {
     pub fn over(socket: OwnedFd) -> Self {
         let channel = Channel::over(socket);
         channel.greet(Intent::Principal, PATIENCE).unwrap();
-        Self { channel, number: 0, sharing: BTreeMap::new() }
+        Self { channel, number: 0, sharing: BTreeMap::new(), steps: Vec::new() }
     }
 
     /// Sends a request and waits for the answer.
@@ -72,6 +74,7 @@ impl PrincipalClient {
                 FromBroker::Sharing { session, participants, .. } => {
                     self.sharing.insert(session, participants);
                 }
+                FromBroker::Progress { step, .. } => self.steps.push(step),
                 FromBroker::MachineStopped(_) => {}
             }
         }
@@ -114,7 +117,7 @@ impl PrincipalClient {
         loop {
             match self.channel.receive_within(PATIENCE).unwrap().0 {
                 FromBroker::MachineStopped(machine) => return machine,
-                FromBroker::Reply { .. } | FromBroker::Sharing { .. } => {}
+                FromBroker::Reply { .. } | FromBroker::Progress { .. } | FromBroker::Sharing { .. } => {}
             }
         }
     }

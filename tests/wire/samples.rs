@@ -9,7 +9,8 @@ use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerId};
 use tere::protocol::{
-    About, EndReason, GuestRole, Participant, Refusal, Role, SessionEnd, SessionSummary, ShellExit, Signal,
+    About, EndReason, GuestRole, OpeningStep, Participant, Refusal, Role, SessionEnd, SessionSummary,
+    ShellExit, Signal,
 };
 
 pub(crate) fn alice() -> AccountName {
@@ -149,7 +150,9 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
     let participants = vec![Participant { account: alice(), role: Role::Owner, views: 2 }];
     let sharing =
         FromBroker::Sharing { session: session(), participants, role: Role::Owner, shareable: true };
-    replies.chain([sharing, FromBroker::MachineStopped(machine())]).collect()
+    let steps = [OpeningStep::Making, OpeningStep::Booting];
+    let progress = steps.map(|step| FromBroker::Progress { number: 7, step });
+    replies.chain(progress).chain([sharing, FromBroker::MachineStopped(machine())]).collect()
 }
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {

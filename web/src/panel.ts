@@ -14,6 +14,8 @@ export interface PanelText {
   detail?: string;
   /** An additional line, which may change while the panel is shown: see `panelNote`. */
   note?: string;
+  /** How much is done, from 0 to 1. */
+  progress?: number;
   /** Enter takes the first one. */
   actions?: Action[];
   /**
@@ -32,6 +34,7 @@ export interface PanelText {
 const QUIET_MS = 700;
 
 const panel = element('panel');
+const progress = element<HTMLProgressElement>('panel-progress');
 const actions = element('panel-actions');
 let first: Action | undefined;
 let leave: (() => void) | undefined;
@@ -50,6 +53,8 @@ export function showPanel(text: PanelText): void {
   element('panel-title').textContent = text.title;
   element('panel-detail').textContent = text.detail ?? '';
   panelNote(text.note ?? '');
+  progress.hidden = text.progress === undefined;
+  progress.value = text.progress ?? 0;
   first = text.actions?.[0];
   actions.replaceChildren(...(text.actions ?? []).map((action) => button(action.label, action.run)));
   actions.firstElementChild?.classList.add('primary');

@@ -1,8 +1,10 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full";
 
 export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "worker-gone" | "view-closed" | "view-lost";
+
+export type OpeningStep = "making" | "booting";
 
 export type ShellExit = { "exited": number } | { "killed": Signal };
 
@@ -230,7 +232,15 @@ targets: Array<Target>,
 /**
  * Live sessions, oldest first.
  */
-sessions: Array<SessionSummary>, } | { "type": "opened", 
+sessions: Array<SessionSummary>, } | { "type": "progress", 
+/**
+ * The stream of the request.
+ */
+stream: number, 
+/**
+ * The step that has begun.
+ */
+step: OpeningStep, } | { "type": "opened", 
 /**
  * The stream of the request.
  */

@@ -11,6 +11,8 @@ export const refusalSentences: Record<Refusal, string> = {
   'not-granted': 'You are not allowed there. Ask whoever runs this host for a grant.',
   'machine-unavailable':
     'The machine is not running and could not be started. Ask whoever runs this host to look at it.',
+  'machine-not-made':
+    "This machine could not be made. Ask whoever runs this host to look at 'journalctl -t tere-machine'.",
   'machine-without-bus': 'The machine is running but cannot open a shell: it needs systemd and D-Bus inside.',
   'machined-unavailable':
     'systemd-machined is not answering on this host. Try again in a moment, or ask whoever runs it.',

@@ -12,9 +12,10 @@ import { shortcutOf } from './keys.ts';
 import { guardLeaving, makeFullScreen } from './leaving.ts';
 import type { Lobby } from './lobby.ts';
 import { announce, endNotices, notice } from './notice.ts';
+import { openingStep, slowOpening } from './opening.ts';
 import { afterClose, afterRefusal, showOver, type Over } from './over.ts';
 import { hidePanel, panelKey, panelStands, showPanel } from './panel.ts';
-import type { AccountName, EndReason, MachineName, Refusal, SessionId, ShellExit, Target, ToPage } from './protocol.ts';
+import type { AccountName, EndReason, MachineName, OpeningStep, Refusal, SessionId, ShellExit, Target, ToPage } from './protocol.ts';
 import { endSentence, refusalSentence } from './refusal.ts';
 import { makeReaderSwitch, readerIsOn } from './reader.ts';
 import { rememberedSession, rememberSession } from './remembered.ts';
@@ -138,6 +139,7 @@ export class Shell {
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
     this.#viewer = new Viewer(this.#connection, target, session, this.#terminal, this.#terminal, {
+      progress: (step) => this.#progress(step),
       opened: (session) => this.#opened(session),
       live: () => this.#live(),
       sized: (size) => this.#terminal?.resize(size),
@@ -152,11 +154,7 @@ export class Shell {
     this.#terminal.focus();
     clearTimeout(this.#slowOpening);
     this.#slowOpening = setTimeout(() => {
-      showPanel({
-        title: `Opening ${targetName(target)}…`,
-        detail: session === undefined ? 'The machine may have to start first.' : 'Its screen is on the way.',
-        note: this.notSent,
-      });
+      showPanel({ ...slowOpening(target, session), note: this.notSent });
     }, OPENING_SHOWN_MS);
   }
 
@@ -231,6 +229,14 @@ export class Shell {
         // All other types are handled by the page, the login or a stream.
         return;
     }
+  }
+
+  /** The machine is not ready yet: shows which step has begun. */
+  #progress(step: OpeningStep): void {
+    const viewer = this.#viewer;
+    if (viewer?.state !== 'opening') return;
+    clearTimeout(this.#slowOpening);
+    showPanel({ ...openingStep(viewer.target, step), note: this.notSent });
   }
 
   #opened(session: SessionId): void {

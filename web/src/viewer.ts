@@ -2,10 +2,12 @@
 
 import type { Connection, Stream, StreamMessage } from './connection.ts';
 import { Feed, type Screen } from './feed.ts';
-import type { EndReason, Refusal, SessionId, ShellExit, Target, TermSize, Theme } from './protocol.ts';
+import type { EndReason, OpeningStep, Refusal, SessionId, ShellExit, Target, TermSize, Theme } from './protocol.ts';
 import { InputQueue } from './inputqueue.ts';
 
 export interface ViewerCallbacks {
+  /** A step of the opening has begun. */
+  progress(step: OpeningStep): void;
   /** The view exists; its first snapshot is on the way. */
   opened(session: SessionId): void;
   /** The first snapshot is shown. */
@@ -85,6 +87,9 @@ export class Viewer implements Stream {
   message(message: StreamMessage): void {
     if (this.state === 'over') return;
     switch (message.type) {
+      case 'progress':
+        this.#callbacks.progress(message.step);
+        return;
       case 'opened':
         this.session = message.session;
         this.#callbacks.opened(message.session);

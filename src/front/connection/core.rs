@@ -258,6 +258,9 @@ impl Core {
             (ConnectionState::SignedIn(streams), FromBroker::Reply { number, answer }) => {
                 streams.reply(number, answer, now)
             }
+            (ConnectionState::SignedIn(streams), FromBroker::Progress { number, step }) => {
+                Ok(streams.progress(number, step))
+            }
             (
                 ConnectionState::SignedIn(_),
                 FromBroker::Sharing { session, participants, role, shareable },
@@ -270,11 +273,17 @@ impl Core {
                 | ConnectionState::LoginAsked
                 | ConnectionState::Challenged
                 | ConnectionState::Answered,
-                FromBroker::Reply { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
+                FromBroker::Reply { .. }
+                | FromBroker::Progress { .. }
+                | FromBroker::Sharing { .. }
+                | FromBroker::MachineStopped(_),
             ) => Err(Closing::Broken("the broker spoke before anybody signed in")),
             (
                 ConnectionState::Over,
-                FromBroker::Reply { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
+                FromBroker::Reply { .. }
+                | FromBroker::Progress { .. }
+                | FromBroker::Sharing { .. }
+                | FromBroker::MachineStopped(_),
             ) => Ok(Vec::new()),
         }
     }

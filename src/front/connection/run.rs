@@ -336,6 +336,7 @@ impl Connection {
             | ToPage::End { .. }
             | ToPage::Closed { .. }
             | ToPage::Sharing { .. }
+            | ToPage::Progress { .. }
             | ToPage::MachineStopped { .. }
             | ToPage::Pong { .. } => {}
         }

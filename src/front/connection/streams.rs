@@ -8,7 +8,7 @@ use super::steps::{Action, Control, StreamId, tell};
 use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::page::{STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, REQUESTS_MAX, Request};
-use crate::protocol::{EndReason, Refusal};
+use crate::protocol::{EndReason, OpeningStep, Refusal};
 
 /// How long the front tries to reattach a view that broke off. systemd restarts its worker within a
 /// second; the broker waits 20 s for a worker.
@@ -177,6 +177,17 @@ impl Streams {
                 | Answer::Ending
                 | Answer::AllSessions(_),
             ) => Err(Closing::Broken("the broker answered something else than was asked")),
+        }
+    }
+
+    /// Tells the page how far an opening is, if the page still waits for it.
+    pub(super) fn progress(&self, number: u32, step: OpeningStep) -> Vec<Action> {
+        match self.pending.get(&number) {
+            Some(Pending::Open { stream }) if self.streams.contains_key(stream) => {
+                tell(ToPage::Progress { stream: *stream, step })
+            }
+            // Nobody waits for it, or the broker reports what was not asked: there is nothing to tell.
+            Some(_) | None => Vec::new(),
         }
     }
 
@@ -364,6 +375,7 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::NotRevoked
         | Refusal::StorageFailed
         | Refusal::MayNotLast
+        | Refusal::MachineNotMade
         | Refusal::PasskeysFull => EndReason::ViewLost,
     }
 }

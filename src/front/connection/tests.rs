@@ -12,7 +12,7 @@ use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
-use crate::protocol::{EndReason, Refusal};
+use crate::protocol::{EndReason, OpeningStep, Refusal};
 
 /// A core with a clock that only a test advances.
 struct TestCore {
@@ -307,6 +307,23 @@ fn a_view_that_cannot_be_had_again_is_over() {
         core.reply(view.request, opened());
     }
     assert_eq!(core.take(Input::StreamBroke(view)), lost);
+}
+
+#[test]
+fn the_page_hears_how_far_an_opening_is_while_it_waits_for_it() {
+    let mut core = TestCore::signed_in();
+    core.page(open(7));
+    let progress = |number, step| Input::Broker(FromBroker::Progress { number, step });
+    for step in [OpeningStep::Making, OpeningStep::Booting] {
+        assert_eq!(core.take(progress(1, step)), [Action::Tell(ToPage::Progress { stream: 7, step })]);
+    }
+    // Of another request, or once the page does not wait any more.
+    assert_eq!(core.take(progress(0, OpeningStep::Making)), []);
+    assert_eq!(core.take(progress(2, OpeningStep::Making)), []);
+    core.page(FromPage::Close { stream: 7 });
+    assert_eq!(core.take(progress(1, OpeningStep::Booting)), []);
+    let mut core = TestCore::viewing();
+    assert_eq!(core.take(progress(1, OpeningStep::Booting)), []);
 }
 
 #[test]

@@ -211,7 +211,7 @@ impl Page {
         let stream = socket.connect(address).await?;
         let mut request = "ws://localhost:8080/ws".into_client_request()?;
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-2".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-3".parse().unwrap());
         Ok(Self(tokio_tungstenite::client_async(request, stream).await?.0))
     }
 

@@ -1,0 +1,82 @@
+//! Takes a machine's system away, so that it is made anew or is gone. A machine is renamed before
+//! its files are removed: if this is killed, it is there as a whole or not at all, and the rest is
+//! removed when it is made or removed the next time.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use super::failure::Failure;
+use super::folders::{Folders, remove, remove_unfinished, storage, sync, unfinished};
+use crate::config::Config;
+use crate::names::MachineName;
+
+/// Removes the system of a machine that the policy makes. It is made anew, from the newest version
+/// of its template, when it is opened again; its home stays.
+pub(super) fn rebuild(folders: &Folders, policy: &Path, name: &MachineName) -> Result<(), Failure> {
+    let policy = Config::load(policy)?;
+    policy.machine(name).ok_or(Failure::NotInPolicy)?;
+    let _lock = folders.lock()?;
+    refuse_running(name)?;
+    take_away(&folders.machine(name), &folders.machines())?;
+    tracing::info!(machine = %name, "the machine's system is removed; it is made anew when it is opened");
+    Ok(())
+}
+
+/// Removes a machine and, if `with_home`, its home. It need not be in the policy any more.
+pub(super) fn remove_machine(folders: &Folders, name: &MachineName, with_home: bool) -> Result<(), Failure> {
+    let _lock = folders.lock()?;
+    refuse_running(name)?;
+    let there = folders.machine(name).exists() || with_home && folders.home(name).exists();
+    if !there {
+        return Err(Failure::NoMachine);
+    }
+    take_away(&folders.machine(name), &folders.machines())?;
+    if with_home {
+        take_away(&folders.home(name), &folders.homes())?;
+    }
+    // A home that is kept needs no range: it is mapped to the one that the next machine gets.
+    let_base_go(folders, name)?;
+    tracing::info!(machine = %name, with_home, "machine removed");
+    Ok(())
+}
+
+/// Removes a folder of `parent`, if it is there, and what an earlier attempt has left of it.
+fn take_away(path: &Path, parent: &Path) -> Result<(), Failure> {
+    remove_unfinished(parent)?;
+    let unfinished = unfinished(path);
+    match fs::rename(path, &unfinished) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        renamed => renamed.map_err(storage("rename", path))?,
+    }
+    sync(parent)?;
+    remove(&unfinished)
+}
+
+fn let_base_go(folders: &Folders, name: &MachineName) -> Result<(), Failure> {
+    let bases = folders.bases();
+    for entry in fs::read_dir(&bases).map_err(storage("read", &bases))? {
+        let link = entry.map_err(storage("read", &bases))?.path();
+        let holder = fs::read_link(&link).map_err(storage("read", &link))?;
+        if holder == Path::new(name.as_str()) {
+            fs::remove_file(&link).map_err(storage("remove", &link))?;
+        }
+    }
+    sync(&bases)
+}
+
+/// The files of a machine that runs must not be removed under it.
+fn refuse_running(name: &MachineName) -> Result<(), Failure> {
+    let unit = format!("tere-managed@{name}.service");
+    let asked = Command::new("systemctl")
+        .args(["show", "--property=ActiveState", "--value", "--"])
+        .arg(&unit)
+        .output();
+    let asked = asked.map_err(|error| Failure::Tool("systemctl", error.to_string()))?;
+    match String::from_utf8_lossy(&asked.stdout).trim() {
+        "inactive" | "failed" => Ok(()),
+        "" => Err(Failure::Tool("systemctl", String::from_utf8_lossy(&asked.stderr).trim().to_owned())),
+        _ => Err(Failure::Running(unit)),
+    }
+}
