@@ -254,7 +254,7 @@ write_policy() {
             grant '"alice"' absent dev
             grant '"alice"' web1 nobody-there
             grant '"alice", "bob"' '{account}-box' dev
-            printf '\n[[machine]]\nname = "{account}-box"\ntemplate = "debian"\n'
+            printf '\n[[machine]]\nname = "{account}-box"\ntemplate = "debian"\nmemory = "2G"\ntasks = 4096\ncpu-weight = 50\n'
         fi
     } >"$ring_log.policy"
     "$top/mkosi/host" enter "$host" tee /etc/tere/tere.toml <"$ring_log.policy"

@@ -13,6 +13,7 @@ mod ask;
 mod check;
 mod failure;
 mod machine;
+mod policy;
 mod session;
 mod show;
 mod time;
@@ -54,6 +55,9 @@ enum Command {
     /// Machines: the containers that tere makes.
     #[command(subcommand)]
     Machine(machine::Command),
+    /// The policy: what an account may open, and why.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Look at everything that tere needs, say what is wrong and how to fix it.
     Check(check::Flags),
 }
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Account(command) => account::run(command, &flags.runtime_dir),
         Command::Session(command) => session::run(command, &flags.runtime_dir),
         Command::Machine(command) => machine::run(command),
+        Command::Policy(command) => policy::run(command),
         Command::Check(checked) => check::run(&checked, &flags.runtime_dir),
     };
     match done {

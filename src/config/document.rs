@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Found, position};
-use super::{Config, Fault, Grant, Machine, Origin, Pattern};
+use super::{Config, CpuWeight, Fault, Grant, Limits, Machine, Memory, Origin, Pattern, Tasks};
 use crate::names::{AccountName, BadName, MachineName, TemplateName, UnixUser};
 
 /// The whole file.
@@ -45,12 +45,18 @@ struct GrantTable {
 
 /// One `[[machine]]`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct MachineTable {
     /// The name, or a pattern that gives each account of a grant a machine of its own.
     name: Spanned<Pattern<MachineName>>,
     /// What the machine is made from.
     template: TemplateName,
+    /// The most memory.
+    memory: Option<Memory>,
+    /// The most processes and threads.
+    tasks: Option<Tasks>,
+    /// The share of the processors.
+    cpu_weight: Option<CpuWeight>,
 }
 
 /// An example line for each option: the key whose table contains the option (`None` at the top of
@@ -65,6 +71,9 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("grant"), "share", "share = true"),
     (Some("machine"), "name", "name = \"{account}-box\""),
     (Some("machine"), "template", "template = \"debian\""),
+    (Some("machine"), "memory", "memory = \"2G\""),
+    (Some("machine"), "tasks", "tasks = 4096"),
+    (Some("machine"), "cpu-weight", "cpu-weight = 50"),
 ];
 
 /// Parses a configuration.
@@ -72,7 +81,7 @@ pub(super) fn read(text: &str) -> Result<Config, Found> {
     let document: Document = toml::from_str(text).map_err(|error| explain(text, &error))?;
     let mut grants: Vec<(Grant, Spans)> = Vec::new();
     for table in document.grant {
-        let (grant, spans) = grant(table)?;
+        let (grant, spans) = grant(text, table)?;
         refuse_twice(text, &grants, &grant, &spans)?;
         grants.push((grant, spans));
     }
@@ -87,7 +96,7 @@ struct Spans {
     machine: Range<usize>,
 }
 
-fn grant(table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found> {
+fn grant(text: &str, table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found> {
     let span = table.span();
     let table = table.into_inner();
     let spans = Spans { grant: span, machine: table.machine.span() };
@@ -103,7 +112,8 @@ fn grant(table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found> {
         }
     }
     let (machine, user) = (table.machine.into_inner(), table.user.into_inner());
-    Ok((Grant { accounts, machine, user, share: table.share }, spans))
+    let line = position(text, spans.grant.start).line;
+    Ok((Grant { accounts, machine, user, share: table.share, line }, spans))
 }
 
 /// The name that a pattern gives this account.
@@ -133,7 +143,8 @@ fn machines(text: &str, tables: Vec<MachineTable>, grants: &[(Grant, Spans)]) ->
         if !grants.iter().any(|(grant, _)| grant.machine == name) {
             return Err(found(Fault::MachineOfNobody(name.to_string()), span));
         }
-        machines.push(Machine { name, template: table.template });
+        let limits = Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight };
+        machines.push(Machine { name, template: table.template, limits });
     }
     // The pattern, and the place in the file, that gave each name first.
     let mut first: BTreeMap<MachineName, (&Pattern<MachineName>, usize)> = BTreeMap::new();

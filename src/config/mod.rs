@@ -25,6 +25,7 @@
 
 mod document;
 mod error;
+mod limits;
 mod origin;
 mod pattern;
 
@@ -34,6 +35,7 @@ use std::path::Path;
 use crate::names::{AccountName, MachineName, Target, TemplateName, UnixUser};
 
 pub use error::{ConfigError, Fault, Position};
+pub use limits::{CpuWeight, Limits, Memory, Tasks};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
 
@@ -63,6 +65,8 @@ pub struct Grant {
     pub user: Pattern<UnixUser>,
     /// Whether they may share the sessions that they open on the target.
     pub share: bool,
+    /// The line of the file in which the grant begins.
+    pub line: usize,
 }
 
 /// One `[[machine]]`: machines that tere makes when they are first opened. At least one grant names
@@ -73,6 +77,8 @@ pub struct Machine {
     pub name: Pattern<MachineName>,
     /// What they are made from.
     pub template: TemplateName,
+    /// How much of the host each of them may use.
+    pub limits: Limits,
 }
 
 impl Grant {

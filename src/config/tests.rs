@@ -292,6 +292,33 @@ fn patterns_and_machines_that_cannot_be_meant_are_refused() {
 }
 
 #[test]
+fn the_limits_of_a_machine_read_as_they_are_written() {
+    let with = |limits: &str| parse(&[ORIGIN, &dev("\"a\"", "b"), &machine("b"), limits].concat());
+    let limits = |text: &str| with(text).unwrap().machines[0].limits;
+    assert_eq!(limits(""), Limits::default());
+    let all = limits("memory = \"2G\"\ntasks = 4096\ncpu-weight = 50\n");
+    assert_eq!(all.memory.unwrap().bytes(), 2 << 30);
+    assert_eq!((all.tasks.unwrap().get(), all.cpu_weight.unwrap().get()), (4096, 50));
+    for (text, bytes) in [("64M", 64 << 20), ("65536K", 64 << 20), ("1T", 1 << 40)] {
+        assert_eq!(text.parse::<Memory>().unwrap().bytes(), bytes);
+    }
+    for bad in ["", "G", "2", "2g", "2GB", "-2G", "+2G", " 2G", "1.5G", "63M", "99999999999T", "2\u{a0}G"] {
+        assert!(bad.parse::<Memory>().is_err(), "{bad:?}");
+    }
+    for (text, said) in [
+        ("memory = 2\n", "\"memory\" has a number for its value: write it like memory = \"2G\""),
+        ("memory = \"2\"\n", "\"2\" is not an amount of memory: use a number and K, M, G or T"),
+        ("tasks = 1\n", "a machine may have from 64 to 4194304 tasks"),
+        ("tasks = -1\n", "a machine may have from 64 to 4194304 tasks"),
+        ("cpu-weight = 0\n", "the weight is from 1 to 10000"),
+        ("cpu_weight = 1\n", "there is no key \"cpu_weight\" in a machine: did you mean \"cpu-weight\"?"),
+    ] {
+        let line = with(text).unwrap_err().to_string();
+        assert!(line.contains(said), "{text:?} gives\n  {line}\ninstead of\n  {said}");
+    }
+}
+
+#[test]
 fn one_machine_may_have_several_grants() {
     let text = grant(
         "accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n[[grant]]\naccounts = [\"a\"]\nmachine = \"b\"\nuser = \"e\"\n\

@@ -10,6 +10,7 @@
 
 mod failure;
 mod folders;
+mod limits;
 mod list;
 mod making;
 mod mounts;
@@ -110,6 +111,7 @@ fn boot(
 ) -> Result<Infallible, Failure> {
     let policy = Config::load(policy)?;
     let machine = policy.machine(name).ok_or(Failure::NotInPolicy)?;
+    limits::set(name, &machine.limits)?;
     let made = making::find_or_make(folders, name, machine)?;
     making::status("booting");
     let root = mounts::mount(folders, name, &made, runtime_dir)?;

@@ -32,7 +32,7 @@ pub struct BadName {
 }
 
 impl BadName {
-    fn new(text: &str, noun: &'static str, rule: &'static str) -> Self {
+    pub(crate) fn new(text: &str, noun: &'static str, rule: &'static str) -> Self {
         let text = text.chars().take(64).collect();
         Self { text, noun, rule }
     }

@@ -38,6 +38,8 @@ fn a_machine_is_made_when_it_is_first_opened_and_its_home_is_kept() {
         "-c",
         "echo there >/etc/mark",
     ]);
+    let limits = "systemctl show -p MemoryMax -p TasksMax -p CPUWeight tere-managed@alice-box | sort";
+    assert_eq!(host.sh(limits), "CPUWeight=50\nMemoryMax=2147483648\nTasksMax=4096");
     // It is nobody else's: another machine, with other uids.
     let mut bob = holder(&host, "bob");
     assert_eq!(bob.open("dev@alice-box").unwrap_err(), Refusal::NotGranted);

@@ -6,6 +6,7 @@ mod builds;
 mod bus;
 mod files;
 mod page;
+mod templates;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -105,6 +106,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     if flags.config == Path::new(CONFIGURATION)
         && let Ok(config) = Config::load(&flags.config)
     {
+        findings.extend(templates::look(&config));
         findings.push(page::look(&config.origin));
     }
     if flags.json {

@@ -1,0 +1,155 @@
+//! `tere policy`: what the policy says of an account.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::print;
+use crate::config::{Config, Grant, Machine};
+use crate::names::{AccountName, Target};
+
+/// The subcommands for the policy.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Say what an account may open and why, or whether it may open one target.
+    Explain {
+        /// The account. It need not exist.
+        #[arg(value_name = "ACCOUNT")]
+        account: AccountName,
+        /// The target, as USER@MACHINE.
+        #[arg(value_name = "TARGET")]
+        target: Option<Target>,
+        /// The policy to explain.
+        #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
+        config: PathBuf,
+        /// Print JSON: an object with account and grants, an array of objects with target, line (of
+        /// the grant), share, template (null if the machine must be there before).
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What one grant gives an account.
+struct Given<'a> {
+    target: Target,
+    grant: &'a Grant,
+    machine: Option<&'a Machine>,
+}
+
+pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
+    let Command::Explain { account, target, config: path, json } = command;
+    let config = Config::load(&path).map_err(|error| Failure {
+        cause: error.report(),
+        next: "Correct the file, or run this as root if it cannot be read.".to_owned(),
+    })?;
+    let given = given(&config, &account);
+    let file = path.display().to_string();
+    match target {
+        None if json => print(&for_programs(&account, &given).to_string()),
+        None => print(&for_people(&account, &given, &file)),
+        Some(target) => {
+            let given: Vec<_> = given.into_iter().filter(|given| given.target == target).collect();
+            let granted = !given.is_empty();
+            if json {
+                print(&for_programs(&account, &given).to_string())?;
+            } else if granted {
+                print(&for_people(&account, &given, &file))?;
+            } else {
+                print(&refused(&account, &target, &file))?;
+            }
+            Ok(if granted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}
+
+fn given<'a>(config: &'a Config, account: &AccountName) -> Vec<Given<'a>> {
+    let given = config.grants.iter().filter_map(|grant| Some((grant.target_of(account)?, grant)));
+    given.map(|(target, grant)| Given { machine: config.machine(&target.machine), target, grant }).collect()
+}
+
+fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String {
+    if given.is_empty() {
+        return format!("{account} may open nothing: no grant in {file} names the account.");
+    }
+    let line = |Given { target, grant, machine }: &Given<'_>| {
+        let share = if grant.share { " and share the sessions" } else { "" };
+        let made = match machine {
+            Some(machine) => format!("The machine is made from the template {}.", machine.template),
+            None => "The machine must be there: tere does not make it.".to_owned(),
+        };
+        format!("{account} may open {target}{share}, by the grant in line {} of {file}. {made}", grant.line)
+    };
+    given.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Why an account may not open a target, and what would have to be written.
+fn refused(account: &AccountName, target: &Target, file: &str) -> String {
+    if target.machine.is_host() {
+        return format!("{account} may not open {target}: tere opens no shell on the host itself.");
+    }
+    if target.user.as_str() == "root" {
+        return format!(
+            "{account} may not open {target}: tere opens no shell as root. Grant another user, who may use sudo in the machine."
+        );
+    }
+    format!(
+        "{account} may not open {target}: no grant in {file} says so. This one would:\n\n\
+         [[grant]]\naccounts = [\"{account}\"]\nmachine = \"{}\"\nuser = \"{}\"",
+        target.machine, target.user
+    )
+}
+
+fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value {
+    let grants = given.iter().map(|Given { target, grant, machine }| {
+        json!({
+            "target": target.to_string(),
+            "line": grant.line,
+            "share": grant.share,
+            "template": machine.map(|machine| &machine.template),
+        })
+    });
+    json!({ "account": account, "grants": serde_json::Value::from_iter(grants) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "origin = \"https://a.example\"\n\
+        [[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}-box\"\nuser = \"dev\"\n\
+        [[grant]]\naccounts = [\"alice\"]\nmachine = \"lab\"\nuser = \"dev\"\nshare = true\n\
+        [[machine]]\nname = \"{account}-box\"\ntemplate = \"debian\"\n";
+
+    #[test]
+    fn each_target_is_explained_by_its_grant() {
+        let config = Config::parse(POLICY, "tere.toml").unwrap();
+        let (alice, eve) = ("alice".parse().unwrap(), "eve".parse().unwrap());
+        assert_eq!(
+            for_people(&alice, &given(&config, &alice), "tere.toml"),
+            "alice may open dev@alice-box, by the grant in line 2 of tere.toml. The machine is made from the template debian.\n\
+             alice may open dev@lab and share the sessions, by the grant in line 6 of tere.toml. The machine must be there: tere does not make it."
+        );
+        assert!(for_people(&eve, &given(&config, &eve), "tere.toml").starts_with("eve may open nothing"));
+        let json = for_programs(&alice, &given(&config, &alice));
+        assert_eq!(
+            json["grants"][1],
+            json!({"target": "dev@lab", "line": 6, "share": true, "template": null})
+        );
+    }
+
+    /// What it says to write is what grants the target.
+    #[test]
+    fn what_is_missing_is_said_in_the_policys_own_words() {
+        let (eve, target): (AccountName, Target) = ("eve".parse().unwrap(), "dev@lab".parse().unwrap());
+        let said = refused(&eve, &target, "tere.toml");
+        let (_, grant) = said.split_once("\n\n").unwrap();
+        let config = Config::parse(&format!("{POLICY}{grant}\n"), "tere.toml").unwrap();
+        assert!(config.allows(&eve, &target));
+        for target in ["root@lab", "dev@.host"] {
+            assert!(refused(&eve, &target.parse().unwrap(), "tere.toml").contains("tere opens no shell"));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How much of the host a machine may use.
+
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::names::BadName;
+
+/// The limits of a machine that tere makes. systemd enforces them, see systemd.resource-control(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// The most memory; without it, there is no limit but the host's.
+    pub memory: Option<Memory>,
+    /// The most processes and threads; [`Tasks::DEFAULT`] without it.
+    pub tasks: Option<Tasks>,
+    /// Its share of the processors when they are busy; [`CpuWeight::DEFAULT`] without it.
+    pub cpu_weight: Option<CpuWeight>,
+}
+
+/// An amount of memory, bytes: a number with K, M, G or T (powers of 1024), as systemd writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Memory(u64);
+
+impl Memory {
+    /// The least that a machine needs to boot.
+    const MIN: u64 = 64 << 20;
+
+    /// The amount in bytes.
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Memory {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let bytes = || {
+            let (unit, digits) = text.as_bytes().split_last()?;
+            let shift = match unit {
+                b'K' => 10,
+                b'M' => 20,
+                b'G' => 30,
+                b'T' => 40,
+                _ => return None,
+            };
+            // `parse` would accept a sign.
+            let plain = digits.iter().all(u8::is_ascii_digit);
+            let number: u64 = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
+            number.checked_mul(1 << shift).filter(|bytes| *bytes >= Self::MIN)
+        };
+        let bad = || {
+            BadName::new(text, "an amount of memory", "use a number and K, M, G or T, at least 64M, like 2G")
+        };
+        bytes().map(Self).ok_or_else(bad)
+    }
+}
+
+impl TryFrom<String> for Memory {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        text.parse()
+    }
+}
+
+/// A number of processes and threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Tasks(u32);
+
+impl Tasks {
+    /// For a machine without a limit of its own, as systemd has it for its containers.
+    pub const DEFAULT: Self = Self(16_384);
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Tasks {
+    type Error = &'static str;
+
+    fn try_from(number: i64) -> Result<Self, &'static str> {
+        let fits = u32::try_from(number).ok().filter(|number| (64..=4_194_304).contains(number));
+        fits.map(Self).ok_or("a machine may have from 64 to 4194304 tasks: write it like tasks = 4096")
+    }
+}
+
+/// A share of the processors, in relation to the shares of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct CpuWeight(u16);
+
+impl CpuWeight {
+    /// What every unit has.
+    pub const DEFAULT: Self = Self(100);
+
+    /// The weight.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for CpuWeight {
+    type Error = &'static str;
+
+    fn try_from(number: i64) -> Result<Self, &'static str> {
+        let fits = u16::try_from(number).ok().filter(|number| (1..=10_000).contains(number));
+        fits.map(Self)
+            .ok_or("the weight is from 1 to 10000, where 100 is usual: write it like cpu-weight = 50")
+    }
+}
