@@ -117,3 +117,6 @@ fn boot(
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
     mounts::become_nspawn(name, &made, &root)
 }
+
+#[cfg(test)]
+mod tests;
