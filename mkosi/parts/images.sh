@@ -8,11 +8,15 @@
 
 mkosi_room=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 image_release=trixie
-image_names=(host target)
+image_names=(host target template)
 
-# room_of IMAGE, release_of IMAGE: the image `host-testing` is `host` with another release.
+# room_of IMAGE, release_of IMAGE: the image `host-testing` is `host` with another release, and
+# `template` is the one that comes with tere.
 room_of() {
-    printf '%s/image/%s\n' "$mkosi_room" "${1%-testing}"
+    case $1 in
+        template) printf '%s/../machines/debian\n' "$mkosi_room" ;;
+        *) printf '%s/image/%s\n' "$mkosi_room" "${1%-testing}" ;;
+    esac
 }
 
 release_of() {

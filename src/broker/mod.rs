@@ -32,6 +32,7 @@ mod reach;
 mod records;
 mod recovery;
 mod registry;
+mod reload;
 mod request;
 mod session;
 mod session_task;
@@ -48,6 +49,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 
@@ -60,6 +62,7 @@ use self::policy::Policy;
 use self::pool::Pool;
 use self::records::Records;
 use self::registry::Registry;
+use self::reload::ReloadCounter;
 use self::start_limiter::StartLimiter;
 use self::systemd::Systemd;
 use crate::names::{AccountName, MachineName};
@@ -83,6 +86,12 @@ struct Flags {
     /// Check the policy, say what is wrong with it, and leave.
     #[arg(long)]
     check: bool,
+    /// Check the policy, have the broker with the PID in $MAINPID read it, and wait until it has. For
+    /// 'systemctl reload'.
+    #[arg(long, requires = "mainpid")]
+    reload: bool,
+    #[arg(long, hide = true, value_name = "PID", env = "MAINPID")]
+    mainpid: Option<i32>,
 }
 
 /// State that all tasks share.
@@ -126,6 +135,15 @@ pub fn main() -> ExitCode {
             }
         };
     }
+    if let (true, Some(mainpid)) = (flags.reload, flags.mainpid) {
+        return match reload::reload(flags.config, &flags.records_dir, Pid::from_raw(mainpid)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     service::exit(start(flags))
 }
 
@@ -136,10 +154,11 @@ fn start(flags: Flags) -> Result<(), StartError> {
     let policy = Policy::load(flags.config).map_err(|error| StartError::Program(error.to_string()))?;
     let paths = [AllowedPath::Read(folder), AllowedPath::Write(flags.records_dir.clone())];
     service.run(Thread::Broker, &paths, async move || {
+        let reloads = ReloadCounter::start(&flags.records_dir);
         let records = Records::at(flags.records_dir);
         let (broker, filling) = Broker::new(policy, records, flags.runtime_dir.join("session"));
         // Before everything else: until the handler is installed, SIGHUP ends the process.
-        tokio::spawn(Arc::clone(&broker).reload_on_request()?);
+        tokio::spawn(Arc::clone(&broker).reload_on_request(reloads)?);
         recovery::restore(&broker)?;
         tokio::spawn(filling);
         tokio::spawn(Arc::clone(&broker).watch_machines());
@@ -197,7 +216,10 @@ impl Broker {
     }
 
     /// Reloads the policy on each SIGHUP. An invalid file changes nothing.
-    fn reload_on_request(self: Arc<Self>) -> Result<impl Future<Output = ()>, String> {
+    fn reload_on_request(
+        self: Arc<Self>,
+        mut reloads: ReloadCounter,
+    ) -> Result<impl Future<Output = ()>, String> {
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
         Ok(async move {
             while hangup.recv().await.is_some() {
@@ -212,6 +234,7 @@ impl Broker {
                         tracing::error!(%error, "the new policy is bad; the old one stays: {error}")
                     }
                 }
+                reloads.add();
                 if let Err(error) = service::ready() {
                     tracing::warn!("{error}");
                 }

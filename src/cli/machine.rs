@@ -1,17 +1,15 @@
 //! `tere machine`: has tere-machine and systemd do what it says. Both take orders from root only.
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::process::{Command as Process, ExitCode, Output};
+use std::process::{Command as Process, ExitCode};
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use super::failure::Failure;
+use super::privileged::{confirm, first_line, listed, not_started, tere_machine};
 use super::time::now;
 use super::{print, table};
 use crate::names::MachineName;
-
-const PROGRAM: &str = "/usr/lib/tere/tere-machine";
 
 /// The subcommands for machines.
 #[derive(Debug, Subcommand)]
@@ -105,21 +103,17 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
 }
 
 fn list(json: bool) -> Result<ExitCode, Failure> {
-    let output = tere_machine("list the machines", &["list"])?;
-    let unreadable = |error: serde_json::Error| Failure {
-        cause: format!("{PROGRAM} printed something else than a list: {error}"),
-        next: "It may be of another version: apt install --reinstall tere".to_owned(),
-    };
-    let mut listed: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).map_err(unreadable)?;
-    let machines: Vec<Listed> = serde_json::from_slice(&output.stdout).map_err(unreadable)?;
+    let mut values = listed("list the machines", "list")?;
+    let machines: Vec<Listed> =
+        serde_json::from_value(values.clone()).map_err(|error| super::privileged::unreadable(&error))?;
     let states = states(&machines)?;
     if json {
-        for (value, state) in listed.iter_mut().zip(&states) {
+        for (value, state) in values.as_array_mut().into_iter().flatten().zip(&states) {
             if let Some(object) = value.as_object_mut() {
                 object.insert("state".to_owned(), state.as_str().into());
             }
         }
-        return print(&serde_json::Value::from_iter(listed).to_string());
+        return print(&values.to_string());
     }
     if machines.is_empty() {
         return print("There are no machines that tere has made. One is made when a person first opens it.");
@@ -205,53 +199,6 @@ fn recorded_cause(machine: &MachineName, began: u64) -> Option<String> {
     journal.arg(format!("--since=@{began}")).arg(format!("TERE_MACHINE={machine}"));
     let said = String::from_utf8_lossy(&journal.output().ok()?.stdout).trim().to_owned();
     (!said.is_empty()).then_some(said)
-}
-
-/// Runs tere-machine. `what` completes the error message "cannot ...".
-fn tere_machine(what: &str, arguments: &[&str]) -> Result<Output, Failure> {
-    let output =
-        Process::new(PROGRAM).args(arguments).output().map_err(|error| not_started(PROGRAM, &error))?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let next = if nix::unistd::geteuid().is_root() {
-        "See tere-machine(8)."
-    } else {
-        "Only root may do this. Run it again with sudo."
-    };
-    Err(Failure { cause: format!("cannot {what}: {}", first_line(&output)), next: next.to_owned() })
-}
-
-fn first_line(output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
-    said.lines().next().map_or_else(|| output.status.to_string(), str::to_owned)
-}
-
-fn not_started(program: &str, error: &io::Error) -> Failure {
-    Failure {
-        cause: format!("cannot start {program}: {error}"),
-        next: "Is tere installed completely? apt install --reinstall tere".to_owned(),
-    }
-}
-
-/// Asks the person at the terminal, unless `yes`.
-fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
-    if yes {
-        return Ok(());
-    }
-    if !io::stdin().is_terminal() {
-        return Err(Failure {
-            cause: format!("not done: {question}"),
-            next: "Add --yes if that is wanted.".to_owned(),
-        });
-    }
-    let mut answer = String::new();
-    // If the question cannot be shown, the answer to it is no.
-    let asked = write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stdin().read_line(&mut answer));
-    match (asked, answer.trim()) {
-        (Ok(_), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(Failure { cause: "nothing was done".to_owned(), next: "Answer y to go on.".to_owned() }),
-    }
 }
 
 #[cfg(test)]

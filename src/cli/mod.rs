@@ -14,8 +14,10 @@ mod check;
 mod failure;
 mod machine;
 mod policy;
+mod privileged;
 mod session;
 mod show;
+mod template;
 mod time;
 
 use std::io::{self, Write as _};
@@ -55,6 +57,9 @@ enum Command {
     /// Machines: the containers that tere makes.
     #[command(subcommand)]
     Machine(machine::Command),
+    /// Templates: what machines are made from.
+    #[command(subcommand)]
+    Template(template::Command),
     /// The policy: what an account may open, and why.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -69,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Account(command) => account::run(command, &flags.runtime_dir),
         Command::Session(command) => session::run(command, &flags.runtime_dir),
         Command::Machine(command) => machine::run(command),
+        Command::Template(command) => template::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Check(checked) => check::run(&checked, &flags.runtime_dir),
     };

@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::names::TemplateName;
+use crate::names::{MachineName, TemplateName, TemplateVersion};
 
 /// Why a machine does not boot, or is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,10 @@ pub(super) enum Failure {
     NotInPolicy,
     #[error("there is no version of the template {0} in {1}: see tere-machine(8)")]
     NoTemplate(TemplateName, PathBuf),
+    #[error("the template {0} has a version {1} already: versions are never changed, choose another one")]
+    TemplateThere(TemplateName, TemplateVersion),
+    #[error("the machine {0} was made of it: rebuild or remove that machine first")]
+    TemplateUsed(MachineName),
     #[error("{0} cannot be used: {1}")]
     Damaged(PathBuf, String),
     #[error("there is no machine of this name: 'tere machine list' shows those that there are")]
@@ -37,7 +41,8 @@ impl Failure {
             Self::Damaged(..) => 65,
             Self::NoMachine => 68,
             Self::NoRange => 69,
-            Self::Running(_) => 75,
+            Self::Running(_) | Self::TemplateUsed(_) => 75,
+            Self::TemplateThere(..) => 73,
             Self::Storage(..) => 74,
             Self::Tool(..) => 71,
         }

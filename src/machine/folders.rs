@@ -14,10 +14,12 @@
 //! A folder of machines/ or homes/ whose name begins with a dot is being made or removed, under the
 //! lock. Without the lock, it is left by a process that was killed.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -35,9 +37,13 @@ impl Folders {
         Self { state: state.to_owned() }
     }
 
+    pub(super) fn templates(&self) -> PathBuf {
+        self.state.join("templates")
+    }
+
     /// The versions of a template.
     pub(super) fn template(&self, name: &TemplateName) -> PathBuf {
-        self.state.join("templates").join(name.as_str())
+        self.templates().join(name.as_str())
     }
 
     /// One version of a template.
@@ -72,6 +78,19 @@ impl Folders {
         let file = File::open(&path).map_err(|error| storage("open", &path)(error))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| storage("lock", &path)(errno.into()))
     }
+}
+
+/// The names of the complete folders in `folder`.
+pub(super) fn names_in<T: FromStr + Ord>(folder: &Path) -> Result<BTreeSet<T>, Failure> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(folder).map_err(storage("read", folder))? {
+        let entry = entry.map_err(storage("read", folder))?;
+        // The name of an unfinished folder begins with a dot.
+        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        names.extend(name.and_then(|name| name.parse().ok()).filter(|_| is_folder));
+    }
+    Ok(names)
 }
 
 /// Removes what killed processes have left in a folder. Call this with the lock held: then nobody

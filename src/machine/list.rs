@@ -1,6 +1,5 @@
 //! Lists the machines on disk, for the operator.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::folders::{Folders, storage};
+use super::folders::{Folders, names_in};
 use super::making::{find, newest};
 use crate::config::Config;
 use crate::names::MachineName;
@@ -16,7 +15,7 @@ use crate::names::MachineName;
 /// Prints JSON: an array of objects, one for each machine or home, sorted by name.
 pub(super) fn list(folders: &Folders, policy: &Path) -> Result<serde_json::Value, Failure> {
     let policy = Config::load(policy)?;
-    let mut names = names_in(&folders.machines())?;
+    let mut names = names_in::<MachineName>(&folders.machines())?;
     names.append(&mut names_in(&folders.homes())?);
     let machine = |name: &MachineName| {
         // A damaged record is reported, and the other machines are listed.
@@ -38,18 +37,6 @@ pub(super) fn list(folders: &Folders, policy: &Path) -> Result<serde_json::Value
         })
     };
     Ok(names.iter().map(machine).collect())
-}
-
-/// The names of the complete folders in `folder`.
-fn names_in(folder: &Path) -> Result<BTreeSet<MachineName>, Failure> {
-    let mut names = BTreeSet::new();
-    for entry in fs::read_dir(folder).map_err(storage("read", folder))? {
-        let entry = entry.map_err(storage("read", folder))?;
-        // An unfinished folder begins with a dot, with which no machine on disk does.
-        let name = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        names.extend(name.filter(|name: &MachineName| !name.is_host()));
-    }
-    Ok(names)
 }
 
 /// The disk space of a tree, bytes; `None` if it is not there. What cannot be read, or disappears

@@ -10,7 +10,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::folders::{Folders, make, remove_unfinished, storage, sync, unfinished};
+use super::folders::{Folders, make, names_in, remove_unfinished, storage, sync, unfinished};
 use crate::atomic_file::{Durability, replace};
 use crate::config::Machine;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
@@ -109,18 +109,10 @@ pub(super) fn status(step: &str) {
 pub(super) fn newest(folders: &Folders, template: &TemplateName) -> Result<TemplateVersion, Failure> {
     let folder = folders.template(template);
     let none = || Failure::NoTemplate(template.clone(), folder.clone());
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(none()),
-        entries => entries.map_err(storage("read", &folder))?,
-    };
-    let mut newest = None;
-    for entry in entries {
-        let entry = entry.map_err(storage("read", &folder))?;
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let version = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        newest = newest.max(version.filter(|_| is_folder));
+    match names_in(&folder) {
+        Err(Failure::Storage(_, _, error)) if error.kind() == io::ErrorKind::NotFound => Err(none()),
+        versions => versions?.pop_last().ok_or_else(none),
     }
-    newest.ok_or_else(none)
 }
 
 /// The range of uids of a new machine. It is taken by a link with the range's number, which cannot
@@ -182,7 +174,7 @@ fn make_home(folders: &Folders, name: &MachineName, made: &Made) -> Result<(), F
 
 /// Writes everything in the file system of this folder to disk: a power cut must not leave a home
 /// with empty files.
-fn sync_filesystem(folder: &Path) -> Result<(), Failure> {
+pub(super) fn sync_filesystem(folder: &Path) -> Result<(), Failure> {
     let file = fs::File::open(folder).map_err(storage("open", folder))?;
     nix::unistd::syncfs(file).map_err(|errno| storage("sync", folder)(errno.into()))
 }

@@ -15,6 +15,7 @@ mod list;
 mod making;
 mod mounts;
 mod removal;
+mod templates;
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -24,10 +25,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::names::MachineName;
+use crate::names::{MachineName, TemplateName, TemplateVersion};
 use crate::records;
 use failure::Failure;
 use folders::Folders;
+use templates::Source;
 
 const PROGRAM: &str = "tere-machine";
 
@@ -71,6 +73,27 @@ enum Command {
     },
     /// Print the machines on disk, as JSON.
     List,
+    /// Add a version of a template.
+    AddTemplate {
+        /// The template.
+        name: TemplateName,
+        /// The version, which must not be there yet.
+        version: TemplateVersion,
+        /// The system.
+        tree: PathBuf,
+        /// Move the system instead of copying it. It must be on the same file system.
+        #[arg(long = "move")]
+        take: bool,
+    },
+    /// Remove a version of a template of which no machine was made.
+    RemoveTemplate {
+        /// The template.
+        name: TemplateName,
+        /// The version.
+        version: TemplateVersion,
+    },
+    /// Print the versions of all templates, as JSON.
+    ListTemplates,
 }
 
 /// The program.
@@ -86,6 +109,14 @@ pub fn main() -> ExitCode {
         Command::Rebuild { name } => (Some(name), removal::rebuild(&folders, policy, name)),
         Command::Remove { name, home } => (Some(name), removal::remove_machine(&folders, name, *home)),
         Command::List => (None, print(list::list(&folders, policy))),
+        Command::AddTemplate { name, version, tree, take } => {
+            let source = if *take { Source::Move } else { Source::Copy };
+            (None, templates::add(&folders, name, version, tree, source))
+        }
+        Command::RemoveTemplate { name, version } => {
+            (None, templates::remove_version(&folders, name, version))
+        }
+        Command::ListTemplates => (None, print(templates::list(&folders))),
     };
     let Err(failure) = done else { return ExitCode::SUCCESS };
     let machine = name.map(tracing::field::display);

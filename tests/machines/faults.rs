@@ -3,6 +3,7 @@
 //! (once if unset), `TERE_FAULT_ONLY` limits the faults to those with this text in their name, and
 //! `TERE_FAULT_SEED` repeats the random moments of an earlier run.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -243,6 +244,8 @@ enum Step {
 
 /// Waits until an unread packet lies in a socket of a unit.
 fn something_waits_for(host: &Host, unit: &str) {
+    // If this fails, the sockets that were looked at last say why.
+    let seen = LastSeen::default();
     eventually(&format!("something waits for {unit}"), PATIENCE, || {
         let shown = host.run(&["systemctl", "show", "-P", "MainPID", unit]);
         let pids: Vec<_> =
@@ -255,8 +258,22 @@ fn something_waits_for(host: &Host, unit: &str) {
             let waiting = line.split_whitespace().nth(2);
             waiting.is_some_and(|bytes| bytes != "0") && pids.iter().any(|pid| line.contains(pid))
         };
-        sockets.lines().find(waits).map(drop)
+        let found = sockets.lines().find(waits).map(drop);
+        seen.0.replace(format!("{pids:?} in {sockets}"));
+        found
     });
+}
+
+/// What was seen last, which is printed if the test fails.
+#[derive(Debug, Default)]
+struct LastSeen(RefCell<String>);
+
+impl Drop for LastSeen {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("last seen: {}", self.0.borrow());
+        }
+    }
 }
 
 #[test]

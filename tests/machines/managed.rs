@@ -239,3 +239,41 @@ fn a_machine_whose_removal_is_killed_is_whole_or_absent() {
         "/var/lib/tere/bases:\n\n/var/lib/tere/homes:\n\n/var/lib/tere/machines:"
     );
 }
+
+#[test]
+fn templates_are_listed_added_checked_and_removed() {
+    let host = Host::alone();
+    no_machines(&host);
+    let template = |arguments: &[&str]| host.try_run(&[&["tere", "template"], arguments].concat());
+    let listed: serde_json::Value = serde_json::from_str(&template(&["list", "--json"]).out).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!((&listed[0]["template"], &listed[0]["newest"]), (&"debian".into(), &true.into()));
+    assert_eq!(listed[0]["faults"], serde_json::json!([]));
+    assert_eq!(template(&["check", "debian"]).out, "ok     debian 1");
+    // What no machine can be made of is not taken.
+    host.sh("mkdir -p /run/empty /run/tree/home /run/tree/etc /run/tree/usr/lib/systemd/system && cd /run/tree/usr/lib && \
+             touch os-release systemd/systemd systemd/system/dbus.socket && echo same >/run/tree/etc/machine-id");
+    for (tree, fault) in [
+        ("/run/empty", "it has no systemd; it has no D-Bus"),
+        ("/run/tree", "all machines of it would have the same id"),
+        ("/run/nothing", "No such file"),
+        ("/etc/hostname", "it is not a folder"),
+    ] {
+        let refused = template(&["add", "debian", tree, "--as", "2"]);
+        assert!(!refused.success && refused.err.contains(fault), "{refused:?}");
+    }
+    host.sh(": >/run/tree/etc/machine-id");
+    assert!(template(&["add", "debian", "/run/tree", "--as", "2"]).success);
+    let again = template(&["add", "debian", "/run/tree", "--as", "2"]);
+    assert!(!again.success && again.err.contains("versions are never changed"), "{again:?}");
+    assert_eq!(template(&["check", "debian"]).out, "ok     debian 2\nok     debian 1");
+    assert!(template(&["remove", "debian", "2", "--yes"]).success);
+    // A version of which a machine is made stays.
+    holder(&host, "alice").open("dev@alice-box").unwrap();
+    let used = template(&["remove", "debian", "1", "--yes"]);
+    assert!(!used.success && used.err.contains("alice-box was made of it"), "{used:?}");
+    let unbuilt = template(&["build", "debian"]);
+    assert!(!unbuilt.success && unbuilt.err.contains("mkosi is not installed"), "{unbuilt:?}");
+    host.sh("rm -r /run/empty /run/tree");
+    no_machines(&host);
+}
