@@ -11,8 +11,8 @@
 //! bases/NUMBER              a link to the name of the machine that has this range of uids
 //! ```
 //!
-//! A folder of machines/ or homes/ whose name begins with a dot is being made or removed, under the
-//! lock. Without the lock, it is left by a process that was killed.
+//! A folder `.NAME` is being made, under a lock; without the lock, it is left by a process that was
+//! killed. What is in a folder `.removed` is being removed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -71,13 +71,31 @@ impl Folders {
         self.state.join("bases")
     }
 
-    /// Waits until no other process changes machines. The lock is released on drop, and by the
-    /// kernel if the process dies. systemd limits the wait (`TimeoutStartSec=`).
-    pub(super) fn lock(&self) -> Result<Flock<File>, Failure> {
-        let path = self.machines();
-        let file = File::open(&path).map_err(|error| storage("open", &path)(error))?;
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| storage("lock", &path)(errno.into()))
+    /// For whoever boots a machine that is there: waits until no other process makes or removes one.
+    /// A lock is released on drop, when this process becomes another program, and by the kernel if
+    /// the process dies. systemd limits the wait (`TimeoutStartSec=`).
+    pub(super) fn lock_to_boot(&self) -> Result<Lock, Failure> {
+        lock(&self.machines(), FlockArg::LockShared)
     }
+
+    /// For whoever makes or removes a machine: waits until no other process does, or boots one. It
+    /// is held for milliseconds: what takes long is done without it.
+    pub(super) fn lock_to_change(&self) -> Result<Lock, Failure> {
+        lock(&self.machines(), FlockArg::LockExclusive)
+    }
+
+    /// For whoever adds or removes a version of a template, which can take minutes.
+    pub(super) fn lock_templates(&self) -> Result<Lock, Failure> {
+        lock(&self.templates(), FlockArg::LockExclusive)
+    }
+}
+
+/// A lock on a folder.
+pub(super) type Lock = Flock<File>;
+
+fn lock(folder: &Path, how: FlockArg) -> Result<Lock, Failure> {
+    let file = File::open(folder).map_err(storage("open", folder))?;
+    Flock::lock(file, how).map_err(|(_, errno)| storage("lock", folder)(errno.into()))
 }
 
 /// The names of the complete folders in `folder`.
@@ -93,16 +111,34 @@ pub(super) fn names_in<T: FromStr + Ord>(folder: &Path) -> Result<BTreeSet<T>, F
     Ok(names)
 }
 
-/// Removes what killed processes have left in a folder. Call this with the lock held: then nobody
-/// works on what is unfinished.
-pub(super) fn remove_unfinished(folder: &Path) -> Result<(), Failure> {
-    for entry in fs::read_dir(folder).map_err(storage("read", folder))? {
-        let entry = entry.map_err(storage("read", folder))?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            remove(&entry.path())?;
-        }
+/// Where the folders of `parent` go that are to be removed. Nobody needs what is in there.
+fn removed(parent: &Path) -> PathBuf {
+    parent.join(".removed")
+}
+
+/// Takes a folder out of `parent`, at once and as a whole, if it is there. [`empty_removed`] removes
+/// its files, which can take long.
+pub(super) fn take_away(path: &Path, parent: &Path) -> Result<(), Failure> {
+    let removed = removed(parent);
+    match make(&removed, 0o700) {
+        Err(Failure::Storage(_, _, error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
     }
-    Ok(())
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Unique among processes that live. What a dead one with the same PID has left goes first.
+    let target = removed.join(format!("{name}.{}", std::process::id()));
+    remove(&target)?;
+    match fs::rename(path, &target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => renamed.map_err(storage("rename", path)),
+    }?;
+    sync(parent)
+}
+
+/// Removes what was taken out of `parent`, by this process or by one that was killed. Several
+/// processes can do this at the same time.
+pub(super) fn empty_removed(parent: &Path) -> Result<(), Failure> {
+    remove(&removed(parent))
 }
 
 /// The path at which a folder is made. It is renamed to `path` when it is complete.
@@ -124,9 +160,23 @@ pub(super) fn make(path: &Path, mode: u32) -> Result<(), Failure> {
     DirBuilder::new().mode(mode).create(path).map_err(storage("make", path))
 }
 
-/// Syncs the folder to disk: what was renamed into it is there after a power cut.
-pub(super) fn sync(folder: &Path) -> Result<(), Failure> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(storage("sync", folder))
+/// Syncs a small tree to disk, file by file: the rest of the file system can wait.
+pub(super) fn sync_tree(tree: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(tree).map_err(storage("read", tree))? {
+        let entry = entry.map_err(storage("read", tree))?;
+        let kind = entry.file_type().map_err(storage("read", tree))?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            sync(&entry.path())?;
+        }
+    }
+    sync(tree)
+}
+
+/// Syncs a file or a folder to disk: what was renamed into a folder is there after a power cut.
+pub(super) fn sync(path: &Path) -> Result<(), Failure> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(storage("sync", path))
 }
 
 /// The failure of an operation on this path.

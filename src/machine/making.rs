@@ -10,7 +10,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::folders::{Folders, make, names_in, remove_unfinished, storage, sync, unfinished};
+use super::folders::{Folders, Lock, make, names_in, remove, storage, sync, sync_tree, unfinished};
 use crate::atomic_file::{Durability, replace};
 use crate::config::Machine;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
@@ -38,19 +38,26 @@ pub(super) struct Made {
     pub(super) base: u32,
 }
 
-/// Finds the machine, or makes it from the newest version of its template.
+/// Finds the machine, or makes it from the newest version of its template. While the lock is held, it
+/// is not removed.
 pub(super) fn find_or_make(
     folders: &Folders,
     name: &MachineName,
     machine: &Machine,
-) -> Result<Made, Failure> {
-    let _lock = folders.lock()?;
+) -> Result<(Made, Lock), Failure> {
+    let lock = folders.lock_to_boot()?;
+    if let Some(made) = find(folders, name)?.filter(|_| folders.home(name).is_dir()) {
+        return Ok((made, lock));
+    }
+    // Two processes that wait for each other's shared lock would wait forever.
+    drop(lock);
+    let lock = folders.lock_to_change()?;
     let made = match find(folders, name)? {
         Some(made) => made,
         None => make_machine(folders, name, &machine.template)?,
     };
     make_home(folders, name, &made)?;
-    Ok(made)
+    Ok((made, lock))
 }
 
 /// Finds the machine, if it was made.
@@ -81,7 +88,8 @@ fn make_machine(folders: &Folders, name: &MachineName, template: &TemplateName) 
     let made = Made { template: template.clone(), version, base };
     let path = folders.machine(name);
     let unfinished = unfinished(&path);
-    remove_unfinished(&folders.machines())?;
+    // Of a process that was killed.
+    remove(&unfinished)?;
     make(&unfinished, 0o700)?;
     make(&unfinished.join("work"), 0o700)?;
     let upper = unfinished.join("upper");
@@ -159,7 +167,7 @@ fn make_home(folders: &Folders, name: &MachineName, made: &Made) -> Result<(), F
         return Ok(());
     }
     let unfinished = unfinished(&home);
-    remove_unfinished(&folders.homes())?;
+    remove(&unfinished)?;
     let source = folders.version(&made.template, &made.version).join("home");
     if !source.is_dir() {
         return Err(Failure::Damaged(source, "the template has no such folder".to_owned()));
@@ -167,16 +175,9 @@ fn make_home(folders: &Folders, name: &MachineName, made: &Made) -> Result<(), F
     let mut copy = Command::new("cp");
     copy.args(["--archive", "--reflink=auto", "--no-target-directory", "--"]).arg(&source).arg(&unfinished);
     run("cp", &mut copy)?;
-    sync_filesystem(&unfinished)?;
+    sync_tree(&unfinished)?;
     fs::rename(&unfinished, &home).map_err(storage("rename", &unfinished))?;
     sync(&folders.homes())
-}
-
-/// Writes everything in the file system of this folder to disk: a power cut must not leave a home
-/// with empty files.
-pub(super) fn sync_filesystem(folder: &Path) -> Result<(), Failure> {
-    let file = fs::File::open(folder).map_err(storage("open", folder))?;
-    nix::unistd::syncfs(file).map_err(|errno| storage("sync", folder)(errno.into()))
 }
 
 /// Runs one of the system's programs, which must succeed.

@@ -143,7 +143,9 @@ fn boot(
     let policy = Config::load(policy)?;
     let machine = policy.machine(name).ok_or(Failure::NotInPolicy)?;
     limits::set(name, &machine.limits)?;
-    let made = making::find_or_make(folders, name, machine)?;
+    // Held until this process becomes systemd-nspawn; from then on, the unit's state says that the
+    // machine runs.
+    let (made, _lock) = making::find_or_make(folders, name, machine)?;
     making::status("booting");
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
     mounts::become_nspawn(name, &made, &root)

@@ -1,14 +1,13 @@
 //! Takes a machine's system away, so that it is made anew or is gone. A machine is renamed before
 //! its files are removed: if this is killed, it is there as a whole or not at all, and the rest is
-//! removed when it is made or removed the next time.
+//! removed when a machine is removed the next time.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::process::Command;
 
 use super::failure::Failure;
-use super::folders::{Folders, remove, remove_unfinished, storage, sync, unfinished};
+use super::folders::{Folders, empty_removed, storage, sync, take_away};
 use crate::config::Config;
 use crate::names::MachineName;
 
@@ -17,16 +16,18 @@ use crate::names::MachineName;
 pub(super) fn rebuild(folders: &Folders, policy: &Path, name: &MachineName) -> Result<(), Failure> {
     let policy = Config::load(policy)?;
     policy.machine(name).ok_or(Failure::NotInPolicy)?;
-    let _lock = folders.lock()?;
+    let lock = folders.lock_to_change()?;
     refuse_running(name)?;
     take_away(&folders.machine(name), &folders.machines())?;
+    drop(lock);
+    empty_removed(&folders.machines())?;
     tracing::info!(machine = %name, "the machine's system is removed; it is made anew when it is opened");
     Ok(())
 }
 
 /// Removes a machine and, if `with_home`, its home. It need not be in the policy any more.
 pub(super) fn remove_machine(folders: &Folders, name: &MachineName, with_home: bool) -> Result<(), Failure> {
-    let _lock = folders.lock()?;
+    let lock = folders.lock_to_change()?;
     refuse_running(name)?;
     let there = folders.machine(name).exists() || with_home && folders.home(name).exists();
     if !there {
@@ -38,20 +39,11 @@ pub(super) fn remove_machine(folders: &Folders, name: &MachineName, with_home: b
     }
     // A home that is kept needs no range: it is mapped to the one that the next machine gets.
     let_base_go(folders, name)?;
+    drop(lock);
+    empty_removed(&folders.machines())?;
+    empty_removed(&folders.homes())?;
     tracing::info!(machine = %name, with_home, "machine removed");
     Ok(())
-}
-
-/// Removes a folder of `parent`, if it is there, and what an earlier attempt has left of it.
-fn take_away(path: &Path, parent: &Path) -> Result<(), Failure> {
-    remove_unfinished(parent)?;
-    let unfinished = unfinished(path);
-    match fs::rename(path, &unfinished) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        renamed => renamed.map_err(storage("rename", path))?,
-    }
-    sync(parent)?;
-    remove(&unfinished)
 }
 
 fn let_base_go(folders: &Folders, name: &MachineName) -> Result<(), Failure> {
