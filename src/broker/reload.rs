@@ -77,6 +77,7 @@ pub(super) fn reload(config: PathBuf, folder: &Path, broker: Pid) -> Result<(), 
                 "the broker has not read the policy within {RELOAD_TIMEOUT:?}: systemctl restart tere-broker"
             ));
         }
+        // It takes a few of these. An inotify watch would need a deadline and a look before it too.
         std::thread::sleep(POLL_INTERVAL);
     }
     Ok(())

@@ -15,6 +15,7 @@ use super::progress::Progress;
 use super::worker;
 use crate::backoff::Backoff;
 use crate::names::{MachineName, SessionId};
+use crate::protocol::boot::exit_status;
 use crate::protocol::worker::Standing;
 use crate::protocol::{EndReason, OpeningStep, Refusal};
 use crate::wire::WireError;
@@ -45,23 +46,6 @@ pub(super) enum NotStopped {
     Worker(#[from] WireError),
     #[error("its worker left {0} descriptors with systemd")]
     Stored(u32),
-}
-
-/// The exit statuses of tere-machine, see tere-machine(8).
-mod exit_status {
-    pub(super) const FIRST: i32 = 64;
-    pub(super) const STORAGE: i32 = 74;
-    pub(super) const LAST: i32 = 78;
-}
-
-/// The step that the status of a machine's unit names. Once systemd-nspawn runs, it begins each status
-/// with words of its own, so nothing in a machine can name a step.
-fn step(status: &str) -> Option<OpeningStep> {
-    match status {
-        "making" => Some(OpeningStep::Making),
-        "booting" => Some(OpeningStep::Booting),
-        _ => None,
-    }
 }
 
 /// A unit, made of parsed names only, so that no other unit can be named.
@@ -144,7 +128,7 @@ impl Systemd {
             let mut changes = service.receive_status_text_changed().await;
             let mut last = None;
             while let Some(change) = changes.next().await {
-                let step = step(&change.get().await?);
+                let step = OpeningStep::of_status(&change.get().await?);
                 if let Some(step) = step.filter(|_| step != last) {
                     progress.tell(step);
                     last = Some(step);
@@ -160,18 +144,22 @@ impl Systemd {
 
     /// Why the unit of a machine has failed to start, by the exit status of tere-machine.
     pub(super) async fn why_not_started(&self, unit: Unit<'_>) -> Refusal {
-        let status = async {
-            let connection = self.bus.connection().await?;
-            let path = ManagerProxy::new(&connection).await?.get_unit(unit.name()).await?;
-            let service = ServiceProxy::builder(&connection).path(path);
-            let service = service.cache_properties(CacheProperties::No).build().await?;
-            Ok(service.exec_main_status().await?)
-        };
-        match (unit, within(SESSION_TIMEOUT, status).await) {
-            (Unit::ManagedMachine(_), Ok(exit_status::STORAGE)) => Refusal::StorageFailed,
-            (Unit::ManagedMachine(_), Ok(exit_status::FIRST..=exit_status::LAST)) => Refusal::MachineNotMade,
-            _ => Refusal::MachineUnavailable,
+        let Unit::ManagedMachine(_) = unit else { return Refusal::MachineUnavailable };
+        let status = async { Ok(self.service(unit).await?.exec_main_status().await?) };
+        let status = within(SESSION_TIMEOUT, status).await.ok();
+        match status.and_then(|status| u8::try_from(status).ok()) {
+            Some(exit_status::STORAGE) => Refusal::StorageFailed,
+            Some(exit_status::DAMAGED..=exit_status::POLICY) => Refusal::MachineNotMade,
+            Some(_) | None => Refusal::MachineUnavailable,
         }
+    }
+
+    /// The loaded unit of a service, whose properties are read each time.
+    async fn service(&self, unit: Unit<'_>) -> Result<ServiceProxy<'static>, BusError> {
+        let connection = self.bus.connection().await?;
+        let path = ManagerProxy::new(&connection).await?.get_unit(unit.name()).await?;
+        let service = ServiceProxy::builder(&connection).path(path);
+        Ok(service.cache_properties(CacheProperties::No).build().await?)
     }
 
     /// Stops a unit and waits until it is stopped.
@@ -192,13 +180,7 @@ impl Systemd {
     /// Returns the number of descriptors in the descriptor store of a session's worker.
     pub(super) async fn stored_descriptors(&self, id: &SessionId) -> Result<u32, BusError> {
         let unit = Unit::SessionService(id);
-        let count = async {
-            let connection = self.bus.connection().await?;
-            let path = ManagerProxy::new(&connection).await?.get_unit(unit.name()).await?;
-            let service = ServiceProxy::builder(&connection).path(path);
-            let service = service.cache_properties(CacheProperties::No).build().await?;
-            Ok(service.n_file_descriptor_store().await?)
-        };
+        let count = async { Ok(self.service(unit).await?.n_file_descriptor_store().await?) };
         match within(unit.time(), count).await {
             // The unit is unloaded, and its store is gone with it.
             Err(error) if error.is(NO_SUCH_UNIT) || error.is(NO_SUCH_OBJECT) => Ok(0),

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::{ask, print, session, table, time};
-use crate::names::AccountName;
+use super::{ask, inheritance, print, session, table, time};
+use crate::names::{AccountName, MachineName};
 use crate::protocol::SessionSummary;
 use crate::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 
@@ -17,7 +17,14 @@ pub(super) enum Command {
     ///
     /// Give the link to the person. Opened in a browser, once and within 15 minutes, it registers
     /// a passkey and signs them in. What the account may open is written in /etc/tere/tere.toml.
-    Add(Named),
+    Add {
+        #[command(flatten)]
+        named: Named,
+        /// Give the account the machines and homes that are there under its name, those of an earlier
+        /// account of that name for instance. Without this, the account is not made if there are any.
+        #[arg(long)]
+        inherit: bool,
+    },
     /// List all accounts, and account files that cannot be used.
     List {
         /// Print JSON: an array of objects with account, created, passkeys, last_sign_in, unusable.
@@ -35,8 +42,8 @@ pub(super) enum Command {
         /// The account.
         #[arg(value_name = "NAME")]
         account: AccountName,
-        /// Print JSON: an object with account and sessions: the ids of the sessions that go on, or
-        /// null if the broker did not answer.
+        /// Print JSON: an object with account, sessions (the ids of the sessions that go on, or null if
+        /// the broker did not answer) and machines (those that are kept).
         #[arg(long)]
         json: bool,
     },
@@ -58,8 +65,11 @@ pub(super) struct Named {
 
 pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Failure> {
     match command {
-        Command::Add(Named { account, json }) => {
+        Command::Add { named: Named { account, json }, inherit } => {
             let what = format!("add the account {account}");
+            if !inherit {
+                inheritance::refuse(&account)?;
+            }
             link(ask::auth(runtime_dir, &FromCli::AccountAdd(account), &what)?, json)
         }
         Command::Link(Named { account, json }) => {
@@ -77,7 +87,11 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
         Command::Remove { account, json } => {
             let what = format!("remove the account {account}");
             match ask::auth(runtime_dir, &FromCli::AccountRemove(account.clone()), &what)? {
-                ToCli::Done => print(&removed(&account, session::of(&account, runtime_dir), json)),
+                ToCli::Done => {
+                    let (sessions, machines) =
+                        (session::of(&account, runtime_dir), inheritance::machines_of(&account));
+                    print(&removed(&account, sessions, &machines, json))
+                }
                 ToCli::Link { .. }
                 | ToCli::Accounts(_)
                 | ToCli::Unusable { .. }
@@ -88,14 +102,25 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
     }
 }
 
-/// Reports that an account was removed, with its sessions, because they continue.
-fn removed(account: &AccountName, sessions: Result<Vec<SessionSummary>, Failure>, json: bool) -> String {
+/// Reports that an account was removed, with its sessions, because they continue, and its machines,
+/// because they are kept.
+fn removed(
+    account: &AccountName,
+    sessions: Result<Vec<SessionSummary>, Failure>,
+    machines: &[MachineName],
+    json: bool,
+) -> String {
     if json {
         let ids = |sessions: Vec<SessionSummary>| sessions.into_iter().map(|session| session.id).collect();
         let ids: Option<Vec<_>> = sessions.ok().map(ids);
-        return json!({ "account": account, "sessions": ids }).to_string();
+        return json!({ "account": account, "sessions": ids, "machines": machines }).to_string();
     }
-    let removed = format!("The account {account} is removed.");
+    let kept = machines.iter().map(|machine| {
+        format!(
+            "\nIts machine {machine} is kept. Remove it, with its home: tere machine remove --home {machine}"
+        )
+    });
+    let removed = format!("The account {account} is removed.{}", kept.collect::<String>());
     let sessions = match sessions {
         Ok(sessions) if sessions.is_empty() => return removed,
         Ok(sessions) => sessions,

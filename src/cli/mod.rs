@@ -12,6 +12,7 @@ mod account;
 mod ask;
 mod check;
 mod failure;
+mod inheritance;
 mod machine;
 mod policy;
 mod privileged;

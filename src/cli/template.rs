@@ -1,9 +1,11 @@
 //! `tere template`: builds versions of templates with mkosi, and has tere-machine keep them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
 use clap::Subcommand;
+use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
 use super::failure::Failure;
@@ -73,12 +75,12 @@ pub(super) enum Command {
 
 /// What tere-machine prints of a version.
 #[derive(Debug, Deserialize)]
-struct Listed {
-    template: String,
-    version: TemplateVersion,
-    newest: bool,
-    machines: Vec<String>,
-    faults: Vec<String>,
+pub(super) struct Listed {
+    pub(super) template: String,
+    pub(super) version: TemplateVersion,
+    pub(super) newest: bool,
+    pub(super) machines: Vec<String>,
+    pub(super) faults: Vec<String>,
 }
 
 pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
@@ -88,7 +90,7 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Build { template, from, version } => {
             let version = version.map_or_else(|| free_version(&template), Ok)?;
             let from = from.unwrap_or_else(|| Path::new(DEFINITIONS).join(template.as_str()));
-            let tree = build(&from)?;
+            let (tree, _lock) = build(&from)?;
             add(&template, &version, &tree, &["--move"])
         }
         Command::Add { template, tree, version } => {
@@ -107,7 +109,7 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
 
 const LIST: &str = "list-templates";
 
-fn versions() -> Result<Vec<Listed>, Failure> {
+pub(super) fn versions() -> Result<Vec<Listed>, Failure> {
     serde_json::from_value(listed("list the templates", LIST)?).map_err(|error| unreadable(&error))
 }
 
@@ -186,9 +188,9 @@ fn free_version(template: &TemplateName) -> Result<TemplateVersion, Failure> {
     })
 }
 
-/// Has mkosi build a system from the files in `from`, and returns its path. mkosi says on the
-/// terminal how far it is.
-fn build(from: &Path) -> Result<PathBuf, Failure> {
+/// Has mkosi build a system from the files in `from`, and returns its path, with the lock that keeps
+/// others from building there. mkosi says on the terminal how far it is.
+fn build(from: &Path) -> Result<(PathBuf, Flock<File>), Failure> {
     if !from.join("mkosi.conf").exists() {
         return Err(Failure {
             cause: format!("there is no {}", from.join("mkosi.conf").display()),
@@ -202,6 +204,12 @@ fn build(from: &Path) -> Result<PathBuf, Failure> {
         cause: format!("cannot make {BUILDS}: {error}"),
         next: "Only root may do this. Run it again with sudo.".to_owned(),
     })?;
+    let lock =
+        File::open(BUILDS).ok().and_then(|folder| Flock::lock(folder, FlockArg::LockExclusiveNonblock).ok());
+    let lock = lock.ok_or_else(|| Failure {
+        cause: "another template is being built".to_owned(),
+        next: "Wait until it is done.".to_owned(),
+    })?;
     let status = mkosi.status().map_err(|error| {
         if error.kind() != std::io::ErrorKind::NotFound {
             return not_started("mkosi", &error);
@@ -213,7 +221,7 @@ fn build(from: &Path) -> Result<PathBuf, Failure> {
         }
     })?;
     if status.success() {
-        return Ok(Path::new(BUILDS).join("image"));
+        return Ok((Path::new(BUILDS).join("image"), lock));
     }
     Err(Failure {
         cause: format!("mkosi failed: {status}"),

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
+use crate::protocol::boot::exit_status;
 
 /// Why a machine does not boot, or is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -32,19 +33,19 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The exit status, from which the broker learns what to tell the person. See sysexits(3head).
+    /// The exit status, from which the broker learns what to tell the person.
     pub(super) fn exit_status(&self) -> u8 {
         match self {
-            Self::Policy(_) => 78,
-            Self::NotInPolicy => 77,
-            Self::NoTemplate(..) => 66,
-            Self::Damaged(..) => 65,
-            Self::NoMachine => 68,
-            Self::NoRange => 69,
-            Self::Running(_) | Self::TemplateUsed(_) => 75,
-            Self::TemplateThere(..) => 73,
-            Self::Storage(..) => 74,
-            Self::Tool(..) => 71,
+            Self::Policy(_) => exit_status::POLICY,
+            Self::NotInPolicy => exit_status::NOT_IN_POLICY,
+            Self::NoTemplate(..) => exit_status::NO_TEMPLATE,
+            Self::Damaged(..) => exit_status::DAMAGED,
+            Self::NoMachine => exit_status::NO_MACHINE,
+            Self::NoRange => exit_status::NO_RANGE,
+            Self::Running(_) | Self::TemplateUsed(_) => exit_status::IN_USE,
+            Self::TemplateThere(..) => exit_status::TEMPLATE_THERE,
+            Self::Storage(..) => exit_status::STORAGE,
+            Self::Tool(..) => exit_status::TOOL,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::failure::Failure;
-use super::making::run;
+use super::tool::run;
 use crate::config::{CpuWeight, Limits, Tasks};
 use crate::names::MachineName;
 

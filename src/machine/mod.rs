@@ -3,11 +3,13 @@
 //! operator.
 //!
 //! Reads: the name of a machine, which the broker chose; the policy, templates and machines, which
-//! only root can write. It reads nothing that a machine or a person has written.
+//! only root can write. To boot a machine it reads nothing that a machine or a person has written;
+//! `list` measures their files, and `remove` removes them.
 //! Holds: the machines' systems and homes in `/var/lib/tere`.
 //! Has given up: nothing. It mounts and starts systemd-nspawn, which only root can do, so it takes
 //! nothing but a name, and asks the policy itself whether that machine may exist.
 
+mod bases;
 mod failure;
 mod folders;
 mod limits;
@@ -15,7 +17,9 @@ mod list;
 mod making;
 mod mounts;
 mod removal;
+mod steps;
 mod templates;
+mod tool;
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -26,6 +30,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
+use crate::protocol::OpeningStep;
 use crate::records;
 use failure::Failure;
 use folders::Folders;
@@ -146,7 +151,7 @@ fn boot(
     // Held until this process becomes systemd-nspawn; from then on, the unit's state says that the
     // machine runs.
     let (made, _lock) = making::find_or_make(folders, name, machine)?;
-    making::status("booting");
+    steps::report(OpeningStep::Booting);
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
     mounts::become_nspawn(name, &made, &root)
 }

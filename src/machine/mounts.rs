@@ -15,9 +15,11 @@ use std::process::Command;
 use nix::mount::{MsFlags, mount as mount_now};
 use nix::sched::{CloneFlags, unshare};
 
+use super::bases::RANGE;
 use super::failure::Failure;
 use super::folders::{Folders, make, storage};
-use super::making::{Made, RANGE, owner, run};
+use super::making::Made;
+use super::tool::run;
 use crate::names::MachineName;
 
 /// A machine that is mounted in this process.
@@ -73,14 +75,13 @@ enum ReadOnly {
     No,
 }
 
-/// Mounts `source` at `target`, with the uids of its files mapped to the range that begins at
-/// `base`.
+/// Mounts `source` at `target`, with the uids of its files, from 0, mapped to the range that begins
+/// at `base`. The owner of `source` itself does not matter: a machine's root may have changed it.
 fn idmapped(source: &Path, target: &Path, base: u32, read_only: ReadOnly) -> Result<PathBuf, Failure> {
     make(target, 0o700)?;
-    let owner = owner(source)?;
     // overlayfs makes folders of its own as the host's root. On disk, they get the first uid after
     // the range, which no machine has.
-    let mut options = format!("bind,X-mount.idmap=b:{owner}:{base}:{RANGE} b:{}:0:1", owner + RANGE);
+    let mut options = format!("bind,X-mount.idmap=b:0:{base}:{RANGE} b:{RANGE}:0:1");
     if read_only == ReadOnly::Yes {
         options = format!("ro,{options}");
     }

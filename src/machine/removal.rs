@@ -2,12 +2,12 @@
 //! its files are removed: if this is killed, it is there as a whole or not at all, and the rest is
 //! removed when a machine is removed the next time.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::bases;
 use super::failure::Failure;
-use super::folders::{Folders, empty_removed, storage, sync, take_away};
+use super::folders::{Folders, empty_removed, take_away};
 use crate::config::Config;
 use crate::names::MachineName;
 
@@ -38,24 +38,12 @@ pub(super) fn remove_machine(folders: &Folders, name: &MachineName, with_home: b
         take_away(&folders.home(name), &folders.homes())?;
     }
     // A home that is kept needs no range: it is mapped to the one that the next machine gets.
-    let_base_go(folders, name)?;
+    bases::give_back(folders, name)?;
     drop(lock);
     empty_removed(&folders.machines())?;
     empty_removed(&folders.homes())?;
     tracing::info!(machine = %name, with_home, "machine removed");
     Ok(())
-}
-
-fn let_base_go(folders: &Folders, name: &MachineName) -> Result<(), Failure> {
-    let bases = folders.bases();
-    for entry in fs::read_dir(&bases).map_err(storage("read", &bases))? {
-        let link = entry.map_err(storage("read", &bases))?.path();
-        let holder = fs::read_link(&link).map_err(storage("read", &link))?;
-        if holder == Path::new(name.as_str()) {
-            fs::remove_file(&link).map_err(storage("remove", &link))?;
-        }
-    }
-    sync(&bases)
 }
 
 /// The files of a machine that runs must not be removed under it.

@@ -5,13 +5,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 
 use super::failure::Failure;
 use super::folders::{Folders, empty_removed, make, names_in, remove, storage, sync, take_away, unfinished};
-use super::making::{RANGE, find, run};
+use super::making::find;
+use super::tool::copy;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
 
 /// Whether [`add`] takes a tree away from where it is, or copies it.
@@ -48,13 +48,7 @@ pub(super) fn add(
     remove(&unfinished)?;
     match source {
         Source::Move => fs::rename(tree, &unfinished).map_err(storage("rename", tree))?,
-        Source::Copy => {
-            let mut copy = Command::new("cp");
-            copy.args(["--archive", "--reflink=auto", "--no-target-directory", "--"])
-                .arg(tree)
-                .arg(&unfinished);
-            run("cp", &mut copy)?;
-        }
+        Source::Copy => copy(tree, &unfinished)?,
     }
     sync_filesystem(&unfinished)?;
     fs::rename(&unfinished, &path).map_err(storage("rename", &unfinished))?;
@@ -78,11 +72,8 @@ pub(super) fn faults(tree: &Path) -> Vec<String> {
     match fs::symlink_metadata(tree) {
         Ok(data) if !data.is_dir() => return vec!["it is not a folder".to_owned()],
         Err(error) => return vec![error.to_string()],
-        Ok(data) if !data.uid().is_multiple_of(RANGE) => {
-            faults.push(format!(
-                "it belongs to the uid {}, which is neither root nor the first of a range",
-                data.uid()
-            ));
+        Ok(data) if data.uid() != 0 => {
+            faults.push(format!("it belongs to the uid {}: make it as root", data.uid()));
         }
         Ok(_) => {}
     }

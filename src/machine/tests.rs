@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::folders::Folders;
-use super::{boot, making};
+use super::{bases, boot, making};
 use crate::config::Config;
 use crate::names::MachineName;
 
@@ -76,7 +76,7 @@ fn a_machine_is_made_once_with_a_range_of_its_own() {
     let alice = fixture.make("alice-box").unwrap();
     let bob = fixture.make("bob-box").unwrap();
     assert_ne!(alice.base, bob.base);
-    assert!(alice.base.is_multiple_of(making::RANGE) && alice.base >= 0x7000_0000, "{:x}", alice.base);
+    assert!(alice.base.is_multiple_of(bases::RANGE) && alice.base >= 0x7000_0000, "{:x}", alice.base);
     assert_eq!(
         fs::read_to_string(fixture.path("machines/alice-box/upper/etc/hostname")).unwrap(),
         "alice-box\n"
@@ -101,10 +101,10 @@ fn a_range_that_another_machine_has_is_not_given_again() {
     let fixture = Fixture::new();
     let first = fixture.make("alice-box").unwrap();
     fs::remove_dir_all(fixture.path("machines/alice-box")).unwrap();
-    let number = ((first.base - 0x7000_0000) / making::RANGE).to_string();
+    let number = ((first.base - 0x7000_0000) / bases::RANGE).to_string();
     fs::remove_file(fixture.path("bases").join(&number)).unwrap();
     symlink("other", fixture.path("bases").join(&number)).unwrap();
-    assert_eq!(fixture.make("alice-box").unwrap().base, first.base + making::RANGE);
+    assert_eq!(fixture.make("alice-box").unwrap().base, first.base + bases::RANGE);
 }
 
 #[test]

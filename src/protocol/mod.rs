@@ -8,10 +8,12 @@
 //! | `vouch` | `broker.sock`, until it is handed over | auth and broker |
 //! | `principal` | the same socket, handed over | front or `tere`, and broker |
 //! | `worker` | `session/ID.sock` | broker and session worker |
+//! | `boot` | none: the state of a unit | tere-machine and broker |
 //! | `viewer` | a socketpair | front or `tere`, and session worker |
 //!
-//! All except `page` are packets of [`crate::wire`].
+//! All except `page` and `boot` are packets of [`crate::wire`].
 
+pub mod boot;
 pub mod control;
 pub mod login;
 pub mod page;

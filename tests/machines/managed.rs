@@ -13,6 +13,11 @@ fn no_machines(host: &Host) {
              /var/lib/tere/homes/* /var/lib/tere/homes/.[a-z]* /var/lib/tere/bases/*");
 }
 
+/// Runs a line of shell as the root of alice's machine.
+fn in_machine(host: &Host, line: &str) -> String {
+    host.run(&["systemd-run", "--quiet", "--machine=alice-box", "--pipe", "--wait", "sh", "-c", line])
+}
+
 fn asks(shell: &mut Shell, line: &str, answer: &str) {
     shell.type_in(&format!("{line}\r"));
     shell.expect(answer);
@@ -28,16 +33,7 @@ fn a_machine_is_made_when_it_is_first_opened_and_its_home_is_kept() {
     asks(&mut shell, "echo $(id -un)@$(hostname):$HOME", "dev@alice-box:/home/dev");
     asks(&mut shell, "echo mine >~/kept && sync && echo written", "written");
     // Something in the system, by the machine's root.
-    host.run(&[
-        "systemd-run",
-        "--quiet",
-        "--machine=alice-box",
-        "--pipe",
-        "--wait",
-        "sh",
-        "-c",
-        "echo there >/etc/mark",
-    ]);
+    in_machine(&host, "echo there >/etc/mark");
     let limits = "systemctl show -p MemoryMax -p TasksMax -p CPUWeight tere-managed@alice-box | sort";
     assert_eq!(host.sh(limits), "CPUWeight=50\nMemoryMax=2147483648\nTasksMax=4096");
     // It is nobody else's: another machine, with other uids.
@@ -57,6 +53,45 @@ fn a_machine_is_made_when_it_is_first_opened_and_its_home_is_kept() {
     let outsider = host.try_run(&["setpriv", "--reuid=1000", "--clear-groups", "ls", "/var/lib/tere/homes"]);
     assert!(!outsider.success && outsider.err.contains("Permission denied"), "{outsider:?}");
     no_machines(&host);
+}
+
+/// A machine's root owns its files, and may have changed the owner and the mode of any of them.
+#[test]
+fn a_machine_boots_whatever_its_root_did_to_its_folders() {
+    let host = Host::alone();
+    no_machines(&host);
+    let mut alice = holder(&host, "alice");
+    alice.open("dev@alice-box").unwrap();
+    in_machine(
+        &host,
+        "echo mine >/home/dev/kept; chown -R dev:dev /home; chown dev:dev / /etc; chmod 0700 /home",
+    );
+    host.sh("systemctl stop tere-managed@alice-box");
+    let mut shell = eventually("the machine is back", PATIENCE, || alice.open("dev@alice-box").ok());
+    asks(&mut shell, "cat ~/kept; stat -c %U /home", "mine\r\ndev\r\n");
+    no_machines(&host);
+}
+
+/// An account that is added later under the same name is somebody else.
+#[test]
+fn an_account_gets_the_machine_of_an_earlier_one_only_if_the_operator_says_so() {
+    let host = Host::alone();
+    no_machines(&host);
+    host.tere(&["account", "remove", "alice"]);
+    assert!(host.tere(&["account", "add", "alice"]).0);
+    holder(&host, "alice").open("dev@alice-box").unwrap();
+    let (removed, said) = host.tere(&["account", "remove", "alice"]);
+    assert!(removed && said.contains("tere machine remove --home alice-box"), "{said}");
+    let refused = host.try_run(&["tere", "account", "add", "alice"]);
+    assert!(!refused.success && refused.err.contains("alice-box"), "{refused:?}");
+    // The home alone is reason enough.
+    assert!(host.tere(&["machine", "remove", "alice-box", "--yes"]).0);
+    assert!(!host.tere(&["account", "add", "alice"]).0);
+    assert!(host.tere(&["account", "add", "alice", "--inherit"]).0);
+    host.tere(&["account", "remove", "alice"]);
+    no_machines(&host);
+    assert!(host.tere(&["account", "add", "alice"]).0);
+    host.tere(&["account", "remove", "alice"]);
 }
 
 /// A person is told what is wrong, nothing is left over, and the next attempt works.
@@ -143,10 +178,6 @@ fn listed(host: &Host) -> Option<serde_json::Value> {
     assert!(listed, "{out}");
     let machines: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
     machines.into_iter().find(|machine| machine["machine"] == "alice-box")
-}
-
-fn in_machine(host: &Host, line: &str) -> String {
-    host.run(&["systemd-run", "--quiet", "--machine=alice-box", "--pipe", "--wait", "sh", "-c", line])
 }
 
 #[test]

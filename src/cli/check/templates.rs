@@ -1,13 +1,8 @@
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
-
 use super::Finding;
+use crate::cli::failure::Failure;
+use crate::cli::template::{Listed, versions};
 use crate::config::Config;
-use crate::names::{TemplateName, TemplateVersion};
-
-/// Where templates are, see tere-machine(8).
-const TEMPLATES: &str = "/var/lib/tere/templates";
+use crate::names::TemplateName;
 
 /// Checks that each machine of the policy can be made. Without such machines there is nothing to
 /// check.
@@ -15,36 +10,30 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     let mut names: Vec<_> = config.machines.iter().map(|machine| &machine.template).collect();
     names.sort();
     names.dedup();
-    names.into_iter().map(|name| finding(Path::new(TEMPLATES), name)).collect()
+    if names.is_empty() {
+        return Vec::new();
+    }
+    match versions() {
+        Ok(versions) => names.into_iter().map(|name| finding(&versions, name)).collect(),
+        Err(Failure { cause, next }) => vec![Finding::unknown("templates", cause, next)],
+    }
 }
 
-fn finding(templates: &Path, name: &TemplateName) -> Finding {
+fn finding(versions: &[Listed], name: &TemplateName) -> Finding {
     let what = format!("template {name}");
-    let folder = templates.join(name.as_str());
-    let fix = "Put a version of it there, see tere-machine(8): until then, machines of it cannot be made.";
-    match newest(&folder) {
-        Ok(Some(version)) => Finding::ok(what, format!("its newest version is {version}")),
-        Ok(None) => Finding::wrong(what, format!("{} has no version of it", folder.display()), fix),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Finding::wrong(what, format!("{} is not there", folder.display()), fix)
+    let newest = versions.iter().find(|one| one.template == name.as_str() && one.newest);
+    match newest {
+        None => {
+            let fix = format!("Machines of it cannot be made. Build one: tere template build {name}");
+            Finding::wrong(what, "it has no version", fix)
         }
-        Err(error) => Finding::unknown(
+        Some(one) if !one.faults.is_empty() => Finding::wrong(
             what,
-            format!("cannot read {}: {error}", folder.display()),
-            "Run 'tere check' as root.",
+            format!("its newest version {} cannot be used: {}", one.version, one.faults.join("; ")),
+            format!("Build a newer one: tere template build {name}"),
         ),
+        Some(one) => Finding::ok(what, format!("its newest version is {}", one.version)),
     }
-}
-
-fn newest(folder: &Path) -> std::io::Result<Option<TemplateVersion>> {
-    let mut newest = None;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let version = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        newest = newest.max(version.filter(|_| is_folder));
-    }
-    Ok(newest)
 }
 
 #[cfg(test)]
@@ -53,17 +42,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_needs_a_version() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_template_needs_a_newest_version_that_can_be_used() {
         let name: TemplateName = "debian".parse().unwrap();
-        let state = || finding(folder.path(), &name);
-        assert!(matches!(state().state, FindingState::Wrong(_)));
-        fs::create_dir_all(folder.path().join("debian/.unfinished")).unwrap();
-        fs::write(folder.path().join("debian/1"), "a file").unwrap();
-        assert!(matches!(state().state, FindingState::Wrong(_)));
-        for version in ["9", "10"] {
-            fs::create_dir(folder.path().join("debian").join(version)).unwrap();
-        }
-        assert_eq!(state().found, "its newest version is 10");
+        let listed = |template: &str, version: &str, newest, faults: &[&str]| Listed {
+            template: template.to_owned(),
+            version: version.parse().unwrap(),
+            newest,
+            machines: Vec::new(),
+            faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
+        };
+        let wrong = |versions: &[Listed]| matches!(finding(versions, &name).state, FindingState::Wrong(_));
+        assert!(wrong(&[]));
+        assert!(wrong(&[listed("other", "1", true, &[])]));
+        assert!(wrong(&[
+            listed("debian", "10", true, &["it has no systemd"]),
+            listed("debian", "9", false, &[])
+        ]));
+        let good = [listed("debian", "10", true, &[]), listed("debian", "9", false, &["it has no systemd"])];
+        assert_eq!(finding(&good, &name).found, "its newest version is 10");
     }
 }
