@@ -447,8 +447,8 @@ fn an_account_file_that_cannot_be_used_is_listed_keeps_its_name_and_can_be_remov
         assert!(err.contains(": account-unusable\n"), "{err}");
     }
     let (out, _, code) = tere(&auth, &["account", "remove", "alice", "--json"]);
-    // The stand-in for the broker lists none.
-    assert_eq!((out.as_str(), code), ("{\"account\":\"alice\",\"sessions\":null}\n", 0));
+    // The stand-in for the broker lists no sessions, and no machine was made for her.
+    assert_eq!((out.as_str(), code), ("{\"account\":\"alice\",\"machines\":[],\"sessions\":null}\n", 0));
     assert!(!file.exists());
     auth.add("alice");
     let (out, _, _) = tere(&auth, &["account", "list"]);

@@ -23,10 +23,10 @@ pub(super) fn is_base(uid: u32) -> bool {
     uid.checked_sub(FIRST_BASE).is_some_and(|above| above.is_multiple_of(RANGE) && above / RANGE < RANGES)
 }
 
-/// Takes a range for a machine, and returns its first uid. It is taken by a link with the range's
-/// number, which cannot be made twice. The search begins at a number that follows from the name, so
-/// the range that was taken for a machine whose making was interrupted is found again.
-pub(super) fn take(folders: &Folders, name: &MachineName) -> Result<u32, Failure> {
+/// Allocates a range to a machine, and returns its first uid. A link named after the range's number
+/// marks it as allocated; a link cannot be created twice. The search begins at a hash of the name, so
+/// the range of a machine whose making was interrupted is found again.
+pub(super) fn allocate(folders: &Folders, name: &MachineName) -> Result<u32, Failure> {
     let hash = blake3::hash(name.as_str().as_bytes());
     let start = hash.as_bytes().iter().fold(0, |sum, byte| (sum * 256 + u32::from(*byte)) % RANGES);
     for step in 0..RANGES {
@@ -46,7 +46,7 @@ pub(super) fn take(folders: &Folders, name: &MachineName) -> Result<u32, Failure
             sync(&folders.bases())?;
             return Ok(base);
         }
-        // The range stays marked as taken: somebody else has users in it.
+        // The link stays, so that this range is not tried again: somebody else has users in it.
         tracing::warn!(machine = %name, base, "another user or group has uids of this range; taking the next one");
     }
     Err(Failure::NoRange)
@@ -60,8 +60,8 @@ fn is_free(base: u32) -> bool {
     !matches!(user, Ok(Some(_))) && !matches!(group, Ok(Some(_)))
 }
 
-/// Gives back the range of a machine that is removed.
-pub(super) fn give_back(folders: &Folders, name: &MachineName) -> Result<(), Failure> {
+/// Releases the range of a machine that is removed.
+pub(super) fn release(folders: &Folders, name: &MachineName) -> Result<(), Failure> {
     let bases = folders.bases();
     for entry in fs::read_dir(&bases).map_err(storage("read", &bases))? {
         let link = entry.map_err(storage("read", &bases))?.path();

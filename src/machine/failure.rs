@@ -15,7 +15,7 @@ pub(super) enum Failure {
     #[error("there is no version of the template {0} in {1}: see tere-machine(8)")]
     NoTemplate(TemplateName, PathBuf),
     #[error("the template {0} has a version {1} already: versions are never changed, choose another one")]
-    TemplateThere(TemplateName, TemplateVersion),
+    TemplateExists(TemplateName, TemplateVersion),
     #[error("the machine {0} was made of it: rebuild or remove that machine first")]
     TemplateUsed(MachineName),
     #[error("{0} cannot be used: {1}")]
@@ -43,7 +43,7 @@ impl Failure {
             Self::NoMachine => exit_status::NO_MACHINE,
             Self::NoRange => exit_status::NO_RANGE,
             Self::Running(_) | Self::TemplateUsed(_) => exit_status::IN_USE,
-            Self::TemplateThere(..) => exit_status::TEMPLATE_THERE,
+            Self::TemplateExists(..) => exit_status::TEMPLATE_EXISTS,
             Self::Storage(..) => exit_status::STORAGE,
             Self::Tool(..) => exit_status::TOOL,
         }

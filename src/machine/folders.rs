@@ -11,8 +11,8 @@
 //! bases/NUMBER              a link to the name of the machine that has this range of uids
 //! ```
 //!
-//! A folder `.NAME` is being made, under a lock; without the lock, it is left by a process that was
-//! killed. What is in a folder `.removed` is being removed.
+//! A folder `.NAME` is being made, by a process that holds a lock. If no process holds it, the folder
+//! was left by one that was killed. What is in a folder `.trash` is being deleted.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -111,22 +111,22 @@ pub(super) fn names_in<T: FromStr + Ord>(folder: &Path) -> Result<BTreeSet<T>, F
     Ok(names)
 }
 
-/// Where the folders of `parent` go that are to be removed. Nobody needs what is in there.
-fn removed(parent: &Path) -> PathBuf {
-    parent.join(".removed")
+/// The folder for what is to be deleted from `parent`. Nothing in it is needed any more.
+fn trash(parent: &Path) -> PathBuf {
+    parent.join(".trash")
 }
 
-/// Takes a folder out of `parent`, at once and as a whole, if it is there. [`empty_removed`] removes
-/// its files, which can take long.
-pub(super) fn take_away(path: &Path, parent: &Path) -> Result<(), Failure> {
-    let removed = removed(parent);
-    match make(&removed, 0o700) {
+/// Moves a folder of `parent` to the trash, in one step, if it exists. [`empty_trash`] deletes its
+/// files, which can take long.
+pub(super) fn move_to_trash(path: &Path, parent: &Path) -> Result<(), Failure> {
+    let trash = trash(parent);
+    match make(&trash, 0o700) {
         Err(Failure::Storage(_, _, error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?,
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Unique among processes that live. What a dead one with the same PID has left goes first.
-    let target = removed.join(format!("{name}.{}", std::process::id()));
+    // The name is unique among running processes. One that died may have had the same PID.
+    let target = trash.join(format!("{name}.{}", std::process::id()));
     remove(&target)?;
     match fs::rename(path, &target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -135,10 +135,10 @@ pub(super) fn take_away(path: &Path, parent: &Path) -> Result<(), Failure> {
     sync(parent)
 }
 
-/// Removes what was taken out of `parent`, by this process or by one that was killed. Several
-/// processes can do this at the same time.
-pub(super) fn empty_removed(parent: &Path) -> Result<(), Failure> {
-    remove(&removed(parent))
+/// Deletes what was moved to the trash of `parent`, by this process or by one that was killed.
+/// Several processes can do this at the same time.
+pub(super) fn empty_trash(parent: &Path) -> Result<(), Failure> {
+    remove(&trash(parent))
 }
 
 /// The path at which a folder is made. It is renamed to `path` when it is complete.

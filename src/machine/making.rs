@@ -21,7 +21,7 @@ const RECORD_MAX: u64 = 4096;
 
 /// A machine on disk: the contents of its `machine.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Made {
+pub(super) struct MachineRecord {
     /// What it was made from.
     pub(super) template: TemplateName,
     /// The version of the template. It stays until the machine is rebuilt.
@@ -36,12 +36,12 @@ pub(super) fn find_or_make(
     folders: &Folders,
     name: &MachineName,
     machine: &Machine,
-) -> Result<(Made, Lock), Failure> {
+) -> Result<(MachineRecord, Lock), Failure> {
     let lock = folders.lock_to_boot()?;
     if let Some(made) = find(folders, name)?.filter(|_| folders.home(name).is_dir()) {
         return Ok((made, lock));
     }
-    // Two processes that wait for each other's shared lock would wait forever.
+    // Upgrading the lock could deadlock: two processes would each wait for the other's shared lock.
     drop(lock);
     let lock = folders.lock_to_change()?;
     let made = match find(folders, name)? {
@@ -53,7 +53,7 @@ pub(super) fn find_or_make(
 }
 
 /// Finds the machine, if it was made.
-pub(super) fn find(folders: &Folders, name: &MachineName) -> Result<Option<Made>, Failure> {
+pub(super) fn find(folders: &Folders, name: &MachineName) -> Result<Option<MachineRecord>, Failure> {
     let path = folders.machine(name).join("machine.json");
     let record = match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -64,7 +64,7 @@ pub(super) fn find(folders: &Folders, name: &MachineName) -> Result<Option<Made>
         Err(error) => Err(error),
     };
     let record = record.map_err(storage("read", &path))?;
-    let made: Made =
+    let made: MachineRecord =
         serde_json::from_slice(&record).map_err(|error| Failure::Damaged(path.clone(), error.to_string()))?;
     if !bases::is_base(made.base) {
         return Err(Failure::Damaged(path, format!("the uid {} is not the first of a range", made.base)));
@@ -72,14 +72,18 @@ pub(super) fn find(folders: &Folders, name: &MachineName) -> Result<Option<Made>
     Ok(Some(made))
 }
 
-fn make_machine(folders: &Folders, name: &MachineName, template: &TemplateName) -> Result<Made, Failure> {
+fn make_machine(
+    folders: &Folders,
+    name: &MachineName,
+    template: &TemplateName,
+) -> Result<MachineRecord, Failure> {
     report(OpeningStep::Making);
     let version = newest(folders, template)?;
-    let base = bases::take(folders, name)?;
-    let made = Made { template: template.clone(), version, base };
+    let base = bases::allocate(folders, name)?;
+    let made = MachineRecord { template: template.clone(), version, base };
     let path = folders.machine(name);
     let unfinished = unfinished(&path);
-    // Of a process that was killed.
+    // A process that was killed may have left one.
     remove(&unfinished)?;
     make(&unfinished, 0o700)?;
     make(&unfinished.join("work"), 0o700)?;
@@ -109,7 +113,7 @@ pub(super) fn newest(folders: &Folders, template: &TemplateName) -> Result<Templ
 }
 
 /// Makes the machine's `/home` with the contents of the template's, if it is not there.
-fn make_home(folders: &Folders, name: &MachineName, made: &Made) -> Result<(), Failure> {
+fn make_home(folders: &Folders, name: &MachineName, made: &MachineRecord) -> Result<(), Failure> {
     let home = folders.home(name);
     if home.is_dir() {
         return Ok(());

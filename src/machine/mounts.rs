@@ -18,7 +18,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::bases::RANGE;
 use super::failure::Failure;
 use super::folders::{Folders, make, storage};
-use super::making::Made;
+use super::making::MachineRecord;
 use super::tool::run;
 use crate::names::MachineName;
 
@@ -35,7 +35,7 @@ pub(super) struct Mounted {
 pub(super) fn mount(
     folders: &Folders,
     name: &MachineName,
-    made: &Made,
+    made: &MachineRecord,
     runtime_dir: &Path,
 ) -> Result<Mounted, Failure> {
     unshare(CloneFlags::CLONE_NEWNS)
@@ -94,7 +94,7 @@ fn idmapped(source: &Path, target: &Path, base: u32, read_only: ReadOnly) -> Res
 /// Becomes systemd-nspawn, which boots the machine. Returns only if that fails.
 pub(super) fn become_nspawn(
     name: &MachineName,
-    made: &Made,
+    made: &MachineRecord,
     mounted: &Mounted,
 ) -> Result<Infallible, Failure> {
     let mut nspawn = Command::new("systemd-nspawn");

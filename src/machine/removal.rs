@@ -1,13 +1,13 @@
-//! Takes a machine's system away, so that it is made anew or is gone. A machine is renamed before
-//! its files are removed: if this is killed, it is there as a whole or not at all, and the rest is
-//! removed when a machine is removed the next time.
+//! Rebuilds and removes machines. A machine is moved to the trash in one step before its files are
+//! deleted: if this process is killed, the machine exists as a whole or not at all. What remains in
+//! the trash is deleted when a machine is rebuilt or removed the next time.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::bases;
 use super::failure::Failure;
-use super::folders::{Folders, empty_removed, take_away};
+use super::folders::{Folders, empty_trash, move_to_trash};
 use crate::config::Config;
 use crate::names::MachineName;
 
@@ -18,9 +18,9 @@ pub(super) fn rebuild(folders: &Folders, policy: &Path, name: &MachineName) -> R
     policy.machine(name).ok_or(Failure::NotInPolicy)?;
     let lock = folders.lock_to_change()?;
     refuse_running(name)?;
-    take_away(&folders.machine(name), &folders.machines())?;
+    move_to_trash(&folders.machine(name), &folders.machines())?;
     drop(lock);
-    empty_removed(&folders.machines())?;
+    empty_trash(&folders.machines())?;
     tracing::info!(machine = %name, "the machine's system is removed; it is made anew when it is opened");
     Ok(())
 }
@@ -33,15 +33,15 @@ pub(super) fn remove_machine(folders: &Folders, name: &MachineName, with_home: b
     if !there {
         return Err(Failure::NoMachine);
     }
-    take_away(&folders.machine(name), &folders.machines())?;
+    move_to_trash(&folders.machine(name), &folders.machines())?;
     if with_home {
-        take_away(&folders.home(name), &folders.homes())?;
+        move_to_trash(&folders.home(name), &folders.homes())?;
     }
     // A home that is kept needs no range: it is mapped to the one that the next machine gets.
-    bases::give_back(folders, name)?;
+    bases::release(folders, name)?;
     drop(lock);
-    empty_removed(&folders.machines())?;
-    empty_removed(&folders.homes())?;
+    empty_trash(&folders.machines())?;
+    empty_trash(&folders.homes())?;
     tracing::info!(machine = %name, with_home, "machine removed");
     Ok(())
 }

@@ -9,7 +9,9 @@ use std::path::Path;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::folders::{Folders, empty_removed, make, names_in, remove, storage, sync, take_away, unfinished};
+use super::folders::{
+    Folders, empty_trash, make, move_to_trash, names_in, remove, storage, sync, unfinished,
+};
 use super::making::find;
 use super::tool::copy;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
@@ -36,7 +38,7 @@ pub(super) fn add(
     let _lock = folders.lock_templates()?;
     let path = folders.version(name, version);
     if path.exists() {
-        return Err(Failure::TemplateThere(name.clone(), version.clone()));
+        return Err(Failure::TemplateExists(name.clone(), version.clone()));
     }
     let versions = folders.template(name);
     match make(&versions, 0o700) {
@@ -44,7 +46,7 @@ pub(super) fn add(
         made => made?,
     }
     let unfinished = unfinished(&path);
-    // Of a process that was killed.
+    // A process that was killed may have left one.
     remove(&unfinished)?;
     match source {
         Source::Move => fs::rename(tree, &unfinished).map_err(storage("rename", tree))?,
@@ -143,9 +145,9 @@ pub(super) fn remove_version(
     if let Some(machine) = machines.iter().find(|machine| uses(folders, machine, name, version)) {
         return Err(Failure::TemplateUsed(machine.clone()));
     }
-    take_away(&path, &folders.template(name))?;
+    move_to_trash(&path, &folders.template(name))?;
     drop(no_machine_is_made);
-    empty_removed(&folders.template(name))?;
+    empty_trash(&folders.template(name))?;
     // The folder of the template goes with its last version.
     drop(fs::remove_dir(folders.template(name)));
     tracing::info!(template = %name, version = %version, "template removed");

@@ -36,7 +36,7 @@ impl Fixture {
         self.folder.path().join(name)
     }
 
-    fn make(&self, name: &str) -> Result<making::Made, Failure> {
+    fn make(&self, name: &str) -> Result<making::MachineRecord, Failure> {
         let config = Config::parse(POLICY, "tere.toml").unwrap();
         let name: MachineName = name.parse().unwrap();
         let folders = Folders::below(self.folder.path());

@@ -17,7 +17,7 @@ pub mod exit_status {
     /// A program of the system failed.
     pub const TOOL: u8 = 71;
     /// The version is there already.
-    pub const TEMPLATE_THERE: u8 = 73;
+    pub const TEMPLATE_EXISTS: u8 = 73;
     /// Reading or writing failed; the disk may be full.
     pub const STORAGE: u8 = 74;
     /// The machine runs, or a machine is made of the version.
