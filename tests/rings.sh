@@ -254,6 +254,8 @@ write_policy() {
             grant '"alice"' absent dev
             grant '"alice"' web1 nobody-there
             grant '"alice", "bob"' '{account}-box' dev
+            grant '"alice", "bob"' '{account}.{task}' dev
+            printf '\n[[machine]]\nname = "{account}.{task}"\ntemplate = "debian"\nper-account = 3\nlifetime = "8h"\n'
             printf '\n[[machine]]\nname = "{account}-box"\ntemplate = "debian"\nmemory = "2G"\ntasks = 4096\ncpu-weight = 50\n'
         fi
     } >"$ring_log.policy"

@@ -2,7 +2,7 @@
 //! field with its doc comment in [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for the
 //! error messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -10,8 +10,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Found, position};
-use super::{Config, CpuWeight, Fault, Grant, Limits, Machine, Memory, Origin, Pattern, Tasks};
-use crate::names::{AccountName, BadName, MachineName, TemplateName, UnixUser};
+use super::{
+    Config, CpuWeight, Fault, Grant, Limits, Machine, MachineRight, Memory, Origin, Pattern, PerAccount,
+    Period, Tasks,
+};
+use crate::names::{AccountName, BadName, MachineName, Target, TemplateName, UnixUser};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -57,6 +60,15 @@ struct MachineTable {
     tasks: Option<Tasks>,
     /// The share of the processors.
     cpu_weight: Option<CpuWeight>,
+    /// After how long without use the machine is stopped.
+    idle: Option<Period>,
+    /// What its account may do with it.
+    #[serde(default)]
+    allow: BTreeSet<MachineRight>,
+    /// How many machines for tasks an account may have.
+    per_account: Option<PerAccount>,
+    /// How long a machine for a task exists.
+    lifetime: Option<Period>,
 }
 
 /// An example line for each option: the key whose table contains the option (`None` at the top of
@@ -74,6 +86,10 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("machine"), "memory", "memory = \"2G\""),
     (Some("machine"), "tasks", "tasks = 4096"),
     (Some("machine"), "cpu-weight", "cpu-weight = 50"),
+    (Some("machine"), "idle", "idle = \"2h\""),
+    (Some("machine"), "allow", "allow = [\"checkpoint\", \"fork\"]"),
+    (Some("machine"), "per-account", "per-account = 4"),
+    (Some("machine"), "lifetime", "lifetime = \"7d\""),
 ];
 
 /// Parses a configuration.
@@ -119,9 +135,9 @@ fn grant(text: &str, table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found
 /// The name that a pattern gives this account.
 fn for_account<T>(pattern: &Spanned<Pattern<T>>, account: &AccountName) -> Result<T, Found>
 where
-    T: std::str::FromStr<Err = BadName> + Clone,
+    T: std::str::FromStr<Err = BadName> + Clone + PartialEq,
 {
-    pattern.get_ref().for_account(account).map_err(|bad| {
+    pattern.get_ref().example_for(account).map_err(|bad| {
         let fault = Fault::NameFor { account: account.clone(), bad };
         found(fault, pattern.span())
     })
@@ -133,25 +149,39 @@ fn machines(text: &str, tables: Vec<MachineTable>, grants: &[(Grant, Spans)]) ->
     let mut machines: Vec<Machine> = Vec::new();
     for table in tables {
         let span = table.name.span();
-        let name = table.name.into_inner();
-        if matches!(&name, Pattern::Fixed(fixed) if fixed.is_host()) {
-            return Err(found(Fault::Host, span));
+        let machine = machine(table)?;
+        if machines.iter().any(|other| other.name == machine.name) {
+            return Err(found(Fault::MachineTwice(machine.name.to_string()), span));
         }
-        if machines.iter().any(|machine| machine.name == name) {
-            return Err(found(Fault::MachineTwice(name.to_string()), span));
+        if !grants.iter().any(|(grant, _)| grant.machine == machine.name) {
+            return Err(found(Fault::MachineOfNobody(machine.name.to_string()), span));
         }
-        if !grants.iter().any(|(grant, _)| grant.machine == name) {
-            return Err(found(Fault::MachineOfNobody(name.to_string()), span));
+        // Whether two of them give the same name cannot be seen from the patterns.
+        if machine.name.is_for_tasks() && machines.iter().any(|other| other.name.is_for_tasks()) {
+            return Err(found(Fault::TwoTaskPatterns, span));
         }
-        let limits = Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight };
-        machines.push(Machine { name, template: table.template, limits });
+        machines.push(machine);
+    }
+    for (grant, spans) in grants {
+        if grant.machine.is_for_tasks() && !machines.iter().any(|machine| machine.name == grant.machine) {
+            let fault = Fault::TasksWithoutMachine(grant.machine.to_string());
+            return Err(found(fault, spans.machine.clone()));
+        }
     }
     // The pattern, and the place in the file, that gave each name first.
     let mut first: BTreeMap<MachineName, (&Pattern<MachineName>, usize)> = BTreeMap::new();
+    let of_task = |name: &MachineName| {
+        let for_tasks = grants.iter().filter(|(grant, _)| grant.machine.is_for_tasks());
+        let (grant, spans) = for_tasks
+            .into_iter()
+            .find(|(grant, _)| grant.accounts.iter().any(|account| grant.machine.gives(account, name)))?;
+        Some((&grant.machine, spans.machine.start))
+    };
     for (grant, spans) in grants {
         for account in &grant.accounts {
-            let Ok(name) = grant.machine.for_account(account) else { continue };
-            let (pattern, at) = *first.entry(name.clone()).or_insert((&grant.machine, spans.machine.start));
+            let Some(name) = grant.machine.for_account(account) else { continue };
+            let this = (&grant.machine, spans.machine.start);
+            let (pattern, at) = of_task(&name).unwrap_or_else(|| *first.entry(name.clone()).or_insert(this));
             let made = machines.iter().any(|made| made.name == *pattern || made.name == grant.machine);
             if *pattern != grant.machine && made {
                 let (pattern, line) = (pattern.to_string(), position(text, at).line);
@@ -161,6 +191,32 @@ fn machines(text: &str, tables: Vec<MachineTable>, grants: &[(Grant, Spans)]) ->
         }
     }
     Ok(machines)
+}
+
+fn machine(table: MachineTable) -> Result<Machine, Found> {
+    let span = table.name.span();
+    let name = table.name.into_inner();
+    if matches!(&name, Pattern::Fixed(fixed) if fixed.is_host()) {
+        return Err(found(Fault::Host, span));
+    }
+    if !table.allow.is_empty() && !name.is_personal() {
+        return Err(found(Fault::AllowNotPersonal(name.to_string()), span));
+    }
+    for (key, given) in [("per-account", table.per_account.is_some()), ("lifetime", table.lifetime.is_some())]
+    {
+        if given && !name.is_for_tasks() {
+            return Err(found(Fault::OnlyForTasks(key), span));
+        }
+    }
+    Ok(Machine {
+        name,
+        template: table.template,
+        limits: Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight },
+        idle: table.idle,
+        allow: table.allow,
+        per_account: table.per_account.unwrap_or(PerAccount::DEFAULT),
+        lifetime: table.lifetime,
+    })
 }
 
 fn accounts(list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<AccountName>, Found> {
@@ -178,8 +234,12 @@ fn accounts(list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<AccountName>, Fou
 
 fn refuse_twice(text: &str, before: &[(Grant, Spans)], next: &Grant, spans: &Spans) -> Result<(), Found> {
     for account in &next.accounts {
-        let Some(target) = next.target_of(account) else { continue };
-        let other = before.iter().find(|(grant, _)| grant.target_of(account).as_ref() == Some(&target));
+        let (Ok(machine), Ok(user)) = (next.machine.example_for(account), next.user.example_for(account))
+        else {
+            continue;
+        };
+        let target = Target { machine, user };
+        let other = before.iter().find(|(grant, _)| grant.gives(account, &target));
         if let Some((_, other)) = other {
             let (account, line) = (account.clone(), position(text, other.grant.start).line);
             return Err(found(Fault::GrantedTwice { account, target, line }, spans.grant.clone()));

@@ -142,6 +142,22 @@ pub enum Fault {
         /// The line of the other grant's machine.
         line: usize,
     },
+    /// Machines for tasks from two patterns.
+    #[error("another machine has a name with {{task}} already: use one pattern for all tasks")]
+    TwoTaskPatterns,
+    /// A grant for tasks of which nobody makes the machines.
+    #[error("no [[machine]] has name = {0:?}: tere has to make the machines for tasks, so add one")]
+    TasksWithoutMachine(String),
+    /// Rights of an account over a machine that is not its own.
+    #[error(
+        "{0} belongs to nobody alone, so nobody may be allowed this: use {{account}} in the name, or remove allow"
+    )]
+    AllowNotPersonal(String),
+    /// An option that only machines for tasks have.
+    #[error(
+        "{0} is for machines with {{task}} in their name: remove it, or name the machine like {{account}}.{{task}}"
+    )]
+    OnlyForTasks(&'static str),
     /// A grant for root.
     #[error(
         "tere opens no shell as root, and polkit would refuse it: grant another user, who may use sudo in the machine"

@@ -104,6 +104,31 @@ impl CpuWeight {
     }
 }
 
+/// How many machines for tasks an account may have at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct PerAccount(u16);
+
+impl PerAccount {
+    /// Without a number of its own.
+    pub const DEFAULT: Self = Self(4);
+
+    /// The number.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for PerAccount {
+    type Error = &'static str;
+
+    fn try_from(number: i64) -> Result<Self, &'static str> {
+        let fits = u16::try_from(number).ok().filter(|number| (1..=100).contains(number));
+        fits.map(Self)
+            .ok_or("an account may have from 1 to 100 machines for tasks: write it like per-account = 4")
+    }
+}
+
 impl TryFrom<i64> for CpuWeight {
     type Error = &'static str;
 

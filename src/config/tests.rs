@@ -292,6 +292,90 @@ fn patterns_and_machines_that_cannot_be_meant_are_refused() {
 }
 
 #[test]
+fn a_pattern_for_tasks_gives_each_account_as_many_machines_as_it_has_tasks() {
+    let tasks = "{account}.{task}";
+    let options = "idle = \"2h\"\nallow = [\"fork\", \"remove\"]\nper-account = 2\nlifetime = \"7d\"\n";
+    let both = dev("\"alice\", \"a.b\"", tasks) + &dev("\"alice\"", "{account}-box");
+    let config =
+        parse(&[ORIGIN, &both, &machine(tasks), options, &machine("{account}-box")].concat()).unwrap();
+    let allows =
+        |account: &str, target: &str| config.allows(&account.parse().unwrap(), &target.parse().unwrap());
+    let owner = |name: &str| config.owner_of(&name.parse().unwrap()).map(AccountName::as_str);
+    assert!(allows("alice", "dev@alice.try") && allows("a.b", "dev@a.b.try"));
+    for (account, target) in [
+        ("alice", "dev@a.b.try"),
+        ("alice", "root@alice.try"),
+        ("alice", "dev@alice"),
+        ("alice", "dev@alice.x.y"),
+        ("a.b", "dev@alice.try"),
+        // Of the account a, which has no grant.
+        ("a.b", "dev@a.b"),
+        ("eve", "dev@eve.try"),
+        ("alice", "dev@alice.aaaaaaaaaaaaaaaaaaaaaaaaa"),
+    ] {
+        assert!(!allows(account, target), "{account} {target}");
+    }
+    assert_eq!(
+        (owner("alice.try"), owner("a.b.try"), owner("alice-box")),
+        (Some("alice"), Some("a.b"), Some("alice"))
+    );
+    assert_eq!((owner("a.b"), owner("eve.try"), owner("a.b-box")), (None, None, None));
+    // A task has no target until somebody names it.
+    assert_eq!(config.targets_of(&"alice".parse().unwrap()).len(), 1);
+    let made = config.machine(&"alice.try".parse().unwrap()).unwrap();
+    assert_eq!(made.lifetime.unwrap().duration().as_secs(), 7 * 24 * 3600);
+    assert_eq!(made.per_account.get(), 2);
+    assert_eq!(made.allow.iter().copied().collect::<Vec<_>>(), [MachineRight::Fork, MachineRight::Remove]);
+
+    let cases = [
+        (
+            dev("\"a\"", "{account}-{task}") + &machine("b"),
+            "tere.toml:4:11: \"{account}-{task}\" is not a pattern",
+        ),
+        (dev("\"a\"", tasks), "tere.toml:4:11: no [[machine]] has name = \"{account}.{task}\""),
+        (
+            dev("\"a\"", tasks)
+                + &dev("\"a\"", "{account}.x.{task}")
+                + &machine(tasks)
+                + &machine("{account}.x.{task}"),
+            "tere.toml:14:8: another machine has a name with {task} already",
+        ),
+        (
+            dev("\"a\"", tasks) + &dev("\"b\"", "a.web") + &machine(tasks),
+            "tere.toml:8:11: the machine a.web is one of machine = \"{account}.{task}\" in line 4 already",
+        ),
+        (
+            dev("\"b\"", "a.web") + &dev("\"a\"", tasks) + &machine(tasks),
+            "tere.toml:4:11: the machine a.web is one of machine = \"{account}.{task}\" in line 8 already",
+        ),
+        (
+            dev("\"a\"", tasks) + &dev("\"b\", \"a\"", tasks) + &machine(tasks),
+            "tere.toml:6:1: the account a has dev@a.",
+        ),
+        (
+            dev("\"a\"", "b") + &machine("b") + "allow = [\"fork\"]\n",
+            "tere.toml:7:8: b belongs to nobody alone",
+        ),
+        (
+            dev("\"a\"", "{account}") + &machine("{account}") + "lifetime = \"1h\"\n",
+            "tere.toml:7:8: lifetime is for machines with {task} in their name",
+        ),
+        (
+            dev("\"a\"", tasks) + &machine(tasks) + "lifetime = \"1w\"\n",
+            "tere.toml:9:12: \"1w\" is not a period of time",
+        ),
+        (
+            dev("\"a\"", tasks).replace("dev", "{account}{task}") + &machine(tasks),
+            "tere.toml:5:8: \"{account}{task}\" is not a pattern",
+        ),
+    ];
+    for (text, expected) in cases {
+        let line = refusal(&(ORIGIN.to_owned() + &text));
+        assert!(line.starts_with(expected), "{text:?} gives\n  {line}\ninstead of\n  {expected}");
+    }
+}
+
+#[test]
 fn the_limits_of_a_machine_read_as_they_are_written() {
     let with = |limits: &str| parse(&[ORIGIN, &dev("\"a\"", "b"), &machine("b"), limits].concat());
     let limits = |text: &str| with(text).unwrap().machines[0].limits;

@@ -10,16 +10,22 @@
 //! nothing but a name, and asks the policy itself whether that machine may exist.
 
 mod bases;
+mod checkpoints;
+mod clock;
 mod failure;
 mod folders;
+mod fork;
+mod freezing;
 mod limits;
 mod list;
 mod making;
 mod mounts;
 mod removal;
+mod state;
 mod steps;
 mod templates;
 mod tool;
+mod units;
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -63,12 +69,44 @@ enum Command {
         #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]
         runtime_dir: PathBuf,
     },
-    /// Remove the system of a machine, so that it is made anew when it is opened. Its home stays.
+    /// Stop a machine and keep its system as a checkpoint, so that it is made anew when it is opened. Its
+    /// home stays.
     Rebuild {
         /// Its name, which a machine of the policy has.
         name: MachineName,
     },
-    /// Remove a machine. Its home stays.
+    /// Keep a checkpoint of the machine as it is now, home included.
+    Checkpoint {
+        /// Its name.
+        name: MachineName,
+    },
+    /// Stop the machine and go back to a checkpoint.
+    Rollback {
+        /// Its name.
+        name: MachineName,
+        /// The number of the checkpoint; the newest without it.
+        checkpoint: Option<u32>,
+    },
+    /// Remove a checkpoint.
+    RemoveCheckpoint {
+        /// The name of the machine.
+        name: MachineName,
+        /// The number of the checkpoint.
+        checkpoint: u32,
+    },
+    /// Copy a machine as it is now, home included.
+    Fork {
+        /// Its name.
+        name: MachineName,
+        /// The name of the copy, which a machine of the policy has.
+        copy: MachineName,
+    },
+    /// Let the processes of a machine go on, which were stopped while it was copied.
+    Thaw {
+        /// Its name.
+        name: MachineName,
+    },
+    /// Stop and remove a machine, with its checkpoints. Its home stays.
     Remove {
         /// Its name.
         name: MachineName,
@@ -112,6 +150,15 @@ pub fn main() -> ExitCode {
             Err(failure) => (Some(name), Err(failure)),
         },
         Command::Rebuild { name } => (Some(name), removal::rebuild(&folders, policy, name)),
+        Command::Checkpoint { name } => (Some(name), number(checkpoints::keep(&folders, name))),
+        Command::Rollback { name, checkpoint } => {
+            (Some(name), number(checkpoints::roll_back(&folders, name, *checkpoint)))
+        }
+        Command::RemoveCheckpoint { name, checkpoint } => {
+            (Some(name), checkpoints::remove_checkpoint(&folders, name, *checkpoint))
+        }
+        Command::Fork { name, copy } => (Some(name), fork::fork(&folders, policy, name, copy)),
+        Command::Thaw { name } => (Some(name), freezing::thaw(name)),
         Command::Remove { name, home } => (Some(name), removal::remove_machine(&folders, name, *home)),
         Command::List => (None, print(list::list(&folders, policy))),
         Command::AddTemplate { name, version, tree, take } => {
@@ -138,6 +185,10 @@ fn print(list: Result<serde_json::Value, Failure>) -> Result<(), Failure> {
     writeln!(io::stdout(), "{list}").map_err(folders::storage("write", Path::new("standard output")))
 }
 
+fn number(number: Result<u32, Failure>) -> Result<(), Failure> {
+    print(number.map(Into::into))
+}
+
 /// Boots a machine. Returns only if that fails: otherwise this process has become systemd-nspawn.
 fn boot(
     name: &MachineName,
@@ -148,9 +199,10 @@ fn boot(
     let policy = Config::load(policy)?;
     let machine = policy.machine(name).ok_or(Failure::NotInPolicy)?;
     limits::set(name, &machine.limits)?;
-    // Held until this process becomes systemd-nspawn; from then on, the unit's state says that the
-    // machine runs.
-    let (made, _lock) = making::find_or_make(folders, name, machine)?;
+    // Both locks are held until this process becomes systemd-nspawn. From then on, the machine runs.
+    let _machine = folders.lock_machine(name)?;
+    state::finish(folders, name)?;
+    let (made, _lock) = making::find_or_make(folders, name, &policy)?;
     steps::report(OpeningStep::Booting);
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
     mounts::become_nspawn(name, &made, &root)

@@ -7,6 +7,7 @@ mod report;
 mod session;
 mod size;
 mod target;
+mod task;
 mod template;
 mod theme;
 
@@ -16,6 +17,7 @@ pub use report::ReportKey;
 pub use session::SessionId;
 pub use size::TermSize;
 pub use target::{MachineName, Target, UnixUser};
+pub use task::TaskName;
 pub use template::{TemplateName, TemplateVersion};
 pub use theme::{Color, Theme};
 
@@ -80,6 +82,12 @@ macro_rules! parsed_text {
             }
         }
 
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
@@ -116,6 +124,9 @@ mod tests {
         }
         for bad in ["", "-a", "a-", "a.b", "a/b", "..", "A", &"a".repeat(33)] {
             assert!(bad.parse::<TemplateName>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "-a", "a-", "a.b", "A", "a_b", &"a".repeat(25)] {
+            assert!(bad.parse::<TaskName>().is_err(), "{bad:?}");
         }
         for bad in ["", ".1", "-1", "..", "1/2", "1 2", "1\0", &"1".repeat(65)] {
             assert!(bad.parse::<TemplateVersion>().is_err(), "{bad:?}");

@@ -1,0 +1,51 @@
+//! Forks a machine: makes another one that is a copy of it.
+
+use std::path::Path;
+
+use super::bases;
+use super::failure::Failure;
+use super::folders::{Folders, empty_trash, remove};
+use super::making::{MachineRecord, expires, find, refuse_too_many};
+use super::state;
+use crate::config::Config;
+use crate::names::MachineName;
+
+/// Copies a machine as it is now, its home included, to one that is not there yet. The policy makes
+/// the new one, for the same account.
+pub(super) fn fork(
+    folders: &Folders,
+    policy: &Path,
+    name: &MachineName,
+    copy: &MachineName,
+) -> Result<(), Failure> {
+    let policy = Config::load(policy)?;
+    let machine = policy.machine(copy).ok_or(Failure::NotInPolicy)?;
+    if policy.owner_of(name).is_none() || policy.owner_of(name) != policy.owner_of(copy) {
+        return Err(Failure::NotItsOwn);
+    }
+    if name == copy {
+        return Err(Failure::MachineExists);
+    }
+    // In the order of the names, so that two processes never wait for each other.
+    let (first, second) = if name < copy { (name, copy) } else { (copy, name) };
+    let _locks = (folders.lock_machine(first)?, folders.lock_machine(second)?);
+    state::finish(folders, copy)?;
+    let source = find(folders, name)?.ok_or(Failure::NoMachine)?;
+    if folders.machine(copy).exists() || folders.home(copy).exists() {
+        return Err(Failure::MachineExists);
+    }
+    refuse_too_many(folders, copy, &policy, machine)?;
+    let incoming = state::begin(folders, copy)?;
+    if let Err(failure) = state::copy_machine(folders, name, &incoming.path) {
+        // The disk may be full.
+        remove(&incoming.path)?;
+        return Err(failure);
+    }
+    state::rename_system(&incoming.path.join("system"), copy)?;
+    let base = bases::allocate(folders, copy)?;
+    let record = MachineRecord { base, expires: expires(machine), ..source };
+    incoming.commit(folders, copy, &record, None)?;
+    empty_trash(&folders.all_incoming())?;
+    tracing::info!(machine = %copy, of = %name, "machine forked");
+    Ok(())
+}
