@@ -2,7 +2,7 @@
 //! field with its doc comment in [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for the
 //! error messages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -11,8 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Found, position};
 use super::{
-    Config, CpuWeight, Fault, Grant, Limits, Machine, MachineRight, Memory, Origin, Pattern, PerAccount,
-    Period, Tasks,
+    Config, CpuWeight, Fault, Grant, Limits, Machine, Memory, Origin, Pattern, PerAccount, Period, Tasks,
 };
 use crate::names::{AccountName, BadName, MachineName, Target, TemplateName, UnixUser};
 
@@ -62,9 +61,6 @@ struct MachineTable {
     cpu_weight: Option<CpuWeight>,
     /// After how long without use the machine is stopped.
     idle: Option<Period>,
-    /// What its account may do with it.
-    #[serde(default)]
-    allow: BTreeSet<MachineRight>,
     /// How many machines for tasks an account may have.
     per_account: Option<PerAccount>,
     /// How long a machine for a task exists.
@@ -87,7 +83,6 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("machine"), "tasks", "tasks = 4096"),
     (Some("machine"), "cpu-weight", "cpu-weight = 50"),
     (Some("machine"), "idle", "idle = \"2h\""),
-    (Some("machine"), "allow", "allow = [\"checkpoint\", \"fork\"]"),
     (Some("machine"), "per-account", "per-account = 4"),
     (Some("machine"), "lifetime", "lifetime = \"7d\""),
 ];
@@ -199,9 +194,6 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
     if matches!(&name, Pattern::Fixed(fixed) if fixed.is_host()) {
         return Err(found(Fault::Host, span));
     }
-    if !table.allow.is_empty() && !name.is_personal() {
-        return Err(found(Fault::AllowNotPersonal(name.to_string()), span));
-    }
     for (key, given) in [("per-account", table.per_account.is_some()), ("lifetime", table.lifetime.is_some())]
     {
         if given && !name.is_for_tasks() {
@@ -213,7 +205,6 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
         template: table.template,
         limits: Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight },
         idle: table.idle,
-        allow: table.allow,
         per_account: table.per_account.unwrap_or(PerAccount::DEFAULT),
         lifetime: table.lifetime,
     })

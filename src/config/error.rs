@@ -148,11 +148,6 @@ pub enum Fault {
     /// A grant for tasks of which nobody makes the machines.
     #[error("no [[machine]] has name = {0:?}: tere has to make the machines for tasks, so add one")]
     TasksWithoutMachine(String),
-    /// Rights of an account over a machine that is not its own.
-    #[error(
-        "{0} belongs to nobody alone, so nobody may be allowed this: use {{account}} in the name, or remove allow"
-    )]
-    AllowNotPersonal(String),
     /// An option that only machines for tasks have.
     #[error(
         "{0} is for machines with {{task}} in their name: remove it, or name the machine like {{account}}.{{task}}"

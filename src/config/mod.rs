@@ -30,11 +30,8 @@ mod origin;
 mod pattern;
 mod period;
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
-
-use serde::Deserialize;
 
 use crate::names::{AccountName, MachineName, Target, TemplateName, UnixUser};
 
@@ -86,27 +83,10 @@ pub struct Machine {
     pub limits: Limits,
     /// After how long without use one of them is stopped; `None` for never.
     pub idle: Option<Period>,
-    /// What the account that one of them belongs to may do with it, besides opening it. Empty if the
-    /// name is not personal.
-    pub allow: BTreeSet<MachineRight>,
     /// How many of them an account may have at once, if they are for tasks.
     pub per_account: PerAccount,
     /// How long one of them exists, if they are for tasks; `None` for as long as somebody wants it.
     pub lifetime: Option<Period>,
-}
-
-/// Something that an account may do with a machine of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MachineRight {
-    /// Keep a checkpoint of it, and go back to one.
-    Checkpoint,
-    /// Give it a fresh system.
-    Rebuild,
-    /// Copy it to a machine for a task.
-    Fork,
-    /// Remove it.
-    Remove,
 }
 
 impl Grant {

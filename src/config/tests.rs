@@ -294,7 +294,7 @@ fn patterns_and_machines_that_cannot_be_meant_are_refused() {
 #[test]
 fn a_pattern_for_tasks_gives_each_account_as_many_machines_as_it_has_tasks() {
     let tasks = "{account}.{task}";
-    let options = "idle = \"2h\"\nallow = [\"fork\", \"remove\"]\nper-account = 2\nlifetime = \"7d\"\n";
+    let options = "idle = \"2h\"\nper-account = 2\nlifetime = \"7d\"\n";
     let both = dev("\"alice\", \"a.b\"", tasks) + &dev("\"alice\"", "{account}-box");
     let config =
         parse(&[ORIGIN, &both, &machine(tasks), options, &machine("{account}-box")].concat()).unwrap();
@@ -325,7 +325,6 @@ fn a_pattern_for_tasks_gives_each_account_as_many_machines_as_it_has_tasks() {
     let made = config.machine(&"alice.try".parse().unwrap()).unwrap();
     assert_eq!(made.lifetime.unwrap().duration().as_secs(), 7 * 24 * 3600);
     assert_eq!(made.per_account.get(), 2);
-    assert_eq!(made.allow.iter().copied().collect::<Vec<_>>(), [MachineRight::Fork, MachineRight::Remove]);
 
     let cases = [
         (
@@ -351,10 +350,6 @@ fn a_pattern_for_tasks_gives_each_account_as_many_machines_as_it_has_tasks() {
         (
             dev("\"a\"", tasks) + &dev("\"b\", \"a\"", tasks) + &machine(tasks),
             "tere.toml:6:1: the account a has dev@a.",
-        ),
-        (
-            dev("\"a\"", "b") + &machine("b") + "allow = [\"fork\"]\n",
-            "tere.toml:7:8: b belongs to nobody alone",
         ),
         (
             dev("\"a\"", "{account}") + &machine("{account}") + "lifetime = \"1h\"\n",

@@ -27,6 +27,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::failure::Failure;
@@ -101,17 +102,29 @@ impl Folders {
     /// the other locks, and several in the order of their names. systemd limits the wait of a boot
     /// (`TimeoutStartSec=`).
     pub(super) fn lock_machine(&self, name: &MachineName) -> Result<MachineLock, Failure> {
-        let path = self.state.join("locks").join(name.as_str());
         loop {
-            let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-            let file = open.map_err(storage("open", &path))?;
-            let file = Flock::lock(file, FlockArg::LockExclusive)
-                .map_err(|(_, errno)| storage("lock", &path)(errno.into()))?;
-            // Whoever held it before may have removed the machine, and the file with it.
-            if file.metadata().map_err(storage("read", &path))?.nlink() > 0 {
-                return Ok(MachineLock { _file: file, path });
+            if let Some(lock) = self.take_lock(name, FlockArg::LockExclusive)? {
+                return Ok(lock);
             }
         }
+    }
+
+    /// The same without waiting; `None` if another process has the lock.
+    pub(super) fn try_lock_machine(&self, name: &MachineName) -> Result<Option<MachineLock>, Failure> {
+        self.take_lock(name, FlockArg::LockExclusiveNonblock)
+    }
+
+    fn take_lock(&self, name: &MachineName, how: FlockArg) -> Result<Option<MachineLock>, Failure> {
+        let path = self.state.join("locks").join(name.as_str());
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = match Flock::lock(open.map_err(storage("open", &path))?, how) {
+            Ok(file) => file,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, errno)) => return Err(storage("lock", &path)(errno.into())),
+        };
+        // Whoever held it before may have removed the machine, and the file with it.
+        let there = file.metadata().map_err(storage("read", &path))?.nlink() > 0;
+        Ok(there.then_some(MachineLock { _file: file, path }))
     }
 
     /// For whoever boots a machine that is there: waits until no other process makes or removes one.
@@ -157,13 +170,22 @@ fn lock(folder: &Path, how: FlockArg) -> Result<Lock, Failure> {
 
 /// The names of the complete folders in `folder`.
 pub(super) fn names_in<T: FromStr + Ord>(folder: &Path) -> Result<BTreeSet<T>, Failure> {
-    let mut names = BTreeSet::new();
+    let names = folders_in(folder)?.into_iter().filter(|name| !name.starts_with('.'));
+    Ok(names.filter_map(|name| name.parse().ok()).collect())
+}
+
+/// The names of the folders in `folder` that are not complete.
+pub(super) fn unfinished_in<T: FromStr + Ord>(folder: &Path) -> Result<BTreeSet<T>, Failure> {
+    let names = folders_in(folder)?;
+    Ok(names.iter().filter_map(|name| name.strip_prefix('.')?.parse().ok()).collect())
+}
+
+fn folders_in(folder: &Path) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(storage("read", folder))? {
         let entry = entry.map_err(storage("read", folder))?;
-        // The name of an unfinished folder begins with a dot.
-        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        names.extend(name.and_then(|name| name.parse().ok()).filter(|_| is_folder));
+        names.extend(entry.file_name().into_string().ok().filter(|_| is_folder));
     }
     Ok(names)
 }

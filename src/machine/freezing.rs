@@ -27,7 +27,7 @@ pub(super) struct Frozen {
 impl Frozen {
     /// Stops the processes of a machine; `None` if it does not run.
     pub(super) fn new(name: &MachineName) -> Result<Option<Self>, Failure> {
-        let Some(control_group) = control_group(name)? else { return Ok(None) };
+        let Some(control_group) = units::control_group(name)? else { return Ok(None) };
         write(&control_group, "1")?;
         // From here on, they go on if anything fails.
         let frozen = Self { control_group };
@@ -74,16 +74,10 @@ impl Drop for Frozen {
 
 /// Lets the processes of a machine go on, if it runs.
 pub(super) fn thaw(name: &MachineName) -> Result<(), Failure> {
-    match control_group(name)? {
+    match units::control_group(name)? {
         Some(group) => write(&group, "0"),
         None => Ok(()),
     }
-}
-
-fn control_group(name: &MachineName) -> Result<Option<PathBuf>, Failure> {
-    let group = units::control_group(name)?.map(|group| Path::new("/sys/fs/cgroup").join(group));
-    // A machine that is being started or stopped has no processes yet, or none any more.
-    Ok(group.filter(|group| group.is_dir()))
 }
 
 fn write(control_group: &Path, text: &str) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ mod failure;
 mod folders;
 mod fork;
 mod freezing;
+mod idleness;
 mod limits;
 mod list;
 mod making;
@@ -26,6 +27,7 @@ mod steps;
 mod templates;
 mod tool;
 mod units;
+mod upkeep;
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -106,6 +108,12 @@ enum Command {
         /// Its name.
         name: MachineName,
     },
+    /// Stop the machines that nobody uses, and remove those whose time is over, as the policy says.
+    Upkeep {
+        /// A folder for what was seen of the machines.
+        #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]
+        runtime_dir: PathBuf,
+    },
     /// Stop and remove a machine, with its checkpoints. Its home stays.
     Remove {
         /// Its name.
@@ -158,6 +166,7 @@ pub fn main() -> ExitCode {
             (Some(name), checkpoints::remove_checkpoint(&folders, name, *checkpoint))
         }
         Command::Fork { name, copy } => (Some(name), fork::fork(&folders, policy, name, copy)),
+        Command::Upkeep { runtime_dir } => (None, upkeep::upkeep(&folders, policy, runtime_dir)),
         Command::Thaw { name } => (Some(name), freezing::thaw(name)),
         Command::Remove { name, home } => (Some(name), removal::remove_machine(&folders, name, *home)),
         Command::List => (None, print(list::list(&folders, policy))),

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::checkpoints::{self, Reason};
 use super::failure::Failure;
 use super::folders::{
-    Folders, ensure, make, move_to_trash, remove, rename, storage, sync, sync_filesystem, unfinished,
+    Folders, ensure, make, move_to_trash, names_in, remove, rename, storage, sync, sync_filesystem,
+    unfinished, unfinished_in,
 };
 use super::freezing::Frozen;
 use super::making::MachineRecord;
@@ -169,6 +170,23 @@ pub(super) fn finish(folders: &Folders, name: &MachineName) -> Result<(), Failur
         sync(&folder)?;
     }
     move_to_trash(&incoming, &folders.all_incoming())
+}
+
+/// Deletes what processes that were killed while they copied a machine left. Whoever still copies one
+/// holds its lock, and what it makes is left alone until it is done.
+pub(super) fn remove_unfinished(folders: &Folders) -> Result<(), Failure> {
+    for name in unfinished_in(&folders.all_incoming())? {
+        if let Some(_machine) = folders.try_lock_machine(&name)? {
+            remove(&unfinished(&folders.incoming(&name)))?;
+        }
+    }
+    for name in names_in::<MachineName>(&folders.checkpoints())? {
+        let Some(_machine) = folders.try_lock_machine(&name)? else { continue };
+        for number in unfinished_in::<u32>(&folders.checkpoints_of(&name))? {
+            remove(&unfinished(&checkpoints::path(folders, &name, number)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a record of a machine or a checkpoint.

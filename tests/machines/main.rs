@@ -18,6 +18,7 @@ mod attacks;
 mod checkpoints;
 mod faults;
 mod host;
+mod idle;
 mod leaks;
 mod managed;
 mod soak;

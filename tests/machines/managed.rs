@@ -19,6 +19,13 @@ pub fn in_machine(host: &Host, line: &str) -> String {
     host.run(&["systemd-run", "--quiet", "--machine=alice-box", "--pipe", "--wait", "sh", "-c", line])
 }
 
+/// Whether these are the steps of making a machine. On a busy host the first can be over before
+/// systemd has told of it.
+fn was_made(steps: &[OpeningStep]) {
+    let all = [OpeningStep::Making, OpeningStep::Booting];
+    assert!(*steps == all || *steps == all[1..], "{steps:?}");
+}
+
 pub fn asks(shell: &mut Shell, line: &str, answer: &str) {
     shell.type_in(&format!("{line}\r"));
     shell.expect(answer);
@@ -30,7 +37,7 @@ fn a_machine_is_made_when_it_is_first_opened_and_its_home_is_kept() {
     no_machines(&host);
     let mut alice = holder(&host, "alice");
     let mut shell = alice.open("dev@alice-box").unwrap();
-    assert_eq!(std::mem::take(&mut alice.steps), [OpeningStep::Making, OpeningStep::Booting]);
+    was_made(&std::mem::take(&mut alice.steps));
     asks(&mut shell, "echo $(id -un)@$(hostname):$HOME", "dev@alice-box:/home/dev");
     asks(&mut shell, "echo mine >~/kept && sync && echo written", "written");
     // Something in the system, by the machine's root.
@@ -204,7 +211,7 @@ fn the_operator_lists_rebuilds_and_removes_machines_and_homes_stay() {
     assert_eq!(listed(&host).unwrap()["template"], serde_json::Value::Null);
     alice.steps.clear();
     let mut shell = alice.open("dev@alice-box").unwrap();
-    assert_eq!(alice.steps, [OpeningStep::Making, OpeningStep::Booting]);
+    was_made(&alice.steps);
     asks(&mut shell, "cat ~/kept; cat /etc/mark", "mine\r\ncat: /etc/mark: No such file");
     assert_eq!(listed(&host).unwrap()["version"], "2");
     // A machine that was removed is made again when it is opened; its home has waited.
