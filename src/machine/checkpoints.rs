@@ -2,24 +2,18 @@
 //! a machine and going back keep what they replace.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::bases;
 use super::clock::now;
 use super::failure::Failure;
 use super::folders::{
-    Folders, empty_trash, make, move_to_trash, remove, rename, storage, sync, sync_filesystem, unfinished,
+    Folders, empty_trash, ensure, make, move_to_trash, remove, rename, storage, sync, unfinished,
 };
-use super::making::{MachineRecord, find, read_record};
-use super::state::{self, write_record};
-use super::units;
+use super::record::write_record;
 use crate::names::MachineName;
-
-/// Most checkpoints of a machine that somebody asked for. One more is refused.
-const CHECKPOINTS_MAX: usize = 8;
 
 /// Why a checkpoint was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +41,12 @@ pub(super) struct Checkpoint {
     pub(super) number: u32,
     pub(super) path: PathBuf,
     record: Record,
+}
+
+impl Checkpoint {
+    pub(super) fn reason(&self) -> Reason {
+        self.record.reason
+    }
 }
 
 /// The folder of a checkpoint.
@@ -89,33 +89,6 @@ pub(super) fn list(folders: &Folders, name: &MachineName) -> Result<serde_json::
     Ok(of(folders, name)?.into_iter().map(object).collect())
 }
 
-/// Keeps the machine as it is now, its home included.
-pub(super) fn keep(folders: &Folders, name: &MachineName) -> Result<u32, Failure> {
-    let _machine = folders.lock_machine(name)?;
-    let record = find(folders, name)?.ok_or(Failure::NoMachine)?;
-    let asked = of(folders, name)?.into_iter().filter(|kept| kept.record.reason == Reason::Asked).count();
-    if asked >= CHECKPOINTS_MAX {
-        return Err(Failure::TooManyCheckpoints(asked));
-    }
-    let number = next_number(folders, name)?;
-    let path = path(folders, name, number);
-    let unfinished = unfinished(&path);
-    remove(&unfinished)?;
-    make(&unfinished, 0o700)?;
-    if let Err(failure) = state::copy_machine(folders, name, &unfinished) {
-        // The disk may be full.
-        remove(&unfinished)?;
-        return Err(failure);
-    }
-    write_record(&unfinished.join("system/machine.json"), &record)?;
-    write_record(&unfinished.join("checkpoint.json"), &Record { kept: now(), reason: Reason::Asked })?;
-    sync_filesystem(&unfinished)?;
-    rename(&unfinished, &path)?;
-    sync(&folders.checkpoints_of(name))?;
-    tracing::info!(machine = %name, checkpoint = number, "checkpoint kept");
-    Ok(number)
-}
-
 /// Makes a checkpoint into which what is about to be replaced can be moved. It takes the place of an
 /// earlier one with the same reason.
 pub(super) fn make_empty(folders: &Folders, name: &MachineName, reason: Reason) -> Result<u32, Failure> {
@@ -124,7 +97,7 @@ pub(super) fn make_empty(folders: &Folders, name: &MachineName, reason: Reason) 
     let unfinished = unfinished(&path);
     remove(&unfinished)?;
     make(&unfinished, 0o700)?;
-    write_record(&unfinished.join("checkpoint.json"), &Record { kept: now(), reason })?;
+    write(&unfinished, reason)?;
     rename(&unfinished, &path)?;
     sync(&folders.checkpoints_of(name))?;
     Ok(number)
@@ -142,43 +115,22 @@ pub(super) fn remove_older(folders: &Folders, name: &MachineName, reason: Reason
     empty_trash(&parent)
 }
 
+/// Writes down that the checkpoint in this folder is kept now, and why.
+pub(super) fn write(checkpoint: &Path, reason: Reason) -> Result<(), Failure> {
+    write_record(&checkpoint.join("checkpoint.json"), &Record { kept: now(), reason })
+}
+
 /// The first number after that of the newest checkpoint, whole or not.
-fn next_number(folders: &Folders, name: &MachineName) -> Result<u32, Failure> {
+pub(super) fn next_number(folders: &Folders, name: &MachineName) -> Result<u32, Failure> {
     let folder = folders.checkpoints_of(name);
-    state::ensure_folder(&folder, &folders.checkpoints())?;
+    ensure(&folder, 0o700)?;
+    sync(&folders.checkpoints())?;
     let mut newest: u32 = 0;
     for entry in fs::read_dir(&folder).map_err(storage("read", &folder))? {
         let name = entry.map_err(storage("read", &folder))?.file_name();
         newest = newest.max(name.to_str().and_then(|name| name.parse().ok()).unwrap_or(0));
     }
     Ok(newest.saturating_add(1))
-}
-
-/// Goes back to a checkpoint: the newest, or the one with this number. The machine's state of now is
-/// kept as another. A checkpoint without a home leaves the machine its home.
-pub(super) fn roll_back(folders: &Folders, name: &MachineName, number: Option<u32>) -> Result<u32, Failure> {
-    let machine = folders.lock_machine(name)?;
-    units::stop(name)?;
-    state::finish(folders, name)?;
-    let mut kept = of(folders, name)?;
-    let found = match number {
-        None => kept.pop(),
-        Some(number) => kept.into_iter().find(|kept| kept.number == number),
-    };
-    let found = found.ok_or(Failure::NoCheckpoint(number.unwrap_or(0)))?;
-    let then = read_record(&found.path.join("system"))?.ok_or(Failure::NoCheckpoint(found.number))?;
-    let now = find(folders, name)?;
-    let incoming = state::begin(folders, name)?;
-    state::copy_checkpoint(&found.path, &incoming.path)?;
-    let base = bases::allocate(folders, name)?;
-    let expires = now.map_or(then.expires, |now| now.expires);
-    let record = MachineRecord { base, expires, ..then };
-    incoming.commit(folders, name, &record, Some(Reason::BeforeRollback))?;
-    drop(machine);
-    empty_trash(&folders.all_incoming())?;
-    remove_older(folders, name, Reason::BeforeRollback)?;
-    tracing::info!(machine = %name, checkpoint = found.number, "the machine is as it was at the checkpoint");
-    Ok(found.number)
 }
 
 /// Removes a checkpoint.

@@ -9,7 +9,8 @@ use serde_json::json;
 use super::checkpoints;
 use super::failure::Failure;
 use super::folders::{Folders, names_in};
-use super::making::{find, newest};
+use super::making::newest;
+use super::record::find;
 use crate::config::Config;
 use crate::names::MachineName;
 

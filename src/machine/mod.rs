@@ -21,7 +21,9 @@ mod limits;
 mod list;
 mod making;
 mod mounts;
+mod record;
 mod removal;
+mod rollback;
 mod state;
 mod steps;
 mod templates;
@@ -158,9 +160,9 @@ pub fn main() -> ExitCode {
             Err(failure) => (Some(name), Err(failure)),
         },
         Command::Rebuild { name } => (Some(name), removal::rebuild(&folders, policy, name)),
-        Command::Checkpoint { name } => (Some(name), number(checkpoints::keep(&folders, name))),
+        Command::Checkpoint { name } => (Some(name), number(rollback::keep(&folders, name))),
         Command::Rollback { name, checkpoint } => {
-            (Some(name), number(checkpoints::roll_back(&folders, name, *checkpoint)))
+            (Some(name), number(rollback::roll_back(&folders, name, *checkpoint)))
         }
         Command::RemoveCheckpoint { name, checkpoint } => {
             (Some(name), checkpoints::remove_checkpoint(&folders, name, *checkpoint))

@@ -16,13 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::checkpoints::{self, Reason};
 use super::failure::Failure;
 use super::folders::{
-    Folders, ensure, make, move_to_trash, names_in, remove, rename, storage, sync, sync_filesystem,
-    unfinished, unfinished_in,
+    Folders, make, move_to_trash, names_in, remove, rename, storage, sync, sync_filesystem, unfinished,
+    unfinished_in,
 };
 use super::freezing::Frozen;
-use super::making::MachineRecord;
+use super::record::{MachineRecord, write_record};
 use super::tool;
-use crate::atomic_file::{Durability, replace};
 use crate::names::MachineName;
 
 /// Copies the system and the home of a machine to `target/system` and `target/home`, which do not
@@ -187,16 +186,4 @@ pub(super) fn remove_unfinished(folders: &Folders) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Writes a record of a machine or a checkpoint.
-pub(super) fn write_record(path: &Path, record: &impl Serialize) -> Result<(), Failure> {
-    let bytes = serde_json::to_vec_pretty(record).map_err(|error| storage("write", path)(error.into()))?;
-    replace(path, &bytes, Durability::Synced).map_err(|(what, error)| storage(what, path)(error))
-}
-
-/// Makes the folder of a machine in `parent`, unless it exists.
-pub(super) fn ensure_folder(path: &Path, parent: &Path) -> Result<(), Failure> {
-    ensure(path, 0o700)?;
-    sync(parent)
 }

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::folders::{
     Folders, empty_trash, ensure, move_to_trash, names_in, remove, storage, sync, sync_filesystem, unfinished,
 };
-use super::making::{MachineRecord, read_record};
+use super::record::{MachineRecord, read_record};
 use super::tool::copy;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoints::{self, Reason};
 use super::failure::Failure;
 use super::folders::Folders;
-use super::{bases, boot, fork, making, state, templates};
+use super::{bases, boot, fork, making, record, state, templates};
 use crate::config::Config;
 use crate::names::MachineName;
 
@@ -45,7 +45,7 @@ impl Fixture {
         self.folder.path().join(name)
     }
 
-    fn make(&self, name: &str) -> Result<making::MachineRecord, Failure> {
+    fn make(&self, name: &str) -> Result<record::MachineRecord, Failure> {
         let config = Config::parse(POLICY, "tere.toml").unwrap();
         let name: MachineName = name.parse().unwrap();
         making::find_or_make(&self.folders(), &name, &config).map(|(made, _lock)| made)

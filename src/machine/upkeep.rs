@@ -12,7 +12,7 @@ use super::clock::now;
 use super::failure::Failure;
 use super::folders::{Folders, names_in, storage};
 use super::idleness::{self, Seen};
-use super::making::find;
+use super::record::find;
 use super::{removal, state, units};
 use crate::atomic_file::{Durability, replace};
 use crate::config::{Config, Machine};
