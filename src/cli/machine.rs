@@ -18,8 +18,8 @@ pub(super) enum Command {
     List {
         /// Print JSON: an array of objects with machine, state (as systemd names it), template,
         /// version, newest (version of the template), base (first uid), expires (seconds since 1970),
-        /// in_policy, system_bytes, home_bytes, checkpoint_bytes, checkpoints (an array of objects with
-        /// checkpoint, kept, reason, home), damage. Unknown values are null.
+        /// in_policy, system_bytes, home_bytes, checkpoint_bytes, checkpoints (an array of objects
+        /// with checkpoint, kept, reason, home), damage. Unknown values are null.
         #[arg(long)]
         json: bool,
     },
@@ -34,8 +34,8 @@ pub(super) enum Command {
     /// Give a machine a fresh system from the newest version of its template. Its home stays. The
     /// sessions in it end.
     Rebuild(Ending),
-    /// Keep a checkpoint of a machine as it is now, its home included. A machine that runs stands still
-    /// meanwhile, for 10 seconds at most.
+    /// Keep a checkpoint of a machine as it is now, its home included. A machine that runs stands
+    /// still meanwhile, for 10 seconds at most.
     Checkpoint {
         /// The machine.
         #[arg(value_name = "NAME")]
@@ -78,7 +78,8 @@ pub(super) enum Command {
         #[arg(value_name = "CHECKPOINT")]
         checkpoint: u32,
     },
-    /// Remove a machine with its checkpoints. Its home stays, unless --home is given. The sessions in it end.
+    /// Remove a machine with its checkpoints. Its home stays, unless --home is given. The sessions
+    /// in it end.
     Remove {
         #[command(flatten)]
         ending: Ending,

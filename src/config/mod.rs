@@ -90,8 +90,8 @@ pub struct Machine {
 }
 
 impl Grant {
-    /// The target that this grant gives `account`, if it is one of its accounts, and unless the machine
-    /// is for a task.
+    /// The target that this grant gives `account`, if it is one of its accounts, and unless the
+    /// machine is for a task.
     pub fn target_of(&self, account: &AccountName) -> Option<Target> {
         let granted = self.accounts.contains(account);
         // Both patterns were tried with each account of the grant.

@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::limits::number_and_unit;
 use crate::names::BadName;
 
-/// A period of time: a number with m (minutes), h (hours) or d (days), from a minute to a thousand days.
+/// A period of time: a number with m (minutes), h (hours) or d (days), from a minute to a thousand
+/// days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Period(Duration);
@@ -24,16 +26,13 @@ impl FromStr for Period {
 
     fn from_str(text: &str) -> Result<Self, BadName> {
         let seconds = || {
-            let (unit, digits) = text.as_bytes().split_last()?;
+            let (number, unit) = number_and_unit(text)?;
             let unit = match unit {
                 b'm' => 60,
                 b'h' => 60 * 60,
                 b'd' => 24 * 60 * 60,
                 _ => return None,
             };
-            // `parse` would accept a sign.
-            let plain = digits.iter().all(u8::is_ascii_digit);
-            let number: u64 = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
             number.checked_mul(unit).filter(|seconds| (60..=Self::MAX).contains(seconds))
         };
         let bad = || BadName::new(text, "a period of time", "use a number and m, h or d, like 30m, 8h or 7d");

@@ -1,6 +1,7 @@
 //! Checkpoints: states of a machine to go back to. A person or the operator has them kept; rebuilding
 //! a machine and going back keep what they replace.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::clock::now;
 use super::failure::Failure;
 use super::folders::{
-    Folders, empty_trash, ensure, make, move_to_trash, remove, rename, storage, sync, unfinished,
+    Folders, empty_trash, ensure, make, move_to_trash, names_in, remove, rename, storage, sync, unfinished,
 };
 use super::record::write_record;
 use crate::names::MachineName;
@@ -61,18 +62,18 @@ pub(super) fn of(folders: &Folders, name: &MachineName) -> Result<Vec<Checkpoint
     if !folder.is_dir() {
         return Ok(checkpoints);
     }
-    for entry in fs::read_dir(&folder).map_err(storage("read", &folder))? {
-        let path = entry.map_err(storage("read", &folder))?.path();
-        let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        let record = fs::read(path.join("checkpoint.json")).ok();
-        let record = record.and_then(|record| serde_json::from_slice(&record).ok());
+    for number in names_in::<u32>(&folder)? {
+        let path = path(folders, name, number);
         // What replaced nothing, since the process that made it was killed before, is no checkpoint.
-        let whole = path.join("system").is_dir() || path.join("home").is_dir();
-        if let Some(((number, record), true)) = number.zip(record).zip(Some(whole)) {
-            checkpoints.push(Checkpoint { number, path, record });
+        if !path.join("system").is_dir() && !path.join("home").is_dir() {
+            continue;
         }
+        let file = path.join("checkpoint.json");
+        let record = fs::read(&file).map_err(storage("read", &file))?;
+        let record =
+            serde_json::from_slice(&record).map_err(|error| Failure::Damaged(file, error.to_string()))?;
+        checkpoints.push(Checkpoint { number, path, record });
     }
-    checkpoints.sort_by_key(|checkpoint| checkpoint.number);
     Ok(checkpoints)
 }
 
@@ -103,8 +104,7 @@ pub(super) fn make_empty(folders: &Folders, name: &MachineName, reason: Reason) 
     Ok(number)
 }
 
-/// Removes all but the newest of the checkpoints that were kept for this reason, and what is left of
-/// checkpoints that never were.
+/// Removes all but the newest of the checkpoints that were kept for this reason.
 pub(super) fn remove_older(folders: &Folders, name: &MachineName, reason: Reason) -> Result<(), Failure> {
     let kept = of(folders, name)?;
     let same: Vec<_> = kept.iter().filter(|kept| kept.record.reason == reason).collect();
@@ -113,6 +113,16 @@ pub(super) fn remove_older(folders: &Folders, name: &MachineName, reason: Reason
         move_to_trash(&older.path, &parent)?;
     }
     empty_trash(&parent)
+}
+
+/// Removes what a killed process left of checkpoints into which nothing was moved. No replacement of
+/// the machine's state has begun.
+pub(super) fn remove_empty(folders: &Folders, name: &MachineName) -> Result<(), Failure> {
+    let whole: BTreeSet<u32> = of(folders, name)?.into_iter().map(|kept| kept.number).collect();
+    for number in names_in::<u32>(&folders.checkpoints_of(name))?.difference(&whole) {
+        remove(&path(folders, name, *number))?;
+    }
+    Ok(())
 }
 
 /// Writes down that the checkpoint in this folder is kept now, and why.
@@ -125,11 +135,7 @@ pub(super) fn next_number(folders: &Folders, name: &MachineName) -> Result<u32, 
     let folder = folders.checkpoints_of(name);
     ensure(&folder, 0o700)?;
     sync(&folders.checkpoints())?;
-    let mut newest: u32 = 0;
-    for entry in fs::read_dir(&folder).map_err(storage("read", &folder))? {
-        let name = entry.map_err(storage("read", &folder))?.file_name();
-        newest = newest.max(name.to_str().and_then(|name| name.parse().ok()).unwrap_or(0));
-    }
+    let newest = names_in::<u32>(&folder)?.pop_last().unwrap_or(0);
     Ok(newest.saturating_add(1))
 }
 

@@ -32,6 +32,8 @@ pub(super) enum Failure {
     MachineExists,
     #[error("it is not for the same account")]
     NotItsOwn,
+    #[error("it is just being started or stopped: try again in a moment")]
+    Changing,
     #[error("its files cannot be copied within {0}, and it cannot be stopped for longer: stop it first")]
     TooMuchToCopy(&'static str),
     #[error("all ranges of uids are taken: remove a machine that nobody needs")]
@@ -53,7 +55,7 @@ impl Failure {
             Self::NoMachine | Self::NoCheckpoint(_) => exit_status::NO_MACHINE,
             Self::TooManyMachines(_) | Self::TooManyCheckpoints(_) => exit_status::TOO_MANY,
             Self::NoRange => exit_status::NO_RANGE,
-            Self::TooMuchToCopy(_) | Self::TemplateUsed(_) => exit_status::IN_USE,
+            Self::Changing | Self::TooMuchToCopy(_) | Self::TemplateUsed(_) => exit_status::IN_USE,
             Self::TemplateExists(..) | Self::MachineExists => exit_status::EXISTS,
             Self::Storage(..) => exit_status::STORAGE,
             Self::Tool(..) => exit_status::TOOL,

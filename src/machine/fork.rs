@@ -8,7 +8,7 @@ use super::folders::{Folders, empty_trash, remove};
 use super::making::{expires, refuse_too_many};
 use super::record::{MachineRecord, find};
 use super::state;
-use crate::config::Config;
+use crate::config::{Config, Machine};
 use crate::names::MachineName;
 
 /// Copies a machine as it is now, its home included, to one that is not there yet. The policy makes
@@ -35,18 +35,31 @@ pub(super) fn fork(
     if folders.machine(copy).exists() || folders.home(copy).exists() {
         return Err(Failure::MachineExists);
     }
-    refuse_too_many(folders, copy, &policy, machine)?;
     let incoming = state::begin(folders, copy)?;
-    if let Err(failure) = state::copy_machine(folders, name, &incoming.path) {
+    let copied = may_be_made(folders, &policy, machine, copy)
+        .and_then(|()| state::copy_machine(folders, name, &incoming.path))
+        .and_then(|()| state::rename_system(&incoming.path.join("system"), copy));
+    if let Err(failure) = copied {
         // The disk may be full.
         remove(&incoming.path)?;
         return Err(failure);
     }
-    state::rename_system(&incoming.path.join("system"), copy)?;
     let base = bases::allocate(folders, copy)?;
     let record = MachineRecord { base, expires: expires(machine), ..source };
     incoming.commit(folders, copy, &record, None)?;
     empty_trash(&folders.all_incoming())?;
     tracing::info!(machine = %copy, of = %name, "machine forked");
     Ok(())
+}
+
+/// Refuses a copy beyond what its account may have. Machines that are being copied count, so of two
+/// forks at the same time each sees the other.
+fn may_be_made(
+    folders: &Folders,
+    policy: &Config,
+    machine: &Machine,
+    copy: &MachineName,
+) -> Result<(), Failure> {
+    let _lock = folders.lock_to_change()?;
+    refuse_too_many(folders, copy, policy, machine)
 }

@@ -7,11 +7,12 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::failure::Failure;
 use super::folders::storage;
-use super::units;
+use super::units::{self, State};
 use crate::names::MachineName;
 
 /// How long the processes have to stop. It takes milliseconds, unless one of them waits for a disk.
@@ -25,9 +26,14 @@ pub(super) struct Frozen {
 }
 
 impl Frozen {
-    /// Stops the processes of a machine; `None` if it does not run.
+    /// Stops the processes of a machine, whose lock is held; `None` if it does not run. A machine that
+    /// is just being started or stopped is refused: its processes could run on during a copy.
     pub(super) fn new(name: &MachineName) -> Result<Option<Self>, Failure> {
-        let Some(control_group) = units::control_group(name)? else { return Ok(None) };
+        let control_group = match units::state(name)? {
+            State::Stopped => return Ok(None),
+            State::Running { processes, .. } => processes,
+            State::Changing => return Err(Failure::Changing),
+        };
         write(&control_group, "1")?;
         // From here on, they go on if anything fails.
         let frozen = Self { control_group };
@@ -57,7 +63,7 @@ impl Frozen {
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let mut file = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
             match poll(&mut file, timeout) {
-                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(storage("watch", &path)(errno.into())),
             }
         }
@@ -74,9 +80,9 @@ impl Drop for Frozen {
 
 /// Lets the processes of a machine go on, if it runs.
 pub(super) fn thaw(name: &MachineName) -> Result<(), Failure> {
-    match units::control_group(name)? {
-        Some(group) => write(&group, "0"),
-        None => Ok(()),
+    match units::state(name)? {
+        State::Running { processes, .. } => write(&processes, "0"),
+        State::Stopped | State::Changing => Ok(()),
     }
 }
 

@@ -7,7 +7,9 @@ use std::io;
 use super::bases;
 use super::clock::now;
 use super::failure::Failure;
-use super::folders::{Folders, Lock, make, names_in, remove, storage, sync, sync_tree, unfinished};
+use super::folders::{
+    Folders, Lock, make, names_in, remove, storage, sync, sync_tree, unfinished, unfinished_in,
+};
 use super::record::{MachineRecord, find, write_record};
 use super::steps::report;
 use super::tool::copy;
@@ -82,6 +84,7 @@ pub(super) fn refuse_too_many(
     let Some(account) = policy.owner_of(name).filter(|_| machine.name.is_for_tasks()) else { return Ok(()) };
     let mut names = names_in::<MachineName>(&folders.machines())?;
     names.append(&mut names_in(&folders.all_incoming())?);
+    names.append(&mut unfinished_in(&folders.all_incoming())?);
     let others = names.iter().filter(|other| *other != name && machine.name.gives(account, other)).count();
     if others < usize::from(machine.per_account.get()) {
         return Ok(());

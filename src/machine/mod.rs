@@ -73,8 +73,8 @@ enum Command {
         #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]
         runtime_dir: PathBuf,
     },
-    /// Stop a machine and keep its system as a checkpoint, so that it is made anew when it is opened. Its
-    /// home stays.
+    /// Stop a machine and keep its system as a checkpoint, so that it is made anew when it is opened.
+    /// Its home stays.
     Rebuild {
         /// Its name, which a machine of the policy has.
         name: MachineName,

@@ -43,7 +43,7 @@ pub(super) fn keep(folders: &Folders, name: &MachineName) -> Result<u32, Failure
 /// kept as another. A checkpoint without a home leaves the machine its home.
 pub(super) fn roll_back(folders: &Folders, name: &MachineName, number: Option<u32>) -> Result<u32, Failure> {
     let machine = folders.lock_machine(name)?;
-    units::stop(name)?;
+    // A machine that runs has nothing to finish: its boot did.
     state::finish(folders, name)?;
     let mut kept = checkpoints::of(folders, name)?;
     let found = match number {
@@ -53,6 +53,7 @@ pub(super) fn roll_back(folders: &Folders, name: &MachineName, number: Option<u3
     let found = found.ok_or(Failure::NoCheckpoint(number.unwrap_or(0)))?;
     let then = read_record(&found.path.join("system"))?.ok_or(Failure::NoCheckpoint(found.number))?;
     let now = find(folders, name)?;
+    units::stop(name)?;
     let incoming = state::begin(folders, name)?;
     state::copy_checkpoint(&found.path, &incoming.path)?;
     let base = bases::allocate(folders, name)?;

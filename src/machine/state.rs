@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -60,12 +61,12 @@ pub(super) fn rename_system(system: &Path, name: &MachineName) -> Result<(), Fai
     let path = system.join("upper");
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let open = |parent: &dyn AsFd, name: &Path| openat(parent.as_fd(), name, flags, Mode::empty());
-    let failed = |what, errno: nix::errno::Errno| storage(what, &path.join("etc"))(errno.into());
+    let failed = |what, errno: Errno| storage(what, &path.join("etc"))(errno.into());
     let upper = fs::File::open(&path).map_err(storage("open", &path))?;
     let etc = match open(&upper, Path::new("etc")) {
         Ok(etc) => etc,
         // The machine's root made something else of it. Then there is nothing to change.
-        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR | nix::errno::Errno::ELOOP) => {
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {
             return Ok(());
         }
         Err(errno) => return Err(failed("open", errno)),
@@ -73,7 +74,7 @@ pub(super) fn rename_system(system: &Path, name: &MachineName) -> Result<(), Fai
     // Without it, the machine's systemd makes a new one when it boots.
     for file in ["machine-id", "hostname"] {
         match unlinkat(&etc, file, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(nix::errno::Errno::ENOENT | nix::errno::Errno::EISDIR) => {}
+            Ok(()) | Err(Errno::ENOENT | Errno::EISDIR) => {}
             Err(errno) => return Err(failed("remove a file of", errno)),
         }
     }
@@ -84,7 +85,7 @@ pub(super) fn rename_system(system: &Path, name: &MachineName) -> Result<(), Fai
             io::Write::write_all(&mut fs::File::from(file), text.as_bytes())
                 .map_err(storage("write", &path.join("etc/hostname")))
         }
-        Err(nix::errno::Errno::EEXIST) => Ok(()),
+        Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(failed("write a file of", errno)),
     }
 }
@@ -183,6 +184,9 @@ pub(super) fn remove_unfinished(folders: &Folders) -> Result<(), Failure> {
         let Some(_machine) = folders.try_lock_machine(&name)? else { continue };
         for number in unfinished_in::<u32>(&folders.checkpoints_of(&name))? {
             remove(&unfinished(&checkpoints::path(folders, &name, number)))?;
+        }
+        if !folders.incoming(&name).exists() {
+            checkpoints::remove_empty(folders, &name)?;
         }
     }
     Ok(())

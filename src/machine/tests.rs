@@ -268,6 +268,11 @@ fn an_account_has_no_more_machines_for_tasks_than_the_policy_says() {
     fixture.make("alice.one").unwrap();
     fixture.make("alice.two").unwrap();
     assert!(matches!(fixture.make("alice.three"), Err(Failure::TooManyMachines(_))));
+    // One that is being copied counts.
+    fs::remove_dir_all(fixture.path("machines/alice.two")).unwrap();
+    fs::create_dir(fixture.path("incoming/.alice.four")).unwrap();
+    assert!(matches!(fixture.make("alice.two"), Err(Failure::TooManyMachines(_))));
+    fs::remove_dir(fixture.path("incoming/.alice.four")).unwrap();
     // Those that are there can be booted, and another account has its own.
     fixture.make("alice.two").unwrap();
     fixture.make("bob.one").unwrap();
@@ -308,4 +313,25 @@ fn a_fork_stays_with_its_account() {
     assert!(matches!(fork("alice-box", "alice.one"), Failure::MachineExists));
     assert!(matches!(fork("alice-box", "alice-box"), Failure::MachineExists));
     assert_eq!(fixture.listed("machines"), ["alice-box", "alice.one", "bob.one"]);
+}
+
+#[test]
+fn what_killed_processes_left_is_removed_by_upkeep_and_nothing_else_is() {
+    let fixture = Fixture::new();
+    let (folders, name) = (fixture.folders(), "alice-box".parse().unwrap());
+    let kept = checkpoints::make_empty(&folders, &name, Reason::Asked).unwrap();
+    fs::create_dir(checkpoints::path(&folders, &name, kept).join("system")).unwrap();
+    checkpoints::make_empty(&folders, &name, Reason::BeforeRebuild).unwrap();
+    fs::create_dir_all(fixture.path("checkpoints/alice-box/.7/system")).unwrap();
+    for left in ["incoming/.alice.one", "incoming/.alice.two", "incoming/alice.three"] {
+        fs::create_dir_all(fixture.path(left)).unwrap();
+    }
+    // A process that copies holds the lock.
+    let busy = folders.lock_machine(&"alice.two".parse().unwrap()).unwrap();
+    state::remove_unfinished(&folders).unwrap();
+    assert_eq!(fixture.listed("checkpoints/alice-box"), ["1"]);
+    assert_eq!(fixture.listed("incoming"), [".alice.two", "alice.three"]);
+    drop(busy);
+    state::remove_unfinished(&folders).unwrap();
+    assert_eq!(fixture.listed("incoming"), ["alice.three"]);
 }

@@ -17,27 +17,40 @@ pub(super) fn stop(name: &MachineName) -> Result<(), Failure> {
     run("systemctl", Command::new("systemctl").args(["stop", "--"]).arg(unit(name)))
 }
 
-/// The control group of the machine's processes and the id of the start of its unit; `None` unless it
-/// has booted.
-pub(super) fn running(name: &MachineName) -> Result<Option<(PathBuf, String)>, Failure> {
-    let mut show = Command::new("systemctl");
-    show.args(["show", "--property=ActiveState", "--property=InvocationID", "--"]).arg(unit(name));
-    let shown = output("systemctl", &mut show)?;
-    let value = |key: &str| shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    if value("ActiveState") != Some("active") {
-        return Ok(None);
-    }
-    let invocation = value("InvocationID").unwrap_or_default().to_owned();
-    Ok(control_group(name)?.map(|group| (group, invocation)))
+/// What systemd says of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    /// It does not run. It stays so for as long as its lock is held.
+    Stopped,
+    /// It runs, or is being started or stopped and has processes.
+    Running {
+        /// The control group of its processes, in `/sys/fs/cgroup`.
+        processes: PathBuf,
+        /// Whether it has booted.
+        booted: bool,
+        /// The id of this start of its unit.
+        invocation: String,
+    },
+    /// It is being started or stopped, and its processes cannot be found: there may be some in a
+    /// moment.
+    Changing,
 }
 
-/// The control group of the machine's processes, in `/sys/fs/cgroup`; `None` if it has none: it does
-/// not run, or is just being started or stopped.
-pub(super) fn control_group(name: &MachineName) -> Result<Option<PathBuf>, Failure> {
+/// Asks systemd for the state of a machine.
+pub(super) fn state(name: &MachineName) -> Result<State, Failure> {
     let mut show = Command::new("systemctl");
-    show.args(["show", "--property=ControlGroup", "--value", "--"]).arg(unit(name));
-    let group = output("systemctl", &mut show)?;
-    let group = group.trim().trim_start_matches('/');
-    let payload = Path::new("/sys/fs/cgroup").join(group).join("payload");
-    Ok(Some(payload).filter(|payload| !group.is_empty() && payload.is_dir()))
+    show.args(["show", "--property=ActiveState,InvocationID,ControlGroup", "--"]).arg(unit(name));
+    let shown = output("systemctl", &mut show)?;
+    let value = |key: &str| shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let active = value("ActiveState").unwrap_or_default();
+    if matches!(active, "inactive" | "failed") {
+        return Ok(State::Stopped);
+    }
+    let group = value("ControlGroup").unwrap_or_default().trim_start_matches('/');
+    let processes = Path::new("/sys/fs/cgroup").join(group).join("payload");
+    if group.is_empty() || !processes.is_dir() {
+        return Ok(State::Changing);
+    }
+    let invocation = value("InvocationID").unwrap_or_default().to_owned();
+    Ok(State::Running { processes, booted: active == "active", invocation })
 }

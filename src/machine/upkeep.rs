@@ -13,7 +13,8 @@ use super::failure::Failure;
 use super::folders::{Folders, names_in, storage};
 use super::idleness::{self, Seen};
 use super::record::find;
-use super::{removal, state, units};
+use super::units::{self, State};
+use super::{removal, state};
 use crate::atomic_file::{Durability, replace};
 use crate::config::{Config, Machine};
 use crate::names::MachineName;
@@ -80,10 +81,10 @@ fn stop_if_idle(
     idle: Duration,
     runtime_dir: &Path,
 ) -> Result<(), Failure> {
-    // Nobody boots or copies it meanwhile.
-    let _machine = folders.lock_machine(name)?;
+    // Nobody boots or copies it meanwhile. One that is being copied is looked at a minute later.
+    let Some(_machine) = folders.try_lock_machine(name)? else { return Ok(()) };
     let path = runtime_dir.join(name.as_str());
-    let Some((payload, invocation)) = units::running(name)? else {
+    let State::Running { processes: payload, booted: true, invocation } = units::state(name)? else {
         return forget(&path);
     };
     let seen = idleness::look(&payload)?;

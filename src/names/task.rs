@@ -14,10 +14,5 @@ super::parsed_text!(
 );
 
 fn is_task(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let (first, last) = (text.bytes().next(), text.bytes().last());
-    text.len() <= 24
-        && first.is_some_and(plain)
-        && last.is_some_and(plain)
-        && text.bytes().all(|b| plain(b) || b == b'-')
+    super::template::is_plain(text, 24)
 }

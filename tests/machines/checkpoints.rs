@@ -67,6 +67,7 @@ fn a_machine_goes_back_to_a_checkpoint_and_what_it_was_is_kept() {
     // One that is not there, and one too many.
     let none = host.try_run(&["tere", "machine", "rollback", "alice-box", "77", "--yes"]);
     assert!(!none.success && none.err.contains("there is no checkpoint 77"), "{none:?}");
+    asks(&mut shell, "echo still $((1+1))", "still 2");
     tere(&host, &["machine", "remove-checkpoint", "alice-box", "1"]);
     for _ in 0..8 {
         tere(&host, &["machine", "checkpoint", "alice-box"]);
@@ -189,6 +190,31 @@ fn a_copy_that_is_killed_is_whole_or_absent_and_the_machine_goes_on() {
     }
     println!("the machine was back after {back} of 6 kills");
     assert!(back > 0, "the last was not killed");
+    no_machines(&host);
+}
+
+/// The processes of a machine that is just being started could run on while it is copied, and its root
+/// could put a link in the way.
+#[test]
+fn a_machine_that_is_being_started_is_not_copied() {
+    let host = Host::alone();
+    no_machines(&host);
+    let mut alice = holder(&host, "alice");
+    alice.open("dev@alice-box").unwrap();
+    let unit = "tere-managed@alice-box.service";
+    let folder = format!("/run/systemd/system/{unit}.d");
+    host.sh(&format!(
+        "systemctl stop {unit} && mkdir -p {folder} && printf '[Service]\\nExecStartPre=sleep 1000\\n' \
+         >{folder}/slow.conf && systemctl daemon-reload && systemctl start --no-block {unit}"
+    ));
+    let refused = host.try_run(&["tere", "machine", "fork", "alice-box", "alice.try"]);
+    host.sh(&format!("systemctl stop {unit}; rm -r {folder} && systemctl daemon-reload"));
+    assert!(!refused.success && refused.err.contains("just being started or stopped"), "{refused:?}");
+    assert_eq!(
+        host.sh("ls -A /var/lib/tere/incoming /var/lib/tere/machines"),
+        "/var/lib/tere/incoming:\n\n/var/lib/tere/machines:\nalice-box"
+    );
+    tere(&host, &["machine", "fork", "alice-box", "alice.try"]);
     no_machines(&host);
 }
 
