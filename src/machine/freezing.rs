@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::failure::Failure;
 use super::folders::storage;
-use super::units::{self, State};
+use super::units::{self, RunState};
 use crate::names::MachineName;
 
 /// How long the processes have to stop. It takes milliseconds, unless one of them waits for a disk.
@@ -29,10 +29,10 @@ impl Frozen {
     /// Stops the processes of a machine, whose lock is held; `None` if it does not run. A machine that
     /// is just being started or stopped is refused: its processes could run on during a copy.
     pub(super) fn new(name: &MachineName) -> Result<Option<Self>, Failure> {
-        let control_group = match units::state(name)? {
-            State::Stopped => return Ok(None),
-            State::Running { processes, .. } => processes,
-            State::Changing => return Err(Failure::Changing),
+        let control_group = match units::run_state(name)? {
+            RunState::Stopped => return Ok(None),
+            RunState::Running { processes, .. } => processes,
+            RunState::Changing => return Err(Failure::Changing),
         };
         write(&control_group, "1")?;
         // From here on, they go on if anything fails.
@@ -80,9 +80,9 @@ impl Drop for Frozen {
 
 /// Lets the processes of a machine go on, if it runs.
 pub(super) fn thaw(name: &MachineName) -> Result<(), Failure> {
-    match units::state(name)? {
-        State::Running { processes, .. } => write(&processes, "0"),
-        State::Stopped | State::Changing => Ok(()),
+    match units::run_state(name)? {
+        RunState::Running { processes, .. } => write(&processes, "0"),
+        RunState::Stopped | RunState::Changing => Ok(()),
     }
 }
 

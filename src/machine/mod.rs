@@ -4,7 +4,8 @@
 //!
 //! Reads: the name of a machine, which the broker chose; the policy, templates and machines, which
 //! only root can write. To boot a machine it reads nothing that a machine or a person has written;
-//! `list` measures their files, and `remove` removes them.
+//! `list` measures their files, `remove` removes them, `checkpoint` and `fork` copy them while the
+//! machine stands still, and `upkeep` looks for terminals and locks in a machine that runs.
 //! Holds: the machines' systems and homes in `/var/lib/tere`.
 //! Has given up: nothing. It mounts and starts systemd-nspawn, which only root can do, so it takes
 //! nothing but a name, and asks the policy itself whether that machine may exist.

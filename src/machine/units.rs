@@ -19,7 +19,7 @@ pub(super) fn stop(name: &MachineName) -> Result<(), Failure> {
 
 /// What systemd says of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum RunState {
     /// It does not run. It stays so for as long as its lock is held.
     Stopped,
     /// It runs, or is being started or stopped and has processes.
@@ -37,20 +37,20 @@ pub(super) enum State {
 }
 
 /// Asks systemd for the state of a machine.
-pub(super) fn state(name: &MachineName) -> Result<State, Failure> {
+pub(super) fn run_state(name: &MachineName) -> Result<RunState, Failure> {
     let mut show = Command::new("systemctl");
     show.args(["show", "--property=ActiveState,InvocationID,ControlGroup", "--"]).arg(unit(name));
     let shown = output("systemctl", &mut show)?;
     let value = |key: &str| shown.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     let active = value("ActiveState").unwrap_or_default();
     if matches!(active, "inactive" | "failed") {
-        return Ok(State::Stopped);
+        return Ok(RunState::Stopped);
     }
     let group = value("ControlGroup").unwrap_or_default().trim_start_matches('/');
     let processes = Path::new("/sys/fs/cgroup").join(group).join("payload");
     if group.is_empty() || !processes.is_dir() {
-        return Ok(State::Changing);
+        return Ok(RunState::Changing);
     }
     let invocation = value("InvocationID").unwrap_or_default().to_owned();
-    Ok(State::Running { processes, booted: active == "active", invocation })
+    Ok(RunState::Running { processes, booted: active == "active", invocation })
 }

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::folders::{Folders, names_in, storage};
 use super::idleness::{self, Seen};
 use super::record::find;
-use super::units::{self, State};
+use super::units::{self, RunState};
 use super::{removal, state};
 use crate::atomic_file::{Durability, replace};
 use crate::config::{Config, Machine};
@@ -84,7 +84,7 @@ fn stop_if_idle(
     // Nobody boots or copies it meanwhile. One that is being copied is looked at a minute later.
     let Some(_machine) = folders.try_lock_machine(name)? else { return Ok(()) };
     let path = runtime_dir.join(name.as_str());
-    let State::Running { processes: payload, booted: true, invocation } = units::state(name)? else {
+    let RunState::Running { processes: payload, booted: true, invocation } = units::run_state(name)? else {
         return forget(&path);
     };
     let seen = idleness::look(&payload)?;
