@@ -11,7 +11,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Found, position};
 use super::{
-    Config, CpuWeight, Fault, Grant, Limits, Machine, Memory, Origin, Pattern, PerAccount, Period, Tasks,
+    Config, CpuWeight, Fault, FreshTouch, Grant, HostTerms, Limits, Machine, Memory, Origin, Pattern,
+    PerAccount, Period, Tasks, TimeLimit,
 };
 use crate::names::{AccountName, BadName, MachineName, Target, TemplateName, UnixUser};
 
@@ -31,7 +32,7 @@ struct Document {
 
 /// One `[[grant]]`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct GrantTable {
     /// Names of accounts. They are parsed in [`accounts`], so that an error can point at one of
     /// them.
@@ -41,8 +42,13 @@ struct GrantTable {
     /// The UNIX user in the machine.
     user: Spanned<Pattern<UnixUser>>,
     /// Whether the accounts may share their sessions on this target.
-    #[serde(default)]
-    share: bool,
+    share: Option<Spanned<bool>>,
+    /// How old the touch may be that a session on the host needs.
+    fresh_touch: Option<Spanned<FreshTouch>>,
+    /// How long a session on the host may last.
+    time_limit: Option<Spanned<TimeLimit>>,
+    /// Whether a session on the host needs a reason in words.
+    reason: Option<Spanned<bool>>,
 }
 
 /// One `[[machine]]`.
@@ -77,6 +83,9 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("grant"), "machine", "machine = \"alice-box\""),
     (Some("grant"), "user", "user = \"dev\""),
     (Some("grant"), "share", "share = true"),
+    (Some("grant"), "fresh-touch", "fresh-touch = \"60s\""),
+    (Some("grant"), "time-limit", "time-limit = \"30m\""),
+    (Some("grant"), "reason", "reason = true"),
     (Some("machine"), "name", "name = \"{account}-box\""),
     (Some("machine"), "template", "template = \"debian\""),
     (Some("machine"), "memory", "memory = \"2G\""),
@@ -111,20 +120,47 @@ fn grant(text: &str, table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found
     let span = table.span();
     let table = table.into_inner();
     let spans = Spans { grant: span, machine: table.machine.span() };
+    let host = host_terms(&table)?;
     let accounts = accounts(table.accounts)?;
     for account in &accounts {
         let machine = for_account(&table.machine, account)?;
         let user = for_account(&table.user, account)?;
-        if machine.is_host() {
-            return Err(found(Fault::Host, table.machine.span()));
+        // Only a grant that names the host, and only one that names root.
+        if machine.is_host() && host.is_none() {
+            return Err(found(Fault::HostByPattern, table.machine.span()));
         }
-        if user.as_str() == "root" {
-            return Err(found(Fault::Root, table.user.span()));
+        let names_root = matches!(table.user.get_ref(), Pattern::Fixed(user) if user.is_root());
+        if user.is_root() && !(host.is_some() && names_root) {
+            let fault = if host.is_some() { Fault::RootByPattern } else { Fault::Root };
+            return Err(found(fault, table.user.span()));
         }
     }
     let (machine, user) = (table.machine.into_inner(), table.user.into_inner());
+    let share = table.share.is_some_and(Spanned::into_inner);
     let line = position(text, spans.grant.start).line;
-    Ok((Grant { accounts, machine, user, share: table.share, line }, spans))
+    Ok((Grant { accounts, machine, user, share, host, line }, spans))
+}
+
+/// The terms of a grant that names the host, and `None` for any other grant, which may not have
+/// them.
+fn host_terms(table: &GrantTable) -> Result<Option<HostTerms>, Found> {
+    let GrantTable { fresh_touch, time_limit, reason, .. } = table;
+    if matches!(table.machine.get_ref(), Pattern::Fixed(machine) if machine.is_host()) {
+        if let Some(share) = table.share.as_ref().filter(|share| *share.get_ref()) {
+            return Err(found(Fault::HostShared, share.span()));
+        }
+        let fresh_touch = fresh_touch.as_ref().map(|touch| *touch.get_ref()).unwrap_or_default();
+        let time_limit = time_limit.as_ref().map(|limit| *limit.get_ref()).unwrap_or_default();
+        let reason = reason.as_ref().is_some_and(|reason| *reason.get_ref());
+        return Ok(Some(HostTerms { fresh_touch, time_limit, reason }));
+    }
+    let theirs = [
+        ("fresh-touch", fresh_touch.as_ref().map(Spanned::span)),
+        ("time-limit", time_limit.as_ref().map(Spanned::span)),
+        ("reason", reason.as_ref().map(Spanned::span)),
+    ];
+    let misplaced = theirs.into_iter().find_map(|(key, span)| Some(found(Fault::OnlyOnHost(key), span?)));
+    misplaced.map_or(Ok(None), Err)
 }
 
 /// The name that a pattern gives this account.
@@ -192,7 +228,7 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
     let span = table.name.span();
     let name = table.name.into_inner();
     if matches!(&name, Pattern::Fixed(fixed) if fixed.is_host()) {
-        return Err(found(Fault::Host, span));
+        return Err(found(Fault::HostMade, span));
     }
     for (key, given) in [("per-account", table.per_account.is_some()), ("lifetime", table.lifetime.is_some())]
     {

@@ -153,16 +153,28 @@ pub enum Fault {
         "{0} is for machines with {{task}} in their name: remove it, or name the machine like {{account}}.{{task}}"
     )]
     OnlyForTasks(&'static str),
-    /// A grant for root.
+    /// A grant for root in a machine.
     #[error(
-        "tere opens no shell as root, and polkit would refuse it: grant another user, who may use sudo in the machine"
+        "tere opens no shell as root in a machine, and polkit would refuse it: grant another user, who may use sudo in the machine"
     )]
     Root,
-    /// A grant for the host itself.
+    /// A pattern that makes an account root on the host.
     #[error(
-        "tere opens no shell on the host itself (.host) in this version, and polkit would refuse it: name a machine, as 'machinectl list' shows them"
+        "this gives an account the user root of the host: root is granted only by user = \"root\", in a grant of its own"
     )]
-    Host,
+    RootByPattern,
+    /// A pattern that gives an account the host itself.
+    #[error("this gives an account the host itself: it is granted only by machine = \".host\"")]
+    HostByPattern,
+    /// A `[[machine]]` that is the host itself.
+    #[error("the host itself (.host) is no machine that tere makes: remove this machine")]
+    HostMade,
+    /// A grant on the host with `share = true`.
+    #[error("a shell on the host itself is not shared: remove this line")]
+    HostShared,
+    /// A key that only a grant on the host may have.
+    #[error("{0:?} is only for machine = \".host\", the host itself: remove this line")]
+    OnlyOnHost(&'static str),
 }
 
 /// A fault and the bytes that it concerns. The file name is added by [`Self::in_file`].

@@ -25,6 +25,7 @@
 
 mod document;
 mod error;
+mod host;
 mod limits;
 mod origin;
 mod pattern;
@@ -36,6 +37,7 @@ use std::path::Path;
 use crate::names::{AccountName, MachineName, Target, TemplateName, UnixUser};
 
 pub use error::{ConfigError, Fault, Position};
+pub use host::{FreshTouch, HostTerms, TimeLimit};
 pub use limits::{CpuWeight, Limits, Memory, PerAccount, Tasks};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
@@ -60,13 +62,15 @@ pub struct Config {
 pub struct Grant {
     /// The accounts that hold the grant. Never empty.
     pub accounts: Vec<AccountName>,
-    /// The machine that they may open: never the host itself. For each of the accounts, the pattern
-    /// gives a valid name.
+    /// The machine that they may open. For each of the accounts, the pattern gives a valid name. It
+    /// is the host itself if and only if `host` is set.
     pub machine: Pattern<MachineName>,
-    /// The UNIX user in it: never root. The same applies.
+    /// The UNIX user in it. The same applies. It is root only on the host.
     pub user: Pattern<UnixUser>,
-    /// Whether they may share the sessions that they open on the target.
+    /// Whether they may share the sessions that they open on the target. Never on the host.
     pub share: bool,
+    /// What a shell demands, if it is one on the host itself.
+    pub host: Option<HostTerms>,
     /// The line of the file in which the grant begins.
     pub line: usize,
 }
@@ -154,6 +158,12 @@ impl Config {
     /// Whether `account` may share its sessions on `target`.
     pub fn lets_share(&self, account: &AccountName, target: &Target) -> bool {
         self.grant_of(account, target).is_some_and(|grant| grant.share)
+    }
+
+    /// What a shell of `account` on `target` demands, if the account may open it and it is one on the
+    /// host itself.
+    pub fn host_terms(&self, account: &AccountName, target: &Target) -> Option<HostTerms> {
+        self.grant_of(account, target).and_then(|grant| grant.host)
     }
 
     /// The `[[machine]]` of the machine with this name, if it is one that tere makes.

@@ -3,6 +3,8 @@
 
 mod account;
 mod label;
+mod passkey;
+mod reason;
 mod report;
 mod session;
 mod size;
@@ -13,6 +15,8 @@ mod theme;
 
 pub use account::AccountName;
 pub use label::Label;
+pub use passkey::PasskeyId;
+pub use reason::Reason;
 pub use report::ReportKey;
 pub use session::SessionId;
 pub use size::TermSize;
