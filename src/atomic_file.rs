@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The suffix of a file that is being written. A leftover file with this suffix belongs to a
@@ -27,8 +27,25 @@ pub enum Durability {
 /// # Errors
 /// The operating system's error, with the operation that failed.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), (&'static str, io::Error)> {
+    replace_with(path, bytes, durability, 0o600)
+}
+
+/// Replaces a file in memory that its group may read too.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_for_group(path: &Path, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
+    replace_with(path, bytes, Durability::InMemory, 0o640)
+}
+
+fn replace_with(
+    path: &Path,
+    bytes: &[u8],
+    durability: Durability,
+    mode: u32,
+) -> Result<(), (&'static str, io::Error)> {
     let unfinished = unfinished(path);
-    let replaced = write(&unfinished, bytes, durability)
+    let replaced = write(&unfinished, bytes, durability, mode)
         .map_err(|error| ("write", error))
         .and_then(|()| fs::rename(&unfinished, path).map_err(|error| ("replace", error)));
     if replaced.is_err() {
@@ -44,8 +61,10 @@ fn unfinished(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn write(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+fn write(path: &Path, bytes: &[u8], durability: Durability, mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // Whatever the umask is.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     match durability {
         Durability::Synced => file.sync_all(),

@@ -9,9 +9,9 @@ use super::progress::Progress;
 use super::records::Record;
 use super::request::Claimed;
 use super::session::{Session, View, summaries};
-use super::{Broker, opening};
+use super::{Broker, changing, machines, opening};
 use crate::names::{AccountName, Label, SessionId, Target, TermSize};
-use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX};
+use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX, TASKS_MAX};
 use crate::protocol::vouch::Principal;
 use crate::protocol::worker::UnreadInput;
 use crate::protocol::{EndReason, GuestRole, HostTerms, Refusal, Role};
@@ -78,6 +78,9 @@ async fn carry_out(
         Ask::Share { session, account, role } => {
             share(broker, holder, &session, &account, role).await.map(Outcome::Answer)
         }
+        Ask::Change(change) => {
+            changing::change(broker, holder, &change).await.map(|()| Outcome::Answer(Answer::Changed))
+        }
         Ask::End { session } => match owned(broker, principal, &session) {
             Ok(session) => end(holder, &session).await.map(Outcome::Answer),
             Err(refusal) => Err(refusal),
@@ -93,7 +96,9 @@ async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal
     let shared = shared.filter(|(session, _)| broker.policy.view(account, session).is_ok());
     let sessions = summaries(&own.chain(shared).collect::<Vec<_>>()).await;
     let policy = broker.policy.now();
+    let machines = broker.machines.of(account, &policy);
     let mut targets = policy.targets_of(account);
+    targets.extend(machines::task_targets(account, &machines, &policy));
     targets.truncate(TARGETS_MAX);
     let terms = targets.iter().filter_map(|target| {
         let terms = policy.host_terms(account, target)?;
@@ -101,7 +106,9 @@ async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal
         Some(HostTerms { user: target.user.clone(), reason: terms.reason, limit })
     });
     let host = terms.collect();
-    Ok(Answer::Lobby { targets, host, sessions })
+    let mut tasks = machines::new_ones(account, &policy);
+    tasks.truncate(TASKS_MAX);
+    Ok(Answer::Lobby { targets, host, sessions, machines, tasks })
 }
 
 async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {

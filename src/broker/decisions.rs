@@ -3,7 +3,7 @@
 
 use super::holder::Holder;
 use super::records::Record;
-use crate::names::{AccountName, Reason, SessionId, Target};
+use crate::names::{AccountName, MachineName, Reason, SessionId, Target};
 use crate::protocol::principal::Ask;
 use crate::protocol::{GuestRole, Refusal, Role, SessionEnd};
 
@@ -85,6 +85,7 @@ pub(super) struct LoggedRequest {
     what: &'static str,
     session: Option<SessionId>,
     target: Option<Target>,
+    machine: Option<MachineName>,
     guest: Option<AccountName>,
 }
 
@@ -96,16 +97,21 @@ impl LoggedRequest {
             Ask::Open { target, .. } => ("open", None, Some(target), None),
             Ask::OpenHost { user, .. } => {
                 let target = Some(Target::on_host(user.clone()));
-                return Self { what: "open-host", session: None, target, guest: None };
+                return Self { what: "open-host", session: None, target, machine: None, guest: None };
             }
             Ask::Attach { session, .. } => ("attach", Some(session), None, None),
             Ask::Name { session, .. } => ("name", Some(session), None, None),
             Ask::Share { session, account, .. } => ("share", Some(session), None, Some(account)),
             Ask::Show { session } => ("show", Some(session), None, None),
+            Ask::Change(change) => {
+                let machine = Some(change.machine().clone());
+                return Self { what: "change", session: None, target: None, machine, guest: None };
+            }
             Ask::End { session } => ("end", Some(session), None, None),
             Ask::AllSessions { .. } => ("all-sessions", None, None, None),
         };
-        Self { what, session: session.cloned(), target: target.cloned(), guest: guest.cloned() }
+        let (session, target, guest) = (session.cloned(), target.cloned(), guest.cloned());
+        Self { what, session, target, machine: None, guest }
     }
 
     /// The session that the request is about.
@@ -121,7 +127,7 @@ impl LoggedRequest {
             account = by.account(),
             credential = by.credential.as_ref().map(display),
             session = self.session.as_ref().map(display),
-            machine = target.map(|target| display(&target.machine)),
+            machine = target.map(|target| &target.machine).or(self.machine.as_ref()).map(display),
             user = target.map(|target| display(&target.user)),
             owner = of.map(|record| display(&record.owner)),
             guest = self.guest.as_ref().map(display),

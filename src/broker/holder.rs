@@ -46,6 +46,7 @@ impl Holder {
                 | Ask::Share { .. }
                 | Ask::Show { .. }
                 | Ask::End { .. }
+                | Ask::Change(_)
                 | Ask::AllSessions { .. },
             ) => Ok(()),
             (None, Ask::OpenHost { .. }) => Err(Refusal::TouchRequired),
@@ -57,6 +58,7 @@ impl Holder {
                 | Ask::Share { .. }
                 | Ask::Show { .. }
                 | Ask::End { .. }
+                | Ask::Change(_)
                 | Ask::AllSessions { .. },
             ) => Err(Refusal::NotGranted),
         }
@@ -116,6 +118,7 @@ mod tests {
             Ask::Share { session: session(), account: "bob".parse().unwrap(), role: None },
             Ask::Show { session: session() },
             Ask::End { session: session() },
+            Ask::Change("rebuild:alice-box".parse().unwrap()),
             Ask::AllSessions { after: None },
         ];
         for holder in [&signed_in, &enrolled, &operator] {

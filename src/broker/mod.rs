@@ -16,11 +16,13 @@
 
 mod answers;
 mod bus;
+mod changing;
 mod channels;
 mod decisions;
 mod holder;
 mod listener;
 mod machined;
+mod machines;
 mod opening;
 mod orders;
 mod orphans;
@@ -57,8 +59,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 
 use self::bus::Bus;
+use self::changing::Changes;
 use self::channels::Channels;
 use self::machined::Machined;
+use self::machines::Machines;
 use self::orders::WorkerOrder;
 use self::orphans::Orphans;
 use self::policy::Policy;
@@ -70,6 +74,7 @@ use self::start_limiter::StartLimiter;
 use self::systemd::Systemd;
 use crate::names::{AccountName, MachineName};
 use crate::protocol::EndReason;
+use crate::protocol::machine::{self, StopReason};
 use crate::sandbox::{AllowedPath, Thread};
 use crate::service::{self, Service, StartError};
 
@@ -83,6 +88,9 @@ struct Flags {
     /// Where the records of sessions are kept.
     #[arg(long, value_name = "FOLDER", env = "RUNTIME_DIRECTORY", default_value = "/run/tere-broker")]
     records_dir: PathBuf,
+    /// Where tere-machine says what machines there are.
+    #[arg(long, hide = true, value_name = "FOLDER", default_value = machine::FOLDER)]
+    machines_dir: PathBuf,
     /// The policy.
     #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
     config: PathBuf,
@@ -105,6 +113,8 @@ struct Broker {
     channels: Channels,
     systemd: Arc<Systemd>,
     machined: Machined,
+    machines: Machines,
+    changes: Changes,
     pool: Pool,
     start_limiter: StartLimiter,
     orphans: Arc<Orphans>,
@@ -118,8 +128,8 @@ enum BrokerEvent {
     Revoked(AccountName),
     /// The policy was reloaded.
     PolicyChanged,
-    /// The machine went away.
-    MachineRemoved(MachineName),
+    /// The machine went away, for this reason if tere stopped it.
+    MachineRemoved(MachineName, Option<StopReason>),
 }
 
 /// Capacity of the news queue of each principal channel. A channel that falls further behind is
@@ -155,11 +165,17 @@ fn start(flags: Flags) -> Result<(), StartError> {
     let listeners = service.sockets("broker")?;
     let folder = flags.config.parent().map(PathBuf::from).unwrap_or_default();
     let policy = Policy::load(flags.config).map_err(|error| StartError::Program(error.to_string()))?;
-    let paths = [AllowedPath::Read(folder), AllowedPath::Write(flags.records_dir.clone())];
+    let mut paths = vec![AllowedPath::Read(folder), AllowedPath::Write(flags.records_dir.clone())];
+    if flags.machines_dir.is_dir() {
+        paths.push(AllowedPath::Read(flags.machines_dir.clone()));
+    } else {
+        tracing::warn!("no machines are listed: there is no folder {}", flags.machines_dir.display());
+    }
     service.run(Thread::Broker, &paths, async move || {
         let reloads = ReloadCounter::start(&flags.records_dir);
         let records = Records::at(flags.records_dir);
-        let (broker, filling) = Broker::new(policy, records, flags.runtime_dir.join("session"));
+        let machines = Machines::at(flags.machines_dir);
+        let (broker, filling) = Broker::new(policy, records, machines, flags.runtime_dir.join("session"));
         // Before everything else: until the handler is installed, SIGHUP ends the process.
         tokio::spawn(Arc::clone(&broker).reload_on_request(reloads)?);
         recovery::restore(&broker)?;
@@ -176,6 +192,7 @@ impl Broker {
     fn new(
         policy: Policy,
         records: Records,
+        machines: Machines,
         session_sockets: PathBuf,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (bus, orphans) = (Arc::new(Bus::default()), Arc::new(Orphans::default()));
@@ -186,6 +203,8 @@ impl Broker {
             registry: Registry::new(records),
             channels: Channels::default(),
             machined: Machined::new(bus, Arc::clone(&systemd)),
+            machines,
+            changes: Changes::default(),
             systemd,
             pool,
             start_limiter: StartLimiter::default(),
@@ -201,7 +220,8 @@ impl Broker {
             .report_removals(|machine| {
                 self.end_sessions_on(&machine);
                 // Fails only if no principal channel is open.
-                let _ = self.events.send(BrokerEvent::MachineRemoved(machine));
+                let why = self.machines.why_stopped(&machine);
+                let _ = self.events.send(BrokerEvent::MachineRemoved(machine, why));
             })
             .await;
     }

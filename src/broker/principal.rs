@@ -19,6 +19,7 @@ use super::watched::WatchedSessions;
 use super::{Broker, BrokerEvent};
 use crate::names::MachineName;
 use crate::protocol::Refusal;
+use crate::protocol::machine::StopReason;
 use crate::protocol::principal::{Answer, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::vouch::Principal;
 use crate::protocol::worker::{UnreadInput, ViewerId};
@@ -98,7 +99,7 @@ impl PrincipalTask {
                     }
                     Ok(BrokerEvent::Revoked(_)) => {}
                     Ok(BrokerEvent::PolicyChanged) => self.close_ungranted().await,
-                    Ok(BrokerEvent::MachineRemoved(machine)) => self.tell_removed(machine).await?,
+                    Ok(BrokerEvent::MachineRemoved(machine, why)) => self.tell_removed(machine, why).await?,
                     // A missed event may be a revocation: close the channel, and the person signs
                     // in again.
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
@@ -179,11 +180,11 @@ impl PrincipalTask {
         self.send(&FromBroker::Sharing { session, participants, role, shareable }, None).await
     }
 
-    async fn tell_removed(&mut self, machine: MachineName) -> Result<(), WireError> {
+    async fn tell_removed(&mut self, machine: MachineName, why: Option<StopReason>) -> Result<(), WireError> {
         if !self.machines.contains(&machine) {
             return Ok(());
         }
-        self.send(&FromBroker::MachineStopped(machine), None).await
+        self.send(&FromBroker::MachineStopped { machine, why }, None).await
     }
 
     /// Closes the views that a new policy no longer grants. Their sessions go on without them.

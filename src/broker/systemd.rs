@@ -14,7 +14,7 @@ use super::bus::{Bus, BusError, NO_SUCH_OBJECT, NO_SUCH_UNIT, within};
 use super::progress::Progress;
 use super::worker;
 use crate::backoff::Backoff;
-use crate::names::{MachineName, SessionId};
+use crate::names::{MachineChange, MachineName, SessionId};
 use crate::protocol::boot::exit_status;
 use crate::protocol::worker::Standing;
 use crate::protocol::{EndReason, OpeningStep, Refusal};
@@ -25,6 +25,10 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a machine may take to boot before the person is told that it did not start.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a change of a machine may take: it may have to copy a large home. The unit has a shorter
+/// limit of its own, so that its end is seen here.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10 * 60 + 30);
 
 /// The delays between attempts to stop the units of a session.
 const STOP_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -59,6 +63,8 @@ pub(super) enum Unit<'a> {
     Machine(&'a MachineName),
     /// A machine that tere makes. Starting it makes it, if the policy that root reads allows that.
     ManagedMachine(&'a MachineName),
+    /// A change of a machine, which is made while the unit starts.
+    Change(&'a MachineChange),
 }
 
 impl Unit<'_> {
@@ -68,6 +74,8 @@ impl Unit<'_> {
             Self::SessionService(id) => format!("tere-session@{id}.service"),
             Self::Machine(name) => format!("tere-machine@{}.service", escape(name)),
             Self::ManagedMachine(name) => format!("tere-managed@{}.service", escape(name)),
+            // Neither a colon nor a name of a machine needs escaping.
+            Self::Change(change) => format!("tere-change@{change}.service"),
         }
     }
 
@@ -75,6 +83,7 @@ impl Unit<'_> {
         match self {
             Self::SessionSocket(_) | Self::SessionService(_) => SESSION_TIMEOUT,
             Self::Machine(_) | Self::ManagedMachine(_) => BOOT_TIMEOUT,
+            Self::Change(_) => CHANGE_TIMEOUT,
         }
     }
 }
@@ -145,13 +154,54 @@ impl Systemd {
     /// Why the unit of a machine has failed to start, by the exit status of tere-machine.
     pub(super) async fn why_not_started(&self, unit: Unit<'_>) -> Refusal {
         let Unit::ManagedMachine(_) = unit else { return Refusal::MachineUnavailable };
-        let status = async { Ok(self.service(unit).await?.exec_main_status().await?) };
-        let status = within(SESSION_TIMEOUT, status).await.ok();
-        match status.and_then(|status| u8::try_from(status).ok()) {
+        match self.exit_status(unit).await {
             Some(exit_status::STORAGE) => Refusal::StorageFailed,
+            Some(exit_status::TOO_MANY) => Refusal::TooManyMachines,
             Some(exit_status::DAMAGED..=exit_status::POLICY) => Refusal::MachineNotMade,
             Some(_) | None => Refusal::MachineUnavailable,
         }
+    }
+
+    /// Has a change of a machine made, and waits until it is made or has failed.
+    pub(super) async fn make_change(&self, change: &MachineChange) -> Result<(), Refusal> {
+        let unit = Unit::Change(change);
+        // Not tried again if the bus went away meanwhile: the change may have been made.
+        let error = match within(unit.time(), self.try_job(unit.name(), Verb::Start)).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        tracing::warn!(%change, %error, "the change is not made: {error}");
+        let refusal = match &error {
+            BusError::Job { .. } => self.why_not_changed(unit).await,
+            BusError::Unreachable(_) | BusError::TimedOut(_) | BusError::Refused { .. } => {
+                Refusal::Unavailable
+            }
+        };
+        // systemd keeps failed units loaded.
+        if let Err(error) = self.reset_failed(unit).await {
+            tracing::debug!(%change, %error, "its failed unit stays loaded: {error}");
+        }
+        Err(refusal)
+    }
+
+    /// Why a change was not made, by the exit status of tere-machine.
+    async fn why_not_changed(&self, unit: Unit<'_>) -> Refusal {
+        match self.exit_status(unit).await {
+            Some(exit_status::STORAGE) => Refusal::StorageFailed,
+            Some(exit_status::NO_MACHINE) => Refusal::NoSuchMachine,
+            Some(exit_status::EXISTS) => Refusal::MachineExists,
+            Some(exit_status::IN_USE) => Refusal::MachineInUse,
+            Some(exit_status::TOO_MANY) => Refusal::TooManyMachines,
+            Some(exit_status::NOT_IN_POLICY) => Refusal::NotGranted,
+            Some(_) | None => Refusal::NotChanged,
+        }
+    }
+
+    /// The exit status of the last process of a service, if it can be had.
+    async fn exit_status(&self, unit: Unit<'_>) -> Option<u8> {
+        let status = async { Ok(self.service(unit).await?.exec_main_status().await?) };
+        let status = within(SESSION_TIMEOUT, status).await.ok();
+        status.and_then(|status| u8::try_from(status).ok())
     }
 
     /// The loaded unit of a service, whose properties are read each time.
@@ -169,12 +219,15 @@ impl Systemd {
 
     /// Resets the failed state of a session's worker, because systemd keeps failed units loaded.
     pub(super) async fn forget_failure(&self, id: &SessionId) -> Result<(), BusError> {
-        let unit = Unit::SessionService(id);
+        self.reset_failed(Unit::SessionService(id)).await
+    }
+
+    async fn reset_failed(&self, unit: Unit<'_>) -> Result<(), BusError> {
         let forget = async {
             let manager = ManagerProxy::new(&self.bus.connection().await?).await?;
             Ok(manager.reset_failed_unit(unit.name()).await?)
         };
-        within(unit.time(), forget).await
+        within(SESSION_TIMEOUT, forget).await
     }
 
     /// Returns the number of descriptors in the descriptor store of a session's worker.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::Broker;
+use super::machines::Machines;
 use super::orders::{ORDERS, WorkerOrder};
 use super::policy::Policy;
 use super::records::{Record, Records};
@@ -24,7 +25,8 @@ share = true
 pub(super) fn broker(folder: &Path) -> Arc<Broker> {
     let path = folder.join("tere.toml");
     std::fs::write(&path, POLICY).unwrap();
-    Broker::new(Policy::load(path).unwrap(), Records::at(folder.to_owned()), folder.to_owned()).0
+    let (policy, machines) = (Policy::load(path).unwrap(), Machines::at(folder.to_owned()));
+    Broker::new(policy, Records::at(folder.to_owned()), machines, folder.to_owned()).0
 }
 
 /// Creates a session of alice's on dev@box, and returns it with the orders for its worker.

@@ -64,6 +64,7 @@ impl Operator {
                         Answer::Lobby { .. }
                         | Answer::Opened { .. }
                         | Answer::Named
+                        | Answer::Changed
                         | Answer::Shared
                         | Answer::Ending
                         | Answer::AllSessions(_) => return Ok((answer, descriptors)),
@@ -72,7 +73,9 @@ impl Operator {
                 (FromBroker::Reply { .. }, _) => return Err(Failure::out_of_turn(BROKER)),
                 // Notices for viewers of a session.
                 (
-                    FromBroker::Progress { .. } | FromBroker::Sharing { .. } | FromBroker::MachineStopped(_),
+                    FromBroker::Progress { .. }
+                    | FromBroker::Sharing { .. }
+                    | FromBroker::MachineStopped { .. },
                     _,
                 ) => {}
             }

@@ -36,6 +36,12 @@ impl Failure {
             | Refusal::NotGranted
             | Refusal::MachineUnavailable
             | Refusal::MachineNotMade
+            | Refusal::NoSuchMachine
+            | Refusal::MachineExists
+            | Refusal::MachineInUse
+            | Refusal::TooManyMachines
+            | Refusal::ChangeUnderWay
+            | Refusal::NotChanged
             | Refusal::MachineWithoutBus
             | Refusal::MachinedUnavailable
             | Refusal::ShellTimedOut

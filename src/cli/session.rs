@@ -71,6 +71,7 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
                 (
                     Answer::Lobby { .. }
                     | Answer::Named
+                    | Answer::Changed
                     | Answer::Shared
                     | Answer::Ending
                     | Answer::AllSessions(_)
@@ -88,6 +89,7 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
                 Answer::Lobby { .. }
                 | Answer::Opened { .. }
                 | Answer::Named
+                | Answer::Changed
                 | Answer::Shared
                 | Answer::AllSessions(_)
                 | Answer::Refused(_) => Err(Failure::out_of_turn("tere-broker")),
@@ -121,6 +123,7 @@ fn all(mut operator: Operator) -> Result<Vec<SessionSummary>, Failure> {
             Answer::Lobby { .. }
             | Answer::Opened { .. }
             | Answer::Named
+            | Answer::Changed
             | Answer::Shared
             | Answer::Ending
             | Answer::Refused(_) => return Err(Failure::out_of_turn("tere-broker")),

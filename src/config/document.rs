@@ -2,7 +2,7 @@
 //! field with its doc comment in [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for the
 //! error messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use super::{
     Config, CpuWeight, Fault, FreshTouch, Grant, HostTerms, Limits, Machine, Memory, Origin, Pattern,
     PerAccount, Period, Tasks, TimeLimit,
 };
-use crate::names::{AccountName, BadName, MachineName, Target, TemplateName, UnixUser};
+use crate::names::{AccountName, BadName, ChangeKind, MachineName, Target, TemplateName, UnixUser};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -71,6 +71,8 @@ struct MachineTable {
     per_account: Option<PerAccount>,
     /// How long a machine for a task exists.
     lifetime: Option<Period>,
+    /// The changes that an account may have made of a machine of its own.
+    allow: Option<Spanned<BTreeSet<ChangeKind>>>,
 }
 
 /// An example line for each option: the key whose table contains the option (`None` at the top of
@@ -94,6 +96,7 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("machine"), "idle", "idle = \"2h\""),
     (Some("machine"), "per-account", "per-account = 4"),
     (Some("machine"), "lifetime", "lifetime = \"7d\""),
+    (Some("machine"), "allow", "allow = [\"checkpoint\", \"fork\"]"),
 ];
 
 /// Parses a configuration.
@@ -236,6 +239,13 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
             return Err(found(Fault::OnlyForTasks(key), span));
         }
     }
+    let allow = table.allow.map_or(Ok(BTreeSet::new()), |allow| {
+        if name.is_personal() {
+            Ok(allow.into_inner())
+        } else {
+            Err(found(Fault::OnlyForOwned, allow.span()))
+        }
+    })?;
     Ok(Machine {
         name,
         template: table.template,
@@ -243,6 +253,7 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
         idle: table.idle,
         per_account: table.per_account.unwrap_or(PerAccount::DEFAULT),
         lifetime: table.lifetime,
+        allow,
     })
 }
 

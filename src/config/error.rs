@@ -153,6 +153,11 @@ pub enum Fault {
         "{0} is for machines with {{task}} in their name: remove it, or name the machine like {{account}}.{{task}}"
     )]
     OnlyForTasks(&'static str),
+    /// Changes that an account may have made of a machine that is not its own.
+    #[error(
+        "an account may only change machines of its own: remove this line, or use {{account}} in the name"
+    )]
+    OnlyForOwned,
     /// A grant for root in a machine.
     #[error(
         "tere opens no shell as root in a machine, and polkit would refuse it: grant another user, who may use sudo in the machine"

@@ -31,10 +31,11 @@ mod origin;
 mod pattern;
 mod period;
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::names::{AccountName, MachineName, Target, TemplateName, UnixUser};
+use crate::names::{AccountName, ChangeKind, MachineChange, MachineName, Target, TemplateName, UnixUser};
 
 pub use error::{ConfigError, Fault, Position};
 pub use host::{FreshTouch, HostTerms, TimeLimit};
@@ -91,6 +92,8 @@ pub struct Machine {
     pub per_account: PerAccount,
     /// How long one of them exists, if they are for tasks; `None` for as long as somebody wants it.
     pub lifetime: Option<Period>,
+    /// The changes that an account may have made of one that is its own; empty if they are shared.
+    pub allow: BTreeSet<ChangeKind>,
 }
 
 impl Grant {
@@ -175,6 +178,36 @@ impl Config {
     pub fn owner_of(&self, name: &MachineName) -> Option<&AccountName> {
         let mut personal = self.machines.iter().filter(|machine| machine.name.is_personal());
         personal.find_map(|machine| self.account_in(&machine.name, name))
+    }
+
+    /// The targets that `account` may open in one machine.
+    pub fn targets_in(&self, account: &AccountName, machine: &MachineName) -> Vec<Target> {
+        let grants = self.grants.iter().filter(|grant| grant.accounts.contains(account));
+        let granted = grants.filter(|grant| grant.machine.gives(account, machine));
+        let target =
+            |grant: &Grant| Some(Target { machine: machine.clone(), user: grant.user.for_account(account)? });
+        granted.filter_map(target).collect()
+    }
+
+    /// The machines for tasks that `account` may have: the user in them, and what stands before and
+    /// after the task in their names.
+    pub fn tasks_of(&self, account: &AccountName) -> Vec<(UnixUser, String, String)> {
+        let grants = self.grants.iter().filter(|grant| grant.accounts.contains(account));
+        let parts = |grant: &Grant| {
+            let (before, after) = grant.machine.around_task(account)?;
+            Some((grant.user.for_account(account)?, before, after))
+        };
+        grants.filter_map(parts).collect()
+    }
+
+    /// Whether `account` may have this change made: the machine is its own, the policy allows that kind
+    /// of change, and a copy becomes a machine for a task of the same account.
+    pub fn lets_change(&self, account: &AccountName, change: &MachineChange) -> bool {
+        let is_own = |machine| self.owner_of(machine) == Some(account);
+        let allowed = |machine| self.machine(machine).is_some_and(|made| made.allow.contains(&change.kind()));
+        let for_task = |copy| self.machine(copy).is_some_and(|made| made.name.is_for_tasks());
+        let machine = change.machine();
+        is_own(machine) && allowed(machine) && change.copy().is_none_or(|copy| is_own(copy) && for_task(copy))
     }
 
     /// An account whose grant gives it this machine by this pattern.

@@ -64,6 +64,16 @@ impl<T: FromStr<Err = BadName> + Clone + PartialEq> Pattern<T> {
         }
     }
 
+    /// What stands before and after the name of a task, for this account; `None` if it has no `{task}`.
+    pub fn around_task(&self, account: &AccountName) -> Option<(String, String)> {
+        match self {
+            Self::PerTask(before, between, after) => {
+                Some((format!("{before}{account}{between}"), after.clone()))
+            }
+            Self::Fixed(_) | Self::PerAccount(..) => None,
+        }
+    }
+
     /// Whether the names that it gives an account belong to that account alone.
     pub fn is_personal(&self) -> bool {
         !matches!(self, Self::Fixed(_))

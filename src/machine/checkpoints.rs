@@ -15,25 +15,14 @@ use super::folders::{
 };
 use super::record::write_record;
 use crate::names::MachineName;
-
-/// Why a checkpoint was kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Reason {
-    /// Somebody asked for it.
-    Asked,
-    /// The machine was rebuilt. It has no home: the machine has it still.
-    BeforeRebuild,
-    /// The machine went back to another checkpoint.
-    BeforeRollback,
-}
+use crate::protocol::machine::{CheckpointReason, CheckpointSummary};
 
 /// A checkpoint: its `checkpoint.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     /// When it was kept, seconds since 1970.
     kept: u64,
-    reason: Reason,
+    reason: CheckpointReason,
 }
 
 /// A checkpoint on disk.
@@ -45,8 +34,13 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(super) fn reason(&self) -> Reason {
+    pub(super) fn reason(&self) -> CheckpointReason {
         self.record.reason
+    }
+
+    pub(super) fn summary(&self) -> CheckpointSummary {
+        let Record { kept, reason } = self.record;
+        CheckpointSummary { checkpoint: self.number, kept, reason, home: self.path.join("home").is_dir() }
     }
 }
 
@@ -79,20 +73,17 @@ pub(super) fn of(folders: &Folders, name: &MachineName) -> Result<Vec<Checkpoint
 
 /// JSON: an array of objects, oldest first.
 pub(super) fn list(folders: &Folders, name: &MachineName) -> Result<serde_json::Value, Failure> {
-    let object = |checkpoint: Checkpoint| {
-        json!({
-            "checkpoint": checkpoint.number,
-            "kept": checkpoint.record.kept,
-            "reason": checkpoint.record.reason,
-            "home": checkpoint.path.join("home").is_dir(),
-        })
-    };
-    Ok(of(folders, name)?.into_iter().map(object).collect())
+    let kept = of(folders, name)?;
+    Ok(kept.iter().map(|checkpoint| json!(checkpoint.summary())).collect())
 }
 
 /// Makes a checkpoint into which what is about to be replaced can be moved. It takes the place of an
 /// earlier one with the same reason.
-pub(super) fn make_empty(folders: &Folders, name: &MachineName, reason: Reason) -> Result<u32, Failure> {
+pub(super) fn make_empty(
+    folders: &Folders,
+    name: &MachineName,
+    reason: CheckpointReason,
+) -> Result<u32, Failure> {
     let number = next_number(folders, name)?;
     let path = path(folders, name, number);
     let unfinished = unfinished(&path);
@@ -105,7 +96,11 @@ pub(super) fn make_empty(folders: &Folders, name: &MachineName, reason: Reason) 
 }
 
 /// Removes all but the newest of the checkpoints that were kept for this reason.
-pub(super) fn remove_older(folders: &Folders, name: &MachineName, reason: Reason) -> Result<(), Failure> {
+pub(super) fn remove_older(
+    folders: &Folders,
+    name: &MachineName,
+    reason: CheckpointReason,
+) -> Result<(), Failure> {
     let kept = of(folders, name)?;
     let same: Vec<_> = kept.iter().filter(|kept| kept.record.reason == reason).collect();
     let parent = folders.checkpoints_of(name);
@@ -126,7 +121,7 @@ pub(super) fn remove_empty(folders: &Folders, name: &MachineName) -> Result<(), 
 }
 
 /// Writes down that the checkpoint in this folder is kept now, and why.
-pub(super) fn write(checkpoint: &Path, reason: Reason) -> Result<(), Failure> {
+pub(super) fn write(checkpoint: &Path, reason: CheckpointReason) -> Result<(), Failure> {
     write_record(&checkpoint.join("checkpoint.json"), &Record { kept: now(), reason })
 }
 

@@ -30,6 +30,10 @@ pub(super) enum Failure {
     TooManyMachines(AccountName),
     #[error("the machine or a home of that name is there already: choose another name")]
     MachineExists,
+    #[error(
+        "the policy does not let its account have this done: 'allow' in its [[machine]] would have to list it"
+    )]
+    NotAllowed,
     #[error("it is not for the same account")]
     NotItsOwn,
     #[error("it is just being started or stopped: try again in a moment")]
@@ -49,7 +53,7 @@ impl Failure {
     pub(super) fn exit_status(&self) -> u8 {
         match self {
             Self::Policy(_) => exit_status::POLICY,
-            Self::NotInPolicy | Self::NotItsOwn => exit_status::NOT_IN_POLICY,
+            Self::NotInPolicy | Self::NotItsOwn | Self::NotAllowed => exit_status::NOT_IN_POLICY,
             Self::NoTemplate(..) => exit_status::NO_TEMPLATE,
             Self::Damaged(..) => exit_status::DAMAGED,
             Self::NoMachine | Self::NoCheckpoint(_) => exit_status::NO_MACHINE,

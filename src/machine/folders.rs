@@ -32,16 +32,29 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::failure::Failure;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
+use crate::protocol::machine::{INDEX, STOPPED};
 
 /// The folder of all state.
 #[derive(Debug)]
 pub(super) struct Folders {
     state: PathBuf,
+    /// What the broker may read, see [`crate::protocol::machine`].
+    shared: PathBuf,
 }
 
 impl Folders {
-    pub(super) fn below(state: &Path) -> Self {
-        Self { state: state.to_owned() }
+    pub(super) fn new(state: &Path, shared: &Path) -> Self {
+        Self { state: state.to_owned(), shared: shared.to_owned() }
+    }
+
+    /// The index of the machines.
+    pub(super) fn index(&self) -> PathBuf {
+        self.shared.join(INDEX)
+    }
+
+    /// Why a machine is stopped.
+    pub(super) fn stopped(&self, name: &MachineName) -> PathBuf {
+        self.shared.join(STOPPED).join(name.as_str())
     }
 
     pub(super) fn templates(&self) -> PathBuf {
@@ -138,6 +151,11 @@ impl Folders {
     /// is held for milliseconds: what takes long is done without it.
     pub(super) fn lock_to_change(&self) -> Result<Lock, Failure> {
         lock(&self.machines(), FlockArg::LockExclusive)
+    }
+
+    /// For whoever writes the index.
+    pub(super) fn lock_index(&self) -> Result<Lock, Failure> {
+        lock(&self.shared, FlockArg::LockExclusive)
     }
 
     /// For whoever adds or removes a version of a template, which can take minutes.

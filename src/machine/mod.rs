@@ -11,6 +11,7 @@
 //! nothing but a name, and asks the policy itself whether that machine may exist.
 
 mod bases;
+mod change;
 mod checkpoints;
 mod clock;
 mod failure;
@@ -18,6 +19,7 @@ mod folders;
 mod fork;
 mod freezing;
 mod idleness;
+mod index;
 mod limits;
 mod list;
 mod making;
@@ -40,8 +42,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::names::{MachineName, TemplateName, TemplateVersion};
-use crate::protocol::OpeningStep;
+use crate::names::{MachineChange, MachineName, TemplateName, TemplateVersion};
+use crate::protocol::{OpeningStep, machine};
 use crate::records;
 use failure::Failure;
 use folders::Folders;
@@ -60,6 +62,9 @@ struct Flags {
     /// Where templates, machines and homes are.
     #[arg(long, hide = true, value_name = "FOLDER", default_value = "/var/lib/tere")]
     state_dir: PathBuf,
+    /// Where tere-broker reads what machines there are.
+    #[arg(long, hide = true, value_name = "FOLDER", default_value = machine::FOLDER)]
+    shared_dir: PathBuf,
     #[command(subcommand)]
     command: Command,
 }
@@ -106,6 +111,11 @@ enum Command {
         /// The name of the copy, which a machine of the policy has.
         copy: MachineName,
     },
+    /// Make a change that an account asked for, if the policy lets it. For tere-change@.service.
+    Change {
+        /// The change, as in the unit's name.
+        change: MachineChange,
+    },
     /// Let the processes of a machine go on, which were stopped while it was copied.
     Thaw {
         /// Its name.
@@ -125,6 +135,8 @@ enum Command {
         #[arg(long)]
         home: bool,
     },
+    /// Write the list of machines for tere-broker anew.
+    Index,
     /// Print the machines on disk, as JSON.
     List,
     /// Add a version of a template.
@@ -154,7 +166,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
     records::start_in_journal(PROGRAM);
-    let (policy, folders) = (&flags.policy, Folders::below(&flags.state_dir));
+    let (policy, folders) = (&flags.policy, Folders::new(&flags.state_dir, &flags.shared_dir));
     let (name, done) = match &flags.command {
         Command::Boot { name, runtime_dir } => match boot(name, policy, &folders, runtime_dir) {
             Ok(never) => match never {},
@@ -169,9 +181,11 @@ pub fn main() -> ExitCode {
             (Some(name), checkpoints::remove_checkpoint(&folders, name, *checkpoint))
         }
         Command::Fork { name, copy } => (Some(name), fork::fork(&folders, policy, name, copy)),
+        Command::Change { change } => (Some(change.machine()), change::change(&folders, policy, change)),
         Command::Upkeep { runtime_dir } => (None, upkeep::upkeep(&folders, policy, runtime_dir)),
         Command::Thaw { name } => (Some(name), freezing::thaw(name)),
         Command::Remove { name, home } => (Some(name), removal::remove_machine(&folders, name, *home)),
+        Command::Index => (None, Ok(())),
         Command::List => (None, print(list::list(&folders, policy))),
         Command::AddTemplate { name, version, tree, take } => {
             let source = if *take { Source::Move } else { Source::Copy };
@@ -182,6 +196,7 @@ pub fn main() -> ExitCode {
         }
         Command::ListTemplates => (None, print(templates::list(&folders))),
     };
+    index::update(&folders);
     let Err(failure) = done else { return ExitCode::SUCCESS };
     let machine = name.map(tracing::field::display);
     tracing::error!(machine, error = %failure, "{failure}");
@@ -215,6 +230,8 @@ fn boot(
     let _machine = folders.lock_machine(name)?;
     state::finish(folders, name)?;
     let (made, _lock) = making::find_or_make(folders, name, &policy)?;
+    index::starting(folders, name);
+    index::update(folders);
     steps::report(OpeningStep::Booting);
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
     mounts::become_nspawn(name, &made, &root)

@@ -5,12 +5,13 @@
 use std::path::Path;
 
 use super::bases;
-use super::checkpoints::{self, Reason};
+use super::checkpoints;
 use super::failure::Failure;
 use super::folders::{Folders, empty_trash, move_to_trash, rename, sync};
-use super::{state, units};
+use super::{index, state, units};
 use crate::config::Config;
 use crate::names::MachineName;
+use crate::protocol::machine::{CheckpointReason, StopReason};
 
 /// Stops a machine that the policy makes, and keeps its system as a checkpoint. It is made anew, from
 /// the newest version of its template, when it is opened again; its home stays.
@@ -18,10 +19,11 @@ pub(super) fn rebuild(folders: &Folders, policy: &Path, name: &MachineName) -> R
     let policy = Config::load(policy)?;
     policy.machine(name).ok_or(Failure::NotInPolicy)?;
     let _machine = folders.lock_machine(name)?;
+    index::stopping(folders, name, StopReason::Rebuild);
     units::stop(name)?;
     state::finish(folders, name)?;
     if folders.machine(name).exists() {
-        let checkpoint = checkpoints::make_empty(folders, name, Reason::BeforeRebuild)?;
+        let checkpoint = checkpoints::make_empty(folders, name, CheckpointReason::BeforeRebuild)?;
         let checkpoint = checkpoints::path(folders, name, checkpoint);
         // Nobody looks for the users of a template while it moves.
         let lock = folders.lock_to_change()?;
@@ -29,7 +31,7 @@ pub(super) fn rebuild(folders: &Folders, policy: &Path, name: &MachineName) -> R
         sync(&checkpoint)?;
         sync(&folders.machines())?;
         drop(lock);
-        checkpoints::remove_older(folders, name, Reason::BeforeRebuild)?;
+        checkpoints::remove_older(folders, name, CheckpointReason::BeforeRebuild)?;
     }
     tracing::info!(machine = %name, "the machine's system is put aside; it is made anew when it is opened");
     Ok(())
@@ -39,6 +41,7 @@ pub(super) fn rebuild(folders: &Folders, policy: &Path, name: &MachineName) -> R
 /// the policy any more.
 pub(super) fn remove_machine(folders: &Folders, name: &MachineName, with_home: bool) -> Result<(), Failure> {
     let machine = folders.lock_machine(name)?;
+    index::stopping(folders, name, StopReason::Removed);
     units::stop(name)?;
     state::finish(folders, name)?;
     let there = folders.machine(name).exists() || with_home && folders.home(name).exists();

@@ -1,12 +1,13 @@
 //! Keeps a machine as it is now, and goes back to what was kept.
 
 use super::bases;
-use super::checkpoints::{self, Reason};
+use super::checkpoints;
 use super::failure::Failure;
 use super::folders::{Folders, empty_trash, make, remove, rename, sync, sync_filesystem, unfinished};
 use super::record::{MachineRecord, find, read_record, write_record};
-use super::{state, units};
+use super::{index, state, units};
 use crate::names::MachineName;
+use crate::protocol::machine::{CheckpointReason, StopReason};
 
 /// Most checkpoints of a machine that somebody asked for. One more is refused.
 const CHECKPOINTS_MAX: usize = 8;
@@ -15,8 +16,10 @@ const CHECKPOINTS_MAX: usize = 8;
 pub(super) fn keep(folders: &Folders, name: &MachineName) -> Result<u32, Failure> {
     let _machine = folders.lock_machine(name)?;
     let record = find(folders, name)?.ok_or(Failure::NoMachine)?;
-    let asked =
-        checkpoints::of(folders, name)?.into_iter().filter(|kept| kept.reason() == Reason::Asked).count();
+    let asked = checkpoints::of(folders, name)?
+        .into_iter()
+        .filter(|kept| kept.reason() == CheckpointReason::Asked)
+        .count();
     if asked >= CHECKPOINTS_MAX {
         return Err(Failure::TooManyCheckpoints(asked));
     }
@@ -31,7 +34,7 @@ pub(super) fn keep(folders: &Folders, name: &MachineName) -> Result<u32, Failure
         return Err(failure);
     }
     write_record(&unfinished.join("system/machine.json"), &record)?;
-    checkpoints::write(&unfinished, Reason::Asked)?;
+    checkpoints::write(&unfinished, CheckpointReason::Asked)?;
     sync_filesystem(&unfinished)?;
     rename(&unfinished, &path)?;
     sync(&folders.checkpoints_of(name))?;
@@ -53,16 +56,17 @@ pub(super) fn roll_back(folders: &Folders, name: &MachineName, number: Option<u3
     let found = found.ok_or(Failure::NoCheckpoint(number.unwrap_or(0)))?;
     let then = read_record(&found.path.join("system"))?.ok_or(Failure::NoCheckpoint(found.number))?;
     let now = find(folders, name)?;
+    index::stopping(folders, name, StopReason::Rollback);
     units::stop(name)?;
     let incoming = state::begin(folders, name)?;
     state::copy_checkpoint(&found.path, &incoming.path)?;
     let base = bases::allocate(folders, name)?;
     let expires = now.map_or(then.expires, |now| now.expires);
     let record = MachineRecord { base, expires, ..then };
-    incoming.commit(folders, name, &record, Some(Reason::BeforeRollback))?;
+    incoming.commit(folders, name, &record, Some(CheckpointReason::BeforeRollback))?;
     drop(machine);
     empty_trash(&folders.all_incoming())?;
-    checkpoints::remove_older(folders, name, Reason::BeforeRollback)?;
+    checkpoints::remove_older(folders, name, CheckpointReason::BeforeRollback)?;
     tracing::info!(machine = %name, checkpoint = found.number, "the machine is as it was at the checkpoint");
     Ok(found.number)
 }

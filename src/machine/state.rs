@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
-use super::checkpoints::{self, Reason};
+use super::checkpoints;
 use super::failure::Failure;
 use super::folders::{
     Folders, make, move_to_trash, names_in, remove, rename, storage, sync, sync_filesystem, unfinished,
@@ -24,6 +24,7 @@ use super::freezing::Frozen;
 use super::record::{MachineRecord, write_record};
 use super::tool;
 use crate::names::MachineName;
+use crate::protocol::machine::CheckpointReason;
 
 /// Copies the system and the home of a machine to `target/system` and `target/home`, which do not
 /// exist. The machine's lock is held. If it runs, its processes are stopped meanwhile.
@@ -121,7 +122,7 @@ impl Incoming {
         folders: &Folders,
         name: &MachineName,
         record: &MachineRecord,
-        reason: Option<Reason>,
+        reason: Option<CheckpointReason>,
     ) -> Result<(), Failure> {
         write_record(&self.path.join("system/machine.json"), record)?;
         let checkpoint = reason.map(|reason| checkpoints::make_empty(folders, name, reason)).transpose()?;

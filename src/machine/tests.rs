@@ -5,12 +5,13 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::checkpoints::{self, Reason};
+use super::checkpoints;
 use super::failure::Failure;
 use super::folders::Folders;
 use super::{bases, boot, fork, making, record, state, templates};
 use crate::config::Config;
 use crate::names::MachineName;
+use crate::protocol::machine::CheckpointReason;
 
 const POLICY: &str = "origin = \"https://a.example\"\n\
     [[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}-box\"\nuser = \"dev\"\n\
@@ -38,7 +39,7 @@ impl Fixture {
     }
 
     fn folders(&self) -> Folders {
-        Folders::below(self.folder.path())
+        Folders::new(self.folder.path(), self.folder.path())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -64,7 +65,7 @@ impl Fixture {
 #[test]
 fn only_machines_of_the_policy_are_made() {
     let fixture = Fixture::new();
-    let folders = Folders::below(fixture.folder.path());
+    let folders = Folders::new(fixture.folder.path(), fixture.folder.path());
     for name in ["mallory-box", "lab", "alice", "alice-box-box", ".host"] {
         let refused =
             boot(&name.parse().unwrap(), &fixture.path("tere.toml"), &folders, Path::new("/nowhere"));
@@ -179,7 +180,7 @@ fn a_state_that_is_half_replaced_is_finished() {
         let name: MachineName = "alice-box".parse().unwrap();
         let folders = fixture.folders();
         let record = fixture.make("alice-box").unwrap();
-        let number = checkpoints::make_empty(&folders, &name, Reason::BeforeRollback).unwrap();
+        let number = checkpoints::make_empty(&folders, &name, CheckpointReason::BeforeRollback).unwrap();
         let incoming = fixture.path("incoming/alice-box");
         let parts = [("system", "machines"), ("home", "homes")];
         for (part, folder) in parts {
@@ -286,7 +287,7 @@ fn a_template_is_used_by_checkpoints_too() {
     let fixture = Fixture::new();
     let (folders, name) = (fixture.folders(), "alice-box".parse().unwrap());
     fixture.make("alice-box").unwrap();
-    let number = checkpoints::make_empty(&folders, &name, Reason::BeforeRebuild).unwrap();
+    let number = checkpoints::make_empty(&folders, &name, CheckpointReason::BeforeRebuild).unwrap();
     let system = checkpoints::path(&folders, &name, number).join("system");
     fs::rename(fixture.path("machines/alice-box"), system).unwrap();
     let remove = || templates::remove_version(&folders, &"debian".parse().unwrap(), &"1".parse().unwrap());
@@ -319,9 +320,9 @@ fn a_fork_stays_with_its_account() {
 fn what_killed_processes_left_is_removed_by_upkeep_and_nothing_else_is() {
     let fixture = Fixture::new();
     let (folders, name) = (fixture.folders(), "alice-box".parse().unwrap());
-    let kept = checkpoints::make_empty(&folders, &name, Reason::Asked).unwrap();
+    let kept = checkpoints::make_empty(&folders, &name, CheckpointReason::Asked).unwrap();
     fs::create_dir(checkpoints::path(&folders, &name, kept).join("system")).unwrap();
-    checkpoints::make_empty(&folders, &name, Reason::BeforeRebuild).unwrap();
+    checkpoints::make_empty(&folders, &name, CheckpointReason::BeforeRebuild).unwrap();
     fs::create_dir_all(fixture.path("checkpoints/alice-box/.7/system")).unwrap();
     for left in ["incoming/.alice.one", "incoming/.alice.two", "incoming/alice.three"] {
         fs::create_dir_all(fixture.path(left)).unwrap();

@@ -14,10 +14,11 @@ use super::folders::{Folders, names_in, storage};
 use super::idleness::{self, Seen};
 use super::record::find;
 use super::units::{self, RunState};
-use super::{removal, state};
+use super::{index, removal, state};
 use crate::atomic_file::{Durability, replace};
 use crate::config::{Config, Machine};
 use crate::names::MachineName;
+use crate::protocol::machine::StopReason;
 
 /// How long before it is stopped a machine's terminals say so; less if it is stopped after a short time.
 const NOTICE: Duration = Duration::from_secs(5 * 60);
@@ -109,6 +110,7 @@ fn stop_if_idle(
             let text = "[tere] Stopped to save resources. Open a new shell to start it again.";
             idleness::notify(&payload, text)?;
             tracing::info!(machine = %name, template = %machine.template, "nobody uses the machine: it is stopped");
+            index::stopping(folders, name, StopReason::Idle);
             units::stop(name)?;
             return forget(&path);
         }

@@ -2,6 +2,7 @@
 //! from a peer, a file or a command line is parsed into one of them before anything acts on it.
 
 mod account;
+mod change;
 mod label;
 mod passkey;
 mod reason;
@@ -14,6 +15,7 @@ mod template;
 mod theme;
 
 pub use account::AccountName;
+pub use change::{ChangeKind, MachineChange};
 pub use label::Label;
 pub use passkey::PasskeyId;
 pub use reason::Reason;

@@ -9,13 +9,15 @@
 //! | `principal` | the same socket, handed over | front or `tere`, and broker |
 //! | `worker` | `session/ID.sock` | broker and session worker |
 //! | `boot` | none: the state of a unit | tere-machine and broker |
+//! | `machine` | none: files in `/run/tere-machines` | tere-machine and broker |
 //! | `viewer` | a socketpair | front or `tere`, and session worker |
 //!
-//! All except `page` and `boot` are packets of [`crate::wire`].
+//! All except `page`, `boot` and `machine` are packets of [`crate::wire`].
 
 pub mod boot;
 pub mod control;
 pub mod login;
+pub mod machine;
 pub mod page;
 pub mod principal;
 mod refusal;

@@ -54,11 +54,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::machine::{MachineSummary, StopReason, TaskMachines};
 use super::viewer::Extent;
 use super::{
     EndReason, GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SessionSummary, ShellExit,
 };
-use crate::names::{AccountName, Label, MachineName, Reason, SessionId, Target, TermSize, Theme, UnixUser};
+use crate::names::{
+    AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize, Theme, UnixUser,
+};
 
 /// The WebSocket's subprotocol. A new version of these messages gets a new name.
 pub const SUBPROTOCOL: &str = "tere-4";
@@ -224,6 +227,12 @@ pub enum FromPage {
         /// The session.
         session: SessionId,
     },
+    /// Have a machine of the account's own changed. `machine-changed` and a new `lobby` follow when that
+    /// is done; it may take minutes.
+    ChangeMachine {
+        /// The change.
+        change: MachineChange,
+    },
     /// Request a `pong`.
     Ping {},
 }
@@ -261,6 +270,17 @@ pub enum ToPage {
         host: Vec<HostTerms>,
         /// Live sessions, oldest first.
         sessions: Vec<SessionSummary>,
+        /// The account's own machines that tere has made, sorted by name.
+        machines: Vec<MachineSummary>,
+        /// The machines for tasks that it may have made: opening one makes it.
+        tasks: Vec<TaskMachines>,
+    },
+    /// The change of a machine that was asked for is made, or refused.
+    MachineChanged {
+        /// The change.
+        change: MachineChange,
+        /// Why it was refused; `None` if it is made.
+        refusal: Option<Refusal>,
     },
     /// How far the `open` of this stream is. More steps may follow, and then `opened` or `refused`.
     Progress {
@@ -340,6 +360,8 @@ pub enum ToPage {
     MachineStopped {
         /// The machine.
         machine: MachineName,
+        /// Why, if tere stopped it.
+        why: Option<StopReason>,
     },
     /// A request was refused. If `stream` is present, it was the `open` or `attach` of that stream;
     /// otherwise it was the last request without a stream.
@@ -392,8 +414,10 @@ mod tests {
 
     use ts_rs::TS;
 
+    use super::super::machine::{CheckpointReason, CheckpointSummary};
     use super::super::{About, Signal};
     use super::*;
+    use crate::names::ChangeKind;
 
     /// If this variable is set, the test writes the file instead of comparing it.
     const UPDATE: &str = "TERE_UPDATE_GENERATED";
@@ -421,6 +445,13 @@ mod tests {
             HostTerms::decl(&config),
             HostView::decl(&config),
             SessionSummary::decl(&config),
+            ChangeKind::decl(&config),
+            MachineChange::decl(&config),
+            CheckpointReason::decl(&config),
+            CheckpointSummary::decl(&config),
+            MachineSummary::decl(&config),
+            TaskMachines::decl(&config),
+            StopReason::decl(&config),
             FromPage::decl(&config),
             ToPage::decl(&config),
         ] {

@@ -9,8 +9,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::machine::{MachineSummary, StopReason, TaskMachines};
 use super::{GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SessionSummary};
-use crate::names::{AccountName, Label, MachineName, Reason, SessionId, Target, TermSize, UnixUser};
+use crate::names::{
+    AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize, UnixUser,
+};
 use crate::wire::Message;
 
 /// Most pending requests on one principal channel. One more is refused with `too-many`.
@@ -25,6 +28,9 @@ pub const TARGETS_MAX: usize = 128;
 /// Most sessions of other accounts in one `Lobby`. Further sessions shared with the account are
 /// left out of the list, but the account can still attach to them by id.
 pub const SHARED_MAX: usize = 32;
+
+/// Most users of machines for tasks in one `Lobby`. Further ones are left out of the list.
+pub const TASKS_MAX: usize = 8;
 
 /// From the holder of the channel to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +96,8 @@ pub enum Ask {
         /// The session.
         session: SessionId,
     },
+    /// Have a machine of the principal's own changed. Answered when the change is made.
+    Change(MachineChange),
     /// List the sessions of all accounts, sorted by id, at most [`SESSIONS_A_PAGE`] of them. For
     /// the operator.
     AllSessions {
@@ -129,7 +137,12 @@ pub enum FromBroker {
     },
     /// A machine stopped on which this principal had a session until a moment ago: the reason why
     /// that shell ended.
-    MachineStopped(MachineName),
+    MachineStopped {
+        /// The machine.
+        machine: MachineName,
+        /// Why, if tere stopped it.
+        why: Option<StopReason>,
+    },
 }
 
 /// The result of a request.
@@ -143,7 +156,14 @@ pub enum Answer {
         host: Vec<HostTerms>,
         /// The principal's live sessions, oldest first, then those that are shared with it.
         sessions: Vec<SessionSummary>,
+        /// The principal's own machines that tere has made, sorted by name, at most [`MACHINES_MAX`](super::machine::MACHINES_MAX) of
+        /// them.
+        machines: Vec<MachineSummary>,
+        /// The machines for tasks that it may have made.
+        tasks: Vec<TaskMachines>,
     },
+    /// Answers `Change`: it is made.
+    Changed,
     /// Answers `Name`.
     Named,
     /// Answers `Share`.
@@ -174,6 +194,7 @@ impl Message for FromBroker {
             Self::Reply {
                 answer:
                     Answer::Lobby { .. }
+                    | Answer::Changed
                     | Answer::Named
                     | Answer::Shared
                     | Answer::Ending
@@ -183,15 +204,17 @@ impl Message for FromBroker {
             }
             | Self::Progress { .. }
             | Self::Sharing { .. }
-            | Self::MachineStopped(_) => 0,
+            | Self::MachineStopped { .. } => 0,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::machine::{CHECKPOINTS_MAX, CheckpointReason, CheckpointSummary, MACHINES_MAX};
     use super::super::{About, VIEWING_MAX};
     use super::*;
+    use crate::names::ChangeKind;
     use crate::wire::PACKET_MAX;
 
     /// A summary with the longest possible names.
@@ -220,12 +243,35 @@ mod tests {
     fn the_longest_lists_fit_into_a_packet() {
         let sessions = vec![summary(); 64 + SHARED_MAX];
         let user: UnixUser = "a".repeat(32).parse().unwrap();
-        let terms = HostTerms { user, reason: true, limit: u32::MAX };
-        let lobby =
-            Answer::Lobby { targets: vec![target(); TARGETS_MAX], host: vec![], sessions: sessions.clone() };
+        let terms = HostTerms { user: user.clone(), reason: true, limit: u32::MAX };
+        let checkpoint = CheckpointSummary {
+            checkpoint: u32::MAX,
+            kept: u64::MAX,
+            reason: CheckpointReason::BeforeRollback,
+            home: true,
+        };
+        let machine = MachineSummary {
+            machine: "a".repeat(64).parse().unwrap(),
+            task: true,
+            expires: Some(u64::MAX),
+            outdated: true,
+            checkpoints: vec![checkpoint; CHECKPOINTS_MAX],
+            allow: vec![ChangeKind::Remove; 4],
+        };
+        let machines = vec![machine; MACHINES_MAX];
+        let task = TaskMachines { user, before: "a".repeat(64), after: "a".repeat(64) };
+        let tasks = vec![task; TASKS_MAX];
+        let lobby = Answer::Lobby {
+            targets: vec![target(); TARGETS_MAX],
+            host: vec![],
+            sessions: sessions.clone(),
+            machines: machines.clone(),
+            tasks: tasks.clone(),
+        };
         // A target on the host has terms, and a shorter name.
         let targets = vec![Target::on_host(terms.user.clone()); TARGETS_MAX];
-        let on_host = Answer::Lobby { targets, host: vec![terms; TARGETS_MAX], sessions };
+        let host = vec![terms; TARGETS_MAX];
+        let on_host = Answer::Lobby { targets, host, sessions, machines, tasks };
         let all = Answer::AllSessions(vec![summary(); SESSIONS_A_PAGE]);
         for answer in [lobby, on_host, all] {
             let reply = FromBroker::Reply { number: u32::MAX, answer };

@@ -22,6 +22,19 @@ pub enum Refusal {
     MachineUnavailable,
     /// The machine could not be made or mounted: its template is missing, or something is damaged.
     MachineNotMade,
+    /// There is no such machine, or no such checkpoint of it.
+    NoSuchMachine,
+    /// A machine or a home of that name is there already.
+    MachineExists,
+    /// The machine is just being started or stopped, or has too much that would have to be copied while
+    /// it runs.
+    MachineInUse,
+    /// The account has as many machines for tasks, or the machine as many checkpoints, as it may have.
+    TooManyMachines,
+    /// The account has another change of a machine made just now.
+    ChangeUnderWay,
+    /// The machine could not be changed.
+    NotChanged,
     /// The machine runs, but nothing in it can open a shell: it lacks systemd or D-Bus.
     MachineWithoutBus,
     /// systemd-machined on the host does not answer.
@@ -97,6 +110,20 @@ impl Refusal {
             }
             Self::MachineNotMade => {
                 "This machine could not be made. Ask whoever runs this host to look at 'journalctl -t tere-machine'."
+            }
+            Self::NoSuchMachine => "There is no such machine or checkpoint any more.",
+            Self::MachineExists => {
+                "A machine of that name, or a home that it left, is there already. Choose another name."
+            }
+            Self::MachineInUse => {
+                "The machine cannot be copied just now: it is starting, stopping or too busy. Try again in a moment."
+            }
+            Self::TooManyMachines => {
+                "You have as many machines or checkpoints as you may have. Remove one, and try again."
+            }
+            Self::ChangeUnderWay => "Another change of a machine of yours is not finished yet. Wait for it.",
+            Self::NotChanged => {
+                "The machine could not be changed. Ask whoever runs this host to look at 'journalctl -t tere-machine'."
             }
             Self::MachineWithoutBus => {
                 "The machine is running but cannot open a shell: it needs systemd and D-Bus inside."

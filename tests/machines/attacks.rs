@@ -131,6 +131,24 @@ fn each_program_reaches_the_one_socket_that_is_its_own() {
     }
 }
 
+/// What is no change of a machine.
+const CHANGES_OF_NONE: [&str; 14] = [
+    "boot:alice-box",
+    "thaw:alice-box",
+    "add-template:debian",
+    "fork:alice-box",
+    "fork:alice-box:..",
+    "fork:alice-box:/etc",
+    "fork:.host:alice.a",
+    "rollback:alice-box",
+    "rollback:alice-box:-1",
+    "rollback:alice-box:x",
+    "remove:.host",
+    "remove:alice-box:--home",
+    "remove:-a",
+    "",
+];
+
 #[test]
 fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
     let host = Host::shared();
@@ -149,6 +167,12 @@ fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
         let unit = format!("tere-managed@{name}.service");
         broker.unit(&host, "StartUnit", &unit).expect_err(name);
     }
+    // Changes of machines: nothing but what tere-machine reads as one. It asks the policy itself.
+    for change in CHANGES_OF_NONE {
+        let unit = format!("tere-change@{change}.service");
+        broker.unit(&host, "StartUnit", &unit).expect_err(change);
+    }
+    denied("a change's end", broker.unit(&host, "StopUnit", "tere-change@fork:alice-box:alice.a.service"));
     let manager = "org.freedesktop.machine1.Manager";
     denied("kill", broker.call(&host, MACHINED, manager, &["KillMachine", "ssi", "web1", "all", "9"]));
     denied("login", broker.call(&host, MACHINED, manager, &["OpenMachineLogin", "s", "web1"]));

@@ -15,6 +15,7 @@ mod parts;
 mod stories;
 
 mod attacks;
+mod changes;
 mod checkpoints;
 mod faults;
 mod host;

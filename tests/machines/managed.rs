@@ -11,7 +11,7 @@ use crate::stories::holder;
 pub fn no_machines(host: &Host) {
     host.sh("systemctl stop 'tere-managed@*.service'; cd /var/lib/tere && \
              for folder in machines homes bases checkpoints incoming locks; do \
-             find $folder -mindepth 1 -maxdepth 1 -exec rm -rf {} +; done");
+             find $folder -mindepth 1 -maxdepth 1 -exec rm -rf {} +; done; /usr/lib/tere/tere-machine index");
 }
 
 /// Runs a line of shell as the root of alice's machine.

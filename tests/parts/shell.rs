@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tere::names::{MachineName, SessionId, TermSize};
+use tere::protocol::machine::StopReason;
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{FromViewer, ToViewer};
 use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
@@ -27,6 +28,8 @@ pub struct PrincipalClient {
     sharing: BTreeMap<SessionId, Vec<Participant>>,
     /// The steps of the openings, as reported.
     pub steps: Vec<OpeningStep>,
+    /// The machines that stopped while an answer was awaited, and why.
+    pub stopped: Vec<(MachineName, Option<StopReason>)>,
 }
 
 /// A terminal of 80 columns and 24 rows.
@@ -66,7 +69,7 @@ impl PrincipalClient {
     pub fn over(socket: OwnedFd) -> Self {
         let channel = Channel::over(socket);
         channel.greet(Intent::Principal, PATIENCE).unwrap();
-        Self { channel, number: 0, sharing: BTreeMap::new(), steps: Vec::new() }
+        Self { channel, number: 0, sharing: BTreeMap::new(), steps: Vec::new(), stopped: Vec::new() }
     }
 
     /// Sends a request and waits for the answer.
@@ -84,7 +87,7 @@ impl PrincipalClient {
                     self.sharing.insert(session, participants);
                 }
                 FromBroker::Progress { step, .. } => self.steps.push(step),
-                FromBroker::MachineStopped(_) => {}
+                FromBroker::MachineStopped { machine, why } => self.stopped.push((machine, why)),
             }
         }
     }
@@ -125,7 +128,7 @@ impl PrincipalClient {
     pub fn expect_machine_stopped(&mut self) -> MachineName {
         loop {
             match self.channel.receive_within(PATIENCE).unwrap().0 {
-                FromBroker::MachineStopped(machine) => return machine,
+                FromBroker::MachineStopped { machine, .. } => return machine,
                 FromBroker::Reply { .. } | FromBroker::Progress { .. } | FromBroker::Sharing { .. } => {}
             }
         }

@@ -1,8 +1,14 @@
 //! One of each message that there is.
 
-use tere::names::{AccountName, Label, MachineName, PasskeyId, SessionId, Target, TermSize, Theme, UnixUser};
+use tere::names::{
+    AccountName, ChangeKind, Label, MachineChange, MachineName, PasskeyId, SessionId, Target, TermSize,
+    Theme, UnixUser,
+};
 use tere::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 use tere::protocol::login::{FromFront, ToFront};
+use tere::protocol::machine::{
+    CheckpointReason, CheckpointSummary, MachineSummary, StopReason, TaskMachines,
+};
 use tere::protocol::page::Ceremony;
 use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
@@ -146,14 +152,38 @@ pub(crate) fn requests() -> Vec<Request> {
         Ask::Show { session: session() },
         Ask::End { session: session() },
         Ask::AllSessions { after: Some(session()) },
+        Ask::Change(change()),
     ];
     asks.into_iter().map(|ask| Request { number: 7, ask }).collect()
+}
+
+fn change() -> MachineChange {
+    "rollback:box:3".parse().unwrap()
+}
+
+fn made() -> MachineSummary {
+    let kept = CheckpointSummary { checkpoint: 3, kept: 300, reason: CheckpointReason::Asked, home: true };
+    MachineSummary {
+        machine: machine(),
+        task: false,
+        expires: Some(600),
+        outdated: true,
+        checkpoints: vec![kept],
+        allow: vec![ChangeKind::Checkpoint],
+    }
 }
 
 pub(crate) fn from_broker() -> Vec<FromBroker> {
     let terms = HostTerms { user: user(), reason: true, limit: 300 };
     let answers = [
-        Answer::Lobby { targets: vec![target()], host: vec![terms], sessions: vec![summary()] },
+        Answer::Lobby {
+            targets: vec![target()],
+            host: vec![terms],
+            sessions: vec![summary()],
+            machines: vec![made()],
+            tasks: vec![TaskMachines { user: user(), before: "alice.".to_owned(), after: String::new() }],
+        },
+        Answer::Changed,
         Answer::Opened { session: session(), target: target(), left: None },
         Answer::Opened { session: session(), target: target(), left: Some(300) },
         Answer::Named,
@@ -168,7 +198,8 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
         FromBroker::Sharing { session: session(), participants, role: Role::Owner, shareable: true };
     let steps = [OpeningStep::Making, OpeningStep::Booting];
     let progress = steps.map(|step| FromBroker::Progress { number: 7, step });
-    replies.chain(progress).chain([sharing, FromBroker::MachineStopped(machine())]).collect()
+    let stopped = FromBroker::MachineStopped { machine: machine(), why: Some(StopReason::Idle) };
+    replies.chain(progress).chain([sharing, stopped]).collect()
 }
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {

@@ -1,6 +1,6 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full";
 
 export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "time-limit" | "worker-gone" | "view-closed" | "view-lost";
 
@@ -146,6 +146,108 @@ viewing: Array<AccountName>,
  */
 about: About | null, };
 
+export type ChangeKind = "checkpoint" | "rebuild" | "fork" | "remove";
+
+export type MachineChange = { "checkpoint": { 
+/**
+ * The machine.
+ */
+machine: MachineName, } } | { "rollback": { 
+/**
+ * The machine.
+ */
+machine: MachineName, 
+/**
+ * The number of the checkpoint.
+ */
+checkpoint: number, } } | { "remove-checkpoint": { 
+/**
+ * The machine.
+ */
+machine: MachineName, 
+/**
+ * The number of the checkpoint.
+ */
+checkpoint: number, } } | { "rebuild": { 
+/**
+ * The machine.
+ */
+machine: MachineName, } } | { "fork": { 
+/**
+ * The machine.
+ */
+machine: MachineName, 
+/**
+ * The name of the copy.
+ */
+copy: MachineName, } } | { "remove": { 
+/**
+ * The machine.
+ */
+machine: MachineName, } };
+
+export type CheckpointReason = "asked" | "before-rebuild" | "before-rollback";
+
+export type CheckpointSummary = { 
+/**
+ * Its number.
+ */
+checkpoint: number, 
+/**
+ * When it was kept, seconds since 1970.
+ */
+kept: number, 
+/**
+ * Why it was kept.
+ */
+reason: CheckpointReason, 
+/**
+ * Whether it has the machine's home too.
+ */
+home: boolean, };
+
+export type MachineSummary = { 
+/**
+ * The machine.
+ */
+machine: MachineName, 
+/**
+ * Whether it is one for a task.
+ */
+task: boolean, 
+/**
+ * When it is to be removed, seconds since 1970; `None` for never.
+ */
+expires: number | null, 
+/**
+ * Whether its template has a newer version, which it gets when it is rebuilt.
+ */
+outdated: boolean, 
+/**
+ * Its checkpoints, oldest first.
+ */
+checkpoints: Array<CheckpointSummary>, 
+/**
+ * The changes that the account may have made of it.
+ */
+allow: Array<ChangeKind>, };
+
+export type TaskMachines = { 
+/**
+ * The user that its shells run as.
+ */
+user: UnixUser, 
+/**
+ * What stands before the task's name.
+ */
+before: string, 
+/**
+ * What stands after it.
+ */
+after: string, };
+
+export type StopReason = "idle" | "rebuild" | "rollback" | "removed";
+
 export type FromPage = { "type": "sign-in", } | { "type": "enrol", 
 /**
  * The part of the link after `#enrol=`.
@@ -262,7 +364,11 @@ role: GuestRole | null, } | { "type": "end-session",
 /**
  * The session.
  */
-session: SessionId, } | { "type": "ping", };
+session: SessionId, } | { "type": "change-machine", 
+/**
+ * The change.
+ */
+change: MachineChange, } | { "type": "ping", };
 
 export type ToPage = { "type": "challenge", 
 /**
@@ -296,7 +402,23 @@ host: Array<HostTerms>,
 /**
  * Live sessions, oldest first.
  */
-sessions: Array<SessionSummary>, } | { "type": "progress", 
+sessions: Array<SessionSummary>, 
+/**
+ * The account's own machines that tere has made, sorted by name.
+ */
+machines: Array<MachineSummary>, 
+/**
+ * The machines for tasks that it may have made: opening one makes it.
+ */
+tasks: Array<TaskMachines>, } | { "type": "machine-changed", 
+/**
+ * The change.
+ */
+change: MachineChange, 
+/**
+ * Why it was refused; `None` if it is made.
+ */
+refusal: Refusal | null, } | { "type": "progress", 
 /**
  * The stream of the request.
  */
@@ -388,7 +510,11 @@ shareable: boolean, } | { "type": "machine-stopped",
 /**
  * The machine.
  */
-machine: MachineName, } | { "type": "refused", 
+machine: MachineName, 
+/**
+ * Why, if tere stopped it.
+ */
+why: StopReason | null, } | { "type": "refused", 
 /**
  * The stream of the request, if it had one.
  */

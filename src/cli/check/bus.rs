@@ -12,8 +12,13 @@ const SOCKETS: [&str; 4] =
 const SERVICES: [&str; 3] = ["tere-front.service", "tere-auth.service", "tere-broker.service"];
 
 /// Unit templates, instantiated for each session or each machine.
-const TEMPLATES: [&str; 4] =
-    ["tere-session@.socket", "tere-session@.service", "tere-machine@.service", "tere-managed@.service"];
+const TEMPLATES: [&str; 5] = [
+    "tere-session@.socket",
+    "tere-session@.service",
+    "tere-machine@.service",
+    "tere-managed@.service",
+    "tere-change@.service",
+];
 
 /// Checks what is reachable over the system bus: systemd's units, machined, polkit.
 pub(super) fn look() -> Vec<Finding> {

@@ -162,6 +162,9 @@ impl Core {
             (ConnectionState::SignedIn(streams), FromPage::EndSession { session }) => {
                 Ok(streams.ask(Pending::EndSession, Ask::End { session }))
             }
+            (ConnectionState::SignedIn(streams), FromPage::ChangeMachine { change }) => {
+                Ok(streams.ask(Pending::Change(change.clone()), Ask::Change(change)))
+            }
             (ConnectionState::SignedIn(streams), FromPage::Resize { stream, size }) => {
                 Ok(streams.resize(stream, size))
             }
@@ -192,6 +195,7 @@ impl Core {
                 | FromPage::Name { .. }
                 | FromPage::Share { .. }
                 | FromPage::EndSession { .. }
+                | FromPage::ChangeMachine { .. }
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
                 | FromPage::Refresh { .. }
@@ -225,6 +229,7 @@ impl Core {
                 | FromPage::Name { .. }
                 | FromPage::Share { .. }
                 | FromPage::EndSession { .. }
+                | FromPage::ChangeMachine { .. }
                 | FromPage::Resize { .. }
                 | FromPage::Shown { .. }
                 | FromPage::Refresh { .. }
@@ -371,8 +376,8 @@ impl Core {
                 ConnectionState::SignedIn(_),
                 FromBroker::Sharing { session, participants, role, shareable },
             ) => Ok(tell(ToPage::Sharing { session, participants, role, shareable })),
-            (ConnectionState::SignedIn(_), FromBroker::MachineStopped(machine)) => {
-                Ok(tell(ToPage::MachineStopped { machine }))
+            (ConnectionState::SignedIn(_), FromBroker::MachineStopped { machine, why }) => {
+                Ok(tell(ToPage::MachineStopped { machine, why }))
             }
             (
                 ConnectionState::Anonymous
@@ -382,14 +387,14 @@ impl Core {
                 FromBroker::Reply { .. }
                 | FromBroker::Progress { .. }
                 | FromBroker::Sharing { .. }
-                | FromBroker::MachineStopped(_),
+                | FromBroker::MachineStopped { .. },
             ) => Err(Closing::Broken("the broker spoke before anybody signed in")),
             (
                 ConnectionState::Over,
                 FromBroker::Reply { .. }
                 | FromBroker::Progress { .. }
                 | FromBroker::Sharing { .. }
-                | FromBroker::MachineStopped(_),
+                | FromBroker::MachineStopped { .. },
             ) => Ok(Vec::new()),
         }
     }

@@ -371,6 +371,7 @@ impl Connection {
             | ToPage::Sharing { .. }
             | ToPage::Progress { .. }
             | ToPage::MachineStopped { .. }
+            | ToPage::MachineChanged { .. }
             | ToPage::Pong { .. } => {}
         }
         self.waiting.push_back(text(message));

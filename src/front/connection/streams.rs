@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::closing::Closing;
 use super::steps::{Action, Control, StreamId, tell};
-use crate::names::{SessionId, Target, TermSize, Theme};
+use crate::names::{MachineChange, SessionId, Target, TermSize, Theme};
 use crate::protocol::page::{STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, OpeningStep, Refusal};
@@ -31,7 +31,7 @@ pub(super) struct Streams {
 }
 
 /// A request that the broker has not answered yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Pending {
     Lobby,
     Open {
@@ -44,6 +44,7 @@ pub(super) enum Pending {
     Name,
     Share,
     EndSession,
+    Change(MachineChange),
 }
 
 /// One stream of the page.
@@ -121,22 +122,29 @@ impl Streams {
         if self.pending.len() >= REQUESTS_MAX {
             let stream = match asked {
                 Pending::Open { stream } | Pending::Again { stream } => Some(stream),
+                Pending::Change(change) => {
+                    return tell(ToPage::MachineChanged { change, refusal: Some(Refusal::TooMany) });
+                }
                 Pending::Lobby | Pending::Name | Pending::Share | Pending::EndSession => None,
             };
             return tell(ToPage::Refused { stream, refusal: Refusal::TooMany });
         }
         let number = self.next;
         self.next = self.next.wrapping_add(1);
-        self.pending.insert(number, asked);
         let request = Request { number, ask };
-        vec![match (via, asked) {
+        let action = match (via, &asked) {
             (Via::StepUp, Pending::Open { stream } | Pending::Again { stream }) => {
-                Action::AskSteppedUp { stream, request }
+                Action::AskSteppedUp { stream: *stream, request }
             }
             // A stream that has lost the channel of its step-up is not asked for again.
-            (Via::StepUp, Pending::Lobby | Pending::Name | Pending::Share | Pending::EndSession)
+            (
+                Via::StepUp,
+                Pending::Lobby | Pending::Name | Pending::Share | Pending::EndSession | Pending::Change(_),
+            )
             | (Via::SignIn | Via::LostStepUp, _) => Action::Ask(request),
-        }]
+        };
+        self.pending.insert(number, asked);
+        vec![action]
     }
 
     /// Opens a stream, and sends the request for it.
@@ -186,8 +194,8 @@ impl Streams {
         let asked =
             self.pending.remove(&number).ok_or(Closing::Broken("the broker answered what was not asked"))?;
         match (asked, answer) {
-            (Pending::Lobby, Answer::Lobby { targets, host, sessions }) => {
-                Ok(tell(ToPage::Lobby { targets, host, sessions }))
+            (Pending::Lobby, Answer::Lobby { targets, host, sessions, machines, tasks }) => {
+                Ok(tell(ToPage::Lobby { targets, host, sessions, machines, tasks }))
             }
             (
                 Pending::Open { stream } | Pending::Again { stream },
@@ -206,6 +214,8 @@ impl Streams {
             // The broker sends `sharing` to each viewer of the session.
             (Pending::Share, Answer::Shared) => Ok(Vec::new()),
             (Pending::Name, Answer::Named) => Ok(self.ask(Pending::Lobby, Ask::Lobby)),
+            (Pending::Change(change), Answer::Changed) => Ok(self.changed(change, None)),
+            (Pending::Change(change), Answer::Refused(refusal)) => Ok(self.changed(change, Some(refusal))),
             (
                 Pending::Lobby | Pending::Name | Pending::Share | Pending::EndSession,
                 Answer::Refused(refusal),
@@ -216,15 +226,23 @@ impl Streams {
                 | Pending::Again { .. }
                 | Pending::Name
                 | Pending::Share
-                | Pending::EndSession,
+                | Pending::EndSession
+                | Pending::Change(_),
                 Answer::Lobby { .. }
                 | Answer::Opened { .. }
                 | Answer::Named
+                | Answer::Changed
                 | Answer::Shared
                 | Answer::Ending
                 | Answer::AllSessions(_),
             ) => Err(Closing::Broken("the broker answered something else than was asked")),
         }
+    }
+
+    fn changed(&mut self, change: MachineChange, refusal: Option<Refusal>) -> Vec<Action> {
+        let mut actions = tell(ToPage::MachineChanged { change, refusal });
+        actions.extend(self.ask(Pending::Lobby, Ask::Lobby));
+        actions
     }
 
     /// Tells the page how far an opening is, if the page still waits for it.
@@ -443,6 +461,12 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::LinkInvalid
         | Refusal::PasskeyRegistered
         | Refusal::MachineUnavailable
+        | Refusal::NoSuchMachine
+        | Refusal::MachineExists
+        | Refusal::MachineInUse
+        | Refusal::TooManyMachines
+        | Refusal::ChangeUnderWay
+        | Refusal::NotChanged
         | Refusal::MachineWithoutBus
         | Refusal::MachinedUnavailable
         | Refusal::ShellTimedOut

@@ -64,8 +64,23 @@ impl TestCore {
             [Action::Tell(ToPage::SignedIn { account }), Action::Ask(lobby)]
         );
         assert_eq!(
-            core.reply(0, Answer::Lobby { targets: vec![target()], host: vec![], sessions: vec![] }),
-            [Action::Tell(ToPage::Lobby { targets: vec![target()], host: vec![], sessions: vec![] })]
+            core.reply(
+                0,
+                Answer::Lobby {
+                    targets: vec![target()],
+                    host: vec![],
+                    sessions: vec![],
+                    machines: vec![],
+                    tasks: vec![]
+                }
+            ),
+            [Action::Tell(ToPage::Lobby {
+                targets: vec![target()],
+                host: vec![],
+                sessions: vec![],
+                machines: vec![],
+                tasks: vec![]
+            })]
         );
         core
     }
@@ -212,7 +227,8 @@ fn what_auth_or_the_broker_was_not_asked_ends_the_connection() {
         assert!(broken(core().take(Input::Login(challenge()))));
     }
     assert!(broken(TestCore::challenged().reply(0, Answer::Ending)), "before anybody signed in");
-    let lobby = || Answer::Lobby { targets: vec![], host: vec![], sessions: vec![] };
+    let lobby =
+        || Answer::Lobby { targets: vec![], host: vec![], sessions: vec![], machines: vec![], tasks: vec![] };
     assert!(broken(TestCore::signed_in().reply(0, lobby())), "answered twice");
     assert!(broken(TestCore::signed_in().reply(99, lobby())), "never asked");
     for answer in [lobby(), Answer::Ending, Answer::AllSessions(vec![])] {

@@ -172,7 +172,13 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
         let session: SessionId = "abcdefghijkl".parse().unwrap();
         let mut viewer = None;
         let answer = match ask {
-            Ask::Lobby => Answer::Lobby { targets: vec![target], host: vec![], sessions: vec![] },
+            Ask::Lobby => Answer::Lobby {
+                targets: vec![target],
+                host: vec![],
+                sessions: vec![],
+                machines: vec![],
+                tasks: vec![],
+            },
             Ask::Open { target, .. } if target.user.as_str() != "dev" => Answer::Refused(Refusal::NotGranted),
             Ask::Open { .. } | Ask::Attach { .. } => {
                 let (ours, theirs) = ViewerChannel::pair().unwrap();
@@ -185,6 +191,7 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
                 });
                 Answer::Opened { session, target, left: None }
             }
+            Ask::Change(_) => Answer::Changed,
             Ask::Name { .. } => Answer::Named,
             Ask::Share { .. } => Answer::Shared,
             Ask::End { .. } => Answer::Ending,

@@ -1,0 +1,81 @@
+//! Has a machine changed: asks the policy, and then has systemd start the unit that makes the change.
+//! That asks the policy again.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use super::Broker;
+use super::holder::Holder;
+use crate::names::{AccountName, MachineChange};
+use crate::protocol::Refusal;
+use crate::protocol::vouch::Principal;
+
+/// The accounts for which a change is being made. Each has one at a time, so that nobody fills the
+/// disk or keeps it busy with many copies at once. One more is refused.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    of: Mutex<BTreeSet<AccountName>>,
+}
+
+/// The change that an account has made, until this is dropped.
+#[derive(Debug)]
+struct Turn<'a> {
+    changes: &'a Changes,
+    account: AccountName,
+}
+
+impl Changes {
+    fn begin(&self, account: &AccountName) -> Result<Turn<'_>, Refusal> {
+        let mut of = self.of.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if of.insert(account.clone()) {
+            Ok(Turn { changes: self, account: account.clone() })
+        } else {
+            Err(Refusal::ChangeUnderWay)
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.changes.of.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.account);
+    }
+}
+
+/// Makes a change of a machine of the principal's own.
+pub(super) async fn change(broker: &Broker, holder: &Holder, change: &MachineChange) -> Result<(), Refusal> {
+    let Principal::Account(account) = &holder.principal else { return Err(Refusal::NotGranted) };
+    if !broker.policy.now().lets_change(account, change) {
+        return Err(Refusal::NotGranted);
+    }
+    let _turn = broker.changes.begin(account)?;
+    let (machine, kind) = (change.machine(), change.kind());
+    tracing::info!(
+        account = holder.account(),
+        credential = holder.credential.as_ref().map(tracing::field::display),
+        %machine,
+        asked = %change,
+        "change of a machine asked for"
+    );
+    let made = broker.systemd.make_change(change).await;
+    match &made {
+        Ok(()) => tracing::info!(account = holder.account(), %machine, asked = %change, "machine changed"),
+        Err(refusal) => tracing::warn!(account = holder.account(), %machine, %kind, %refusal, "not changed"),
+    }
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_one_change_made_at_a_time() {
+        let changes = Changes::default();
+        let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
+        let first = changes.begin(&alice).unwrap();
+        assert_eq!(changes.begin(&alice).unwrap_err(), Refusal::ChangeUnderWay);
+        assert!(changes.begin(&bob).is_ok());
+        drop(first);
+        assert!(changes.begin(&alice).is_ok());
+    }
+}
