@@ -29,6 +29,9 @@ export class Front {
   /** How many seconds are left of a session on the host, when it is viewed. */
   left = 1800;
   sessions = /** @type {{ id: string, target: Target, opened: number, left?: number | null, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
+  /** The account's own machines, and the machines for tasks that it may have. */
+  machines = /** @type {object[]} */ ([]);
+  tasks = /** @type {object[]} */ ([]);
   /** The refusal sent in reply to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
   /** Whether `open` and `attach` are answered; otherwise they wait for `open`. */
@@ -162,6 +165,9 @@ export class Front {
         return this.#lobby();
       case 'list':
         return this.#lobby();
+      case 'change-machine':
+        // The test says when it is made.
+        return;
       case 'step-up': {
         // The passkey that the page has registered.
         const id = this.heard.find((said) => said.type === 'answer')?.['credential'].id;
@@ -206,6 +212,6 @@ export class Front {
 
   #lobby() {
     const own = { owner: this.account, role: 'owner', viewing: [], left: null };
-    this.say({ type: 'lobby', targets: this.targets, host: this.host, sessions: this.sessions.map((one) => ({ ...own, ...one })) });
+    this.say({ type: 'lobby', targets: this.targets, host: this.host, machines: this.machines, tasks: this.tasks, sessions: this.sessions.map((one) => ({ ...own, ...one })) });
   }
 }

@@ -46,7 +46,7 @@ test('the token of a link goes to the front and out of the address and the histo
   const { front, tab } = await signedIn();
   await tab.shell();
   assert.deepEqual(front.heard[0], { type: 'enrol', token: 'token' });
-  assert.equal(tab.page.url(), `${ORIGIN}/`);
+  assert.equal(tab.page.url(), `${ORIGIN}/#open=dev@web1`, 'the address of the shell, for a bookmark');
   await tab.page.goto('about:blank');
   await tab.page.goBack();
   assert.equal(tab.page.url(), `${ORIGIN}/`);
@@ -276,6 +276,119 @@ test('a machine that is made and started says how far it is', minute, async () =
   front.open();
   await tab.shell();
   assert.equal(await tab.page.locator('#panel').isVisible(), false);
+  tab.assertNoErrors();
+});
+
+test('a machine is copied, kept, taken back and removed, as far as the policy allows', minute, async () => {
+  const checkpoint = { checkpoint: 3, kept: Date.now() / 1000 - 7200, reason: 'before-rebuild', home: false };
+  const box = { machine: 'alice-box', task: false, expires: null, outdated: true, checkpoints: [checkpoint], allow: ['checkpoint', 'rebuild', 'fork'] };
+  const task = { machine: 'alice.old', task: true, expires: Date.now() / 1000 + 7210, outdated: false, checkpoints: [], allow: ['remove'] };
+  const { front, tab } = await signedIn((front) => {
+    front.targets = [{ user: 'dev', machine: 'alice-box' }, { user: 'dev', machine: 'alice.old' }, { user: 'dev', machine: 'web1' }];
+    front.machines = [box, task];
+    front.tasks = [{ user: 'dev', before: 'alice.', after: '' }];
+  });
+  const row = (/** @type {string} */ name) => tab.page.locator('#lobby-targets > li', { has: tab.page.getByText(name, { exact: true }) });
+  const button = (/** @type {string} */ name) => tab.page.getByRole('button', { name });
+  await row('dev@alice-box').getByText('a newer system is there').waitFor();
+  await row('dev@alice.old').getByText('removed in 2 hours').waitFor();
+  assert.equal(await row('dev@web1').getByRole('button').count(), 1, 'a machine that tere did not make has no controls');
+  await button('Machine alice-box').click();
+  await tab.page.getByText('Checkpoint 3, 2 hours ago, before a rebuild, without the home').waitFor();
+  assert.equal(await button('Remove alice-box').count(), 0, 'what the policy does not allow is not offered');
+  await tab.screenshot('page-machine');
+
+  // A copy: a name that no task may have is refused here, and what is made is told.
+  await button('Copy alice-box').click();
+  const name = tab.page.getByRole('textbox', { name: 'Name of a copy of alice-box' });
+  await name.fill('../x');
+  await name.press('Enter');
+  assert.equal(await name.evaluate((input) => /** @type {HTMLInputElement} */ (input).validity.customError), true);
+  await name.fill('Big try');
+  await tab.screenshot('page-machine-copy');
+  await name.press('Enter');
+  const fork = { fork: { machine: 'alice-box', copy: 'alice.big-try' } };
+  await front.hears('change-machine');
+  assert.deepEqual(front.heard.at(-1), { type: 'change-machine', change: fork });
+  await row('dev@alice-box').getByText('copying to alice.big-try…').waitFor();
+  assert.equal(await button('Keep a checkpoint').isDisabled(), true, 'one change at a time');
+  front.say({ type: 'machine-changed', change: fork, refusal: null });
+  front.targets.push({ user: 'dev', machine: 'alice.big-try' });
+  front.tellLobby();
+  await tab.page.locator('#notices').getByText('alice.big-try is ready: a copy of alice-box.').waitFor();
+  await row('dev@alice.big-try').waitFor();
+
+  // What cannot be undone asks, and a refusal is a sentence.
+  await button('Rebuild alice-box').click();
+  await button('Stop alice-box and make a fresh system?').click();
+  await front.hears('change-machine', 2);
+  const rebuild = { rebuild: { machine: 'alice-box' } };
+  assert.deepEqual(front.heard.at(-1), { type: 'change-machine', change: rebuild });
+  front.say({ type: 'machine-changed', change: rebuild, refusal: 'storage-failed' });
+  front.tellLobby();
+  await tab.page.locator('#notices').getByText('The host could not store this. Its disk may be full.').waitFor();
+  await button('Go back to checkpoint 3 of alice-box').click();
+  await button('Stop alice-box and go back to checkpoint 3?').click();
+  await front.hears('change-machine', 3);
+  assert.deepEqual(front.heard.at(-1)?.['change'], { rollback: { machine: 'alice-box', checkpoint: 3 } });
+  await button('Machine alice.old').click();
+  await button('Remove alice.old with its home').click();
+  await button('Remove alice.old with its home?').click();
+  await front.hears('change-machine', 4);
+  assert.deepEqual(front.heard.at(-1)?.['change'], { remove: { machine: 'alice.old' } });
+
+  // A new machine is made by opening it.
+  await button('Make a new machine for a task, as dev').click();
+  await tab.page.getByRole('textbox', { name: 'Name of a new machine' }).fill('fresh');
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  const opened = front.heard.find((message) => message.type === 'open');
+  assert.deepEqual(opened?.['target'], { user: 'dev', machine: 'alice.fresh' });
+  tab.assertNoErrors();
+});
+
+test('a machine that was stopped because nobody used it can be started again', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  front.say({ type: 'machine-stopped', machine: 'web1', why: 'idle' });
+  front.say({ type: 'closed', stream: 1, reason: 'machine-gone', exit: null });
+  await tab.panelSays(/The machine was stopped to save resources: nobody used it/);
+  await tab.screenshot('page-idle');
+  await tab.page.getByRole('button', { name: 'Start again' }).click();
+  await tab.shell();
+  assert.equal(front.heard.filter((message) => message.type === 'open').length, 2);
+  tab.assertNoErrors();
+});
+
+test('a link leads to a target or to a session, and never to the host itself', minute, async () => {
+  const session = { id: 'aaaaaaaaaaaa', target: web1, opened: 0, viewing: ['alice'] };
+  const { front, tab } = await atSignIn((front) => {
+    front.targets = [...two, { user: 'root', machine: '.host' }];
+    front.host = [{ user: 'root', reason: false, limit: 300 }];
+    front.sessions = [session];
+  });
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.pressSignIn();
+  await tab.page.locator('#lobby-targets li').nth(2).waitFor();
+  const follow = async (/** @type {string} */ link) => {
+    await tab.page.goto('about:blank');
+    await tab.page.goto(`${ORIGIN}/${link}`);
+    front.heard.length = 0;
+    await tab.pressSignIn();
+  };
+  await follow('#open=alice@alice-box');
+  await tab.shell();
+  assert.deepEqual(front.heard.find((message) => message.type === 'open')?.['target'], two[1]);
+  assert.equal(tab.page.url(), `${ORIGIN}/#open=alice@alice-box`);
+  await follow('#session=aaaaaaaaaaaa');
+  await tab.shell();
+  assert.equal(front.heard.find((message) => message.type === 'attach')?.['session'], 'aaaaaaaaaaaa');
+  for (const link of ['#open=root@.host', '#open=mallory@web1', '#session=bbbbbbbbbbbb']) {
+    await follow(link);
+    await tab.page.locator('#notices').getByText('This link leads to nothing that you may open now.').waitFor();
+    assert.equal(front.heard.some((message) => ['open', 'attach', 'step-up'].includes(message.type)), false, link);
+    assert.equal(tab.page.url(), `${ORIGIN}/`);
+  }
   tab.assertNoErrors();
 });
 
@@ -693,7 +806,7 @@ test('a view that broke off is tried again, and its session not given up', minut
 test('a machine that went away is the reason, whether it is heard before the end or after', minute, async () => {
   const { front, tab } = await signedIn();
   const ended = { type: 'closed', reason: 'shell-ended' };
-  const stopped = { type: 'machine-stopped', machine: 'web1' };
+  const stopped = { type: 'machine-stopped', machine: 'web1', why: null };
   await tab.shell();
   front.say({ ...ended, stream: 1 });
   await tab.panelSays(/The shell has ended/);

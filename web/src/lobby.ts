@@ -3,8 +3,11 @@
 
 import { button, element, showSection, span } from './elements.ts';
 import { labelOf } from './label.ts';
+import { machineControls, machineNews, newMachineRow, unfoldButton, type MachineCallbacks } from './machines.ts';
 import { announce } from './notice.ts';
-import type { HostTerms, SessionId, SessionSummary, Target } from './protocol.ts';
+import { showPlace } from './place.ts';
+import type { HostTerms, MachineSummary, SessionId, SessionSummary, Target, TaskMachines } from './protocol.ts';
+import { RowControls } from './rowcontrols.ts';
 import { isOnHost } from './touch.ts';
 import { ago, counted, inTime, targetName } from './words.ts';
 
@@ -14,18 +17,18 @@ import { ago, counted, inTime, targetName } from './words.ts';
 const AGAIN_MS = 10_000;
 const ENDING_AGAIN_MS = 1_000;
 
-/** How long a button asks for confirmation. */
-const SURE_MS = 6_000;
-
 export interface Lobby {
   targets: Target[];
   /** The terms of the targets on the host itself. */
   host: HostTerms[];
   sessions: SessionSummary[];
+  /** The account's own machines that tere has made. */
+  machines: MachineSummary[];
+  /** The machines for tasks that may be made. */
+  tasks: TaskMachines[];
 }
 
-export interface LobbyCallbacks {
-  open(target: Target): void;
+export interface LobbyCallbacks extends MachineCallbacks {
   attach(session: SessionSummary): void;
   end(session: SessionSummary): void;
   /** Gives a session a name; null removes it. */
@@ -44,14 +47,10 @@ interface Shown {
 }
 
 let shown: Shown | undefined;
-/** While the user edits a name or holds a button down, the rows are not redrawn. */
-let isNaming = false;
+/** While the user edits a text or holds a button down, the rows are not redrawn. */
+const controls = new RowControls(redraw, focusKey);
 let isPressed = false;
 let isStale = false;
-let isDrawing = false;
-/** The session whose End button asks for confirmation. */
-let asked: SessionId | undefined;
-let askedTimer: ReturnType<typeof setTimeout> | undefined;
 /** Sessions that were told to end and are still listed. */
 const ending = new Set<SessionId>();
 let againTimer: ReturnType<typeof setTimeout> | undefined;
@@ -60,9 +59,10 @@ export function showLobby(account: string, lobby: Lobby, viewed: SessionId | und
   shown = { account, lobby, viewed, callbacks };
   for (const id of ending) if (!lobby.sessions.some((session) => session.id === id)) ending.delete(id);
   const entering = element('lobby').hidden;
-  if (entering) isNaming = false;
+  if (entering) controls.isEditing = false;
   redraw();
   document.title = 'Shells · tere';
+  showPlace(undefined);
   showSection('lobby');
   const first = element('lobby').querySelector<HTMLElement>('li button');
   if (entering || !element('lobby').contains(document.activeElement)) (first ?? element('lobby-title')).focus();
@@ -98,7 +98,7 @@ for (const released of ['pointerup', 'pointercancel']) {
 }
 
 function redraw(): void {
-  isStale = isNaming || isPressed;
+  isStale = controls.isEditing || isPressed;
   if (!isStale) draw();
 }
 
@@ -106,11 +106,11 @@ function draw(): void {
   if (!shown) return;
   const { account, lobby, viewed, callbacks } = shown;
   element('lobby-text').textContent =
-    lobby.targets.length + lobby.sessions.length > 0
+    lobby.targets.length + lobby.tasks.length + lobby.sessions.length > 0
       ? `Signed in as ${account}.`
       : `Nothing is granted to ${account} yet. Ask whoever runs this host for a grant.`;
   element('lobby-live').hidden = lobby.sessions.length === 0;
-  element('lobby-open').hidden = lobby.targets.length === 0;
+  element('lobby-open').hidden = lobby.targets.length + lobby.tasks.length === 0;
   element<HTMLButtonElement>('lobby-again').onclick = callbacks.again;
   const back = element<HTMLButtonElement>('lobby-back');
   back.hidden = callbacks.back === undefined;
@@ -120,28 +120,40 @@ function draw(): void {
   };
 
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset['key'] : undefined;
-  isDrawing = true;
-  element('lobby-sessions').replaceChildren(...lobby.sessions.map((one) => sessionRow(one, viewed, callbacks)));
-  element('lobby-targets').replaceChildren(...lobby.targets.map((one) => targetRow(one, callbacks)));
-  if (focused !== undefined) focusKey(focused);
-  isDrawing = false;
+  controls.drawing(() => {
+    element('lobby-sessions').replaceChildren(...lobby.sessions.map((one) => sessionRow(one, viewed, callbacks)));
+    element('lobby-targets').replaceChildren(
+      ...lobby.targets.map((one, at) => targetRow(one, at, lobby, callbacks)),
+      ...lobby.tasks.map((one) => newMachineRow(one, controls, callbacks)),
+    );
+    if (focused !== undefined) focusKey(focused);
+  });
 }
 
 function focusKey(key: string): void {
   element('lobby').querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
 
-function targetRow(target: Target, callbacks: LobbyCallbacks): HTMLLIElement {
+function targetRow(target: Target, at: number, lobby: Lobby, callbacks: LobbyCallbacks): HTMLLIElement {
   const row = document.createElement('li');
   const open = button('', () => callbacks.open(target));
   open.className = 'choice';
   open.dataset['key'] = `open ${targetName(target)}`;
   open.append(span(targetName(target), 'name'));
+  row.append(open);
   if (isOnHost(target)) {
     open.classList.add('on-host');
     open.append(span('the host itself, with your passkey once more', 'quiet'));
   }
-  row.append(open);
+  // If there are several targets in a machine, its controls are beside the first one.
+  const isFirst = lobby.targets.findIndex((one) => one.machine === target.machine) === at;
+  const machine = lobby.machines.find((one) => one.machine === target.machine);
+  if (machine && isFirst) {
+    const news = machineNews(machine);
+    if (news) open.append(span(news, 'quiet'));
+    const parts = [unfoldButton(machine, redraw), machineControls(machine, lobby.tasks, controls, callbacks)];
+    row.append(...parts.filter((part) => part !== undefined));
+  }
   return row;
 }
 
@@ -183,85 +195,36 @@ function whole({ id, target, name, about }: SessionSummary): string {
   return `the shell of ${targetName(target)}: ${name ?? about?.title ?? id}`;
 }
 
-/**
- * A button that replaces itself with an input field for the name. Enter accepts the name, Escape
- * discards it.
- */
 function nameButton(session: SessionSummary, callbacks: LobbyCallbacks): HTMLButtonElement {
-  const key = `name ${session.id}`;
-  const made = button('Name', () => {
-    const input = document.createElement('input');
-    const before = session.name ?? '';
-    input.value = before;
-    input.setAttribute('aria-label', `Name of ${whole(session)}`);
-    const done = (verdict: 'take' | 'leave') => {
-      if (!isNaming) return;
-      isNaming = false;
-      const hadFocus = document.activeElement === input;
-      const name = labelOf(input.value);
-      if (verdict === 'take' && (name ?? '') !== before) callbacks.name(session, name ?? null);
-      redraw();
-      if (hadFocus) focusKey(key);
-    };
-    input.onkeydown = (event) => {
-      // During composition, Enter and Escape belong to the input method.
-      if (event.isComposing || !['Enter', 'Escape'].includes(event.key)) return;
-      event.stopPropagation();
-      // Otherwise the same Enter would press the button that receives the focus.
-      event.preventDefault();
-      done(event.key === 'Enter' ? 'take' : 'leave');
-    };
-    // Moving the focus elsewhere in the page accepts the name; switching to another window does
-    // not.
-    input.onblur = () => {
-      if (document.hasFocus()) done('take');
-    };
-    isNaming = true;
-    made.replaceWith(input);
-    input.focus();
-    input.select();
+  const before = session.name ?? '';
+  return controls.field({
+    key: `name ${session.id}`,
+    label: 'Name',
+    whole: `Name ${whole(session)}`,
+    fieldName: `Name of ${whole(session)}`,
+    value: before,
+    takenOnLeaving: true,
+    take: (text) => {
+      const name = labelOf(text);
+      if ((name ?? '') !== before) callbacks.name(session, name ?? null);
+      return undefined;
+    },
   });
-  made.className = 'quiet-button';
-  made.dataset['key'] = key;
-  made.setAttribute('aria-label', `Name ${whole(session)}`);
-  return made;
 }
 
-/**
- * A button that ends a session. That cannot be undone, so the button asks for confirmation in its
- * own place.
- */
 function endButton(session: SessionSummary, callbacks: LobbyCallbacks): HTMLButtonElement {
-  const { id } = session;
-  const isSure = asked === id;
-  const made = button(isSure ? 'Really end it?' : 'End', () => {
-    clearTimeout(askedTimer);
-    if (isSure && asked === id) {
-      asked = undefined;
-      ending.add(id);
+  return controls.sure({
+    key: `end ${session.id}`,
+    label: 'End',
+    question: 'Really end it?',
+    whole: `End ${whole(session)}`,
+    wholeQuestion: `Really end ${whole(session)}?`,
+    loses: true,
+    run: () => {
+      ending.add(session.id);
       callbacks.end(session);
       announce(`Ending ${whole(session)}`);
       lookAgain();
-    } else {
-      asked = id;
-      askedTimer = setTimeout(forget, SURE_MS);
-      announce('Really end it? Press once more.');
-    }
-    redraw();
+    },
   });
-  const forget = () => {
-    if (asked !== id || isDrawing) return;
-    asked = undefined;
-    clearTimeout(askedTimer);
-    redraw();
-  };
-  made.className = isSure ? 'danger sure' : 'danger';
-  made.dataset['key'] = `end ${id}`;
-  made.setAttribute('aria-label', isSure ? `Really end ${whole(session)}? Press once more.` : `End ${whole(session)}`);
-  made.onblur = () => {
-    // A redrawn button gets the focus back at once. If the button has lost the focus, the question
-    // is withdrawn.
-    if (!isDrawing) setTimeout(() => document.activeElement?.getAttribute('data-key') !== `end ${id}` && forget());
-  };
-  return made;
 }

@@ -1,28 +1,29 @@
-// The entry point: reads the enrolment token from the address bar and removes it from there.
+// The entry point: reads from the address bar where a link leads, and removes it from there.
 
 import { refuseFiles } from './drop.ts';
 import './tere.css';
 import { Page } from './page.ts';
+import { placeOf } from './place.ts';
 
 const ENROL = '#enrol=';
 
 /**
- * The token of an enrolment link. It is removed from the address bar and the history before
- * anything else.
+ * What a link says after its `#`. The token of an enrolment link must not stay in the address bar and
+ * the history, so it is removed before anything else.
  */
-function takeEnrolToken(): string | undefined {
+function takeFragment(): string {
   const { hash } = location;
-  if (hash === '') return undefined;
-  history.replaceState(null, '', location.pathname);
-  return hash.startsWith(ENROL) ? hash.slice(ENROL.length) : undefined;
+  if (hash !== '') history.replaceState(null, '', location.pathname);
+  return hash;
 }
 
-new Page(takeEnrolToken());
+const hash = takeFragment();
+new Page(hash.startsWith(ENROL) ? hash.slice(ENROL.length) : undefined, placeOf(hash));
 refuseFiles();
 
 // A link that is opened in this tab changes only the fragment, so the page has to be reloaded.
 window.addEventListener('hashchange', () => {
-  if (location.hash.startsWith(ENROL)) location.reload();
+  if (location.hash.startsWith(ENROL) || placeOf(location.hash)) location.reload();
 });
 
 // In some browsers, a phone's keyboard covers the page without changing its height, so the page

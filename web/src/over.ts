@@ -2,8 +2,8 @@
 
 import type { Lobby } from './lobby.ts';
 import { showPanel } from './panel.ts';
-import type { EndReason, Refusal, SessionId, ShellExit, Target } from './protocol.ts';
-import { endSentence, viewRefusalSentence } from './refusal.ts';
+import type { EndReason, Refusal, SessionId, ShellExit, StopReason, Target } from './protocol.ts';
+import { endSentence, machineGoneSentence, viewRefusalSentence } from './refusal.ts';
 import { targetName } from './words.ts';
 
 /** After one of these refusals, the session cannot be viewed again. */
@@ -20,7 +20,7 @@ export interface Over {
   target: Target;
   /** Set if the session still exists and can be viewed again. */
   session?: SessionId | undefined;
-  label: 'New shell' | 'Try again';
+  label: 'New shell' | 'Start again' | 'Try again';
 }
 
 export interface OverCallbacks {
@@ -32,6 +32,11 @@ export interface OverCallbacks {
 export function afterClose({ target, session }: Viewed, reason: EndReason, exit: ShellExit | null): Over {
   if (reason === 'view-lost') return { title: endSentence(reason), target, session, label: 'Try again' };
   return { title: endSentence(reason, exit), target, label: 'New shell' };
+}
+
+/** What to report after a view ended because its machine went away. */
+export function afterMachineGone(target: Target, why: StopReason | null): Over {
+  return { title: machineGoneSentence(why), target, label: why === 'idle' ? 'Start again' : 'New shell' };
 }
 
 /** What to report after a view was refused. */

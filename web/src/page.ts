@@ -6,31 +6,43 @@ import { signInWaits, showSignIn } from './signin.ts';
 import { element } from './elements.ts';
 import { showLobby, type Lobby } from './lobby.ts';
 import { logIn, LoginRefused, loginTrouble, type SignedIn } from './login.ts';
+import { forgetChanges, machineChanged } from './machines.ts';
 import { Reconnection } from './reconnection.ts';
 import { endNotices, notice } from './notice.ts';
-import type { AccountName, Refusal, ToPage } from './protocol.ts';
+import { targetOf, type Place } from './place.ts';
+import type { AccountName, Refusal, SessionSummary, ToPage } from './protocol.ts';
 import { needsReload, refusalSentence } from './refusal.ts';
 import { Shell } from './shell.ts';
+import { targetName } from './words.ts';
 
 /** After one of these refusals, the enrolment link is of no further use. */
 const LINK_IS_SPENT: readonly Refusal[] = ['link-invalid', 'passkey-registered'];
 
+/** Whether nobody views this session of the account's own. */
+function isLeft(session: SessionSummary): boolean {
+  return session.role === 'owner' && session.viewing.length === 0;
+}
+
 export class Page {
   #enrolToken: string | undefined;
+  /** Where the user is to be led after signing in. */
+  #place: Place | undefined;
   /** The signed-in connection; undefined before sign-in and after a loss. */
   #connection: Connection | undefined;
   /** Set while the connection is lost and the page tries to restore it. */
   #loss: Reconnection | undefined;
   #account: AccountName | undefined;
-  #lobby: Lobby = { targets: [], host: [], sessions: [] };
+  #lobby: Lobby = { targets: [], host: [], sessions: [], machines: [], tasks: [] };
   #entering = false;
   #shell = new Shell({
     lobby: () => this.#lobby,
     visitLobby: () => this.#visitLobby(),
   });
 
-  constructor(enrolToken: string | undefined) {
+  /** `place` is where the link leads by which the user came. */
+  constructor(enrolToken: string | undefined, place: Place | undefined) {
     this.#enrolToken = enrolToken;
+    this.#place = place;
     window.addEventListener('online', () => this.#wake());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.#wake();
@@ -78,6 +90,7 @@ export class Page {
     this.#account = account;
     this.#connection = connection;
     this.#entering = true;
+    forgetChanges();
     connection.listener = {
       message: (message) => this.#heard(message),
       responsiveness: (responsiveness) => this.#shell.responsiveness(responsiveness),
@@ -90,9 +103,13 @@ export class Page {
 
   #heard(message: ToPage): void {
     if (message.type === 'lobby') {
-      this.#lobby = { targets: message.targets, host: message.host, sessions: message.sessions };
+      const { targets, host, sessions, machines, tasks } = message;
+      this.#lobby = { targets, host, sessions, machines, tasks };
       if (this.#entering) this.#arrive();
       else if (!element('lobby').hidden) this.#inLobby();
+    } else if (message.type === 'machine-changed') {
+      // A new list of machines follows.
+      machineChanged(message.change, message.refusal);
     } else if (message.type === 'refused' && needsReload(message.refusal)) {
       this.#mustReload(message.refusal);
     } else if (message.type === 'refused') {
@@ -107,7 +124,7 @@ export class Page {
   #arrive(): void {
     this.#entering = false;
     const { targets, sessions } = this.#lobby;
-    if (this.#shell.sayOverAgain()) return;
+    if (this.#shell.sayOverAgain() || this.#follow()) return;
     const there = sessions.find((session) => session.id === this.#shell.wanted);
     if (there) {
       this.#shell.view(there.target, there.id);
@@ -116,10 +133,32 @@ export class Page {
     if (this.#shell.endedMeanwhile()) return;
     // A session without viewers was left behind, in a closed tab or on another device. A session
     // with viewers belongs to another tab.
-    const left = sessions.filter((session) => session.role === 'owner' && session.viewing.length === 0);
+    const left = sessions.filter(isLeft);
     if (left.length === 1 && left[0]) this.#shell.view(left[0].target, left[0].id);
     else if (left.length === 0 && targets.length === 1 && targets[0]) this.#shell.view(targets[0], undefined);
     else this.#inLobby();
+  }
+
+  /** Leads the user where the link leads by which they came. Returns false if it leads nowhere. */
+  #follow(): boolean {
+    const place = this.#place;
+    this.#place = undefined;
+    if (!place) return false;
+    const { targets, sessions } = this.#lobby;
+    const target = targetOf(place, targets);
+    const own = sessions.filter((one) => one.role === 'owner' && target && targetName(one.target) === targetName(target));
+    const session =
+      'session' in place
+        ? sessions.find((one) => one.id === place.session)
+        : (own.find((one) => one.id === this.#shell.wanted) ?? own.find(isLeft));
+    const known = session?.target ?? target;
+    if (known) {
+      this.#shell.view(known, session?.id);
+    } else {
+      this.#inLobby();
+      notice('link', 'This link leads to nothing that you may open now. This is what there is.');
+    }
+    return true;
   }
 
   #mustReload(refusal: Refusal): void {
@@ -147,6 +186,7 @@ export class Page {
       },
       end: (session) => this.#connection?.send({ type: 'end-session', session: session.id }),
       name: (session, name) => this.#connection?.send({ type: 'name', session: session.id, name }),
+      change: (change) => this.#connection?.send({ type: 'change-machine', change }),
       again: () => this.#connection?.send({ type: 'list' }),
       back: shell.used ? () => shell.back() : undefined,
     });

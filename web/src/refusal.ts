@@ -1,7 +1,7 @@
 // The sentences for refusals and ends. A new variant without a sentence does not compile. The
 // sentences for refusals are those of `Refusal::sentence` in src/protocol/refusal.rs.
 
-import type { EndReason, Refusal, ShellExit } from './protocol.ts';
+import type { EndReason, Refusal, ShellExit, StopReason } from './protocol.ts';
 
 export const refusalSentences: Record<Refusal, string> = {
   'unknown-passkey': 'This passkey is not known here. Try another one, or ask for a new enrolment link.',
@@ -13,6 +13,14 @@ export const refusalSentences: Record<Refusal, string> = {
     'The machine is not running and could not be started. Ask whoever runs this host to look at it.',
   'machine-not-made':
     "This machine could not be made. Ask whoever runs this host to look at 'journalctl -t tere-machine'.",
+  'no-such-machine': 'There is no such machine or checkpoint any more.',
+  'machine-exists': 'A machine of that name, or a home that it left, is there already. Choose another name.',
+  'machine-in-use':
+    'The machine cannot be copied just now: it is starting, stopping or too busy. Try again in a moment.',
+  'too-many-machines': 'You have as many machines or checkpoints as you may have. Remove one, and try again.',
+  'change-under-way': 'Another change of a machine of yours is not finished yet. Wait for it.',
+  'not-changed':
+    "The machine could not be changed. Ask whoever runs this host to look at 'journalctl -t tere-machine'.",
   'machine-without-bus': 'The machine is running but cannot open a shell: it needs systemd and D-Bus inside.',
   'machined-unavailable':
     'systemd-machined is not answering on this host. Try again in a moment, or ask whoever runs it.',
@@ -46,6 +54,14 @@ export const refusalSentences: Record<Refusal, string> = {
     "This is done, but the host's disk failed: a power cut may undo it. Ask whoever runs this host to look at the disk.",
   'passkeys-full':
     'This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account.',
+};
+
+/** Why a machine went away, if tere stopped it. */
+export const stopSentences: Record<StopReason, string> = {
+  idle: 'The machine was stopped to save resources: nobody used it. What the shell last printed is still here.',
+  rebuild: 'The machine is being rebuilt: it gets a fresh system, and keeps its home.',
+  rollback: 'The machine went back to a checkpoint.',
+  removed: 'The machine was removed.',
 };
 
 export const endSentences: Record<EndReason, string> = {
@@ -82,6 +98,11 @@ export function endSentence(reason: EndReason, exit?: ShellExit | null): string 
   if (reason === 'shell-ended' && exit && 'killed' in exit) return `The shell was killed (SIG${exit.killed}).`;
   if (reason === 'shell-ended' && exit && 'exited' in exit && exit.exited !== 0) return `The shell has ended (exit status ${exit.exited}).`;
   return endSentences[reason] ?? 'The session has ended.';
+}
+
+/** The sentence for a machine that went away, and the shell with it. */
+export function machineGoneSentence(why: StopReason | null): string {
+  return (why !== null && stopSentences[why]) || endSentences['machine-gone'];
 }
 
 /** Whether a refusal leaves the connection unusable, so that only a reload can help. */

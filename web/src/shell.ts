@@ -15,11 +15,12 @@ import type { Lobby } from './lobby.ts';
 import { loginTrouble } from './login.ts';
 import { announce, endNotices, notice } from './notice.ts';
 import { openingStep, slowOpening } from './opening.ts';
-import { afterClose, afterRefusal, showOver, type Over } from './over.ts';
+import { showPlace } from './place.ts';
+import { afterClose, afterMachineGone, afterRefusal, showOver, type Over } from './over.ts';
 import { hidePanel, panelKey, panelStands, showPanel } from './panel.ts';
 import { answerChallenge } from './passkey.ts';
-import type { AccountName, EndReason, JsonValue, MachineName, OpeningStep, Refusal, SessionId, ShellExit, Target, ToPage } from './protocol.ts';
-import { endSentence, refusalSentence } from './refusal.ts';
+import type { AccountName, EndReason, JsonValue, MachineName, OpeningStep, Refusal, SessionId, ShellExit, StopReason, Target, ToPage } from './protocol.ts';
+import { refusalSentence } from './refusal.ts';
 import { makeReaderSwitch, readerIsOn } from './reader.ts';
 import { rememberedSession, rememberSession } from './remembered.ts';
 import { makeShare, openShare, type ShareCallbacks } from './share.ts';
@@ -50,7 +51,7 @@ export class Shell {
   #onScreen: SessionId | undefined;
   #over: Over | undefined;
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
-  #machineWent = false;
+  #machineWent: { why: StopReason | null } | undefined;
   #bar = new Bar();
   #frame = new HostFrame();
   #share: ShareCallbacks = {
@@ -206,6 +207,7 @@ export class Shell {
   /** Returns from the lobby to the shell. */
   back(): void {
     showSection('shell');
+    if (!this.#over) showPlace(this.#viewer?.target);
     this.#bar.show();
     this.#terminal?.fit();
     this.#terminal?.focus();
@@ -268,7 +270,7 @@ export class Shell {
         this.#participants.heard(message.session, message);
         return;
       case 'machine-stopped':
-        this.#machineStopped(message.machine);
+        this.#machineStopped(message.machine, message.why);
         return;
       default:
         // All other types are handled by the page, the login or a stream.
@@ -292,7 +294,7 @@ export class Shell {
     if (session !== this.#onScreen) this.#clear();
     this.#onScreen = session;
     this.#keyboard.begin();
-    this.#machineWent = false;
+    this.#machineWent = undefined;
   }
 
   /** The screen is shown and in the modes of the session: from now on, input is accepted. */
@@ -303,6 +305,7 @@ export class Shell {
     const { session, target, isNew } = viewer;
     clearTimeout(this.#slowOpening);
     endNotices();
+    showPlace(target);
     viewer.room(terminal.room);
     hidePanel();
     this.#bar.status('live');
@@ -327,7 +330,8 @@ export class Shell {
     this.#keyboard.forget();
     this.#participants.leave();
     this.#frame.hide();
-    const over = afterClose(viewer, this.#machineWent ? 'machine-gone' : reason, exit);
+    const gone = this.#machineWent;
+    const over = gone ? afterMachineGone(viewer.target, gone.why) : afterClose(viewer, reason, exit);
     if (over.session === undefined) rememberSession(undefined);
     this.#sayOver(over);
   }
@@ -335,12 +339,12 @@ export class Shell {
   /**
    * Records why the shell ended. The message may arrive before the end of the shell or after it.
    */
-  #machineStopped(machine: MachineName): void {
+  #machineStopped(machine: MachineName, why: StopReason | null): void {
     const viewer = this.#viewer;
     if (viewer?.target.machine !== machine) return;
-    this.#machineWent = true;
+    this.#machineWent = { why };
     if (!this.#over || this.#over.label === 'Try again') return;
-    this.#sayOver({ ...this.#over, title: endSentence('machine-gone') });
+    this.#sayOver(afterMachineGone(viewer.target, why));
   }
 
   #refused(refusal: Refusal): void {
@@ -355,7 +359,7 @@ export class Shell {
   /** Reports that the view is over. Its last screen stays visible. */
   #sayOver(over: Over): void {
     this.#over = over;
-    this.#bar.status('over', over.label === 'New shell' ? 'ended' : 'not open');
+    this.#bar.status('over', over.label === 'Try again' ? 'not open' : 'ended');
     announce(over.title);
     showOver(over, this.#viewer?.session, this.notSent, this.#callbacks.lobby(), {
       view: (target, session) => this.view(target, session),
