@@ -26,8 +26,9 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
         config: PathBuf,
         /// Print JSON: an object with account and grants, an array of objects with target, line (of
-        /// the grant), share, template (null if the machine must be there before), host (null, or for
-        /// the host itself an object with fresh_touch and time_limit in seconds, and reason).
+        /// the grant), share, template (null if the machine must be there before), allow (the changes
+        /// of the machine that the account may have made), host (null, or for the host itself an object
+        /// with fresh_touch and time_limit in seconds, and reason).
         #[arg(long)]
         json: bool,
     },
@@ -35,7 +36,8 @@ pub(super) enum Command {
 
 /// What one grant gives an account.
 struct Given<'a> {
-    target: Target,
+    /// The target, or all those of a pattern for tasks.
+    target: String,
     grant: &'a Grant,
     machine: Option<&'a Machine>,
 }
@@ -52,7 +54,8 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
         None if json => print(&for_programs(&account, &given).to_string()),
         None => print(&for_people(&account, &given, &file)),
         Some(target) => {
-            let given: Vec<_> = given.into_iter().filter(|given| given.target == target).collect();
+            let gives = |given: &Given<'_>| given.grant.gives(&account, &target);
+            let given: Vec<_> = given.into_iter().filter(gives).collect();
             let granted = !given.is_empty();
             if json {
                 print(&for_programs(&account, &given).to_string())?;
@@ -67,8 +70,15 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
 }
 
 fn given<'a>(config: &'a Config, account: &AccountName) -> Vec<Given<'a>> {
-    let given = config.grants.iter().filter_map(|grant| Some((grant.target_of(account)?, grant)));
-    given.map(|(target, grant)| Given { machine: config.machine(&target.machine), target, grant }).collect()
+    let given = |grant: &'a Grant| {
+        let machine = config.machines.iter().find(|machine| machine.name == grant.machine);
+        let target = match grant.machine.around_task(account).filter(|_| grant.accounts.contains(account)) {
+            Some((before, after)) => format!("{}@{before}{{task}}{after}", grant.user.for_account(account)?),
+            None => grant.target_of(account)?.to_string(),
+        };
+        Some(Given { target, grant, machine })
+    };
+    config.grants.iter().filter_map(given).collect()
 }
 
 fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String {
@@ -79,12 +89,23 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
         let share = if grant.share { " and share the sessions" } else { "" };
         let made = match (machine, grant.host) {
             (_, Some(terms)) => on_host(&terms),
-            (Some(machine), None) => format!("The machine is made from the template {}.", machine.template),
+            (Some(machine), None) => {
+                format!("The machine is made from the template {}{}.", machine.template, changes(machine))
+            }
             (None, None) => "The machine must be there: tere does not make it.".to_owned(),
         };
         format!("{account} may open {target}{share}, by the grant in line {} of {file}. {made}", grant.line)
     };
     given.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What the account may have done with a machine.
+fn changes(machine: &Machine) -> String {
+    if machine.allow.is_empty() {
+        return String::new();
+    }
+    let allowed: Vec<_> = machine.allow.iter().map(ToString::to_string).collect();
+    format!("; the account may have it changed: {}", allowed.join(", "))
 }
 
 /// What a shell on the host itself takes.
@@ -115,10 +136,11 @@ fn refused(account: &AccountName, target: &Target, file: &str) -> String {
 fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value {
     let grants = given.iter().map(|Given { target, grant, machine }| {
         json!({
-            "target": target.to_string(),
+            "target": target,
             "line": grant.line,
             "share": grant.share,
             "template": machine.map(|machine| &machine.template),
+            "allow": machine.map(|machine| &machine.allow),
             "host": grant.host.map(|terms| json!({
                 "fresh_touch": terms.fresh_touch.get().as_secs(),
                 "time_limit": terms.time_limit.get().as_secs(),
@@ -136,7 +158,9 @@ mod tests {
     const POLICY: &str = "origin = \"https://a.example\"\n\
         [[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}-box\"\nuser = \"dev\"\n\
         [[grant]]\naccounts = [\"alice\"]\nmachine = \"lab\"\nuser = \"dev\"\nshare = true\n\
-        [[machine]]\nname = \"{account}-box\"\ntemplate = \"debian\"\n";
+        [[machine]]\nname = \"{account}-box\"\ntemplate = \"debian\"\nallow = [\"fork\", \"checkpoint\"]\n\
+        [[grant]]\naccounts = [\"bob\"]\nmachine = \"{account}.{task}\"\nuser = \"dev\"\n\
+        [[machine]]\nname = \"{account}.{task}\"\ntemplate = \"debian\"\n";
 
     #[test]
     fn each_target_is_explained_by_its_grant() {
@@ -144,14 +168,20 @@ mod tests {
         let (alice, eve) = ("alice".parse().unwrap(), "eve".parse().unwrap());
         assert_eq!(
             for_people(&alice, &given(&config, &alice), "tere.toml"),
-            "alice may open dev@alice-box, by the grant in line 2 of tere.toml. The machine is made from the template debian.\n\
+            "alice may open dev@alice-box, by the grant in line 2 of tere.toml. The machine is made from the template debian; the account may have it changed: checkpoint, fork.\n\
              alice may open dev@lab and share the sessions, by the grant in line 6 of tere.toml. The machine must be there: tere does not make it."
         );
+        let bob = "bob".parse().unwrap();
+        let said = for_people(&bob, &given(&config, &bob), "tere.toml");
+        assert!(said.contains("bob may open dev@bob.{task}, by the grant in line 15"), "{said}");
+        let given_for_task = given(&config, &bob);
+        let target = "dev@bob.try".parse().unwrap();
+        assert!(given_for_task.iter().any(|given| given.grant.gives(&bob, &target)));
         assert!(for_people(&eve, &given(&config, &eve), "tere.toml").starts_with("eve may open nothing"));
         let json = for_programs(&alice, &given(&config, &alice));
         assert_eq!(
             json["grants"][1],
-            json!({"target": "dev@lab", "line": 6, "share": true, "template": null, "host": null})
+            json!({"target": "dev@lab", "line": 6, "share": true, "template": null, "allow": null, "host": null})
         );
     }
 
@@ -175,7 +205,7 @@ mod tests {
         let config = Config::parse(&format!("{POLICY}{grant}\nreason = true\n"), "tere.toml").unwrap();
         assert_eq!(
             for_people(&eve, &given(&config, &eve), "tere.toml"),
-            "eve may open root@.host, by the grant in line 14 of tere.toml. This is the host itself: each view needs a touch of the passkey that is at most 60 s old and a reason in words, and the session ends after 3600 s. polkit must permit it too, see 'tere check'."
+            "eve may open root@.host, by the grant in line 22 of tere.toml. This is the host itself: each view needs a touch of the passkey that is at most 60 s old and a reason in words, and the session ends after 3600 s. polkit must permit it too, see 'tere check'."
         );
         let json = for_programs(&eve, &given(&config, &eve));
         assert_eq!(json["grants"][0]["host"], json!({"fresh_touch": 60, "time_limit": 3600, "reason": true}));

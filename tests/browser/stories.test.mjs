@@ -402,3 +402,93 @@ test('the host itself takes both locks and a second touch, and its frame is red'
     await inHost('sh', '-c', `cat /run/policy.kept >${policy}; rm -f ${rule}; systemctl restart polkit; systemctl reload tere-broker`);
   }
 });
+
+test('a machine is made, copied, kept, taken back, stopped and removed in the page', { timeout: 180_000 }, async () => {
+  const policy = '/etc/tere/tere.toml';
+  const machines = `
+[[grant]]
+accounts = ["alice"]
+machine = "{account}-box"
+user = "dev"
+[[grant]]
+accounts = ["alice"]
+machine = "{account}.{task}"
+user = "dev"
+[[machine]]
+name = "{account}-box"
+template = "debian"
+idle = "2h"
+allow = ["checkpoint", "rebuild", "fork"]
+[[machine]]
+name = "{account}.{task}"
+template = "debian"
+allow = ["remove"]
+`;
+  await inHost('sh', '-c', `cp -p ${policy} /run/policy.kept; printf '%s' '${machines}' >>${policy}; systemctl reload tere-broker`);
+  const remove = 'for m in alice-box alice.try; do tere machine remove $m --home --yes; done >/dev/null 2>&1 || :';
+  try {
+    const tab = await Tab.open(await newPerson(browser));
+    await tab.page.goto(await enrolmentLink('alice'));
+    await tab.pressSignIn();
+    const press = (/** @type {string} */ name) => tab.page.getByRole('button', { name }).click();
+    const told = (/** @type {string} */ text) => tab.page.locator('#notices').getByText(text).waitFor({ timeout: 60_000 });
+    const target = (/** @type {string} */ name) => tab.page.locator('#lobby-targets > li > .choice', { hasText: name });
+    const shells = () => tab.page.keyboard.press('Control+Shift+L');
+    await target('dev@alice-box').click();
+    await tab.shell();
+    await tab.run('echo one >~/mark; clear; echo wr""itten');
+    await tab.sees(/^written$/m);
+    assert.equal(tab.page.url(), `${origin}/#open=dev@alice-box`);
+
+    // A copy has what the machine has.
+    await shells();
+    await press('Machine alice-box');
+    await press('Keep a checkpoint');
+    await told('A checkpoint of alice-box is kept.');
+    await press('Copy alice-box');
+    await tab.page.keyboard.type('try');
+    await tab.page.keyboard.press('Enter');
+    await told('alice.try is ready');
+    await tab.screenshot('13-machines');
+    await target('dev@alice.try').click();
+    await tab.shell();
+    await tab.run('clear; cat ~/mark; hostname');
+    await tab.sees(/^one\nalice\.try$/m);
+
+    // It is removed, with the shell in it.
+    await shells();
+    await press('Machine alice.try');
+    await press('Remove alice.try with its home');
+    await press('Remove alice.try with its home?');
+    await told('alice.try is removed.');
+    await target('dev@alice.try').waitFor({ state: 'detached' });
+
+    // Back to the checkpoint. Whoever views a shell there is told why it ended.
+    await tab.page.locator('#lobby-sessions .choice').click();
+    await tab.shell();
+    await tab.run('echo two >~/mark; clear; echo wr""itten');
+    await tab.sees(/^written$/m);
+    await inHost('tere', 'machine', 'rollback', 'alice-box', '--yes');
+    await tab.panelSays(/The machine went back to a checkpoint/);
+    await tab.page.getByRole('button', { name: 'New shell' }).click();
+    await tab.shell();
+    await tab.run('clear; cat ~/mark');
+    await tab.sees(/^one$/m);
+
+    // Nobody has used it for three hours.
+    const later = `systemctl stop tere-upkeep.timer; for try in $(seq 20); do
+      systemctl is-active --quiet tere-managed@alice-box || exit 0
+      systemd-run --quiet --machine=alice-box --pipe --wait sh -c "touch -a -d '3 hours ago' /dev/pts/[0-9]*"
+      sed -i "s/\\"used\\":[0-9]*/\\"used\\":$(($(date +%s) - 10800))/" /run/tere-upkeep/alice-box || :
+      systemctl start tere-upkeep.service
+    done; exit 1`;
+    await inHost('sh', '-c', later);
+    await tab.panelSays(/The machine was stopped to save resources: nobody used it/);
+    await tab.screenshot('13-idle');
+    await tab.page.getByRole('button', { name: 'Start again' }).click();
+    await tab.shell();
+    tab.assertNoErrors();
+  } finally {
+    await inHost('sh', '-c', `systemctl start tere-upkeep.timer; ${remove}; cat /run/policy.kept >${policy}; systemctl reload tere-broker`);
+  }
+});
