@@ -549,3 +549,49 @@ fn what_cannot_be_meant_of_the_host_is_refused() {
         assert!(said.contains("is not a machine name"), "{alias:?}: {said}");
     }
 }
+
+#[test]
+fn an_account_has_only_its_own_machines_changed_and_only_as_the_policy_allows() {
+    let (own, tasks) = ("{account}-box", "{account}.{task}");
+    let grants =
+        dev("\"alice\", \"bob\"", own) + &dev("\"alice\", \"bob\"", tasks) + &dev("\"alice\"", "lab");
+    let allow = "allow = [\"checkpoint\", \"fork\"]\n";
+    let text =
+        [ORIGIN, &grants, &machine(own), allow, &machine(tasks), "allow = [\"remove\"]\n", &machine("lab")];
+    let config = parse(&text.concat()).unwrap();
+    let lets =
+        |account: &str, change: &str| config.lets_change(&account.parse().unwrap(), &change.parse().unwrap());
+    for change in [
+        "checkpoint:alice-box",
+        "rollback:alice-box:1",
+        "remove-checkpoint:alice-box:1",
+        "fork:alice-box:alice.try",
+        "remove:alice.try",
+    ] {
+        assert!(lets("alice", change), "{change}");
+        assert!(!lets("bob", change) && !lets("eve", change), "{change}");
+    }
+    for change in [
+        // Not allowed for such a machine.
+        "rebuild:alice-box",
+        "remove:alice-box",
+        "fork:alice.try:alice.two",
+        // Not to these.
+        "fork:alice-box:bob.try",
+        "fork:alice-box:bob-box",
+        "fork:alice-box:alice-box",
+        "fork:alice-box:lab",
+        "fork:alice-box:new",
+        // Shared with everybody who has a grant, not made by tere, or the host.
+        "checkpoint:lab",
+        "checkpoint:other",
+        "checkpoint:.host",
+    ] {
+        assert!(!lets("alice", change), "{change}");
+    }
+    let shared = [ORIGIN, &dev("\"alice\"", "lab"), &machine("lab"), allow].concat();
+    assert!(parse(&shared).unwrap_err().to_string().contains("only change machines of its own"));
+    let unknown = [ORIGIN, &dev("\"alice\"", own), &machine(own), "allow = [\"sudo\"]\n"].concat();
+    let said = parse(&unknown).unwrap_err().to_string();
+    assert!(said.contains("sudo") && said.contains("checkpoint"), "{said}");
+}

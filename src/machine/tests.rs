@@ -2,16 +2,16 @@
 //! see tests/machines/managed.rs.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use super::checkpoints;
 use super::failure::Failure;
 use super::folders::Folders;
 use super::{bases, boot, fork, making, record, state, templates};
+use super::{change, checkpoints, index};
 use crate::config::Config;
 use crate::names::MachineName;
-use crate::protocol::machine::CheckpointReason;
+use crate::protocol::machine::{CheckpointReason, Index, StopReason};
 
 const POLICY: &str = "origin = \"https://a.example\"\n\
     [[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}-box\"\nuser = \"dev\"\n\
@@ -335,4 +335,59 @@ fn what_killed_processes_left_is_removed_by_upkeep_and_nothing_else_is() {
     drop(busy);
     state::remove_unfinished(&folders).unwrap();
     assert_eq!(fixture.listed("incoming"), ["alice.three"]);
+}
+
+#[test]
+fn root_asks_the_policy_itself_whether_a_change_is_allowed() {
+    let fixture = Fixture::new();
+    let (folders, policy) = (fixture.folders(), fixture.path("tere.toml"));
+    fixture.make("alice-box").unwrap();
+    let ask = |asked: &str| change::change(&folders, &policy, &asked.parse().unwrap());
+    for asked in ["checkpoint:alice-box", "remove-checkpoint:alice-box:1", "fork:alice-box:alice.try"] {
+        let refused = ask(asked);
+        assert!(matches!(refused, Err(Failure::NotAllowed)), "{asked}: {refused:?}");
+    }
+    for asked in ["checkpoint:lab", "fork:.host:alice.try", "checkpoint:mallory-box"] {
+        let refused = ask(asked);
+        assert!(matches!(refused, Err(Failure::NotInPolicy)), "{asked}: {refused:?}");
+    }
+    // With a policy that allows it, it is not refused for that.
+    let allowed = POLICY.replace("debian\"\n", "debian\"\nallow = [\"checkpoint\"]\n");
+    fs::write(&policy, allowed).unwrap();
+    let missing = ask("remove-checkpoint:alice-box:1");
+    assert!(matches!(missing, Err(Failure::NoCheckpoint(1))), "{missing:?}");
+    let forked = ask("fork:alice-box:alice.try");
+    assert!(matches!(forked, Err(Failure::NotAllowed)), "{forked:?}");
+}
+
+#[test]
+fn the_broker_is_left_a_list_of_machines_and_why_one_is_stopped() {
+    let fixture = Fixture::new();
+    let (folders, name) = (fixture.folders(), "alice-box".parse().unwrap());
+    fs::create_dir(fixture.path("stopped")).unwrap();
+    let listed = || -> Index {
+        index::update(&folders);
+        serde_json::from_slice(&fs::read(fixture.path("index.json")).unwrap()).unwrap()
+    };
+    assert!(listed().machines.is_empty());
+    fixture.make("alice-box").unwrap();
+    fixture.make("alice.try").unwrap();
+    let kept = checkpoints::make_empty(&folders, &name, CheckpointReason::Asked).unwrap();
+    fs::create_dir(fixture.path("checkpoints/alice-box/1/home")).unwrap();
+    fs::create_dir_all(fixture.path("templates/debian/2/home")).unwrap();
+    let [alice, task] = listed().machines.try_into().unwrap();
+    assert_eq!((alice.machine.as_str(), alice.expires, alice.outdated), ("alice-box", None, true));
+    assert_eq!((alice.checkpoints[0].checkpoint, alice.checkpoints[0].home), (kept, true));
+    assert!(task.expires.is_some() && task.checkpoints.is_empty());
+    // One that is damaged hides no other.
+    fs::write(fixture.path("machines/alice-box/machine.json"), "{}").unwrap();
+    assert_eq!(listed().machines.len(), 1);
+
+    let note = fixture.path("stopped/alice-box");
+    index::stopping(&folders, &name, StopReason::Idle);
+    assert_eq!(fs::read_to_string(&note).unwrap(), "idle");
+    assert_eq!(fs::metadata(&note).unwrap().permissions().mode() & 0o777, 0o640);
+    index::starting(&folders, &name);
+    index::starting(&folders, &name);
+    assert!(!note.exists());
 }

@@ -24,7 +24,7 @@ pub const STOPPED: &str = "stopped";
 pub const INDEX_MAX: u64 = 4 * 1024 * 1024;
 
 /// Most machines in one `Lobby`. Further ones are left out of the list.
-pub const MACHINES_MAX: usize = 64;
+pub const MACHINES_MAX: usize = 32;
 
 /// Most checkpoints of a machine in one `Lobby`: all of them, if none was added by hand.
 pub const CHECKPOINTS_MAX: usize = 10;
