@@ -108,7 +108,7 @@ async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal
     let host = terms.collect();
     let mut tasks = machines::new_ones(account, &policy);
     tasks.truncate(TASKS_MAX);
-    Ok(Answer::Lobby { targets, host, sessions, machines, tasks })
+    Ok(Answer::Lobby { targets, host, sessions, machines, tasks }.that_fits())
 }
 
 async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {

@@ -14,7 +14,7 @@ use super::{GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, Sessi
 use crate::names::{
     AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize, UnixUser,
 };
-use crate::wire::Message;
+use crate::wire::{Message, PACKET_MAX};
 
 /// Most pending requests on one principal channel. One more is refused with `too-many`.
 pub const REQUESTS_MAX: usize = 32;
@@ -31,6 +31,9 @@ pub const SHARED_MAX: usize = 32;
 
 /// Most users of machines for tasks in one `Lobby`. Further ones are left out of the list.
 pub const TASKS_MAX: usize = 8;
+
+/// Most bytes of a reply besides its answer: the kind of message and the number of the request.
+const REPLY_HEADER: usize = 6;
 
 /// From the holder of the channel to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +160,7 @@ pub enum Answer {
         /// The principal's live sessions, oldest first, then those that are shared with it.
         sessions: Vec<SessionSummary>,
         /// The principal's own machines that tere has made, sorted by name, at most [`MACHINES_MAX`](super::machine::MACHINES_MAX) of
-        /// them.
+        /// them, and fewer if the answer would not fit into a packet.
         machines: Vec<MachineSummary>,
         /// The machines for tasks that it may have made.
         tasks: Vec<TaskMachines>,
@@ -183,6 +186,24 @@ pub enum Answer {
     AllSessions(Vec<SessionSummary>),
     /// The request was refused.
     Refused(Refusal),
+}
+
+impl Answer {
+    /// Leaves machines out of a lobby, the last first, until it fits into a packet. That concerns only
+    /// an account that has dozens of sessions with the longest names and dozens of machines.
+    #[must_use]
+    pub fn that_fits(mut self) -> Self {
+        let fits = |answer: &Self| {
+            postcard::to_allocvec(answer).is_ok_and(|bytes| bytes.len() <= PACKET_MAX - REPLY_HEADER)
+        };
+        while !fits(&self) {
+            let Self::Lobby { machines, tasks, .. } = &mut self else { break };
+            if machines.pop().is_none() && tasks.pop().is_none() {
+                break;
+            }
+        }
+        self
+    }
 }
 
 impl Message for Request {}
@@ -215,7 +236,6 @@ mod tests {
     use super::super::{About, VIEWING_MAX};
     use super::*;
     use crate::names::ChangeKind;
-    use crate::wire::PACKET_MAX;
 
     /// A summary with the longest possible names.
     fn summary() -> SessionSummary {
@@ -273,7 +293,10 @@ mod tests {
         let host = vec![terms; TARGETS_MAX];
         let on_host = Answer::Lobby { targets, host, sessions, machines, tasks };
         let all = Answer::AllSessions(vec![summary(); SESSIONS_A_PAGE]);
-        for answer in [lobby, on_host, all] {
+        for answer in [lobby, on_host, all].map(Answer::that_fits) {
+            if let Answer::Lobby { targets, sessions, .. } = &answer {
+                assert_eq!((targets.len(), sessions.len()), (TARGETS_MAX, 64 + SHARED_MAX));
+            }
             let reply = FromBroker::Reply { number: u32::MAX, answer };
             let length = postcard::to_allocvec(&reply).unwrap().len();
             assert!(length <= PACKET_MAX, "{length} bytes");
