@@ -22,5 +22,6 @@ mod idle;
 mod leaks;
 mod managed;
 mod soak;
+mod stopped;
 mod upkeep;
 mod versions;
