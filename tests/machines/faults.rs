@@ -52,7 +52,13 @@ const FAULTS: &[(&str, &str)] = &[
     ("daemon-reload", "systemctl daemon-reload"),
     ("daemon-reexec", "systemctl daemon-reexec"),
     ("machined killed", "systemctl kill -s KILL systemd-machined"),
-    ("dbus-daemon killed", "systemctl kill -s KILL dbus.service"),
+    // systemd-logind does not reconnect by itself. In every later shell on the host, pam_systemd
+    // would wait 25 s for it.
+    (
+        "dbus-daemon killed",
+        "systemctl kill -s KILL dbus.service
+         systemctl restart systemd-logind.service",
+    ),
     // Without `reset-failed`, the start limit would keep polkit from starting after many runs.
     (
         "polkit away",
