@@ -228,7 +228,8 @@ impl Counted {
             // The missing lines are in the scrollback.
             (self.gaps, self.wholes) = (screen.gaps, Some(screen.wholes));
             screen.printed.clear();
-            page.say(&FromPage::Refresh { stream });
+            // The front may have died after it announced the gap. The next poll notices that.
+            page.try_say(&FromPage::Refresh { stream });
             return;
         }
         if self.wholes == Some(screen.wholes) {
