@@ -33,8 +33,8 @@ impl<'host> StoppedUnit<'host> {
         host.run(&["systemctl", "service-watchdogs", "no"]);
         host.run(&["systemctl", "kill", "-s", "STOP", unit]);
         eventually(&format!("{unit} stops"), PATIENCE, || {
-            let folders = stopped.pids.iter().map(|pid| host.path(&format!("/proc/{pid}")));
-            folders.map(|folder| has_stopped(&folder)).all(|stopped| stopped).then_some(())
+            let has_stopped = |pid: &String| has_stopped(&host.path(&format!("/proc/{pid}")));
+            stopped.pids.iter().all(has_stopped).then_some(())
         });
         stopped.waited = stopped.waiting();
         stopped
