@@ -23,5 +23,6 @@ mod idle;
 mod leaks;
 mod managed;
 mod soak;
+mod stopped;
 mod upkeep;
 mod versions;

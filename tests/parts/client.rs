@@ -60,7 +60,8 @@ impl<'a> Client<'a> {
     }
 
     /// Opens a session that counts until a line is typed. It prints at most 500 lines per second,
-    /// so that the scrollback covers 20 s without a connection.
+    /// so that the scrollback covers 20 s without a connection. The quotes keep the echo of this
+    /// line, which the whole scrollback contains, from looking like a line that the shell prints.
     pub fn count(&mut self, tag: &str) {
         let page = self.page.as_mut().unwrap();
         let stream = u16::try_from(self.sessions.len()).unwrap();
@@ -68,7 +69,7 @@ impl<'a> Client<'a> {
         page.type_in(stream, &format!(
             "stty -echo; PS1=; exec 9<> <(:); echo {tag}' 'ready; i=0; \
                  until read -t 0; do i=$((i+1)); echo {tag} $i; [ $((i % 10)) = 0 ] && read -t 0.02 -u 9; done; \
-                 read; echo {tag} over $i\r"
+                 read; echo {tag}' 'over $i\r"
         ));
         page.expect(stream, &format!("{tag} ready\r\n"));
         let snapshots = page.screen(stream).snapshots;
@@ -228,7 +229,8 @@ impl Counted {
             // The missing lines are in the scrollback.
             (self.gaps, self.wholes) = (screen.gaps, Some(screen.wholes));
             screen.printed.clear();
-            page.say(&FromPage::Refresh { stream });
+            // The front may have died after it announced the gap. The next poll notices that.
+            page.try_say(&FromPage::Refresh { stream });
             return;
         }
         if self.wholes == Some(screen.wholes) {

@@ -11,4 +11,5 @@ pub mod pool;
 pub mod rng;
 pub mod screen;
 pub mod shell;
+pub mod stopped;
 pub mod wait;

@@ -62,7 +62,12 @@ impl Page {
 
     /// Sends a message.
     pub fn say(&mut self, message: &FromPage) {
-        self.socket.send(Message::text(serde_json::to_string(message).unwrap())).unwrap();
+        assert!(self.try_say(message), "the connection is closed");
+    }
+
+    /// Sends a message, and returns whether the connection takes it.
+    pub fn try_say(&mut self, message: &FromPage) -> bool {
+        self.socket.send(Message::text(serde_json::to_string(message).unwrap())).is_ok()
     }
 
     /// Sends a text frame, which need not be a message.
@@ -100,7 +105,7 @@ impl Page {
                 self.screen(stream).take(bytes);
                 let shown = FromPage::Shown { stream, bytes: u32::try_from(bytes.len()).unwrap() };
                 // The next read notices a lost connection.
-                drop(self.socket.send(Message::text(serde_json::to_string(&shown).unwrap())));
+                self.try_say(&shown);
             }
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
         }

@@ -18,6 +18,7 @@ use crate::fake::{Fake, log_file};
 use crate::parts::memory::memory;
 use crate::parts::page::ORIGIN;
 use crate::parts::shell::PrincipalClient;
+use crate::parts::stopped::has_stopped;
 use crate::parts::wait::eventually;
 use crate::program::{self, Program};
 
@@ -190,10 +191,8 @@ impl Host {
         let worker = nix::unistd::Pid::from_raw(self.worker(session));
         nix::sys::signal::kill(worker, Signal::SIGSTOP).unwrap();
         // Until it has stopped, it may receive one more message.
-        let stat = format!("/proc/{worker}/stat");
-        eventually("it stands still", DEADLINE, || {
-            std::fs::read_to_string(&stat).unwrap().rsplit_once(") ")?.1.starts_with('T').then_some(())
-        });
+        let process = PathBuf::from(format!("/proc/{worker}"));
+        eventually("it stops", DEADLINE, || has_stopped(&process).then_some(()));
     }
 
     /// Lets a frozen worker continue.
