@@ -98,7 +98,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,next,removal,bench,guards} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,guards} .ci/run debian/{postinst,prerm,postrm}
     check "guards and their tests are there" tests/guards --check
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
@@ -237,6 +237,49 @@ on_host() {
     crashes
     check "the package is removed and purged" tests/removal "$host"
     end_host
+}
+
+# ring_vm: the same package in a virtual machine. It is booted here, and rebooted by the
+# tests.
+ring_vm() {
+    local port slowness=1
+    need systemd-container mmdebstrap debian-archive-keyring
+    need_command chromium chromium
+    need fonts-dejavu-core fonts-wqy-zenhei
+    step "build the programs" build_programs
+    step "make the package" build_package
+    step "make the package to upgrade to" make_upgrade
+    vm=tests-$$ failed_before=$failed
+    "$top/mkosi/vm" boot "$vm"
+    port=$("$top/mkosi/vm" forward "$vm" 0)
+    if [[ $(</run/tere-vms/.accelerator) == tcg ]]; then slowness=6; fi
+    TERE_VM=$vm TERE_ORIGIN=http://localhost:$port TERE_SLOWNESS=$slowness TERE_PACKAGE=$(package_path) TERE_UPGRADE=$top/target/tests/upgrade.deb \
+        runner "virtual machine" "${limit[@]}" tests/browser/run vm ${name:+"--test-name-pattern=$name"}
+    if [[ -d $top/target/screenshots ]]; then chown -R --reference="$top" "$top/target/screenshots"; fi
+    end_vm
+}
+
+# make_upgrade: makes the same package with a higher version, which dpkg upgrades to.
+make_upgrade() {
+    local tree=$top/target/tests/upgrade
+    rm -rf "$tree"
+    dpkg-deb --raw-extract "$(package_path)" "$tree"
+    sed -i 's/^Version: .*/&+upgrade/' "$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "$tree.deb"
+    rm -rf "$tree"
+}
+
+# The virtual machine that is running.
+vm=''
+end_vm() {
+    [[ $vm && -d /run/tere-vms/$vm ]] || return 0
+    if [[ $keep ]] && ((failed > failed_before)); then
+        say "the virtual machine is still there. Get in: mkosi/vm enter $vm. End it: mkosi/vm stop $vm"
+    else
+        timeout 60 "$top/mkosi/vm" enter "$vm" journalctl --no-pager >"$top/target/tests/vm.journal" 2>/dev/null || true
+        "$top/mkosi/vm" stop "$vm"
+    fi
+    vm=''
 }
 
 # write_policy machines|browser: the policies of the two halves of the ring. `machines` has a grant
