@@ -297,7 +297,9 @@ write_policy() {
             grant '"alice"' absent dev
             grant '"alice"' web1 nobody-there
             grant '"alice", "bob"' '{account}-box' dev
-            printf '\n[[machine]]\nname = "{account}-box"\ntemplate = "debian"\nmemory = "2G"\ntasks = 4096\ncpu-weight = 50\n'
+            grant '"alice", "bob"' '{account}.{task}' dev
+            printf '\n[[machine]]\nname = "{account}.{task}"\ntemplate = "debian"\nper-account = 3\nlifetime = "8h"\n'
+            printf '\n[[machine]]\nname = "{account}-box"\ntemplate = "debian"\nmemory = "2G"\ntasks = 4096\ncpu-weight = 50\nidle = "2h"\n'
         fi
     } >"$ring_log.policy"
     "$top/mkosi/host" enter "$host" tee /etc/tere/tere.toml <"$ring_log.policy"

@@ -2,25 +2,29 @@
 //! and carries out the actions, and the time is an argument.
 //!
 //! ```text
-//!           SignIn | Enrol            Answer            Stored           Vouched
+//!           question                  Answer            Stored           Vouched
 //!   Idle ───────────────▶ Challenged ───────▶ Storing ────────▶ Vouching ────────▶ Over
 //!    ▲                      │   ▲ │              │                 │
 //!    └──────────────────────┴───┼─┴──────────────┴─────────────────┘  refused
-//!                               └─ SignIn | Enrol: a new challenge in place of the old
+//!                               └─ question: a new challenge in place of the old
 //! ```
+//!
+//! A question is one of SignIn, Enrol and StepUp.
 //!
 //! Every input consumes the state. The first answer to a challenge, right or wrong, uses the
 //! challenge up, and only `Vouching` leads to signed in.
 
 use std::time::Instant;
 
-use webauthn_rs::prelude::{DiscoverableAuthentication, PasskeyRegistration, WebauthnError};
+use webauthn_rs::prelude::{
+    AuthenticationResult, DiscoverableAuthentication, PasskeyRegistration, WebauthnError,
+};
 
-use super::accounts::{AccountId, Accounts, Change};
+use super::accounts::{Account, AccountId, Accounts, Change};
 use super::clock::Now;
 use super::passkeys::{RelyingParty, Unverified};
 use super::secret::{EnrolSecret, SecretHash};
-use crate::names::AccountName;
+use crate::names::{AccountName, PasskeyId};
 use crate::protocol::Refusal;
 use crate::protocol::login::{CHALLENGE, FromFront, ToFront};
 use crate::protocol::page::Ceremony;
@@ -65,6 +69,7 @@ struct Challenge {
 enum CeremonyState {
     SignIn(Box<DiscoverableAuthentication>),
     Enrol { account: AccountId, link: SecretHash, kept: Box<PasskeyRegistration> },
+    StepUp { account: AccountId, kept: Box<DiscoverableAuthentication> },
 }
 
 /// How somebody has authenticated.
@@ -74,15 +79,8 @@ pub(super) enum How {
     SignIn,
     /// With a passkey just registered with an enrolment link.
     Enrolment,
-}
-
-impl From<How> for AuthMethod {
-    fn from(how: How) -> Self {
-        match how {
-            How::SignIn => Self::Passkey,
-            How::Enrolment => Self::Enrolment,
-        }
-    }
+    /// With a passkey of the account that is signed in, once more.
+    StepUp,
 }
 
 /// Who has authenticated, and how.
@@ -91,6 +89,7 @@ struct Authenticated {
     id: AccountId,
     name: AccountName,
     how: How,
+    passkey: PasskeyId,
     /// When, in seconds since 1970.
     at: u64,
 }
@@ -114,9 +113,9 @@ pub(super) enum Action {
     /// Make a change, and pass its result in as [`Input::Stored`].
     Store(Change),
     /// Vouch for this principal to the broker, and pass the result in as [`Input::Vouched`].
-    Vouch { account: AccountName, how: How, at: u64 },
+    Vouch { account: AccountName, how: AuthMethod, at: u64 },
     /// Hand over the principal channel. The connection is done.
-    SignedIn { account: AccountName, how: How },
+    SignedIn { account: AccountName, how: How, passkey: PasskeyId },
     /// Send a refusal, and log the reason.
     Refuse { refusal: Refusal, account: Option<AccountName>, why: RefusalReason },
     /// End the connection: the input is not allowed in this state.
@@ -180,6 +179,15 @@ impl Login {
                     Ok((Ceremony::Create, asked.options, asked_of))
                 })
             }
+            (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::StepUp { account })) => {
+                Self { state: LoginState::Idle, ..self }.challenge(now, || {
+                    let account = accounts.by_name(&account);
+                    let account = account.ok_or((Refusal::UnknownPasskey, RefusalReason::Removed))?;
+                    let asked = party.ask_to_step_up(account).map_err(no_challenge)?;
+                    let asked_of = CeremonyState::StepUp { account: account.id, kept: asked.kept };
+                    Ok((Ceremony::Get, asked.options, asked_of))
+                })
+            }
             (LoginState::Idle, Input::Asked(FromFront::Answer { .. })) => {
                 let login = Self { state: LoginState::Idle, ..self };
                 login.refuse(Refusal::ChallengeExpired, None, RefusalReason::NoChallenge)
@@ -195,9 +203,7 @@ impl Login {
                         let (account, result) = party.check_sign_in(&credential, *kept, accounts);
                         match (account, result) {
                             (Some(account), Ok(result)) => {
-                                let authenticated = Authenticated::of(account, How::SignIn, now);
-                                let result = Box::new(result);
-                                login.store(authenticated, Change::SignIn { account: account.id, result })
+                                login.store_sign_in(account, How::SignIn, result, now)
                             }
                             (account, Err(why)) => {
                                 let name = account.map(|account| account.name.clone());
@@ -215,7 +221,9 @@ impl Login {
                         };
                         match party.check_registration(&credential, &kept) {
                             Ok(passkey) => {
-                                let authenticated = Authenticated::of(account, How::Enrolment, now);
+                                let credential = passkey.cred_id();
+                                let authenticated =
+                                    Authenticated::of(account, How::Enrolment, credential, now);
                                 let (account, passkey) = (account.id, Box::new(passkey));
                                 login.store(authenticated, Change::Enrol { account, link, passkey })
                             }
@@ -225,12 +233,26 @@ impl Login {
                             }
                         }
                     }
+                    CeremonyState::StepUp { account, kept } => {
+                        let Some(account) = accounts.by_id(account) else {
+                            return login.refuse(Refusal::UnknownPasskey, None, RefusalReason::Removed);
+                        };
+                        match party.check_step_up(&credential, *kept, account) {
+                            Ok(result) => login.store_sign_in(account, How::StepUp, result, now),
+                            Err(why) => {
+                                let another = matches!(why, Unverified::NoPasskey);
+                                let refusal =
+                                    if another { Refusal::PasskeyOfAnother } else { Refusal::UnknownPasskey };
+                                login.refuse(refusal, Some(account.name.clone()), why.into())
+                            }
+                        }
+                    }
                 }
             }
             (LoginState::Storing(authenticated), Input::Stored(Ok(()))) => {
                 let action = Action::Vouch {
                     account: authenticated.name.clone(),
-                    how: authenticated.how,
+                    how: authenticated.method(),
                     at: authenticated.at,
                 };
                 (Self { state: LoginState::Vouching(authenticated), ..self }, action)
@@ -254,12 +276,13 @@ impl Login {
                         RefusalReason::Removed,
                     );
                 }
-                let action = Action::SignedIn { account: authenticated.name, how: authenticated.how };
+                let Authenticated { name: account, how, passkey, .. } = authenticated;
+                let action = Action::SignedIn { account, how, passkey };
                 (Self { state: LoginState::Over, ..self }, action)
             }
             (LoginState::Vouching(authenticated), Input::Vouched(Err(refusal))) => {
                 let refusal = match authenticated.how {
-                    How::SignIn => refusal,
+                    How::SignIn | How::StepUp => refusal,
                     // The link is used up, so another attempt with it would fail.
                     How::Enrolment => Refusal::PasskeyRegistered,
                 };
@@ -303,14 +326,37 @@ impl Login {
         (Self { state: LoginState::Storing(authenticated), ..self }, Action::Store(change))
     }
 
+    fn store_sign_in(
+        self,
+        account: &Account,
+        how: How,
+        result: AuthenticationResult,
+        now: Now,
+    ) -> (Self, Action) {
+        let authenticated = Authenticated::of(account, how, result.cred_id(), now);
+        let (account, result) = (account.id, Box::new(result));
+        self.store(authenticated, Change::SignIn { account, result })
+    }
+
     fn refuse(self, refusal: Refusal, account: Option<AccountName>, why: RefusalReason) -> (Self, Action) {
         (Self { state: LoginState::Idle, ..self }, Action::Refuse { refusal, account, why })
     }
 }
 
 impl Authenticated {
-    fn of(account: &super::accounts::Account, how: How, now: Now) -> Self {
-        Self { id: account.id, name: account.name.clone(), how, at: now.unix }
+    fn of(account: &Account, how: How, credential: &[u8], now: Now) -> Self {
+        let passkey = PasskeyId::of(credential);
+        Self { id: account.id, name: account.name.clone(), how, passkey, at: now.unix }
+    }
+
+    /// How the principal was verified, for the broker.
+    fn method(&self) -> AuthMethod {
+        let passkey = self.passkey.clone();
+        match self.how {
+            How::SignIn => AuthMethod::Passkey(passkey),
+            How::Enrolment => AuthMethod::Enrolment(passkey),
+            How::StepUp => AuthMethod::StepUp(passkey),
+        }
     }
 }
 

@@ -81,7 +81,7 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
         let (next, action, channel) = match action {
             Action::Vouch { account, how, at } => {
                 let principal = Principal::Account(account.clone());
-                let (outcome, channel) = match auth.broker.vouch(principal, how.into(), at).await {
+                let (outcome, channel) = match auth.broker.vouch(principal, how, at).await {
                     Ok(channel) => (Ok(()), Some(channel)),
                     Err(error) => {
                         tracing::error!(%account, %error, "the broker did not accept a principal");
@@ -148,13 +148,15 @@ async fn act(
             send(front, &ToFront::Refused(refusal), None).await?;
             Ok(None)
         }
-        (Action::SignedIn { account, how }, Some(channel)) => {
-            let how = match how {
-                How::SignIn => "signed in",
-                How::Enrolment => "enrolled",
+        (Action::SignedIn { account, how, passkey }, Some(channel)) => {
+            let signed_in = ToFront::SignedIn { account: account.clone() };
+            let (how, message) = match how {
+                How::SignIn => ("signed in", signed_in),
+                How::Enrolment => ("enrolled", signed_in),
+                How::StepUp => ("stepped up", ToFront::SteppedUp),
             };
-            send(front, &ToFront::SignedIn { account: account.clone() }, Some(channel)).await?;
-            tracing::info!(%account, how, "account signed in");
+            send(front, &message, Some(channel)).await?;
+            tracing::info!(%account, how, credential = %passkey, "account signed in");
             Ok(Some(Ending::Done))
         }
         (Action::Store(_) | Action::Vouch { .. } | Action::SignedIn { .. } | Action::Violation, _) => {

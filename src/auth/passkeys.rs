@@ -2,7 +2,8 @@
 //! browser finds the passkeys without a user name, and the user is verified by PIN or biometrics
 //! every time.
 
-use serde_json::Value;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Value, json};
 use webauthn_rs::prelude::{
     AuthenticationResult, CredentialID, DiscoverableAuthentication, Passkey, PasskeyRegistration,
     PublicKeyCredential, RegisterPublicKeyCredential, Url, Uuid, WebauthnError,
@@ -133,6 +134,40 @@ impl RelyingParty {
         };
         let result = self.webauthn.finish_discoverable_authentication_v2(&answer, kept, passkey);
         (Some(account), result.map_err(Unverified::Webauthn))
+    }
+
+    /// Makes a challenge that only the passkeys of `account` may answer.
+    pub(super) fn ask_to_step_up(
+        &self,
+        account: &Account,
+    ) -> Result<IssuedChallenge<DiscoverableAuthentication>, WebauthnError> {
+        let (response, kept) = self.webauthn.start_discoverable_authentication()?;
+        let mut options = serde_json::to_value(response.public_key).map_err(WebauthnError::from)?;
+        // So the browser offers no other passkey. The answer is checked against the account again.
+        let allowed = account.credentials().into_iter().map(|id| {
+            let id = BASE64URL_NOPAD.encode(id.as_slice());
+            json!({ "type": "public-key", "id": id })
+        });
+        if let Value::Object(options) = &mut options {
+            options.insert("allowCredentials".into(), Value::from_iter(allowed));
+        }
+        Ok(IssuedChallenge { options: options.to_string(), kept: Box::new(kept) })
+    }
+
+    /// Checks the answer to [`Self::ask_to_step_up`] for the same account. An authenticator that is
+    /// told which passkeys are allowed need not say whose they are, so the passkey is found by its id
+    /// among those of the account.
+    pub(super) fn check_step_up(
+        &self,
+        answer: &str,
+        kept: DiscoverableAuthentication,
+        account: &Account,
+    ) -> Result<AuthenticationResult, Unverified> {
+        let answer: PublicKeyCredential = serde_json::from_str(answer).map_err(|_| Unverified::Unreadable)?;
+        let passkey = account.passkey(answer.get_credential_id()).ok_or(Unverified::NoPasskey)?;
+        self.webauthn
+            .finish_discoverable_authentication_v2(&answer, kept, passkey)
+            .map_err(Unverified::Webauthn)
     }
 }
 

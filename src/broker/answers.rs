@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use super::decisions::{Decision, LoggedRequest, note};
+use super::holder::Holder;
 use super::orders::WorkerOrder;
 use super::progress::Progress;
+use super::records::Record;
 use super::request::Claimed;
 use super::session::{Session, View, summaries};
 use super::{Broker, opening};
-use crate::names::{AccountName, Label, SessionId, TermSize};
+use crate::names::{AccountName, Label, SessionId, Target, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX};
 use crate::protocol::vouch::Principal;
 use crate::protocol::worker::UnreadInput;
-use crate::protocol::{EndReason, GuestRole, Refusal, Role};
+use crate::protocol::{EndReason, GuestRole, HostTerms, Refusal, Role};
 
 /// The result of a request, before it is sent.
 #[derive(Debug)]
@@ -24,48 +26,64 @@ pub(super) enum Outcome {
 /// Executes a request.
 pub(super) async fn answer(
     broker: &Arc<Broker>,
-    principal: &Principal,
+    holder: &Holder,
     ask: Ask,
     progress: &Progress,
 ) -> Result<Outcome, Refusal> {
     let asked = LoggedRequest::by(&ask);
-    let outcome = match ask {
+    let outcome = match holder.may_ask(&ask) {
+        Ok(()) => carry_out(broker, holder, ask, progress).await,
+        Err(refusal) => Err(refusal),
+    };
+    if let Err(refusal) = &outcome {
+        let about = asked.session().and_then(|id| broker.registry.find(id));
+        asked.note_refused(holder, *refusal, about.as_ref().map(|session| &session.record));
+    }
+    outcome
+}
+
+async fn carry_out(
+    broker: &Arc<Broker>,
+    holder: &Holder,
+    ask: Ask,
+    progress: &Progress,
+) -> Result<Outcome, Refusal> {
+    let principal = &holder.principal;
+    match ask {
         Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
         Ask::Open { target, size } => {
-            let claimed = Claimed { target, size };
-            Box::pin(opening::open(broker, principal, claimed, progress)).await.map(Outcome::View)
+            let claimed = Claimed { target, size, reason: None };
+            Box::pin(opening::open(broker, holder, claimed, progress)).await.map(Outcome::View)
         }
-        Ask::Attach { session, size } => match reachable(broker, principal, &session) {
-            Ok((session, account, role)) => {
-                view(principal, &session, Some(account), role, size).await.map(Outcome::View)
-            }
-            Err(refusal) => Err(refusal),
-        },
+        Ask::OpenHost { user, size, reason } => {
+            let claimed = Claimed { target: Target::on_host(user), size, reason };
+            Box::pin(opening::open(broker, holder, claimed, progress)).await.map(Outcome::View)
+        }
+        Ask::Attach { session, size } => {
+            let (session, account, role) = reachable(broker, principal, &session)?;
+            touched_if_on_host(broker, holder, &session)?;
+            view(holder, &session, Some(account), role, size).await.map(Outcome::View)
+        }
         Ask::Show { session } => match shown(broker, principal, &session) {
             Ok(session) => {
                 let (role, size) = (Role::Watcher, TermSize::DEFAULT);
-                view(principal, &session, None, role, size).await.map(Outcome::View)
+                view(holder, &session, None, role, size).await.map(Outcome::View)
             }
             Err(refusal) => Err(refusal),
         },
         Ask::Name { session, name } => match owned(broker, principal, &session) {
-            Ok(session) => rename(broker, principal, &session, name).map(Outcome::Answer),
+            Ok(session) => rename(broker, holder, &session, name).map(Outcome::Answer),
             Err(refusal) => Err(refusal),
         },
         Ask::Share { session, account, role } => {
-            share(broker, principal, &session, &account, role).await.map(Outcome::Answer)
+            share(broker, holder, &session, &account, role).await.map(Outcome::Answer)
         }
         Ask::End { session } => match owned(broker, principal, &session) {
-            Ok(session) => end(principal, &session).await.map(Outcome::Answer),
+            Ok(session) => end(holder, &session).await.map(Outcome::Answer),
             Err(refusal) => Err(refusal),
         },
         Ask::AllSessions { after } => all(broker, principal, after.as_ref()).await.map(Outcome::Answer),
-    };
-    if let Err(refusal) = &outcome {
-        let about = asked.session().and_then(|id| broker.registry.find(id));
-        asked.note_refused(principal, *refusal, about.as_ref().map(|session| &session.record));
     }
-    outcome
 }
 
 async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal> {
@@ -74,9 +92,16 @@ async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal
     let shared = broker.registry.shared_with(account, SHARED_MAX).into_iter();
     let shared = shared.filter(|(session, _)| broker.policy.view(account, session).is_ok());
     let sessions = summaries(&own.chain(shared).collect::<Vec<_>>()).await;
-    let mut targets = broker.policy.now().targets_of(account);
+    let policy = broker.policy.now();
+    let mut targets = policy.targets_of(account);
     targets.truncate(TARGETS_MAX);
-    Ok(Answer::Lobby { targets, sessions })
+    let terms = targets.iter().filter_map(|target| {
+        let terms = policy.host_terms(account, target)?;
+        let limit = u32::try_from(terms.time_limit.get().as_secs()).unwrap_or(u32::MAX);
+        Some(HostTerms { user: target.user.clone(), reason: terms.reason, limit })
+    });
+    let host = terms.collect();
+    Ok(Answer::Lobby { targets, host, sessions })
 }
 
 async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {
@@ -117,6 +142,24 @@ fn reachable(
     }
 }
 
+/// Checks that a view of a session on the host has a fresh touch of its own, which is used up. The
+/// channel of a step-up views nothing else. It may view its own session again: its worker may have
+/// been restarted.
+fn touched_if_on_host(broker: &Broker, holder: &Holder, session: &Session) -> Result<(), Refusal> {
+    let Record { id, owner, target, .. } = &session.record;
+    match (target.machine.is_host(), holder.is_step_up()) {
+        (false, false) => Ok(()),
+        (false, true) => Err(Refusal::NotGranted),
+        (true, _) if holder.touched_for(id) => Ok(()),
+        (true, _) => {
+            let terms = broker.policy.now().host_terms(owner, target).ok_or(Refusal::NotGranted)?;
+            holder.spend_touch(terms.fresh_touch.get())?;
+            holder.used_touch_for(id);
+            Ok(())
+        }
+    }
+}
+
 /// Returns a session for the operator to watch, no matter who owns it. The operator is root on the
 /// host and could watch it in other ways. The view is recorded in the journal.
 fn shown(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<Session>, Refusal> {
@@ -127,25 +170,25 @@ fn shown(broker: &Broker, principal: &Principal, id: &SessionId) -> Result<Arc<S
 }
 
 async fn view(
-    principal: &Principal,
+    holder: &Holder,
     session: &Arc<Session>,
     account: Option<AccountName>,
     role: Role,
     size: TermSize,
 ) -> Result<View, Refusal> {
     let view = session.attach(account, role, size).await?;
-    note(Decision::Viewed(role), Some(principal), &view.session.record);
+    note(Decision::Viewed(role), Some(holder), &view.session.record);
     Ok(view)
 }
 
 fn rename(
     broker: &Broker,
-    principal: &Principal,
+    holder: &Holder,
     session: &Session,
     name: Option<Label>,
 ) -> Result<Answer, Refusal> {
     broker.registry.rename(session, name)?;
-    note(Decision::Named, Some(principal), &session.record);
+    note(Decision::Named, Some(holder), &session.record);
     Ok(Answer::Named)
 }
 
@@ -153,13 +196,13 @@ fn rename(
 /// but the owner may stop it at any time.
 async fn share(
     broker: &Broker,
-    principal: &Principal,
+    holder: &Holder,
     id: &SessionId,
     guest: &AccountName,
     role: Option<GuestRole>,
 ) -> Result<Answer, Refusal> {
-    let Principal::Account(_) = principal else { return Err(Refusal::NotGranted) };
-    let session = owned(broker, principal, id)?;
+    let Principal::Account(_) = holder.principal else { return Err(Refusal::NotGranted) };
+    let session = owned(broker, &holder.principal, id)?;
     let record = &session.record;
     if role.is_some() && !broker.policy.now().lets_share(&record.owner, &record.target) {
         return Err(Refusal::NotShareable);
@@ -169,7 +212,7 @@ async fn share(
     }
     let viewers = broker.registry.share(&session, guest, role)?;
     let decision = role.map_or(Decision::NotShared(guest), |role| Decision::Shared(guest, role));
-    note(decision, Some(principal), record);
+    note(decision, Some(holder), record);
     for viewer in viewers {
         match role {
             Some(role) => {
@@ -183,8 +226,8 @@ async fn share(
     Ok(Answer::Shared)
 }
 
-async fn end(principal: &Principal, session: &Session) -> Result<Answer, Refusal> {
-    note(Decision::EndAsked, Some(principal), &session.record);
+async fn end(holder: &Holder, session: &Session) -> Result<Answer, Refusal> {
+    note(Decision::EndAsked, Some(holder), &session.record);
     let order = WorkerOrder::End(EndReason::EndedByRequest);
     session.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
     Ok(Answer::Ending)

@@ -1,17 +1,17 @@
 //! The journal entries of decisions about sessions: who asked, which session, which machine.
 //! tere-broker(8) lists their fields. No entry contains what a person typed.
 
+use super::holder::Holder;
 use super::records::Record;
-use crate::names::{AccountName, SessionId, Target};
+use crate::names::{AccountName, Reason, SessionId, Target};
 use crate::protocol::principal::Ask;
-use crate::protocol::vouch::Principal;
 use crate::protocol::{GuestRole, Refusal, Role, SessionEnd};
 
 /// A decision about a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decision<'a> {
-    /// The session was opened.
-    Opened,
+    /// The session was opened, for this reason if the person gave one.
+    Opened(Option<&'a Reason>),
     /// The session outlived an earlier broker, and this one has taken it over.
     TakenUp,
     /// A viewer with this role was made.
@@ -33,7 +33,7 @@ pub(super) enum Decision<'a> {
 impl Decision<'_> {
     fn words(self) -> &'static str {
         match self {
-            Self::Opened => "session opened",
+            Self::Opened(_) => "session opened",
             Self::TakenUp => "session taken up",
             Self::Viewed(_) => "session viewed",
             Self::Named => "session named",
@@ -46,27 +46,32 @@ impl Decision<'_> {
     }
 }
 
-/// Logs a decision. `by` is the principal that asked for it; without one, the session's owner is
-/// logged as the account.
-pub(super) fn note(decision: Decision<'_>, by: Option<&Principal>, of: &Record) {
+/// Logs a decision. `by` is the holder of the channel that asked for it; without one, the session's
+/// owner is logged as the account.
+pub(super) fn note(decision: Decision<'_>, by: Option<&Holder>, of: &Record) {
+    let purpose = if let Decision::Opened(reason) = decision { reason } else { None };
     let (guest, role, end) = match decision {
         Decision::Viewed(role) => (None, Some(role), None),
         Decision::Shared(guest, role) => (Some(guest), Some(role.into()), None),
         Decision::NotShared(guest) => (Some(guest), None, None),
         Decision::Ended(end) => (None, None, Some(end)),
-        Decision::Opened | Decision::TakenUp | Decision::Named | Decision::EndAsked | Decision::Ownerless => {
-            (None, None, None)
-        }
+        Decision::Opened(_)
+        | Decision::TakenUp
+        | Decision::Named
+        | Decision::EndAsked
+        | Decision::Ownerless => (None, None, None),
     };
     let Record { id, owner, target, .. } = of;
     tracing::info!(
-        account = by.map_or_else(|| owner.to_string(), account_of),
+        account = by.map_or_else(|| owner.to_string(), Holder::account),
+        credential = by.and_then(|by| by.credential.as_ref()).map(display),
         session = %id,
         machine = %target.machine,
         user = %target.user,
         %owner,
         guest = guest.map(display),
         role = role.map(debug),
+        purpose = purpose.map(display),
         reason = end.map(|end| display(end.reason)),
         exit_status = end.and_then(|end| end.exit).map(display),
         "{}",
@@ -89,6 +94,10 @@ impl LoggedRequest {
         let (what, session, target, guest) = match ask {
             Ask::Lobby => ("lobby", None, None, None),
             Ask::Open { target, .. } => ("open", None, Some(target), None),
+            Ask::OpenHost { user, .. } => {
+                let target = Some(Target::on_host(user.clone()));
+                return Self { what: "open-host", session: None, target, guest: None };
+            }
             Ask::Attach { session, .. } => ("attach", Some(session), None, None),
             Ask::Name { session, .. } => ("name", Some(session), None, None),
             Ask::Share { session, account, .. } => ("share", Some(session), None, Some(account)),
@@ -106,10 +115,11 @@ impl LoggedRequest {
 
     /// Logs that the request is refused. `of` is the record of the session that it is about, if
     /// there is one.
-    pub(super) fn note_refused(&self, by: &Principal, refusal: Refusal, of: Option<&Record>) {
+    pub(super) fn note_refused(&self, by: &Holder, refusal: Refusal, of: Option<&Record>) {
         let target = self.target.as_ref().or(of.map(|record| &record.target));
         tracing::warn!(
-            account = account_of(by),
+            account = by.account(),
+            credential = by.credential.as_ref().map(display),
             session = self.session.as_ref().map(display),
             machine = target.map(|target| display(&target.machine)),
             user = target.map(|target| display(&target.user)),
@@ -119,13 +129,5 @@ impl LoggedRequest {
             %refusal,
             "request refused"
         );
-    }
-}
-
-/// Returns the principal as it is logged in the field `account`. No account name has parentheses.
-pub(super) fn account_of(principal: &Principal) -> String {
-    match principal {
-        Principal::Account(name) => name.to_string(),
-        Principal::Operator => "(operator)".to_owned(),
     }
 }

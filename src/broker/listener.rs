@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use super::decisions::account_of;
+use super::holder::Holder;
 use super::{Broker, BrokerEvent, principal};
 use crate::names::AccountName;
 use crate::protocol::Refusal;
@@ -69,21 +69,22 @@ async fn receive(
     channel.greet(Intent::Vouch, VOUCH_TIMEOUT).await?;
     match channel.receive_within(VOUCH_TIMEOUT).await?.0 {
         FromAuth::Vouch { principal, how, at } => {
-            let _held = match broker.channels.permit(&principal) {
+            tracing::debug!(?principal, ?how, at, "to be vouched for");
+            let holder = Holder::vouched(principal, how, at);
+            let _held = match broker.channels.permit(&holder.principal) {
                 Ok(held) => held,
                 Err(refusal) => {
-                    let account = account_of(&principal);
+                    let account = holder.account();
                     tracing::warn!(account, %refusal, "a principal is refused: there are too many channels");
                     return tell(&channel, &ToAuth::Refused(refusal)).await;
                 }
             };
-            tracing::debug!(?principal, ?how, at, "vouched");
             // Subscribed before auth learns that the channel is the account's: from then on a
             // revocation must reach it.
             let events = broker.events.subscribe();
             tell(&channel, &ToAuth::Vouched).await?;
             drop(permit);
-            principal::serve(channel.into_socket(), principal, Arc::clone(&broker), events).await
+            principal::serve(channel.into_socket(), holder, Arc::clone(&broker), events).await
         }
         FromAuth::Revoke(account) => {
             let answer = match revoke(&broker, account) {

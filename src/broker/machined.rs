@@ -11,7 +11,7 @@ use zbus_systemd::machine1::ManagerProxy;
 
 use super::bus::{Bus, BusError, within};
 use super::progress::Progress;
-use super::request::Granted;
+use super::request::Admitted;
 use super::shell::OpenedShell;
 use super::systemd::Systemd;
 use crate::names::{MachineName, ReportKey};
@@ -98,8 +98,15 @@ impl Machined {
     }
 
     /// Makes sure that the machine runs, and starts its unit if it does not.
-    pub(super) async fn ensure_running(&self, granted: &Granted, progress: &Progress) -> Result<(), Refusal> {
-        let (machine, unit) = (&granted.target().machine, granted.unit());
+    pub(super) async fn ensure_running(
+        &self,
+        admitted: &Admitted,
+        progress: &Progress,
+    ) -> Result<(), Refusal> {
+        if admitted.target().machine.is_host() {
+            return Ok(());
+        }
+        let (machine, unit) = (&admitted.target().machine, admitted.unit());
         let mut runs = self.runs(machine).await;
         if matches!(runs, Err(BusError::Unreachable(_))) {
             self.bus.forget().await;
@@ -133,30 +140,30 @@ impl Machined {
 
     /// Opens a shell. A reply that comes too late leaves no stray shell behind: zbus closes its
     /// descriptor, which hangs the shell up.
-    pub(super) async fn open_shell(&self, granted: &Granted) -> Result<OpenedShell, Refusal> {
+    pub(super) async fn open_shell(&self, admitted: &Admitted) -> Result<OpenedShell, Refusal> {
         let report = ReportKey::random().map_err(|error| {
             tracing::error!(%error, "no random numbers: {error}");
             Refusal::Unavailable
         })?;
-        let first = within(SHELL_TIMEOUT, self.try_shell(granted, &report)).await;
+        let first = within(SHELL_TIMEOUT, self.try_shell(admitted, &report)).await;
         let again = matches!(first, Err(BusError::TimedOut(_) | BusError::Unreachable(_)));
         let opened = if again {
-            tracing::warn!(target = %granted.target(), "no shell yet; asking once more");
+            tracing::warn!(target = %admitted.target(), "no shell yet; asking once more");
             self.bus.forget().await;
-            within(SHELL_TIMEOUT, self.try_shell(granted, &report)).await
+            within(SHELL_TIMEOUT, self.try_shell(admitted, &report)).await
         } else {
             first
         };
         opened.map(|pty| OpenedShell { pty, report }).map_err(|error| {
             let refusal = refusal_of(&error);
-            tracing::warn!(target = %granted.target(), %error, %refusal, "no shell: {error}");
+            tracing::warn!(target = %admitted.target(), %error, %refusal, "no shell: {error}");
             refusal
         })
     }
 
-    async fn try_shell(&self, granted: &Granted, report: &ReportKey) -> Result<OwnedFd, BusError> {
+    async fn try_shell(&self, admitted: &Admitted, report: &ReportKey) -> Result<OwnedFd, BusError> {
         let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
-        let (target, size) = (granted.target(), granted.size());
+        let (target, size) = (admitted.target(), admitted.size());
         let (rows, cols) = (size.rows().to_string(), size.cols().to_string());
         let arguments = ["sh", "-c", SCRIPT, "sh", &rows, &cols, report.as_str()].map(str::to_owned).to_vec();
         let environment = ["TERM=xterm-256color", "COLORTERM=truecolor", "LANG=C.UTF-8"];

@@ -6,18 +6,19 @@
 //! Has given up: the network, all files but its policy and its records, starting programs.
 //!
 //! Auth connects to `listener` and states who holds a channel. `channels` counts the channels, and
-//! `principal` serves each one in a task of its own. `answers` answers the requests. `opening` runs
+//! `principal` serves each one in a task of its own, for its `holder`, who may have a fresh `touch`. `answers` answers the requests. `opening` runs
 //! the steps that open a session; each step is the concern of one module: `request` (what may be
 //! asked for), `policy`, `registry` (the sessions, with their `records`), `machined`, `systemd`,
 //! `pool` (waiting workers) and `start_limiter`. Each session has a task (`session_task`), which
 //! talks to its `worker` and takes `orders`. `reach` reconnects to a restarted worker. `recovery`
 //! takes over the sessions of an earlier broker, and `orphans` stops units that have no record. A
-//! `session` has `participants`. `decisions` writes the decisions to the journal.
+//! `session` has `participants`, and one on the host has a `time_limit`. `decisions` writes the decisions to the journal.
 
 mod answers;
 mod bus;
 mod channels;
 mod decisions;
+mod holder;
 mod listener;
 mod machined;
 mod opening;
@@ -41,6 +42,8 @@ mod start_limiter;
 mod systemd;
 #[cfg(test)]
 mod test_support;
+mod time_limit;
+mod touch;
 mod watched;
 mod worker;
 

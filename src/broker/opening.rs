@@ -8,17 +8,18 @@ use tokio::sync::mpsc;
 
 use super::Broker;
 use super::decisions::{Decision, note};
+use super::holder::Holder;
 use super::orders::ORDERS;
 use super::pool::WaitingWorker;
 use super::progress::Progress;
 use super::records::Record;
 use super::registry::Reservation;
-use super::request::{Claimed, Granted};
+use super::request::{Admitted, Claimed};
 use super::session::View;
 use super::session_task;
 use super::shell::OpenedShell;
+use super::time_limit;
 use super::worker::{self, NotAdopted};
-use crate::protocol::vouch::Principal;
 use crate::protocol::worker::ViewerId;
 use crate::protocol::{Refusal, Role};
 
@@ -34,24 +35,25 @@ enum NotTaken {
 /// Opens a session, and makes its first viewer.
 pub(super) async fn open(
     broker: &Arc<Broker>,
-    principal: &Principal,
+    holder: &Holder,
     claimed: Claimed,
     progress: &Progress,
 ) -> Result<View, Refusal> {
-    // The policy decides whether this account may open this target.
-    let granted = claimed.vet(principal)?.grant(&broker.policy.now())?;
-    let machine = &granted.target().machine;
+    // The policy decides whether this account may open this target, and what it takes.
+    let granted = claimed.vet(&holder.principal)?.grant(&broker.policy.now())?;
+    let admitted = granted.admit(holder)?;
+    let machine = &admitted.target().machine;
 
     // From here on the opening counts towards the bounds. The machine must run.
-    let reservation = broker.registry.reserve(granted.owner())?;
-    broker.machined.ensure_running(&granted, progress).await?;
+    let reservation = broker.registry.reserve(admitted.owner())?;
+    broker.machined.ensure_running(&admitted, progress).await?;
 
     // Acquired only now: a machine that takes a minute to boot must not delay other openings.
     let _permit = broker.start_limiter.acquire(machine).await?;
     reservation.check()?;
 
     // Take a worker, or start one if none waits, while machined opens the shell.
-    let (worker, shell) = tokio::join!(broker.pool.take(), broker.machined.open_shell(&granted));
+    let (worker, shell) = tokio::join!(broker.pool.take(), broker.machined.open_shell(&admitted));
     let (worker, shell) = match (worker, shell) {
         (Ok(worker), Ok(shell)) => (worker, shell),
         (Ok(worker), Err(refusal)) => {
@@ -64,10 +66,10 @@ pub(super) async fn open(
 
     // Give the terminal to the worker. If the worker has died, another one gets it: the shell is
     // there.
-    let view = match adopt(broker, worker, &reservation, &granted, &shell).await {
+    let view = match adopt(broker, worker, &reservation, &admitted, &shell).await {
         Err(NotTaken::Gone) => {
             let another = broker.pool.start_another().await?;
-            adopt(broker, another, &reservation, &granted, &shell).await
+            adopt(broker, another, &reservation, &admitted, &shell).await
         }
         taken @ (Ok(_) | Err(NotTaken::Refused(_))) => taken,
     };
@@ -76,7 +78,9 @@ pub(super) async fn open(
         NotTaken::Refused(refusal) => refusal,
     })?;
     drop(reservation);
-    note(Decision::Opened, None, &view.session.record);
+    time_limit::watch(&view.session);
+    holder.used_touch_for(&view.session.record.id);
+    note(Decision::Opened(admitted.reason()), Some(holder), &view.session.record);
     Ok(view)
 }
 
@@ -86,12 +90,12 @@ async fn adopt(
     broker: &Arc<Broker>,
     worker: WaitingWorker,
     reservation: &Reservation<'_>,
-    granted: &Granted,
+    admitted: &Admitted,
     shell: &OpenedShell,
 ) -> Result<View, NotTaken> {
     let WaitingWorker { id, channel } = worker;
     let viewer = session_task::first_viewer();
-    let socket = match worker::adopt(&channel, &id, granted.size(), shell, viewer).await {
+    let socket = match worker::adopt(&channel, &id, admitted.size(), shell, viewer).await {
         Ok(socket) => socket,
         Err(error) => {
             tracing::error!(session = %id, %error, "the worker does not take the terminal: {error}");
@@ -99,12 +103,13 @@ async fn adopt(
         }
     };
     let (orders, inbox) = mpsc::channel(ORDERS);
-    let record = Record::of_now(id.clone(), granted.owner().clone(), granted.target().clone());
+    let record = Record::of_now(id.clone(), admitted.owner().clone(), admitted.target().clone());
+    let record = record.ending_after(admitted.time_limit());
     let session = broker.registry.register(reservation, record, orders).map_err(|refusal| {
         broker.systemd.stop_session_later(&id);
         NotTaken::Refused(refusal)
     })?;
-    session.viewer_came(viewer, Some(granted.owner().clone()), Role::Owner);
+    session.viewer_came(viewer, Some(admitted.owner().clone()), Role::Owner);
     session_task::spawn(broker, &id, channel, inbox, ViewerId(viewer.0.wrapping_add(1)));
     Ok(View { session, viewer, role: Role::Owner, socket })
 }

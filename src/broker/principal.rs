@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
 use super::answers::{Outcome, answer};
+use super::holder::Holder;
 use super::orders::WorkerOrder;
 use super::progress::OpeningSteps;
 use super::session::{Session, View, Views};
@@ -34,7 +35,7 @@ type PrincipalChannel = AsyncChannel<FromBroker, Request>;
 /// State of the task of one channel.
 #[derive(Debug)]
 struct PrincipalTask {
-    principal: Principal,
+    holder: Arc<Holder>,
     broker: Arc<Broker>,
     channel: PrincipalChannel,
     /// The views made through the channel. Entries of closed views are removed when a view is
@@ -51,7 +52,7 @@ struct PrincipalTask {
 /// Serves one principal channel until it closes.
 pub(super) async fn serve(
     socket: OwnedFd,
-    principal: Principal,
+    holder: Holder,
     broker: Arc<Broker>,
     events: Receiver<BrokerEvent>,
 ) -> Result<(), WireError> {
@@ -60,7 +61,8 @@ pub(super) async fn serve(
     let (views, machines, requests) = (Vec::new(), Vec::new(), JoinSet::new());
     let watched = WatchedSessions::new();
     let steps = OpeningSteps::new();
-    let mut task = PrincipalTask { principal, broker, channel, views, machines, requests, watched, steps };
+    let holder = Arc::new(holder);
+    let mut task = PrincipalTask { holder, broker, channel, views, machines, requests, watched, steps };
     let served = task.run(events).await;
     // A holder that closes the channel has typed its unread input, so the input still counts. In
     // every other case a right was withdrawn.
@@ -91,7 +93,7 @@ impl PrincipalTask {
                 }
                 session = self.watched.changed() => self.tell_sharing(&session).await?,
                 heard = events.recv() => match heard {
-                    Ok(BrokerEvent::Revoked(account)) if self.principal == Principal::Account(account.clone()) => {
+                    Ok(BrokerEvent::Revoked(account)) if self.holder.principal == Principal::Account(account.clone()) => {
                         return Ok(());
                     }
                     Ok(BrokerEvent::Revoked(_)) => {}
@@ -110,10 +112,10 @@ impl PrincipalTask {
         if self.requests.len() >= REQUESTS_MAX {
             return self.reply(number, Outcome::Answer(Answer::Refused(Refusal::TooMany))).await;
         }
-        let (broker, principal) = (Arc::clone(&self.broker), self.principal.clone());
+        let (broker, holder) = (Arc::clone(&self.broker), Arc::clone(&self.holder));
         let progress = self.steps.of(number);
         self.requests.spawn(async move {
-            let outcome = Box::pin(answer(&broker, &principal, ask, &progress)).await;
+            let outcome = Box::pin(answer(&broker, &holder, ask, &progress)).await;
             (number, outcome.unwrap_or_else(|refusal| Outcome::Answer(Answer::Refused(refusal))))
         });
         Ok(())
@@ -133,11 +135,12 @@ impl PrincipalTask {
             }
             Outcome::View(view) => {
                 let record = &view.session.record;
-                let opened = Answer::Opened { session: record.id.clone(), target: record.target.clone() };
+                let (session, target) = (record.id.clone(), record.target.clone());
+                let opened = Answer::Opened { session, target, left: record.seconds_left() };
                 if !self.machines.contains(&record.target.machine) {
                     self.machines.push(record.target.machine.clone());
                 }
-                if matches!(self.principal, Principal::Account(_)) {
+                if matches!(self.holder.principal, Principal::Account(_)) {
                     self.watched.watch(&view.session);
                 }
                 add_view(&mut self.views, (view.session, view.viewer));
@@ -155,7 +158,7 @@ impl PrincipalTask {
 
     /// Corrects the role of a new view: it may have changed while the view was being made.
     async fn set_role(&self, view: &View) -> Result<(), Refusal> {
-        let Principal::Account(account) = &self.principal else { return Ok(()) };
+        let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
         match view.session.role_of(account).filter(|role| *role != view.role) {
             None => Ok(()),
             Some(role) => {
@@ -168,7 +171,7 @@ impl PrincipalTask {
 
     /// Sends the participants of a session, if the holder may still view it.
     async fn tell_sharing(&self, session: &Session) -> Result<(), WireError> {
-        let Principal::Account(account) = &self.principal else { return Ok(()) };
+        let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
         let Ok(role) = self.broker.policy.view(account, session) else { return Ok(()) };
         let record = &session.record;
         let shareable = self.broker.policy.now().lets_share(&record.owner, &record.target);
@@ -193,7 +196,7 @@ impl PrincipalTask {
 
     /// Whether the current policy lets this principal view the session. The operator may watch any.
     fn granted(&self, session: &Session) -> bool {
-        match &self.principal {
+        match &self.holder.principal {
             Principal::Account(account) => self.broker.policy.view(account, session).is_ok(),
             Principal::Operator => true,
         }
@@ -240,6 +243,7 @@ mod tests {
     use crate::names::TermSize;
     use crate::protocol::Role;
     use crate::protocol::principal::Ask;
+    use crate::protocol::vouch::AuthMethod;
     use crate::sys::seqpacket;
 
     type Front = AsyncChannel<Request, FromBroker>;
@@ -272,6 +276,7 @@ mod tests {
         let (there, mut slow) = test_support::session(&broker, "bbbbbbbbbbbb");
         let (front, held) = Front::pair().unwrap();
         let alice = Principal::Account("alice".parse().unwrap());
+        let alice = Holder::vouched(alice, AuthMethod::PeerUid(0), 0);
         let events = broker.events.subscribe();
         tokio::spawn(serve(held.into_socket(), alice, Arc::clone(&broker), events));
         front.greet(Intent::Principal, GREETING_TIMEOUT).await.unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,17 +40,33 @@ pub(super) struct Record {
     /// is a different one. Records of earlier builds do not have this field.
     #[serde(default)]
     pub(super) ownerless: bool,
+    /// When the session has to end, in seconds since 1970. Only a session on the host has a time limit.
+    /// Records of earlier builds do not have this field; those builds open no session on the host.
+    #[serde(default)]
+    pub(super) ends: Option<u64>,
     /// Fields that a later build has added.
     #[serde(flatten)]
     pub(super) later: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Record {
+    /// Gives the session a time limit, counted from its opening.
+    pub(super) fn ending_after(self, limit: Option<Duration>) -> Self {
+        let ends = limit.map(|limit| self.opened.saturating_add(limit.as_secs()));
+        Self { ends, ..self }
+    }
+
+    /// How many seconds are left until the session ends, if it has a time limit.
+    pub(super) fn seconds_left(&self) -> Option<u32> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.ends.map(|ends| u32::try_from(ends.saturating_sub(now)).unwrap_or(u32::MAX))
+    }
+
     /// Creates the record of a session that is opened now.
     pub(super) fn of_now(id: SessionId, owner: AccountName, target: Target) -> Self {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (guests, later) = (Vec::new(), serde_json::Map::new());
-        Self { id, owner, target, opened, name: None, guests, ownerless: false, later }
+        Self { id, owner, target, opened, name: None, guests, ownerless: false, ends: None, later }
     }
 }
 
@@ -159,6 +175,7 @@ mod tests {
             name: Label::cut("build"),
             guests: vec![Guest { account: "bob".parse().unwrap(), role: GuestRole::Watcher }],
             ownerless: true,
+            ends: Some(9),
             later: serde_json::Map::new(),
         };
         records.keep(&record).unwrap();

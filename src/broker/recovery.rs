@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::decisions::{Decision, note};
 use super::orders::{ORDERS, WorkerOrder};
 use super::worker::WorkerChannel;
-use super::{Broker, reach, session_task};
+use super::{Broker, reach, session_task, time_limit};
 use crate::names::SessionId;
 use crate::protocol::worker::{FromWorker, ToWorker, UnreadInput, ViewerId};
 use crate::wire::WireError;
@@ -35,7 +35,7 @@ pub(super) fn restore(broker: &Arc<Broker>) -> Result<(), String> {
         let id = record.id.clone();
         broker.orphans.exempt(&id);
         let (orders, inbox) = mpsc::channel(ORDERS);
-        broker.registry.restore(record, orders);
+        time_limit::watch(&broker.registry.restore(record, orders));
         tokio::spawn(resume_session(Arc::clone(broker), id, inbox));
     }
     let (orphans, systemd) = (Arc::clone(&broker.orphans), Arc::clone(&broker.systemd));

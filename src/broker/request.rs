@@ -5,11 +5,15 @@
 //! Claimed   what a channel asked for
 //! Vetted    it comes from an account
 //! Granted   the policy gives that account that target
+//! Admitted  a shell on the host has a fresh touch, a reason if need be, and a time limit
 //! ```
 
+use std::time::Duration;
+
+use super::holder::Holder;
 use super::systemd::Unit;
-use crate::config::Config;
-use crate::names::{AccountName, Target, TermSize};
+use crate::config::{Config, HostTerms};
+use crate::names::{AccountName, Reason, Target, TermSize};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::Principal;
 
@@ -18,6 +22,8 @@ use crate::protocol::vouch::Principal;
 pub(super) struct Claimed {
     pub(super) target: Target,
     pub(super) size: TermSize,
+    /// Why, in the person's words.
+    pub(super) reason: Option<Reason>,
 }
 
 /// A request that comes from an account.
@@ -33,6 +39,14 @@ pub(super) struct Granted {
     vetted: Vetted,
     /// Whether tere makes the machine.
     managed: bool,
+    /// What the grant demands, if the target is on the host itself.
+    host: Option<HostTerms>,
+}
+
+/// A request that may be carried out.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    granted: Granted,
 }
 
 impl Claimed {
@@ -50,7 +64,8 @@ impl Vetted {
     pub(super) fn grant(self, policy: &Config) -> Result<Granted, Refusal> {
         if policy.allows(&self.owner, &self.claimed.target) {
             let managed = policy.machine(&self.claimed.target.machine).is_some();
-            Ok(Granted { vetted: self, managed })
+            let host = policy.host_terms(&self.owner, &self.claimed.target);
+            Ok(Granted { vetted: self, managed, host })
         } else {
             Err(Refusal::NotGranted)
         }
@@ -58,28 +73,56 @@ impl Vetted {
 }
 
 impl Granted {
+    /// Checks what a shell on the host demands, and uses the touch up. The channel of a step-up opens
+    /// nothing else.
+    pub(super) fn admit(self, holder: &Holder) -> Result<Admitted, Refusal> {
+        match self.host {
+            None if holder.is_step_up() => return Err(Refusal::NotGranted),
+            None => {}
+            Some(_) if !holder.is_step_up() => return Err(Refusal::TouchRequired),
+            Some(terms) if terms.reason && self.vetted.claimed.reason.is_none() => {
+                return Err(Refusal::ReasonRequired);
+            }
+            Some(terms) => holder.spend_touch(terms.fresh_touch.get())?,
+        }
+        Ok(Admitted { granted: self })
+    }
+}
+
+impl Admitted {
     pub(super) fn owner(&self) -> &AccountName {
-        &self.vetted.owner
+        &self.granted.vetted.owner
     }
 
     pub(super) fn target(&self) -> &Target {
-        &self.vetted.claimed.target
+        &self.granted.vetted.claimed.target
+    }
+
+    pub(super) fn reason(&self) -> Option<&Reason> {
+        self.granted.vetted.claimed.reason.as_ref()
+    }
+
+    /// How long the session may last, if there is a limit.
+    pub(super) fn time_limit(&self) -> Option<Duration> {
+        self.granted.host.map(|terms| terms.time_limit.get())
     }
 
     /// The unit of the machine.
     pub(super) fn unit(&self) -> Unit<'_> {
         let machine = &self.target().machine;
-        if self.managed { Unit::ManagedMachine(machine) } else { Unit::Machine(machine) }
+        if self.granted.managed { Unit::ManagedMachine(machine) } else { Unit::Machine(machine) }
     }
 
     pub(super) fn size(&self) -> TermSize {
-        self.vetted.claimed.size
+        self.granted.vetted.claimed.size
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::PasskeyId;
+    use crate::protocol::vouch::AuthMethod;
 
     const POLICY: &str = r#"
         origin = "https://shell.example.org"
@@ -87,27 +130,79 @@ mod tests {
         accounts = ["alice"]
         machine = "box"
         user = "dev"
+        [[grant]]
+        accounts = ["alice"]
+        machine = ".host"
+        user = "ops"
+        time-limit = "5m"
+        [[grant]]
+        accounts = ["alice"]
+        machine = ".host"
+        user = "root"
+        reason = true
+        [[machine]]
+        name = "box"
+        template = "debian"
     "#;
 
-    fn ask(principal: &Principal, target: &str) -> Result<Granted, Refusal> {
+    fn alice() -> Principal {
+        Principal::Account("alice".parse().unwrap())
+    }
+
+    fn holder(principal: &Principal, how: fn(PasskeyId) -> AuthMethod) -> Holder {
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        Holder::vouched(principal.clone(), how(PasskeyId::of(b"a")), now)
+    }
+
+    fn ask(holder: &Holder, target: &str, reason: Option<&str>) -> Result<Admitted, Refusal> {
         let policy = Config::parse(POLICY, "tere.toml").unwrap();
-        let size = TermSize::new(80, 24).unwrap();
-        Claimed { target: target.parse().unwrap(), size }.vet(principal)?.grant(&policy)
+        let (size, reason) = (TermSize::new(80, 24).unwrap(), reason.map(|reason| reason.parse().unwrap()));
+        let claimed = Claimed { target: target.parse().unwrap(), size, reason };
+        claimed.vet(&holder.principal)?.grant(&policy)?.admit(holder)
     }
 
     #[test]
     fn only_what_is_granted_is_granted() {
-        let alice = Principal::Account("alice".parse().unwrap());
         let mallory = Principal::Account("mallory".parse().unwrap());
-        assert!(ask(&alice, "dev@box").is_ok());
+        assert!(ask(&holder(&alice(), AuthMethod::Passkey), "dev@box", None).is_ok());
         for (principal, target) in [
-            (&alice, "root@box"),
-            (&alice, "dev@.host"),
-            (&alice, "dev@other"),
+            (&alice(), "root@box"),
+            (&alice(), "dev@.host"),
+            (&alice(), "dev@other"),
             (&mallory, "dev@box"),
+            (&mallory, "ops@.host"),
             (&Principal::Operator, "dev@box"),
+            (&Principal::Operator, "ops@.host"),
         ] {
-            assert_eq!(ask(principal, target).unwrap_err(), Refusal::NotGranted);
+            for how in [AuthMethod::Passkey, AuthMethod::StepUp] {
+                let refused = ask(&holder(principal, how), target, None).unwrap_err();
+                assert_eq!(refused, Refusal::NotGranted, "{target}");
+            }
         }
+    }
+
+    #[test]
+    fn the_host_needs_a_touch_of_its_own_and_a_touch_opens_nothing_else() {
+        let signed_in = holder(&alice(), AuthMethod::Passkey);
+        assert_eq!(ask(&signed_in, "ops@.host", None).unwrap_err(), Refusal::TouchRequired);
+        let stepped_up = holder(&alice(), AuthMethod::StepUp);
+        assert_eq!(ask(&stepped_up, "dev@box", None).unwrap_err(), Refusal::NotGranted);
+        let admitted = ask(&stepped_up, "ops@.host", Some("disk full")).unwrap();
+        assert_eq!(admitted.time_limit(), Some(Duration::from_secs(300)));
+        assert_eq!(admitted.reason().map(Reason::as_str), Some("disk full"));
+        assert_eq!(ask(&stepped_up, "ops@.host", None).unwrap_err(), Refusal::TouchSpent);
+        let in_a_machine = ask(&signed_in, "dev@box", None).unwrap();
+        assert_eq!((in_a_machine.time_limit(), in_a_machine.reason()), (None, None));
+        assert!(matches!(in_a_machine.unit(), Unit::ManagedMachine(_)));
+    }
+
+    #[test]
+    fn where_a_reason_is_demanded_none_uses_no_touch_up() {
+        let signed_in = holder(&alice(), AuthMethod::Passkey);
+        assert_eq!(ask(&signed_in, "root@.host", None).unwrap_err(), Refusal::TouchRequired);
+        let stepped_up = holder(&alice(), AuthMethod::StepUp);
+        assert_eq!(ask(&stepped_up, "root@.host", None).unwrap_err(), Refusal::ReasonRequired);
+        let admitted = ask(&stepped_up, "root@.host", Some("disk full")).unwrap();
+        assert_eq!(admitted.time_limit(), Some(Duration::from_secs(3600)));
     }
 }

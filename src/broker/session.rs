@@ -67,7 +67,8 @@ impl Session {
             let participants = self.participants();
             (participants.name.clone(), participants.viewing())
         };
-        SessionSummary { id, target, opened: *opened, owner, role, name, viewing, about }
+        let left = self.record.seconds_left();
+        SessionSummary { id, target, opened: *opened, left, owner, role, name, viewing, about }
     }
 
     /// Has the worker make a viewer, for an account or, if `account` is `None`, for the operator.

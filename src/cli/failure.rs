@@ -41,6 +41,11 @@ impl Failure {
             | Refusal::ShellTimedOut
             | Refusal::ShellRefused
             | Refusal::WorkerUnavailable
+            | Refusal::TouchRequired
+            | Refusal::TouchStale
+            | Refusal::TouchSpent
+            | Refusal::PasskeyOfAnother
+            | Refusal::ReasonRequired
             | Refusal::NotShareable
             | Refusal::Yourself
             | Refusal::Busy
@@ -84,6 +89,7 @@ impl Failure {
             (EndReason::NeverStarted, _) => "its shell did not start".to_owned(),
             (EndReason::MachineGone, _) => "its machine went away".to_owned(),
             (EndReason::EndedByRequest, _) => "it was ended on request".to_owned(),
+            (EndReason::TimeLimit, _) => "it reached its time limit".to_owned(),
             (EndReason::WorkerGone, _) => "its process went away".to_owned(),
             (EndReason::ViewClosed | EndReason::ViewLost, _) => {
                 return Self {

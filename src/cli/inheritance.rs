@@ -1,10 +1,11 @@
 //! The machines that belong to an account by its name. They outlive the account, so an account that is
 //! added later under the same name would get them: somebody else's files.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::failure::Failure;
-use crate::config::{Config, Pattern};
+use crate::config::Config;
 use crate::names::{AccountName, MachineName};
 
 /// The policy, and where machines and homes are, see tere-machine(8).
@@ -21,12 +22,17 @@ pub(super) fn machines_of(account: &AccountName) -> Vec<MachineName> {
 
 fn there(policy: &Config, account: &AccountName, state: &Path) -> Vec<MachineName> {
     // A machine whose name has no account in it belongs to all that its grants name.
-    let own = policy.machines.iter().filter(|machine| matches!(machine.name, Pattern::PerAccount(..)));
-    let names = own.filter_map(|machine| machine.name.for_account(account).ok());
-    let is_there = |name: &MachineName| {
-        ["machines", "homes"].iter().any(|folder| state.join(folder).join(name.as_str()).exists())
-    };
-    names.filter(is_there).collect()
+    let patterns: Vec<_> =
+        policy.machines.iter().map(|machine| &machine.name).filter(|name| name.is_personal()).collect();
+    let mut names = BTreeSet::new();
+    for folder in ["machines", "homes"] {
+        // A folder that cannot be read has no machines: nothing was made yet.
+        for entry in std::fs::read_dir(state.join(folder)).into_iter().flatten().flatten() {
+            names.extend(entry.file_name().to_str().and_then(|name| name.parse::<MachineName>().ok()));
+        }
+    }
+    names.retain(|name| patterns.iter().any(|pattern| pattern.gives(account, name)));
+    names.into_iter().collect()
 }
 
 /// Refuses an account for whose name there are machines already.

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use super::failure::Failure;
-use super::privileged::{confirm, first_line, listed, not_started, tere_machine};
-use super::time::now;
+use super::privileged::{confirm, first_line, listed, not_started, tere_machine, tere_machine_freezing};
+use super::time::{now, told};
 use super::{print, table};
 use crate::names::MachineName;
 
@@ -17,8 +17,9 @@ pub(super) enum Command {
     /// List the machines that tere has made, and the homes that are kept.
     List {
         /// Print JSON: an array of objects with machine, state (as systemd names it), template,
-        /// version, newest (version of the template), base (first uid), in_policy, system_bytes,
-        /// home_bytes, damage. Unknown values are null.
+        /// version, newest (version of the template), base (first uid), expires (seconds since 1970),
+        /// in_policy, system_bytes, home_bytes, checkpoint_bytes, checkpoints (an array of objects
+        /// with checkpoint, kept, reason, home), damage. Unknown values are null.
         #[arg(long)]
         json: bool,
     },
@@ -33,7 +34,52 @@ pub(super) enum Command {
     /// Give a machine a fresh system from the newest version of its template. Its home stays. The
     /// sessions in it end.
     Rebuild(Ending),
-    /// Remove a machine. Its home stays, unless --home is given. The sessions in it end.
+    /// Keep a checkpoint of a machine as it is now, its home included. A machine that runs stands
+    /// still meanwhile, for 10 seconds at most.
+    Checkpoint {
+        /// The machine.
+        #[arg(value_name = "NAME")]
+        machine: MachineName,
+    },
+    /// Go back to a checkpoint. The state of now is kept as another one. The sessions in the machine
+    /// end.
+    Rollback {
+        #[command(flatten)]
+        ending: Ending,
+        /// The number of the checkpoint, as 'tere machine show' prints it; the newest without it.
+        #[arg(value_name = "CHECKPOINT")]
+        checkpoint: Option<u32>,
+    },
+    /// Copy a machine as it is now, its home included, to a new one. A machine that runs stands still
+    /// meanwhile, for 10 seconds at most.
+    Fork {
+        /// The machine.
+        #[arg(value_name = "NAME")]
+        machine: MachineName,
+        /// The name of the new one, which belongs to the same account by the policy.
+        #[arg(value_name = "COPY")]
+        copy: MachineName,
+    },
+    /// Show what there is of one machine, with its checkpoints.
+    Show {
+        /// The machine.
+        #[arg(value_name = "NAME")]
+        machine: MachineName,
+        /// Print JSON: an object as of 'list', with checkpoints.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a checkpoint of a machine. This cannot be undone.
+    RemoveCheckpoint {
+        /// The machine.
+        #[arg(value_name = "NAME")]
+        machine: MachineName,
+        /// The number of the checkpoint.
+        #[arg(value_name = "CHECKPOINT")]
+        checkpoint: u32,
+    },
+    /// Remove a machine with its checkpoints. Its home stays, unless --home is given. The sessions
+    /// in it end.
     Remove {
         #[command(flatten)]
         ending: Ending,
@@ -64,7 +110,19 @@ struct Listed {
     in_policy: bool,
     system_bytes: Option<u64>,
     home_bytes: Option<u64>,
+    checkpoint_bytes: Option<u64>,
+    checkpoints: Vec<Checkpoint>,
+    expires: Option<u64>,
     damage: Option<String>,
+}
+
+/// What tere-machine prints of a checkpoint.
+#[derive(Debug, Deserialize)]
+struct Checkpoint {
+    checkpoint: u32,
+    kept: u64,
+    reason: String,
+    home: bool,
 }
 
 pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
@@ -79,18 +137,47 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
             systemctl("stop", &machine)?;
             print(&format!("The machine {machine} is stopped."))
         }
+        Command::Checkpoint { machine } => {
+            let what = format!("keep a checkpoint of {machine}");
+            let kept = tere_machine_freezing(&what, &machine, &["checkpoint", machine.as_str()])?;
+            let number = String::from_utf8_lossy(&kept.stdout).trim().to_owned();
+            print(&format!(
+                "Checkpoint {number} of {machine} is kept. To go back: tere machine rollback {machine} {number}"
+            ))
+        }
+        Command::Rollback { ending: Ending { machine, yes }, checkpoint } => {
+            let kept = "What it is now is kept as another checkpoint. The sessions in it end.";
+            let to = checkpoint
+                .map_or_else(|| "its newest checkpoint".to_owned(), |to| format!("checkpoint {to}"));
+            confirm(yes, &format!("Roll {machine} back to {to}? {kept}"))?;
+            let to = checkpoint.map(|to| to.to_string());
+            let arguments: Vec<_> = ["rollback", machine.as_str()].into_iter().chain(to.as_deref()).collect();
+            let done = tere_machine(&format!("roll {machine} back"), &arguments)?;
+            let number = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+            print(&format!("The machine {machine} is as it was at checkpoint {number}."))
+        }
+        Command::Fork { machine, copy } => {
+            let what = format!("fork {machine}");
+            tere_machine_freezing(&what, &machine, &["fork", machine.as_str(), copy.as_str()])?;
+            print(&format!("The machine {copy} is a copy of {machine}."))
+        }
+        Command::RemoveCheckpoint { machine, checkpoint } => {
+            let number = checkpoint.to_string();
+            let what = format!("remove the checkpoint {number} of {machine}");
+            tere_machine(&what, &["remove-checkpoint", machine.as_str(), &number])?;
+            print(&format!("Checkpoint {number} of {machine} is removed."))
+        }
+        Command::Show { machine, json } => show(&machine, json),
         Command::Rebuild(Ending { machine, yes }) => {
-            let lost = "What was installed or changed outside of /home is lost, and the sessions in it end.";
+            let lost = "What was installed or changed outside of /home is put aside as a checkpoint. The sessions in it end.";
             confirm(yes, &format!("Rebuild {machine}? {lost}"))?;
-            systemctl("stop", &machine)?;
             tere_machine(&format!("rebuild {machine}"), &["rebuild", machine.as_str()])?;
             print(&format!("The machine {machine} will be made anew when it is opened. Its home is kept."))
         }
         Command::Remove { ending: Ending { machine, yes }, home } => {
             let kept =
                 if home { "Its home is removed too: this cannot be undone." } else { "Its home is kept." };
-            confirm(yes, &format!("Remove {machine}? {kept} The sessions in it end."))?;
-            systemctl("stop", &machine)?;
+            confirm(yes, &format!("Remove {machine} and its checkpoints? {kept} The sessions in it end."))?;
             let arguments: &[_] =
                 if home { &["remove", "--home", machine.as_str()] } else { &["remove", machine.as_str()] };
             tere_machine(&format!("remove {machine}"), arguments)?;
@@ -102,36 +189,92 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
-fn list(json: bool) -> Result<ExitCode, Failure> {
+/// The machines, their states, and both as JSON.
+fn all() -> Result<(Vec<Listed>, Vec<String>, serde_json::Value), Failure> {
     let mut values = listed("list the machines", "list")?;
     let machines: Vec<Listed> =
         serde_json::from_value(values.clone()).map_err(|error| super::privileged::unreadable(&error))?;
     let states = states(&machines)?;
-    if json {
-        for (value, state) in values.as_array_mut().into_iter().flatten().zip(&states) {
-            if let Some(object) = value.as_object_mut() {
-                object.insert("state".to_owned(), state.as_str().into());
-            }
+    for (value, state) in values.as_array_mut().into_iter().flatten().zip(&states) {
+        if let Some(object) = value.as_object_mut() {
+            object.insert("state".to_owned(), state.as_str().into());
         }
+    }
+    Ok((machines, states, values))
+}
+
+fn show(name: &MachineName, json: bool) -> Result<ExitCode, Failure> {
+    let (machines, states, values) = all()?;
+    let all = machines.iter().zip(states).zip(values.as_array().into_iter().flatten());
+    let Some(((machine, state), value)) = all.into_iter().find(|((machine, _), _)| machine.machine == *name)
+    else {
+        return Err(Failure {
+            cause: format!("there is no machine {name} that tere has made"),
+            next: "'tere machine list' shows those that there are.".to_owned(),
+        });
+    };
+    if json {
+        return print(&value.to_string());
+    }
+    let now = now();
+    let expires = machine.expires.map_or_else(|| "never".to_owned(), |expires| told(expires, now));
+    let mut rows = vec![
+        vec!["state".to_owned(), state],
+        vec!["made from".to_owned(), made_from(machine)],
+        vec!["system".to_owned(), bytes(machine.system_bytes)],
+        vec!["home".to_owned(), bytes(machine.home_bytes)],
+        vec!["checkpoints".to_owned(), bytes(machine.checkpoint_bytes)],
+        vec!["removed".to_owned(), expires],
+        vec!["remark".to_owned(), remark(machine)],
+    ];
+    rows.retain(|row| row.last().is_some_and(|text| !text.is_empty()));
+    print(&table(&[name.as_str(), ""], rows))?;
+    if machine.checkpoints.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = machine.checkpoints.iter().map(|checkpoint| {
+        let reason = match checkpoint.reason.as_str() {
+            "asked" => "asked for",
+            "before-rebuild" => "before it was rebuilt",
+            "before-rollback" => "before it was rolled back",
+            other => other,
+        };
+        let parts = if checkpoint.home { "system and home" } else { "system" };
+        vec![
+            checkpoint.checkpoint.to_string(),
+            told(checkpoint.kept, now),
+            parts.to_owned(),
+            reason.to_owned(),
+        ]
+    });
+    print("")?;
+    print(&table(&["CHECKPOINT", "KEPT", "OF", "WHY"], rows.collect()))
+}
+
+fn list(json: bool) -> Result<ExitCode, Failure> {
+    let (machines, states, values) = all()?;
+    if json {
         return print(&values.to_string());
     }
     if machines.is_empty() {
         return print("There are no machines that tere has made. One is made when a person first opens it.");
     }
     let rows = machines.iter().zip(states).map(|(machine, state)| {
-        let system = machine.template.as_ref().zip(machine.version.as_ref());
-        let from =
-            system.map_or_else(|| "-".to_owned(), |(template, version)| format!("{template} {version}"));
         vec![
             machine.machine.to_string(),
             state,
-            from,
+            made_from(machine),
             bytes(machine.system_bytes),
             bytes(machine.home_bytes),
             remark(machine),
         ]
     });
     print(&table(&["MACHINE", "STATE", "TEMPLATE", "SYSTEM", "HOME", ""], rows.collect()))
+}
+
+fn made_from(machine: &Listed) -> String {
+    let system = machine.template.as_ref().zip(machine.version.as_ref());
+    system.map_or_else(|| "-".to_owned(), |(template, version)| format!("{template} {version}"))
 }
 
 /// What an operator should know of a machine.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::print;
-use crate::config::{Config, Grant, Machine};
+use crate::config::{Config, Grant, HostTerms, Machine};
 use crate::names::{AccountName, Target};
 
 /// The subcommands for the policy.
@@ -26,7 +26,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
         config: PathBuf,
         /// Print JSON: an object with account and grants, an array of objects with target, line (of
-        /// the grant), share, template (null if the machine must be there before).
+        /// the grant), share, template (null if the machine must be there before), host (null, or for
+        /// the host itself an object with fresh_touch and time_limit in seconds, and reason).
         #[arg(long)]
         json: bool,
     },
@@ -76,23 +77,32 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
     }
     let line = |Given { target, grant, machine }: &Given<'_>| {
         let share = if grant.share { " and share the sessions" } else { "" };
-        let made = match machine {
-            Some(machine) => format!("The machine is made from the template {}.", machine.template),
-            None => "The machine must be there: tere does not make it.".to_owned(),
+        let made = match (machine, grant.host) {
+            (_, Some(terms)) => on_host(&terms),
+            (Some(machine), None) => format!("The machine is made from the template {}.", machine.template),
+            (None, None) => "The machine must be there: tere does not make it.".to_owned(),
         };
         format!("{account} may open {target}{share}, by the grant in line {} of {file}. {made}", grant.line)
     };
     given.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// What a shell on the host itself takes.
+fn on_host(terms: &HostTerms) -> String {
+    let HostTerms { fresh_touch, time_limit, reason } = terms;
+    let reason = if *reason { " and a reason in words" } else { "" };
+    format!(
+        "This is the host itself: each view needs a touch of the passkey that is at most {} s old{reason}, and the session ends after {} s. polkit must permit it too, see 'tere check'.",
+        fresh_touch.get().as_secs(),
+        time_limit.get().as_secs()
+    )
+}
+
 /// Why an account may not open a target, and what would have to be written.
 fn refused(account: &AccountName, target: &Target, file: &str) -> String {
-    if target.machine.is_host() {
-        return format!("{account} may not open {target}: tere opens no shell on the host itself.");
-    }
-    if target.user.as_str() == "root" {
+    if target.user.is_root() && !target.machine.is_host() {
         return format!(
-            "{account} may not open {target}: tere opens no shell as root. Grant another user, who may use sudo in the machine."
+            "{account} may not open {target}: tere opens no shell as root in a machine. Grant another user, who may use sudo in the machine."
         );
     }
     format!(
@@ -109,6 +119,11 @@ fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value
             "line": grant.line,
             "share": grant.share,
             "template": machine.map(|machine| &machine.template),
+            "host": grant.host.map(|terms| json!({
+                "fresh_touch": terms.fresh_touch.get().as_secs(),
+                "time_limit": terms.time_limit.get().as_secs(),
+                "reason": terms.reason,
+            })),
         })
     });
     json!({ "account": account, "grants": serde_json::Value::from_iter(grants) })
@@ -136,7 +151,7 @@ mod tests {
         let json = for_programs(&alice, &given(&config, &alice));
         assert_eq!(
             json["grants"][1],
-            json!({"target": "dev@lab", "line": 6, "share": true, "template": null})
+            json!({"target": "dev@lab", "line": 6, "share": true, "template": null, "host": null})
         );
     }
 
@@ -148,8 +163,21 @@ mod tests {
         let (_, grant) = said.split_once("\n\n").unwrap();
         let config = Config::parse(&format!("{POLICY}{grant}\n"), "tere.toml").unwrap();
         assert!(config.allows(&eve, &target));
-        for target in ["root@lab", "dev@.host"] {
-            assert!(refused(&eve, &target.parse().unwrap(), "tere.toml").contains("tere opens no shell"));
-        }
+        let root = "root@lab".parse().unwrap();
+        assert!(refused(&eve, &root, "tere.toml").contains("tere opens no shell as root"));
+    }
+
+    #[test]
+    fn a_grant_on_the_host_is_explained_with_its_terms() {
+        let eve: AccountName = "eve".parse().unwrap();
+        let said = refused(&eve, &"root@.host".parse().unwrap(), "tere.toml");
+        let (_, grant) = said.split_once("\n\n").unwrap();
+        let config = Config::parse(&format!("{POLICY}{grant}\nreason = true\n"), "tere.toml").unwrap();
+        assert_eq!(
+            for_people(&eve, &given(&config, &eve), "tere.toml"),
+            "eve may open root@.host, by the grant in line 14 of tere.toml. This is the host itself: each view needs a touch of the passkey that is at most 60 s old and a reason in words, and the session ends after 3600 s. polkit must permit it too, see 'tere check'."
+        );
+        let json = for_programs(&eve, &given(&config, &eve));
+        assert_eq!(json["grants"][0]["host"], json!({"fresh_touch": 60, "time_limit": 3600, "reason": true}));
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{Command as Process, Output};
 
 use super::failure::Failure;
+use crate::names::MachineName;
 
 const PROGRAM: &str = "/usr/lib/tere/tere-machine";
 
@@ -11,6 +12,10 @@ const PROGRAM: &str = "/usr/lib/tere/tere-machine";
 pub(super) fn tere_machine(what: &str, arguments: &[&str]) -> Result<Output, Failure> {
     let output =
         Process::new(PROGRAM).args(arguments).output().map_err(|error| not_started(PROGRAM, &error))?;
+    succeeded(what, output)
+}
+
+fn succeeded(what: &str, output: Output) -> Result<Output, Failure> {
     if output.status.success() {
         return Ok(output);
     }
@@ -20,6 +25,20 @@ pub(super) fn tere_machine(what: &str, arguments: &[&str]) -> Result<Output, Fai
         "Only root may do this. Run it again with sudo."
     };
     Err(Failure { cause: format!("cannot {what}: {}", first_line(&output)), next: next.to_owned() })
+}
+
+/// The same for an order that stops the processes of a machine for a moment. They go on even if
+/// tere-machine is killed meanwhile: systemd sees to it.
+pub(super) fn tere_machine_freezing(
+    what: &str,
+    machine: &MachineName,
+    arguments: &[&str],
+) -> Result<Output, Failure> {
+    let mut run = Process::new("systemd-run");
+    run.args(["--quiet", "--collect", "--pipe", "--wait", "--service-type=exec"]);
+    run.arg(format!("--property=ExecStopPost={PROGRAM} thaw {machine}")).arg(PROGRAM).args(arguments);
+    let output = run.output().map_err(|error| not_started("systemd-run", &error))?;
+    succeeded(what, output)
 }
 
 pub(super) fn first_line(output: &Output) -> String {

@@ -18,7 +18,7 @@ pub(super) enum Command {
     /// List the sessions of all accounts.
     List {
         /// Print JSON: an array of objects with session, account, target, opened (seconds since
-        /// 1970), name, viewing (accounts, at most four), and, if the worker answers, title, size,
+        /// 1970), left (seconds until its time limit, or null), name, viewing (accounts, at most four), and, if the worker answers, title, size,
         /// idle (seconds), viewers.
         #[arg(long)]
         json: bool,
@@ -162,6 +162,7 @@ fn object(session: &SessionSummary) -> serde_json::Value {
         "account": session.owner,
         "target": session.target.to_string(),
         "opened": session.opened,
+        "left": session.left,
         "name": session.name,
         "viewing": session.viewing,
         "title": about.map(|about| &about.title),
@@ -182,6 +183,7 @@ mod tests {
             id: "abcdefghijkl".parse().unwrap(),
             target: "dev@web1".parse().unwrap(),
             opened: 1,
+            left: None,
             owner: "alice".parse().unwrap(),
             role: Role::Watcher,
             name: None,

@@ -10,8 +10,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Found, position};
-use super::{Config, CpuWeight, Fault, Grant, Limits, Machine, Memory, Origin, Pattern, Tasks};
-use crate::names::{AccountName, BadName, MachineName, TemplateName, UnixUser};
+use super::{
+    Config, CpuWeight, Fault, FreshTouch, Grant, HostTerms, Limits, Machine, Memory, Origin, Pattern,
+    PerAccount, Period, Tasks, TimeLimit,
+};
+use crate::names::{AccountName, BadName, MachineName, Target, TemplateName, UnixUser};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -29,7 +32,7 @@ struct Document {
 
 /// One `[[grant]]`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct GrantTable {
     /// Names of accounts. They are parsed in [`accounts`], so that an error can point at one of
     /// them.
@@ -39,8 +42,13 @@ struct GrantTable {
     /// The UNIX user in the machine.
     user: Spanned<Pattern<UnixUser>>,
     /// Whether the accounts may share their sessions on this target.
-    #[serde(default)]
-    share: bool,
+    share: Option<Spanned<bool>>,
+    /// How old the touch may be that a session on the host needs.
+    fresh_touch: Option<Spanned<FreshTouch>>,
+    /// How long a session on the host may last.
+    time_limit: Option<Spanned<TimeLimit>>,
+    /// Whether a session on the host needs a reason in words.
+    reason: Option<Spanned<bool>>,
 }
 
 /// One `[[machine]]`.
@@ -57,6 +65,12 @@ struct MachineTable {
     tasks: Option<Tasks>,
     /// The share of the processors.
     cpu_weight: Option<CpuWeight>,
+    /// After how long without use the machine is stopped.
+    idle: Option<Period>,
+    /// How many machines for tasks an account may have.
+    per_account: Option<PerAccount>,
+    /// How long a machine for a task exists.
+    lifetime: Option<Period>,
 }
 
 /// An example line for each option: the key whose table contains the option (`None` at the top of
@@ -69,11 +83,17 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("grant"), "machine", "machine = \"alice-box\""),
     (Some("grant"), "user", "user = \"dev\""),
     (Some("grant"), "share", "share = true"),
+    (Some("grant"), "fresh-touch", "fresh-touch = \"60s\""),
+    (Some("grant"), "time-limit", "time-limit = \"30m\""),
+    (Some("grant"), "reason", "reason = true"),
     (Some("machine"), "name", "name = \"{account}-box\""),
     (Some("machine"), "template", "template = \"debian\""),
     (Some("machine"), "memory", "memory = \"2G\""),
     (Some("machine"), "tasks", "tasks = 4096"),
     (Some("machine"), "cpu-weight", "cpu-weight = 50"),
+    (Some("machine"), "idle", "idle = \"2h\""),
+    (Some("machine"), "per-account", "per-account = 4"),
+    (Some("machine"), "lifetime", "lifetime = \"7d\""),
 ];
 
 /// Parses a configuration.
@@ -100,28 +120,55 @@ fn grant(text: &str, table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found
     let span = table.span();
     let table = table.into_inner();
     let spans = Spans { grant: span, machine: table.machine.span() };
+    let host = host_terms(&table)?;
     let accounts = accounts(table.accounts)?;
     for account in &accounts {
         let machine = for_account(&table.machine, account)?;
         let user = for_account(&table.user, account)?;
-        if machine.is_host() {
-            return Err(found(Fault::Host, table.machine.span()));
+        // Only a grant that names the host, and only one that names root.
+        if machine.is_host() && host.is_none() {
+            return Err(found(Fault::HostByPattern, table.machine.span()));
         }
-        if user.as_str() == "root" {
-            return Err(found(Fault::Root, table.user.span()));
+        let names_root = matches!(table.user.get_ref(), Pattern::Fixed(user) if user.is_root());
+        if user.is_root() && !(host.is_some() && names_root) {
+            let fault = if host.is_some() { Fault::RootByPattern } else { Fault::Root };
+            return Err(found(fault, table.user.span()));
         }
     }
     let (machine, user) = (table.machine.into_inner(), table.user.into_inner());
+    let share = table.share.is_some_and(Spanned::into_inner);
     let line = position(text, spans.grant.start).line;
-    Ok((Grant { accounts, machine, user, share: table.share, line }, spans))
+    Ok((Grant { accounts, machine, user, share, host, line }, spans))
+}
+
+/// The terms of a grant that names the host, and `None` for any other grant, which may not have
+/// them.
+fn host_terms(table: &GrantTable) -> Result<Option<HostTerms>, Found> {
+    let GrantTable { fresh_touch, time_limit, reason, .. } = table;
+    if matches!(table.machine.get_ref(), Pattern::Fixed(machine) if machine.is_host()) {
+        if let Some(share) = table.share.as_ref().filter(|share| *share.get_ref()) {
+            return Err(found(Fault::HostShared, share.span()));
+        }
+        let fresh_touch = fresh_touch.as_ref().map(|touch| *touch.get_ref()).unwrap_or_default();
+        let time_limit = time_limit.as_ref().map(|limit| *limit.get_ref()).unwrap_or_default();
+        let reason = reason.as_ref().is_some_and(|reason| *reason.get_ref());
+        return Ok(Some(HostTerms { fresh_touch, time_limit, reason }));
+    }
+    let theirs = [
+        ("fresh-touch", fresh_touch.as_ref().map(Spanned::span)),
+        ("time-limit", time_limit.as_ref().map(Spanned::span)),
+        ("reason", reason.as_ref().map(Spanned::span)),
+    ];
+    let misplaced = theirs.into_iter().find_map(|(key, span)| Some(found(Fault::OnlyOnHost(key), span?)));
+    misplaced.map_or(Ok(None), Err)
 }
 
 /// The name that a pattern gives this account.
 fn for_account<T>(pattern: &Spanned<Pattern<T>>, account: &AccountName) -> Result<T, Found>
 where
-    T: std::str::FromStr<Err = BadName> + Clone,
+    T: std::str::FromStr<Err = BadName> + Clone + PartialEq,
 {
-    pattern.get_ref().for_account(account).map_err(|bad| {
+    pattern.get_ref().example_for(account).map_err(|bad| {
         let fault = Fault::NameFor { account: account.clone(), bad };
         found(fault, pattern.span())
     })
@@ -133,25 +180,39 @@ fn machines(text: &str, tables: Vec<MachineTable>, grants: &[(Grant, Spans)]) ->
     let mut machines: Vec<Machine> = Vec::new();
     for table in tables {
         let span = table.name.span();
-        let name = table.name.into_inner();
-        if matches!(&name, Pattern::Fixed(fixed) if fixed.is_host()) {
-            return Err(found(Fault::Host, span));
+        let machine = machine(table)?;
+        if machines.iter().any(|other| other.name == machine.name) {
+            return Err(found(Fault::MachineTwice(machine.name.to_string()), span));
         }
-        if machines.iter().any(|machine| machine.name == name) {
-            return Err(found(Fault::MachineTwice(name.to_string()), span));
+        if !grants.iter().any(|(grant, _)| grant.machine == machine.name) {
+            return Err(found(Fault::MachineOfNobody(machine.name.to_string()), span));
         }
-        if !grants.iter().any(|(grant, _)| grant.machine == name) {
-            return Err(found(Fault::MachineOfNobody(name.to_string()), span));
+        // Whether two of them give the same name cannot be seen from the patterns.
+        if machine.name.is_for_tasks() && machines.iter().any(|other| other.name.is_for_tasks()) {
+            return Err(found(Fault::TwoTaskPatterns, span));
         }
-        let limits = Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight };
-        machines.push(Machine { name, template: table.template, limits });
+        machines.push(machine);
+    }
+    for (grant, spans) in grants {
+        if grant.machine.is_for_tasks() && !machines.iter().any(|machine| machine.name == grant.machine) {
+            let fault = Fault::TasksWithoutMachine(grant.machine.to_string());
+            return Err(found(fault, spans.machine.clone()));
+        }
     }
     // The pattern, and the place in the file, that gave each name first.
     let mut first: BTreeMap<MachineName, (&Pattern<MachineName>, usize)> = BTreeMap::new();
+    let of_task = |name: &MachineName| {
+        let for_tasks = grants.iter().filter(|(grant, _)| grant.machine.is_for_tasks());
+        let (grant, spans) = for_tasks
+            .into_iter()
+            .find(|(grant, _)| grant.accounts.iter().any(|account| grant.machine.gives(account, name)))?;
+        Some((&grant.machine, spans.machine.start))
+    };
     for (grant, spans) in grants {
         for account in &grant.accounts {
-            let Ok(name) = grant.machine.for_account(account) else { continue };
-            let (pattern, at) = *first.entry(name.clone()).or_insert((&grant.machine, spans.machine.start));
+            let Some(name) = grant.machine.for_account(account) else { continue };
+            let this = (&grant.machine, spans.machine.start);
+            let (pattern, at) = of_task(&name).unwrap_or_else(|| *first.entry(name.clone()).or_insert(this));
             let made = machines.iter().any(|made| made.name == *pattern || made.name == grant.machine);
             if *pattern != grant.machine && made {
                 let (pattern, line) = (pattern.to_string(), position(text, at).line);
@@ -161,6 +222,28 @@ fn machines(text: &str, tables: Vec<MachineTable>, grants: &[(Grant, Spans)]) ->
         }
     }
     Ok(machines)
+}
+
+fn machine(table: MachineTable) -> Result<Machine, Found> {
+    let span = table.name.span();
+    let name = table.name.into_inner();
+    if matches!(&name, Pattern::Fixed(fixed) if fixed.is_host()) {
+        return Err(found(Fault::HostMade, span));
+    }
+    for (key, given) in [("per-account", table.per_account.is_some()), ("lifetime", table.lifetime.is_some())]
+    {
+        if given && !name.is_for_tasks() {
+            return Err(found(Fault::OnlyForTasks(key), span));
+        }
+    }
+    Ok(Machine {
+        name,
+        template: table.template,
+        limits: Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight },
+        idle: table.idle,
+        per_account: table.per_account.unwrap_or(PerAccount::DEFAULT),
+        lifetime: table.lifetime,
+    })
 }
 
 fn accounts(list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<AccountName>, Found> {
@@ -178,8 +261,12 @@ fn accounts(list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<AccountName>, Fou
 
 fn refuse_twice(text: &str, before: &[(Grant, Spans)], next: &Grant, spans: &Spans) -> Result<(), Found> {
     for account in &next.accounts {
-        let Some(target) = next.target_of(account) else { continue };
-        let other = before.iter().find(|(grant, _)| grant.target_of(account).as_ref() == Some(&target));
+        let (Ok(machine), Ok(user)) = (next.machine.example_for(account), next.user.example_for(account))
+        else {
+            continue;
+        };
+        let target = Target { machine, user };
+        let other = before.iter().find(|(grant, _)| grant.gives(account, &target));
         if let Some((_, other)) = other {
             let (account, line) = (account.clone(), position(text, other.grant.start).line);
             return Err(found(Fault::GrantedTwice { account, target, line }, spans.grant.clone()));

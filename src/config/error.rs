@@ -142,16 +142,39 @@ pub enum Fault {
         /// The line of the other grant's machine.
         line: usize,
     },
-    /// A grant for root.
+    /// Machines for tasks from two patterns.
+    #[error("another machine has a name with {{task}} already: use one pattern for all tasks")]
+    TwoTaskPatterns,
+    /// A grant for tasks of which nobody makes the machines.
+    #[error("no [[machine]] has name = {0:?}: tere has to make the machines for tasks, so add one")]
+    TasksWithoutMachine(String),
+    /// An option that only machines for tasks have.
     #[error(
-        "tere opens no shell as root, and polkit would refuse it: grant another user, who may use sudo in the machine"
+        "{0} is for machines with {{task}} in their name: remove it, or name the machine like {{account}}.{{task}}"
+    )]
+    OnlyForTasks(&'static str),
+    /// A grant for root in a machine.
+    #[error(
+        "tere opens no shell as root in a machine, and polkit would refuse it: grant another user, who may use sudo in the machine"
     )]
     Root,
-    /// A grant for the host itself.
+    /// A pattern that makes an account root on the host.
     #[error(
-        "tere opens no shell on the host itself (.host) in this version, and polkit would refuse it: name a machine, as 'machinectl list' shows them"
+        "this gives an account the user root of the host: root is granted only by user = \"root\", in a grant of its own"
     )]
-    Host,
+    RootByPattern,
+    /// A pattern that gives an account the host itself.
+    #[error("this gives an account the host itself: it is granted only by machine = \".host\"")]
+    HostByPattern,
+    /// A `[[machine]]` that is the host itself.
+    #[error("the host itself (.host) is no machine that tere makes: remove this machine")]
+    HostMade,
+    /// A grant on the host with `share = true`.
+    #[error("a shell on the host itself is not shared: remove this line")]
+    HostShared,
+    /// A key that only a grant on the host may have.
+    #[error("{0:?} is only for machine = \".host\", the host itself: remove this line")]
+    OnlyOnHost(&'static str),
 }
 
 /// A fault and the bytes that it concerns. The file name is added by [`Self::in_file`].

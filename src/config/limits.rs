@@ -37,7 +37,7 @@ impl FromStr for Memory {
 
     fn from_str(text: &str) -> Result<Self, BadName> {
         let bytes = || {
-            let (unit, digits) = text.as_bytes().split_last()?;
+            let (number, unit) = number_and_unit(text)?;
             let shift = match unit {
                 b'K' => 10,
                 b'M' => 20,
@@ -45,9 +45,6 @@ impl FromStr for Memory {
                 b'T' => 40,
                 _ => return None,
             };
-            // `parse` would accept a sign.
-            let plain = digits.iter().all(u8::is_ascii_digit);
-            let number: u64 = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
             number.checked_mul(1 << shift).filter(|bytes| *bytes >= Self::MIN)
         };
         let bad = || {
@@ -63,6 +60,15 @@ impl TryFrom<String> for Memory {
     fn try_from(text: String) -> Result<Self, BadName> {
         text.parse()
     }
+}
+
+/// Splits a text like `2G` into its number and its last byte.
+pub(super) fn number_and_unit(text: &str) -> Option<(u64, u8)> {
+    let (unit, digits) = text.as_bytes().split_last()?;
+    // `parse` would accept a sign.
+    let plain = digits.iter().all(u8::is_ascii_digit);
+    let number = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
+    Some((number, *unit))
 }
 
 /// A number of processes and threads.
@@ -101,6 +107,31 @@ impl CpuWeight {
     /// The weight.
     pub fn get(self) -> u16 {
         self.0
+    }
+}
+
+/// How many machines for tasks an account may have at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct PerAccount(u16);
+
+impl PerAccount {
+    /// Without a number of its own.
+    pub const DEFAULT: Self = Self(4);
+
+    /// The number.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for PerAccount {
+    type Error = &'static str;
+
+    fn try_from(number: i64) -> Result<Self, &'static str> {
+        let fits = u16::try_from(number).ok().filter(|number| (1..=100).contains(number));
+        fits.map(Self)
+            .ok_or("an account may have from 1 to 100 machines for tasks: write it like per-account = 4")
     }
 }
 

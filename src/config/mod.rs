@@ -25,9 +25,11 @@
 
 mod document;
 mod error;
+mod host;
 mod limits;
 mod origin;
 mod pattern;
+mod period;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -35,9 +37,11 @@ use std::path::Path;
 use crate::names::{AccountName, MachineName, Target, TemplateName, UnixUser};
 
 pub use error::{ConfigError, Fault, Position};
-pub use limits::{CpuWeight, Limits, Memory, Tasks};
+pub use host::{FreshTouch, HostTerms, TimeLimit};
+pub use limits::{CpuWeight, Limits, Memory, PerAccount, Tasks};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
+pub use period::Period;
 
 /// Largest configuration file, bytes. A larger file is refused without parsing it.
 pub const CONFIG_MAX: u64 = 1024 * 1024;
@@ -58,13 +62,15 @@ pub struct Config {
 pub struct Grant {
     /// The accounts that hold the grant. Never empty.
     pub accounts: Vec<AccountName>,
-    /// The machine that they may open: never the host itself. For each of the accounts, the pattern
-    /// gives a valid name.
+    /// The machine that they may open. For each of the accounts, the pattern gives a valid name. It
+    /// is the host itself if and only if `host` is set.
     pub machine: Pattern<MachineName>,
-    /// The UNIX user in it: never root. The same applies.
+    /// The UNIX user in it. The same applies. It is root only on the host.
     pub user: Pattern<UnixUser>,
-    /// Whether they may share the sessions that they open on the target.
+    /// Whether they may share the sessions that they open on the target. Never on the host.
     pub share: bool,
+    /// What a shell demands, if it is one on the host itself.
+    pub host: Option<HostTerms>,
     /// The line of the file in which the grant begins.
     pub line: usize,
 }
@@ -79,18 +85,32 @@ pub struct Machine {
     pub template: TemplateName,
     /// How much of the host each of them may use.
     pub limits: Limits,
+    /// After how long without use one of them is stopped; `None` for never.
+    pub idle: Option<Period>,
+    /// How many of them an account may have at once, if they are for tasks.
+    pub per_account: PerAccount,
+    /// How long one of them exists, if they are for tasks; `None` for as long as somebody wants it.
+    pub lifetime: Option<Period>,
 }
 
 impl Grant {
-    /// The target that this grant gives `account`, if it is one of its accounts.
+    /// The target that this grant gives `account`, if it is one of its accounts, and unless the
+    /// machine is for a task.
     pub fn target_of(&self, account: &AccountName) -> Option<Target> {
         let granted = self.accounts.contains(account);
         // Both patterns were tried with each account of the grant.
         let target = || {
             let (machine, user) = (self.machine.for_account(account), self.user.for_account(account));
-            Some(Target { machine: machine.ok()?, user: user.ok()? })
+            Some(Target { machine: machine?, user: user? })
         };
         granted.then(target).flatten()
+    }
+
+    /// Whether this grant gives `account` this target.
+    pub fn gives(&self, account: &AccountName, target: &Target) -> bool {
+        self.accounts.contains(account)
+            && self.machine.gives(account, &target.machine)
+            && self.user.gives(account, &target.user)
     }
 }
 
@@ -122,7 +142,8 @@ impl Config {
         Self::parse(&text, &name)
     }
 
-    /// The targets that `account` may open, in the order of the file, without duplicates.
+    /// The targets that `account` may open, in the order of the file, without duplicates and without
+    /// machines for tasks.
     pub fn targets_of(&self, account: &AccountName) -> Vec<Target> {
         // The file contains each pair of account and target at most once, so there are no
         // duplicates.
@@ -139,17 +160,31 @@ impl Config {
         self.grant_of(account, target).is_some_and(|grant| grant.share)
     }
 
+    /// What a shell of `account` on `target` demands, if the account may open it and it is one on the
+    /// host itself.
+    pub fn host_terms(&self, account: &AccountName, target: &Target) -> Option<HostTerms> {
+        self.grant_of(account, target).and_then(|grant| grant.host)
+    }
+
     /// The `[[machine]]` of the machine with this name, if it is one that tere makes.
     pub fn machine(&self, name: &MachineName) -> Option<&Machine> {
-        self.machines.iter().find(|machine| {
-            let grants = self.grants.iter().filter(|grant| grant.machine == machine.name);
-            let mut accounts = grants.flat_map(|grant| &grant.accounts);
-            accounts.any(|account| machine.name.for_account(account).is_ok_and(|made| made == *name))
-        })
+        self.machines.iter().find(|machine| self.account_in(&machine.name, name).is_some())
+    }
+
+    /// The account that a machine belongs to alone, if it is one that tere makes.
+    pub fn owner_of(&self, name: &MachineName) -> Option<&AccountName> {
+        let mut personal = self.machines.iter().filter(|machine| machine.name.is_personal());
+        personal.find_map(|machine| self.account_in(&machine.name, name))
+    }
+
+    /// An account whose grant gives it this machine by this pattern.
+    fn account_in(&self, pattern: &Pattern<MachineName>, name: &MachineName) -> Option<&AccountName> {
+        let grants = self.grants.iter().filter(|grant| grant.machine == *pattern);
+        grants.flat_map(|grant| &grant.accounts).find(|account| pattern.gives(account, name))
     }
 
     fn grant_of(&self, account: &AccountName, target: &Target) -> Option<&Grant> {
-        self.grants.iter().find(|grant| grant.target_of(account).as_ref() == Some(target))
+        self.grants.iter().find(|grant| grant.gives(account, target))
     }
 }
 

@@ -179,8 +179,8 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
         ),
         (grant("accounts = [\"a\"]\nmachine = \"../x\"\n"), "tere.toml:5:11: \"../x\" is not a machine name"),
         (
-            grant("accounts = [\"a\"]\nmachine = \".host\"\nuser = \"d\"\n"),
-            "tere.toml:5:11: tere opens no shell on the host itself",
+            grant("accounts = [\"a\"]\nmachine = \".HOST\"\nuser = \"d\"\n"),
+            "tere.toml:5:11: \".HOST\" is not a machine name",
         ),
         (
             grant("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"root\"\n"),
@@ -249,7 +249,7 @@ fn patterns_and_machines_that_cannot_be_meant_are_refused() {
             "tere.toml:6:1: the account a has dev@a-box already, by the grant in line 2",
         ),
         (machine("box"), "tere.toml:3:8: no grant has machine = \"box\""),
-        (machine(".host"), "tere.toml:3:8: tere opens no shell on the host"),
+        (machine(".host"), "tere.toml:3:8: the host itself (.host) is no machine that tere makes"),
         (
             dev("\"a\"", "b") + &machine("b") + &machine("b"),
             "tere.toml:10:8: the machine b stands here twice",
@@ -288,6 +288,85 @@ fn patterns_and_machines_that_cannot_be_meant_are_refused() {
     let before = dev("\"a\"", "{account}-x-box") + &dev("\"a-x\"", "{account}-box");
     for text in [shared, before] {
         parse(&(ORIGIN.to_owned() + &text)).unwrap();
+    }
+}
+
+#[test]
+fn a_pattern_for_tasks_gives_each_account_as_many_machines_as_it_has_tasks() {
+    let tasks = "{account}.{task}";
+    let options = "idle = \"2h\"\nper-account = 2\nlifetime = \"7d\"\n";
+    let both = dev("\"alice\", \"a.b\"", tasks) + &dev("\"alice\"", "{account}-box");
+    let config =
+        parse(&[ORIGIN, &both, &machine(tasks), options, &machine("{account}-box")].concat()).unwrap();
+    let allows =
+        |account: &str, target: &str| config.allows(&account.parse().unwrap(), &target.parse().unwrap());
+    let owner = |name: &str| config.owner_of(&name.parse().unwrap()).map(AccountName::as_str);
+    assert!(allows("alice", "dev@alice.try") && allows("a.b", "dev@a.b.try"));
+    for (account, target) in [
+        ("alice", "dev@a.b.try"),
+        ("alice", "root@alice.try"),
+        ("alice", "dev@alice"),
+        ("alice", "dev@alice.x.y"),
+        ("a.b", "dev@alice.try"),
+        // Of the account a, which has no grant.
+        ("a.b", "dev@a.b"),
+        ("eve", "dev@eve.try"),
+        ("alice", "dev@alice.aaaaaaaaaaaaaaaaaaaaaaaaa"),
+    ] {
+        assert!(!allows(account, target), "{account} {target}");
+    }
+    assert_eq!(
+        (owner("alice.try"), owner("a.b.try"), owner("alice-box")),
+        (Some("alice"), Some("a.b"), Some("alice"))
+    );
+    assert_eq!((owner("a.b"), owner("eve.try"), owner("a.b-box")), (None, None, None));
+    // A task has no target until somebody names it.
+    assert_eq!(config.targets_of(&"alice".parse().unwrap()).len(), 1);
+    let made = config.machine(&"alice.try".parse().unwrap()).unwrap();
+    assert_eq!(made.lifetime.unwrap().duration().as_secs(), 7 * 24 * 3600);
+    assert_eq!(made.per_account.get(), 2);
+
+    let cases = [
+        (
+            dev("\"a\"", "{account}-{task}") + &machine("b"),
+            "tere.toml:4:11: \"{account}-{task}\" is not a pattern",
+        ),
+        (dev("\"a\"", tasks), "tere.toml:4:11: no [[machine]] has name = \"{account}.{task}\""),
+        (
+            dev("\"a\"", tasks)
+                + &dev("\"a\"", "{account}.x.{task}")
+                + &machine(tasks)
+                + &machine("{account}.x.{task}"),
+            "tere.toml:14:8: another machine has a name with {task} already",
+        ),
+        (
+            dev("\"a\"", tasks) + &dev("\"b\"", "a.web") + &machine(tasks),
+            "tere.toml:8:11: the machine a.web is one of machine = \"{account}.{task}\" in line 4 already",
+        ),
+        (
+            dev("\"b\"", "a.web") + &dev("\"a\"", tasks) + &machine(tasks),
+            "tere.toml:4:11: the machine a.web is one of machine = \"{account}.{task}\" in line 8 already",
+        ),
+        (
+            dev("\"a\"", tasks) + &dev("\"b\", \"a\"", tasks) + &machine(tasks),
+            "tere.toml:6:1: the account a has dev@a.",
+        ),
+        (
+            dev("\"a\"", "{account}") + &machine("{account}") + "lifetime = \"1h\"\n",
+            "tere.toml:7:8: lifetime is for machines with {task} in their name",
+        ),
+        (
+            dev("\"a\"", tasks) + &machine(tasks) + "lifetime = \"1w\"\n",
+            "tere.toml:9:12: \"1w\" is not a period of time",
+        ),
+        (
+            dev("\"a\"", tasks).replace("dev", "{account}{task}") + &machine(tasks),
+            "tere.toml:5:8: \"{account}{task}\" is not a pattern",
+        ),
+    ];
+    for (text, expected) in cases {
+        let line = refusal(&(ORIGIN.to_owned() + &text));
+        assert!(line.starts_with(expected), "{text:?} gives\n  {line}\ninstead of\n  {expected}");
     }
 }
 
@@ -402,5 +481,71 @@ proptest::proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "(origin|\\[\\[grant\\]\\]|[ =\"\\n\\[\\]a-zü.:/#]){0,60}") {
         drop(parse(&text));
+    }
+}
+
+/// A grant on the host, with these lines more.
+fn on_host(user: &str, rest: &str) -> String {
+    format!("{ORIGIN}[[grant]]\naccounts = [\"a\"]\nmachine = \".host\"\nuser = \"{user}\"\n{rest}\n")
+}
+
+#[test]
+fn a_grant_on_the_host_has_terms_and_no_other_grant_has_them() {
+    let terms = |text: &str| {
+        let config = parse(text).unwrap();
+        config.grants.iter().map(|grant| grant.host).collect::<Vec<_>>()
+    };
+    let host = |touch: &str, limit: &str, reason| HostTerms {
+        fresh_touch: touch.parse().unwrap(),
+        time_limit: limit.parse().unwrap(),
+        reason,
+    };
+    assert_eq!(terms(&on_host("ops", "")), [Some(host("60s", "1h", false))], "the defaults");
+    let text = on_host("ops", "fresh-touch = \"20s\"\ntime-limit = \"30m\"\nreason = true\nshare = false");
+    assert_eq!(terms(&text), [Some(host("20s", "30m", true))]);
+    assert_eq!(terms(&grant("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n")), [None]);
+
+    let (alice, bob) = ("a".parse().unwrap(), "b".parse().unwrap());
+    let config = parse(&text).unwrap();
+    let target = |target: &str| target.parse::<Target>().unwrap();
+    assert!(config.allows(&alice, &target("ops@.host")) && !config.allows(&bob, &target("ops@.host")));
+    assert!(!config.allows(&alice, &target("root@.host")) && !config.allows(&alice, &target("ops@host")));
+    assert!(config.host_terms(&alice, &target("ops@.host")).is_some());
+    assert_eq!(config.host_terms(&bob, &target("ops@.host")), None);
+    assert!(!config.lets_share(&alice, &target("ops@.host")));
+}
+
+#[test]
+fn root_is_granted_on_the_host_and_by_its_name_alone() {
+    let config = parse(&on_host("root", "")).unwrap();
+    assert!(config.allows(&"a".parse().unwrap(), &"root@.host".parse().unwrap()));
+    let by_pattern = on_host("{account}", "").replace("[\"a\"]", "[\"a\", \"root\"]");
+    let said = refusal(&by_pattern);
+    assert!(said.starts_with("tere.toml:5:8: this gives an account the user root of the host"), "{said}");
+    // For every other account, the pattern is good.
+    assert!(parse(&by_pattern.replace(", \"root\"", "")).is_ok());
+}
+
+#[test]
+fn what_cannot_be_meant_of_the_host_is_refused() {
+    let machine = |rest: &str| grant(&format!("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n{rest}\n"));
+    for (text, expected) in [
+        (on_host("d", "share = true"), "tere.toml:6:9: a shell on the host itself is not shared"),
+        (on_host("d", "fresh-touch = 60"), "tere.toml:6:15: \"fresh-touch\" has a number for its value"),
+        (on_host("d", "fresh-touch = \"1d\""), "tere.toml:6:15: \"1d\" is not the age of a touch"),
+        (on_host("d", "time-limit = \"48h\""), "tere.toml:6:14: \"48h\" is not a time limit"),
+        (on_host("d", "reason = \"no\""), "tere.toml:6:10: \"reason\" has a text for its value"),
+        (machine("fresh-touch = \"60s\""), "tere.toml:7:15: \"fresh-touch\" is only for machine = \".host\""),
+        (machine("time-limit = \"1h\""), "tere.toml:7:14: \"time-limit\" is only for machine = \".host\""),
+        (machine("reason = false"), "tere.toml:7:10: \"reason\" is only for machine = \".host\""),
+    ] {
+        let said = refusal(&text);
+        assert!(said.starts_with(expected), "{said}");
+    }
+    // The host has one name.
+    for alias in ["", ".HOST", ".Host", "./.host", ".host.", "..host", ".host/", " .host", ".{account}"] {
+        let text = on_host("d", "").replace("\".host\"", &format!("\"{alias}\""));
+        let said = refusal(&text.replace("[\"a\"]", "[\"host\"]"));
+        assert!(said.contains("is not a machine name"), "{alias:?}: {said}");
     }
 }

@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::names::{MachineName, TemplateName, TemplateVersion};
+use crate::names::{AccountName, MachineName, TemplateName, TemplateVersion};
 use crate::protocol::boot::exit_status;
 
 /// Why a machine does not boot, or is not changed.
@@ -22,8 +22,20 @@ pub(super) enum Failure {
     Damaged(PathBuf, String),
     #[error("there is no machine of this name: 'tere machine list' shows those that there are")]
     NoMachine,
-    #[error("it runs: stop it first, with systemctl stop {0}")]
-    Running(String),
+    #[error("there is no checkpoint {0}: 'tere machine show' lists those that there are")]
+    NoCheckpoint(u32),
+    #[error("it has {0} checkpoints already: remove one first")]
+    TooManyCheckpoints(usize),
+    #[error("{0} has as many machines for tasks as the policy allows: remove one first")]
+    TooManyMachines(AccountName),
+    #[error("the machine or a home of that name is there already: choose another name")]
+    MachineExists,
+    #[error("it is not for the same account")]
+    NotItsOwn,
+    #[error("it is just being started or stopped: try again in a moment")]
+    Changing,
+    #[error("its files cannot be copied within {0}, and it cannot be stopped for longer: stop it first")]
+    TooMuchToCopy(&'static str),
     #[error("all ranges of uids are taken: remove a machine that nobody needs")]
     NoRange,
     #[error("cannot {0} {1}: {2}")]
@@ -37,13 +49,14 @@ impl Failure {
     pub(super) fn exit_status(&self) -> u8 {
         match self {
             Self::Policy(_) => exit_status::POLICY,
-            Self::NotInPolicy => exit_status::NOT_IN_POLICY,
+            Self::NotInPolicy | Self::NotItsOwn => exit_status::NOT_IN_POLICY,
             Self::NoTemplate(..) => exit_status::NO_TEMPLATE,
             Self::Damaged(..) => exit_status::DAMAGED,
-            Self::NoMachine => exit_status::NO_MACHINE,
+            Self::NoMachine | Self::NoCheckpoint(_) => exit_status::NO_MACHINE,
+            Self::TooManyMachines(_) | Self::TooManyCheckpoints(_) => exit_status::TOO_MANY,
             Self::NoRange => exit_status::NO_RANGE,
-            Self::Running(_) | Self::TemplateUsed(_) => exit_status::IN_USE,
-            Self::TemplateExists(..) => exit_status::TEMPLATE_EXISTS,
+            Self::Changing | Self::TooMuchToCopy(_) | Self::TemplateUsed(_) => exit_status::IN_USE,
+            Self::TemplateExists(..) | Self::MachineExists => exit_status::EXISTS,
             Self::Storage(..) => exit_status::STORAGE,
             Self::Tool(..) => exit_status::TOOL,
         }

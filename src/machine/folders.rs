@@ -9,18 +9,25 @@
 //!     work/                 what overlayfs needs
 //! homes/NAME/               its /home, which outlives the machine
 //! bases/NUMBER              a link to the name of the machine that has this range of uids
+//! checkpoints/NAME/NUMBER/  a state of the machine to go back to
+//!     checkpoint.json       when and why it was kept
+//!     system/               its folder in machines/ at that time
+//!     home/                 its /home at that time, unless only its system was kept
+//! incoming/NAME/            a state that is about to replace that of the machine
+//! locks/NAME                held by whoever boots or changes the machine
 //! ```
 //!
 //! A folder `.NAME` is being made, by a process that holds a lock. If no process holds it, the folder
 //! was left by one that was killed. What is in a folder `.trash` is being deleted.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::failure::Failure;
@@ -71,6 +78,55 @@ impl Folders {
         self.state.join("bases")
     }
 
+    /// The checkpoints of all machines.
+    pub(super) fn checkpoints(&self) -> PathBuf {
+        self.state.join("checkpoints")
+    }
+
+    /// The checkpoints of a machine.
+    pub(super) fn checkpoints_of(&self, name: &MachineName) -> PathBuf {
+        self.checkpoints().join(name.as_str())
+    }
+
+    /// The states that are about to replace those of machines.
+    pub(super) fn all_incoming(&self) -> PathBuf {
+        self.state.join("incoming")
+    }
+
+    /// The state that is about to replace that of a machine.
+    pub(super) fn incoming(&self, name: &MachineName) -> PathBuf {
+        self.all_incoming().join(name.as_str())
+    }
+
+    /// For whoever boots or changes a machine: waits until no other process does. It is taken before
+    /// the other locks, and several in the order of their names. systemd limits the wait of a boot
+    /// (`TimeoutStartSec=`).
+    pub(super) fn lock_machine(&self, name: &MachineName) -> Result<MachineLock, Failure> {
+        loop {
+            if let Some(lock) = self.take_lock(name, FlockArg::LockExclusive)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// The same without waiting; `None` if another process has the lock.
+    pub(super) fn try_lock_machine(&self, name: &MachineName) -> Result<Option<MachineLock>, Failure> {
+        self.take_lock(name, FlockArg::LockExclusiveNonblock)
+    }
+
+    fn take_lock(&self, name: &MachineName, how: FlockArg) -> Result<Option<MachineLock>, Failure> {
+        let path = self.state.join("locks").join(name.as_str());
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = match Flock::lock(open.map_err(storage("open", &path))?, how) {
+            Ok(file) => file,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, errno)) => return Err(storage("lock", &path)(errno.into())),
+        };
+        // Whoever held it before may have removed the machine, and the file with it.
+        let there = file.metadata().map_err(storage("read", &path))?.nlink() > 0;
+        Ok(there.then_some(MachineLock { _file: file, path }))
+    }
+
     /// For whoever boots a machine that is there: waits until no other process makes or removes one.
     /// A lock is released on drop, when this process becomes another program, and by the kernel if
     /// the process dies. systemd limits the wait (`TimeoutStartSec=`).
@@ -93,6 +149,20 @@ impl Folders {
 /// A lock on a folder.
 pub(super) type Lock = Flock<File>;
 
+/// The lock of one machine, until it is dropped or this process becomes another program.
+#[derive(Debug)]
+pub(super) struct MachineLock {
+    _file: Flock<File>,
+    path: PathBuf,
+}
+
+impl MachineLock {
+    /// Releases the lock of a machine that is gone.
+    pub(super) fn remove(self) -> Result<(), Failure> {
+        fs::remove_file(&self.path).map_err(storage("remove", &self.path))
+    }
+}
+
 fn lock(folder: &Path, how: FlockArg) -> Result<Lock, Failure> {
     let file = File::open(folder).map_err(storage("open", folder))?;
     Flock::lock(file, how).map_err(|(_, errno)| storage("lock", folder)(errno.into()))
@@ -100,13 +170,22 @@ fn lock(folder: &Path, how: FlockArg) -> Result<Lock, Failure> {
 
 /// The names of the complete folders in `folder`.
 pub(super) fn names_in<T: FromStr + Ord>(folder: &Path) -> Result<BTreeSet<T>, Failure> {
-    let mut names = BTreeSet::new();
+    let names = folders_in(folder)?.into_iter().filter(|name| !name.starts_with('.'));
+    Ok(names.filter_map(|name| name.parse().ok()).collect())
+}
+
+/// The names of the folders in `folder` that are not complete.
+pub(super) fn unfinished_in<T: FromStr + Ord>(folder: &Path) -> Result<BTreeSet<T>, Failure> {
+    let names = folders_in(folder)?;
+    Ok(names.iter().filter_map(|name| name.strip_prefix('.')?.parse().ok()).collect())
+}
+
+fn folders_in(folder: &Path) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(storage("read", folder))? {
         let entry = entry.map_err(storage("read", folder))?;
-        // The name of an unfinished folder begins with a dot.
-        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        names.extend(name.and_then(|name| name.parse().ok()).filter(|_| is_folder));
+        names.extend(entry.file_name().into_string().ok().filter(|_| is_folder));
     }
     Ok(names)
 }
@@ -120,10 +199,7 @@ fn trash(parent: &Path) -> PathBuf {
 /// files, which can take long.
 pub(super) fn move_to_trash(path: &Path, parent: &Path) -> Result<(), Failure> {
     let trash = trash(parent);
-    match make(&trash, 0o700) {
-        Err(Failure::Storage(_, _, error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
+    ensure(&trash, 0o700)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // The name is unique among running processes. One that died may have had the same PID.
     let target = trash.join(format!("{name}.{}", std::process::id()));
@@ -158,6 +234,26 @@ pub(super) fn remove(path: &Path) -> Result<(), Failure> {
 /// Makes a folder. Its parent exists.
 pub(super) fn make(path: &Path, mode: u32) -> Result<(), Failure> {
     DirBuilder::new().mode(mode).create(path).map_err(storage("make", path))
+}
+
+/// Makes a folder, unless it exists.
+pub(super) fn ensure(path: &Path, mode: u32) -> Result<(), Failure> {
+    match make(path, mode) {
+        Err(Failure::Storage(_, _, error)) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// Renames a folder. The caller syncs the folders that it was and is in.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::rename(from, to).map_err(storage("rename", from))
+}
+
+/// Writes everything in the file system of this folder to disk. For tens of thousands of files this
+/// is faster than one by one.
+pub(super) fn sync_filesystem(folder: &Path) -> Result<(), Failure> {
+    let file = File::open(folder).map_err(storage("open", folder))?;
+    nix::unistd::syncfs(file).map_err(|errno| storage("sync", folder)(errno.into()))
 }
 
 /// Syncs a small tree to disk, file by file: the rest of the file system can wait.

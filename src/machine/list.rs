@@ -6,9 +6,11 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::checkpoints;
 use super::failure::Failure;
 use super::folders::{Folders, names_in};
-use super::making::{find, newest};
+use super::making::newest;
+use super::record::find;
 use crate::config::Config;
 use crate::names::MachineName;
 
@@ -33,6 +35,9 @@ pub(super) fn list(folders: &Folders, policy: &Path) -> Result<serde_json::Value
             "in_policy": policy.machine(name).is_some(),
             "system_bytes": size(&folders.machine(name).join("upper")),
             "home_bytes": size(&folders.home(name)),
+            "checkpoint_bytes": size(&folders.checkpoints_of(name)),
+            "checkpoints": checkpoints::list(folders, name).unwrap_or_else(|_| json!([])),
+            "expires": made.as_ref().and_then(|made| made.expires),
             "damage": damage,
         })
     };

@@ -4,39 +4,27 @@
 use std::fs;
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
 use super::bases;
+use super::clock::now;
 use super::failure::Failure;
-use super::folders::{Folders, Lock, make, names_in, remove, storage, sync, sync_tree, unfinished};
+use super::folders::{
+    Folders, Lock, make, names_in, remove, storage, sync, sync_tree, unfinished, unfinished_in,
+};
+use super::record::{MachineRecord, find, write_record};
 use super::steps::report;
 use super::tool::copy;
-use crate::atomic_file::{Durability, replace};
-use crate::config::Machine;
+use crate::config::{Config, Machine};
 use crate::names::{MachineName, TemplateName, TemplateVersion};
 use crate::protocol::OpeningStep;
 
-/// Largest `machine.json`, bytes. A larger one is not one of ours.
-const RECORD_MAX: u64 = 4096;
-
-/// A machine on disk: the contents of its `machine.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct MachineRecord {
-    /// What it was made from.
-    pub(super) template: TemplateName,
-    /// The version of the template. It stays until the machine is rebuilt.
-    pub(super) version: TemplateVersion,
-    /// The first of its uids on the host.
-    pub(super) base: u32,
-}
-
-/// Finds the machine, or makes it from the newest version of its template. While the lock is held, it
-/// is not removed.
+/// Finds the machine, or makes it from the newest version of its template. The machine's lock is held.
+/// While the lock that is returned is held, its template is not removed.
 pub(super) fn find_or_make(
     folders: &Folders,
     name: &MachineName,
-    machine: &Machine,
+    policy: &Config,
 ) -> Result<(MachineRecord, Lock), Failure> {
+    let machine = policy.machine(name).ok_or(Failure::NotInPolicy)?;
     let lock = folders.lock_to_boot()?;
     if let Some(made) = find(folders, name)?.filter(|_| folders.home(name).is_dir()) {
         return Ok((made, lock));
@@ -46,41 +34,21 @@ pub(super) fn find_or_make(
     let lock = folders.lock_to_change()?;
     let made = match find(folders, name)? {
         Some(made) => made,
-        None => make_machine(folders, name, &machine.template)?,
+        None => {
+            refuse_too_many(folders, name, policy, machine)?;
+            make_machine(folders, name, machine)?
+        }
     };
     make_home(folders, name, &made)?;
     Ok((made, lock))
 }
 
-/// Finds the machine, if it was made.
-pub(super) fn find(folders: &Folders, name: &MachineName) -> Result<Option<MachineRecord>, Failure> {
-    let path = folders.machine(name).join("machine.json");
-    let record = match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Ok(data) if data.len() > RECORD_MAX => {
-            return Err(Failure::Damaged(path, format!("it has more than {RECORD_MAX} bytes")));
-        }
-        Ok(_) => fs::read(&path),
-        Err(error) => Err(error),
-    };
-    let record = record.map_err(storage("read", &path))?;
-    let made: MachineRecord =
-        serde_json::from_slice(&record).map_err(|error| Failure::Damaged(path.clone(), error.to_string()))?;
-    if !bases::is_base(made.base) {
-        return Err(Failure::Damaged(path, format!("the uid {} is not the first of a range", made.base)));
-    }
-    Ok(Some(made))
-}
-
-fn make_machine(
-    folders: &Folders,
-    name: &MachineName,
-    template: &TemplateName,
-) -> Result<MachineRecord, Failure> {
+fn make_machine(folders: &Folders, name: &MachineName, machine: &Machine) -> Result<MachineRecord, Failure> {
     report(OpeningStep::Making);
-    let version = newest(folders, template)?;
+    let version = newest(folders, &machine.template)?;
     let base = bases::allocate(folders, name)?;
-    let made = MachineRecord { template: template.clone(), version, base };
+    let (template, expires) = (machine.template.clone(), expires(machine));
+    let made = MachineRecord { template, version, base, expires };
     let path = folders.machine(name);
     let unfinished = unfinished(&path);
     // A process that was killed may have left one.
@@ -92,14 +60,36 @@ fn make_machine(
     make(&upper.join("etc"), 0o755)?;
     let hostname = upper.join("etc/hostname");
     fs::write(&hostname, format!("{name}\n")).map_err(storage("write", &hostname))?;
-    let record = unfinished.join("machine.json");
-    let bytes = serde_json::to_vec_pretty(&made).map_err(|error| storage("write", &record)(error.into()))?;
-    replace(&record, &bytes, Durability::Synced).map_err(|(what, error)| storage(what, &record)(error))?;
+    write_record(&unfinished.join("machine.json"), &made)?;
     sync(&unfinished)?;
     fs::rename(&unfinished, &path).map_err(storage("rename", &unfinished))?;
     sync(&folders.machines())?;
     tracing::info!(machine = %name, template = %made.template, version = %made.version, base, "machine made");
     Ok(made)
+}
+
+/// When a machine that is made now is to be removed.
+pub(super) fn expires(machine: &Machine) -> Option<u64> {
+    machine.lifetime.map(|lifetime| now() + lifetime.duration().as_secs())
+}
+
+/// Refuses one machine more for a task of an account that has as many as it may have. The caller holds
+/// the lock to change machines.
+pub(super) fn refuse_too_many(
+    folders: &Folders,
+    name: &MachineName,
+    policy: &Config,
+    machine: &Machine,
+) -> Result<(), Failure> {
+    let Some(account) = policy.owner_of(name).filter(|_| machine.name.is_for_tasks()) else { return Ok(()) };
+    let mut names = names_in::<MachineName>(&folders.machines())?;
+    names.append(&mut names_in(&folders.all_incoming())?);
+    names.append(&mut unfinished_in(&folders.all_incoming())?);
+    let others = names.iter().filter(|other| *other != name && machine.name.gives(account, other)).count();
+    if others < usize::from(machine.per_account.get()) {
+        return Ok(());
+    }
+    Err(Failure::TooManyMachines(account.clone()))
 }
 
 /// The newest version of a template.

@@ -4,22 +4,33 @@
 //!
 //! Reads: the name of a machine, which the broker chose; the policy, templates and machines, which
 //! only root can write. To boot a machine it reads nothing that a machine or a person has written;
-//! `list` measures their files, and `remove` removes them.
+//! `list` measures their files, `remove` removes them, `checkpoint` and `fork` copy them while the
+//! machine stands still, and `upkeep` looks for terminals and locks in a machine that runs.
 //! Holds: the machines' systems and homes in `/var/lib/tere`.
 //! Has given up: nothing. It mounts and starts systemd-nspawn, which only root can do, so it takes
 //! nothing but a name, and asks the policy itself whether that machine may exist.
 
 mod bases;
+mod checkpoints;
+mod clock;
 mod failure;
 mod folders;
+mod fork;
+mod freezing;
+mod idleness;
 mod limits;
 mod list;
 mod making;
 mod mounts;
+mod record;
 mod removal;
+mod rollback;
+mod state;
 mod steps;
 mod templates;
 mod tool;
+mod units;
+mod upkeep;
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -63,12 +74,50 @@ enum Command {
         #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]
         runtime_dir: PathBuf,
     },
-    /// Remove the system of a machine, so that it is made anew when it is opened. Its home stays.
+    /// Stop a machine and keep its system as a checkpoint, so that it is made anew when it is opened.
+    /// Its home stays.
     Rebuild {
         /// Its name, which a machine of the policy has.
         name: MachineName,
     },
-    /// Remove a machine. Its home stays.
+    /// Keep a checkpoint of the machine as it is now, home included.
+    Checkpoint {
+        /// Its name.
+        name: MachineName,
+    },
+    /// Stop the machine and go back to a checkpoint.
+    Rollback {
+        /// Its name.
+        name: MachineName,
+        /// The number of the checkpoint; the newest without it.
+        checkpoint: Option<u32>,
+    },
+    /// Remove a checkpoint.
+    RemoveCheckpoint {
+        /// The name of the machine.
+        name: MachineName,
+        /// The number of the checkpoint.
+        checkpoint: u32,
+    },
+    /// Copy a machine as it is now, home included.
+    Fork {
+        /// Its name.
+        name: MachineName,
+        /// The name of the copy, which a machine of the policy has.
+        copy: MachineName,
+    },
+    /// Let the processes of a machine go on, which were stopped while it was copied.
+    Thaw {
+        /// Its name.
+        name: MachineName,
+    },
+    /// Stop the machines that nobody uses, and remove those whose time is over, as the policy says.
+    Upkeep {
+        /// A folder for what was seen of the machines.
+        #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]
+        runtime_dir: PathBuf,
+    },
+    /// Stop and remove a machine, with its checkpoints. Its home stays.
     Remove {
         /// Its name.
         name: MachineName,
@@ -112,6 +161,16 @@ pub fn main() -> ExitCode {
             Err(failure) => (Some(name), Err(failure)),
         },
         Command::Rebuild { name } => (Some(name), removal::rebuild(&folders, policy, name)),
+        Command::Checkpoint { name } => (Some(name), number(rollback::keep(&folders, name))),
+        Command::Rollback { name, checkpoint } => {
+            (Some(name), number(rollback::roll_back(&folders, name, *checkpoint)))
+        }
+        Command::RemoveCheckpoint { name, checkpoint } => {
+            (Some(name), checkpoints::remove_checkpoint(&folders, name, *checkpoint))
+        }
+        Command::Fork { name, copy } => (Some(name), fork::fork(&folders, policy, name, copy)),
+        Command::Upkeep { runtime_dir } => (None, upkeep::upkeep(&folders, policy, runtime_dir)),
+        Command::Thaw { name } => (Some(name), freezing::thaw(name)),
         Command::Remove { name, home } => (Some(name), removal::remove_machine(&folders, name, *home)),
         Command::List => (None, print(list::list(&folders, policy))),
         Command::AddTemplate { name, version, tree, take } => {
@@ -138,6 +197,10 @@ fn print(list: Result<serde_json::Value, Failure>) -> Result<(), Failure> {
     writeln!(io::stdout(), "{list}").map_err(folders::storage("write", Path::new("standard output")))
 }
 
+fn number(number: Result<u32, Failure>) -> Result<(), Failure> {
+    print(number.map(Into::into))
+}
+
 /// Boots a machine. Returns only if that fails: otherwise this process has become systemd-nspawn.
 fn boot(
     name: &MachineName,
@@ -148,9 +211,10 @@ fn boot(
     let policy = Config::load(policy)?;
     let machine = policy.machine(name).ok_or(Failure::NotInPolicy)?;
     limits::set(name, &machine.limits)?;
-    // Held until this process becomes systemd-nspawn; from then on, the unit's state says that the
-    // machine runs.
-    let (made, _lock) = making::find_or_make(folders, name, machine)?;
+    // Both locks are held until this process becomes systemd-nspawn. From then on, the machine runs.
+    let _machine = folders.lock_machine(name)?;
+    state::finish(folders, name)?;
+    let (made, _lock) = making::find_or_make(folders, name, &policy)?;
     steps::report(OpeningStep::Booting);
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
     mounts::become_nspawn(name, &made, &root)

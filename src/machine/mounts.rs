@@ -18,7 +18,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::bases::RANGE;
 use super::failure::Failure;
 use super::folders::{Folders, make, storage};
-use super::making::MachineRecord;
+use super::record::MachineRecord;
 use super::tool::run;
 use crate::names::MachineName;
 

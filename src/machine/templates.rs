@@ -1,18 +1,19 @@
 //! The templates on disk: adds, lists and removes versions. A version is there as a whole or not at
 //! all, and is never changed.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde_json::json;
 
+use super::checkpoints;
 use super::failure::Failure;
 use super::folders::{
-    Folders, empty_trash, make, move_to_trash, names_in, remove, storage, sync, unfinished,
+    Folders, empty_trash, ensure, move_to_trash, names_in, remove, storage, sync, sync_filesystem, unfinished,
 };
-use super::making::find;
+use super::record::{MachineRecord, read_record};
 use super::tool::copy;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
 
@@ -41,10 +42,7 @@ pub(super) fn add(
         return Err(Failure::TemplateExists(name.clone(), version.clone()));
     }
     let versions = folders.template(name);
-    match make(&versions, 0o700) {
-        Err(Failure::Storage(_, _, error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
+    ensure(&versions, 0o700)?;
     let unfinished = unfinished(&path);
     // A process that was killed may have left one.
     remove(&unfinished)?;
@@ -57,13 +55,6 @@ pub(super) fn add(
     sync(&versions)?;
     tracing::info!(template = %name, version = %version, "template added");
     Ok(())
-}
-
-/// Writes everything in the file system of this folder to disk. For tens of thousands of files this
-/// is faster than one by one.
-fn sync_filesystem(folder: &Path) -> Result<(), Failure> {
-    let file = fs::File::open(folder).map_err(storage("open", folder))?;
-    nix::unistd::syncfs(file).map_err(|errno| storage("sync", folder)(errno.into()))
 }
 
 /// Why no machine can be made of this tree; empty if one can.
@@ -101,13 +92,16 @@ pub(super) fn faults(tree: &Path) -> Vec<String> {
 
 /// Prints JSON: an array of objects, one for each version, the newest version of a template first.
 pub(super) fn list(folders: &Folders) -> Result<serde_json::Value, Failure> {
-    let machines = names_in::<MachineName>(&folders.machines())?;
+    let users = users(folders)?;
     let mut listed = Vec::new();
     for name in names_in::<TemplateName>(&folders.templates())? {
         let versions = names_in::<TemplateVersion>(&folders.template(&name))?;
         for (place, version) in versions.iter().rev().enumerate() {
-            let used: Vec<_> =
-                machines.iter().filter(|machine| uses(folders, machine, &name, version)).collect();
+            let used: BTreeSet<_> = users
+                .iter()
+                .filter(|(_, record)| uses(record.as_ref(), &name, version))
+                .map(|(machine, _)| machine)
+                .collect();
             listed.push(json!({
                 "template": name,
                 "version": version,
@@ -120,12 +114,30 @@ pub(super) fn list(folders: &Folders) -> Result<serde_json::Value, Failure> {
     Ok(listed.into())
 }
 
-/// Whether a machine was made of this version, or may have been: its record cannot be read.
-fn uses(folders: &Folders, machine: &MachineName, name: &TemplateName, version: &TemplateVersion) -> bool {
-    match find(folders, machine) {
-        Ok(made) => made.is_some_and(|made| made.template == *name && made.version == *version),
-        Err(_) => true,
+/// The machines, and what they and each of their checkpoints were made of; `None` if the record cannot
+/// be read.
+fn users(folders: &Folders) -> Result<Vec<(MachineName, Option<MachineRecord>)>, Failure> {
+    let mut users = Vec::new();
+    for machine in names_in::<MachineName>(&folders.checkpoints())? {
+        for checkpoint in checkpoints::of(folders, &machine)? {
+            let record = read_record(&checkpoint.path.join("system")).ok().flatten();
+            users.push((machine.clone(), record));
+        }
     }
+    for machine in names_in::<MachineName>(&folders.all_incoming())? {
+        let record = read_record(&folders.incoming(&machine).join("system")).ok().flatten();
+        users.push((machine, record));
+    }
+    for machine in names_in::<MachineName>(&folders.machines())? {
+        let record = read_record(&folders.machine(&machine)).ok().flatten();
+        users.push((machine, record));
+    }
+    Ok(users)
+}
+
+/// Whether a machine was made of this version, or may have been: its record cannot be read.
+fn uses(record: Option<&MachineRecord>, name: &TemplateName, version: &TemplateVersion) -> bool {
+    record.is_none_or(|made| made.template == *name && made.version == *version)
 }
 
 /// Removes a version of which no machine was made.
@@ -141,9 +153,9 @@ pub(super) fn remove_version(
     }
     // No machine is made of it between this look and the rename.
     let no_machine_is_made = folders.lock_to_change()?;
-    let machines = names_in::<MachineName>(&folders.machines())?;
-    if let Some(machine) = machines.iter().find(|machine| uses(folders, machine, name, version)) {
-        return Err(Failure::TemplateUsed(machine.clone()));
+    let user = users(folders)?.into_iter().find(|(_, record)| uses(record.as_ref(), name, version));
+    if let Some((machine, _)) = user {
+        return Err(Failure::TemplateUsed(machine));
     }
     move_to_trash(&path, &folders.template(name))?;
     drop(no_machine_is_made);

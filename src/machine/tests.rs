@@ -5,16 +5,19 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use super::checkpoints::{self, Reason};
 use super::failure::Failure;
 use super::folders::Folders;
-use super::{bases, boot, making};
+use super::{bases, boot, fork, making, record, state, templates};
 use crate::config::Config;
 use crate::names::MachineName;
 
 const POLICY: &str = "origin = \"https://a.example\"\n\
     [[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}-box\"\nuser = \"dev\"\n\
     [[grant]]\naccounts = [\"alice\"]\nmachine = \"lab\"\nuser = \"dev\"\n\
-    [[machine]]\nname = \"{account}-box\"\ntemplate = \"debian\"\n";
+    [[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}.{task}\"\nuser = \"dev\"\n\
+    [[machine]]\nname = \"{account}-box\"\ntemplate = \"debian\"\n\
+    [[machine]]\nname = \"{account}.{task}\"\ntemplate = \"debian\"\nper-account = 2\nlifetime = \"8h\"\n";
 
 /// A state folder with one version of a template.
 struct Fixture {
@@ -24,7 +27,9 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["machines", "homes", "bases", "templates/debian/1/home/dev"] {
+        for name in
+            ["machines", "homes", "bases", "checkpoints", "incoming", "locks", "templates/debian/1/home/dev"]
+        {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         fs::write(folder.path().join("templates/debian/1/home/dev/.profile"), "hello").unwrap();
@@ -32,15 +37,18 @@ impl Fixture {
         Self { folder }
     }
 
+    fn folders(&self) -> Folders {
+        Folders::below(self.folder.path())
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn make(&self, name: &str) -> Result<making::MachineRecord, Failure> {
+    fn make(&self, name: &str) -> Result<record::MachineRecord, Failure> {
         let config = Config::parse(POLICY, "tere.toml").unwrap();
         let name: MachineName = name.parse().unwrap();
-        let folders = Folders::below(self.folder.path());
-        making::find_or_make(&folders, &name, config.machine(&name).unwrap()).map(|(made, _lock)| made)
+        making::find_or_make(&self.folders(), &name, &config).map(|(made, _lock)| made)
     }
 
     /// Everything below the folders of machines and homes, by name.
@@ -159,4 +167,171 @@ fn a_template_that_is_missing_makes_nothing() {
     fs::write(fixture.path("templates/debian/5"), "a file").unwrap();
     assert!(matches!(fixture.make("alice-box"), Err(Failure::NoTemplate(..))));
     assert!(fixture.listed("machines").is_empty() && fixture.listed("homes").is_empty());
+}
+
+/// A process that is killed while a machine's state is replaced leaves one of these; the next one
+/// that boots or changes the machine finishes it.
+#[test]
+fn a_state_that_is_half_replaced_is_finished() {
+    // What had been moved when the process was killed: parts put aside, parts put in place.
+    for (aside, in_place) in [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)] {
+        let fixture = Fixture::new();
+        let name: MachineName = "alice-box".parse().unwrap();
+        let folders = fixture.folders();
+        let record = fixture.make("alice-box").unwrap();
+        let number = checkpoints::make_empty(&folders, &name, Reason::BeforeRollback).unwrap();
+        let incoming = fixture.path("incoming/alice-box");
+        let parts = [("system", "machines"), ("home", "homes")];
+        for (part, folder) in parts {
+            fs::create_dir_all(incoming.join(part)).unwrap();
+            fs::write(incoming.join(part).join("mark"), "new").unwrap();
+            fs::write(fixture.path(folder).join("alice-box/mark"), "old").unwrap();
+        }
+        let bytes = serde_json::to_vec(&record).unwrap();
+        fs::write(incoming.join("system/machine.json"), bytes).unwrap();
+        fs::write(incoming.join("incoming.json"), format!("{{\"checkpoint\":{number}}}")).unwrap();
+        let checkpoint = checkpoints::path(&folders, &name, number);
+        for (index, (part, folder)) in parts.into_iter().enumerate() {
+            let place = fixture.path(folder).join("alice-box");
+            if index < aside {
+                fs::rename(&place, checkpoint.join(part)).unwrap();
+            }
+            if index < in_place {
+                fs::rename(incoming.join(part), &place).unwrap();
+            }
+        }
+        state::finish(&folders, &name).unwrap();
+        let mark = |path: PathBuf| fs::read_to_string(path.join("mark")).unwrap();
+        for (part, folder) in parts {
+            assert_eq!(mark(fixture.path(folder).join("alice-box")), "new", "{aside} {in_place}");
+            assert_eq!(mark(checkpoint.join(part)), "old", "{aside} {in_place}");
+        }
+        assert!(!incoming.exists());
+        assert_eq!(checkpoints::of(&folders, &name).unwrap().len(), 1);
+        assert_eq!(fixture.make("alice-box").unwrap(), record);
+        // Nothing is left to be done.
+        state::finish(&folders, &name).unwrap();
+    }
+}
+
+/// A fork has nothing to put aside, and must never replace a machine.
+#[test]
+fn a_state_that_comes_does_not_replace_one_that_is_not_put_aside() {
+    let fixture = Fixture::new();
+    let name: MachineName = "alice-box".parse().unwrap();
+    fixture.make("alice-box").unwrap();
+    fs::create_dir_all(fixture.path("incoming/alice-box/home")).unwrap();
+    fs::write(fixture.path("incoming/alice-box/incoming.json"), "{\"checkpoint\":null}").unwrap();
+    assert!(matches!(state::finish(&fixture.folders(), &name), Err(Failure::Damaged(..))));
+    assert_eq!(fs::read_to_string(fixture.path("homes/alice-box/dev/.profile")).unwrap(), "hello");
+}
+
+/// The upper layer's contents are a machine's root's. Its links lead to files of the machine, and out
+/// here to files of the host.
+#[test]
+fn naming_a_copy_follows_no_link_of_the_machines_root() {
+    let fixture = Fixture::new();
+    let name: MachineName = "alice.try".parse().unwrap();
+    let outside = fixture.path("outside");
+    fs::create_dir_all(&outside).unwrap();
+    for file in ["hostname", "machine-id"] {
+        fs::write(outside.join(file), "of the host").unwrap();
+    }
+    let etc = |system: &str| fixture.path(system).join("upper/etc");
+    // The folder is a link.
+    fs::create_dir_all(fixture.path("one/upper")).unwrap();
+    symlink(&outside, etc("one")).unwrap();
+    // The files are links.
+    fs::create_dir_all(etc("two")).unwrap();
+    for file in ["hostname", "machine-id"] {
+        symlink(outside.join(file), etc("two").join(file)).unwrap();
+    }
+    // The folder is a file, or is not there; a file is a folder.
+    fs::create_dir_all(fixture.path("three/upper")).unwrap();
+    fs::write(etc("three"), "").unwrap();
+    fs::create_dir_all(fixture.path("four/upper")).unwrap();
+    fs::create_dir_all(etc("five").join("hostname")).unwrap();
+    for system in ["one", "two", "three", "four", "five"] {
+        state::rename_system(&fixture.path(system), &name).unwrap();
+    }
+    for file in ["hostname", "machine-id"] {
+        assert_eq!(fs::read_to_string(outside.join(file)).unwrap(), "of the host");
+    }
+    assert_eq!(fs::read_to_string(etc("two").join("hostname")).unwrap(), "alice.try\n");
+    assert!(fs::symlink_metadata(etc("two").join("hostname")).unwrap().is_file());
+    assert!(!etc("two").join("machine-id").exists());
+}
+
+#[test]
+fn an_account_has_no_more_machines_for_tasks_than_the_policy_says() {
+    let fixture = Fixture::new();
+    fixture.make("alice.one").unwrap();
+    fixture.make("alice.two").unwrap();
+    assert!(matches!(fixture.make("alice.three"), Err(Failure::TooManyMachines(_))));
+    // One that is being copied counts.
+    fs::remove_dir_all(fixture.path("machines/alice.two")).unwrap();
+    fs::create_dir(fixture.path("incoming/.alice.four")).unwrap();
+    assert!(matches!(fixture.make("alice.two"), Err(Failure::TooManyMachines(_))));
+    fs::remove_dir(fixture.path("incoming/.alice.four")).unwrap();
+    // Those that are there can be booted, and another account has its own.
+    fixture.make("alice.two").unwrap();
+    fixture.make("bob.one").unwrap();
+    assert_eq!(fixture.listed("machines"), ["alice.one", "alice.two", "bob.one"]);
+    let expires = fixture.make("alice.one").unwrap().expires.unwrap();
+    assert!(expires.abs_diff(super::clock::now() + 8 * 3600) < 600, "{expires}");
+}
+
+#[test]
+fn a_template_is_used_by_checkpoints_too() {
+    let fixture = Fixture::new();
+    let (folders, name) = (fixture.folders(), "alice-box".parse().unwrap());
+    fixture.make("alice-box").unwrap();
+    let number = checkpoints::make_empty(&folders, &name, Reason::BeforeRebuild).unwrap();
+    let system = checkpoints::path(&folders, &name, number).join("system");
+    fs::rename(fixture.path("machines/alice-box"), system).unwrap();
+    let remove = || templates::remove_version(&folders, &"debian".parse().unwrap(), &"1".parse().unwrap());
+    assert!(matches!(remove(), Err(Failure::TemplateUsed(machine)) if machine == name));
+    checkpoints::remove_checkpoint(&folders, &name, number).unwrap();
+    remove().unwrap();
+}
+
+#[test]
+fn a_fork_stays_with_its_account() {
+    let fixture = Fixture::new();
+    for machine in ["alice-box", "alice.one", "bob.one"] {
+        fixture.make(machine).unwrap();
+    }
+    let fork = |machine: &str, copy: &str| {
+        let (machine, copy) = (machine.parse().unwrap(), copy.parse().unwrap());
+        fork::fork(&fixture.folders(), &fixture.path("tere.toml"), &machine, &copy).unwrap_err()
+    };
+    for (machine, copy) in [("alice-box", "bob.two"), ("bob.one", "alice.two"), ("lab", "alice.two")] {
+        let refused = fork(machine, copy);
+        assert!(matches!(refused, Failure::NotItsOwn), "{machine} {copy}: {refused:?}");
+    }
+    assert!(matches!(fork("alice-box", "lab"), Failure::NotInPolicy));
+    assert!(matches!(fork("alice-box", "alice.one"), Failure::MachineExists));
+    assert!(matches!(fork("alice-box", "alice-box"), Failure::MachineExists));
+    assert_eq!(fixture.listed("machines"), ["alice-box", "alice.one", "bob.one"]);
+}
+
+#[test]
+fn what_killed_processes_left_is_removed_by_upkeep_and_nothing_else_is() {
+    let fixture = Fixture::new();
+    let (folders, name) = (fixture.folders(), "alice-box".parse().unwrap());
+    let kept = checkpoints::make_empty(&folders, &name, Reason::Asked).unwrap();
+    fs::create_dir(checkpoints::path(&folders, &name, kept).join("system")).unwrap();
+    checkpoints::make_empty(&folders, &name, Reason::BeforeRebuild).unwrap();
+    fs::create_dir_all(fixture.path("checkpoints/alice-box/.7/system")).unwrap();
+    for left in ["incoming/.alice.one", "incoming/.alice.two", "incoming/alice.three"] {
+        fs::create_dir_all(fixture.path(left)).unwrap();
+    }
+    // A process that copies holds the lock.
+    let busy = folders.lock_machine(&"alice.two".parse().unwrap()).unwrap();
+    state::remove_unfinished(&folders).unwrap();
+    assert_eq!(fixture.listed("checkpoints/alice-box"), ["1"]);
+    assert_eq!(fixture.listed("incoming"), [".alice.two", "alice.three"]);
+    drop(busy);
+    state::remove_unfinished(&folders).unwrap();
+    assert_eq!(fixture.listed("incoming"), ["alice.three"]);
 }

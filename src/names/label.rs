@@ -23,7 +23,7 @@ fn accepts(text: &str) -> bool {
 }
 
 /// Whether a character is a control character, or one that hides or reorders the text around it.
-fn is_odd(character: char) -> bool {
+pub(super) fn is_odd(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

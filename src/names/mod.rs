@@ -3,19 +3,25 @@
 
 mod account;
 mod label;
+mod passkey;
+mod reason;
 mod report;
 mod session;
 mod size;
 mod target;
+mod task;
 mod template;
 mod theme;
 
 pub use account::AccountName;
 pub use label::Label;
+pub use passkey::PasskeyId;
+pub use reason::Reason;
 pub use report::ReportKey;
 pub use session::SessionId;
 pub use size::TermSize;
 pub use target::{MachineName, Target, UnixUser};
+pub use task::TaskName;
 pub use template::{TemplateName, TemplateVersion};
 pub use theme::{Color, Theme};
 
@@ -80,6 +86,12 @@ macro_rules! parsed_text {
             }
         }
 
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
@@ -116,6 +128,9 @@ mod tests {
         }
         for bad in ["", "-a", "a-", "a.b", "a/b", "..", "A", &"a".repeat(33)] {
             assert!(bad.parse::<TemplateName>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "-a", "a-", "a.b", "A", "a_b", &"a".repeat(25)] {
+            assert!(bad.parse::<TaskName>().is_err(), "{bad:?}");
         }
         for bad in ["", ".1", "-1", "..", "1/2", "1 2", "1\0", &"1".repeat(65)] {
             assert!(bad.parse::<TemplateVersion>().is_err(), "{bad:?}");

@@ -19,10 +19,19 @@ super::parsed_text!(
     is_machine
 );
 
+/// The name that machined gives to the host itself.
+const HOST: &str = ".host";
+
 impl MachineName {
+    /// The host itself.
+    #[must_use]
+    pub fn host() -> Self {
+        Self(HOST.to_owned())
+    }
+
     /// Whether this is the host itself.
     pub fn is_host(&self) -> bool {
-        self.0 == ".host"
+        self.0 == HOST
     }
 }
 
@@ -33,7 +42,7 @@ fn is_machine(text: &str) -> bool {
             && edge(part.bytes().last())
             && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    text == ".host" || (text.len() <= 64 && text.split('.').all(part))
+    text == HOST || (text.len() <= 64 && text.split('.').all(part))
 }
 
 /// The name of a UNIX user on a machine: 1 to 32 of `a-z 0-9 _ -`, beginning with a letter or `_`.
@@ -49,6 +58,13 @@ super::parsed_text!(
     "use 1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'",
     is_user
 );
+
+impl UnixUser {
+    /// Whether this is root.
+    pub fn is_root(&self) -> bool {
+        self.0 == "root"
+    }
+}
 
 fn is_user(text: &str) -> bool {
     let mut bytes = text.bytes();
@@ -67,6 +83,14 @@ pub struct Target {
     pub machine: MachineName,
     /// The user that the shell runs as.
     pub user: UnixUser,
+}
+
+impl Target {
+    /// This user on the host itself.
+    #[must_use]
+    pub fn on_host(user: UnixUser) -> Self {
+        Self { machine: MachineName::host(), user }
+    }
 }
 
 impl fmt::Display for Target {

@@ -13,9 +13,14 @@ super::parsed_text!(
 );
 
 fn is_template(text: &str) -> bool {
+    is_plain(text, 32)
+}
+
+/// Whether a text is 1 to `most` of `a-z 0-9 -`, beginning and ending with a letter or a digit.
+pub(super) fn is_plain(text: &str, most: usize) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let (first, last) = (text.bytes().next(), text.bytes().last());
-    text.len() <= 32
+    text.len() <= most
         && first.is_some_and(plain)
         && last.is_some_and(plain)
         && text.bytes().all(|b| plain(b) || b == b'-')

@@ -12,15 +12,17 @@ pub mod exit_status {
     pub const NO_TEMPLATE: u8 = 66;
     /// There is no such machine.
     pub const NO_MACHINE: u8 = 68;
+    /// The account has as many machines for tasks, or the machine as many checkpoints, as it may have.
+    pub const TOO_MANY: u8 = 70;
     /// All ranges of uids are taken.
     pub const NO_RANGE: u8 = 69;
     /// A program of the system failed.
     pub const TOOL: u8 = 71;
-    /// The version is there already.
-    pub const TEMPLATE_EXISTS: u8 = 73;
+    /// The version, or the machine, is there already.
+    pub const EXISTS: u8 = 73;
     /// Reading or writing failed; the disk may be full.
     pub const STORAGE: u8 = 74;
-    /// The machine runs, or a machine is made of the version.
+    /// A machine is made of the version, or the machine cannot be stopped for long enough.
     pub const IN_USE: u8 = 75;
     /// The policy makes no machine of this name.
     pub const NOT_IN_POLICY: u8 = 77;

@@ -2,12 +2,12 @@
 //! and auth ties the state of the login to it. Intent [`Intent::Login`](crate::wire::Intent).
 //!
 //! Packets are postcard: the variant's index as a varint, then its fields in order; a string is its
-//! length as a varint, then UTF-8. [`ToFront::SignedIn`] carries one descriptor, the principal
-//! channel.
+//! length as a varint, then UTF-8. [`ToFront::SignedIn`] and
+//! [`ToFront::SteppedUp`] carry one descriptor, a principal channel.
 //!
 //! JSON is passed through as text: only auth and the browser parse it.
 //!
-//! auth closes the connection after [`ToFront::SignedIn`], after `refused: bad-message`, and after
+//! auth closes the connection after either of them, after `refused: bad-message`, and after
 //! [`IDLE`] without a request. So front connects only when the page sends its first request.
 
 use std::time::Duration;
@@ -35,6 +35,12 @@ pub enum FromFront {
         /// The token from the link.
         token: String,
     },
+    /// Create a challenge for a step-up: a passkey of this account, which front has signed in, is to
+    /// be touched again for one session on the host.
+    StepUp {
+        /// The account. auth accepts a passkey of no other.
+        account: AccountName,
+    },
     /// The browser's answer, as JSON.
     Answer {
         /// At most [`TEXT_FRAME_MAX`](super::page::TEXT_FRAME_MAX) bytes.
@@ -57,6 +63,9 @@ pub enum ToFront {
         /// The account, for the page to display.
         account: AccountName,
     },
+    /// The step-up is done. Carries a principal channel of the account, which opens or views one
+    /// session on the host and does nothing else.
+    SteppedUp,
     /// The login was refused. The page may start again, unless the refusal is `bad-message`.
     Refused(Refusal),
 }
@@ -66,7 +75,7 @@ impl Message for FromFront {}
 impl Message for ToFront {
     fn descriptors(&self) -> usize {
         match self {
-            Self::SignedIn { .. } => 1,
+            Self::SignedIn { .. } | Self::SteppedUp => 1,
             Self::Challenge { .. } | Self::Refused(_) => 0,
         }
     }

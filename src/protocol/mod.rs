@@ -25,7 +25,7 @@ pub mod worker;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{AccountName, Label, SessionId, Target, TermSize};
+use crate::names::{AccountName, Label, SessionId, Target, TermSize, UnixUser};
 
 pub use refusal::Refusal;
 
@@ -43,6 +43,8 @@ pub enum EndReason {
     MachineGone,
     /// The session's owner or an operator ended the session.
     EndedByRequest,
+    /// The session reached its time limit.
+    TimeLimit,
     /// The worker stopped.
     WorkerGone,
     /// The session continues, but this viewer may no longer see it.
@@ -60,6 +62,7 @@ impl std::fmt::Display for EndReason {
             Self::NeverStarted => "never-started",
             Self::MachineGone => "machine-gone",
             Self::EndedByRequest => "ended-by-request",
+            Self::TimeLimit => "time-limit",
             Self::WorkerGone => "worker-gone",
             Self::ViewClosed => "view-closed",
             Self::ViewLost => "view-lost",
@@ -225,6 +228,8 @@ pub struct SessionSummary {
     /// When the session was opened, in seconds since 1970.
     #[cfg_attr(test, ts(type = "number"))]
     pub opened: u64,
+    /// How many seconds are left until the session ends, if it has a time limit.
+    pub left: Option<u32>,
     /// The account that opened the session.
     pub owner: AccountName,
     /// The role of the account that asks. The operator may only look.
@@ -235,6 +240,19 @@ pub struct SessionSummary {
     pub viewing: Vec<AccountName>,
     /// The worker's report; `None` if the worker did not answer in time.
     pub about: Option<About>,
+}
+
+/// What a shell on the host itself demands of an account that may open one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct HostTerms {
+    /// The user that the shell runs as.
+    pub user: UnixUser,
+    /// Whether the person must say why in words.
+    pub reason: bool,
+    /// How long the session may last, in seconds.
+    pub limit: u32,
 }
 
 /// What a session's worker reports about the session. It is only displayed; nothing is decided by

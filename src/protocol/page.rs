@@ -34,6 +34,16 @@
 //!   ◀───────────────────────── closed       (with the reason)
 //! ```
 //!
+//! A shell on the host itself needs the person's passkey once more, for each view:
+//!
+//! ```text
+//! page                              front
+//!   step-up(stream) ─────────────────▶
+//!   ◀──────────────── touch-challenge       (or refused with the stream)
+//!   touch(stream, credential) ───────▶      (with the session to open or to view)
+//!   ◀──────────────────────── opened        (or refused with the stream)
+//! ```
+//!
 //! A stream's number is free again after `closed`, `close` or a `refused` that names it. A frame
 //! that cannot be decoded, is not allowed in the current state, or has another kind than its
 //! stream, is answered with `refused: bad-message` and the end of the connection.
@@ -45,11 +55,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::viewer::Extent;
-use super::{EndReason, GuestRole, OpeningStep, Participant, Refusal, Role, SessionSummary, ShellExit};
-use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize, Theme};
+use super::{
+    EndReason, GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SessionSummary, ShellExit,
+};
+use crate::names::{AccountName, Label, MachineName, Reason, SessionId, Target, TermSize, Theme, UnixUser};
 
 /// The WebSocket's subprotocol. A new version of these messages gets a new name.
-pub const SUBPROTOCOL: &str = "tere-3";
+pub const SUBPROTOCOL: &str = "tere-4";
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation takes about 3 kB.
 /// A longer frame ends the connection.
@@ -125,6 +137,23 @@ pub enum FromPage {
         stream: u16,
         /// The session to view.
         session: SessionId,
+        /// The size of the page's terminal.
+        size: TermSize,
+    },
+    /// Request a challenge for a stream that is to view a session on the host itself. A connection has
+    /// one such challenge at a time; another request replaces it.
+    StepUp {
+        /// The stream's number, chosen by the page.
+        stream: u16,
+    },
+    /// The browser's answer to `touch-challenge`, with what it is for. Opens a stream of kind terminal.
+    Touch {
+        /// The stream of the challenge.
+        stream: u16,
+        /// The credential, as in `answer`.
+        credential: Value,
+        /// What the stream is to view.
+        view: HostView,
         /// The size of the page's terminal.
         size: TermSize,
     },
@@ -216,10 +245,20 @@ pub enum ToPage {
         /// The account.
         account: AccountName,
     },
+    /// The page must answer this challenge with a passkey of the account that is signed in, within 60
+    /// seconds.
+    TouchChallenge {
+        /// The stream of the request.
+        stream: u16,
+        /// `PublicKeyCredentialRequestOptionsJSON`.
+        options: Value,
+    },
     /// The targets that this account may open, and its sessions.
     Lobby {
         /// Granted targets, in the order of the policy.
         targets: Vec<Target>,
+        /// The terms of the targets that are on the host itself.
+        host: Vec<HostTerms>,
         /// Live sessions, oldest first.
         sessions: Vec<SessionSummary>,
     },
@@ -238,6 +277,8 @@ pub enum ToPage {
         session: SessionId,
         /// The target that the session runs on.
         target: Target,
+        /// How many seconds are left until the session ends, if it has a time limit.
+        left: Option<u32>,
     },
     /// The next `bytes` bytes of the stream are a snapshot for a terminal of this size, which
     /// replaces what is displayed. A snapshot follows `opened`, and is sent again when the page or
@@ -315,6 +356,25 @@ pub enum ToPage {
     },
 }
 
+/// What a stream on the host itself views.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum HostView {
+    /// A new session.
+    Open {
+        /// The user that the shell runs as.
+        user: UnixUser,
+        /// Why, in the person's words.
+        reason: Option<Reason>,
+    },
+    /// An existing session.
+    Attach {
+        /// The session.
+        session: SessionId,
+    },
+}
+
 /// The two ceremonies of WebAuthn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -358,6 +418,8 @@ mod tests {
             TermSize::decl(&config),
             Theme::decl(&config),
             About::decl(&config),
+            HostTerms::decl(&config),
+            HostView::decl(&config),
             SessionSummary::decl(&config),
             FromPage::decl(&config),
             ToPage::decl(&config),
@@ -365,7 +427,7 @@ mod tests {
             write!(text, "\nexport {declaration}\n").unwrap();
         }
         // These types are strings in a message, so they are strings in the page.
-        for name in ["AccountName", "Label", "SessionId", "MachineName", "UnixUser", "Color"] {
+        for name in ["AccountName", "Label", "Reason", "SessionId", "MachineName", "UnixUser", "Color"] {
             write!(text, "\nexport type {name} = string;\n").unwrap();
         }
         text.push_str("\nexport type JsonValue = unknown;\n");

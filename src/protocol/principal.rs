@@ -9,8 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GuestRole, OpeningStep, Participant, Refusal, Role, SessionSummary};
-use crate::names::{AccountName, Label, MachineName, SessionId, Target, TermSize};
+use super::{GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SessionSummary};
+use crate::names::{AccountName, Label, MachineName, Reason, SessionId, Target, TermSize, UnixUser};
 use crate::wire::Message;
 
 /// Most pending requests on one principal channel. One more is refused with `too-many`.
@@ -47,7 +47,16 @@ pub enum Ask {
         /// The initial size of the terminal.
         size: TermSize,
     },
-    /// View an existing session.
+    /// Start a new session on the host itself, and view it. Only on the channel of a step-up.
+    OpenHost {
+        /// The user that the shell runs as.
+        user: UnixUser,
+        /// The initial size of the terminal.
+        size: TermSize,
+        /// Why, in the person's words.
+        reason: Option<Reason>,
+    },
+    /// View an existing session. One on the host can be viewed only on the channel of a step-up.
     Attach {
         /// The session.
         session: SessionId,
@@ -130,6 +139,8 @@ pub enum Answer {
     Lobby {
         /// Granted targets, in the order of the policy.
         targets: Vec<Target>,
+        /// The terms of the targets that are on the host itself.
+        host: Vec<HostTerms>,
         /// The principal's live sessions, oldest first, then those that are shared with it.
         sessions: Vec<SessionSummary>,
     },
@@ -137,12 +148,14 @@ pub enum Answer {
     Named,
     /// Answers `Share`.
     Shared,
-    /// Answers `Open`, `Attach` and `Show`. Carries the viewer socket.
+    /// Answers `Open`, `OpenHost`, `Attach` and `Show`. Carries the viewer socket.
     Opened {
         /// The session in view.
         session: SessionId,
         /// The target that it runs on.
         target: Target,
+        /// How many seconds are left until the session ends, if it has a time limit.
+        left: Option<u32>,
     },
     /// Answers `End`: the shell has been hung up and will be gone in a moment.
     Ending,
@@ -190,6 +203,7 @@ mod tests {
             id: "abcdefghijkl".parse().unwrap(),
             target: target(),
             opened: u64::MAX,
+            left: Some(u32::MAX),
             owner: account.clone(),
             role: Role::Watcher,
             name: label.clone(),
@@ -205,9 +219,15 @@ mod tests {
     #[test]
     fn the_longest_lists_fit_into_a_packet() {
         let sessions = vec![summary(); 64 + SHARED_MAX];
-        let lobby = Answer::Lobby { targets: vec![target(); TARGETS_MAX], sessions };
+        let user: UnixUser = "a".repeat(32).parse().unwrap();
+        let terms = HostTerms { user, reason: true, limit: u32::MAX };
+        let lobby =
+            Answer::Lobby { targets: vec![target(); TARGETS_MAX], host: vec![], sessions: sessions.clone() };
+        // A target on the host has terms, and a shorter name.
+        let targets = vec![Target::on_host(terms.user.clone()); TARGETS_MAX];
+        let on_host = Answer::Lobby { targets, host: vec![terms; TARGETS_MAX], sessions };
         let all = Answer::AllSessions(vec![summary(); SESSIONS_A_PAGE]);
-        for answer in [lobby, all] {
+        for answer in [lobby, on_host, all] {
             let reply = FromBroker::Reply { number: u32::MAX, answer };
             let length = postcard::to_allocvec(&reply).unwrap().len();
             assert!(length <= PACKET_MAX, "{length} bytes");

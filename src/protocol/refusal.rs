@@ -32,6 +32,16 @@ pub enum Refusal {
     ShellRefused,
     /// The session's worker did not start or does not answer.
     WorkerUnavailable,
+    /// A shell on the host itself was asked for without a touch of the passkey for it.
+    TouchRequired,
+    /// The touch was too long ago.
+    TouchStale,
+    /// The touch was used for a session before.
+    TouchSpent,
+    /// The passkey that was touched belongs to another account than the one that is signed in.
+    PasskeyOfAnother,
+    /// The grant demands a reason in words, and none was given.
+    ReasonRequired,
     /// The session does not exist, or the account may not use it.
     NoSuchSession,
     /// The policy does not let this session be shared.
@@ -99,6 +109,13 @@ impl Refusal {
                 "The host refused to open this shell. Ask whoever runs it to run 'tere check'."
             }
             Self::WorkerUnavailable => "The session's process does not answer. Try again in a moment.",
+            Self::TouchRequired => "A shell on the host itself needs your passkey once more. Try again.",
+            Self::TouchStale => "Your passkey was used too long ago. Use it again.",
+            Self::TouchSpent => "Each use of your passkey opens one shell on the host. Use it again.",
+            Self::PasskeyOfAnother => {
+                "This passkey is not one of the account that you are signed in to. Use one that is."
+            }
+            Self::ReasonRequired => "Say in a few words why you need a shell on the host.",
             Self::NoSuchSession => "There is no such session of yours. It may have ended.",
             Self::NotShareable => {
                 "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant."

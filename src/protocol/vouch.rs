@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Refusal;
-use crate::names::AccountName;
+use crate::names::{AccountName, PasskeyId};
 use crate::wire::Message;
 
 /// Most principal channels of one account at once. One more is refused with `too-many`.
@@ -39,12 +39,15 @@ pub enum Principal {
 }
 
 /// How a principal was verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthMethod {
     /// By a passkey that was registered before.
-    Passkey,
+    Passkey(PasskeyId),
     /// By a passkey that was just registered with an enrolment link.
-    Enrolment,
+    Enrolment(PasskeyId),
+    /// By a passkey of the account, once more after signing in. The channel opens or views one
+    /// session on the host and does nothing else.
+    StepUp(PasskeyId),
     /// By the peer uid that the kernel reports for a local socket.
     PeerUid(u32),
 }

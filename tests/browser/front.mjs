@@ -24,7 +24,11 @@ const POLICY =
 export class Front {
   account = 'alice';
   targets = /** @type {Target[]} */ ([{ machine: 'web1', user: 'dev' }]);
-  sessions = /** @type {{ id: string, target: Target, opened: number, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
+  /** The terms of the targets on the host itself. */
+  host = /** @type {{ user: string, reason: boolean, limit: number }[]} */ ([]);
+  /** How many seconds are left of a session on the host, when it is viewed. */
+  left = 1800;
+  sessions = /** @type {{ id: string, target: Target, opened: number, left?: number | null, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
   /** The refusal sent in reply to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
   /** Whether `open` and `attach` are answered; otherwise they wait for `open`. */
@@ -130,7 +134,7 @@ export class Front {
     await this.#socket?.close({ code: 1001 });
   }
 
-  /** @param {Message} message */
+  /** @param {Message} message @returns {void} */
   #answer(message) {
     this.heard.push(message);
     this.#typing.emit('heard');
@@ -158,6 +162,21 @@ export class Front {
         return this.#lobby();
       case 'list':
         return this.#lobby();
+      case 'step-up': {
+        // The passkey that the page has registered.
+        const id = this.heard.find((said) => said.type === 'answer')?.['credential'].id;
+        const allowCredentials = [{ type: 'public-key', id }];
+        return this.say({
+          type: 'touch-challenge',
+          stream: message['stream'],
+          options: { challenge: 'AAAAAAAAAAAAAAAAAAAAAA', rpId: 'localhost', userVerification: 'required', allowCredentials },
+        });
+      }
+      case 'touch': {
+        const { stream, view, size } = message;
+        const target = { machine: '.host', user: view.open?.user };
+        return this.#answer(view.open ? { type: 'open', stream, target, size } : { type: 'attach', stream, session: view.attach.session, size });
+      }
       case 'open':
       case 'attach': {
         const { stream } = message;
@@ -165,7 +184,8 @@ export class Front {
         if (this.refusal) return this.say({ type: 'refused', stream, refusal: this.refusal });
         const known = this.sessions.find((session) => session.id === message['session']);
         const target = known?.target ?? message['target'];
-        this.say({ type: 'opened', stream, session: known?.id ?? 'abcdefgh2345', target });
+        const left = target.machine === '.host' ? this.left : null;
+        this.say({ type: 'opened', stream, session: known?.id ?? 'abcdefgh2345', target, left });
         if (!this.prompt) return;
         this.snapshot(stream, message['size'], '', 'whole');
         return this.print(stream, `\x1b[1m${target.user}@${target.machine}\x1b[0m $ `);
@@ -185,7 +205,7 @@ export class Front {
   }
 
   #lobby() {
-    const own = { owner: this.account, role: 'owner', viewing: [] };
-    this.say({ type: 'lobby', targets: this.targets, sessions: this.sessions.map((one) => ({ ...own, ...one })) });
+    const own = { owner: this.account, role: 'owner', viewing: [], left: null };
+    this.say({ type: 'lobby', targets: this.targets, host: this.host, sessions: this.sessions.map((one) => ({ ...own, ...one })) });
   }
 }

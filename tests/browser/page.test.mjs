@@ -289,6 +289,102 @@ test('a refused shell is a sentence, and can be tried again', minute, async () =
   tab.assertNoErrors();
 });
 
+const onHost = { machine: '.host', user: 'ops' };
+
+/** A tab in the lobby of somebody who may open a shell on the host. @param {(front: Front) => void} prepare */
+async function withHost(prepare = () => {}) {
+  return signedIn((front) => {
+    front.targets = [web1, onHost];
+    front.host = [{ user: 'ops', reason: true, limit: 1800 }];
+    prepare(front);
+  });
+}
+
+test('a shell on the host takes a reason and another touch, and its frame is red', minute, async () => {
+  const { front, tab } = await withHost();
+  const target = tab.page.getByRole('button', { name: /^ops@.host/ });
+  await target.waitFor();
+  await tab.screenshot('page-host-lobby');
+  await target.click();
+  const dialog = tab.page.getByRole('dialog');
+  await dialog.getByText('the session ends after 30 minutes').waitFor();
+  await tab.screenshot('page-host-touch');
+  // Without a reason, nothing is sent.
+  const go = dialog.getByRole('button', { name: 'Use my passkey' });
+  await go.click();
+  await dialog.getByRole('textbox').fill(' the disk is full ');
+  assert.deepEqual(front.heard.filter((message) => message.type === 'step-up'), []);
+  await go.click();
+  await tab.shell();
+  const touch = front.heard.find((message) => message.type === 'touch');
+  assert.deepEqual(touch?.['view'], { open: { user: 'ops', reason: 'the disk is full' } });
+  assert.equal(typeof touch?.['credential'].response.signature, 'string');
+  await tab.page.locator('#bar-limit').filter({ hasText: /^On the host, ends at / }).waitFor();
+  assert.equal(await tab.page.evaluate(() => document.body.dataset['host']), '');
+  await tab.screenshot('page-host');
+  // The frame belongs to this shell alone.
+  await tab.page.getByRole('button', { name: 'Shells' }).click();
+  await tab.page.getByRole('button', { name: /^dev@web1/ }).click();
+  await tab.shell();
+  assert.equal(await tab.page.evaluate(() => document.body.dataset['host']), undefined);
+  assert.equal(await tab.page.locator('#bar-limit').textContent(), '');
+  tab.assertNoErrors();
+});
+
+test('the end of a shell on the host is announced before it comes', minute, async () => {
+  const { front, tab } = await withHost((front) => {
+    front.host = [];
+    front.left = 61;
+  });
+  await tab.page.getByRole('button', { name: /^ops@.host/ }).click();
+  await tab.page.getByRole('button', { name: 'Use my passkey' }).click();
+  await tab.shell();
+  await tab.page.locator('#notices').getByText(/This session on the host ends in \d+ seconds/).waitFor();
+  await tab.page.locator('#bar-limit').filter({ hasText: /ends in \d+ seconds/ }).waitFor();
+  await tab.screenshot('page-host-warning');
+  front.say({ type: 'end', stream: 1 });
+  front.say({ type: 'closed', stream: 1, reason: 'time-limit', exit: null });
+  await tab.panelSays(/The time of this session is over/);
+  await tab.screenshot('page-host-over');
+  tab.assertNoErrors();
+});
+
+test('whoever comes back to a shell on the host is asked for a touch, and may leave it', minute, async () => {
+  const { front, tab } = await withHost((front) => {
+    front.sessions = [{ id: 'zzzzzzzz2222', target: onHost, opened: 0, left: 600 }];
+  });
+  await tab.page.getByRole('dialog').getByText('your passkey is needed for each view of it').waitFor();
+  await tab.page.keyboard.press('Escape');
+  await tab.page.getByText('ends in 10 minutes').waitFor();
+  await tab.page.getByRole('button', { name: /ops@.host\s?opened/ }).click();
+  front.refusal = 'passkey-of-another';
+  await tab.page.getByRole('button', { name: 'Use my passkey' }).click();
+  await tab.panelSays(/not one of the account that you are signed in to/);
+  await tab.screenshot('page-host-refused');
+  front.refusal = undefined;
+  await tab.page.getByRole('button', { name: 'Try again' }).click();
+  await tab.page.getByRole('button', { name: 'Use my passkey' }).click();
+  await tab.shell();
+  assert.deepEqual(front.heard.find((message) => message.type === 'touch')?.['view'], { attach: { session: 'zzzzzzzz2222' } });
+  tab.assertNoErrors();
+});
+
+test('a passkey that gives no answer opens nothing, and can be tried again', minute, async () => {
+  const { front, tab } = await withHost((front) => (front.host = []));
+  const target = tab.page.getByRole('button', { name: /^ops@.host/ });
+  // The passkey is registered by then.
+  await target.waitFor();
+  await tab.setUserVerified(false);
+  await target.click();
+  await tab.page.getByRole('button', { name: 'Use my passkey' }).click();
+  await tab.panelSays(/No passkey was used/);
+  assert.deepEqual(front.heard.filter((message) => message.type === 'touch'), []);
+  await tab.setUserVerified(true);
+  await tab.page.getByRole('button', { name: 'Try again' }).click();
+  await tab.page.getByRole('button', { name: 'Use my passkey' }).click();
+  await tab.shell();
+});
+
 for (const refusal of ['worker-unavailable', 'version-mismatch']) {
   test(`a shell that cannot be viewed again right now (${refusal}) is not forgotten for a new one`, minute, async () => {
     const { front, tab } = await signedIn();

@@ -365,3 +365,40 @@ test('a machine that is powered off says so within 10 s, and starts again for a 
   await tab.shell();
   tab.assertNoErrors();
 });
+
+test('the host itself takes both locks and a second touch, and its frame is red', minute, async () => {
+  const policy = '/etc/tere/tere.toml';
+  const rule = '/etc/polkit-1/rules.d/40-tere-host.rules';
+  const grant = '[[grant]]\naccounts = ["alice"]\nmachine = ".host"\nuser = "ops"\ntime-limit = "30m"\nreason = true\n';
+  await inHost('sh', '-c', `id ops 2>/dev/null || useradd --create-home --shell /bin/bash ops; cp -p ${policy} /run/policy.kept; printf '%s' '${grant}' >>${policy}`);
+  await inHost('systemctl', 'reload', 'tere-broker');
+  try {
+    const tab = await Tab.open(await newPerson(browser));
+    await tab.page.goto(await enrolmentLink('alice'));
+    await tab.pressSignIn();
+    const open = async () => {
+      await tab.page.getByRole('dialog').getByRole('textbox').fill('the disk is full');
+      await tab.page.getByRole('button', { name: 'Use my passkey' }).click();
+    };
+    await tab.page.getByRole('button', { name: /^ops@.host/ }).click();
+    await open();
+    await tab.panelSays(/The host refused to open this shell/);
+    await inHost('sh', '-c', `sed 's/^var tereHostUsers = .*/var tereHostUsers = ["ops"];/' /usr/share/tere/polkit/40-tere-host.rules >${rule}; systemctl restart polkit`);
+    await tab.page.getByRole('button', { name: 'Try again' }).click();
+    await open();
+    await tab.shell();
+    await tab.run('id -un; systemd-detect-virt --container; ls -d /var/lib/tere');
+    await tab.sees(/^ops\n.*\n\/var\/lib\/tere\n/m);
+    assert.equal(await tab.page.evaluate(() => document.body.dataset['host']), '');
+    await tab.screenshot('12-host');
+    // A reload is another view, and takes another touch.
+    await tab.page.reload();
+    await tab.pressSignIn();
+    await tab.page.getByRole('dialog').getByText('your passkey is needed for each view of it').waitFor();
+    await tab.page.getByRole('button', { name: 'Use my passkey' }).click();
+    await tab.sees(/\/var\/lib\/tere/);
+    tab.assertNoErrors();
+  } finally {
+    await inHost('sh', '-c', `cat /run/policy.kept >${policy}; rm -f ${rule}; systemctl restart polkit; systemctl reload tere-broker`);
+  }
+});

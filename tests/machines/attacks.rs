@@ -174,3 +174,57 @@ fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
     // What is permitted works; otherwise the rest of this test proves nothing.
     broker.open_shell(&host, "web1", "dev", "/bin/sh").unwrap();
 }
+
+/// A rule of polkit, which is removed at the end.
+struct InstalledRule<'a>(&'a Host, &'static str);
+
+impl Drop for InstalledRule<'_> {
+    fn drop(&mut self) {
+        self.0.try_run(&["rm", "-f", self.1]);
+        self.0.rules_changed();
+    }
+}
+
+/// The rule for the host itself is in force only where an administrator has put it, and only for the
+/// users in its list. It is tested as the package has it.
+#[test]
+fn polkit_holds_shells_on_the_host_to_the_users_that_are_listed() {
+    const RULE: &str = "/etc/polkit-1/rules.d/40-tere-host.rules";
+    const PACKAGED: &str = "/usr/share/tere/polkit/40-tere-host.rules";
+    let host = Host::alone();
+    let _installed = InstalledRule(&host, RULE);
+    host.add_host_user("ops");
+    host.add_host_user("another");
+    host.run(&["systemctl", "start", "tere-front", "tere-auth", "tere-broker"]);
+    let broker = Identity::of(&host, "tere-broker.service");
+    let open =
+        |identity: &Identity, user: &str, program: &str| identity.open_shell(&host, ".host", user, program);
+    let in_force = |list: &str| {
+        host.sh(&format!(
+            "sed 's/^var tereHostUsers = .*/var tereHostUsers = [{list}];/' {PACKAGED} >{RULE}"
+        ));
+        host.rules_changed();
+    };
+    denied("before the rule is installed", open(&broker, "ops", "/bin/sh"));
+    in_force("");
+    denied("with the list that the package has", open(&broker, "ops", "/bin/sh"));
+    in_force(r#""ops""#);
+    open(&broker, "ops", "/bin/sh").unwrap();
+    for user in ["another", "root", "0", "", "tere-broker"] {
+        denied(user, open(&broker, user, "/bin/sh"));
+    }
+    denied("another program", open(&broker, "ops", "/usr/bin/id"));
+    let manager = "org.freedesktop.machine1.Manager";
+    denied("login", broker.call(&host, MACHINED, manager, &["OpenMachineLogin", "s", ".host"]));
+    for unit in ["tere-front.service", "tere-auth.service"] {
+        denied(unit, open(&Identity::of(&host, unit), "ops", "/bin/sh"));
+    }
+    let ops = ["setpriv", "--reuid=ops", "--regid=ops", "--clear-groups", "--no-new-privs", "--"];
+    let ops = Identity { words: ops.map(str::to_owned).to_vec() };
+    denied("the user itself", open(&ops, "ops", "/bin/sh"));
+    in_force(r#""ops", "root""#);
+    open(&broker, "root", "/bin/sh").unwrap();
+    host.run(&["rm", RULE]);
+    host.rules_changed();
+    denied("after the rule is removed", open(&broker, "ops", "/bin/sh"));
+}

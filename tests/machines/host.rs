@@ -174,6 +174,19 @@ impl Host {
         user.to_owned()
     }
 
+    /// Makes a user of the host, unless there is one.
+    pub fn add_host_user(&self, user: &str) {
+        if !self.try_run(&["id", user]).success {
+            self.run(&["useradd", "--create-home", "--shell", "/bin/bash", user]);
+        }
+    }
+
+    /// Waits until polkit has read its rules again. It does so by itself, but not at once.
+    pub fn rules_changed(&self) {
+        // systemd would refuse the fifth restart within 10 s.
+        self.sh("systemctl reset-failed polkit; systemctl restart polkit");
+    }
+
     /// Restarts front and auth.
     pub fn restart_front_and_auth(&self) {
         self.run(&["systemctl", "restart", "tere-front", "tere-auth"]);

@@ -3,7 +3,7 @@
 //!
 //! The policy of the host: alice and bob may be `dev@web1`, and alice may share her sessions there.
 //! alice may also be `dev@nobus`, `dev@absent` and `nobody-there@web1`. tere makes `alice-box` and
-//! `bob-box`, where alice and bob may be dev.
+//! `bob-box`, where alice and bob may be dev, and up to three machines for tasks of each of them.
 
 // Tests and their helpers fail by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -15,8 +15,10 @@ mod parts;
 mod stories;
 
 mod attacks;
+mod checkpoints;
 mod faults;
 mod host;
+mod idle;
 mod leaks;
 mod managed;
 mod soak;

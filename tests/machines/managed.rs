@@ -8,17 +8,25 @@ use crate::parts::wait::eventually;
 use crate::stories::holder;
 
 /// Removes what there is of alice's and bob's machines, and their homes.
-fn no_machines(host: &Host) {
-    host.sh("systemctl stop 'tere-managed@*.service'; rm -rf /var/lib/tere/machines/* /var/lib/tere/machines/.[a-z]* \
-             /var/lib/tere/homes/* /var/lib/tere/homes/.[a-z]* /var/lib/tere/bases/*");
+pub fn no_machines(host: &Host) {
+    host.sh("systemctl stop 'tere-managed@*.service'; cd /var/lib/tere && \
+             for folder in machines homes bases checkpoints incoming locks; do \
+             find $folder -mindepth 1 -maxdepth 1 -exec rm -rf {} +; done");
 }
 
 /// Runs a line of shell as the root of alice's machine.
-fn in_machine(host: &Host, line: &str) -> String {
+pub fn in_machine(host: &Host, line: &str) -> String {
     host.run(&["systemd-run", "--quiet", "--machine=alice-box", "--pipe", "--wait", "sh", "-c", line])
 }
 
-fn asks(shell: &mut Shell, line: &str, answer: &str) {
+/// Whether these are the steps of making a machine. On a busy host the first can be over before
+/// systemd has told of it.
+fn was_made(steps: &[OpeningStep]) {
+    let all = [OpeningStep::Making, OpeningStep::Booting];
+    assert!(*steps == all || *steps == all[1..], "{steps:?}");
+}
+
+pub fn asks(shell: &mut Shell, line: &str, answer: &str) {
     shell.type_in(&format!("{line}\r"));
     shell.expect(answer);
 }
@@ -29,7 +37,7 @@ fn a_machine_is_made_when_it_is_first_opened_and_its_home_is_kept() {
     no_machines(&host);
     let mut alice = holder(&host, "alice");
     let mut shell = alice.open("dev@alice-box").unwrap();
-    assert_eq!(std::mem::take(&mut alice.steps), [OpeningStep::Making, OpeningStep::Booting]);
+    was_made(&std::mem::take(&mut alice.steps));
     asks(&mut shell, "echo $(id -un)@$(hostname):$HOME", "dev@alice-box:/home/dev");
     asks(&mut shell, "echo mine >~/kept && sync && echo written", "written");
     // Something in the system, by the machine's root.
@@ -203,7 +211,7 @@ fn the_operator_lists_rebuilds_and_removes_machines_and_homes_stay() {
     assert_eq!(listed(&host).unwrap()["template"], serde_json::Value::Null);
     alice.steps.clear();
     let mut shell = alice.open("dev@alice-box").unwrap();
-    assert_eq!(alice.steps, [OpeningStep::Making, OpeningStep::Booting]);
+    was_made(&alice.steps);
     asks(&mut shell, "cat ~/kept; cat /etc/mark", "mine\r\ncat: /etc/mark: No such file");
     assert_eq!(listed(&host).unwrap()["version"], "2");
     // A machine that was removed is made again when it is opened; its home has waited.
@@ -216,10 +224,7 @@ fn the_operator_lists_rebuilds_and_removes_machines_and_homes_stay() {
     assert!(listed(&host).unwrap()["home_bytes"].as_u64() > Some(0));
     let mut shell = alice.open("dev@alice-box").unwrap();
     asks(&mut shell, "cat ~/kept", "mine\r\n");
-    // Nothing is removed under a machine that runs.
-    let running = host.try_run(&["/usr/lib/tere/tere-machine", "remove", "--home", "alice-box"]);
-    assert!(!running.success && running.err.contains("it runs"), "{running:?}");
-    assert!(host.tere(&["machine", "stop", "alice-box", "--yes"]).0);
+    // Nothing is removed under a machine that runs: it is stopped first.
     assert!(host.tere(&["machine", "remove", "--home", "alice-box", "--yes"]).0);
     assert_eq!(listed(&host), None);
     let nobody = host.try_run(&["tere", "machine", "remove", "alice-box", "--yes"]);
@@ -237,7 +242,7 @@ fn a_machine_whose_removal_is_killed_is_whole_or_absent() {
     no_machines(&host);
     let mut alice = holder(&host, "alice");
     let mut whole = 0;
-    for delay in ["0.005", "0.015", "0.03", "0.06"] {
+    for delay in ["0.03", "0.06", "0.1", "0.2"] {
         for verb in ["rebuild", "remove"] {
             alice.open("dev@alice-box").unwrap();
             in_machine(

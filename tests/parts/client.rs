@@ -176,6 +176,11 @@ impl<'a> Client<'a> {
                     Instant::now() < deadline && page.poll(LOOK),
                     "the count of {counted:?} does not end"
                 );
+                // A viewer that fell behind at the end gets the rest with the whole scrollback.
+                if counted.misses_lines(page, number) {
+                    counted.look(page, number);
+                    continue;
+                }
                 // The last line stays in `printed`, after complete lines that are numbers.
                 let printed = String::from_utf8_lossy(&page.screen(number).printed).into_owned();
                 if let Some((_, last)) = printed.split_once(&over)
@@ -207,6 +212,12 @@ impl<'a> Client<'a> {
 }
 
 impl Counted {
+    /// Whether lines are missing that a snapshot with the whole scrollback has.
+    fn misses_lines(&self, page: &mut Page, stream: u16) -> bool {
+        let screen = page.screen(stream);
+        screen.gaps != self.gaps || self.wholes == Some(screen.wholes)
+    }
+
     fn look(&mut self, page: &mut Page, stream: u16) {
         let screen = page.screen(stream);
         if self.next == usize::MAX {

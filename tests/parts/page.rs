@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use socket2::Socket;
 use tere::names::{SessionId, Target};
-use tere::protocol::page::{FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage};
+use tere::protocol::page::{FromPage, HostView, SENT_AT_UNKNOWN, StreamKind, ToPage};
 use tere::protocol::{EndReason, Refusal, SessionSummary};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
@@ -49,7 +49,7 @@ impl Page {
         let socket = patient(socket.into());
         let mut request = format!("ws://{HOST}/ws").into_client_request().unwrap();
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-3".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-4".parse().unwrap());
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, socket)
             .unwrap_or_else(|error| panic!("the front does not take the page: {error}"));
         Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
@@ -63,6 +63,11 @@ impl Page {
     /// Sends a message.
     pub fn say(&mut self, message: &FromPage) {
         self.socket.send(Message::text(serde_json::to_string(message).unwrap())).unwrap();
+    }
+
+    /// Sends a text frame, which need not be a message.
+    pub fn say_raw(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).unwrap();
     }
 
     /// Receives one frame; false at the end of the connection. Pings are answered on the way.
@@ -179,7 +184,7 @@ impl Page {
             other => panic!("no answer: {other:?}"),
         };
         match self.hear() {
-            ToPage::Lobby { targets, sessions } => Ok(Lobby { account, targets, sessions }),
+            ToPage::Lobby { targets, sessions, .. } => Ok(Lobby { account, targets, sessions }),
             other => panic!("no lobby: {other:?}"),
         }
     }
@@ -210,6 +215,34 @@ impl Page {
     pub fn open(&mut self, stream: u16, target: &str) -> Result<SessionId, Refusal> {
         self.say(&FromPage::Open { stream, target: target.parse().unwrap(), size: size() });
         self.opened(stream)
+    }
+
+    /// Asks for a step-up on `stream`, and returns the options of the challenge.
+    pub fn ask_to_step_up(&mut self, stream: u16) -> Result<String, Refusal> {
+        self.say(&FromPage::StepUp { stream });
+        self.hear_of("the challenge of a step-up", |message| match message {
+            ToPage::TouchChallenge { stream: on, options } if *on == stream => Some(Ok(options.to_string())),
+            ToPage::Refused { stream: Some(on), refusal } if *on == stream => Some(Err(*refusal)),
+            _ => None,
+        })
+    }
+
+    /// Answers the challenge of a step-up with the passkey's credential.
+    pub fn touch(&mut self, stream: u16, credential: &str, view: HostView) -> Result<SessionId, Refusal> {
+        let credential: Value = serde_json::from_str(credential).unwrap();
+        self.say(&FromPage::Touch { stream, credential, view, size: size() });
+        self.opened(stream)
+    }
+
+    /// Opens or views a session on the host on `stream`, with a touch of the passkey.
+    pub fn view_host(
+        &mut self,
+        stream: u16,
+        passkey: &mut SoftAuthenticator,
+        view: HostView,
+    ) -> Result<SessionId, Refusal> {
+        let options = self.ask_to_step_up(stream)?;
+        self.touch(stream, &passkey.touch(&options), view)
     }
 
     /// Views an existing session on `stream`.
@@ -312,7 +345,7 @@ pub fn status_of(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
     let mut socket = patient(socket.into());
     let mut request = String::from(
         "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-3\r\n",
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-4\r\n",
     );
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");

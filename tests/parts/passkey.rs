@@ -98,9 +98,25 @@ impl SoftAuthenticator {
         assert_eq!(options["allowCredentials"], json!([]), "no account is named before it is shown");
         let asking = options["rpId"].as_str().unwrap();
         let at = self.passkeys.iter().rposition(|held| held.rp_id == asking).unwrap();
+        self.sign(at, &options)
+    }
+
+    /// The same for a challenge that names the passkeys that may answer. If this authenticator has
+    /// none of them, it answers all the same.
+    pub fn touch(&mut self, options: &str) -> String {
+        let options: Value = serde_json::from_str(options).unwrap();
+        assert_eq!(options["userVerification"], "required");
+        let allowed: Vec<_> = options["allowCredentials"].as_array().unwrap().iter().collect();
+        assert!(!allowed.is_empty() && allowed.iter().all(|one| one["type"] == "public-key"), "{allowed:?}");
+        let is_allowed = |held: &Held| allowed.iter().any(|one| unbase64(&one["id"]) == held.id);
+        let at = self.passkeys.iter().rposition(is_allowed).unwrap_or(self.passkeys.len() - 1);
+        self.sign(at, &options)
+    }
+
+    fn sign(&mut self, at: usize, options: &Value) -> String {
         self.passkeys[at].counter += u32::from(self.counts);
         let held = &self.passkeys[at];
-        let client_data = self.client_data("webauthn.get", &options);
+        let client_data = self.client_data("webauthn.get", options);
         let data = self.authenticator_data(held, 0, &[]);
         let mut signed = data.clone();
         signed.extend(Sha256::digest(client_data.as_bytes()));

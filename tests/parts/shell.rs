@@ -42,10 +42,19 @@ impl PrincipalClient {
 
     /// The same, if the broker may refuse.
     pub fn vouched_or_refused(broker_socket: &Path, principal: Principal) -> Result<Self, Refusal> {
+        Self::vouched_by(broker_socket, principal, AuthMethod::PeerUid(0), 0)
+    }
+
+    /// The same, with the way in which the principal was verified, and when.
+    pub fn vouched_by(
+        broker_socket: &Path,
+        principal: Principal,
+        how: AuthMethod,
+        at: u64,
+    ) -> Result<Self, Refusal> {
         let channel: Channel<FromAuth, ToAuth> =
             Channel::connect(broker_socket, Intent::Vouch, PATIENCE).unwrap();
-        let how = AuthMethod::PeerUid(0);
-        channel.send(&FromAuth::Vouch { principal, how, at: 0 }, &[]).unwrap();
+        channel.send(&FromAuth::Vouch { principal, how, at }, &[]).unwrap();
         match channel.receive_within(PATIENCE).unwrap().0 {
             ToAuth::Vouched => Ok(Self::over(channel.into_socket())),
             ToAuth::Refused(refusal) => Err(refusal),

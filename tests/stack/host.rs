@@ -54,7 +54,8 @@ user = "nobody-there"
 const WE_ARE_ROOT: [&str; 3] = ["unshare", "--user", "--map-root-user"];
 
 /// The folders of a host that the programs write to.
-const FOLDERS: [&str; 5] = ["etc/tere", "run/tere/session", "run/tere-broker", "var/lib/tere-auth", "home"];
+const FOLDERS: [&str; 6] =
+    ["etc/tere", "etc/polkit-1/rules.d", "run/tere/session", "run/tere-broker", "var/lib/tere-auth", "home"];
 
 /// The host.
 #[derive(Debug)]
@@ -118,6 +119,12 @@ impl Host {
         let id = Command::new("id").arg("-un").output().unwrap();
         String::from_utf8(id.stdout).unwrap().trim_end().to_owned()
     }
+
+    /// Makes a user of the host. Here every shell runs as the user who runs the tests.
+    pub fn add_host_user(&self, _user: &str) {}
+
+    /// Waits until polkit has read its rules again. Here they are read at each call.
+    pub fn rules_changed(&self) {}
 
     /// Names of the loaded units of sessions.
     pub fn session_units(&self) -> Vec<String> {

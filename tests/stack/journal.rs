@@ -1,7 +1,7 @@
 //! The journal records each decision: who, which session, which machine. The fields can be tested
 //! only here; on a real host they are not part of the text.
 
-use tere::names::Label;
+use tere::names::{Label, PasskeyId};
 use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::Principal;
 use tere::protocol::{GuestRole, Refusal};
@@ -9,6 +9,7 @@ use tere::protocol::{GuestRole, Refusal};
 use crate::host::Host;
 use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
+use crate::stories::on_host::{OpenHost, open_as, touched};
 use crate::stories::{holder, marked};
 
 #[test]
@@ -60,4 +61,28 @@ fn each_decision_names_account_session_and_machine_and_nothing_that_was_typed() 
     let id = shell.session.as_str();
     recorded("session ended", "alice", id, "reason=shell-ended exit_status=3");
     assert!(!host.journal(&cursor).contains("typed-by-somebody"));
+}
+
+#[test]
+fn an_opening_on_the_host_names_the_passkey_and_the_reason() {
+    let open = OpenHost::with("");
+    let host = &open.host;
+    let cursor = host.journal_cursor();
+    let mut kept = touched(host, "alice", 1);
+    let shell = kept.view(open_as("ops")).unwrap();
+    assert_eq!(touched(host, "bob", 1).view(open_as("ops")).unwrap_err(), Refusal::NotGranted);
+    let passkey = |account: &str| PasskeyId::of(account.as_bytes());
+    for wanted in [
+        format!(
+            "session opened account=\"alice\" credential={} session={} machine=.host user=ops owner=alice purpose=disk full",
+            passkey("alice"),
+            shell.session
+        ),
+        format!(
+            "request refused account=\"bob\" credential={} machine=.host user=ops asked=\"open-host\" refusal=not-granted",
+            passkey("bob")
+        ),
+    ] {
+        eventually(&wanted, PATIENCE, || host.journal(&cursor).contains(&wanted).then_some(()));
+    }
 }

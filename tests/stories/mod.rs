@@ -17,6 +17,7 @@
 //! | `power_off`, `stop_machined`, `start_machined` | trouble around tere |
 //! | `worker_memory` | private memory of a session's worker, bytes |
 //! | `user_of_shells` | the user as which a shell in a machine runs |
+//! | `add_host_user`, `rules_changed` | a user of the host itself; polkit has read its rules again |
 //!
 //! The policy of the host: alice and bob may be `dev@web1`, and alice may share her sessions there.
 //! alice may also be `dev@nobus`, `dev@absent` and `nobody-there@web1`.
@@ -25,6 +26,7 @@ pub mod attacks;
 mod ends;
 mod flood;
 mod logins;
+pub mod on_host;
 mod pages;
 mod sessions;
 mod sharing;

@@ -1,6 +1,6 @@
 //! One of each message that there is.
 
-use tere::names::{AccountName, Label, MachineName, SessionId, Target, TermSize, Theme};
+use tere::names::{AccountName, Label, MachineName, PasskeyId, SessionId, Target, TermSize, Theme, UnixUser};
 use tere::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::page::Ceremony;
@@ -9,12 +9,20 @@ use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerId};
 use tere::protocol::{
-    About, EndReason, GuestRole, OpeningStep, Participant, Refusal, Role, SessionEnd, SessionSummary,
-    ShellExit, Signal,
+    About, EndReason, GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SessionEnd,
+    SessionSummary, ShellExit, Signal,
 };
 
 pub(crate) fn alice() -> AccountName {
     "alice".parse().unwrap()
+}
+
+fn passkey() -> PasskeyId {
+    "0123456789abcdef".parse().unwrap()
+}
+
+fn user() -> UnixUser {
+    "ops".parse().unwrap()
 }
 
 fn session() -> SessionId {
@@ -38,6 +46,7 @@ fn summary() -> SessionSummary {
         id: session(),
         target: target(),
         opened: 300,
+        left: Some(300),
         owner: alice(),
         role: Role::Writer,
         viewing: vec![alice()],
@@ -73,6 +82,7 @@ pub(crate) fn from_front() -> Vec<FromFront> {
     vec![
         FromFront::SignIn,
         FromFront::Enrol { token: "tok".into() },
+        FromFront::StepUp { account: alice() },
         FromFront::Answer { credential: "{}".into() },
     ]
 }
@@ -81,6 +91,7 @@ pub(crate) fn to_front() -> Vec<ToFront> {
     vec![
         ToFront::Challenge { ceremony: Ceremony::Get, options: "{}".into() },
         ToFront::SignedIn { account: alice() },
+        ToFront::SteppedUp,
         ToFront::Refused(Refusal::LinkInvalid),
     ]
 }
@@ -112,7 +123,9 @@ pub(crate) fn to_cli() -> Vec<ToCli> {
 pub(crate) fn from_auth() -> Vec<FromAuth> {
     let principal = Principal::Account(alice());
     vec![
-        FromAuth::Vouch { principal, how: AuthMethod::Passkey, at: 300 },
+        FromAuth::Vouch { principal: principal.clone(), how: AuthMethod::Passkey(passkey()), at: 300 },
+        FromAuth::Vouch { principal: principal.clone(), how: AuthMethod::Enrolment(passkey()), at: 300 },
+        FromAuth::Vouch { principal, how: AuthMethod::StepUp(passkey()), at: 300 },
         FromAuth::Vouch { principal: Principal::Operator, how: AuthMethod::PeerUid(0), at: 300 },
         FromAuth::Revoke(alice()),
     ]
@@ -126,6 +139,7 @@ pub(crate) fn requests() -> Vec<Request> {
     let asks = [
         Ask::Lobby,
         Ask::Open { target: target(), size: size() },
+        Ask::OpenHost { user: user(), size: size(), reason: "why".parse().ok() },
         Ask::Attach { session: session(), size: size() },
         Ask::Name { session: session(), name: Label::cut("build") },
         Ask::Share { session: session(), account: alice(), role: Some(GuestRole::Watcher) },
@@ -137,9 +151,11 @@ pub(crate) fn requests() -> Vec<Request> {
 }
 
 pub(crate) fn from_broker() -> Vec<FromBroker> {
+    let terms = HostTerms { user: user(), reason: true, limit: 300 };
     let answers = [
-        Answer::Lobby { targets: vec![target()], sessions: vec![summary()] },
-        Answer::Opened { session: session(), target: target() },
+        Answer::Lobby { targets: vec![target()], host: vec![terms], sessions: vec![summary()] },
+        Answer::Opened { session: session(), target: target(), left: None },
+        Answer::Opened { session: session(), target: target(), left: Some(300) },
         Answer::Named,
         Answer::Shared,
         Answer::Ending,
@@ -165,6 +181,7 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
         ToWorker::Detach { viewer, unread: UnreadInput::Dropped },
         ToWorker::Describe,
         ToWorker::End(EndReason::EndedByRequest),
+        ToWorker::End(EndReason::TimeLimit),
     ]
 }
 

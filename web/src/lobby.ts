@@ -4,8 +4,9 @@
 import { button, element, showSection, span } from './elements.ts';
 import { labelOf } from './label.ts';
 import { announce } from './notice.ts';
-import type { SessionId, SessionSummary, Target } from './protocol.ts';
-import { ago, counted, targetName } from './words.ts';
+import type { HostTerms, SessionId, SessionSummary, Target } from './protocol.ts';
+import { isOnHost } from './touch.ts';
+import { ago, counted, inTime, targetName } from './words.ts';
 
 /**
  * Interval between two requests for the list; the shorter one applies while a session is ending.
@@ -18,6 +19,8 @@ const SURE_MS = 6_000;
 
 export interface Lobby {
   targets: Target[];
+  /** The terms of the targets on the host itself. */
+  host: HostTerms[];
   sessions: SessionSummary[];
 }
 
@@ -134,6 +137,10 @@ function targetRow(target: Target, callbacks: LobbyCallbacks): HTMLLIElement {
   open.className = 'choice';
   open.dataset['key'] = `open ${targetName(target)}`;
   open.append(span(targetName(target), 'name'));
+  if (isOnHost(target)) {
+    open.classList.add('on-host');
+    open.append(span('the host itself, with your passkey once more', 'quiet'));
+  }
   row.append(open);
   return row;
 }
@@ -147,6 +154,7 @@ function sessionRow(session: SessionSummary, viewed: SessionId | undefined, call
   open.className = 'choice';
   open.dataset['key'] = `view ${session.id}`;
   open.disabled = isEnding;
+  if (isOnHost(session.target)) open.classList.add('on-host');
   open.append(span(label ?? where, 'name'));
   if (label !== undefined) open.append(span(where, 'quiet'));
   if (session.role !== 'owner') {
@@ -162,9 +170,9 @@ function sessionRow(session: SessionSummary, viewed: SessionId | undefined, call
 /**
  * The age, activity and viewers of a session. If its worker did not answer, only the age is known.
  */
-function news({ opened, viewing, about }: SessionSummary): string {
+function news({ opened, left, viewing, about }: SessionSummary): string {
   const now = Date.now();
-  const age = `opened ${ago(opened, now)}`;
+  const age = `opened ${ago(opened, now)}${left === null ? '' : `, ends in ${inTime(left)}`}`;
   if (!about) return age;
   const seen = viewing.length > 0 ? [`viewed by ${viewing.join(', ')}`] : about.viewers === 0 ? [] : [counted(about.viewers, 'viewer')];
   return [age, `active ${ago(now / 1000 - about.idle, now)}`, ...seen].join(', ');

@@ -22,7 +22,7 @@ export class Page {
   /** Set while the connection is lost and the page tries to restore it. */
   #loss: Reconnection | undefined;
   #account: AccountName | undefined;
-  #lobby: Lobby = { targets: [], sessions: [] };
+  #lobby: Lobby = { targets: [], host: [], sessions: [] };
   #entering = false;
   #shell = new Shell({
     lobby: () => this.#lobby,
@@ -90,7 +90,7 @@ export class Page {
 
   #heard(message: ToPage): void {
     if (message.type === 'lobby') {
-      this.#lobby = { targets: message.targets, sessions: message.sessions };
+      this.#lobby = { targets: message.targets, host: message.host, sessions: message.sessions };
       if (this.#entering) this.#arrive();
       else if (!element('lobby').hidden) this.#inLobby();
     } else if (message.type === 'refused' && needsReload(message.refusal)) {

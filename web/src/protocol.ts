@@ -1,8 +1,8 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full";
 
-export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "worker-gone" | "view-closed" | "view-lost";
+export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "time-limit" | "worker-gone" | "view-closed" | "view-lost";
 
 export type OpeningStep = "making" | "booting";
 
@@ -80,6 +80,34 @@ idle: number,
  */
 viewers: number, };
 
+export type HostTerms = { 
+/**
+ * The user that the shell runs as.
+ */
+user: UnixUser, 
+/**
+ * Whether the person must say why in words.
+ */
+reason: boolean, 
+/**
+ * How long the session may last, in seconds.
+ */
+limit: number, };
+
+export type HostView = { "open": { 
+/**
+ * The user that the shell runs as.
+ */
+user: UnixUser, 
+/**
+ * Why, in the person's words.
+ */
+reason: Reason | null, } } | { "attach": { 
+/**
+ * The session.
+ */
+session: SessionId, } };
+
 export type SessionSummary = { 
 /**
  * The session's id.
@@ -93,6 +121,10 @@ target: Target,
  * When the session was opened, in seconds since 1970.
  */
 opened: number, 
+/**
+ * How many seconds are left until the session ends, if it has a time limit.
+ */
+left: number | null, 
 /**
  * The account that opened the session.
  */
@@ -143,6 +175,26 @@ stream: number,
  * The session to view.
  */
 session: SessionId, 
+/**
+ * The size of the page's terminal.
+ */
+size: TermSize, } | { "type": "step-up", 
+/**
+ * The stream's number, chosen by the page.
+ */
+stream: number, } | { "type": "touch", 
+/**
+ * The stream of the challenge.
+ */
+stream: number, 
+/**
+ * The credential, as in `answer`.
+ */
+credential: JsonValue, 
+/**
+ * What the stream is to view.
+ */
+view: HostView, 
 /**
  * The size of the page's terminal.
  */
@@ -224,11 +276,23 @@ options: JsonValue, } | { "type": "signed-in",
 /**
  * The account.
  */
-account: AccountName, } | { "type": "lobby", 
+account: AccountName, } | { "type": "touch-challenge", 
+/**
+ * The stream of the request.
+ */
+stream: number, 
+/**
+ * `PublicKeyCredentialRequestOptionsJSON`.
+ */
+options: JsonValue, } | { "type": "lobby", 
 /**
  * Granted targets, in the order of the policy.
  */
 targets: Array<Target>, 
+/**
+ * The terms of the targets that are on the host itself.
+ */
+host: Array<HostTerms>, 
 /**
  * Live sessions, oldest first.
  */
@@ -252,7 +316,11 @@ session: SessionId,
 /**
  * The target that the session runs on.
  */
-target: Target, } | { "type": "snapshot", 
+target: Target, 
+/**
+ * How many seconds are left until the session ends, if it has a time limit.
+ */
+left: number | null, } | { "type": "snapshot", 
 /**
  * The stream.
  */
@@ -337,6 +405,8 @@ at: number, };
 export type AccountName = string;
 
 export type Label = string;
+
+export type Reason = string;
 
 export type SessionId = string;
 

@@ -19,6 +19,11 @@ export const refusalSentences: Record<Refusal, string> = {
   'shell-timed-out': 'The machine did not open a shell in time. Try again in a moment.',
   'shell-refused': "The host refused to open this shell. Ask whoever runs it to run 'tere check'.",
   'worker-unavailable': "The session's process does not answer. Try again in a moment.",
+  'touch-required': 'A shell on the host itself needs your passkey once more. Try again.',
+  'touch-stale': 'Your passkey was used too long ago. Use it again.',
+  'touch-spent': 'Each use of your passkey opens one shell on the host. Use it again.',
+  'passkey-of-another': 'This passkey is not one of the account that you are signed in to. Use one that is.',
+  'reason-required': 'Say in a few words why you need a shell on the host.',
   'no-such-session': 'There is no such session of yours. It may have ended.',
   'not-shareable':
     "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant.",
@@ -47,6 +52,7 @@ export const endSentences: Record<EndReason, string> = {
   'shell-ended': 'The shell has ended.',
   'machine-gone': 'The machine went away, and the shell with it. What it last printed is still here.',
   'ended-by-request': 'This session was ended on request.',
+  'time-limit': 'The time of this session is over, and its shell was hung up.',
   'never-started':
     'The shell did not start. The user of this target may not exist in the machine: ask whoever runs this host.',
   'view-closed': 'You may not see this shell any more. It goes on without you.',

@@ -7,22 +7,26 @@ import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
 import { element, showSection } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
+import { HostFrame } from './hostframe.ts';
 import { Keyboard } from './keyboard.ts';
 import { shortcutOf } from './keys.ts';
 import { guardLeaving, makeFullScreen } from './leaving.ts';
 import type { Lobby } from './lobby.ts';
+import { loginTrouble } from './login.ts';
 import { announce, endNotices, notice } from './notice.ts';
 import { openingStep, slowOpening } from './opening.ts';
 import { afterClose, afterRefusal, showOver, type Over } from './over.ts';
 import { hidePanel, panelKey, panelStands, showPanel } from './panel.ts';
-import type { AccountName, EndReason, MachineName, OpeningStep, Refusal, SessionId, ShellExit, Target, ToPage } from './protocol.ts';
+import { answerChallenge } from './passkey.ts';
+import type { AccountName, EndReason, JsonValue, MachineName, OpeningStep, Refusal, SessionId, ShellExit, Target, ToPage } from './protocol.ts';
 import { endSentence, refusalSentence } from './refusal.ts';
 import { makeReaderSwitch, readerIsOn } from './reader.ts';
 import { rememberedSession, rememberSession } from './remembered.ts';
 import { makeShare, openShare, type ShareCallbacks } from './share.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys } from './touchkeys.ts';
-import { Viewer } from './viewer.ts';
+import { askTouch, isOnHost, withdrawTouch } from './touch.ts';
+import { Viewer, type Wanted } from './viewer.ts';
 import { counted, targetName } from './words.ts';
 
 /** A view that takes longer than this to open is reported in a panel. */
@@ -48,6 +52,7 @@ export class Shell {
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent = false;
   #bar = new Bar();
+  #frame = new HostFrame();
   #share: ShareCallbacks = {
     share: (account, role) => {
       const session = this.#viewer?.session;
@@ -105,6 +110,7 @@ export class Shell {
     if (this.#account !== undefined && this.#account !== account) {
       this.#viewer = undefined;
       this.#over = undefined;
+      this.#frame.hide();
       this.#clear();
       this.#keyboard.forget();
       rememberSession(undefined);
@@ -118,6 +124,7 @@ export class Shell {
   lost(): void {
     if (this.#viewer?.state === 'live' && this.#connection) this.#keyboard.lost(this.#connection);
     this.#connection = undefined;
+    withdrawTouch();
     clearTimeout(this.#slowOpening);
     this.#viewer?.over();
     this.#participants.forget();
@@ -127,10 +134,24 @@ export class Shell {
     this.#terminal?.focus();
   }
 
-  /** Opens a new shell on the target, or views an existing session. */
+  /** Opens a new shell on the target, or views an existing session. On the host, asks first. */
   view(target: Target, session: SessionId | undefined): void {
+    if (!isOnHost(target)) {
+      this.#view({ target, session });
+      return;
+    }
+    const terms = this.#callbacks.lobby().host.find((one) => one.user === target.user);
+    askTouch(target, session, terms, {
+      go: (reason) => this.#view({ target, session, onHost: { reason } }),
+      leave: () => this.#callbacks.visitLobby(),
+    });
+  }
+
+  #view(wanted: Wanted): void {
+    const { target, session } = wanted;
     if (!this.#connection) return;
     this.#viewer?.leave();
+    this.#frame.hide();
     // The panel that is hidden now has already reported the unsent input.
     if (this.#over) this.#keyboard.forget();
     this.#over = undefined;
@@ -138,9 +159,10 @@ export class Shell {
     showSection('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
-    this.#viewer = new Viewer(this.#connection, target, session, this.#terminal, this.#terminal, {
+    this.#viewer = new Viewer(this.#connection, wanted, this.#terminal, this.#terminal, {
       progress: (step) => this.#progress(step),
-      opened: (session) => this.#opened(session),
+      touchChallenge: (options) => void this.#touch(options),
+      opened: (session, left) => this.#opened(session, left),
       live: () => this.#live(),
       sized: (size) => this.#terminal?.resize(size),
       dropped: (bytes) => this.#keyboard.dropped(bytes),
@@ -152,10 +174,33 @@ export class Shell {
     if (session === undefined || session !== this.#onScreen) this.#bar.title('');
     this.#bar.status('opening');
     this.#terminal.focus();
+    this.#sayIfSlow(target, session);
+  }
+
+  #sayIfSlow(target: Target, session: SessionId | undefined): void {
     clearTimeout(this.#slowOpening);
     this.#slowOpening = setTimeout(() => {
       showPanel({ ...slowOpening(target, session), note: this.notSent });
     }, OPENING_SHOWN_MS);
+  }
+
+  /** Has the user touch the passkey for a view of the host. */
+  async #touch(options: JsonValue): Promise<void> {
+    const viewer = this.#viewer;
+    if (viewer?.state !== 'opening') return;
+    const { target, session } = viewer;
+    clearTimeout(this.#slowOpening);
+    showPanel({ title: 'Waiting for your passkey…', detail: `For ${targetName(target)}, the host itself.`, note: this.notSent });
+    try {
+      const credential = await answerChallenge('get', options);
+      viewer.touch(credential);
+      if (this.#viewer === viewer) this.#sayIfSlow(target, session);
+    } catch (error) {
+      // The user may have gone elsewhere meanwhile.
+      if (this.#viewer !== viewer) return;
+      viewer.leave();
+      this.#sayOver({ title: loginTrouble(error), target, session, label: 'Try again' });
+    }
   }
 
   /** Returns from the lobby to the shell. */
@@ -239,7 +284,8 @@ export class Shell {
     showPanel({ ...openingStep(viewer.target, step), note: this.notSent });
   }
 
-  #opened(session: SessionId): void {
+  #opened(session: SessionId, left: number | null): void {
+    if (this.#viewer && isOnHost(this.#viewer.target)) this.#frame.show(left);
     rememberSession(session);
     // The last screen of the same session stays until there is a newer one: a large scrollback
     // takes time.
@@ -280,6 +326,7 @@ export class Shell {
     if (!viewer) return;
     this.#keyboard.forget();
     this.#participants.leave();
+    this.#frame.hide();
     const over = afterClose(viewer, this.#machineWent ? 'machine-gone' : reason, exit);
     if (over.session === undefined) rememberSession(undefined);
     this.#sayOver(over);

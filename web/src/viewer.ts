@@ -2,14 +2,19 @@
 
 import type { Connection, Stream, StreamMessage } from './connection.ts';
 import { Feed, type Screen } from './feed.ts';
-import type { EndReason, OpeningStep, Refusal, SessionId, ShellExit, Target, TermSize, Theme } from './protocol.ts';
+import type { EndReason, HostView, JsonValue, OpeningStep, Refusal, SessionId, ShellExit, Target, TermSize, Theme } from './protocol.ts';
 import { InputQueue } from './inputqueue.ts';
 
 export interface ViewerCallbacks {
   /** A step of the opening has begun. */
   progress(step: OpeningStep): void;
-  /** The view exists; its first snapshot is on the way. */
-  opened(session: SessionId): void;
+  /** The passkey is to be touched for this view; `touch` takes the answer. */
+  touchChallenge(options: JsonValue): void;
+  /**
+   * The view exists; its first snapshot is on the way. `left` is the time until the session ends, in
+   * seconds, or null.
+   */
+  opened(session: SessionId, left: number | null): void;
   /** The first snapshot is shown. */
   live(): void;
   /** The size of the session has changed. */
@@ -20,6 +25,15 @@ export interface ViewerCallbacks {
   inputDropped(bytes: number): void;
   closed(reason: EndReason, exit: ShellExit | null): void;
   refused(refusal: Refusal): void;
+}
+
+/** What is to be viewed. */
+export interface Wanted {
+  target: Target;
+  /** Undefined for a new session. */
+  session: SessionId | undefined;
+  /** Set for a session on the host, with the reason for a new one. */
+  onHost?: { reason: string | null } | undefined;
 }
 
 export class Viewer implements Stream {
@@ -43,12 +57,16 @@ export class Viewer implements Stream {
   #asked = false;
   #feed: Feed;
   #typing: InputQueue;
+  #theme: Theme;
+  readonly #hostView: HostView | undefined;
 
-  /** Requests a view of a new session on the target, or of an existing session. */
+  /**
+   * Requests a view of a new session on the target, or of an existing session. `onHost` is set for a
+   * view of the host, which begins with a challenge.
+   */
   constructor(
     connection: Connection,
-    target: Target,
-    session: SessionId | undefined,
+    { target, session, onHost }: Wanted,
     { room: size, theme }: { room: TermSize; theme: Theme },
     screen: Screen,
     callbacks: ViewerCallbacks,
@@ -78,10 +96,24 @@ export class Viewer implements Stream {
       dropped: (bytes) => callbacks.dropped(bytes),
     });
     this.#feed = new Feed(shows, (bytes) => connection.send({ type: 'shown', stream, bytes }));
+    this.#theme = theme;
+    this.#hostView =
+      onHost && (session === undefined ? { open: { user: target.user, reason: onHost.reason } } : { attach: { session } });
+    if (this.#hostView) {
+      connection.send({ type: 'step-up', stream });
+      return;
+    }
     connection.send(
       session === undefined ? { type: 'open', stream, target, size } : { type: 'attach', stream, session, size },
     );
     this.theme(theme);
+  }
+
+  /** Answers the challenge for a view of the host. */
+  touch(credential: JsonValue): void {
+    if (this.state === 'over' || !this.#hostView) return;
+    this.#connection.send({ type: 'touch', stream: this.#stream, credential, view: this.#hostView, size: this.#room });
+    this.theme(this.#theme);
   }
 
   message(message: StreamMessage): void {
@@ -92,7 +124,10 @@ export class Viewer implements Stream {
         return;
       case 'opened':
         this.session = message.session;
-        this.#callbacks.opened(message.session);
+        this.#callbacks.opened(message.session, message.left);
+        return;
+      case 'touch-challenge':
+        this.#callbacks.touchChallenge(message.options);
         return;
       case 'snapshot':
         this.#sized(message.size);
@@ -144,6 +179,7 @@ export class Viewer implements Stream {
 
   /** Reports the colours in which the session is shown here. */
   theme(theme: Theme): void {
+    this.#theme = theme;
     if (this.state !== 'over') this.#connection.send({ type: 'theme', stream: this.#stream, theme });
   }
 

@@ -19,6 +19,15 @@ export function ago(thenSeconds: number, nowMs: number): string {
   return `${counted(count, unit)} ago`;
 }
 
+/** A time span in its largest units: "30 minutes", "45 seconds", "1 hour 30 minutes". */
+export function inTime(seconds: number): string {
+  if (seconds < 120) return counted(Math.round(seconds), 'second');
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return counted(minutes, 'minute');
+  const rest = minutes % 60;
+  return counted(Math.floor(minutes / 60), 'hour') + (rest > 0 ? ` ${counted(rest, 'minute')}` : '');
+}
+
 /** An amount of bytes in a readable unit. */
 export function amount(bytes: number): string {
   if (bytes < 1000) return counted(bytes, 'byte');

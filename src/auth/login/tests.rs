@@ -86,7 +86,7 @@ impl Auth {
                 Action::Vouch { .. } => Input::Vouched(broker),
                 Action::Challenge(ToFront::Challenge { options, .. }) => return Outcome::Challenge(options),
                 Action::Challenge(other) => panic!("{other:?}"),
-                Action::SignedIn { account, how } => return Outcome::SignedIn(account.to_string(), how),
+                Action::SignedIn { account, how, .. } => return Outcome::SignedIn(account.to_string(), how),
                 Action::Refuse { refusal, .. } => return Outcome::Refused(refusal),
                 Action::Violation => return Outcome::Violation,
             };
@@ -445,4 +445,74 @@ fn an_outcome_of_nothing_is_a_violation() {
         let (_, action) = Login::new().handle(outcome, &auth.pages.accounts, &auth.party, auth.now);
         assert!(matches!(action, Action::Violation), "{action:?}");
     }
+}
+
+impl Auth {
+    /// Steps up for an account, on a new connection.
+    fn step_up(&mut self, account: &str, passkey: &mut SoftAuthenticator) -> Outcome {
+        let mut login = Login::new();
+        let options = self.challenge(&mut login, step_up(account));
+        self.answer(&mut login, passkey.touch(&options))
+    }
+}
+
+fn step_up(account: &str) -> FromFront {
+    FromFront::StepUp { account: account.parse().unwrap() }
+}
+
+#[test]
+fn a_step_up_takes_a_passkey_of_the_account_that_is_signed_in() {
+    let (mut auth, mut of_alice) = Auth::with_alice();
+    let token = auth.add("bob");
+    let mut of_bob = SoftAuthenticator::new(ORIGIN);
+    assert!(matches!(auth.enrol(&token, &mut of_bob), Outcome::SignedIn(_, How::Enrolment)));
+    let stepped_up = auth.step_up("alice", &mut of_alice);
+    assert!(matches!(&stepped_up, Outcome::SignedIn(name, How::StepUp) if name == "alice"), "{stepped_up:?}");
+    let refused = auth.step_up("alice", &mut of_bob);
+    assert!(matches!(refused, Outcome::Refused(Refusal::PasskeyOfAnother)), "{refused:?}");
+    // A second passkey of hers is as good as the first.
+    let token = auth.link("alice");
+    let mut second = SoftAuthenticator::new(ORIGIN);
+    assert_enrolled(auth.enrol(&token, &mut second));
+    assert!(matches!(auth.step_up("alice", &mut second), Outcome::SignedIn(_, How::StepUp)));
+    // Nobody is told of accounts by another refusal.
+    let unknown = auth.say(&mut Login::new(), step_up("nobody"));
+    assert!(matches!(unknown, Outcome::Refused(Refusal::UnknownPasskey)), "{unknown:?}");
+}
+
+#[test]
+fn an_answer_to_a_step_up_is_verified_like_one_to_a_sign_in() {
+    let (mut auth, mut passkey) = Auth::with_alice();
+    // Used twice, too late, and for another challenge.
+    let mut login = Login::new();
+    let options = auth.challenge(&mut login, step_up("alice"));
+    let answer = passkey.touch(&options);
+    assert!(matches!(auth.answer(&mut login, answer.clone()), Outcome::SignedIn(_, How::StepUp)));
+    assert!(matches!(auth.answer(&mut login, answer.clone()), Outcome::Violation));
+    let mut login = Login::new();
+    auth.challenge(&mut login, step_up("alice"));
+    assert!(matches!(auth.answer(&mut login, answer), Outcome::Refused(Refusal::UnknownPasskey)));
+    let mut login = Login::new();
+    let options = auth.challenge(&mut login, step_up("alice"));
+    auth.pass(61);
+    let late = auth.answer(&mut login, passkey.touch(&options));
+    assert!(matches!(late, Outcome::Refused(Refusal::ChallengeExpired)));
+    // Without its user, of another origin, and a copy of the authenticator.
+    let lies: [Lie; 3] = [
+        |passkey| passkey.verifies_user = false,
+        |passkey| passkey.origin = "https://evil.example".to_owned(),
+        SoftAuthenticator::turn_back,
+    ];
+    for lie in lies {
+        let mut liar = passkey.clone();
+        lie(&mut liar);
+        let refused = auth.step_up("alice", &mut liar);
+        assert!(matches!(refused, Outcome::Refused(Refusal::UnknownPasskey)), "{refused:?}");
+    }
+    // An account that is removed meanwhile.
+    let mut login = Login::new();
+    let options = auth.challenge(&mut login, step_up("alice"));
+    auth.remove("alice");
+    let removed = auth.answer(&mut login, passkey.touch(&options));
+    assert!(matches!(removed, Outcome::Refused(Refusal::UnknownPasskey)), "{removed:?}");
 }

@@ -5,6 +5,7 @@ mod accounts;
 mod builds;
 mod bus;
 mod files;
+mod host_rule;
 mod page;
 mod templates;
 
@@ -106,6 +107,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     if flags.config == Path::new(CONFIGURATION)
         && let Ok(config) = Config::load(&flags.config)
     {
+        findings.extend(host_rule::look(&config));
         findings.extend(templates::look(&config));
         findings.push(page::look(&config.origin));
     }

@@ -1,11 +1,15 @@
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::closing::Closing;
+use super::step_up::StepUp;
 use super::steps::{Action, Control, Input, StreamId, Verdict, tell};
 use super::streams::{Pending, Streams};
+use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
-use crate::protocol::page::{FromPage, TEXT_FRAME_MAX, ToPage};
+use crate::protocol::page::{Ceremony, FromPage, HostView, TEXT_FRAME_MAX, ToPage};
 use crate::protocol::principal::{Ask, FromBroker};
 
 /// How long a connection may stay without a signed-in account before it is closed. A passkey takes
@@ -41,6 +45,9 @@ enum ConnectionState {
 #[derive(Debug)]
 pub(super) struct Core {
     state: ConnectionState,
+    /// The account that is signed in.
+    account: Option<AccountName>,
+    step_up: StepUp,
     sign_in_by: Instant,
     began: Instant,
     heard: Instant,
@@ -50,7 +57,8 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(now: Instant) -> Self {
         let (sign_in_by, probe_at) = (now + SIGN_IN_TIMEOUT, now + PROBE_AFTER);
-        Self { state: ConnectionState::Anonymous, sign_in_by, began: now, heard: now, probe_at }
+        let (state, account, step_up) = (ConnectionState::Anonymous, None, StepUp::Idle);
+        Self { state, account, step_up, sign_in_by, began: now, heard: now, probe_at }
     }
 
     /// When [`Input::Tick`] is due next.
@@ -86,6 +94,7 @@ impl Core {
             Input::PageGone => Err(Closing::PageGone),
             Input::Login(verdict) => self.login(verdict),
             Input::Broker(message) => self.broker(message, now),
+            Input::StepUpLost(stream) => Ok(self.of_stream(|streams| streams.step_up_lost(stream))),
             Input::BrokerLost => Err(Closing::BrokerLost),
             Input::StreamOver(id) => Ok(self.stream_over(id)),
             Input::StreamBroke(id) => Ok(self.of_stream(|streams| streams.broke(id, now))),
@@ -112,11 +121,7 @@ impl Core {
                 Ok(vec![Action::Login(FromFront::Enrol { token })])
             }
             (ConnectionState::Challenged, FromPage::Answer { credential }) => {
-                let credential = credential.to_string();
-                // Numbers can become longer when they are serialized again.
-                if credential.len() > TEXT_FRAME_MAX {
-                    return Err(Closing::BadMessage("the answer is too long"));
-                }
+                let credential = credential_text(&credential)?;
                 self.state = ConnectionState::Answered;
                 Ok(vec![Action::Login(FromFront::Answer { credential })])
             }
@@ -128,6 +133,25 @@ impl Core {
             }
             (ConnectionState::SignedIn(streams), FromPage::Attach { stream, session, size }) => {
                 streams.open(stream, size, Ask::Attach { session, size })
+            }
+            (ConnectionState::SignedIn(_), FromPage::StepUp { stream }) => Ok(self.ask_to_step_up(stream)),
+            (ConnectionState::SignedIn(streams), FromPage::Touch { stream, credential, view, size }) => {
+                if !self.step_up.is_challenged(stream) {
+                    return Err(Closing::BadMessage("a touch without a challenge"));
+                }
+                let credential = credential_text(&credential)?;
+                self.step_up = StepUp::Idle;
+                let ask = match view {
+                    HostView::Open { user, reason } => Ask::OpenHost { user, size, reason },
+                    HostView::Attach { session } => Ask::Attach { session, size },
+                };
+                match streams.open_stepped_up(stream, size, ask)? {
+                    Ok((stream, request)) => {
+                        self.step_up = StepUp::Answered { stream, request };
+                        Ok(vec![Action::Login(FromFront::Answer { credential })])
+                    }
+                    Err(no_room) => Ok(no_room),
+                }
             }
             (ConnectionState::SignedIn(streams), FromPage::Name { session, name }) => {
                 Ok(streams.ask(Pending::Name, Ask::Name { session, name }))
@@ -163,6 +187,8 @@ impl Core {
                 FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
+                | FromPage::StepUp { .. }
+                | FromPage::Touch { .. }
                 | FromPage::Name { .. }
                 | FromPage::Share { .. }
                 | FromPage::EndSession { .. }
@@ -194,6 +220,8 @@ impl Core {
                 | FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
+                | FromPage::StepUp { .. }
+                | FromPage::Touch { .. }
                 | FromPage::Name { .. }
                 | FromPage::Share { .. }
                 | FromPage::EndSession { .. }
@@ -219,6 +247,70 @@ impl Core {
         }
     }
 
+    /// Asks auth for a challenge that only passkeys of the signed-in account may answer.
+    fn ask_to_step_up(&mut self, stream: u16) -> Vec<Action> {
+        let Some(account) = self.account.clone().filter(|_| !self.step_up.is_waiting()) else {
+            return tell(ToPage::Refused { stream: Some(stream), refusal: Refusal::Busy });
+        };
+        self.step_up = StepUp::Asked { stream };
+        vec![Action::Login(FromFront::StepUp { account })]
+    }
+
+    /// auth's answer to a question of the step-up.
+    fn stepped_up(&mut self, verdict: Verdict) -> Result<Vec<Action>, Closing> {
+        let ConnectionState::SignedIn(streams) = &mut self.state else { return Ok(Vec::new()) };
+        match (std::mem::take(&mut self.step_up), verdict) {
+            (StepUp::Asked { stream }, Verdict::Challenge { ceremony: Ceremony::Get, options }) => {
+                self.step_up = StepUp::Challenged { stream };
+                Ok(tell(ToPage::TouchChallenge { stream, options }))
+            }
+            (StepUp::Asked { stream }, Verdict::Refused(refusal)) => {
+                Ok(tell(ToPage::Refused { stream: Some(stream), refusal }))
+            }
+            (StepUp::Answered { .. }, Verdict::Refused(Refusal::BadMessage)) => {
+                Err(Closing::BadMessage("auth cannot read the page's message"))
+            }
+            (StepUp::Answered { stream, .. }, Verdict::Refused(refusal)) => {
+                Ok(streams.not_stepped_up(stream, refusal))
+            }
+            // If the page has closed the stream meanwhile, the channel is dropped unused.
+            (StepUp::Answered { stream, .. }, Verdict::SteppedUp) if !streams.is_there(stream) => {
+                Ok(streams.not_stepped_up(stream, Refusal::TouchRequired))
+            }
+            (StepUp::Answered { stream: StreamId { stream, .. }, request }, Verdict::SteppedUp) => {
+                Ok(vec![Action::KeepStepUp(stream), Action::AskSteppedUp { stream, request }])
+            }
+            (
+                StepUp::Idle | StepUp::Challenged { .. },
+                Verdict::Challenge { .. }
+                | Verdict::SignedIn { .. }
+                | Verdict::SteppedUp
+                | Verdict::Refused(_),
+            )
+            | (
+                StepUp::Asked { .. },
+                Verdict::Challenge { ceremony: Ceremony::Create, .. }
+                | Verdict::SignedIn { .. }
+                | Verdict::SteppedUp,
+            )
+            | (StepUp::Answered { .. }, Verdict::Challenge { .. } | Verdict::SignedIn { .. }) => {
+                Err(Closing::Broken("auth answered what was not asked"))
+            }
+        }
+    }
+
+    /// Whether there is such a stream.
+    pub(super) fn has_stream(&self, stream: u16) -> bool {
+        match &self.state {
+            ConnectionState::SignedIn(streams) => streams.has(stream),
+            ConnectionState::Anonymous
+            | ConnectionState::LoginAsked
+            | ConnectionState::Challenged
+            | ConnectionState::Answered
+            | ConnectionState::Over => false,
+        }
+    }
+
     fn login(&mut self, verdict: Verdict) -> Result<Vec<Action>, Closing> {
         match (&self.state, verdict) {
             (ConnectionState::LoginAsked, Verdict::Challenge { ceremony, options }) => {
@@ -227,6 +319,7 @@ impl Core {
             }
             (ConnectionState::Answered, Verdict::SignedIn { account }) => {
                 let mut streams = Streams::default();
+                self.account = Some(account.clone());
                 let mut actions = tell(ToPage::SignedIn { account });
                 actions.extend(streams.ask(Pending::Lobby, Ask::Lobby));
                 self.state = ConnectionState::SignedIn(streams);
@@ -240,15 +333,28 @@ impl Core {
                 self.state = ConnectionState::Anonymous;
                 Ok(tell(ToPage::Refused { stream: None, refusal }))
             }
-            (ConnectionState::LoginAsked, Verdict::SignedIn { .. })
-            | (ConnectionState::Answered, Verdict::Challenge { .. })
+            (
+                ConnectionState::SignedIn(_),
+                verdict @ (Verdict::Challenge { .. }
+                | Verdict::SignedIn { .. }
+                | Verdict::SteppedUp
+                | Verdict::Refused(_)),
+            ) => self.stepped_up(verdict),
+            (ConnectionState::LoginAsked, Verdict::SignedIn { .. } | Verdict::SteppedUp)
+            | (ConnectionState::Answered, Verdict::Challenge { .. } | Verdict::SteppedUp)
             | (
-                ConnectionState::Anonymous | ConnectionState::Challenged | ConnectionState::SignedIn(_),
-                Verdict::Challenge { .. } | Verdict::SignedIn { .. } | Verdict::Refused(_),
+                ConnectionState::Anonymous | ConnectionState::Challenged,
+                Verdict::Challenge { .. }
+                | Verdict::SignedIn { .. }
+                | Verdict::SteppedUp
+                | Verdict::Refused(_),
             ) => Err(Closing::Broken("auth answered what was not asked")),
             (
                 ConnectionState::Over,
-                Verdict::Challenge { .. } | Verdict::SignedIn { .. } | Verdict::Refused(_),
+                Verdict::Challenge { .. }
+                | Verdict::SignedIn { .. }
+                | Verdict::SteppedUp
+                | Verdict::Refused(_),
             ) => Ok(Vec::new()),
         }
     }
@@ -320,6 +426,13 @@ impl Core {
         }
         Ok(actions)
     }
+}
+
+/// The browser's answer as auth reads it.
+fn credential_text(credential: &Value) -> Result<String, Closing> {
+    let text = credential.to_string();
+    // Numbers can become longer when they are serialized again.
+    if text.len() > TEXT_FRAME_MAX { Err(Closing::BadMessage("the answer is too long")) } else { Ok(text) }
 }
 
 /// The front's clock as a page knows it: milliseconds since the connection began. Wraps after 49

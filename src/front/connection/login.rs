@@ -24,15 +24,17 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 const ATTEMPTS: usize = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// The login of one connection. It sends auth one question at a time.
+/// The login of one connection, and its step-ups. It sends auth one question at a time.
 #[derive(Debug)]
 pub(super) struct Login {
     auth: PathBuf,
-    /// Opened for the first question. auth ties the challenge to this channel.
+    /// Opened for the first question of a login or a step-up, and closed after it. auth ties the
+    /// challenge to this channel.
     channel: Option<AsyncChannel<FromFront, ToFront>>,
 }
 
-/// The answer to one question. The principal channel is present if the verdict is `SignedIn`.
+/// The answer to one question. The principal channel is present if the verdict is `SignedIn` or
+/// `SteppedUp`.
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) verdict: Verdict,
@@ -44,7 +46,7 @@ impl Login {
         Self { auth, channel: None }
     }
 
-    /// Answers each question until an account is signed in; auth is not needed after that.
+    /// Answers each question, for as long as the connection lasts.
     pub(super) async fn run(
         mut self,
         mut questions: mpsc::Receiver<FromFront>,
@@ -52,8 +54,11 @@ impl Login {
     ) {
         while let Some(question) = questions.recv().await {
             let answered = self.ask(question).await;
-            let done = answered.principal.is_some();
-            if answers.send(answered).await.is_err() || done {
+            if answered.principal.is_some() {
+                // auth closes its end too.
+                self.channel = None;
+            }
+            if answers.send(answered).await.is_err() {
                 return;
             }
         }
@@ -64,7 +69,7 @@ impl Login {
         // The first question of a login can be repeated to the next auth process. An answer to a
         // challenge cannot: the challenge is gone.
         let attempts = match &question {
-            FromFront::SignIn | FromFront::Enrol { .. } => ATTEMPTS,
+            FromFront::SignIn | FromFront::Enrol { .. } | FromFront::StepUp { .. } => ATTEMPTS,
             FromFront::Answer { .. } => 1,
         };
         let mut result = self.attempt(&question).await;
@@ -88,7 +93,7 @@ impl Login {
     async fn attempt(&mut self, question: &FromFront) -> Result<Answered, WireError> {
         let channel = match (self.channel.take(), question) {
             (Some(channel), _) => channel,
-            (None, FromFront::SignIn | FromFront::Enrol { .. }) => {
+            (None, FromFront::SignIn | FromFront::Enrol { .. } | FromFront::StepUp { .. }) => {
                 AsyncChannel::connect(&self.auth, Intent::Login, GREETING_TIMEOUT).await?
             }
             (None, FromFront::Answer { .. }) => return Err(WireError::Closed),
@@ -106,6 +111,10 @@ impl Login {
             ToFront::SignedIn { account } => {
                 let principal = principal(descriptors).await?;
                 Ok(Answered { verdict: Verdict::SignedIn { account }, principal: Some(principal) })
+            }
+            ToFront::SteppedUp => {
+                let principal = principal(descriptors).await?;
+                Ok(Answered { verdict: Verdict::SteppedUp, principal: Some(principal) })
             }
             ToFront::Refused(refusal) => Ok(refused(refusal)),
         }

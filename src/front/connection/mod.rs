@@ -8,6 +8,9 @@
 //! run beside it: [`login`] talks to auth, each [`terminal`] talks to one worker, and the
 //! [`writer`] alone writes to the page.
 //!
+//! A stream that views a session on the host has a principal channel of its own, for which the person's
+//! passkey was touched once more ([`step_up`]). It is closed once the stream has ended.
+//!
 //! Each stream has a bounded queue in each direction, and no stream waits for another. If a page
 //! does not read, first its writer blocks, then the tasks of its streams, which then stop reading
 //! from their workers. Each worker decides what output is skipped.
@@ -18,6 +21,7 @@ mod frames;
 mod input;
 mod login;
 mod run;
+mod step_up;
 mod steps;
 mod streams;
 mod terminal;

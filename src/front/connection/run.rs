@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::select_all;
 use futures_util::stream::SplitStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,8 +20,8 @@ use super::core::{Core, clock};
 use super::frames::{Frame, StreamBytes, read, text};
 use super::input::{PushError, is_too_old};
 use super::login::{Answered, Login, PrincipalChannel};
-use super::steps::{Action, Control, Input, StreamId};
-use super::terminal::{DELIVERY_TIMEOUT, Handle, StreamEvent, Terminal};
+use super::steps::{Action, Control, Input, StreamId, Verdict};
+use super::terminal::{DELIVERY_TIMEOUT, Handle, StreamEvent, Terminal, TerminalView};
 use super::writer::{self, OUTPUT_QUEUE, Written};
 use crate::names::AccountName;
 use crate::protocol::login::FromFront;
@@ -67,6 +69,10 @@ struct Connection {
     questions: mpsc::Sender<FromFront>,
     answers: mpsc::Receiver<Answered>,
     principal: Option<PrincipalChannel>,
+    /// A channel that auth has just handed over for a step-up.
+    stepped_up: Option<PrincipalChannel>,
+    /// The channels of step-ups, by the stream that each was made for. At most [`STREAMS_MAX`].
+    step_ups: BTreeMap<u16, Arc<PrincipalChannel>>,
     /// When the connection began, the zero of its clock.
     began: Instant,
     /// The streams that accept input, by number.
@@ -87,6 +93,8 @@ struct Connection {
 enum Event {
     Stream(StreamEvent),
     Broker(Result<(FromBroker, Vec<OwnedFd>), WireError>),
+    /// A message on the channel of the step-up for this stream.
+    SteppedUp(u16, Result<(FromBroker, Vec<OwnedFd>), WireError>),
     Login(Answered),
     Page(Option<Result<Message, Error>>),
     Place,
@@ -123,6 +131,8 @@ impl Connection {
             questions,
             answers,
             principal: None,
+            stepped_up: None,
+            step_ups: BTreeMap::new(),
             began,
             streams: BTreeMap::new(),
             outputs,
@@ -166,8 +176,21 @@ impl Connection {
                     tracing::warn!(source = %self.source, %error, "the principal channel is closed");
                     Input::BrokerLost
                 }
+                Event::SteppedUp(_, Ok((message, with))) => {
+                    descriptors = with;
+                    Input::Broker(message)
+                }
+                Event::SteppedUp(stream, Err(error)) => {
+                    tracing::warn!(source = %self.source, %error, "the channel of a step-up is closed");
+                    self.step_ups.remove(&stream);
+                    Input::StepUpLost(stream)
+                }
                 Event::Login(Answered { verdict, principal }) => {
-                    self.principal = principal;
+                    match verdict {
+                        Verdict::SignedIn { .. } => self.principal = principal,
+                        Verdict::SteppedUp => self.stepped_up = principal,
+                        Verdict::Challenge { .. } | Verdict::Refused(_) => {}
+                    }
                     Input::Login(verdict)
                 }
                 Event::Page(frame) => match read(frame) {
@@ -186,6 +209,8 @@ impl Connection {
                     return self.close(closing, page).await;
                 }
             }
+            self.stepped_up = None;
+            self.step_ups.retain(|stream, _| self.core.has_stream(*stream));
             if self.waiting.len() > WAITING_MAX {
                 return self.close(Closing::NotReading, page).await;
             }
@@ -203,6 +228,7 @@ impl Connection {
         tokio::select! {
             biased;
             message = receive(principal) => Event::Broker(message),
+            (stream, message) = receive_of_step_ups(&self.step_ups) => Event::SteppedUp(stream, message),
             Some(event) = self.events.recv() => Event::Stream(event),
             Some(answered) = self.answers.recv() => Event::Login(answered),
             place = self.control.reserve(), if !self.waiting.is_empty() => match place {
@@ -233,14 +259,20 @@ impl Connection {
                 let _ = self.questions.send(question).await;
             }
             Action::Ask(request) => self.ask(&request).await?,
-            Action::StartStream { id, session, target, size, theme, again } => {
+            Action::KeepStepUp(stream) => {
+                let channel = self.stepped_up.take().ok_or(Closing::Broken("a channel is missing"))?;
+                self.step_ups.insert(stream, Arc::new(channel));
+            }
+            Action::AskSteppedUp { stream, request } => self.ask_stepped_up(stream, &request).await?,
+            Action::StartStream { id, session, target, left, size, theme, again } => {
                 let socket = descriptors.next().ok_or(Closing::Broken("a viewer socket is missing"))?;
                 let (output, written) = mpsc::channel(OUTPUT_QUEUE);
                 // The queue has room for as many streams as can be open. If the writer has ended,
                 // the main loop notices it.
                 drop(self.outputs.send(written).await);
-                let what = (session, target, again);
-                let (terminal, handle) = Terminal::new(id, what, output, self.reports.clone());
+                let step_up = self.step_ups.get(&id.stream).map(Arc::clone);
+                let view = TerminalView { session, target, left, again, step_up };
+                let (terminal, handle) = Terminal::new(id, view, output, self.reports.clone());
                 if let Some(size) = size {
                     handle.control(Control::Size(size));
                 }
@@ -328,6 +360,7 @@ impl Connection {
                 tracing::info!(source = %self.source, account, %refusal, "refused a request");
             }
             ToPage::Challenge { .. }
+            | ToPage::TouchChallenge { .. }
             | ToPage::Lobby { .. }
             | ToPage::Opened { .. }
             | ToPage::Snapshot { .. }
@@ -363,6 +396,16 @@ impl Connection {
         }
     }
 
+    /// Sends a request on the channel of the step-up for a stream.
+    async fn ask_stepped_up(&self, stream: u16, request: &Request) -> Result<(), Closing> {
+        let channel = self.step_ups.get(&stream).ok_or(Closing::Broken("a channel is missing"))?;
+        match timeout(ASK_TIMEOUT, channel.send(request, &[])).await {
+            // A closed channel is noticed when the next message is received from it.
+            Ok(_) => Ok(()),
+            Err(_) => Err(Closing::BrokerLost),
+        }
+    }
+
     /// Ends the connection: first delivers or drops the queued input, then sends the page its last
     /// messages and the close frame.
     async fn close<S>(
@@ -381,6 +424,7 @@ impl Connection {
         self.streams.clear();
         // Closing the principal channel makes the broker close the remaining views.
         self.principal = None;
+        self.step_ups.clear();
         if let Some(refusal) = closing.refusal() {
             self.tell(&ToPage::Refused { stream: None, refusal });
         }
@@ -410,4 +454,17 @@ async fn receive(principal: Option<&PrincipalChannel>) -> Result<(FromBroker, Ve
         Some(principal) => principal.receive().await,
         None => std::future::pending().await,
     }
+}
+
+/// The next message on the channel of a step-up, with its stream. Never resolves if there is none.
+async fn receive_of_step_ups(
+    step_ups: &BTreeMap<u16, Arc<PrincipalChannel>>,
+) -> (u16, Result<(FromBroker, Vec<OwnedFd>), WireError>) {
+    let received =
+        step_ups.iter().map(|(stream, channel)| Box::pin(async { (*stream, channel.receive().await) }));
+    let received: Vec<_> = received.collect();
+    if received.is_empty() {
+        return std::future::pending().await;
+    }
+    select_all(received).await.0
 }

@@ -33,6 +33,8 @@ pub(super) enum Input {
     Login(Verdict),
     /// A message on the principal channel. The caller keeps the descriptor that came with it.
     Broker(FromBroker),
+    /// The channel of the step-up for this stream is closed, or the broker broke its protocol there.
+    StepUpLost(u16),
     /// The principal channel is closed, or the broker broke its protocol.
     BrokerLost,
     /// A stream has ended. The stream itself tells the page.
@@ -52,6 +54,8 @@ pub(super) enum Verdict {
     Challenge { ceremony: Ceremony, options: serde_json::Value },
     /// This account is signed in. The caller holds its principal channel.
     SignedIn { account: AccountName },
+    /// The account that is signed in has stepped up. The caller holds the channel for it.
+    SteppedUp,
     /// The step was refused.
     Refused(Refusal),
 }
@@ -65,11 +69,17 @@ pub(super) enum Action {
     Login(FromFront),
     /// Send this request to the broker.
     Ask(Request),
+    /// Keep the channel that came with [`Verdict::SteppedUp`], for this stream.
+    KeepStepUp(u16),
+    /// Send this request to the broker, on the channel of the step-up for this stream.
+    AskSteppedUp { stream: u16, request: Request },
     /// Start a stream on the descriptor that came with the reply just handled.
     StartStream {
         id: StreamId,
         session: SessionId,
         target: Target,
+        /// How many seconds are left until the session ends, if it has a time limit.
+        left: Option<u32>,
         /// The size of the page's window, if it has changed since the request.
         size: Option<TermSize>,
         /// The page's theme, if the page has sent one.

@@ -59,6 +59,19 @@ struct Stream {
     input_ended: bool,
     /// How often the view broke off in a row, and the time of the last break.
     broken: Option<(u32, Instant)>,
+    /// The channel on which the broker is asked for its view.
+    via: Via,
+}
+
+/// The channel on which the broker is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Via {
+    /// The principal channel of the connection.
+    SignIn,
+    /// The channel of a step-up for the stream.
+    StepUp,
+    /// The channel of a step-up that has been closed.
+    LostStepUp,
 }
 
 #[derive(Debug)]
@@ -101,6 +114,10 @@ impl Stream {
 impl Streams {
     /// Sends a request to the broker, unless [`REQUESTS_MAX`] requests are pending.
     pub(super) fn ask(&mut self, asked: Pending, ask: Ask) -> Vec<Action> {
+        self.ask_via(asked, ask, Via::SignIn)
+    }
+
+    fn ask_via(&mut self, asked: Pending, ask: Ask, via: Via) -> Vec<Action> {
         if self.pending.len() >= REQUESTS_MAX {
             let stream = match asked {
                 Pending::Open { stream } | Pending::Again { stream } => Some(stream),
@@ -111,10 +128,38 @@ impl Streams {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         self.pending.insert(number, asked);
-        vec![Action::Ask(Request { number, ask })]
+        let request = Request { number, ask };
+        vec![match (via, asked) {
+            (Via::StepUp, Pending::Open { stream } | Pending::Again { stream }) => {
+                Action::AskSteppedUp { stream, request }
+            }
+            // A stream that has lost the channel of its step-up is not asked for again.
+            (Via::StepUp, Pending::Lobby | Pending::Name | Pending::Share | Pending::EndSession)
+            | (Via::SignIn | Via::LostStepUp, _) => Action::Ask(request),
+        }]
     }
 
+    /// Opens a stream, and sends the request for it.
     pub(super) fn open(&mut self, stream: u16, size: TermSize, ask: Ask) -> Result<Vec<Action>, Closing> {
+        self.place(stream, size, ask, Via::SignIn)
+    }
+
+    /// Opens a stream of which the request is to be sent on the channel of a step-up, once there is
+    /// one. Returns the request, or what to do if there is no room for the stream.
+    pub(super) fn open_stepped_up(
+        &mut self,
+        stream: u16,
+        size: TermSize,
+        ask: Ask,
+    ) -> Result<Result<(StreamId, Request), Vec<Action>>, Closing> {
+        let mut actions = self.place(stream, size, ask, Via::StepUp)?;
+        match (actions.pop(), self.streams.get(&stream)) {
+            (Some(Action::AskSteppedUp { request, .. }), Some(opening)) => Ok(Ok((opening.id, request))),
+            (last, _) => Ok(Err(actions.into_iter().chain(last).collect())),
+        }
+    }
+
+    fn place(&mut self, stream: u16, size: TermSize, ask: Ask, via: Via) -> Result<Vec<Action>, Closing> {
         if self.streams.contains_key(&stream) {
             return Err(Closing::BadMessage("a stream that is open was opened"));
         }
@@ -122,11 +167,12 @@ impl Streams {
             return Ok(tell(ToPage::Refused { stream: Some(stream), refusal: Refusal::TooMany }));
         }
         let id = StreamId { stream, request: self.next };
-        let actions = self.ask(Pending::Open { stream }, ask);
+        let actions = self.ask_via(Pending::Open { stream }, ask, via);
         if self.pending.contains_key(&id.request) {
             let state = StreamState::Opening { asked: size };
             let (theme, input_ended, broken) = (None, false, None);
-            self.streams.insert(stream, Stream { id, state, size, theme, input_ended, broken });
+            let opening = Stream { id, state, size, theme, input_ended, broken, via };
+            self.streams.insert(stream, opening);
         }
         Ok(actions)
     }
@@ -140,12 +186,13 @@ impl Streams {
         let asked =
             self.pending.remove(&number).ok_or(Closing::Broken("the broker answered what was not asked"))?;
         match (asked, answer) {
-            (Pending::Lobby, Answer::Lobby { targets, sessions }) => {
-                Ok(tell(ToPage::Lobby { targets, sessions }))
+            (Pending::Lobby, Answer::Lobby { targets, host, sessions }) => {
+                Ok(tell(ToPage::Lobby { targets, host, sessions }))
             }
-            (Pending::Open { stream } | Pending::Again { stream }, Answer::Opened { session, target }) => {
-                Ok(self.opened(StreamId { stream, request: number }, session, target))
-            }
+            (
+                Pending::Open { stream } | Pending::Again { stream },
+                Answer::Opened { session, target, left },
+            ) => Ok(self.opened(StreamId { stream, request: number }, session, target, left)),
             (Pending::Again { stream }, Answer::Refused(refusal)) => {
                 Ok(self.refused_again(StreamId { stream, request: number }, refusal, now))
             }
@@ -193,7 +240,7 @@ impl Streams {
 
     /// The broker has opened a view. If the page has closed the stream meanwhile, the descriptor is
     /// dropped and the session stays in its list.
-    fn opened(&mut self, id: StreamId, session: SessionId, target: Target) -> Vec<Action> {
+    fn opened(&mut self, id: StreamId, session: SessionId, target: Target, left: Option<u32>) -> Vec<Action> {
         let Some(stream) = self.stream(id) else { return Vec::new() };
         let (asked, again) = match stream.state {
             StreamState::Opening { asked } => (asked, false),
@@ -205,7 +252,7 @@ impl Streams {
         let size = (stream.size != asked).then_some(stream.size);
         let ended = stream.input_ended.then_some(Action::EndInput(id));
         let theme = stream.theme;
-        let start = Action::StartStream { id, session, target, size, theme, again };
+        let start = Action::StartStream { id, session, target, left, size, theme, again };
         [start].into_iter().chain(ended).collect()
     }
 
@@ -218,7 +265,7 @@ impl Streams {
         let before = stream.broken.filter(|(_, last)| now < *last + REATTACH_TIMEOUT);
         let times = before.map_or(0, |(times, _)| times) + 1;
         stream.broken = Some((times, now));
-        if times > BROKEN_OFF_MAX {
+        if times > BROKEN_OFF_MAX || stream.via == Via::LostStepUp {
             return self.over(id, EndReason::ViewLost);
         }
         stream.state = StreamState::Again { session, asked: stream.size, at: Some(now) };
@@ -238,7 +285,8 @@ impl Streams {
             (*asked, *at) = (due.size, None);
             due.id.request = request;
             let (stream, ask) = (due.id.stream, Ask::Attach { session: session.clone(), size: due.size });
-            actions.extend(self.ask(Pending::Again { stream }, ask));
+            let via = due.via;
+            actions.extend(self.ask_via(Pending::Again { stream }, ask, via));
         }
         actions
     }
@@ -266,6 +314,41 @@ impl Streams {
                 self.over(id, after(refusal))
             }
         }
+    }
+
+    /// The step-up for a stream was refused: nothing is asked of the broker.
+    pub(super) fn not_stepped_up(&mut self, id: StreamId, refusal: Refusal) -> Vec<Action> {
+        self.pending.remove(&id.request);
+        let refused = ToPage::Refused { stream: Some(id.stream), refusal };
+        if self.forget(id) { tell(refused) } else { Vec::new() }
+    }
+
+    /// The channel of the step-up for a stream is closed. A request on it gets no reply, and the view
+    /// cannot be reattached any more; one that is open is closed by its worker.
+    pub(super) fn step_up_lost(&mut self, stream: u16) -> Vec<Action> {
+        let Some(Stream { id, state, via: via @ Via::StepUp, .. }) = self.streams.get_mut(&stream) else {
+            return Vec::new();
+        };
+        *via = Via::LostStepUp;
+        let id = *id;
+        match state {
+            StreamState::Opening { .. } => self.not_stepped_up(id, Refusal::Unavailable),
+            StreamState::Again { .. } => {
+                self.pending.remove(&id.request);
+                self.over(id, EndReason::ViewLost)
+            }
+            StreamState::Live(_) => Vec::new(),
+        }
+    }
+
+    /// Whether this stream is still there.
+    pub(super) fn is_there(&self, id: StreamId) -> bool {
+        self.streams.get(&id.stream).is_some_and(|stream| stream.id == id)
+    }
+
+    /// Whether there is such a stream.
+    pub(super) fn has(&self, stream: u16) -> bool {
+        self.streams.contains_key(&stream)
     }
 
     fn over(&mut self, id: StreamId, reason: EndReason) -> Vec<Action> {
@@ -364,6 +447,11 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::MachinedUnavailable
         | Refusal::ShellTimedOut
         | Refusal::ShellRefused
+        | Refusal::TouchRequired
+        | Refusal::TouchStale
+        | Refusal::TouchSpent
+        | Refusal::PasskeyOfAnother
+        | Refusal::ReasonRequired
         | Refusal::NotShareable
         | Refusal::Yourself
         | Refusal::Busy

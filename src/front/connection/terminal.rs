@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::frames::{binary, text};
 use super::input::InputQueue;
+use super::login::PrincipalChannel;
 use super::steps::{Control, StreamId};
 use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::SessionEnd;
@@ -83,6 +84,8 @@ pub(super) struct Terminal {
     id: StreamId,
     session: SessionId,
     target: Target,
+    /// How many seconds were left until the session ends, when the view was made.
+    left: Option<u32>,
     /// Whether the page already has this stream, because an earlier view of it broke off.
     again: bool,
     input: Arc<InputQueue>,
@@ -91,13 +94,29 @@ pub(super) struct Terminal {
     output: mpsc::Sender<Message>,
     /// Events for the connection.
     events: mpsc::Sender<StreamEvent>,
+    /// The channel of the step-up that the view was made through. The broker closes the view when
+    /// the channel is closed, and input that came before must be delivered first.
+    _step_up: Option<Arc<PrincipalChannel>>,
+}
+
+/// The view that a stream shows.
+#[derive(Debug)]
+pub(super) struct TerminalView {
+    pub(super) session: SessionId,
+    pub(super) target: Target,
+    /// How many seconds are left until the session ends, if it has a time limit.
+    pub(super) left: Option<u32>,
+    /// Whether the page already has the stream, because an earlier view of it broke off.
+    pub(super) again: bool,
+    /// The channel of the step-up that the view was made through, if it was.
+    pub(super) step_up: Option<Arc<PrincipalChannel>>,
 }
 
 impl Terminal {
     /// Creates a stream, and the connection's handle on it.
     pub(super) fn new(
         id: StreamId,
-        (session, target, again): (SessionId, Target, bool),
+        view: TerminalView,
         output: mpsc::Sender<Message>,
         events: mpsc::Sender<StreamEvent>,
     ) -> (Self, Handle) {
@@ -105,7 +124,10 @@ impl Terminal {
         let (sender, controls) = watch::channel(Controls::default());
         let kind = StreamKind::Terminal;
         let handle = Handle { id, kind, input: Arc::clone(&input), controls: sender };
-        (Self { id, session, target, again, input, controls, output, events }, handle)
+        let TerminalView { session, target, left, again, step_up } = view;
+        let terminal =
+            Self { id, session, target, left, again, input, controls, output, events, _step_up: step_up };
+        (terminal, handle)
     }
 
     /// Runs the stream from the handshake with its worker to its end. The first message to the page
@@ -120,7 +142,7 @@ impl Terminal {
             }
         };
         let (session, target) = (self.session.clone(), self.target.clone());
-        let opened = ToPage::Opened { stream: self.id.stream, session, target };
+        let opened = ToPage::Opened { stream: self.id.stream, session, target, left: self.left };
         if !self.again && self.output.send(text(&opened)).await.is_err() {
             return;
         }

@@ -10,7 +10,7 @@ use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::streams::{BROKEN_OFF_MAX, REATTACH_DELAY, REATTACH_TIMEOUT};
 use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::login::FromFront;
-use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage};
+use crate::protocol::page::{Ceremony, FromPage, HostView, STREAMS_MAX, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, OpeningStep, Refusal};
 
@@ -64,8 +64,8 @@ impl TestCore {
             [Action::Tell(ToPage::SignedIn { account }), Action::Ask(lobby)]
         );
         assert_eq!(
-            core.reply(0, Answer::Lobby { targets: vec![target()], sessions: vec![] }),
-            [Action::Tell(ToPage::Lobby { targets: vec![target()], sessions: vec![] })]
+            core.reply(0, Answer::Lobby { targets: vec![target()], host: vec![], sessions: vec![] }),
+            [Action::Tell(ToPage::Lobby { targets: vec![target()], host: vec![], sessions: vec![] })]
         );
         core
     }
@@ -105,12 +105,26 @@ fn open(stream: u16) -> FromPage {
 }
 
 fn opened() -> Answer {
-    Answer::Opened { session: session(), target: target() }
+    Answer::Opened { session: session(), target: target(), left: None }
 }
 
 fn start(stream: u16, request: u32, size: Option<TermSize>) -> Action {
     let (view, again) = (StreamId { stream, request }, false);
-    Action::StartStream { id: view, session: session(), target: target(), size, theme: None, again }
+    Action::StartStream {
+        id: view,
+        session: session(),
+        target: target(),
+        left: None,
+        size,
+        theme: None,
+        again,
+    }
+}
+
+/// The answer to the challenge of a step-up, for a new session on the host.
+fn touch(stream: u16) -> FromPage {
+    let view = HostView::Open { user: "ops".parse().unwrap(), reason: None };
+    FromPage::Touch { stream, credential: json!({"id": "b"}), view, size: size(80) }
 }
 
 fn refused(stream: Option<u16>, refusal: Refusal) -> Action {
@@ -125,6 +139,8 @@ fn every_page_message() -> Vec<FromPage> {
         FromPage::List {},
         open(1),
         FromPage::Attach { stream: 2, session: session(), size: size(80) },
+        FromPage::StepUp { stream: 3 },
+        touch(3),
         FromPage::Resize { stream: 1, size: size(80) },
         FromPage::Theme { stream: 1, theme: Theme::DEFAULT },
         FromPage::Close { stream: 1 },
@@ -140,8 +156,8 @@ fn word(message: &FromPage) -> String {
 
 #[test]
 fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
-    const IN_ACCOUNT: [&str; 9] =
-        ["list", "open", "attach", "resize", "theme", "close", "end", "end-session", "ping"];
+    const IN_ACCOUNT: [&str; 10] =
+        ["list", "open", "attach", "step-up", "resize", "theme", "close", "end", "end-session", "ping"];
     type Case = (&'static str, fn() -> TestCore, &'static [&'static str]);
     let cases: [Case; 5] = [
         ("anonymous", TestCore::new, &["sign-in", "enrol", "ping"]),
@@ -196,7 +212,7 @@ fn what_auth_or_the_broker_was_not_asked_ends_the_connection() {
         assert!(broken(core().take(Input::Login(challenge()))));
     }
     assert!(broken(TestCore::challenged().reply(0, Answer::Ending)), "before anybody signed in");
-    let lobby = || Answer::Lobby { targets: vec![], sessions: vec![] };
+    let lobby = || Answer::Lobby { targets: vec![], host: vec![], sessions: vec![] };
     assert!(broken(TestCore::signed_in().reply(0, lobby())), "answered twice");
     assert!(broken(TestCore::signed_in().reply(99, lobby())), "never asked");
     for answer in [lobby(), Answer::Ending, Answer::AllSessions(vec![])] {
@@ -249,7 +265,15 @@ fn a_view_that_breaks_off_is_asked_for_again() {
     assert_eq!(core.page(FromPage::Resize { stream: 7, size: size(100) }), []);
     let begin = |view, size| {
         let (theme, again) = (Some(Theme::DEFAULT), true);
-        [Action::StartStream { id: view, session: session(), target: target(), size, theme, again }]
+        [Action::StartStream {
+            id: view,
+            session: session(),
+            target: target(),
+            left: None,
+            size,
+            theme,
+            again,
+        }]
     };
     assert_eq!(core.reply(2, opened()), begin(second, Some(size(100))));
     // The new view's worker does not answer: the front asks once more.
@@ -463,4 +487,102 @@ fn the_end_of_the_principal_channel_is_the_end() {
     assert!(core.is_closed());
     assert_eq!(core.take(Input::Tick), []);
     assert_eq!(core.reply(1, Answer::Ending), []);
+}
+
+impl TestCore {
+    /// A signed-in core with a challenge for a step-up on stream 3.
+    fn stepping_up() -> Self {
+        let mut core = Self::signed_in();
+        let account: crate::names::AccountName = "alice".parse().unwrap();
+        let asked = [Action::Login(FromFront::StepUp { account })];
+        assert_eq!(core.page(FromPage::StepUp { stream: 3 }), asked);
+        let challenge = Verdict::Challenge { ceremony: Ceremony::Get, options: json!({"y": 1}) };
+        let told = ToPage::TouchChallenge { stream: 3, options: json!({"y": 1}) };
+        assert_eq!(core.take(Input::Login(challenge)), [Action::Tell(told)]);
+        core
+    }
+
+    /// The same once the page has answered: request 1 waits for auth.
+    fn touched() -> Self {
+        let mut core = Self::stepping_up();
+        let answer = FromFront::Answer { credential: r#"{"id":"b"}"#.into() };
+        assert_eq!(core.page(touch(3)), [Action::Login(answer)]);
+        core
+    }
+}
+
+#[test]
+fn a_view_of_the_host_is_asked_for_on_the_channel_of_its_step_up_and_again() {
+    let mut core = TestCore::touched();
+    let ask = Ask::OpenHost { user: "ops".parse().unwrap(), size: size(80), reason: None };
+    let request = Request { number: 1, ask };
+    assert_eq!(
+        core.take(Input::Login(Verdict::SteppedUp)),
+        [Action::KeepStepUp(3), Action::AskSteppedUp { stream: 3, request }]
+    );
+    assert!(core.core.has_stream(3));
+    assert_eq!(core.reply(1, opened()), [start(3, 1, None)]);
+    let id = StreamId { stream: 3, request: 1 };
+    let again = Request { number: 2, ask: Ask::Attach { session: session(), size: size(80) } };
+    assert_eq!(
+        core.take(Input::StreamBroke(id)),
+        [Action::AskSteppedUp { stream: 3, request: again }],
+        "the main channel may not view the session"
+    );
+    // Another stream is opened as before.
+    assert!(matches!(core.page(open(4)).as_slice(), [Action::Ask(_)]));
+    assert_eq!(core.take(Input::StepUpLost(4)), []);
+    let lost = ToPage::Closed { stream: 3, reason: EndReason::ViewLost, exit: None };
+    assert_eq!(core.take(Input::StepUpLost(3)), [Action::Tell(lost)]);
+    assert!(!core.core.has_stream(3));
+}
+
+#[test]
+fn a_view_of_the_host_that_loses_its_channel_is_not_asked_for_again() {
+    let mut core = TestCore::touched();
+    core.take(Input::Login(Verdict::SteppedUp));
+    core.reply(1, opened());
+    assert_eq!(core.take(Input::StepUpLost(3)), [], "its worker closes the view");
+    let lost = ToPage::Closed { stream: 3, reason: EndReason::ViewLost, exit: None };
+    let id = StreamId { stream: 3, request: 1 };
+    assert_eq!(core.take(Input::StreamBroke(id)), [Action::Tell(lost)]);
+    // Before there is a view, the page is refused.
+    let mut core = TestCore::touched();
+    core.take(Input::Login(Verdict::SteppedUp));
+    assert_eq!(core.take(Input::StepUpLost(3)), [refused(Some(3), Refusal::Unavailable)]);
+}
+
+#[test]
+fn a_step_up_is_for_one_stream_and_one_answer() {
+    let mut core = TestCore::stepping_up();
+    assert!(matches!(core.page(touch(4)).as_slice(), [Action::Close(Closing::BadMessage(_))]));
+    let mut core = TestCore::touched();
+    assert!(matches!(core.page(touch(3)).as_slice(), [Action::Close(Closing::BadMessage(_))]));
+    // One at a time: auth is asked nothing more before it has answered.
+    let mut core = TestCore::touched();
+    assert_eq!(core.page(FromPage::StepUp { stream: 5 }), [refused(Some(5), Refusal::Busy)]);
+    assert_eq!(
+        core.take(Input::Login(Verdict::Refused(Refusal::PasskeyOfAnother))),
+        [refused(Some(3), Refusal::PasskeyOfAnother)]
+    );
+    assert!(!core.core.has_stream(3));
+    assert!(matches!(core.page(FromPage::StepUp { stream: 3 }).as_slice(), [Action::Login(_)]));
+    assert_eq!(
+        core.take(Input::Login(Verdict::Refused(Refusal::Unavailable))),
+        [refused(Some(3), Refusal::Unavailable)]
+    );
+    // Whatever auth says that was not asked for ends the connection.
+    for (core, verdict) in [
+        (TestCore::signed_in(), Verdict::SteppedUp),
+        (TestCore::stepping_up(), Verdict::SteppedUp),
+        (TestCore::touched(), Verdict::SignedIn { account: "bob".parse().unwrap() }),
+        (TestCore::answered(), Verdict::SteppedUp),
+    ] {
+        let mut core = core;
+        assert!(matches!(core.take(Input::Login(verdict)).as_slice(), [Action::Close(Closing::Broken(_))]));
+    }
+    // A page that has closed the stream meanwhile leaves the channel unused.
+    let mut core = TestCore::touched();
+    core.page(FromPage::Close { stream: 3 });
+    assert_eq!(core.take(Input::Login(Verdict::SteppedUp)), []);
 }

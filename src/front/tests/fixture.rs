@@ -157,7 +157,7 @@ fn log_in(
                 drop(principals.send(ours.as_fd().try_clone_to_owned().unwrap()));
                 return answer_requests(&ours, workers);
             }
-            FromFront::Answer { .. } => {
+            FromFront::Answer { .. } | FromFront::StepUp { .. } => {
                 front.send(&ToFront::Refused(Refusal::UnknownPasskey), &[]).unwrap();
             }
         }
@@ -172,7 +172,7 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
         let session: SessionId = "abcdefghijkl".parse().unwrap();
         let mut viewer = None;
         let answer = match ask {
-            Ask::Lobby => Answer::Lobby { targets: vec![target], sessions: vec![] },
+            Ask::Lobby => Answer::Lobby { targets: vec![target], host: vec![], sessions: vec![] },
             Ask::Open { target, .. } if target.user.as_str() != "dev" => Answer::Refused(Refusal::NotGranted),
             Ask::Open { .. } | Ask::Attach { .. } => {
                 let (ours, theirs) = ViewerChannel::pair().unwrap();
@@ -183,11 +183,12 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
                         drop(workers.send(ours));
                     }
                 });
-                Answer::Opened { session, target }
+                Answer::Opened { session, target, left: None }
             }
             Ask::Name { .. } => Answer::Named,
             Ask::Share { .. } => Answer::Shared,
             Ask::End { .. } => Answer::Ending,
+            Ask::OpenHost { .. } => Answer::Refused(Refusal::NotGranted),
             Ask::Show { .. } | Ask::AllSessions { .. } => Answer::Refused(Refusal::NotOperator),
         };
         let descriptors: Vec<_> = viewer.iter().map(|viewer| viewer.as_fd()).collect();
@@ -211,7 +212,7 @@ impl Page {
         let stream = socket.connect(address).await?;
         let mut request = "ws://localhost:8080/ws".into_client_request()?;
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-3".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-4".parse().unwrap());
         Ok(Self(tokio_tungstenite::client_async(request, stream).await?.0))
     }
 

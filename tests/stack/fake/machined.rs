@@ -54,10 +54,13 @@ pub(super) async fn answer(
                 Vec<String>,
             ) = body(&arguments)?;
             // Like the real one, it looks for the machine before it asks polkit.
-            if machine != ".host" {
+            // It takes an empty name for the host's.
+            if machine == ".host" || machine.is_empty() {
+                polkit::host_shell(&world.root, &user, &program)?;
+            } else {
                 known(world, &machine)?;
+                polkit::shell(&machine, &user, &program)?;
             }
-            polkit::shell(&machine, &user, &program)?;
             let master = open_shell(world, &machine, &user, &program, &argv, &environment)?;
             let name = ptsname_r(&master).unwrap();
             let late = {

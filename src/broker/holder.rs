@@ -1,0 +1,132 @@
+//! The holder of a principal channel: whom auth vouched for, and what the channel is for.
+
+use std::time::Duration;
+
+use super::touch::Touch;
+use crate::names::{PasskeyId, SessionId};
+use crate::protocol::Refusal;
+use crate::protocol::principal::Ask;
+use crate::protocol::vouch::{AuthMethod, Principal};
+
+/// The holder of one principal channel.
+#[derive(Debug)]
+pub(super) struct Holder {
+    pub(super) principal: Principal,
+    /// The passkey by which the principal was verified.
+    pub(super) credential: Option<PasskeyId>,
+    /// The touch, if the channel is that of a step-up: it opens or views one session on the host, and
+    /// does nothing else.
+    touch: Option<Touch>,
+}
+
+impl Holder {
+    /// The holder that auth vouches for.
+    pub(super) fn vouched(principal: Principal, how: AuthMethod, at: u64) -> Self {
+        match how {
+            AuthMethod::Passkey(passkey) | AuthMethod::Enrolment(passkey) => {
+                Self { principal, credential: Some(passkey), touch: None }
+            }
+            AuthMethod::StepUp(passkey) => {
+                Self { principal, credential: Some(passkey), touch: Some(Touch::vouched(at)) }
+            }
+            AuthMethod::PeerUid(_) => Self { principal, credential: None, touch: None },
+        }
+    }
+
+    /// Whether a channel of this kind may ask for this at all.
+    pub(super) fn may_ask(&self, ask: &Ask) -> Result<(), Refusal> {
+        match (&self.touch, ask) {
+            (Some(_), Ask::OpenHost { .. } | Ask::Attach { .. })
+            | (
+                None,
+                Ask::Lobby
+                | Ask::Open { .. }
+                | Ask::Attach { .. }
+                | Ask::Name { .. }
+                | Ask::Share { .. }
+                | Ask::Show { .. }
+                | Ask::End { .. }
+                | Ask::AllSessions { .. },
+            ) => Ok(()),
+            (None, Ask::OpenHost { .. }) => Err(Refusal::TouchRequired),
+            (
+                Some(_),
+                Ask::Lobby
+                | Ask::Open { .. }
+                | Ask::Name { .. }
+                | Ask::Share { .. }
+                | Ask::Show { .. }
+                | Ask::End { .. }
+                | Ask::AllSessions { .. },
+            ) => Err(Refusal::NotGranted),
+        }
+    }
+
+    /// Uses the touch up for one session on the host, which needs it to be at most this old.
+    pub(super) fn spend_touch(&self, within: Duration) -> Result<(), Refusal> {
+        self.touch.as_ref().ok_or(Refusal::TouchRequired)?.spend(within)
+    }
+
+    /// Whether the channel is that of a step-up.
+    pub(super) fn is_step_up(&self) -> bool {
+        self.touch.is_some()
+    }
+
+    /// Whether the touch was used for this session, and the channel may view it again.
+    pub(super) fn touched_for(&self, session: &SessionId) -> bool {
+        self.touch.as_ref().is_some_and(|touch| touch.was_for(session))
+    }
+
+    /// Records the session that the touch was used for.
+    pub(super) fn used_touch_for(&self, session: &SessionId) {
+        if let Some(touch) = &self.touch {
+            touch.used_for(session);
+        }
+    }
+
+    /// The principal as it is logged in the field `account`. No account name has parentheses.
+    pub(super) fn account(&self) -> String {
+        match &self.principal {
+            Principal::Account(name) => name.to_string(),
+            Principal::Operator => "(operator)".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::TermSize;
+
+    #[test]
+    fn a_step_up_asks_for_sessions_on_the_host_and_a_sign_in_for_all_else() {
+        let alice = || Principal::Account("alice".parse().unwrap());
+        let passkey = || PasskeyId::of(b"a");
+        let signed_in = Holder::vouched(alice(), AuthMethod::Passkey(passkey()), 0);
+        let enrolled = Holder::vouched(alice(), AuthMethod::Enrolment(passkey()), 0);
+        let operator = Holder::vouched(Principal::Operator, AuthMethod::PeerUid(0), 0);
+        let stepped_up = Holder::vouched(alice(), AuthMethod::StepUp(passkey()), 0);
+        let (session, size) = (|| "aaaaaaaaaaaa".parse::<SessionId>().unwrap(), TermSize::DEFAULT);
+        let open_host = Ask::OpenHost { user: "ops".parse().unwrap(), size, reason: None };
+        let attach = Ask::Attach { session: session(), size };
+        let others = [
+            Ask::Lobby,
+            Ask::Open { target: "ops@.host".parse().unwrap(), size },
+            Ask::Name { session: session(), name: None },
+            Ask::Share { session: session(), account: "bob".parse().unwrap(), role: None },
+            Ask::Show { session: session() },
+            Ask::End { session: session() },
+            Ask::AllSessions { after: None },
+        ];
+        for holder in [&signed_in, &enrolled, &operator] {
+            assert_eq!(holder.may_ask(&open_host), Err(Refusal::TouchRequired));
+            assert_eq!(holder.spend_touch(Duration::MAX), Err(Refusal::TouchRequired));
+            assert!(holder.may_ask(&attach).is_ok() && !holder.is_step_up());
+            assert!(others.iter().all(|ask| holder.may_ask(ask).is_ok()));
+        }
+        assert!(stepped_up.may_ask(&open_host).is_ok() && stepped_up.may_ask(&attach).is_ok());
+        for ask in others {
+            assert_eq!(stepped_up.may_ask(&ask), Err(Refusal::NotGranted), "{ask:?}");
+        }
+    }
+}
