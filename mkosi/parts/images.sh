@@ -10,6 +10,10 @@ mkosi_room=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 image_release=trixie
 image_names=(host target template)
 
+# The packages that this machine needs to make images.
+# shellcheck disable=SC2034 # for the scripts that source this
+image_builders=(mmdebstrap debian-archive-keyring systemd-container util-linux e2fsprogs)
+
 # rooms_of IMAGE, release_of IMAGE: the folders whose files make the image, later ones over earlier
 # ones, and its release. The image `host-testing` is `host` with another release, `vm` is `host` as a
 # disk, and `template` is the one that comes with tere.
