@@ -196,7 +196,7 @@ as_nobody() {
 
 # Each day runs a different part of the guards and of the mutants, so that each part gets its turn.
 # tests/guards --all runs all of them at once.
-guard_parts=12 mutant_parts=4
+guard_parts=18 mutant_parts=6
 
 ring_guards() {
     local day part mutants tool
