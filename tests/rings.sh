@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What each ring runs, and how its results are counted. Sourced by tests/run.
-# shellcheck disable=SC2154 # $top, $name, $keep and $rings are set there
+# shellcheck disable=SC2154 # $top, $name, $all, $keep and $rings are set there
 
 passed=0 failed=0 skipped=0
 
@@ -290,7 +290,7 @@ on_host() {
 # ring_vm: the same package in a virtual machine. It is booted here, and rebooted by the
 # tests.
 ring_vm() {
-    local port slowness=1
+    local port slowness=1 names=()
     need_command chromium chromium
     need fonts-dejavu-core fonts-wqy-zenhei
     make_package
@@ -299,9 +299,13 @@ ring_vm() {
     vm=tests-$$ failed_before=$failed
     "$top/mkosi/vm" boot "$vm"
     port=$("$top/mkosi/vm" forward "$vm" 0)
-    if [[ $(</run/tere-vms/.accelerator) == tcg ]]; then slowness=6; fi
-    TERE_VM=$vm TERE_ORIGIN=http://localhost:$port TERE_SLOWNESS=$slowness TERE_PACKAGE=$(package_path) TERE_UPGRADE=$top/target/tests/upgrade.deb \
-        runner "virtual machine" "${limit[@]}" tests/browser/run vm ${name:+"--test-name-pattern=$name"}
+    if [[ $(</run/tere-vms/.accelerator) == tcg ]]; then slowness=6; else all=1; fi
+    # The first two tests make what the others need.
+    if [[ $name ]]; then
+        all=1 names=(--test-name-pattern='^the package is installed' --test-name-pattern='^a person enrols from outside' --test-name-pattern="$name")
+    fi
+    TERE_VM=$vm TERE_ORIGIN=http://localhost:$port TERE_SLOWNESS=$slowness TERE_ALL=$all TERE_PACKAGE=$(package_path) TERE_UPGRADE=$top/target/tests/upgrade.deb \
+        runner "virtual machine" "${limit[@]}" tests/browser/run vm "${names[@]}"
     if [[ -d $top/target/screenshots ]]; then chown -R --reference="$top" "$top/target/screenshots"; fi
     # The journal of all its boots.
     crashes "$top/mkosi/vm" enter "$vm" journalctl

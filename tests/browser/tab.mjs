@@ -6,7 +6,7 @@ import { chromium } from 'playwright-core';
 
 const SCREENSHOTS = new URL('../../target/screenshots/', import.meta.url).pathname;
 /** How many times slower than a container the host is: an emulated processor takes its time. */
-const SLOWNESS = Number(process.env['TERE_SLOWNESS'] ?? 1);
+export const SLOWNESS = Number(process.env['TERE_SLOWNESS'] ?? 1);
 const SOON_MS = 15_000 * SLOWNESS;
 
 /** @typedef {import('playwright-core').BrowserContext} Person */

@@ -45,6 +45,14 @@ export async function inVm(line) {
 }
 
 /**
+ * The output of a line of shell that fails.
+ * @param {string} line
+ */
+export async function failsInVm(line) {
+  return inVm(`! { ${line} 2>&1; }`);
+}
+
+/**
  * Asks again and again until the answer is what it should be. Only for what nothing reports.
  * @template T
  * @param {string} what
