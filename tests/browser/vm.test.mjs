@@ -343,6 +343,6 @@ test('a power cut while a person enrols leaves a link that works or a passkey th
     await dave.page.goto(link);
     await dave.pressSignIn();
   }
-  await shell(dave);
+  await dave.page.locator('#bar[data-state]').waitFor({ timeout: LONG_MS });
   await isSound();
 });
