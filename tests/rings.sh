@@ -235,7 +235,7 @@ await_images() {
     printf '\n' >&2
     if ! wait "$images"; then
         tail -n 25 "$top/target/tests/images.log" >&2
-        say "the images could not be made in the background, see target/tests/images.log; now once more"
+        say "the images could not be made in the background (target/tests/images.log); trying again"
     fi
     images=''
     clock "wait for the images" "$began"
