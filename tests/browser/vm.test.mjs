@@ -188,16 +188,10 @@ function watchForEcho(withinMs) {
   });
 }
 
-/**
- * An echo takes at most this long beside a machine that takes all it can get, in 99 of 100 cases. An
- * emulated processor needs longer than this on an idle host already, whose figures stand beside.
- */
-const ECHO_MS = 100 * SLOWNESS;
-
 /** Measures echoes, prints them, and gives the p99. @param {string} where */
 async function measureEchoes(where) {
   const sorted = await echoes(alice, 100);
-  const at = (/** @type {number} */ part) => Math.round(sorted[Math.floor(sorted.length * part)] ?? Number.NaN);
+  const at = (/** @type {number} */ part) => Math.round(sorted[Math.ceil(sorted.length * part) - 1] ?? Number.NaN);
   console.log(`echo ${where}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`);
   return at(0.99);
 }
@@ -222,11 +216,14 @@ async function ofBobsMachine(file) {
 
 test('a machine that takes all it can get keeps to its limits, and the shell next door answers', minutes, async () => {
   await bobIsThere();
-  await measureEchoes('on an idle host');
+  const idle = await measureEchoes('on an idle host');
+  // An emulated processor takes longer than 100 ms on an idle host already, and longer still if the
+  // machine outside is busy.
+  const most = SLOWNESS === 1 ? 100 : Math.max(100 * SLOWNESS, 4 * idle);
 
   await bob.run('clear; bomb() { bomb | bomb & }; bomb 2>/dev/null');
   await eventually('the limit on tasks is hit', LONG_MS, async () => (/max [1-9]/.test(await ofBobsMachine('pids.events')) ? true : undefined));
-  assert.ok((await measureEchoes('beside a fork bomb')) < ECHO_MS);
+  assert.ok((await measureEchoes('beside a fork bomb')) < most);
   assert.equal(await ofBobsMachine('pids.max'), '200');
   assert.ok(Number(await ofBobsMachine('pids.peak')) <= 200);
   await inVm('tere machine stop bob-box --yes');
@@ -236,14 +233,14 @@ test('a machine that takes all it can get keeps to its limits, and the shell nex
 
   await bob.run(`clear; python3 -c 'all = []\nwhile True: all.append(bytearray(1 << 20))'; echo $((40+2))`);
   await eventually('the memory is used up', LONG_MS, async () => (/oom_kill [1-9]/.test(await ofBobsMachine('memory.events')) ? true : undefined));
-  assert.ok((await measureEchoes('beside a memory hog')) < ECHO_MS);
+  assert.ok((await measureEchoes('beside a memory hog')) < most);
   assert.ok(Number(await ofBobsMachine('memory.peak')) <= 192 * 1024 * 1024);
   await bob.sees(/^42$/m, LONG_MS);
 
   await bob.run(`clear; ${fill('~')}; echo $((40+3))`);
   await bob.sees(/^43$/m, LONG_MS);
   assert.match(await failsInVm('tere account add dave'), /could not store this, and nothing has changed/);
-  assert.ok((await measureEchoes('beside a full disk')) < ECHO_MS);
+  assert.ok((await measureEchoes('beside a full disk')) < most);
   await prints(bob, 'rm ~/fill*; echo $((40+4))', 44);
   await isSound();
 });
