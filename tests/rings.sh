@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What each ring runs, and how its results are counted. Sourced by tests/run.
-# shellcheck disable=SC2154 # $top, $name and $keep are set there
+# shellcheck disable=SC2154 # $top, $name, $all, $keep and $rings are set there
 
 passed=0 failed=0 skipped=0
 
@@ -99,7 +99,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package} mkosi/parts/* tests/{run,rings.sh,next,removal,bench,guards} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,guards} .ci/run debian/{postinst,prerm,postrm}
     check "guards and their tests are there" tests/guards --check
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
@@ -197,7 +197,7 @@ as_nobody() {
 
 # Each day runs a different part of the guards and of the mutants, so that each part gets its turn.
 # tests/guards --all runs all of them at once.
-guard_parts=12 mutant_parts=4
+guard_parts=18 mutant_parts=6
 
 ring_guards() {
     local day part mutants tool
@@ -210,11 +210,59 @@ ring_guards() {
     [[ $name ]] || runner "mutants, part $mutants" as_owner "${limit[@]}" tests/guards --mutants "$mutants"
 }
 
-ring_machines() {
-    need systemd-container mmdebstrap debian-archive-keyring
+# make_images_ahead: makes the images of the rings to run in the background while the first of them
+# run. The packages that this needs are installed before, because apt cannot run twice at a time.
+images=''
+make_images_ahead() {
+    local which
+    case " ${rings[*]} " in
+        *" machines "*" vm "* | *" vm "*" machines "*) which=--all ;;
+        *" machines "*) which=--testing ;;
+        *" vm "*) which=--vm ;;
+        *) return 0 ;;
+    esac
+    need "${image_builders[@]}"
+    # nice: the rings that run meanwhile have deadlines.
+    nice "$top/mkosi/images" "$which" >"$top/target/tests/images.log" 2>&1 &
+    images=$!
+}
+
+# await_images: waits for them. If they could not be made, the ring makes them itself, or ends with
+# the reason.
+await_images() {
+    local began=$EPOCHSECONDS
+    [[ $images ]] || return 0
+    clock "wait for the images ..." "$began"
+    printf '\n' >&2
+    if ! wait "$images"; then
+        tail -n 25 "$top/target/tests/images.log" >&2
+        say "the images could not be made in the background (target/tests/images.log); trying again"
+    fi
+    images=''
+    clock "wait for the images" "$began"
+    printf '\n' >&2
+}
+
+end_images() {
+    [[ $images ]] || return 0
+    kill "$images" 2>/dev/null || true
+    wait "$images" || true
+    images=''
+}
+
+# The rings machines and vm install the same package.
+packaged=''
+make_package() {
+    [[ ! $packaged ]] || return 0
     step "build the programs" build_programs
     step "make the package" build_package
+    packaged=1
+}
+
+ring_machines() {
+    make_package
     build_next
+    await_images
     on_host "tests-$$"
     on_host "tests-$$-testing" --testing
 }
@@ -235,9 +283,57 @@ on_host() {
     if build_test machines; then runner "machines" "${limit[@]}" "$program" ${name:+"$name"}; fi
     # The page is the same on both hosts, so the browser tests run on one of them.
     if [[ ! $* ]]; then browser; fi
-    crashes
+    crashes "$top/mkosi/host" enter "$host" journalctl --boot
     check "the package is removed and purged" tests/removal "$host"
     end_host
+}
+
+# ring_vm: the same package in a virtual machine. It is booted here, and rebooted by the
+# tests.
+ring_vm() {
+    local port slowness=1 names=()
+    need_command chromium chromium
+    need fonts-dejavu-core fonts-wqy-zenhei
+    make_package
+    step "make the package to upgrade to" make_upgrade
+    await_images
+    vm=tests-$$ failed_before=$failed
+    "$top/mkosi/vm" boot "$vm"
+    port=$("$top/mkosi/vm" forward "$vm" 0)
+    if [[ $(</run/tere-vms/.accelerator) == tcg ]]; then slowness=6; else all=1; fi
+    # The first two tests make what the others need.
+    if [[ $name ]]; then
+        all=1 names=(--test-name-pattern='^the package is installed' --test-name-pattern='^a person enrols from outside' --test-name-pattern="$name")
+    fi
+    TERE_VM=$vm TERE_ORIGIN=http://localhost:$port TERE_SLOWNESS=$slowness TERE_ALL=$all TERE_PACKAGE=$(package_path) TERE_UPGRADE=$top/target/tests/upgrade.deb \
+        runner "virtual machine" "${limit[@]}" tests/browser/run vm "${names[@]}"
+    if [[ -d $top/target/screenshots ]]; then chown -R --reference="$top" "$top/target/screenshots"; fi
+    # The journal of all its boots.
+    crashes "$top/mkosi/vm" enter "$vm" journalctl
+    end_vm
+}
+
+# make_upgrade: makes the same package with a higher version, which dpkg upgrades to.
+make_upgrade() {
+    local tree=$top/target/tests/upgrade
+    rm -rf "$tree"
+    dpkg-deb --raw-extract "$(package_path)" "$tree"
+    sed -i 's/^Version: .*/&+upgrade/' "$tree/DEBIAN/control"
+    dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "$tree.deb"
+    rm -rf "$tree"
+}
+
+# The virtual machine that is running.
+vm=''
+end_vm() {
+    [[ $vm && -d /run/tere-vms/$vm ]] || return 0
+    if [[ $keep ]] && ((failed > failed_before)); then
+        say "the virtual machine is still there. Get in: mkosi/vm enter $vm. End it: mkosi/vm stop $vm"
+    else
+        timeout 60 "$top/mkosi/vm" enter "$vm" journalctl --no-pager >"$top/target/tests/vm.journal" 2>/dev/null || true
+        "$top/mkosi/vm" stop "$vm"
+    fi
+    vm=''
 }
 
 # write_policy machines|browser: the policies of the two halves of the ring. `machines` has a grant
@@ -278,12 +374,13 @@ browser() {
     if [[ -d $top/target/screenshots ]]; then chown -R --reference="$top" "$top/target/screenshots"; fi
 }
 
-# Reports crashes: Rust panics, and deaths by a signal that a program does not send itself on
-# purpose.
+# crashes JOURNALCTL...: searches the journal that this command prints for crashes: Rust panics, and
+# deaths by a signal that a program does not send itself on purpose.
 crashes() {
-    local found
-    found=$("$top/mkosi/host" enter "$host" journalctl --boot --no-pager --quiet --output=short-precise |
-        grep -E "code=dumped|code=killed, status=(4/ILL|5/TRAP|6/ABRT|7/BUS|8/FPE|11/SEGV|31/SYS)|panicked at" || true)
+    local journal=$ring_log.journal found
+    "${limit[@]}" "$@" --no-pager --quiet --output=short-precise >"$journal" || complain "the journal of the host cannot be read"
+    found=$(grep -E "code=dumped|code=killed, status=(4/ILL|5/TRAP|6/ABRT|7/BUS|8/FPE|11/SEGV|31/SYS)|panicked at" "$journal" || true)
+    rm -f "$journal"
     if [[ $found ]]; then
         printf '%s\n' "$found" | tail -n 20
         complain "something in the host crashed"

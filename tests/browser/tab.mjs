@@ -5,7 +5,9 @@ import { mkdirSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
 const SCREENSHOTS = new URL('../../target/screenshots/', import.meta.url).pathname;
-const SOON_MS = 15_000;
+/** How many times slower than a container the host is: an emulated processor takes its time. */
+export const SLOWNESS = Number(process.env['TERE_SLOWNESS'] ?? 1);
+const SOON_MS = 15_000 * SLOWNESS;
 
 /** @typedef {import('playwright-core').BrowserContext} Person */
 
@@ -100,7 +102,7 @@ export class Tab {
 
   /** Waits until a shell is in view and shows its prompt. */
   async shell() {
-    await this.page.waitForSelector('#bar[data-state=live]', { timeout: 30_000 }).catch(async () => {
+    await this.page.waitForSelector('#bar[data-state=live]', { timeout: 30_000 * SLOWNESS }).catch(async () => {
       assert.fail(`no shell came, but: ${await this.page.locator('main:visible').innerText()}`);
     });
     await this.sees(/[$#] *$/);
