@@ -17,25 +17,25 @@ pub(super) struct Changes {
     of: Mutex<BTreeSet<AccountName>>,
 }
 
-/// The change that an account has made, until this is dropped.
+/// Permits one change for an account, until this is dropped.
 #[derive(Debug)]
-struct Turn<'a> {
+struct Permit<'a> {
     changes: &'a Changes,
     account: AccountName,
 }
 
 impl Changes {
-    fn begin(&self, account: &AccountName) -> Result<Turn<'_>, Refusal> {
+    fn begin(&self, account: &AccountName) -> Result<Permit<'_>, Refusal> {
         let mut of = self.of.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if of.insert(account.clone()) {
-            Ok(Turn { changes: self, account: account.clone() })
+            Ok(Permit { changes: self, account: account.clone() })
         } else {
             Err(Refusal::ChangeUnderWay)
         }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.changes.of.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.account);
     }
@@ -47,7 +47,7 @@ pub(super) async fn change(broker: &Broker, holder: &Holder, change: &MachineCha
     if !broker.policy.now().lets_change(account, change) {
         return Err(Refusal::NotGranted);
     }
-    let _turn = broker.changes.begin(account)?;
+    let _permit = broker.changes.begin(account)?;
     let (machine, kind) = (change.machine(), change.kind());
     tracing::info!(
         account = holder.account(),
