@@ -121,7 +121,7 @@ fn a_fork_is_a_machine_of_its_own() {
     tere(&host, &["machine", "fork", "alice.two", "alice.three"]);
     let more = host.try_run(&["tere", "machine", "fork", "alice.two", "alice.four"]);
     assert!(!more.success && more.err.contains("as many machines for tasks"), "{more:?}");
-    assert_eq!(alice.open("dev@alice.five").unwrap_err(), Refusal::MachineNotMade);
+    assert_eq!(alice.open("dev@alice.five").unwrap_err(), Refusal::TooManyMachines);
     let mut bob = holder(&host, "bob");
     assert_eq!(bob.open("dev@alice.try").unwrap_err(), Refusal::NotGranted);
     no_machines(&host);
