@@ -313,7 +313,7 @@ test('a power cut while a machine is rebuilt leaves it absent or whole, and the 
   await bobIsThere();
   await prints(bob, 'echo theirs >~/kept; sync; echo $((70+2))', 72);
   const rebuilt = inVm('tere machine rebuild bob-box --yes').catch(() => 'cut off');
-  await bob.panelSays(/The machine went away/, LONG_MS);
+  await bob.panelSays(/The machine is being rebuilt/, LONG_MS);
   await powerCut();
   await rebuilt;
   await isSound();
