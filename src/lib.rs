@@ -6,6 +6,7 @@ pub mod auth;
 pub mod backoff;
 pub mod broker;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod front;
 pub mod machine;

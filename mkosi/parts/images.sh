@@ -15,8 +15,8 @@ image_names=(host target template)
 image_builders=(mmdebstrap debian-archive-keyring systemd-container util-linux e2fsprogs)
 
 # rooms_of IMAGE, release_of IMAGE: the folders whose files make the image, later ones over earlier
-# ones, and its release. The image `host-testing` is `host` with another release, `vm` is `host` as a
-# disk, and `template` is the one that comes with tere.
+# ones, and its release. The image `host-testing` is `host` with another release, `vm` is `host` as
+# a disk, and `template` is the one that comes with tere.
 rooms_of() {
     case $1 in
         template) printf '%s/../machines/debian\n' "$mkosi_room" ;;

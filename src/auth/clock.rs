@@ -1,4 +1,6 @@
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+
+use crate::clock;
 
 /// The current time, passed as an argument to code that does no I/O.
 #[derive(Debug, Clone, Copy)]
@@ -12,7 +14,6 @@ pub(super) struct Now {
 impl Now {
     /// Reads both clocks.
     pub(super) fn read() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { instant: Instant::now(), unix }
+        Self { instant: Instant::now(), unix: clock::now() }
     }
 }

@@ -155,8 +155,8 @@ impl RelyingParty {
     }
 
     /// Checks the answer to [`Self::ask_to_step_up`] for the same account. An authenticator that is
-    /// told which passkeys are allowed need not say whose they are, so the passkey is found by its id
-    /// among those of the account.
+    /// told which passkeys are allowed need not say whose they are, so the passkey is found by its
+    /// id among those of the account.
     pub(super) fn check_step_up(
         &self,
         answer: &str,

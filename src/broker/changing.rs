@@ -1,8 +1,8 @@
-//! Has a machine changed: asks the policy, and then has systemd start the unit that makes the change.
-//! That asks the policy again.
+//! Has a machine changed: asks the policy, and then has systemd start the unit that makes the
+//! change. That asks the policy again.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Broker;
 use super::holder::Holder;
@@ -12,56 +12,64 @@ use crate::protocol::vouch::Principal;
 
 /// The accounts for which a change is being made. Each has one at a time, so that nobody fills the
 /// disk or keeps it busy with many copies at once. One more is refused.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Changes {
-    of: Mutex<BTreeSet<AccountName>>,
+    of: Arc<Mutex<BTreeSet<AccountName>>>,
 }
 
 /// Permits one change for an account, until this is dropped.
 #[derive(Debug)]
-struct Permit<'a> {
-    changes: &'a Changes,
+struct Permit {
+    changes: Changes,
     account: AccountName,
 }
 
 impl Changes {
-    fn begin(&self, account: &AccountName) -> Result<Permit<'_>, Refusal> {
-        let mut of = self.of.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if of.insert(account.clone()) {
-            Ok(Permit { changes: self, account: account.clone() })
+    fn begin(&self, account: &AccountName) -> Result<Permit, Refusal> {
+        if self.of().insert(account.clone()) {
+            Ok(Permit { changes: self.clone(), account: account.clone() })
         } else {
             Err(Refusal::ChangeUnderWay)
         }
     }
+
+    fn of(&self) -> MutexGuard<'_, BTreeSet<AccountName>> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.changes.of.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.account);
+        self.changes.of().remove(&self.account);
     }
 }
 
 /// Makes a change of a machine of the principal's own.
-pub(super) async fn change(broker: &Broker, holder: &Holder, change: &MachineChange) -> Result<(), Refusal> {
+pub(super) async fn change(broker: &Broker, holder: &Holder, change: MachineChange) -> Result<(), Refusal> {
     let Principal::Account(account) = &holder.principal else { return Err(Refusal::NotGranted) };
-    if !broker.policy.now().lets_change(account, change) {
+    if !broker.policy.now().lets_change(account, &change) {
         return Err(Refusal::NotGranted);
     }
-    let _permit = broker.changes.begin(account)?;
-    let (machine, kind) = (change.machine(), change.kind());
-    tracing::info!(
-        account = holder.account(),
-        credential = holder.credential.as_ref().map(tracing::field::display),
-        %machine,
-        asked = %change,
-        "change of a machine asked for"
-    );
-    let made = broker.systemd.make_change(change).await;
-    match &made {
-        Ok(()) => tracing::info!(account = holder.account(), %machine, asked = %change, "machine changed"),
-        Err(refusal) => tracing::warn!(account = holder.account(), %machine, %kind, %refusal, "not changed"),
-    }
-    made
+    let permit = broker.changes.begin(account)?;
+    let credential = holder.credential.as_ref().map(tracing::field::display);
+    let machine = change.machine();
+    tracing::info!(%account, credential, %machine, asked = %change, "change of a machine asked for");
+    // In a task of its own: systemd goes on with it if the person leaves, so it still counts.
+    let systemd = Arc::clone(&broker.systemd);
+    let made = tokio::spawn(async move {
+        let (made, account) = (systemd.make_change(&change).await, &permit.account);
+        match made {
+            Ok(()) => {
+                tracing::info!(%account, machine = %change.machine(), asked = %change, "machine changed")
+            }
+            Err(refusal) => {
+                tracing::warn!(%account, machine = %change.machine(), asked = %change, %refusal, "machine not changed");
+            }
+        }
+        made
+    });
+    // Fails only if the task panics.
+    made.await.unwrap_or(Err(Refusal::NotChanged))
 }
 
 #[cfg(test)]

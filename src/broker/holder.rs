@@ -14,8 +14,8 @@ pub(super) struct Holder {
     pub(super) principal: Principal,
     /// The passkey by which the principal was verified.
     pub(super) credential: Option<PasskeyId>,
-    /// The touch, if the channel is that of a step-up: it opens or views one session on the host, and
-    /// does nothing else.
+    /// The touch, if the channel is that of a step-up: it opens or views one session on the host,
+    /// and does nothing else.
     touch: Option<Touch>,
 }
 
@@ -35,32 +35,24 @@ impl Holder {
 
     /// Whether a channel of this kind may ask for this at all.
     pub(super) fn may_ask(&self, ask: &Ask) -> Result<(), Refusal> {
-        match (&self.touch, ask) {
-            (Some(_), Ask::OpenHost { .. } | Ask::Attach { .. })
-            | (
-                None,
-                Ask::Lobby
-                | Ask::Open { .. }
-                | Ask::Attach { .. }
-                | Ask::Name { .. }
-                | Ask::Share { .. }
-                | Ask::Show { .. }
-                | Ask::End { .. }
-                | Ask::Change(_)
-                | Ask::AllSessions { .. },
-            ) => Ok(()),
-            (None, Ask::OpenHost { .. }) => Err(Refusal::TouchRequired),
-            (
-                Some(_),
-                Ask::Lobby
-                | Ask::Open { .. }
-                | Ask::Name { .. }
-                | Ask::Share { .. }
-                | Ask::Show { .. }
-                | Ask::End { .. }
-                | Ask::Change(_)
-                | Ask::AllSessions { .. },
-            ) => Err(Refusal::NotGranted),
+        match ask {
+            Ask::Attach { .. } => Ok(()),
+            Ask::OpenHost { .. } if self.is_step_up() => Ok(()),
+            Ask::OpenHost { .. } => Err(Refusal::TouchRequired),
+            Ask::Lobby
+            | Ask::Open { .. }
+            | Ask::Name { .. }
+            | Ask::Share { .. }
+            | Ask::Show { .. }
+            | Ask::End { .. }
+            | Ask::Change(_)
+            | Ask::AllSessions { .. } => {
+                if self.is_step_up() {
+                    Err(Refusal::NotGranted)
+                } else {
+                    Ok(())
+                }
+            }
         }
     }
 

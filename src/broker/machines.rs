@@ -1,5 +1,5 @@
-//! The machines that tere has made, as far as an account is shown them. tere-machine writes the list,
-//! because the broker may not look at machines itself.
+//! The machines that tere has made, as far as an account is shown them. tere-machine writes the
+//! list, because the broker may not look at machines itself.
 
 use std::fs::File;
 use std::io::{self, Read as _};

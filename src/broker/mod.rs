@@ -3,19 +3,19 @@
 //! Reads: auth's statements of who holds a channel, requests on principal channels, and workers'
 //! packets.
 //! Holds: the policy, a record of each session, the right to open shells (a gid, see polkit/).
-//! Has given up: the network, all files but its policy, its records and the list of machines, starting
-//! programs.
+//! Has given up: the network, all files but its policy, its records and the list of machines,
+//! starting programs.
 //!
 //! Auth connects to `listener` and states who holds a channel. `channels` counts the channels, and
-//! `principal` serves each one in a task of its own, for its `holder`, who may have a fresh `touch`.
-//! `answers` answers the requests. `opening` runs the steps that open a session; each step is the
-//! concern of one module: `request` (what may be asked for), `policy`, `registry` (the sessions, with
-//! their `records`), `machined`, `systemd`, `pool` (waiting workers) and `start_limiter`. Each session
-//! has a task (`session_task`), which talks to its `worker` and takes `orders`. `reach` reconnects to a
-//! restarted worker. `recovery` takes over the sessions of an earlier broker, and `orphans` stops units
-//! that have no record. A `session` has `participants`, and one on the host has a `time_limit`.
-//! `machines` knows which machines there are, and `changing` has one of them changed. `decisions` writes
-//! the decisions to the journal.
+//! `principal` serves each one in a task of its own, for its `holder`, who may have a fresh
+//! `touch`. `answers` answers the requests. `opening` runs the steps that open a session; each step
+//! is the concern of one module: `request` (what may be asked for), `policy`, `registry` (the
+//! sessions, with their `records`), `machined`, `systemd`, `pool` (waiting workers) and
+//! `start_limiter`. Each session has a task (`session_task`), which talks to its `worker` and takes
+//! `orders`. `reach` reconnects to a restarted worker. `recovery` takes over the sessions of an
+//! earlier broker, and `orphans` stops units that have no record. A `session` has `participants`,
+//! and one on the host has a `time_limit`. `machines` knows which machines there are, and
+//! `changing` has one of them changed. `decisions` writes the decisions to the journal.
 
 mod answers;
 mod bus;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::atomic_file::{self, Durability};
+use crate::clock;
 use crate::names::{AccountName, Label, SessionId, Target};
 use crate::protocol::GuestRole;
 
@@ -40,8 +41,9 @@ pub(super) struct Record {
     /// is a different one. Records of earlier builds do not have this field.
     #[serde(default)]
     pub(super) ownerless: bool,
-    /// When the session has to end, in seconds since 1970. Only a session on the host has a time limit.
-    /// Records of earlier builds do not have this field; those builds open no session on the host.
+    /// When the session has to end, in seconds since 1970. Only a session on the host has a time
+    /// limit. Records of earlier builds do not have this field; those builds open no session on the
+    /// host.
     #[serde(default)]
     pub(super) ends: Option<u64>,
     /// Fields that a later build has added.
@@ -58,13 +60,12 @@ impl Record {
 
     /// How many seconds are left until the session ends, if it has a time limit.
     pub(super) fn seconds_left(&self) -> Option<u32> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.ends.map(|ends| u32::try_from(ends.saturating_sub(now)).unwrap_or(u32::MAX))
+        self.ends.map(|ends| u32::try_from(ends.saturating_sub(clock::now())).unwrap_or(u32::MAX))
     }
 
     /// Creates the record of a session that is opened now.
     pub(super) fn of_now(id: SessionId, owner: AccountName, target: Target) -> Self {
-        let opened = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let opened = clock::now();
         let (guests, later) = (Vec::new(), serde_json::Map::new());
         Self { id, owner, target, opened, name: None, guests, ownerless: false, ends: None, later }
     }

@@ -73,8 +73,8 @@ impl Vetted {
 }
 
 impl Granted {
-    /// Checks what a shell on the host demands, and uses the touch up. The channel of a step-up opens
-    /// nothing else.
+    /// Checks what a shell on the host demands, and uses the touch up. The channel of a step-up
+    /// opens nothing else.
     pub(super) fn admit(self, holder: &Holder) -> Result<Admitted, Refusal> {
         match self.host {
             None if holder.is_step_up() => return Err(Refusal::NotGranted),
@@ -150,8 +150,7 @@ mod tests {
     }
 
     fn holder(principal: &Principal, how: fn(PasskeyId) -> AuthMethod) -> Holder {
-        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        Holder::vouched(principal.clone(), how(PasskeyId::of(b"a")), now)
+        Holder::vouched(principal.clone(), how(PasskeyId::of(b"a")), crate::clock::now())
     }
 
     fn ask(holder: &Holder, target: &str, reason: Option<&str>) -> Result<Admitted, Refusal> {

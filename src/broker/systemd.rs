@@ -26,8 +26,8 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long a machine may take to boot before the person is told that it did not start.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a change of a machine may take: it may have to copy a large home. The unit has a shorter
-/// limit of its own, so that its end is seen here.
+/// How long a change of a machine may take: it may have to copy a large home. The unit has a
+/// shorter limit of its own, so that its end is seen here.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10 * 60 + 30);
 
 /// The delays between attempts to stop the units of a session.

@@ -2,20 +2,21 @@
 //! record has it, so a broker that was restarted ends the session too.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::orders::WorkerOrder;
 use super::records::Record;
 use super::session::Session;
+use crate::clock::now;
 use crate::protocol::EndReason;
 
 /// How long the watching task waits before it looks at both clocks and at the session again.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// When a session has to end. Both clocks count, and the first to reach the limit decides: the clock
-/// of the host may be set back, and the other one stands still while the host sleeps.
+/// When a session has to end. Both clocks count, and the first to reach the limit decides: the
+/// clock of the host may be set back, and the other one stands still while the host sleeps.
 #[derive(Debug)]
 struct Deadline {
     /// In seconds since 1970.
@@ -55,11 +56,6 @@ pub(super) fn watch(session: &Arc<Session>) {
             tokio::time::sleep(left.min(LOOK_AGAIN)).await;
         }
     });
-}
-
-/// In seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! The touch of a passkey that a step-up channel stands for. It is good for one session on the host.
+//! The touch of a passkey that a step-up channel stands for. It is good for one session on the
+//! host.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::names::SessionId;
 use crate::protocol::Refusal;
 
@@ -38,8 +40,7 @@ impl Touch {
     /// # Errors
     /// It was used before, or is older than `within`.
     pub(super) fn spend(&self, within: Duration) -> Result<(), Refusal> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.spend_at(now, self.vouched.elapsed(), within)
+        self.spend_at(clock::now(), self.vouched.elapsed(), within)
     }
 
     /// The same at a given time. Both clocks must agree that the touch is fresh: the clock of the

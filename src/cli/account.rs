@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::{ask, inheritance, print, session, table, time};
+use crate::clock;
 use crate::names::{AccountName, MachineName};
 use crate::protocol::SessionSummary;
 use crate::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
@@ -130,7 +131,7 @@ fn removed(
             );
         }
     };
-    let now = time::now();
+    let now = clock::now();
     let row = |session: SessionSummary| {
         vec![session.id.to_string(), session.target.to_string(), time::relative(session.opened, now)]
     };
@@ -147,7 +148,7 @@ fn link(reply: ToCli, json: bool) -> Result<ExitCode, Failure> {
             print(&json!({ "account": account, "link": link, "expires": expires }).to_string())
         }
         ToCli::Link { account, link, expires } => {
-            let until = time::told(expires, time::now());
+            let until = time::told(expires, clock::now());
             print(&format!(
                 "{link}\n\nThis link registers a passkey for {account}, once. It expires {until}.\n\
                  It is shown only now: whoever has it can sign in as {account}."
@@ -228,7 +229,7 @@ fn list(accounts: Vec<AccountSummary>, unusable: Vec<Unusable>, json: bool) -> R
 }
 
 fn usable_table(accounts: Vec<AccountSummary>) -> String {
-    let now = time::now();
+    let now = clock::now();
     let row = |account: AccountSummary| {
         let last = account.last_sign_in.map_or_else(|| "never".to_owned(), |last| time::told(last, now));
         vec![account.name.to_string(), account.passkeys.to_string(), time::told(account.created, now), last]

@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::failure::Failure;
 use super::privileged::{confirm, first_line, listed, not_started, tere_machine, tere_machine_freezing};
-use super::time::{now, told};
+use super::time::told;
 use super::{print, table};
+use crate::clock::now;
 use crate::names::MachineName;
 
 /// The subcommands for machines.

@@ -26,9 +26,9 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
         config: PathBuf,
         /// Print JSON: an object with account and grants, an array of objects with target, line (of
-        /// the grant), share, template (null if the machine must be there before), allow (the changes
-        /// of the machine that the account may have made), host (null, or for the host itself an object
-        /// with fresh_touch and time_limit in seconds, and reason).
+        /// the grant), share, template (null if the machine must be there before), allow (the
+        /// changes of the machine that the account may have made), host (null, or for the host
+        /// itself an object with fresh_touch and time_limit in seconds, and reason).
         #[arg(long)]
         json: bool,
     },

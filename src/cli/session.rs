@@ -8,6 +8,7 @@ use super::ask::Operator;
 use super::failure::Failure;
 use super::show::{Format, show};
 use super::{print, table, time};
+use crate::clock;
 use crate::names::{AccountName, SessionId};
 use crate::protocol::SessionSummary;
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE};
@@ -18,8 +19,8 @@ pub(super) enum Command {
     /// List the sessions of all accounts.
     List {
         /// Print JSON: an array of objects with session, account, target, opened (seconds since
-        /// 1970), left (seconds until its time limit, or null), name, viewing (accounts, at most four), and, if the worker answers, title, size,
-        /// idle (seconds), viewers.
+        /// 1970), left (seconds until its time limit, or null), name, viewing (accounts, at most
+        /// four), and, if the worker answers, title, size, idle (seconds), viewers.
         #[arg(long)]
         json: bool,
     },
@@ -138,7 +139,7 @@ fn list(sessions: Vec<SessionSummary>, json: bool) -> Result<ExitCode, Failure> 
     if sessions.is_empty() {
         return print("No session is open.");
     }
-    let now = time::now();
+    let now = clock::now();
     let row = |session: SessionSummary| {
         let about = session.about.as_ref();
         let title = about.and_then(|about| about.title.as_ref());

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::failure::Failure;
 use super::privileged::{confirm, listed, not_started, tere_machine, unreadable};
 use super::{print, table, time};
+use crate::clock;
 use crate::names::{TemplateName, TemplateVersion};
 
 /// Where the package has the definitions of its templates.
@@ -177,7 +178,7 @@ fn free_version(template: &TemplateName) -> Result<TemplateVersion, Failure> {
     let there = |version: &TemplateVersion| {
         versions.iter().any(|one| one.template == template.as_str() && one.version == *version)
     };
-    let date = time::date(time::now());
+    let date = time::date(clock::now());
     let today = date.split(' ').next().unwrap_or_default().replace('-', ".");
     let first = std::iter::once(today.clone());
     let more = (2..1000).map(|number| format!("{today}.{number}"));

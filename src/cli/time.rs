@@ -1,13 +1,6 @@
 //! Formats times for people: how long ago, and the date in UTC.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use time::OffsetDateTime;
-
-/// The current time, in seconds since 1970.
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
 
 /// A time in seconds since 1970, like "5 minutes ago (2026-11-23 15:29 UTC)".
 pub(super) fn told(time: u64, now: u64) -> String {

@@ -163,8 +163,8 @@ impl Config {
         self.grant_of(account, target).is_some_and(|grant| grant.share)
     }
 
-    /// What a shell of `account` on `target` demands, if the account may open it and it is one on the
-    /// host itself.
+    /// What a shell of `account` on `target` demands, if the account may open it and it is one on
+    /// the host itself.
     pub fn host_terms(&self, account: &AccountName, target: &Target) -> Option<HostTerms> {
         self.grant_of(account, target).and_then(|grant| grant.host)
     }
@@ -200,8 +200,8 @@ impl Config {
         grants.filter_map(parts).collect()
     }
 
-    /// Whether `account` may have this change made: the machine is its own, the policy allows that kind
-    /// of change, and a copy becomes a machine for a task of the same account.
+    /// Whether `account` may have this change made: the machine is its own, the policy allows that
+    /// kind of change, and a copy becomes a machine for a task of the same account.
     pub fn lets_change(&self, account: &AccountName, change: &MachineChange) -> bool {
         let is_own = |machine| self.owner_of(machine) == Some(account);
         let allowed = |machine| self.machine(machine).is_some_and(|made| made.allow.contains(&change.kind()));

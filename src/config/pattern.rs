@@ -64,7 +64,8 @@ impl<T: FromStr<Err = BadName> + Clone + PartialEq> Pattern<T> {
         }
     }
 
-    /// What stands before and after the name of a task, for this account; `None` if it has no `{task}`.
+    /// What stands before and after the name of a task, for this account; `None` if it has no
+    /// `{task}`.
     pub fn around_task(&self, account: &AccountName) -> Option<(String, String)> {
         match self {
             Self::PerTask(before, between, after) => {

@@ -1,6 +1,6 @@
-//! Makes a change that an account asked for. The broker has it made, by starting a unit of which the
-//! instance is the change. Root trusts it with nothing but that: whether an account may have this change
-//! made is looked up here in the policy again.
+//! Makes a change that an account asked for. The broker has it made, by starting a unit of which
+//! the instance is the change. Root trusts it with nothing but that: whether an account may have
+//! this change made is looked up here in the policy again.
 
 use std::path::Path;
 

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::clock::now;
 use super::failure::Failure;
 use super::folders::{
     Folders, empty_trash, ensure, make, move_to_trash, names_in, remove, rename, storage, sync, unfinished,
 };
 use super::record::write_record;
+use crate::clock::now;
 use crate::names::MachineName;
 use crate::protocol::machine::{CheckpointReason, CheckpointSummary};
 

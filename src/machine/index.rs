@@ -1,5 +1,6 @@
 //! Tells the broker, which may not read `/var/lib/tere`, what machines there are and why one is
-//! stopped. It is only displayed: if it cannot be written, people see less, and nothing else changes.
+//! stopped. It is only displayed: if it cannot be written, people see less, and nothing else
+//! changes.
 
 use std::fs;
 use std::io;

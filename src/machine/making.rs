@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 
 use super::bases;
-use super::clock::now;
 use super::failure::Failure;
 use super::folders::{
     Folders, Lock, make, names_in, remove, storage, sync, sync_tree, unfinished, unfinished_in,
@@ -13,6 +12,7 @@ use super::folders::{
 use super::record::{MachineRecord, find, write_record};
 use super::steps::report;
 use super::tool::copy;
+use crate::clock::now;
 use crate::config::{Config, Machine};
 use crate::names::{MachineName, TemplateName, TemplateVersion};
 use crate::protocol::OpeningStep;

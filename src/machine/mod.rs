@@ -13,7 +13,6 @@
 mod bases;
 mod change;
 mod checkpoints;
-mod clock;
 mod failure;
 mod folders;
 mod fork;

@@ -279,7 +279,7 @@ fn an_account_has_no_more_machines_for_tasks_than_the_policy_says() {
     fixture.make("bob.one").unwrap();
     assert_eq!(fixture.listed("machines"), ["alice.one", "alice.two", "bob.one"]);
     let expires = fixture.make("alice.one").unwrap().expires.unwrap();
-    assert!(expires.abs_diff(super::clock::now() + 8 * 3600) < 600, "{expires}");
+    assert!(expires.abs_diff(crate::clock::now() + 8 * 3600) < 600, "{expires}");
 }
 
 #[test]

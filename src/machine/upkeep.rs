@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::clock::now;
 use super::failure::Failure;
 use super::folders::{Folders, names_in, storage};
 use super::idleness::{self, Seen};
@@ -16,6 +15,7 @@ use super::record::find;
 use super::units::{self, RunState};
 use super::{index, removal, state};
 use crate::atomic_file::{Durability, replace};
+use crate::clock::now;
 use crate::config::{Config, Machine};
 use crate::names::MachineName;
 use crate::protocol::machine::StopReason;

@@ -35,8 +35,8 @@ pub enum FromFront {
         /// The token from the link.
         token: String,
     },
-    /// Create a challenge for a step-up: a passkey of this account, which front has signed in, is to
-    /// be touched again for one session on the host.
+    /// Create a challenge for a step-up: a passkey of this account, which front has signed in, is
+    /// to be touched again for one session on the host.
     StepUp {
         /// The account. auth accepts a passkey of no other.
         account: AccountName,

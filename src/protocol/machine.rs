@@ -19,8 +19,8 @@ pub const INDEX: &str = "index.json";
 /// The folder in it that says why machines are stopped.
 pub const STOPPED: &str = "stopped";
 
-/// Largest index, bytes. A machine takes some hundreds. The broker reads no larger one, and then lists
-/// no machines.
+/// Largest index, bytes. A machine takes some hundreds. The broker reads no larger one, and then
+/// lists no machines.
 pub const INDEX_MAX: u64 = 4 * 1024 * 1024;
 
 /// Most machines in one `Lobby`. Further ones are left out of the list.

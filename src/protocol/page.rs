@@ -143,13 +143,14 @@ pub enum FromPage {
         /// The size of the page's terminal.
         size: TermSize,
     },
-    /// Request a challenge for a stream that is to view a session on the host itself. A connection has
-    /// one such challenge at a time; another request replaces it.
+    /// Request a challenge for a stream that is to view a session on the host itself. A connection
+    /// has one such challenge at a time; another request replaces it.
     StepUp {
         /// The stream's number, chosen by the page.
         stream: u16,
     },
-    /// The browser's answer to `touch-challenge`, with what it is for. Opens a stream of kind terminal.
+    /// The browser's answer to `touch-challenge`, with what it is for. Opens a stream of kind
+    /// terminal.
     Touch {
         /// The stream of the challenge.
         stream: u16,
@@ -227,8 +228,8 @@ pub enum FromPage {
         /// The session.
         session: SessionId,
     },
-    /// Have a machine of the account's own changed. `machine-changed` and a new `lobby` follow when that
-    /// is done; it may take minutes.
+    /// Have a machine of the account's own changed. `machine-changed` and a new `lobby` follow when
+    /// that is done; it may take minutes.
     ChangeMachine {
         /// The change.
         change: MachineChange,
@@ -254,8 +255,8 @@ pub enum ToPage {
         /// The account.
         account: AccountName,
     },
-    /// The page must answer this challenge with a passkey of the account that is signed in, within 60
-    /// seconds.
+    /// The page must answer this challenge with a passkey of the account that is signed in, within
+    /// 60 seconds.
     TouchChallenge {
         /// The stream of the request.
         stream: u16,

@@ -159,8 +159,9 @@ pub enum Answer {
         host: Vec<HostTerms>,
         /// The principal's live sessions, oldest first, then those that are shared with it.
         sessions: Vec<SessionSummary>,
-        /// The principal's own machines that tere has made, sorted by name, at most [`MACHINES_MAX`](super::machine::MACHINES_MAX) of
-        /// them, and fewer if the answer would not fit into a packet.
+        /// The principal's own machines that tere has made, sorted by name, at most
+        /// [`MACHINES_MAX`](super::machine::MACHINES_MAX) of them, and fewer if the answer would
+        /// not fit into a packet.
         machines: Vec<MachineSummary>,
         /// The machines for tasks that it may have made.
         tasks: Vec<TaskMachines>,
@@ -189,8 +190,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Leaves machines out of a lobby, the last first, until it fits into a packet. That concerns only
-    /// an account that has dozens of sessions with the longest names and dozens of machines.
+    /// Leaves machines out of a lobby, the last first, until it fits into a packet. That concerns
+    /// only an account that has dozens of sessions with the longest names and dozens of machines.
     #[must_use]
     pub fn that_fits(mut self) -> Self {
         let fits = |answer: &Self| {

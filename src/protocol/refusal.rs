@@ -26,10 +26,11 @@ pub enum Refusal {
     NoSuchMachine,
     /// A machine or a home of that name is there already.
     MachineExists,
-    /// The machine is just being started or stopped, or has too much that would have to be copied while
-    /// it runs.
+    /// The machine is just being started or stopped, or has too much that would have to be copied
+    /// while it runs.
     MachineInUse,
-    /// The account has as many machines for tasks, or the machine as many checkpoints, as it may have.
+    /// The account has as many machines for tasks, or the machine as many checkpoints, as it may
+    /// have.
     TooManyMachines,
     /// The account has another change of a machine made just now.
     ChangeUnderWay,

@@ -1,5 +1,6 @@
-// The life of a host that is a virtual machine: what a container cannot show. The tests run in order,
-// and each continues where the one before ended. A person's passkey lives out here, in the browser.
+// The life of a host that is a virtual machine: what a container cannot show. The tests run in
+// order, and each continues where the one before ended. A person's passkey lives out here, in the
+// browser.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -26,8 +27,8 @@ after(async () => {
 const minutes = { timeout: 360_000 };
 const LONG_MS = 120_000;
 
-// Each of these boots the virtual machine once more. Where the processor is emulated, they would take
-// as long as all the others together.
+// Each of these boots the virtual machine once more. Where the processor is emulated, they would
+// take as long as all the others together.
 const long = { ...minutes, skip: process.env['TERE_ALL'] ? false : 'no KVM here: tests/run vm --all' };
 
 const POLICY = `origin = "${origin}"

@@ -209,8 +209,8 @@ impl Drop for InstalledRule<'_> {
     }
 }
 
-/// The rule for the host itself is in force only where an administrator has put it, and only for the
-/// users in its list. It is tested as the package has it.
+/// The rule for the host itself is in force only where an administrator has put it, and only for
+/// the users in its list. It is tested as the package has it.
 #[test]
 fn polkit_holds_shells_on_the_host_to_the_users_that_are_listed() {
     const RULE: &str = "/etc/polkit-1/rules.d/40-tere-host.rules";

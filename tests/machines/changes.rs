@@ -139,3 +139,29 @@ fn nothing_else_is_changed_by_either_lock() {
     }
     no_machines(&host);
 }
+
+/// An account that leaves while a change of its machine is made has not gained another one.
+#[test]
+fn a_change_counts_until_it_is_made_though_nobody_waits_for_it() {
+    let host = Host::alone();
+    no_machines(&host);
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.open("dev@alice-box").unwrap();
+    asks(&mut shell, "echo $((1+1))", "2\r\n");
+    // Whoever changes the machine waits for whoever has its lock.
+    host.sh("systemd-run --quiet --unit=holds-the-lock --property=Type=notify --property=NotifyAccess=all \
+         flock /var/lib/tere/locks/alice-box sh -c 'systemd-notify --ready; exec sleep 1000'");
+    alice.send(Ask::Change("checkpoint:alice-box".parse().unwrap()));
+    let unit = "tere-change@checkpoint:alice-box.service";
+    eventually("the change is being made", PATIENCE, || {
+        let state = host.run(&["systemctl", "show", "-P", "ActiveState", unit]);
+        (state == "activating").then_some(())
+    });
+    drop(alice);
+    let mut alice = holder(&host, "alice");
+    assert_eq!(change(&mut alice, "fork:alice-box:alice.try"), Err(Refusal::ChangeUnderWay));
+    host.sh("systemctl stop holds-the-lock");
+    eventually("it is made", PATIENCE, || change(&mut alice, "fork:alice-box:alice.try").ok());
+    assert_eq!(lobby(&mut alice).1[0].checkpoints.len(), 1);
+    no_machines(&host);
+}

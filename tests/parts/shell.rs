@@ -72,10 +72,15 @@ impl PrincipalClient {
         Self { channel, number: 0, sharing: BTreeMap::new(), steps: Vec::new(), stopped: Vec::new() }
     }
 
-    /// Sends a request and waits for the answer.
-    pub fn ask(&mut self, ask: Ask) -> (Answer, Option<OwnedFd>) {
+    /// Sends a request.
+    pub fn send(&mut self, ask: Ask) {
         self.number += 1;
         self.channel.send(&Request { number: self.number, ask }, &[]).unwrap();
+    }
+
+    /// Sends a request and waits for the answer.
+    pub fn ask(&mut self, ask: Ask) -> (Answer, Option<OwnedFd>) {
+        self.send(ask);
         loop {
             let (message, descriptors) = self.channel.receive_within(PATIENCE).unwrap();
             match message {

@@ -1,5 +1,5 @@
-// The red frame of a shell on the host, with the time at which the session ends, and a warning before
-// that.
+// The red frame of a shell on the host, with the time at which the session ends, and a warning
+// before that.
 
 import { element } from './elements.ts';
 import { announce, notice } from './notice.ts';

@@ -1,4 +1,5 @@
-// What the lobby shows of the machines that tere makes, and what their owner may have done with them.
+// What the lobby shows of the machines that tere makes, and what their owner may have done with
+// them.
 
 import { button, span } from './elements.ts';
 import { announce, notice } from './notice.ts';

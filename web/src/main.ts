@@ -8,8 +8,8 @@ import { placeOf } from './place.ts';
 const ENROL = '#enrol=';
 
 /**
- * What a link says after its `#`. The token of an enrolment link must not stay in the address bar and
- * the history, so it is removed before anything else.
+ * What a link says after its `#`. The token of an enrolment link must not stay in the address bar
+ * and the history, so it is removed before anything else.
  */
 function takeFragment(): string {
   const { hash } = location;

@@ -1,5 +1,5 @@
-// Where a link into the page leads: to a target or a session, never to a command. So that a person can
-// bookmark a shell, the address bar shows its target while it is in view.
+// Where a link into the page leads: to a target or a session, never to a command. So that a person
+// can bookmark a shell, the address bar shows its target while it is in view.
 
 import type { SessionId, Target } from './protocol.ts';
 import { isOnHost } from './touch.ts';
@@ -19,8 +19,8 @@ export function placeOf(hash: string): Place | undefined {
 }
 
 /**
- * The target of a place, if the account may open it. No link leads to the host itself: whoever makes
- * a link must not choose what a person touches a passkey for.
+ * The target of a place, if the account may open it. No link leads to the host itself: whoever
+ * makes a link must not choose what a person touches a passkey for.
  */
 export function targetOf(place: Place, targets: Target[]): Target | undefined {
   if (!('target' in place)) return undefined;

@@ -1,5 +1,5 @@
-// The controls of a row that need more than a press: a button that asks whether the user is sure, and
-// one that is replaced by a text field for a while.
+// The controls of a row that need more than a press: a button that asks whether the user is sure,
+// and one that is replaced by a text field for a while.
 
 import { button } from './elements.ts';
 import { announce } from './notice.ts';
@@ -87,8 +87,8 @@ export class RowControls {
     made.dataset['key'] = key;
     made.setAttribute('aria-label', isSure ? `${wholeQuestion} Press once more.` : whole);
     made.onblur = () => {
-      // A redrawn button gets the focus back at once. If the button has lost the focus, the question
-      // is withdrawn.
+      // A redrawn button gets the focus back at once. If the button has lost the focus, the
+      // question is withdrawn.
       if (!this.#isDrawing) setTimeout(() => document.activeElement?.getAttribute('data-key') !== key && forget());
     };
     return made;

@@ -11,8 +11,8 @@ export interface ViewerCallbacks {
   /** The passkey is to be touched for this view; `touch` takes the answer. */
   touchChallenge(options: JsonValue): void;
   /**
-   * The view exists; its first snapshot is on the way. `left` is the time until the session ends, in
-   * seconds, or null.
+   * The view exists; its first snapshot is on the way. `left` is the time until the session ends,
+   * in seconds, or null.
    */
   opened(session: SessionId, left: number | null): void;
   /** The first snapshot is shown. */
@@ -61,8 +61,8 @@ export class Viewer implements Stream {
   readonly #hostView: HostView | undefined;
 
   /**
-   * Requests a view of a new session on the target, or of an existing session. `onHost` is set for a
-   * view of the host, which begins with a challenge.
+   * Requests a view of a new session on the target, or of an existing session. `onHost` is set for
+   * a view of the host, which begins with a challenge.
    */
   constructor(
     connection: Connection,

@@ -1,4 +1,5 @@
-//! The second lock of shells on the host: polkit/40-tere-host.rules, which an administrator installs.
+//! The second lock of shells on the host: polkit/40-tere-host.rules, which an administrator
+//! installs.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -8,8 +8,8 @@
 //! run beside it: [`login`] talks to auth, each [`terminal`] talks to one worker, and the
 //! [`writer`] alone writes to the page.
 //!
-//! A stream that views a session on the host has a principal channel of its own, for which the person's
-//! passkey was touched once more ([`step_up`]). It is closed once the stream has ended.
+//! A stream that views a session on the host has a principal channel of its own, for which the
+//! person's passkey was touched once more ([`step_up`]). It is closed once the stream has ended.
 //!
 //! Each stream has a bounded queue in each direction, and no stream waits for another. If a page
 //! does not read, first its writer blocks, then the tasks of its streams, which then stop reading

@@ -33,7 +33,8 @@ pub(super) enum Input {
     Login(Verdict),
     /// A message on the principal channel. The caller keeps the descriptor that came with it.
     Broker(FromBroker),
-    /// The channel of the step-up for this stream is closed, or the broker broke its protocol there.
+    /// The channel of the step-up for this stream is closed, or the broker broke its protocol
+    /// there.
     StepUpLost(u16),
     /// The principal channel is closed, or the broker broke its protocol.
     BrokerLost,

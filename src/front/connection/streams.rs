@@ -341,8 +341,8 @@ impl Streams {
         if self.forget(id) { tell(refused) } else { Vec::new() }
     }
 
-    /// The channel of the step-up for a stream is closed. A request on it gets no reply, and the view
-    /// cannot be reattached any more; one that is open is closed by its worker.
+    /// The channel of the step-up for a stream is closed. A request on it gets no reply, and the
+    /// view cannot be reattached any more; one that is open is closed by its worker.
     pub(super) fn step_up_lost(&mut self, stream: u16) -> Vec<Action> {
         let Some(Stream { id, state, via: via @ Via::StepUp, .. }) = self.streams.get_mut(&stream) else {
             return Vec::new();

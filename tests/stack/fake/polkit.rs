@@ -31,8 +31,8 @@ pub(super) fn shell(machine: &str, user: &str, program: &str) -> Result<(), Refu
     }
 }
 
-/// `org.freedesktop.machine1.host-shell`. 50-tere.rules refuses it, and 40-tere-host.rules, which an
-/// administrator may have installed below `root`, permits it for the users in its list.
+/// `org.freedesktop.machine1.host-shell`. 50-tere.rules refuses it, and 40-tere-host.rules, which
+/// an administrator may have installed below `root`, permits it for the users in its list.
 pub(super) fn host_shell(root: &Path, user: &str, program: &str) -> Result<(), Refused> {
     let rule = std::fs::read_to_string(root.join("etc/polkit-1/rules.d/40-tere-host.rules"));
     let rule = rule.map_err(|_| denied())?;
