@@ -79,7 +79,7 @@ async fn carry_out(
             share(broker, holder, &session, &account, role).await.map(Outcome::Answer)
         }
         Ask::Change(change) => {
-            changing::change(broker, holder, change).await.map(|()| Outcome::Answer(Answer::Changed))
+            changing::change(broker, holder, &change).await.map(|()| Outcome::Answer(Answer::Changed))
         }
         Ask::End { session } => match owned(broker, principal, &session) {
             Ok(session) => end(holder, &session).await.map(Outcome::Answer),

@@ -2,7 +2,7 @@
 //! change. That asks the policy again.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Broker;
 use super::holder::Holder;
@@ -12,22 +12,22 @@ use crate::protocol::vouch::Principal;
 
 /// The accounts for which a change is being made. Each has one at a time, so that nobody fills the
 /// disk or keeps it busy with many copies at once. One more is refused.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Changes {
-    of: Arc<Mutex<BTreeSet<AccountName>>>,
+    of: Mutex<BTreeSet<AccountName>>,
 }
 
 /// Permits one change for an account, until this is dropped.
 #[derive(Debug)]
-struct Permit {
-    changes: Changes,
+struct Permit<'a> {
+    changes: &'a Changes,
     account: AccountName,
 }
 
 impl Changes {
-    fn begin(&self, account: &AccountName) -> Result<Permit, Refusal> {
+    fn begin(&self, account: &AccountName) -> Result<Permit<'_>, Refusal> {
         if self.of().insert(account.clone()) {
-            Ok(Permit { changes: self.clone(), account: account.clone() })
+            Ok(Permit { changes: self, account: account.clone() })
         } else {
             Err(Refusal::ChangeUnderWay)
         }
@@ -38,38 +38,26 @@ impl Changes {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.changes.of().remove(&self.account);
     }
 }
 
-/// Makes a change of a machine of the principal's own.
-pub(super) async fn change(broker: &Broker, holder: &Holder, change: MachineChange) -> Result<(), Refusal> {
+/// Makes a change of a machine of the principal's own. If the principal leaves meanwhile, its
+/// requests go on, so the change still counts.
+pub(super) async fn change(broker: &Broker, holder: &Holder, change: &MachineChange) -> Result<(), Refusal> {
     let Principal::Account(account) = &holder.principal else { return Err(Refusal::NotGranted) };
-    if !broker.policy.now().lets_change(account, &change) {
+    if !broker.policy.now().lets_change(account, change) {
         return Err(Refusal::NotGranted);
     }
-    let permit = broker.changes.begin(account)?;
-    let credential = holder.credential.as_ref().map(tracing::field::display);
+    let _permit = broker.changes.begin(account)?;
+    let credential = || holder.credential.as_ref().map(tracing::field::display);
     let machine = change.machine();
-    tracing::info!(%account, credential, %machine, asked = %change, "change of a machine asked for");
-    // In a task of its own: systemd goes on with it if the person leaves, so it still counts.
-    let systemd = Arc::clone(&broker.systemd);
-    let made = tokio::spawn(async move {
-        let (made, account) = (systemd.make_change(&change).await, &permit.account);
-        match made {
-            Ok(()) => {
-                tracing::info!(%account, machine = %change.machine(), asked = %change, "machine changed")
-            }
-            Err(refusal) => {
-                tracing::warn!(%account, machine = %change.machine(), asked = %change, %refusal, "machine not changed");
-            }
-        }
-        made
-    });
-    // Fails only if the task panics.
-    made.await.unwrap_or(Err(Refusal::NotChanged))
+    tracing::info!(%account, credential = credential(), %machine, asked = %change, "change of a machine asked for");
+    broker.systemd.make_change(change).await?;
+    tracing::info!(%account, credential = credential(), %machine, asked = %change, "machine changed");
+    Ok(())
 }
 
 #[cfg(test)]
