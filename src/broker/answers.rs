@@ -106,7 +106,7 @@ async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal
         Some(HostTerms { user: target.user.clone(), reason: terms.reason, limit })
     });
     let host = terms.collect();
-    let mut tasks = machines::new_ones(account, &policy);
+    let mut tasks = machines::task_machines(account, &policy);
     tasks.truncate(TASKS_MAX);
     Ok(Answer::Lobby { targets, host, sessions, machines, tasks }.that_fits())
 }

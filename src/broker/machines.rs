@@ -81,7 +81,7 @@ pub(super) fn task_targets(
 }
 
 /// The machines for tasks that an account may have made.
-pub(super) fn new_ones(account: &AccountName, policy: &Config) -> Vec<TaskMachines> {
+pub(super) fn task_machines(account: &AccountName, policy: &Config) -> Vec<TaskMachines> {
     let parts = policy.tasks_of(account).into_iter();
     parts.map(|(user, before, after)| TaskMachines { user, before, after }).collect()
 }
@@ -136,9 +136,9 @@ mod tests {
         assert!(names(&eve).is_empty());
         let targets = task_targets(&alice, &machines.of(&alice, &policy), &policy);
         assert_eq!(targets, ["alice@alice.try".parse().unwrap()]);
-        let new = new_ones(&alice, &policy);
+        let new = task_machines(&alice, &policy);
         assert_eq!((new.len(), new[0].before.as_str(), new[0].after.as_str()), (1, "alice.", ""));
-        assert!(new_ones(&eve, &policy).is_empty());
+        assert!(task_machines(&eve, &policy).is_empty());
     }
 
     #[test]
