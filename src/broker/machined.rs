@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::request::Admitted;
 use super::shell::OpenedShell;
 use super::systemd::Systemd;
+use crate::config::Shell;
 use crate::names::{MachineName, ReportKey};
 use crate::protocol::Refusal;
 
@@ -56,6 +57,11 @@ const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 const SCRIPT: &str = r#"stty rows "$1" cols "$2" 2>/dev/null
 printf '\033[m'
 shell="${SHELL:-/bin/sh}"
+if [ "$4" ]; then
+    shell=$4 SHELL=$4
+    export SHELL
+    [ -x "$4" ] || printf '%s, which the policy names as the shell, is not in this machine.\r\n' "$4"
+fi
 env --default-signal=INT,QUIT true 2>/dev/null || exec "$shell" -l
 trap 'hung_up=1; kill -HUP "$pid" 2>/dev/null' HUP
 trap : INT QUIT TERM TSTP
@@ -165,15 +171,15 @@ impl Machined {
         let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
         let (target, size) = (admitted.target(), admitted.size());
         let (rows, cols) = (size.rows().to_string(), size.cols().to_string());
-        let arguments = ["sh", "-c", SCRIPT, "sh", &rows, &cols, report.as_str()].map(str::to_owned).to_vec();
-        let environment = ["TERM=xterm-256color", "COLORTERM=truecolor", "LANG=C.UTF-8"];
+        let shell = admitted.shell().map_or("", Shell::as_str);
+        let arguments = ["sh", "-c", SCRIPT, "sh", &rows, &cols, report.as_str(), shell];
         let (master, _) = machined
             .open_machine_shell(
                 target.machine.to_string(),
                 target.user.to_string(),
                 "/bin/sh".to_owned(),
-                arguments,
-                environment.map(str::to_owned).to_vec(),
+                arguments.map(str::to_owned).to_vec(),
+                admitted.environment(),
             )
             .await?;
         Ok(master.into())

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::holder::Holder;
 use super::systemd::Unit;
-use crate::config::{Config, HostTerms};
+use crate::config::{Config, HostTerms, Launch, Shell};
 use crate::names::{AccountName, Reason, Target, TermSize};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::Principal;
@@ -41,6 +41,8 @@ pub(super) struct Granted {
     managed: bool,
     /// What the grant demands, if the target is on the host itself.
     host: Option<HostTerms>,
+    /// Which shell it is, and its environment.
+    launch: Launch,
 }
 
 /// A request that may be carried out.
@@ -62,13 +64,11 @@ impl Claimed {
 impl Vetted {
     /// Checks the request against the policy.
     pub(super) fn grant(self, policy: &Config) -> Result<Granted, Refusal> {
-        if policy.allows(&self.owner, &self.claimed.target) {
-            let managed = policy.machine(&self.claimed.target.machine).is_some();
-            let host = policy.host_terms(&self.owner, &self.claimed.target);
-            Ok(Granted { vetted: self, managed, host })
-        } else {
-            Err(Refusal::NotGranted)
-        }
+        let target = &self.claimed.target;
+        let grant = policy.grant_of(&self.owner, target).ok_or(Refusal::NotGranted)?;
+        let managed = policy.machine(&target.machine).is_some();
+        let (host, launch) = (grant.host, grant.launch.clone());
+        Ok(Granted { vetted: self, managed, host, launch })
     }
 }
 
@@ -102,6 +102,16 @@ impl Admitted {
         self.granted.vetted.claimed.reason.as_ref()
     }
 
+    /// The shell to start; `None` for the user's own.
+    pub(super) fn shell(&self) -> Option<&Shell> {
+        self.granted.launch.shell.as_ref()
+    }
+
+    /// The environment of the shell, as `NAME=value`.
+    pub(super) fn environment(&self) -> Vec<String> {
+        self.granted.launch.environment.for_account(self.owner())
+    }
+
     /// How long the session may last, if there is a limit.
     pub(super) fn time_limit(&self) -> Option<Duration> {
         self.granted.host.map(|terms| terms.time_limit.get())
@@ -130,6 +140,8 @@ mod tests {
         accounts = ["alice"]
         machine = "box"
         user = "dev"
+        shell = "/usr/bin/zsh"
+        environment = { WHO = "{account}" }
         [[grant]]
         accounts = ["alice"]
         machine = ".host"
@@ -193,6 +205,9 @@ mod tests {
         let in_a_machine = ask(&signed_in, "dev@box", None).unwrap();
         assert_eq!((in_a_machine.time_limit(), in_a_machine.reason()), (None, None));
         assert!(matches!(in_a_machine.unit(), Unit::ManagedMachine(_)));
+        assert_eq!(in_a_machine.shell().map(Shell::as_str), Some("/usr/bin/zsh"));
+        assert!(in_a_machine.environment().contains(&"WHO=alice".to_owned()));
+        assert_eq!(admitted.shell(), None);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::print;
-use crate::config::{Config, Grant, HostTerms, Machine};
-use crate::names::{AccountName, Target};
+use crate::config::{Config, Grant, HostTerms, Machine, Shell};
+use crate::names::{AccountName, GroupName, Target};
 
 /// The subcommands for the policy.
 #[derive(Debug, Subcommand)]
@@ -26,7 +26,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
         config: PathBuf,
         /// Print JSON: an object with account and grants, an array of objects with target, line (of
-        /// the grant), share, template (null if the machine must be there before), allow (the
+        /// the grant), group (by which the account has it, or null), share, shell (null for the
+        /// user's own), template (null if the machine must be there before), allow (the
         /// changes of the machine that the account may have made), host (null, or for the host
         /// itself an object with fresh_touch and time_limit in seconds, and reason).
         #[arg(long)]
@@ -39,6 +40,7 @@ struct Given<'a> {
     /// The target, or all those of a pattern for tasks.
     target: String,
     grant: &'a Grant,
+    group: Option<&'a GroupName>,
     machine: Option<&'a Machine>,
 }
 
@@ -76,7 +78,7 @@ fn given<'a>(config: &'a Config, account: &AccountName) -> Vec<Given<'a>> {
             Some((before, after)) => format!("{}@{before}{{task}}{after}", grant.user.for_account(account)?),
             None => grant.target_of(account)?.to_string(),
         };
-        Some(Given { target, grant, machine })
+        Some(Given { target, grant, group: config.group_of(account, grant), machine })
     };
     config.grants.iter().filter_map(given).collect()
 }
@@ -85,7 +87,7 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
     if given.is_empty() {
         return format!("{account} may open nothing: no grant in {file} names the account.");
     }
-    let line = |Given { target, grant, machine }: &Given<'_>| {
+    let line = |Given { target, grant, group, machine }: &Given<'_>| {
         let share = if grant.share { " and share the sessions" } else { "" };
         let made = match (machine, grant.host) {
             (_, Some(terms)) => on_host(&terms),
@@ -94,7 +96,13 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
             }
             (None, None) => "The machine must be there: tere does not make it.".to_owned(),
         };
-        format!("{account} may open {target}{share}, by the grant in line {} of {file}. {made}", grant.line)
+        let group = group.map_or_else(String::new, |group| format!(", as one of the group {group}"));
+        let shell = grant.launch.shell.as_ref();
+        let shell = shell.map_or_else(String::new, |shell| format!(" The shell is {}.", shell.as_str()));
+        let line = grant.line;
+        format!(
+            "{account} may open {target}{share}, by the grant in line {line} of {file}{group}. {made}{shell}"
+        )
     };
     given.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -134,11 +142,13 @@ fn refused(account: &AccountName, target: &Target, file: &str) -> String {
 }
 
 fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value {
-    let grants = given.iter().map(|Given { target, grant, machine }| {
+    let grants = given.iter().map(|Given { target, grant, group, machine }| {
         json!({
             "target": target,
             "line": grant.line,
+            "group": group,
             "share": grant.share,
+            "shell": grant.launch.shell.as_ref().map(Shell::as_str),
             "template": machine.map(|machine| &machine.template),
             "allow": machine.map(|machine| &machine.allow),
             "host": grant.host.map(|terms| json!({
@@ -157,7 +167,8 @@ mod tests {
 
     const POLICY: &str = "origin = \"https://a.example\"\n\
         [[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}-box\"\nuser = \"dev\"\n\
-        [[grant]]\naccounts = [\"alice\"]\nmachine = \"lab\"\nuser = \"dev\"\nshare = true\n\
+        [[group]]\nname = \"lab\"\naccounts = [\"alice\"]\n\
+        [[grant]]\naccounts = [\"@lab\"]\nmachine = \"lab\"\nuser = \"dev\"\nshare = true\nshell = \"/bin/zsh\"\n\
         [[machine]]\nname = \"{account}-box\"\ntemplate = \"debian\"\nallow = [\"fork\", \"checkpoint\"]\n\
         [[grant]]\naccounts = [\"bob\"]\nmachine = \"{account}.{task}\"\nuser = \"dev\"\n\
         [[machine]]\nname = \"{account}.{task}\"\ntemplate = \"debian\"\n";
@@ -169,11 +180,11 @@ mod tests {
         assert_eq!(
             for_people(&alice, &given(&config, &alice), "tere.toml"),
             "alice may open dev@alice-box, by the grant in line 2 of tere.toml. The machine is made from the template debian; the account may have it changed: checkpoint, fork.\n\
-             alice may open dev@lab and share the sessions, by the grant in line 6 of tere.toml. The machine must be there: tere does not make it."
+             alice may open dev@lab and share the sessions, by the grant in line 9 of tere.toml, as one of the group lab. The machine must be there: tere does not make it. The shell is /bin/zsh."
         );
         let bob = "bob".parse().unwrap();
         let said = for_people(&bob, &given(&config, &bob), "tere.toml");
-        assert!(said.contains("bob may open dev@bob.{task}, by the grant in line 15"), "{said}");
+        assert!(said.contains("bob may open dev@bob.{task}, by the grant in line 19"), "{said}");
         let given_for_task = given(&config, &bob);
         let target = "dev@bob.try".parse().unwrap();
         assert!(given_for_task.iter().any(|given| given.grant.gives(&bob, &target)));
@@ -181,7 +192,7 @@ mod tests {
         let json = for_programs(&alice, &given(&config, &alice));
         assert_eq!(
             json["grants"][1],
-            json!({"target": "dev@lab", "line": 6, "share": true, "template": null, "allow": null, "host": null})
+            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": true, "shell": "/bin/zsh", "template": null, "allow": null, "host": null})
         );
     }
 
@@ -205,7 +216,7 @@ mod tests {
         let config = Config::parse(&format!("{POLICY}{grant}\nreason = true\n"), "tere.toml").unwrap();
         assert_eq!(
             for_people(&eve, &given(&config, &eve), "tere.toml"),
-            "eve may open root@.host, by the grant in line 22 of tere.toml. This is the host itself: each view needs a touch of the passkey that is at most 60 s old and a reason in words, and the session ends after 3600 s. polkit must permit it too, see 'tere check'."
+            "eve may open root@.host, by the grant in line 26 of tere.toml. This is the host itself: each view needs a touch of the passkey that is at most 60 s old and a reason in words, and the session ends after 3600 s. polkit must permit it too, see 'tere check'."
         );
         let json = for_programs(&eve, &given(&config, &eve));
         assert_eq!(json["grants"][0]["host"], json!({"fresh_touch": 60, "time_limit": 3600, "reason": true}));

@@ -1,20 +1,22 @@
 //! Reads the configuration file with serde and validates it. A new option takes three lines: a
-//! field with its doc comment in [`Document`] or [`GrantTable`], and a line of [`EXAMPLES`] for the
-//! error messages.
+//! field with its doc comment in [`Document`] or [`GrantTable`], and a line of
+//! [`EXAMPLES`](super::explain::EXAMPLES) for the error messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
-use super::error::{Found, position};
+use super::error::{Found, found, position};
+use super::explain::explain;
 use super::{
-    Config, CpuWeight, Fault, FreshTouch, Grant, HostTerms, Limits, Machine, Memory, Origin, Pattern,
-    PerAccount, Period, Tasks, TimeLimit,
+    Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, HostTerms, Launch, Limits, Machine,
+    Memory, Origin, Pattern, PerAccount, Period, Shell, Tasks, TimeLimit,
 };
-use crate::names::{AccountName, BadName, ChangeKind, MachineName, Target, TemplateName, UnixUser};
+use crate::names::{
+    AccountName, BadName, ChangeKind, GroupName, MachineName, Target, TemplateName, UnixGroup, UnixUser,
+};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -22,6 +24,9 @@ use crate::names::{AccountName, BadName, ChangeKind, MachineName, Target, Templa
 struct Document {
     /// The page's origin, as in the browser's address bar.
     origin: Origin,
+    /// The groups of accounts.
+    #[serde(default)]
+    group: Vec<Spanned<GroupTable>>,
     /// The grants: who may open what.
     #[serde(default)]
     grant: Vec<Spanned<GrantTable>>,
@@ -30,12 +35,22 @@ struct Document {
     machine: Vec<MachineTable>,
 }
 
+/// One `[[group]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupTable {
+    /// Its name.
+    name: Spanned<GroupName>,
+    /// The names of the accounts in it.
+    accounts: Spanned<Vec<Spanned<String>>>,
+}
+
 /// One `[[grant]]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct GrantTable {
-    /// Names of accounts. They are parsed in [`accounts`], so that an error can point at one of
-    /// them.
+    /// Names of accounts, and of groups after a `@`. They are parsed in [`accounts`], so that an
+    /// error can point at one of them.
     accounts: Spanned<Vec<Spanned<String>>>,
     /// The machine.
     machine: Spanned<Pattern<MachineName>>,
@@ -49,6 +64,10 @@ struct GrantTable {
     time_limit: Option<Spanned<TimeLimit>>,
     /// Whether a session on the host needs a reason in words.
     reason: Option<Spanned<bool>>,
+    /// The shell.
+    shell: Option<Shell>,
+    /// Its environment.
+    environment: Option<Environment>,
 }
 
 /// One `[[machine]]`.
@@ -65,6 +84,9 @@ struct MachineTable {
     tasks: Option<Tasks>,
     /// The share of the processors.
     cpu_weight: Option<CpuWeight>,
+    /// The UNIX groups in the machine that the users of its grants are in.
+    #[serde(default)]
+    user_groups: BTreeSet<UnixGroup>,
     /// After how long without use the machine is stopped.
     idle: Option<Period>,
     /// How many machines for tasks an account may have.
@@ -75,42 +97,19 @@ struct MachineTable {
     allow: Option<Spanned<BTreeSet<ChangeKind>>>,
 }
 
-/// An example line for each option: the key whose table contains the option (`None` at the top of
-/// the file), the option's key, and the line.
-pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
-    (None, "origin", "origin = \"https://shell.example.org\""),
-    (None, "grant", "[[grant]]"),
-    (None, "machine", "[[machine]]"),
-    (Some("grant"), "accounts", "accounts = [\"alice\"]"),
-    (Some("grant"), "machine", "machine = \"alice-box\""),
-    (Some("grant"), "user", "user = \"dev\""),
-    (Some("grant"), "share", "share = true"),
-    (Some("grant"), "fresh-touch", "fresh-touch = \"60s\""),
-    (Some("grant"), "time-limit", "time-limit = \"30m\""),
-    (Some("grant"), "reason", "reason = true"),
-    (Some("machine"), "name", "name = \"{account}-box\""),
-    (Some("machine"), "template", "template = \"debian\""),
-    (Some("machine"), "memory", "memory = \"2G\""),
-    (Some("machine"), "tasks", "tasks = 4096"),
-    (Some("machine"), "cpu-weight", "cpu-weight = 50"),
-    (Some("machine"), "idle", "idle = \"2h\""),
-    (Some("machine"), "per-account", "per-account = 4"),
-    (Some("machine"), "lifetime", "lifetime = \"7d\""),
-    (Some("machine"), "allow", "allow = [\"checkpoint\", \"fork\"]"),
-];
-
 /// Parses a configuration.
 pub(super) fn read(text: &str) -> Result<Config, Found> {
     let document: Document = toml::from_str(text).map_err(|error| explain(text, &error))?;
+    let groups = groups(document.group)?;
     let mut grants: Vec<(Grant, Spans)> = Vec::new();
     for table in document.grant {
-        let (grant, spans) = grant(text, table)?;
+        let (grant, spans) = grant(text, table, &groups)?;
         refuse_twice(text, &grants, &grant, &spans)?;
         grants.push((grant, spans));
     }
     let machines = machines(text, document.machine, &grants)?;
     let grants = grants.into_iter().map(|(grant, _)| grant).collect();
-    Ok(Config { origin: document.origin, grants, machines })
+    Ok(Config { origin: document.origin, groups, grants, machines })
 }
 
 /// Where a grant stands in the file, and its machine.
@@ -119,12 +118,26 @@ struct Spans {
     machine: Range<usize>,
 }
 
-fn grant(text: &str, table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found> {
+fn groups(tables: Vec<Spanned<GroupTable>>) -> Result<Vec<Group>, Found> {
+    let mut groups: Vec<Group> = Vec::new();
+    for table in tables {
+        let GroupTable { name, accounts: members } = table.into_inner();
+        if groups.iter().any(|other| other.name == *name.get_ref()) {
+            return Err(found(Fault::GroupTwice(name.get_ref().clone()), name.span()));
+        }
+        // A group of groups would have to be followed by whoever reads a grant.
+        let (accounts, _) = accounts(members, None)?;
+        groups.push(Group { name: name.into_inner(), accounts });
+    }
+    Ok(groups)
+}
+
+fn grant(text: &str, table: Spanned<GrantTable>, known: &[Group]) -> Result<(Grant, Spans), Found> {
     let span = table.span();
     let table = table.into_inner();
     let spans = Spans { grant: span, machine: table.machine.span() };
     let host = host_terms(&table)?;
-    let accounts = accounts(table.accounts)?;
+    let (accounts, groups) = accounts(table.accounts, Some(known))?;
     for account in &accounts {
         let machine = for_account(&table.machine, account)?;
         let user = for_account(&table.user, account)?;
@@ -141,7 +154,8 @@ fn grant(text: &str, table: Spanned<GrantTable>) -> Result<(Grant, Spans), Found
     let (machine, user) = (table.machine.into_inner(), table.user.into_inner());
     let share = table.share.is_some_and(Spanned::into_inner);
     let line = position(text, spans.grant.start).line;
-    Ok((Grant { accounts, machine, user, share, host, line }, spans))
+    let launch = Launch { shell: table.shell, environment: table.environment.unwrap_or_default() };
+    Ok((Grant { accounts, groups, machine, user, share, host, launch, line }, spans))
 }
 
 /// The terms of a grant that names the host, and `None` for any other grant, which may not have
@@ -196,6 +210,7 @@ fn machines(text: &str, tables: Vec<MachineTable>, grants: &[(Grant, Spans)]) ->
         }
         machines.push(machine);
     }
+    refuse_equal_uids(grants, &machines)?;
     for (grant, spans) in grants {
         if grant.machine.is_for_tasks() && !machines.iter().any(|machine| machine.name == grant.machine) {
             let fault = Fault::TasksWithoutMachine(grant.machine.to_string());
@@ -227,6 +242,29 @@ fn machines(text: &str, tables: Vec<MachineTable>, grants: &[(Grant, Spans)]) ->
     Ok(machines)
 }
 
+/// Refuses two users whom tere would make in the same machine with the same uid.
+fn refuse_equal_uids(grants: &[(Grant, Spans)], machines: &[Machine]) -> Result<(), Found> {
+    let mut users: BTreeMap<(MachineName, u32), UnixUser> = BTreeMap::new();
+    for (grant, spans) in grants {
+        if !machines.iter().any(|machine| machine.name == grant.machine) {
+            continue;
+        }
+        for account in &grant.accounts {
+            let (Ok(machine), Ok(user)) =
+                (grant.machine.example_for(account), grant.user.example_for(account))
+            else {
+                continue;
+            };
+            let other = users.entry((machine.clone(), user.uid())).or_insert_with(|| user.clone());
+            if *other != user {
+                let fault = Fault::SameUid { machine, one: other.clone(), other: user };
+                return Err(found(fault, spans.grant.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn machine(table: MachineTable) -> Result<Machine, Found> {
     let span = table.name.span();
     let name = table.name.into_inner();
@@ -250,6 +288,7 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
         name,
         template: table.template,
         limits: Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight },
+        user_groups: table.user_groups,
         idle: table.idle,
         per_account: table.per_account.unwrap_or(PerAccount::DEFAULT),
         lifetime: table.lifetime,
@@ -257,17 +296,39 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
     })
 }
 
-fn accounts(list: Spanned<Vec<Spanned<String>>>) -> Result<Vec<AccountName>, Found> {
+/// The accounts of a list, those of its groups included, and its groups. An account may be in several
+/// of the groups. `known` are the groups that there are; without them, the list may have none.
+fn accounts(
+    list: Spanned<Vec<Spanned<String>>>,
+    known: Option<&[Group]>,
+) -> Result<(Vec<AccountName>, Vec<GroupName>), Found> {
     let span = list.span();
-    let mut accounts: Vec<AccountName> = Vec::new();
+    let (mut accounts, mut groups): (Vec<AccountName>, Vec<GroupName>) = (Vec::new(), Vec::new());
+    let mut members = Vec::new();
     for name in list.into_inner() {
-        let account = name.get_ref().parse().map_err(|bad| found(Fault::Name(bad), name.span()))?;
-        if accounts.contains(&account) {
-            return Err(found(Fault::AccountTwice(account), name.span()));
+        let bad = |bad| found(Fault::Name(bad), name.span());
+        let group = known.and_then(|known| Some((known, name.get_ref().strip_prefix('@')?)));
+        if let Some((known, group)) = group {
+            let group: GroupName = group.parse().map_err(bad)?;
+            let Some(there) = known.iter().find(|there| there.name == group) else {
+                return Err(found(Fault::NoSuchGroup(group), name.span()));
+            };
+            members.extend_from_slice(&there.accounts);
+            groups.push(group);
+        } else {
+            let account = name.get_ref().parse().map_err(bad)?;
+            if accounts.contains(&account) {
+                return Err(found(Fault::AccountTwice(account), name.span()));
+            }
+            accounts.push(account);
         }
-        accounts.push(account);
     }
-    if accounts.is_empty() { Err(found(Fault::NoAccounts, span)) } else { Ok(accounts) }
+    for member in members {
+        if !accounts.contains(&member) {
+            accounts.push(member);
+        }
+    }
+    if accounts.is_empty() { Err(found(Fault::NoAccounts, span)) } else { Ok((accounts, groups)) }
 }
 
 fn refuse_twice(text: &str, before: &[(Grant, Spans)], next: &Grant, spans: &Spans) -> Result<(), Found> {
@@ -284,132 +345,4 @@ fn refuse_twice(text: &str, before: &[(Grant, Spans)], next: &Grant, spans: &Spa
         }
     }
     Ok(())
-}
-
-/// Turns an error of toml and serde into one that says what to write instead. Their errors consist
-/// of a message and a span. The span leads to the key and the table in question; of the message
-/// only the first words and the names of options are used.
-fn explain(text: &str, error: &toml::de::Error) -> Found {
-    let message = error.message();
-    let span = error.span().unwrap_or(0..0);
-    let Ok(document) = DeTable::parse(text) else {
-        // The message may have several lines; a journal record has one.
-        let message = message.lines().collect::<Vec<_>>().join(", ");
-        return found(Fault::Syntax(message), span);
-    };
-    let spot = find(document.get_ref(), None, &span);
-    if message.starts_with("unknown field ")
-        && let Some(Spot::Key { table, inside }) = spot
-    {
-        return unknown_key(table, inside, &options(message));
-    }
-    if let Some(key) = message.strip_prefix("missing field ") {
-        let key = key.trim_matches('`');
-        let inside = if let Some(Spot::Value { key, .. }) = spot { Some(key) } else { None };
-        if let Some(example) = example(inside, key) {
-            return found(Fault::Missing { key: key.to_owned(), place: place(inside), example }, span);
-        }
-    }
-    if message.starts_with("invalid type: ")
-        && let Some(Spot::Value { inside, key, value }) = spot
-        && let Some(example) = example(inside, key)
-    {
-        return found(Fault::WrongType { key: key.to_owned(), found: type_of(value), example }, span);
-    }
-    found(Fault::Value(message.lines().collect::<Vec<_>>().join(", ")), span)
-}
-
-/// The example line for `key` in the table that is the value of `inside`.
-fn example(inside: Option<&str>, key: &str) -> Option<&'static str> {
-    let found = EXAMPLES.iter().find(|(table, name, _)| *table == inside && *name == key);
-    found.map(|(_, _, line)| *line)
-}
-
-/// The options listed in "unknown field `a`, expected one of `b`, `c`": the fields of the table, in
-/// their order.
-fn options(message: &str) -> Vec<&str> {
-    // The part before may contain text from the file.
-    let listed = message.rsplit_once(", expected ").map_or("", |(_, listed)| listed);
-    listed.split('`').skip(1).step_by(2).collect()
-}
-
-/// Reports the first key in the file that is not an option of its table. toml reports keys in
-/// alphabetical order, but people read a file from the top.
-fn unknown_key(table: &DeTable<'_>, inside: Option<&str>, options: &[&str]) -> Found {
-    let unknown = table.keys().filter(|key| !options.contains(&key.get_ref().as_ref()));
-    let Some(key) = unknown.min_by_key(|key| key.span().start) else {
-        return found(Fault::Value("there is an unknown key".to_owned()), 0..0);
-    };
-    let name: String = key.get_ref().chars().take(64).collect();
-    let near = near(&name, options);
-    let known = options.iter().map(|option| (*option).to_owned()).collect();
-    found(Fault::UnknownKey { key: name, place: place(inside), near, known }, key.span())
-}
-
-/// The option that `key` was probably meant to be, if any is similar enough.
-fn near(key: &str, options: &[&str]) -> Option<String> {
-    let scored = options.iter().map(|option| (strsim::jaro_winkler(&key.to_lowercase(), option), option));
-    let best = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (best.0 >= 0.8).then(|| (*best.1).to_owned())
-}
-
-/// What the span of an error covers.
-#[derive(Clone, Copy)]
-enum Spot<'a> {
-    /// A key of `table`. `table` is the value of `inside`, or the whole file.
-    Key { table: &'a DeTable<'a>, inside: Option<&'a str> },
-    /// The value of `key`, or an element of it. `key` stands in the table that is the value of
-    /// `inside`, or at the top of the file.
-    Value { inside: Option<&'a str>, key: &'a str, value: &'a DeValue<'a> },
-}
-
-fn find<'a>(table: &'a DeTable<'a>, inside: Option<&'a str>, span: &Range<usize>) -> Option<Spot<'a>> {
-    for (key, value) in table {
-        if key.span() == *span {
-            return Some(Spot::Key { table, inside });
-        }
-        if let Some(spot) = find_in_value(inside, key.get_ref(), value, span) {
-            return Some(spot);
-        }
-    }
-    None
-}
-
-fn find_in_value<'a>(
-    inside: Option<&'a str>,
-    key: &'a str,
-    value: &'a Spanned<DeValue<'a>>,
-    span: &Range<usize>,
-) -> Option<Spot<'a>> {
-    let inner = match value.get_ref() {
-        DeValue::Array(array) => array.iter().find_map(|element| find_in_value(inside, key, element, span)),
-        DeValue::Table(table) => find(table, Some(key), span),
-        DeValue::String(_)
-        | DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => None,
-    };
-    inner.or_else(|| (value.span() == *span).then(|| Spot::Value { inside, key, value: value.get_ref() }))
-}
-
-/// Where a key stands, as a phrase with its preposition.
-fn place(inside: Option<&str>) -> String {
-    inside.map_or_else(|| "at the top of the file".to_owned(), |key| format!("in a {key}"))
-}
-
-/// The type of a value, with an article.
-fn type_of(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-fn found(fault: Fault, span: Range<usize>) -> Found {
-    Found { fault, span }
 }

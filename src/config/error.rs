@@ -5,7 +5,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::CONFIG_MAX;
-use crate::names::{AccountName, BadName, MachineName, Target};
+use crate::names::{AccountName, BadName, GroupName, MachineName, Target, UnixUser};
 
 /// Why the configuration cannot be used. The `Display` text is one line that names the file and the
 /// next step; [`Self::report`] also shows the place in the file.
@@ -100,12 +100,18 @@ pub enum Fault {
     /// A name in a list is not valid.
     #[error(transparent)]
     Name(#[from] BadName),
-    /// A grant without accounts.
-    #[error("this grant is for nobody: name an account, like accounts = [\"alice\"], or remove the grant")]
+    /// A grant or a group without accounts.
+    #[error("this is for nobody: name an account, like accounts = [\"alice\"], or remove the table")]
     NoAccounts,
-    /// The same account appears twice in one grant.
-    #[error("the account {0} stands in this grant twice: remove one")]
+    /// The same account appears twice in one list.
+    #[error("the account {0} stands here twice: remove one")]
     AccountTwice(AccountName),
+    /// A group that is not there.
+    #[error("no [[group]] has name = \"{0}\": correct the name, or add the group")]
+    NoSuchGroup(GroupName),
+    /// Two groups with the same name.
+    #[error("the group {0} stands here twice: remove one of the two")]
+    GroupTwice(GroupName),
     /// The same account and target appear in two grants.
     #[error("the account {account} has {target} already, by the grant in line {line}: remove one of the two")]
     GrantedTwice {
@@ -141,6 +147,18 @@ pub enum Fault {
         pattern: String,
         /// The line of the other grant's machine.
         line: usize,
+    },
+    /// Two users whom tere would make in a machine with the same uid.
+    #[error(
+        "the users {one} and {other} would have the same uid in {machine}: choose another name for one of the two"
+    )]
+    SameUid {
+        /// The machine.
+        machine: MachineName,
+        /// The user of the earlier grant.
+        one: UnixUser,
+        /// The other user.
+        other: UnixUser,
     },
     /// Machines for tasks from two patterns.
     #[error("another machine has a name with {{task}} already: use one pattern for all tasks")]
@@ -187,6 +205,10 @@ pub enum Fault {
 pub(super) struct Found {
     pub(super) fault: Fault,
     pub(super) span: Range<usize>,
+}
+
+pub(super) fn found(fault: Fault, span: Range<usize>) -> Found {
+    Found { fault, span }
 }
 
 impl Found {

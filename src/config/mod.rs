@@ -9,14 +9,18 @@
 //! user = "dev"
 //! share = true
 //!
+//! [[group]]
+//! name = "staff"
+//! accounts = ["carol", "dave"]
+//!
+//! [[grant]]
+//! accounts = ["@staff", "bob"]
+//! machine = "{account}-box"
+//! user = "dev"
+//!
 //! [[machine]]
 //! name = "{account}-box"
 //! template = "debian"
-//!
-//! [[grant]]
-//! accounts = ["alice", "bob"]
-//! machine = "{account}-box"
-//! user = "dev"
 //! ```
 //!
 //! The daemons and `tere check` use the same parser. It refuses unknown keys and values, naming the
@@ -25,20 +29,25 @@
 
 mod document;
 mod error;
+mod explain;
 mod host;
+mod launch;
 mod limits;
 mod origin;
 mod pattern;
 mod period;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::names::{AccountName, ChangeKind, MachineChange, MachineName, Target, TemplateName, UnixUser};
+use crate::names::{
+    AccountName, ChangeKind, GroupName, MachineChange, MachineName, Target, TemplateName, UnixGroup, UnixUser,
+};
 
 pub use error::{ConfigError, Fault, Position};
 pub use host::{FreshTouch, HostTerms, TimeLimit};
+pub use launch::{Environment, Launch, Shell};
 pub use limits::{CpuWeight, Limits, Memory, PerAccount, Tasks};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
@@ -52,17 +61,30 @@ pub const CONFIG_MAX: u64 = 1024 * 1024;
 pub struct Config {
     /// The page's origin, as in the browser's address bar.
     pub origin: Origin,
+    /// The groups of accounts, in the order of the file.
+    pub groups: Vec<Group>,
     /// The grants: who may open what, in the order of the file.
     pub grants: Vec<Grant>,
     /// The machines that tere makes, in the order of the file.
     pub machines: Vec<Machine>,
 }
 
+/// One `[[group]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name. No other group has it.
+    pub name: GroupName,
+    /// The accounts in it. Never empty.
+    pub accounts: Vec<AccountName>,
+}
+
 /// One `[[grant]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The accounts that hold the grant. Never empty.
+    /// The accounts that hold the grant, those of its groups included. Never empty.
     pub accounts: Vec<AccountName>,
+    /// The groups that it names.
+    pub groups: Vec<GroupName>,
     /// The machine that they may open. For each of the accounts, the pattern gives a valid name. It
     /// is the host itself if and only if `host` is set.
     pub machine: Pattern<MachineName>,
@@ -72,6 +94,8 @@ pub struct Grant {
     pub share: bool,
     /// What a shell demands, if it is one on the host itself.
     pub host: Option<HostTerms>,
+    /// Which shell it is, and its environment.
+    pub launch: Launch,
     /// The line of the file in which the grant begins.
     pub line: usize,
 }
@@ -86,6 +110,8 @@ pub struct Machine {
     pub template: TemplateName,
     /// How much of the host each of them may use.
     pub limits: Limits,
+    /// The UNIX groups in them that the users of their grants are in, besides those of the template.
+    pub user_groups: BTreeSet<UnixGroup>,
     /// After how long without use one of them is stopped; `None` for never.
     pub idle: Option<Period>,
     /// How many of them an account may have at once, if they are for tasks.
@@ -163,10 +189,21 @@ impl Config {
         self.grant_of(account, target).is_some_and(|grant| grant.share)
     }
 
+    /// The grant by which `account` may open `target`.
+    pub fn grant_of(&self, account: &AccountName, target: &Target) -> Option<&Grant> {
+        self.grants.iter().find(|grant| grant.gives(account, target))
+    }
+
     /// What a shell of `account` on `target` demands, if the account may open it and it is one on
     /// the host itself.
     pub fn host_terms(&self, account: &AccountName, target: &Target) -> Option<HostTerms> {
         self.grant_of(account, target).and_then(|grant| grant.host)
+    }
+
+    /// The group by which `account` has a grant; `None` if the grant names the account itself.
+    pub fn group_of(&self, account: &AccountName, grant: &Grant) -> Option<&GroupName> {
+        let holds = |group: &&Group| group.accounts.contains(account) && grant.groups.contains(&group.name);
+        self.groups.iter().find(holds).map(|group| &group.name)
     }
 
     /// The `[[machine]]` of the machine with this name, if it is one that tere makes.
@@ -187,6 +224,19 @@ impl Config {
         let target =
             |grant: &Grant| Some(Target { machine: machine.clone(), user: grant.user.for_account(account)? });
         granted.filter_map(target).collect()
+    }
+
+    /// The UNIX users that grants give anybody in one machine, in the order of their names, and their
+    /// shells; `None` where the policy names none.
+    pub fn users_in(&self, machine: &MachineName) -> BTreeMap<UnixUser, Option<&Shell>> {
+        let mut users = BTreeMap::new();
+        for grant in &self.grants {
+            let accounts = grant.accounts.iter().filter(|account| grant.machine.gives(account, machine));
+            for user in accounts.filter_map(|account| grant.user.for_account(account)) {
+                users.entry(user).or_insert(grant.launch.shell.as_ref());
+            }
+        }
+        users
     }
 
     /// The machines for tasks that `account` may have: the user in them, and what stands before and
@@ -214,10 +264,6 @@ impl Config {
     fn account_in(&self, pattern: &Pattern<MachineName>, name: &MachineName) -> Option<&AccountName> {
         let grants = self.grants.iter().filter(|grant| grant.machine == *pattern);
         grants.flat_map(|grant| &grant.accounts).find(|account| pattern.gives(account, name))
-    }
-
-    fn grant_of(&self, account: &AccountName, target: &Target) -> Option<&Grant> {
-        self.grants.iter().find(|grant| grant.gives(account, target))
     }
 }
 

@@ -52,6 +52,98 @@ fn sessions_are_shared_only_where_the_grant_says_so() {
 }
 
 #[test]
+fn a_group_stands_for_its_accounts() {
+    let groups = "[[group]]\nname = \"staff\"\naccounts = [\"alice\", \"bob\"]\n\
+                  [[group]]\nname = \"ops\"\naccounts = [\"bob\"]\n";
+    let rest = "machine = \"{account}-box\"\nuser = \"dev\"\n";
+    let with = |accounts: &str| format!("{ORIGIN}{groups}[[grant]]\naccounts = {accounts}\n{rest}");
+    let config = parse(&with("[\"carol\", \"@staff\", \"@ops\"]")).unwrap();
+    let allows =
+        |account: &str, target: &str| config.allows(&account.parse().unwrap(), &target.parse().unwrap());
+    for account in ["alice", "bob", "carol"] {
+        assert!(allows(account, &format!("dev@{account}-box")), "{account}");
+    }
+    assert!(!allows("alice", "dev@bob-box") && !allows("staff", "dev@staff-box"));
+    let by = |account: &str| {
+        config.group_of(&account.parse().unwrap(), &config.grants[0]).map(ToString::to_string)
+    };
+    assert_eq!((by("alice"), by("carol"), by("eve")), (Some("staff".to_owned()), None, None));
+    for (text, expected) in [
+        (with("[\"@staf\"]"), "tere.toml:9:13: no [[group]] has name = \"staf\""),
+        (with("[\"@\"]"), "tere.toml:9:13: \"\" is not the name of a group"),
+        (format!("{ORIGIN}{groups}{groups}"), "tere.toml:9:8: the group staff stands here twice"),
+        (
+            format!("{ORIGIN}[[group]]\nname = \"a\"\naccounts = [\"@a\"]\n"),
+            "tere.toml:4:13: \"@a\" is not an account name",
+        ),
+        (format!("{ORIGIN}[[group]]\nname = \"a\"\naccounts = []\n"), "tere.toml:4:12: this is for nobody"),
+        // By a group, an account has the target twice all the same.
+        (
+            format!("{}[[grant]]\naccounts = [\"alice\"]\n{rest}", with("[\"@staff\"]")),
+            "tere.toml:12:1: the account alice has dev@alice-box already, by the grant in line 8",
+        ),
+    ] {
+        let said = refusal(&text);
+        assert!(said.starts_with(expected), "{said}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn a_grant_says_which_shell_is_started_and_with_what_environment() {
+    let grant =
+        |rest: &str| grant(&format!("accounts = [\"alice\"]\nmachine = \"box\"\nuser = \"dev\"\n{rest}\n"));
+    let rest =
+        "shell = \"/usr/bin/zsh\"\nenvironment = { EDITOR = \"vim\", LANG = \"\", WHO = \"{account}!\" }";
+    let launch = parse(&grant(rest)).unwrap().grants.remove(0).launch;
+    assert_eq!(launch.shell.as_ref().map(Shell::as_str), Some("/usr/bin/zsh"));
+    let alice = "alice".parse().unwrap();
+    assert_eq!(
+        launch.environment.for_account(&alice),
+        ["TERM=xterm-256color", "COLORTERM=truecolor", "EDITOR=vim", "LANG=", "WHO=alice!"]
+    );
+    assert_eq!(parse(&grant("")).unwrap().grants.remove(0).launch, Launch::default());
+    let many: String = (0..33).map(|number| format!("V{number} = \"\", ")).collect();
+    for (rest, expected) in [
+        ("shell = \"zsh\"", "tere.toml:7:9: \"zsh\" is not the path of a shell"),
+        ("shell = \"/bin/../x\"", "tere.toml:7:9: \"/bin/../x\" is not the path of a shell"),
+        ("shell = \"/bin/$SHELL\"", "tere.toml:7:9: \"/bin/$SHELL\" is not the path of a shell"),
+        ("shell = \"/bin/\"", "tere.toml:7:9: \"/bin/\" is not the path of a shell"),
+        ("environment = { TERM = \"x\" }", "tere.toml:7:15: TERM is set by tere or by the machine"),
+        ("environment = { 1A = \"x\" }", "tere.toml:7:15: \"1A\" is not the name of a variable"),
+        ("environment = { \"A=B\" = \"x\" }", "tere.toml:7:15: \"A=B\" is not the name of a variable"),
+        ("environment = { A = \"\\n\" }", "tere.toml:7:15: the value of A must have"),
+        (&format!("environment = {{ A = \"{}\" }}", "x".repeat(1025)), "tere.toml:7:15: the value of A must"),
+        (&format!("environment = {{ {many} }}"), "tere.toml:7:15: a grant has at most 32 variables"),
+        ("environment = \"A=B\"", "tere.toml:7:15: \"environment\" has a text for its value: write it like"),
+    ] {
+        let said = refusal(&grant(rest));
+        assert!(said.starts_with(expected), "{said}\nexpected {expected}");
+    }
+}
+
+/// The uid of a user whom tere makes comes from the name, and two of them in one machine could read
+/// each other's files.
+#[test]
+fn two_users_of_a_machine_never_get_the_same_uid() {
+    let uid = |name: &String| name.parse::<UnixUser>().unwrap().uid();
+    let mut seen = BTreeMap::new();
+    let (one, other) = (0..)
+        .map(|number| format!("u{number}"))
+        .find_map(|name| Some((seen.insert(uid(&name), name.clone())?, name)))
+        .unwrap();
+    let with = |machine: &str| {
+        let grant = format!(
+            "[[grant]]\naccounts = [\"{one}\", \"{other}\"]\nmachine = \"{machine}\"\nuser = \"{{account}}\"\n"
+        );
+        format!("{ORIGIN}{grant}[[machine]]\nname = \"{machine}\"\ntemplate = \"debian\"\n")
+    };
+    let said = refusal(&with("lab"));
+    let expected = format!("tere.toml:2:1: the users {one} and {other} would have the same uid in lab");
+    assert!(said.starts_with(&expected), "{said}");
+    parse(&with("{account}-box")).unwrap();
+}
+
+#[test]
 fn a_policy_without_grants_grants_nothing() {
     assert!(parse(ORIGIN).unwrap().grants.is_empty());
 }
@@ -142,7 +234,7 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
         ),
         (
             format!("{ORIGIN}zzz = 1"),
-            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, grant, machine",
+            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, group, grant, machine",
         ),
         (
             format!("{ORIGIN}[grant]\n"),
@@ -168,10 +260,10 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
             "tere.toml:4:12: \"accounts\" has a text for its value: write it like accounts = [\"alice\"]",
         ),
         (grant("accounts = [1]\n"), "tere.toml:4:13: \"accounts\" has a number for its value"),
-        (grant("accounts = []\nmachine = \"b\"\nuser = \"d\"\n"), "tere.toml:4:12: this grant is for nobody"),
+        (grant("accounts = []\nmachine = \"b\"\nuser = \"d\"\n"), "tere.toml:4:12: this is for nobody"),
         (
             grant("accounts = [\"a\", \"a\"]\nmachine = \"b\"\nuser = \"d\"\n"),
-            "tere.toml:4:18: the account a stands in this grant twice",
+            "tere.toml:4:18: the account a stands here twice",
         ),
         (
             grant("accounts = [\"Alice\"]\nmachine = \"b\"\nuser = \"d\"\n"),
@@ -412,7 +504,7 @@ fn a_report_points_at_the_place() {
     let report = parse(&text).unwrap_err().report();
     assert_eq!(
         report,
-        "there is no key \"zzz\" at the top of the file: the keys there are origin, grant, machine\n \
+        "there is no key \"zzz\" at the top of the file: the keys there are origin, group, grant, machine\n \
          --> tere.toml:3:1\n  |\n3 | zzz = 1\n  | ^^^ here"
     );
     // A missing key is reported at a position without a character.
@@ -447,6 +539,7 @@ fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
     let mut named = Vec::new();
     for (inside, text) in [
         (None, format!("{ORIGIN}zzz = 1")),
+        (Some("group"), format!("{ORIGIN}[[group]]\nzzz = 1")),
         (Some("grant"), grant("zzz = 1")),
         (Some("machine"), format!("{ORIGIN}[[machine]]\nzzz = 1")),
     ] {
@@ -455,7 +548,7 @@ fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
         named.extend(known.split(", ").map(|key| (inside, key.to_owned())));
     }
     let examples: Vec<_> =
-        document::EXAMPLES.iter().map(|(table, key, _)| (*table, (*key).to_owned())).collect();
+        explain::EXAMPLES.iter().map(|(table, key, _)| (*table, (*key).to_owned())).collect();
     assert_eq!(named, examples);
     let odd = refusal(&grant("\"`x`, expected one of `accounts`, `y`\" = 1\n"));
     assert!(odd.contains("the keys there are accounts, machine, user, share"), "{odd}");

@@ -32,6 +32,7 @@ mod templates;
 mod tool;
 mod units;
 mod upkeep;
+mod users;
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -232,8 +233,10 @@ fn boot(
     index::starting(folders, name);
     index::update(folders);
     steps::report(OpeningStep::Booting);
+    let template = folders.version(&made.template, &made.version);
+    let users = users::write(name, machine, &policy, &template, runtime_dir)?;
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
-    mounts::become_nspawn(name, &made, &root)
+    mounts::become_nspawn(name, &made, &root, &users)
 }
 
 #[cfg(test)]

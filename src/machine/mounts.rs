@@ -20,6 +20,7 @@ use super::failure::Failure;
 use super::folders::{Folders, make, storage};
 use super::record::MachineRecord;
 use super::tool::run;
+use super::users::Credentials;
 use crate::names::MachineName;
 
 /// A machine that is mounted in this process.
@@ -96,6 +97,7 @@ pub(super) fn become_nspawn(
     name: &MachineName,
     made: &MachineRecord,
     mounted: &Mounted,
+    users: &Credentials,
 ) -> Result<Infallible, Failure> {
     let mut nspawn = Command::new("systemd-nspawn");
     nspawn.args([
@@ -110,6 +112,8 @@ pub(super) fn become_nspawn(
     nspawn.arg(format!("--private-users={}:{RANGE}", made.base)).arg("--private-users-ownership=off");
     nspawn.arg(with_path("--directory=", &mounted.root, ""));
     nspawn.arg(with_path("--bind=", &mounted.home, ":/home"));
+    nspawn.arg(with_path("--load-credential=sysusers.extra:", &users.sysusers, ""));
+    nspawn.arg(with_path("--load-credential=tmpfiles.extra:", &users.tmpfiles, ""));
     Err(Failure::Tool("systemd-nspawn", nspawn.exec().to_string()))
 }
 

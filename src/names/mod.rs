@@ -3,6 +3,7 @@
 
 mod account;
 mod change;
+mod group;
 mod label;
 mod passkey;
 mod reason;
@@ -16,13 +17,14 @@ mod theme;
 
 pub use account::AccountName;
 pub use change::{ChangeKind, MachineChange};
+pub use group::GroupName;
 pub use label::Label;
 pub use passkey::PasskeyId;
 pub use reason::Reason;
 pub use report::ReportKey;
 pub use session::SessionId;
 pub use size::TermSize;
-pub use target::{MachineName, Target, UnixUser};
+pub use target::{MachineName, Target, UnixGroup, UnixUser};
 pub use task::TaskName;
 pub use template::{TemplateName, TemplateVersion};
 pub use theme::{Color, Theme};

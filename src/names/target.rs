@@ -64,7 +64,26 @@ impl UnixUser {
     pub fn is_root(&self) -> bool {
         self.0 == "root"
     }
+
+    /// The uid of this user in a machine whose template has no such user: from 10000 to 59999, made
+    /// from the name. So it is the same in each machine that is made anew over the same home.
+    pub fn uid(&self) -> u32 {
+        let hash = blake3::hash(self.0.as_bytes());
+        10_000 + hash.as_bytes().iter().fold(0, |sum, byte| (sum * 256 + u32::from(*byte)) % 50_000)
+    }
 }
+
+/// The name of a UNIX group in a machine, by the same rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UnixGroup(String);
+
+super::parsed_text!(
+    UnixGroup,
+    "a UNIX group name",
+    "use 1 to 32 of a-z, 0-9, '_' and '-', beginning with a letter or '_'",
+    is_user
+);
 
 fn is_user(text: &str) -> bool {
     let mut bytes = text.bytes();

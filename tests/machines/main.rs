@@ -18,6 +18,7 @@ mod attacks;
 mod changes;
 mod checkpoints;
 mod faults;
+mod grants;
 mod host;
 mod idle;
 mod leaks;
