@@ -27,7 +27,8 @@ pub(super) enum Command {
         config: PathBuf,
         /// Print JSON: an object with account and grants, an array of objects with target, line (of
         /// the grant), group (by which the account has it, or null), share, shell (null for the
-        /// user's own), template (null if the machine must be there before), allow (the
+        /// user's own), template (null if the machine must be there before), network (what the machine
+        /// reaches, in words, or null), allow (the
         /// changes of the machine that the account may have made), host (null, or for the host
         /// itself an object with fresh_touch and time_limit in seconds, and reason).
         #[arg(long)]
@@ -92,7 +93,11 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
         let made = match (machine, grant.host) {
             (_, Some(terms)) => on_host(&terms),
             (Some(machine), None) => {
-                format!("The machine is made from the template {}{}.", machine.template, changes(machine))
+                let (template, network) = (&machine.template, &machine.network);
+                let changes = changes(machine);
+                format!(
+                    "The machine is made from the template {template}{changes}. Over the network it reaches {network}."
+                )
             }
             (None, None) => "The machine must be there: tere does not make it.".to_owned(),
         };
@@ -150,6 +155,7 @@ fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value
             "share": grant.share,
             "shell": grant.launch.shell.as_ref().map(Shell::as_str),
             "template": machine.map(|machine| &machine.template),
+            "network": machine.map(|machine| machine.network.to_string()),
             "allow": machine.map(|machine| &machine.allow),
             "host": grant.host.map(|terms| json!({
                 "fresh_touch": terms.fresh_touch.get().as_secs(),
@@ -179,7 +185,7 @@ mod tests {
         let (alice, eve) = ("alice".parse().unwrap(), "eve".parse().unwrap());
         assert_eq!(
             for_people(&alice, &given(&config, &alice), "tere.toml"),
-            "alice may open dev@alice-box, by the grant in line 2 of tere.toml. The machine is made from the template debian; the account may have it changed: checkpoint, fork.\n\
+            "alice may open dev@alice-box, by the grant in line 2 of tere.toml. The machine is made from the template debian; the account may have it changed: checkpoint, fork. Over the network it reaches nothing.\n\
              alice may open dev@lab and share the sessions, by the grant in line 9 of tere.toml, as one of the group lab. The machine must be there: tere does not make it. The shell is /bin/zsh."
         );
         let bob = "bob".parse().unwrap();
@@ -192,7 +198,7 @@ mod tests {
         let json = for_programs(&alice, &given(&config, &alice));
         assert_eq!(
             json["grants"][1],
-            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": true, "shell": "/bin/zsh", "template": null, "allow": null, "host": null})
+            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": true, "shell": "/bin/zsh", "template": null, "network": null, "allow": null, "host": null})
         );
     }
 

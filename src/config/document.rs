@@ -12,7 +12,7 @@ use super::error::{Found, found, position};
 use super::explain::explain;
 use super::{
     Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, HostTerms, Launch, Limits, Machine,
-    Memory, Origin, Pattern, PerAccount, Period, Shell, Tasks, TimeLimit,
+    Memory, Network, Origin, Pattern, PerAccount, Period, Shell, Tasks, TimeLimit,
 };
 use crate::names::{
     AccountName, BadName, ChangeKind, GroupName, MachineName, Target, TemplateName, UnixGroup, UnixUser,
@@ -84,6 +84,9 @@ struct MachineTable {
     tasks: Option<Tasks>,
     /// The share of the processors.
     cpu_weight: Option<CpuWeight>,
+    /// What the machine reaches over the network.
+    #[serde(default)]
+    network: Network,
     /// The UNIX groups in the machine that the users of its grants are in.
     #[serde(default)]
     user_groups: BTreeSet<UnixGroup>,
@@ -288,6 +291,7 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
         name,
         template: table.template,
         limits: Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight },
+        network: table.network,
         user_groups: table.user_groups,
         idle: table.idle,
         per_account: table.per_account.unwrap_or(PerAccount::DEFAULT),

@@ -31,6 +31,7 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("machine"), "memory", "memory = \"2G\""),
     (Some("machine"), "tasks", "tasks = 4096"),
     (Some("machine"), "cpu-weight", "cpu-weight = 50"),
+    (Some("machine"), "network", "network = \"internet\""),
     (Some("machine"), "user-groups", "user-groups = [\"sudo\"]"),
     (Some("machine"), "idle", "idle = \"2h\""),
     (Some("machine"), "per-account", "per-account = 4"),

@@ -33,6 +33,7 @@ mod explain;
 mod host;
 mod launch;
 mod limits;
+mod network;
 mod origin;
 mod pattern;
 mod period;
@@ -49,6 +50,7 @@ pub use error::{ConfigError, Fault, Position};
 pub use host::{FreshTouch, HostTerms, TimeLimit};
 pub use launch::{Environment, Launch, Shell};
 pub use limits::{CpuWeight, Limits, Memory, PerAccount, Tasks};
+pub use network::{Bridge, Network, Prefix, Reach};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
 pub use period::Period;
@@ -110,6 +112,8 @@ pub struct Machine {
     pub template: TemplateName,
     /// How much of the host each of them may use.
     pub limits: Limits,
+    /// What each of them reaches over the network.
+    pub network: Network,
     /// The UNIX groups in them that the users of their grants are in, besides those of the template.
     pub user_groups: BTreeSet<UnixGroup>,
     /// After how long without use one of them is stopped; `None` for never.

@@ -40,6 +40,10 @@ pub(super) enum Failure {
     Changing,
     #[error("its files cannot be copied within {0}, and it cannot be stopped for longer: stop it first")]
     TooMuchToCopy(&'static str),
+    #[error(
+        "its packet filter is not there: 'journalctl -u tere-network@{0}' says why; nft(8) must be installed"
+    )]
+    NoFilter(MachineName),
     #[error("all ranges of uids are taken: remove a machine that nobody needs")]
     NoRange,
     #[error("cannot {0} {1}: {2}")]
@@ -62,7 +66,7 @@ impl Failure {
             Self::Changing | Self::TooMuchToCopy(_) | Self::TemplateUsed(_) => exit_status::IN_USE,
             Self::TemplateExists(..) | Self::MachineExists => exit_status::EXISTS,
             Self::Storage(..) => exit_status::STORAGE,
-            Self::Tool(..) => exit_status::TOOL,
+            Self::Tool(..) | Self::NoFilter(_) => exit_status::TOOL,
         }
     }
 }

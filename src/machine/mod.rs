@@ -23,6 +23,7 @@ mod limits;
 mod list;
 mod making;
 mod mounts;
+mod network;
 mod record;
 mod removal;
 mod rollback;
@@ -78,6 +79,11 @@ enum Command {
         /// An empty folder for mount points.
         #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]
         runtime_dir: PathBuf,
+    },
+    /// Set up the packet filter of a machine, and hold it. For tere-network@.service.
+    Network {
+        /// Its name, which a machine of the policy has.
+        name: MachineName,
     },
     /// Stop a machine and keep its system as a checkpoint, so that it is made anew when it is opened.
     /// Its home stays.
@@ -172,6 +178,7 @@ pub fn main() -> ExitCode {
             Ok(never) => match never {},
             Err(failure) => (Some(name), Err(failure)),
         },
+        Command::Network { name } => (Some(name), network::hold_filter(name, policy)),
         Command::Rebuild { name } => (Some(name), removal::rebuild(&folders, policy, name)),
         Command::Checkpoint { name } => (Some(name), number(rollback::keep(&folders, name))),
         Command::Rollback { name, checkpoint } => {
@@ -196,7 +203,10 @@ pub fn main() -> ExitCode {
         }
         Command::ListTemplates => (None, print(templates::list(&folders))),
     };
-    index::update(&folders);
+    // Nothing has changed, and it may not write there.
+    if !matches!(flags.command, Command::Network { .. }) {
+        index::update(&folders);
+    }
     let Err(failure) = done else { return ExitCode::SUCCESS };
     let machine = name.map(tracing::field::display);
     tracing::error!(machine, error = %failure, "{failure}");
@@ -235,8 +245,9 @@ fn boot(
     steps::report(OpeningStep::Booting);
     let template = folders.version(&made.template, &made.version);
     let users = users::write(name, machine, &policy, &template, runtime_dir)?;
+    network::await_filter(name, &machine.network)?;
     let root = mounts::mount(folders, name, &made, runtime_dir)?;
-    mounts::become_nspawn(name, &made, &root, &users)
+    mounts::become_nspawn(name, &made, &root, &users, &machine.network)
 }
 
 #[cfg(test)]

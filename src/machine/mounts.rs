@@ -18,9 +18,11 @@ use nix::sched::{CloneFlags, unshare};
 use super::bases::RANGE;
 use super::failure::Failure;
 use super::folders::{Folders, make, storage};
+use super::network::nspawn_options;
 use super::record::MachineRecord;
 use super::tool::run;
 use super::users::Credentials;
+use crate::config::Network;
 use crate::names::MachineName;
 
 /// A machine that is mounted in this process.
@@ -98,16 +100,11 @@ pub(super) fn become_nspawn(
     made: &MachineRecord,
     mounted: &Mounted,
     users: &Credentials,
+    network: &Network,
 ) -> Result<Infallible, Failure> {
     let mut nspawn = Command::new("systemd-nspawn");
-    nspawn.args([
-        "--quiet",
-        "--keep-unit",
-        "--boot",
-        "--notify-ready=yes",
-        "--link-journal=no",
-        "--network-veth",
-    ]);
+    nspawn.args(["--quiet", "--keep-unit", "--boot", "--notify-ready=yes", "--link-journal=no"]);
+    nspawn.arg(nspawn_options(name, network));
     nspawn.arg(format!("--machine={name}"));
     nspawn.arg(format!("--private-users={}:{RANGE}", made.base)).arg("--private-users-ownership=off");
     nspawn.arg(with_path("--directory=", &mounted.root, ""));

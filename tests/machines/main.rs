@@ -23,6 +23,7 @@ mod host;
 mod idle;
 mod leaks;
 mod managed;
+mod network;
 mod soak;
 mod stopped;
 mod upkeep;

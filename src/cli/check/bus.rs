@@ -12,11 +12,12 @@ const SOCKETS: [&str; 4] =
 const SERVICES: [&str; 3] = ["tere-front.service", "tere-auth.service", "tere-broker.service"];
 
 /// Unit templates, instantiated for each session or each machine.
-const TEMPLATES: [&str; 5] = [
+const TEMPLATES: [&str; 6] = [
     "tere-session@.socket",
     "tere-session@.service",
     "tere-machine@.service",
     "tere-managed@.service",
+    "tere-network@.service",
     "tere-change@.service",
 ];
 
