@@ -110,7 +110,10 @@ fn a_machine_with_the_internet_reaches_nothing_else() {
     );
     assert!(world.reaches("bob", "127.0.0.1/80"));
     assert!(!world.reaches("alice", &format!("{bobs}/80")));
-    // The host itself does.
+    // Nor does anybody connect to it from elsewhere. The host itself does.
+    host.sh(&format!("ip -n world route add {bobs} via 203.0.113.1"));
+    let from_world = format!("ip netns exec world timeout 3 bash -c 'cat </dev/tcp/{bobs}/80' || true");
+    assert_eq!(host.sh(&from_world), "");
     assert_eq!(host.sh(&format!("timeout 3 bash -c 'cat </dev/tcp/{bobs}/80'")), "here");
     // Nothing leaves with an address that is not the machine's.
     host.sh("ip netns exec world nft 'add table inet seen { chain incoming { type filter hook prerouting priority 0; ip saddr 10.7.7.7 counter; }; }'");
