@@ -13,6 +13,15 @@ begin_ring() {
     printf '\n== %s\n' "$ring"
 }
 
+# is_wanted RING: whether it is one of the rings to run.
+is_wanted() {
+    local one
+    for one in "${rings[@]}"; do
+        [[ $one != "$1" ]] || return 0
+    done
+    return 1
+}
+
 # A ring that ran no test proves nothing, so that is a failure. With -k it is expected.
 end_ring() {
     if [[ ! $name ]] && ((passed + failed == before)); then complain "no test ran in the ring $ring"; fi
@@ -215,10 +224,10 @@ ring_guards() {
 images=''
 make_images_ahead() {
     local which
-    case " ${rings[*]} " in
-        *" machines "*" vm "* | *" vm "*" machines "*) which=--all ;;
-        *" machines "*) which=--testing ;;
-        *" vm "*) which=--vm ;;
+    case "$(is_wanted machines && echo machines)$(is_wanted vm && echo vm)" in
+        machinesvm) which=--all ;;
+        machines) which=--testing ;;
+        vm) which=--vm ;;
         *) return 0 ;;
     esac
     need "${image_builders[@]}"
@@ -264,7 +273,42 @@ ring_machines() {
     build_next
     await_images
     on_host "tests-$$"
+    begin_vm_beside
     on_host "tests-$$-testing" --testing
+}
+
+# begin_vm_beside: if the ring vm is wanted too, it runs beside the second host of the ring machines.
+# Both wait most of the time, and all rings together have an hour.
+vm_beside='' vm_output=$top/target/tests/vm.out
+begin_vm_beside() {
+    is_wanted vm || return 0
+    say "the ring vm runs meanwhile: target/tests/vm.out"
+    "$top/tests/run" vm ${name:+-k "$name"} ${all:+--all} ${keep:+--keep} >"$vm_output" 2>&1 &
+    vm_beside=$!
+}
+
+# await_vm_beside: waits for it, and adds up its results. It has deadlines of its own.
+await_vm_beside() {
+    local status=0 counts
+    wait "$vm_beside" || status=$?
+    vm_beside=''
+    # Its closing line is not the last one.
+    sed "/^tere: /d" "$vm_output"
+    counts=$(sed -n 's/^tere: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$vm_output" | tail -n 1)
+    if [[ $counts ]]; then
+        read -r vm_passed vm_failed vm_skipped <<<"$counts"
+        passed=$((passed + vm_passed)) failed=$((failed + vm_failed)) skipped=$((skipped + vm_skipped))
+        if ((status && !vm_failed)); then complain "the ring vm ended with status $status"; fi
+    else
+        complain "the ring vm ended with status $status and without a result"
+    fi
+}
+
+end_vm_beside() {
+    [[ $vm_beside ]] || return 0
+    kill "$vm_beside" 2>/dev/null || true
+    wait "$vm_beside" || true
+    vm_beside=''
 }
 
 # on_host NAME [--testing]: runs the ring on a host with Debian stable, or with testing, which has a
@@ -292,6 +336,10 @@ on_host() {
 # tests.
 ring_vm() {
     local port slowness=1 names=()
+    if [[ $vm_beside ]]; then
+        await_vm_beside
+        return
+    fi
     need_command chromium chromium
     need fonts-dejavu-core fonts-wqy-zenhei
     make_package
