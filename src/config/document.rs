@@ -12,7 +12,7 @@ use super::error::{Found, found, position};
 use super::explain::explain;
 use super::{
     Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, HostTerms, Launch, Limits, Machine,
-    Memory, Network, Origin, Pattern, PerAccount, Period, Shell, Tasks, TimeLimit,
+    Memory, Network, Origin, Pattern, PerAccount, Period, Shell, Start, Tasks, TimeLimit,
 };
 use crate::names::{
     AccountName, BadName, ChangeKind, GroupName, MachineName, Target, TemplateName, UnixGroup, UnixUser,
@@ -90,6 +90,9 @@ struct MachineTable {
     /// The UNIX groups in the machine that the users of its grants are in.
     #[serde(default)]
     user_groups: BTreeSet<UnixGroup>,
+    /// When the machine is started.
+    #[serde(default)]
+    start: Start,
     /// After how long without use the machine is stopped.
     idle: Option<Period>,
     /// How many machines for tasks an account may have.
@@ -293,6 +296,7 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
         limits: Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight },
         network: table.network,
         user_groups: table.user_groups,
+        start: table.start,
         idle: table.idle,
         per_account: table.per_account.unwrap_or(PerAccount::DEFAULT),
         lifetime: table.lifetime,

@@ -33,6 +33,7 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("machine"), "cpu-weight", "cpu-weight = 50"),
     (Some("machine"), "network", "network = \"internet\""),
     (Some("machine"), "user-groups", "user-groups = [\"sudo\"]"),
+    (Some("machine"), "start", "start = \"at-boot\""),
     (Some("machine"), "idle", "idle = \"2h\""),
     (Some("machine"), "per-account", "per-account = 4"),
     (Some("machine"), "lifetime", "lifetime = \"7d\""),

@@ -110,6 +110,29 @@ impl CpuWeight {
     }
 }
 
+/// When a machine is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Start {
+    /// When somebody opens a shell in it.
+    #[default]
+    OnOpen,
+    /// Once it was made, also when the host has booted.
+    AtBoot,
+}
+
+impl TryFrom<String> for Start {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "on-open" => Ok(Self::OnOpen),
+            "at-boot" => Ok(Self::AtBoot),
+            _ => Err("a machine is started \"on-open\" or \"at-boot\": write it like start = \"at-boot\""),
+        }
+    }
+}
+
 /// How many machines for tasks an account may have at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "i64")]

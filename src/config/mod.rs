@@ -49,7 +49,7 @@ use crate::names::{
 pub use error::{ConfigError, Fault, Position};
 pub use host::{FreshTouch, HostTerms, TimeLimit};
 pub use launch::{Environment, Launch, Shell};
-pub use limits::{CpuWeight, Limits, Memory, PerAccount, Tasks};
+pub use limits::{CpuWeight, Limits, Memory, PerAccount, Start, Tasks};
 pub use network::{Bridge, Network, Prefix, Reach};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
@@ -116,6 +116,8 @@ pub struct Machine {
     pub network: Network,
     /// The UNIX groups in them that the users of their grants are in, besides those of the template.
     pub user_groups: BTreeSet<UnixGroup>,
+    /// When one of them is started.
+    pub start: Start,
     /// After how long without use one of them is stopped; `None` for never.
     pub idle: Option<Period>,
     /// How many of them an account may have at once, if they are for tasks.

@@ -27,6 +27,7 @@ mod network;
 mod record;
 mod removal;
 mod rollback;
+mod starting;
 mod state;
 mod steps;
 mod templates;
@@ -127,7 +128,8 @@ enum Command {
         /// Its name.
         name: MachineName,
     },
-    /// Stop the machines that nobody uses, and remove those whose time is over, as the policy says.
+    /// Start the machines that run whenever the host does, stop those that nobody uses, and remove those
+    /// whose time is over, as the policy says.
     Upkeep {
         /// A folder for what was seen of the machines.
         #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]

@@ -12,6 +12,11 @@ pub(super) fn unit(name: &MachineName) -> String {
     format!("tere-managed@{name}.service")
 }
 
+/// Starts a machine, if it does not run, and waits until it has booted. Its lock must not be held.
+pub(super) fn start(name: &MachineName) -> Result<(), Failure> {
+    run("systemctl", Command::new("systemctl").args(["start", "--"]).arg(unit(name)))
+}
+
 /// Stops a machine, if it runs. Whoever holds its lock then has it stopped: a boot waits for the lock.
 pub(super) fn stop(name: &MachineName) -> Result<(), Failure> {
     run("systemctl", Command::new("systemctl").args(["stop", "--"]).arg(unit(name)))

@@ -1,5 +1,6 @@
 //! What is done to the machines every minute: those whose time is over are removed, those that nobody
-//! uses are stopped, and what killed processes left is deleted.
+//! uses are stopped, and what killed processes left is deleted. After the host has booted, those that
+//! run whenever it does are started.
 
 use std::fs;
 use std::io;
@@ -13,7 +14,7 @@ use super::folders::{Folders, names_in, storage};
 use super::idleness::{self, Seen};
 use super::record::find;
 use super::units::{self, RunState};
-use super::{index, removal, state};
+use super::{index, removal, starting, state};
 use crate::atomic_file::{Durability, replace};
 use crate::clock::now;
 use crate::config::{Config, Machine};
@@ -54,6 +55,7 @@ pub(super) fn upkeep(folders: &Folders, policy: &Path, runtime_dir: &Path) -> Re
             tracing::warn!(machine = %name, error = %failure, "a machine is not looked after: {failure}");
         }
     }
+    starting::start_once(folders, &policy, runtime_dir)?;
     state::remove_unfinished(folders)
 }
 

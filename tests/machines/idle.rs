@@ -3,6 +3,7 @@
 
 use tere::protocol::EndReason;
 
+use crate::grants::PolicyHost;
 use crate::host::Host;
 use crate::managed::{asks, in_machine, no_machines};
 use crate::parts::shell::PATIENCE;
@@ -136,4 +137,33 @@ fn a_machine_for_a_task_is_removed_when_its_time_is_over() {
     );
     asks(&mut kept, "echo still $((1+1))", "still 2");
     no_machines(&host);
+}
+
+/// As after a boot of the host, once.
+#[test]
+fn machines_that_the_policy_starts_are_started_after_a_boot_and_stay_as_they_are_after_that() {
+    let changed = PolicyHost::with(
+        "[[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}-always\"\nuser = \"dev\"\n\
+         [[machine]]\nname = \"{account}-always\"\ntemplate = \"debian\"\nstart = \"at-boot\"\n",
+    );
+    let host = &changed.host;
+    host.sh("systemctl stop tere-upkeep.timer");
+    upkeep(host);
+    holder(host, "alice").open("dev@alice-always").unwrap();
+    holder(host, "alice").open("dev@alice-box").unwrap();
+    let stop = || host.sh("systemctl stop 'tere-managed@*.service'");
+    let running = || {
+        host.sh("systemctl list-units --plain --no-legend --state=active 'tere-managed@*' | cut -d' ' -f1")
+    };
+    stop();
+    upkeep(host);
+    assert_eq!(running(), "", "the host has been up for a while");
+    host.sh("rm /run/tere-upkeep/.started");
+    upkeep(host);
+    // bob's was never made.
+    assert_eq!(running(), "tere-managed@alice-always.service");
+    stop();
+    upkeep(host);
+    assert_eq!(running(), "", "somebody stopped it");
+    host.sh("systemctl start tere-upkeep.timer");
 }
