@@ -61,8 +61,8 @@ impl TryFrom<String> for Shell {
     }
 }
 
-/// Environment variables: at most [`VARIABLES_MAX`], each name `A-Z a-z 0-9 _` and none of
-/// [`TAKEN`], each value at most [`VALUE_MAX`] bytes without control characters.
+/// At most 32 environment variables. A name consists of `A-Z a-z 0-9 _` and is none that tere or the
+/// machine sets, such as TERM or HOME; a value has at most 1024 bytes and no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>")]
 pub struct Environment(BTreeMap<String, String>);
