@@ -256,6 +256,20 @@ impl Config {
         grants.filter_map(parts).collect()
     }
 
+    /// How many machines the policy has tere make at most.
+    pub fn most_machines(&self) -> usize {
+        let of = |machine: &Machine| {
+            let grants = self.grants.iter().filter(|grant| grant.machine == machine.name);
+            let accounts = grants.flat_map(|grant| &grant.accounts);
+            // As many as there are names, each of them several times if it is a pattern for tasks.
+            let names: BTreeSet<_> =
+                accounts.filter_map(|account| machine.name.example_for(account).ok()).collect();
+            let each = if machine.name.is_for_tasks() { machine.per_account.get() } else { 1 };
+            names.len() * usize::from(each)
+        };
+        self.machines.iter().map(of).sum()
+    }
+
     /// Whether `account` may have this change made: the machine is its own, the policy allows that
     /// kind of change, and a copy becomes a machine for a task of the same account.
     pub fn lets_change(&self, account: &AccountName, change: &MachineChange) -> bool {

@@ -121,6 +121,28 @@ fn a_grant_says_which_shell_is_started_and_with_what_environment() {
     }
 }
 
+#[test]
+fn the_machines_of_a_policy_are_counted() {
+    let grant = |accounts: &str, machine: &str, user: &str| {
+        format!("[[grant]]\naccounts = [{accounts}]\nmachine = \"{machine}\"\nuser = \"{user}\"\n")
+    };
+    let machine =
+        |name: &str, rest: &str| format!("[[machine]]\nname = \"{name}\"\ntemplate = \"debian\"\n{rest}\n");
+    let text = [
+        ORIGIN.to_owned(),
+        grant("\"a\", \"b\"", "{account}-box", "dev"),
+        grant("\"a\", \"c\"", "{account}-box", "ops"),
+        grant("\"a\", \"b\"", "lab", "dev"),
+        grant("\"a\", \"b\"", "{account}.{task}", "dev"),
+        grant("\"a\"", "elsewhere", "dev"),
+        machine("{account}-box", ""),
+        machine("lab", ""),
+        machine("{account}.{task}", "per-account = 3"),
+    ];
+    assert_eq!(parse(&text.concat()).unwrap().most_machines(), 3 + 1 + 6);
+    assert_eq!(parse(ORIGIN).unwrap().most_machines(), 0);
+}
+
 /// The uid of a user whom tere makes comes from the name, and two of them in one machine could read
 /// each other's files.
 #[test]

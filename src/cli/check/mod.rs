@@ -6,6 +6,7 @@ mod builds;
 mod bus;
 mod files;
 mod host_rule;
+mod inotify;
 mod network;
 mod page;
 mod templates;
@@ -110,6 +111,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     {
         findings.extend(host_rule::look(&config));
         findings.extend(templates::look(&config));
+        findings.extend(inotify::look(&config));
         findings.extend(network::look(&config));
         findings.push(page::look(&config.origin));
     }
