@@ -124,14 +124,15 @@ fn idle_machines() {
         figures.sort_by(f64::total_cmp);
         at(&figures, 50)
     };
-    let group = "/sys/fs/cgroup/$(systemctl show -P ControlGroup tere-managed@NAME.service)";
-    let memory = each(&format!("cat \"{group}/memory.current\"")) / f64::from(1 << 20);
-    let private =
-        each(&format!("awk '/^anon / {{ print $2 }}' \"{group}/memory.stat\"")) / f64::from(1 << 20);
+    // The memory of a process that it shares with others counts in parts (PSS).
+    let memory = each(
+        "cat $(find \"/sys/fs/cgroup$(systemctl show -P ControlGroup tere-managed@NAME.service)\" -name cgroup.procs) | \
+         while read -r pid; do cat /proc/$pid/smaps_rollup 2>/dev/null; done | awk '/^Pss:/ { sum += $2 } END { print sum / 1024 }'",
+    );
     let system = each("du -s --block-size=1024 /var/lib/tere/machines/NAME | cut -f1");
     let home = each("du -s --block-size=1024 /var/lib/tere/homes/NAME | cut -f1");
     println!(
-        "{MACHINES} idle machines, each: {memory:.1} MiB of memory with its cache (median), of which {private:.1} MiB private; \
+        "{MACHINES} idle machines, each: {memory:.1} MiB of memory for its processes (PSS, median); \
          {:.1} MiB less available on the host; {system:.0} KiB of disk and {home:.0} KiB for its home (median); \
          all together {processors:.1} % of a processor",
         used / MACHINES as f64
