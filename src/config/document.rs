@@ -12,7 +12,7 @@ use super::error::{Found, found, position};
 use super::explain::explain;
 use super::{
     Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, HostTerms, Launch, Limits, Machine,
-    Memory, Network, Origin, Pattern, PerAccount, Period, Shell, Start, Tasks, TimeLimit,
+    Memory, Network, Origin, Pattern, PerAccount, Period, Shell, Start, Tasks, TimeLimit, Update,
 };
 use crate::names::{
     AccountName, BadName, ChangeKind, GroupName, MachineName, Target, TemplateName, UnixGroup, UnixUser,
@@ -78,6 +78,9 @@ struct MachineTable {
     name: Spanned<Pattern<MachineName>>,
     /// What the machine is made from.
     template: TemplateName,
+    /// When the machine gets a newer version of it.
+    #[serde(default)]
+    update: Update,
     /// The most memory.
     memory: Option<Memory>,
     /// The most processes and threads.
@@ -293,6 +296,7 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
     Ok(Machine {
         name,
         template: table.template,
+        update: table.update,
         limits: Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight },
         network: table.network,
         user_groups: table.user_groups,

@@ -28,6 +28,7 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("grant"), "environment", "environment = { EDITOR = \"vim\" }"),
     (Some("machine"), "name", "name = \"{account}-box\""),
     (Some("machine"), "template", "template = \"debian\""),
+    (Some("machine"), "update", "update = \"at-start\""),
     (Some("machine"), "memory", "memory = \"2G\""),
     (Some("machine"), "tasks", "tasks = 4096"),
     (Some("machine"), "cpu-weight", "cpu-weight = 50"),

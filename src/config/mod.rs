@@ -49,7 +49,7 @@ use crate::names::{
 pub use error::{ConfigError, Fault, Position};
 pub use host::{FreshTouch, HostTerms, TimeLimit};
 pub use launch::{Environment, Launch, Shell};
-pub use limits::{CpuWeight, Limits, Memory, PerAccount, Start, Tasks};
+pub use limits::{CpuWeight, Limits, Memory, PerAccount, Start, Tasks, Update};
 pub use network::{Bridge, Network, Prefix, Reach};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
@@ -110,6 +110,8 @@ pub struct Machine {
     pub name: Pattern<MachineName>,
     /// What they are made from.
     pub template: TemplateName,
+    /// When one of them gets a newer version of it.
+    pub update: Update,
     /// How much of the host each of them may use.
     pub limits: Limits,
     /// What each of them reaches over the network.

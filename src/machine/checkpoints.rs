@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::folders::{
     Folders, empty_trash, ensure, make, move_to_trash, names_in, remove, rename, storage, sync, unfinished,
 };
-use super::record::write_record;
+use super::record::{MachineRecord, read_record, write_record};
 use crate::clock::now;
 use crate::names::MachineName;
 use crate::protocol::machine::{CheckpointReason, CheckpointSummary};
@@ -69,6 +69,13 @@ pub(super) fn of(folders: &Folders, name: &MachineName) -> Result<Vec<Checkpoint
         checkpoints.push(Checkpoint { number, path, record });
     }
     Ok(checkpoints)
+}
+
+/// What the systems that checkpoints keep were made from.
+pub(super) fn systems(folders: &Folders, name: &MachineName) -> Result<Vec<MachineRecord>, Failure> {
+    let kept = of(folders, name)?;
+    let records = kept.iter().map(|checkpoint| read_record(&checkpoint.path.join("system")));
+    records.filter_map(Result::transpose).collect()
 }
 
 /// JSON: an array of objects, oldest first.

@@ -241,6 +241,7 @@ fn boot(
     // Both locks are held until this process becomes systemd-nspawn. From then on, the machine runs.
     let _machine = folders.lock_machine(name)?;
     state::finish(folders, name)?;
+    removal::follow_template(folders, name, machine)?;
     let (made, _lock) = making::find_or_make(folders, name, &policy)?;
     index::starting(folders, name);
     index::update(folders);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::folders::Folders;
-use super::{bases, boot, fork, making, record, state, templates};
+use super::{bases, boot, fork, making, record, removal, state, templates};
 use super::{change, checkpoints, index};
 use crate::config::Config;
 use crate::names::MachineName;
@@ -103,6 +103,46 @@ fn a_machine_is_made_once_with_a_range_of_its_own() {
     assert_eq!(fs::read_to_string(fixture.path("homes/alice-box/dev/.profile")).unwrap(), "changed");
     assert_eq!(fixture.listed("machines"), ["alice-box", "bob-box"]);
     assert_eq!(fixture.listed("bases").len(), 2);
+}
+
+/// A person who goes back from a version does not get it again at the next start.
+#[test]
+fn a_machine_that_follows_its_template_is_made_anew_once_for_each_version() {
+    let fixture = Fixture::new();
+    let (folders, name) = (fixture.folders(), "alice-box".parse().unwrap());
+    let policy = |update: &str| {
+        let text =
+            POLICY.replacen("template = \"debian\"\n", &format!("template = \"debian\"\n{update}\n"), 1);
+        Config::parse(&text, "tere.toml").unwrap()
+    };
+    let start = |update: &str| {
+        let config = policy(update);
+        let _machine = folders.lock_machine(&name).unwrap();
+        removal::follow_template(&folders, &name, config.machine(&name).unwrap()).unwrap();
+        making::find_or_make(&folders, &name, &config).unwrap().0.version.to_string()
+    };
+    assert_eq!(start("update = \"at-start\""), "1");
+    let mark = fixture.path("machines/alice-box/upper/etc/mark");
+    fs::write(&mark, "old").unwrap();
+    fs::create_dir_all(fixture.path("templates/debian/2/home")).unwrap();
+    assert_eq!(start(""), "1");
+    assert_eq!(start("update = \"at-start\""), "2");
+    assert!(!mark.exists());
+    let kept = fixture.path("checkpoints/alice-box/1/system/upper/etc/mark");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "old");
+    assert_eq!(start("update = \"at-start\""), "2");
+    assert_eq!(fixture.listed("checkpoints/alice-box"), ["1"]);
+    // As a rollback leaves it.
+    fs::rename(fixture.path("machines/alice-box"), fixture.path("checkpoints/alice-box/aside")).unwrap();
+    fs::rename(fixture.path("checkpoints/alice-box/1/system"), fixture.path("machines/alice-box")).unwrap();
+    fs::rename(fixture.path("checkpoints/alice-box/aside"), fixture.path("checkpoints/alice-box/1/system"))
+        .unwrap();
+    assert_eq!(start("update = \"at-start\""), "1");
+    fs::create_dir_all(fixture.path("templates/debian/3/home")).unwrap();
+    assert_eq!(start("update = \"at-start\""), "3");
+    // Without any version of the template in the policy, what there is boots.
+    fs::remove_dir_all(fixture.path("templates/debian")).unwrap();
+    assert_eq!(start("update = \"at-start\""), "3");
 }
 
 #[test]
