@@ -101,8 +101,9 @@ async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal
     targets.extend(machines::task_targets(account, &machines, &policy));
     targets.truncate(TARGETS_MAX);
     let terms = targets.iter().filter_map(|target| {
-        let terms = policy.host_terms(account, target)?;
-        let limit = u32::try_from(terms.time_limit.get().as_secs()).unwrap_or(u32::MAX);
+        let grant = policy.grant_of(account, target)?;
+        let (terms, limit) = (grant.host?, grant.time_limit?);
+        let limit = u32::try_from(limit.get().as_secs()).unwrap_or(u32::MAX);
         Some(HostTerms { user: target.user.clone(), reason: terms.reason, limit })
     });
     let host = terms.collect();

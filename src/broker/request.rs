@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::holder::Holder;
 use super::systemd::Unit;
-use crate::config::{Config, HostTerms, Launch, Shell};
+use crate::config::{Config, HostTerms, Launch, Shell, TimeLimit};
 use crate::names::{AccountName, Reason, Target, TermSize};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::Principal;
@@ -41,6 +41,8 @@ pub(super) struct Granted {
     managed: bool,
     /// What the grant demands, if the target is on the host itself.
     host: Option<HostTerms>,
+    /// How long the session may last.
+    time_limit: Option<TimeLimit>,
     /// Which shell it is, and its environment.
     launch: Launch,
 }
@@ -67,8 +69,8 @@ impl Vetted {
         let target = &self.claimed.target;
         let grant = policy.grant_of(&self.owner, target).ok_or(Refusal::NotGranted)?;
         let managed = policy.machine(&target.machine).is_some();
-        let (host, launch) = (grant.host, grant.launch.clone());
-        Ok(Granted { vetted: self, managed, host, launch })
+        let (host, time_limit, launch) = (grant.host, grant.time_limit, grant.launch.clone());
+        Ok(Granted { vetted: self, managed, host, time_limit, launch })
     }
 }
 
@@ -114,7 +116,7 @@ impl Admitted {
 
     /// How long the session may last, if there is a limit.
     pub(super) fn time_limit(&self) -> Option<Duration> {
-        self.granted.host.map(|terms| terms.time_limit.get())
+        self.granted.time_limit.map(TimeLimit::get)
     }
 
     /// The unit of the machine.
@@ -208,6 +210,17 @@ mod tests {
         assert_eq!(in_a_machine.shell().map(Shell::as_str), Some("/usr/bin/zsh"));
         assert!(in_a_machine.environment().contains(&"WHO=alice".to_owned()));
         assert_eq!(admitted.shell(), None);
+    }
+
+    #[test]
+    fn a_session_in_a_machine_has_a_time_limit_only_if_its_grant_says_so() {
+        let text = POLICY.replace("shell = \"/usr/bin/zsh\"", "time-limit = \"8h\"");
+        let policy = Config::parse(&text, "tere.toml").unwrap();
+        let size = TermSize::new(80, 24).unwrap();
+        let claimed = Claimed { target: "dev@box".parse().unwrap(), size, reason: None };
+        let granted = claimed.vet(&alice()).unwrap().grant(&policy).unwrap();
+        let admitted = granted.admit(&holder(&alice(), AuthMethod::Passkey)).unwrap();
+        assert_eq!(admitted.time_limit(), Some(Duration::from_secs(8 * 3600)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The time limit of a session on the host: the broker ends the session when it is reached. The
+//! The time limit of a session: the broker ends the session when it is reached. The
 //! record has it, so a broker that was restarted ends the session too.
 
 use std::sync::Arc;

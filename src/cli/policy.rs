@@ -26,11 +26,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
         config: PathBuf,
         /// Print JSON: an object with account and grants, an array of objects with target, line (of
-        /// the grant), group (by which the account has it, or null), share, shell (null for the
+        /// the grant), group (by which the account has it, or null), share, time_limit (seconds, or
+        /// null), shell (null for the
         /// user's own), template (null if the machine must be there before), network (what the machine
         /// reaches, in words, or null), allow (the
         /// changes of the machine that the account may have made), host (null, or for the host
-        /// itself an object with fresh_touch and time_limit in seconds, and reason).
+        /// itself an object with fresh_touch in seconds, and reason).
         #[arg(long)]
         json: bool,
     },
@@ -104,9 +105,12 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
         let group = group.map_or_else(String::new, |group| format!(", as one of the group {group}"));
         let shell = grant.launch.shell.as_ref();
         let shell = shell.map_or_else(String::new, |shell| format!(" The shell is {}.", shell.as_str()));
+        let limit = grant
+            .time_limit
+            .map_or_else(String::new, |limit| format!(" A session ends after {} s.", limit.get().as_secs()));
         let line = grant.line;
         format!(
-            "{account} may open {target}{share}, by the grant in line {line} of {file}{group}. {made}{shell}"
+            "{account} may open {target}{share}, by the grant in line {line} of {file}{group}. {made}{shell}{limit}"
         )
     };
     given.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -123,12 +127,11 @@ fn changes(machine: &Machine) -> String {
 
 /// What a shell on the host itself takes.
 fn on_host(terms: &HostTerms) -> String {
-    let HostTerms { fresh_touch, time_limit, reason } = terms;
+    let HostTerms { fresh_touch, reason } = terms;
     let reason = if *reason { " and a reason in words" } else { "" };
     format!(
-        "This is the host itself: each view needs a touch of the passkey that is at most {} s old{reason}, and the session ends after {} s. polkit must permit it too, see 'tere check'.",
-        fresh_touch.get().as_secs(),
-        time_limit.get().as_secs()
+        "This is the host itself: each view needs a touch of the passkey that is at most {} s old{reason}. polkit must permit it too, see 'tere check'.",
+        fresh_touch.get().as_secs()
     )
 }
 
@@ -153,13 +156,13 @@ fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value
             "line": grant.line,
             "group": group,
             "share": grant.share,
+            "time_limit": grant.time_limit.map(|limit| limit.get().as_secs()),
             "shell": grant.launch.shell.as_ref().map(Shell::as_str),
             "template": machine.map(|machine| &machine.template),
             "network": machine.map(|machine| machine.network.to_string()),
             "allow": machine.map(|machine| &machine.allow),
             "host": grant.host.map(|terms| json!({
                 "fresh_touch": terms.fresh_touch.get().as_secs(),
-                "time_limit": terms.time_limit.get().as_secs(),
                 "reason": terms.reason,
             })),
         })
@@ -198,7 +201,7 @@ mod tests {
         let json = for_programs(&alice, &given(&config, &alice));
         assert_eq!(
             json["grants"][1],
-            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": true, "shell": "/bin/zsh", "template": null, "network": null, "allow": null, "host": null})
+            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": true, "time_limit": null, "shell": "/bin/zsh", "template": null, "network": null, "allow": null, "host": null})
         );
     }
 
@@ -222,9 +225,9 @@ mod tests {
         let config = Config::parse(&format!("{POLICY}{grant}\nreason = true\n"), "tere.toml").unwrap();
         assert_eq!(
             for_people(&eve, &given(&config, &eve), "tere.toml"),
-            "eve may open root@.host, by the grant in line 26 of tere.toml. This is the host itself: each view needs a touch of the passkey that is at most 60 s old and a reason in words, and the session ends after 3600 s. polkit must permit it too, see 'tere check'."
+            "eve may open root@.host, by the grant in line 26 of tere.toml. This is the host itself: each view needs a touch of the passkey that is at most 60 s old and a reason in words. polkit must permit it too, see 'tere check'. A session ends after 3600 s."
         );
         let json = for_programs(&eve, &given(&config, &eve));
-        assert_eq!(json["grants"][0]["host"], json!({"fresh_touch": 60, "time_limit": 3600, "reason": true}));
+        assert_eq!(json["grants"][0]["host"], json!({"fresh_touch": 60, "reason": true}));
     }
 }

@@ -60,8 +60,8 @@ struct GrantTable {
     share: Option<Spanned<bool>>,
     /// How old the touch may be that a session on the host needs.
     fresh_touch: Option<Spanned<FreshTouch>>,
-    /// How long a session on the host may last.
-    time_limit: Option<Spanned<TimeLimit>>,
+    /// How long a session may last.
+    time_limit: Option<TimeLimit>,
     /// Whether a session on the host needs a reason in words.
     reason: Option<Spanned<bool>>,
     /// The shell.
@@ -164,25 +164,24 @@ fn grant(text: &str, table: Spanned<GrantTable>, known: &[Group]) -> Result<(Gra
     let share = table.share.is_some_and(Spanned::into_inner);
     let line = position(text, spans.grant.start).line;
     let launch = Launch { shell: table.shell, environment: table.environment.unwrap_or_default() };
-    Ok((Grant { accounts, groups, machine, user, share, host, launch, line }, spans))
+    let time_limit = table.time_limit.or(host.map(|_| TimeLimit::default()));
+    Ok((Grant { accounts, groups, machine, user, share, host, time_limit, launch, line }, spans))
 }
 
 /// The terms of a grant that names the host, and `None` for any other grant, which may not have
 /// them.
 fn host_terms(table: &GrantTable) -> Result<Option<HostTerms>, Found> {
-    let GrantTable { fresh_touch, time_limit, reason, .. } = table;
+    let GrantTable { fresh_touch, reason, .. } = table;
     if matches!(table.machine.get_ref(), Pattern::Fixed(machine) if machine.is_host()) {
         if let Some(share) = table.share.as_ref().filter(|share| *share.get_ref()) {
             return Err(found(Fault::HostShared, share.span()));
         }
         let fresh_touch = fresh_touch.as_ref().map(|touch| *touch.get_ref()).unwrap_or_default();
-        let time_limit = time_limit.as_ref().map(|limit| *limit.get_ref()).unwrap_or_default();
         let reason = reason.as_ref().is_some_and(|reason| *reason.get_ref());
-        return Ok(Some(HostTerms { fresh_touch, time_limit, reason }));
+        return Ok(Some(HostTerms { fresh_touch, reason }));
     }
     let theirs = [
         ("fresh-touch", fresh_touch.as_ref().map(Spanned::span)),
-        ("time-limit", time_limit.as_ref().map(Spanned::span)),
         ("reason", reason.as_ref().map(Spanned::span)),
     ];
     let misplaced = theirs.into_iter().find_map(|(key, span)| Some(found(Fault::OnlyOnHost(key), span?)));

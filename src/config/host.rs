@@ -1,4 +1,4 @@
-//! What a grant demands of a shell on the host itself.
+//! What a grant demands of a shell on the host itself, and how long a session may last.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -13,8 +13,6 @@ use crate::names::BadName;
 pub struct HostTerms {
     /// How old the touch may be when a session is opened or viewed.
     pub fresh_touch: FreshTouch,
-    /// How long a session may last.
-    pub time_limit: TimeLimit,
     /// Whether the person must say why in words.
     pub reason: bool,
 }
@@ -25,7 +23,8 @@ pub struct HostTerms {
 #[serde(try_from = "String")]
 pub struct FreshTouch(Duration);
 
-/// How long a session on the host may last: from 1 s to 24 h.
+/// How long a session may last: from 1 s to 24 h. The default is that of a session on the host; any
+/// other has no limit unless its grant says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TimeLimit(Duration);

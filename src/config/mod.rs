@@ -96,6 +96,8 @@ pub struct Grant {
     pub share: bool,
     /// What a shell demands, if it is one on the host itself.
     pub host: Option<HostTerms>,
+    /// How long a session may last. There is always a limit on the host.
+    pub time_limit: Option<TimeLimit>,
     /// Which shell it is, and its environment.
     pub launch: Launch,
     /// The line of the file in which the grant begins.

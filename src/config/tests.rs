@@ -608,12 +608,10 @@ fn on_host(user: &str, rest: &str) -> String {
 fn a_grant_on_the_host_has_terms_and_no_other_grant_has_them() {
     let terms = |text: &str| {
         let config = parse(text).unwrap();
-        config.grants.iter().map(|grant| grant.host).collect::<Vec<_>>()
+        config.grants.iter().map(|grant| Some((grant.host?, grant.time_limit?))).collect::<Vec<_>>()
     };
-    let host = |touch: &str, limit: &str, reason| HostTerms {
-        fresh_touch: touch.parse().unwrap(),
-        time_limit: limit.parse().unwrap(),
-        reason,
+    let host = |touch: &str, limit: &str, reason| {
+        (HostTerms { fresh_touch: touch.parse().unwrap(), reason }, limit.parse().unwrap())
     };
     assert_eq!(terms(&on_host("ops", "")), [Some(host("60s", "1h", false))], "the defaults");
     let text = on_host("ops", "fresh-touch = \"20s\"\ntime-limit = \"30m\"\nreason = true\nshare = false");
@@ -651,7 +649,7 @@ fn what_cannot_be_meant_of_the_host_is_refused() {
         (on_host("d", "time-limit = \"48h\""), "tere.toml:6:14: \"48h\" is not a time limit"),
         (on_host("d", "reason = \"no\""), "tere.toml:6:10: \"reason\" has a text for its value"),
         (machine("fresh-touch = \"60s\""), "tere.toml:7:15: \"fresh-touch\" is only for machine = \".host\""),
-        (machine("time-limit = \"1h\""), "tere.toml:7:14: \"time-limit\" is only for machine = \".host\""),
+        (machine("time-limit = \"25h\""), "tere.toml:7:14: \"25h\" is not a time limit"),
         (machine("reason = false"), "tere.toml:7:10: \"reason\" is only for machine = \".host\""),
     ] {
         let said = refusal(&text);

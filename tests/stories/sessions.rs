@@ -177,6 +177,25 @@ fn a_removed_account_and_a_narrower_policy_close_what_is_open() {
     host.tere(&["session", "end", shell.session.as_str()]);
 }
 
+#[test]
+fn a_session_in_a_machine_ends_at_its_time_limit_if_its_grant_has_one() {
+    let host = Host::alone();
+    host.tere(&["account", "add", "carol"]);
+    let policy = std::fs::read_to_string(host.path("/etc/tere/tere.toml")).unwrap();
+    let grant =
+        "[[grant]]\naccounts = [\"carol\"]\nmachine = \"web1\"\nuser = \"dev\"\ntime-limit = \"5s\"\n";
+    let write = |text: &str| {
+        std::fs::write(host.path("/etc/tere/tere.toml"), text).unwrap();
+        assert!(host.reload_broker());
+    };
+    write(&format!("{policy}\n{grant}"));
+    let mut carol = holder(&host, "carol");
+    let mut shell = carol.open("dev@web1").unwrap();
+    assert_eq!(shell.expect_end(), EndReason::TimeLimit);
+    write(&policy);
+    host.tere(&["account", "remove", "carol"]);
+}
+
 /// The session's entry in a list, and what the operator sees of it.
 #[test]
 fn a_session_is_listed_with_its_name_and_title_and_shown_as_text() {

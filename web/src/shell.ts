@@ -7,7 +7,7 @@ import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
 import { element, showSection } from './elements.ts';
 import { makeFind, openFind } from './find.ts';
-import { HostFrame } from './hostframe.ts';
+import { Frame } from './frame.ts';
 import { Keyboard } from './keyboard.ts';
 import { shortcutOf } from './keys.ts';
 import { guardLeaving, makeFullScreen } from './leaving.ts';
@@ -53,7 +53,7 @@ export class Shell {
   #slowOpening: ReturnType<typeof setTimeout> | undefined;
   #machineWent: { why: StopReason | null } | undefined;
   #bar = new Bar();
-  #frame = new HostFrame();
+  #frame = new Frame();
   #share: ShareCallbacks = {
     share: (account, role) => {
       const session = this.#viewer?.session;
@@ -287,7 +287,7 @@ export class Shell {
   }
 
   #opened(session: SessionId, left: number | null): void {
-    if (this.#viewer && isOnHost(this.#viewer.target)) this.#frame.show(left);
+    if (this.#viewer) this.#frame.show(left, isOnHost(this.#viewer.target));
     rememberSession(session);
     // The last screen of the same session stays until there is a newer one: a large scrollback
     // takes time.

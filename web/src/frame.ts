@@ -1,5 +1,5 @@
-// The red frame of a shell on the host, with the time at which the session ends, and a warning
-// before that.
+// The red frame of a shell on the host, and the time at which a session ends, with a warning before
+// that.
 
 import { element } from './elements.ts';
 import { announce, notice } from './notice.ts';
@@ -14,16 +14,18 @@ const COUNT_FROM = 300;
 /** Interval between two updates of the bar. */
 const TICK_MS = 1000;
 
-export class HostFrame {
+export class Frame {
+  #onHost = false;
   #endsAt: number | undefined;
   /** The warnings that are still to come, in seconds before the end. */
   #warnings: number[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** Shows the frame. `left` is the time that is left, in seconds, or null if there is no limit. */
-  show(left: number | null): void {
+  /** Shows what there is to show. `left` is the time that is left, in seconds, or null if there is no limit. */
+  show(left: number | null, onHost: boolean): void {
     this.hide();
-    document.body.dataset['host'] = '';
+    this.#onHost = onHost;
+    if (onHost) document.body.dataset['host'] = '';
     if (left === null) return;
     this.#endsAt = Date.now() + left * 1000;
     // A session that is shorter than the time of a warning is not warned of at once.
@@ -44,11 +46,12 @@ export class HostFrame {
     if (this.#endsAt === undefined) return;
     const left = Math.max(0, Math.round((this.#endsAt - Date.now()) / 1000));
     const at = new Date(this.#endsAt).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-    element('bar-limit').textContent = left > COUNT_FROM ? `On the host, ends at ${at}` : `On the host, ends in ${inTime(left)}`;
+    const ends = this.#onHost ? 'On the host, ends' : 'Ends';
+    element('bar-limit').textContent = left > COUNT_FROM ? `${ends} at ${at}` : `${ends} in ${inTime(left)}`;
     const due = this.#warnings.filter((seconds) => left <= seconds);
     if (due.length === 0) return;
     this.#warnings = this.#warnings.filter((seconds) => left > seconds);
-    const words = `This session on the host ends in ${inTime(left)}. Its shell is then hung up.`;
+    const words = `This session${this.#onHost ? ' on the host' : ''} ends in ${inTime(left)}. Its shell is then hung up.`;
     notice('limit', words);
     announce(words);
   }
