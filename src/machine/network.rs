@@ -55,6 +55,9 @@ const NOT_PUBLIC: &str = "0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169
 const PUBLIC_V6: &str = "2000::/3";
 const MAPPED_V6: &str = "2001::/32, 2002::/16";
 
+/// Drops packets whose source address does not belong to the interface that they come from.
+const FROM_ELSEWHERE: &str = "fib saddr . iif oif missing drop";
+
 /// Sets up the machine's filter. Returns if the machine needs none; otherwise this process becomes
 /// nft, which waits for more commands that never come.
 pub(super) fn hold_filter(name: &MachineName, policy: &Path) -> Result<(), Failure> {
@@ -163,6 +166,8 @@ fn ruleset(name: &MachineName, reach: &Reach, servers: &[IpAddr]) -> String {
     rule(&format!("iifname != \"{interface}\" accept"));
     rule("udp sport 68 udp dport 67 accept");
     rule("icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept");
+    // Not even an answer comes from an address of somebody else.
+    rule(FROM_ELSEWHERE);
     rule("ct state established,related accept");
     for (family, list) in prefixes(Prefix::is_address) {
         rule(&format!("{family} daddr {{ {list} }} accept"));
@@ -175,7 +180,7 @@ fn ruleset(name: &MachineName, reach: &Reach, servers: &[IpAddr]) -> String {
     rule(&format!("oifname \"{interface}\" ct state established,related accept"));
     rule(&format!("oifname \"{interface}\" drop"));
     rule(&format!("iifname != \"{interface}\" accept"));
-    rule("fib saddr . iif oif missing drop");
+    rule(FROM_ELSEWHERE);
     if reach.dns {
         for server in servers {
             let family = if server.is_ipv4() { "ip" } else { "ip6" };
@@ -237,13 +242,13 @@ mod tests {
                 "{chain}"
             );
         }
-        let order = [
-            "oifname \"ve-alice-box\" drop",
-            "iifname != \"ve-alice-box\" accept",
-            "fib saddr . iif oif missing drop",
-        ];
-        let places: Vec<_> = order.iter().map(|rule| forward.find(rule).expect(rule)).collect();
-        assert!(places.is_sorted(), "{forward}");
+        let are_in_order = |chain: &str, rules: &[&str]| {
+            let places: Vec<_> = rules.iter().map(|rule| chain.find(rule).expect(rule)).collect();
+            assert!(places.is_sorted(), "{chain}");
+        };
+        are_in_order(input, &[FROM_ELSEWHERE, "ct state established,related accept", "ip daddr"]);
+        let (drop, pass) = ("oifname \"ve-alice-box\" drop", "iifname != \"ve-alice-box\" accept");
+        are_in_order(forward, &[drop, pass, FROM_ELSEWHERE, "ip daddr"]);
         // The host itself only by its address.
         assert!(
             input.contains("ip daddr { 10.1.2.7/32 } accept; ip6 daddr { 2001:db8::7/128 } accept"),
