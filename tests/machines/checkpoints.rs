@@ -207,6 +207,10 @@ fn a_machine_that_is_being_started_is_not_copied() {
         "systemctl stop {unit} && mkdir -p {folder} && printf '[Service]\\nExecStartPre=sleep 1000\\n' \
          >{folder}/slow.conf && systemctl daemon-reload && systemctl start --no-block {unit}"
     ));
+    // Its packet filter is started before it.
+    eventually("it is being started", PATIENCE, || {
+        (host.run(&["systemctl", "show", "-P", "ActiveState", unit]) == "activating").then_some(())
+    });
     let refused = host.try_run(&["tere", "machine", "fork", "alice-box", "alice.try"]);
     host.sh(&format!("systemctl stop {unit}; rm -r {folder} && systemctl daemon-reload"));
     assert!(!refused.success && refused.err.contains("just being started or stopped"), "{refused:?}");

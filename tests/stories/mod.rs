@@ -59,7 +59,8 @@ pub fn marked(holder: &mut PrincipalClient) -> Shell {
 pub fn enrolment_token(host: &Host, account: &str) -> String {
     // Fails if there is no such account.
     host.tere(&["account", "remove", account]);
-    let (added, printed) = host.tere(&["account", "add", account, "--json"]);
+    // A test that failed may have left machines of the account.
+    let (added, printed) = host.tere(&["account", "add", account, "--inherit", "--json"]);
     assert!(added, "no account {account}");
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     printed["link"].as_str().unwrap().split_once("#enrol=").unwrap().1.to_owned()
