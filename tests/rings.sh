@@ -283,7 +283,8 @@ vm_beside='' vm_output=$top/target/tests/vm.out
 begin_vm_beside() {
     is_wanted vm || return 0
     say "the ring vm runs meanwhile: target/tests/vm.out"
-    "$top/tests/run" vm ${name:+-k "$name"} ${all:+--all} ${keep:+--keep} >"$vm_output" 2>&1 &
+    # In a process group of its own, so that all of it can be ended.
+    setsid "$top/tests/run" vm ${name:+-k "$name"} ${all:+--all} ${keep:+--keep} >"$vm_output" 2>&1 &
     vm_beside=$!
 }
 
@@ -306,7 +307,7 @@ await_vm_beside() {
 
 end_vm_beside() {
     [[ $vm_beside ]] || return 0
-    kill "$vm_beside" 2>/dev/null || true
+    kill -TERM -- "-$vm_beside" 2>/dev/null || true
     wait "$vm_beside" || true
     vm_beside=''
 }

@@ -105,7 +105,7 @@ fn at(sorted: &[f64], percent: usize) -> f64 {
 fn idle_machines() {
     let available = || number("awk '/^MemAvailable/ { print $2 }' /proc/meminfo") / 1024.0;
     host("systemctl stop 'tere-managed@*.service'; sync");
-    // The package's 60-tere.conf sets the limit, but not in a container.
+    // The package's 10-tere.conf sets the limit, but not in a container.
     let set = |file: &str, value: &str| std::fs::write(format!("/proc/sys/{file}"), value).unwrap();
     set("fs/inotify/max_user_instances", "8192");
     set("vm/drop_caches", "3");
@@ -117,6 +117,7 @@ fn idle_machines() {
     let used = before - available();
     let usage = || number("cat /sys/fs/cgroup/machine.slice/cpu.stat | awk '/^usage_usec/ { print $2 }'");
     let began = usage();
+    // The figure is what they take in this time.
     std::thread::sleep(IDLE);
     let processors = (usage() - began) / 1e6 / IDLE.as_secs_f64() * 100.0;
     let each = |line: &str| {

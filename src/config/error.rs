@@ -94,6 +94,16 @@ pub enum Fault {
         /// An example line.
         example: &'static str,
     },
+    /// A value that is none of those that there are.
+    #[error("{value} is none of {allowed}: write it like {example}")]
+    NotOneOf {
+        /// The value as written, cut to 64 characters.
+        value: String,
+        /// The values, with commas.
+        allowed: String,
+        /// An example line.
+        example: &'static str,
+    },
     /// A value that its type rejects, with the type's own message.
     #[error("{0}")]
     Value(String),

@@ -65,6 +65,14 @@ pub(super) fn explain(text: &str, error: &toml::de::Error) -> Found {
             return found(Fault::Missing { key: key.to_owned(), place: place(inside), example }, span);
         }
     }
+    if message.starts_with("unknown variant ")
+        && let Some(Spot::Value { inside, key, .. }) = spot
+        && let Some(example) = example(inside, key)
+    {
+        let allowed = options(message).join(", ");
+        let value = text.get(span.clone()).unwrap_or_default().chars().take(64).collect();
+        return found(Fault::NotOneOf { value, allowed, example }, span);
+    }
     if message.starts_with("invalid type: ")
         && let Some(Spot::Value { inside, key, value }) = spot
         && let Some(example) = example(inside, key)
@@ -80,8 +88,8 @@ fn example(inside: Option<&str>, key: &str) -> Option<&'static str> {
     found.map(|(_, _, line)| *line)
 }
 
-/// The options listed in "unknown field `a`, expected one of `b`, `c`": the fields of the table, in
-/// their order.
+/// The options listed in "unknown field `a`, expected one of `b`, `c`" or "unknown variant `a`,
+/// expected `b` or `c`": the fields of the table, or the values, in their order.
 fn options(message: &str) -> Vec<&str> {
     // The part before may contain text from the file.
     let listed = message.rsplit_once(", expected ").map_or("", |(_, listed)| listed);

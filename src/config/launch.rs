@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::pattern::ACCOUNT;
 use crate::names::{AccountName, BadName};
 
 /// Most variables of a grant. A file with more is refused.
@@ -14,9 +15,6 @@ const VALUE_MAX: usize = 1024;
 
 /// Longest path of a shell, bytes.
 const PATH_MAX: usize = 256;
-
-/// What stands for the account's name in a value.
-const ACCOUNT: &str = "{account}";
 
 /// The variables that every shell of tere has, unless the policy says otherwise.
 const DEFAULTS: [(&str, &str); 3] =

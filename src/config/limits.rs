@@ -110,54 +110,6 @@ impl CpuWeight {
     }
 }
 
-/// When a machine is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Start {
-    /// When somebody opens a shell in it.
-    #[default]
-    OnOpen,
-    /// Once it was made, also when the host has booted.
-    AtBoot,
-}
-
-impl TryFrom<String> for Start {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        match text.as_str() {
-            "on-open" => Ok(Self::OnOpen),
-            "at-boot" => Ok(Self::AtBoot),
-            _ => Err("a machine is started \"on-open\" or \"at-boot\": write it like start = \"at-boot\""),
-        }
-    }
-}
-
-/// When a machine gets a newer version of its template.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Update {
-    /// When somebody rebuilds it.
-    #[default]
-    AtRebuild,
-    /// Also when it starts: it is then rebuilt.
-    AtStart,
-}
-
-impl TryFrom<String> for Update {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        match text.as_str() {
-            "at-rebuild" => Ok(Self::AtRebuild),
-            "at-start" => Ok(Self::AtStart),
-            _ => Err(
-                "a machine follows its template \"at-rebuild\" or \"at-start\": write it like update = \"at-start\"",
-            ),
-        }
-    }
-}
-
 /// How many machines for tasks an account may have at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "i64")]

@@ -30,13 +30,14 @@
 mod document;
 mod error;
 mod explain;
-mod host;
 mod launch;
+mod lifecycle;
 mod limits;
 mod network;
 mod origin;
 mod pattern;
 mod period;
+mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -47,13 +48,14 @@ use crate::names::{
 };
 
 pub use error::{ConfigError, Fault, Position};
-pub use host::{FreshTouch, HostTerms, TimeLimit};
 pub use launch::{Environment, Launch, Shell};
-pub use limits::{CpuWeight, Limits, Memory, PerAccount, Start, Tasks, Update};
-pub use network::{Bridge, Network, Prefix, Reach};
+pub use lifecycle::{Start, Update};
+pub use limits::{CpuWeight, Limits, Memory, PerAccount, Tasks};
+pub use network::{Bridge, INTERFACE_MAX, Network, Prefix, Reach};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
 pub use period::Period;
+pub use terms::{FreshTouch, HostTerms, TimeLimit};
 
 /// Largest configuration file, bytes. A larger file is refused without parsing it.
 pub const CONFIG_MAX: u64 = 1024 * 1024;
@@ -210,7 +212,7 @@ impl Config {
         self.grant_of(account, target).and_then(|grant| grant.host)
     }
 
-    /// The group by which `account` has a grant; `None` if the grant names the account itself.
+    /// The first group of a grant that `account` is in, if any.
     pub fn group_of(&self, account: &AccountName, grant: &Grant) -> Option<&GroupName> {
         let holds = |group: &&Group| group.accounts.contains(account) && grant.groups.contains(&group.name);
         self.groups.iter().find(holds).map(|group| &group.name)

@@ -13,7 +13,7 @@ use crate::names::BadName;
 const ENTRIES_MAX: usize = 256;
 
 /// Longest name of a network interface, bytes: the kernel's limit.
-const INTERFACE_MAX: usize = 15;
+pub const INTERFACE_MAX: usize = 15;
 
 /// The network of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -66,18 +66,25 @@ enum Written {
 impl fmt::Display for Network {
     /// What the machine reaches, in words that follow "it reaches".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reach = match self {
-            Self::None => return f.write_str("nothing"),
-            Self::Bridge(bridge) => return write!(f, "what the bridge {} leads to", bridge.0),
-            Self::Filtered(reach) => reach,
-        };
-        let mut parts = Vec::new();
-        if reach.internet {
-            parts.push("the internet".to_owned());
-        } else if reach.dns {
-            parts.push("DNS".to_owned());
+        match self {
+            Self::None => f.write_str("nothing"),
+            Self::Filtered(reach) => reach.fmt(f),
+            Self::Bridge(bridge) => write!(f, "what the bridge {} leads to", bridge.0),
         }
-        parts.extend(reach.prefixes.iter().map(ToString::to_string));
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = if self.internet {
+            Some("the internet")
+        } else if self.dns {
+            Some("DNS")
+        } else {
+            None
+        };
+        let names = name.map(str::to_owned).into_iter();
+        let parts: Vec<_> = names.chain(self.prefixes.iter().map(ToString::to_string)).collect();
         f.write_str(&parts.join(", "))
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::names::{AccountName, BadName, TaskName};
 
 /// What stands for the account's name in a pattern.
-const ACCOUNT: &str = "{account}";
+pub(super) const ACCOUNT: &str = "{account}";
 
 /// What stands for the name of a task in a pattern.
 const TASK: &str = "{task}";

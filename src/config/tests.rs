@@ -122,6 +122,27 @@ fn a_grant_says_which_shell_is_started_and_with_what_environment() {
 }
 
 #[test]
+fn a_value_that_there_is_not_is_answered_with_those_that_there_are() {
+    let machine = |rest: &str| {
+        let grant = grant("accounts = [\"a\"]\nmachine = \"{account}-box\"\nuser = \"d\"\n");
+        format!("{grant}[[machine]]\nname = \"{{account}}-box\"\ntemplate = \"debian\"\n{rest}\n")
+    };
+    for (rest, expected) in [
+        ("start = \"boot\"", "tere.toml:10:9: \"boot\" is none of on-open, at-boot: write it like start ="),
+        ("update = \"\"", "tere.toml:10:10: \"\" is none of at-rebuild, at-start: write it like update ="),
+        (
+            "allow = [\"fork\", \"all\"]",
+            "tere.toml:10:18: \"all\" is none of checkpoint, rebuild, fork, remove: write it like allow =",
+        ),
+    ] {
+        let said = refusal(&machine(rest));
+        assert!(said.starts_with(expected), "{said}");
+    }
+    let made = parse(&machine("start = \"at-boot\"\nupdate = \"at-start\"")).unwrap().machines.remove(0);
+    assert_eq!((made.start, made.update), (Start::AtBoot, Update::AtStart));
+}
+
+#[test]
 fn the_machines_of_a_policy_are_counted() {
     let grant = |accounts: &str, machine: &str, user: &str| {
         format!("[[grant]]\naccounts = [{accounts}]\nmachine = \"{machine}\"\nuser = \"{user}\"\n")

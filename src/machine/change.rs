@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::failure::Failure;
 use super::folders::Folders;
-use super::{checkpoints, fork, removal, rollback};
+use super::{checkpoints, fork, rebuild, removal, rollback};
 use crate::config::Config;
 use crate::names::MachineChange;
 
@@ -25,7 +25,7 @@ pub(super) fn change(folders: &Folders, policy: &Path, change: &MachineChange) -
         MachineChange::RemoveCheckpoint { machine, checkpoint } => {
             checkpoints::remove_checkpoint(folders, machine, *checkpoint)
         }
-        MachineChange::Rebuild { machine } => removal::rebuild(folders, policy, machine),
+        MachineChange::Rebuild { machine } => rebuild::rebuild(folders, policy, machine),
         MachineChange::Fork { machine, copy } => fork::fork(folders, policy, machine, copy),
         // The home of a machine for a task has no other use.
         MachineChange::Remove { machine } => {

@@ -24,6 +24,7 @@ mod list;
 mod making;
 mod mounts;
 mod network;
+mod rebuild;
 mod record;
 mod removal;
 mod rollback;
@@ -128,8 +129,8 @@ enum Command {
         /// Its name.
         name: MachineName,
     },
-    /// Start the machines that run whenever the host does, stop those that nobody uses, and remove those
-    /// whose time is over, as the policy says.
+    /// Start the machines that run whenever the host does, stop those that nobody uses, and remove
+    /// those whose time is over, as the policy says.
     Upkeep {
         /// A folder for what was seen of the machines.
         #[arg(long, hide = true, value_name = "FOLDER", env = "RUNTIME_DIRECTORY")]
@@ -181,7 +182,7 @@ pub fn main() -> ExitCode {
             Err(failure) => (Some(name), Err(failure)),
         },
         Command::Network { name } => (Some(name), network::hold_filter(name, policy)),
-        Command::Rebuild { name } => (Some(name), removal::rebuild(&folders, policy, name)),
+        Command::Rebuild { name } => (Some(name), rebuild::rebuild(&folders, policy, name)),
         Command::Checkpoint { name } => (Some(name), number(rollback::keep(&folders, name))),
         Command::Rollback { name, checkpoint } => {
             (Some(name), number(rollback::roll_back(&folders, name, *checkpoint)))
@@ -241,7 +242,7 @@ fn boot(
     // Both locks are held until this process becomes systemd-nspawn. From then on, the machine runs.
     let _machine = folders.lock_machine(name)?;
     state::finish(folders, name)?;
-    removal::follow_template(folders, name, machine)?;
+    rebuild::follow_template(folders, name, machine)?;
     let (made, _lock) = making::find_or_make(folders, name, &policy)?;
     index::starting(folders, name);
     index::update(folders);

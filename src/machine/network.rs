@@ -23,7 +23,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use super::failure::Failure;
 use super::folders::storage;
 use super::tool::output;
-use crate::config::{Config, Network, Prefix, Reach};
+use crate::config::{Config, INTERFACE_MAX, Network, Prefix, Reach};
 use crate::names::MachineName;
 
 /// How long nft has to set up a filter. It takes milliseconds.
@@ -31,9 +31,6 @@ const FILTER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Delay between two looks at whether the filter is there.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-
-/// Longest name of a network interface, bytes.
-const INTERFACE_MAX: usize = 15;
 
 /// What the host's side of a machine's interface begins with. systemd-networkd gives an address to
 /// interfaces of this name, see `80-container-ve.network`.
@@ -75,26 +72,31 @@ fn become_nft(rules: &str) -> Result<Infallible, Failure> {
     writeln!(writer, "{rules}").map_err(failed)?;
     // nft ends when its input does, so it keeps the other end itself.
     fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| failed(errno.into()))?;
-    let mut nft = Command::new("nft");
-    nft.arg("--interactive").stdin(Stdio::from(reader));
+    // systemd takes an end by one of these signals for an orderly one, and would leave the machine
+    // running without its filter.
+    let mut nft = Command::new("env");
+    nft.args(["--ignore-signal=TERM,HUP,INT,PIPE", "nft", "--interactive"]).stdin(Stdio::from(reader));
     let error = nft.exec();
     drop(writer);
     Err(failed(error))
 }
 
-/// Waits until the machine's filter is there, if it needs one.
+/// Waits until the machine's filter is there as the policy has it now, if it needs one.
 pub(super) fn await_filter(name: &MachineName, network: &Network) -> Result<(), Failure> {
-    let Network::Filtered(_) = network else { return Ok(()) };
+    let Network::Filtered(reach) = network else { return Ok(()) };
     let deadline = Instant::now() + FILTER_TIMEOUT;
     loop {
         let mut list = Command::new("nft");
         list.args(["list", "table", "inet", &table(name)]);
-        match output("nft", &mut list) {
-            Ok(_) => return Ok(()),
-            // The journal of tere-network@ has the reason.
-            Err(_) if Instant::now() >= deadline => return Err(Failure::NoFilter(name.clone())),
-            Err(_) => std::thread::sleep(POLL_INTERVAL),
+        if output("nft", &mut list).is_ok_and(|table| table.contains(&comment(name, reach))) {
+            return Ok(());
         }
+        if Instant::now() >= deadline {
+            // The journal of tere-network@ has the reason.
+            return Err(Failure::NoFilter(name.clone()));
+        }
+        // Between two looks: nft says nothing when it is done.
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -111,16 +113,21 @@ pub(super) fn nspawn_options(name: &MachineName, network: &Network) -> String {
 /// The host's side of the machine's interface: `ve-` and the name, or a hash of it if it is too long.
 fn interface(name: &MachineName) -> String {
     let short = format!("{INTERFACE_PREFIX}{name}");
-    if short.len() <= INTERFACE_MAX { short } else { format!("{INTERFACE_PREFIX}{}", hash(name)) }
+    if short.len() <= INTERFACE_MAX { short } else { format!("{INTERFACE_PREFIX}{}", hash(name.as_str())) }
 }
 
 fn table(name: &MachineName) -> String {
-    format!("tere_{}", hash(name))
+    format!("tere_{}", hash(name.as_str()))
 }
 
-/// 12 characters that stand for a name.
-fn hash(name: &MachineName) -> String {
-    blake3::hash(name.as_str().as_bytes()).to_hex().chars().take(12).collect()
+/// The comment of the table: whose it is, and what it lets pass by the policy.
+fn comment(name: &MachineName, reach: &Reach) -> String {
+    format!("comment \"{name} {}\"", hash(&reach.to_string()))
+}
+
+/// 12 characters that stand for a text.
+fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().chars().take(12).collect()
 }
 
 /// The DNS servers of the host, without those that only the host itself reaches.
@@ -147,7 +154,7 @@ fn named_in(resolv_conf: &str) -> Vec<IpAddr> {
 /// The rules of a machine, as one command for nft: they are in force all at once, or not at all.
 fn ruleset(name: &MachineName, reach: &Reach, servers: &[IpAddr]) -> String {
     let interface = interface(name);
-    let mut rules = format!("add table inet {} {{ comment \"{name}\"; flags owner; ", table(name));
+    let mut rules = format!("add table inet {} {{ {}; flags owner; ", table(name), comment(name, reach));
     let mut rule = |text: &str| {
         // Writing to a String cannot fail.
         let _ = write!(rules, "{text}; ");

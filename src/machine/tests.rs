@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::folders::Folders;
-use super::{bases, boot, fork, making, record, removal, state, templates};
+use super::{bases, boot, fork, making, rebuild, record, state, templates};
 use super::{change, checkpoints, index};
 use crate::config::Config;
 use crate::names::MachineName;
@@ -118,7 +118,7 @@ fn a_machine_that_follows_its_template_is_made_anew_once_for_each_version() {
     let start = |update: &str| {
         let config = policy(update);
         let _machine = folders.lock_machine(&name).unwrap();
-        removal::follow_template(&folders, &name, config.machine(&name).unwrap()).unwrap();
+        rebuild::follow_template(&folders, &name, config.machine(&name).unwrap()).unwrap();
         making::find_or_make(&folders, &name, &config).unwrap().0.version.to_string()
     };
     assert_eq!(start("update = \"at-start\""), "1");

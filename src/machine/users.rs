@@ -26,7 +26,8 @@ pub(super) struct Credentials {
     pub(super) tmpfiles: PathBuf,
 }
 
-/// Writes the credentials of a machine into `runtime_dir`. `template` is the system that it is made of.
+/// Writes the credentials of a machine into `runtime_dir`. `template` is the system that it is made
+/// of.
 pub(super) fn write(
     name: &MachineName,
     machine: &Machine,

@@ -28,6 +28,8 @@ export class Front {
   host = /** @type {{ user: string, reason: boolean, limit: number }[]} */ ([]);
   /** How many seconds are left of a session on the host, when it is viewed. */
   left = 1800;
+  /** The same of a session in a machine; null if it has no limit. @type {number | null} */
+  leftInMachine = null;
   sessions = /** @type {{ id: string, target: Target, opened: number, left?: number | null, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
   /** The account's own machines, and the machines for tasks that it may have. */
   machines = /** @type {object[]} */ ([]);
@@ -190,7 +192,7 @@ export class Front {
         if (this.refusal) return this.say({ type: 'refused', stream, refusal: this.refusal });
         const known = this.sessions.find((session) => session.id === message['session']);
         const target = known?.target ?? message['target'];
-        const left = target.machine === '.host' ? this.left : null;
+        const left = target.machine === '.host' ? this.left : this.leftInMachine;
         this.say({ type: 'opened', stream, session: known?.id ?? 'abcdefgh2345', target, left });
         if (!this.prompt) return;
         this.snapshot(stream, message['size'], '', 'whole');

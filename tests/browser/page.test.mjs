@@ -402,6 +402,22 @@ test('a refused shell is a sentence, and can be tried again', minute, async () =
   tab.assertNoErrors();
 });
 
+test('a session in a machine says when it ends, without the red frame', minute, async () => {
+  const { tab } = await signedIn((front) => (front.leftInMachine = 1200));
+  await tab.shell();
+  await tab.page.locator('#bar-limit').filter({ hasText: /^Ends at / }).waitFor();
+  assert.equal(await tab.page.evaluate(() => document.body.dataset['host']), undefined);
+  await tab.screenshot('page-limit');
+  tab.assertNoErrors();
+});
+
+test('a session in a machine that ends soon is announced', minute, async () => {
+  const { tab } = await signedIn((front) => (front.leftInMachine = 62));
+  await tab.shell();
+  await tab.page.getByText(/^This session ends in /).first().waitFor();
+  tab.assertNoErrors();
+});
+
 const onHost = { machine: '.host', user: 'ops' };
 
 /** A tab in the lobby of somebody who may open a shell on the host. @param {(front: Front) => void} prepare */

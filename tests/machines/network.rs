@@ -149,6 +149,12 @@ fn a_machine_does_not_outlive_its_filter_and_the_filter_not_the_machine() {
             && process.contains("CapBnd:\t0000000000001000"),
         "{process}"
     );
+    // What would be an orderly end for systemd ends it not at all.
+    for signal in ["TERM", "HUP", "INT", "PIPE"] {
+        host.sh(&format!("systemctl kill --signal={signal} tere-network@alice-net"));
+    }
+    asks(&mut shell, "echo $((6*8))", "48\r\n");
+    assert_ne!(tables(), "");
     host.sh("systemctl kill --signal=KILL tere-network@alice-net");
     assert_eq!(shell.expect_end(), EndReason::ShellEnded);
     eventually("the machine is stopped", PATIENCE, || {
@@ -161,6 +167,7 @@ fn a_machine_does_not_outlive_its_filter_and_the_filter_not_the_machine() {
     host.power_off("alice-net");
     assert_eq!(shell.expect_end(), EndReason::ShellEnded);
     eventually("the filter is gone", PATIENCE, || tables().is_empty().then_some(()));
+    assert_eq!(host.sh("systemctl list-units --plain --no-legend --failed 'tere-*'"), "");
     // Without one, no machine.
     let nft = host.sh("command -v nft");
     host.sh(&format!("mv {nft} {nft}.away"));
@@ -181,13 +188,23 @@ fn a_machine_reaches_what_is_listed_and_without_a_network_nothing() {
         assert!(!world.reaches("alice", server), "{server}");
     }
     drop(alice);
-    // A machine has what the policy says when it starts.
+    // A machine has what the policy says when it starts, however soon it starts again.
     world.changed.rewrite(&policy("network = [\"dns\", \"203.0.113.0/24\"]"));
-    host.sh("systemctl stop tere-managed@alice-net");
+    host.sh("systemctl restart tere-managed@alice-net");
     let (alice, _) = world.open("alice");
     eventually("the listed network", PATIENCE, || world.reaches("alice", DNS).then_some(()));
     assert!(!world.reaches("alice", THE_HOST), "only its network is listed");
     assert!(!world.reaches("alice", PRIVATE));
+    drop(alice);
+    world.changed.rewrite(&policy("network = [\"10.8.8.8\"]"));
+    host.sh("machinectl reboot alice-net");
+    eventually("it has rebooted", PATIENCE, || {
+        let filter = host.sh("nft list ruleset");
+        (filter.contains("10.8.8.8") && !filter.contains("203.0.113.0")).then_some(())
+    });
+    let (alice, _) = world.open("alice");
+    eventually("the listed address", PATIENCE, || world.reaches("alice", OTHER_PRIVATE).then_some(()));
+    assert!(!world.reaches("alice", DNS));
     drop(alice);
     world.changed.rewrite(&policy(""));
     host.sh("systemctl stop tere-managed@alice-net");

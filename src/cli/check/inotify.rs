@@ -7,8 +7,8 @@ const LIMIT: &str = "/proc/sys/fs/inotify/max_user_instances";
 /// How many of them a machine takes.
 const PER_MACHINE: usize = 7;
 
-/// Checks that the kernel lets all machines of the policy run at once. Without machines that tere makes,
-/// there is nothing to check.
+/// Checks that the kernel lets all machines of the policy run at once. Without machines that tere
+/// makes, there is nothing to check.
 pub(super) fn look(config: &Config) -> Option<Finding> {
     let machines = config.most_machines();
     (machines > 0).then(|| match std::fs::read_to_string(LIMIT) {
@@ -27,7 +27,7 @@ fn finding(limit: usize, machines: usize) -> Finding {
     if room >= machines {
         Finding::ok(what, found)
     } else {
-        let fix = "More do not boot. Raise the limit: /usr/lib/systemd/systemd-sysctl 60-tere.conf";
+        let fix = "More do not boot. Raise the limit: /usr/lib/systemd/systemd-sysctl 10-tere.conf";
         Finding::wrong(what, found, fix)
     }
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::Finding;
+use super::{Finding, PATIENCE};
 use crate::config::{Config, Machine, Network};
 
 /// Checks what the networks of the policy's machines need on the host. Without such machines there
@@ -27,40 +27,38 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// Whether a program succeeds within [`PATIENCE`].
 fn succeeds(program: &str, arguments: &[&str]) -> bool {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = Command::new("timeout");
+    command
+        .arg(PATIENCE.as_secs().to_string())
+        .arg(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
 fn packet_filter(there: bool) -> Finding {
-    let what = "packet filter";
-    if there {
-        Finding::ok(what, "nft is installed")
-    } else {
-        let fix = "Machines with a network do not start. Install it: apt install nftables";
-        Finding::wrong(what, "there is no program nft", fix)
-    }
+    let fix = "Machines with a network do not start. Install it: apt install nftables";
+    found("packet filter", there, "nft is installed", "there is no program nft", fix)
 }
 
 fn addresses(networkd: bool) -> Finding {
-    let what = "addresses of machines";
-    if networkd {
-        Finding::ok(what, "systemd-networkd runs")
-    } else {
-        let fix = "Machines get no addresses unless something else gives them: systemctl enable --now systemd-networkd";
-        Finding::wrong(what, "systemd-networkd does not run", fix)
-    }
+    let fix =
+        "Machines get no addresses unless something else gives them: systemctl enable --now systemd-networkd";
+    let (runs, does_not) = ("systemd-networkd runs", "systemd-networkd does not run");
+    found("addresses of machines", networkd, runs, does_not, fix)
 }
 
 fn bridge(name: &str, there: bool) -> Finding {
-    let what = format!("bridge {name}");
-    if there {
-        Finding::ok(what, "it is there")
-    } else {
-        let fix = "Machines with it do not start. Make it, see systemd.netdev(5), or correct the name.";
-        Finding::wrong(what, "the host has no such bridge", fix)
-    }
+    let fix = "Machines with it do not start. Make it, see systemd.netdev(5), or correct the name.";
+    found(&format!("bridge {name}"), there, "it is there", "the host has no such bridge", fix)
+}
+
+fn found(what: &str, good: bool, if_good: &str, if_not: &str, fix: &str) -> Finding {
+    if good { Finding::ok(what, if_good) } else { Finding::wrong(what, if_not, fix) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a grant demands of a shell on the host itself, and how long a session may last.
+//! What a grant demands: a fresh touch and a reason on the host itself, and an end in time anywhere.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
