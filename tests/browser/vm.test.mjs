@@ -41,6 +41,7 @@ name = "{account}-box"
 template = "debian"
 memory = "192M"
 tasks = 200
+network = "internet"
 `;
 
 /** @param {string} account @returns {Promise<string>} */
@@ -124,6 +125,9 @@ test('a person enrols from outside, and gets a machine', minutes, async () => {
   await alice.screenshot('vm-1-machine');
   const machine = await machineOf('alice');
   assert.equal(machine?.state, 'active');
+  // Its packet filter is there, on a kernel that loads its modules when they are needed, and stays.
+  await inVm('nft flush ruleset; systemctl kill tere-network@alice-box');
+  assert.match(await inVm('nft list tables'), /^table inet tere_/m);
 });
 
 test('after a reboot the passkey, the policy, the machine and the home are there, and the shell is said to have ended', minutes, async () => {
