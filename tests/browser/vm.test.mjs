@@ -41,7 +41,6 @@ name = "{account}-box"
 template = "debian"
 memory = "192M"
 tasks = 200
-network = "internet"
 `;
 
 /** @param {string} account @returns {Promise<string>} */
@@ -94,6 +93,11 @@ async function machineOf(account) {
   return machines.find(({ machine }) => machine === `${account}-box`);
 }
 
+/** Writes the policy of the host. @param {string} policy */
+async function policyIs(policy) {
+  await inVm(`cat >/etc/tere/tere.toml <<'END'\n${policy}END`);
+}
+
 /** tere on the host finds nothing wrong, once its services have started. */
 async function isSound() {
   const deadline = Date.now() + LONG_MS;
@@ -111,7 +115,8 @@ test('the package is installed, and a policy makes it ready', minutes, async () 
       printf '[Service]\\nTimeoutStartSec=55s\\n' >/etc/systemd/system/tere-managed@.service.d/emulated.conf`);
   }
   await vmDoes('install', packages.first);
-  await inVm(`cat >/etc/tere/tere.toml <<'END'\n${POLICY}END\nsystemctl restart tere-broker; systemctl try-restart tere-front tere-auth`);
+  await policyIs(POLICY);
+  await inVm('systemctl restart tere-broker; systemctl try-restart tere-front tere-auth');
   await isSound();
   assert.equal(await inVm('stat -f -c %T /sys/fs/cgroup'), 'cgroup2fs');
 });
@@ -125,9 +130,30 @@ test('a person enrols from outside, and gets a machine', minutes, async () => {
   await alice.screenshot('vm-1-machine');
   const machine = await machineOf('alice');
   assert.equal(machine?.state, 'active');
-  // Its packet filter is there, on a kernel that loads its modules when they are needed, and stays.
-  await inVm('nft flush ruleset; systemctl kill tere-network@alice-box');
-  assert.match(await inVm('nft list tables'), /^table inet tere_/m);
+});
+
+test('a machine with a network has its packet filter, on a kernel that loads its modules when they are needed', minutes, async () => {
+  assert.equal(await inVm('nft list tables'), '');
+  await policyIs(`${POLICY}
+[[grant]]
+accounts = ["alice"]
+machine = "web"
+user = "dev"
+[[machine]]
+name = "web"
+template = "debian"
+memory = "192M"
+network = "internet"
+`);
+  try {
+    await inVm('tere machine start web');
+    await inVm('nft flush ruleset; systemctl kill tere-network@web');
+    assert.match(await inVm('nft list tables'), /^table inet tere_/m);
+    await inVm('tere machine remove --yes web');
+    assert.equal(await inVm('nft list tables'), '');
+  } finally {
+    await policyIs(POLICY);
+  }
 });
 
 test('after a reboot the passkey, the policy, the machine and the home are there, and the shell is said to have ended', minutes, async () => {
