@@ -151,15 +151,18 @@ impl Systemd {
         std::future::pending().await
     }
 
-    /// Why the unit of a machine has failed to start, by the exit status of tere-machine.
+    /// Why the unit of a machine has failed to start, by the exit status of tere-machine. The unit of
+    /// a machine that tere makes is then forgotten: a person chooses its name, and may try many.
     pub(super) async fn why_not_started(&self, unit: Unit<'_>) -> Refusal {
         let Unit::ManagedMachine(_) = unit else { return Refusal::MachineUnavailable };
-        match self.exit_status(unit).await {
+        let refusal = match self.exit_status(unit).await {
             Some(exit_status::STORAGE) => Refusal::StorageFailed,
             Some(exit_status::TOO_MANY) => Refusal::TooManyMachines,
             Some(exit_status::DAMAGED..=exit_status::POLICY) => Refusal::MachineNotMade,
             Some(_) | None => Refusal::MachineUnavailable,
-        }
+        };
+        self.unload_failed(unit).await;
+        refusal
     }
 
     /// Has a change of a machine made, and waits until it is made or has failed.
@@ -177,10 +180,7 @@ impl Systemd {
                 Refusal::Unavailable
             }
         };
-        // systemd keeps failed units loaded.
-        if let Err(error) = self.reset_failed(unit).await {
-            tracing::debug!(%change, %error, "its failed unit stays loaded: {error}");
-        }
+        self.unload_failed(unit).await;
         Err(refusal)
     }
 
@@ -220,6 +220,13 @@ impl Systemd {
     /// Resets the failed state of a session's worker, because systemd keeps failed units loaded.
     pub(super) async fn forget_failure(&self, id: &SessionId) -> Result<(), BusError> {
         self.reset_failed(Unit::SessionService(id)).await
+    }
+
+    /// Has systemd forget a unit that has failed, which it would keep loaded.
+    async fn unload_failed(&self, unit: Unit<'_>) {
+        if let Err(error) = self.reset_failed(unit).await {
+            tracing::debug!(unit = unit.name(), %error, "a failed unit stays loaded: {error}");
+        }
     }
 
     async fn reset_failed(&self, unit: Unit<'_>) -> Result<(), BusError> {

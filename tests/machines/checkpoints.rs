@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tere::protocol::Refusal;
 
 use crate::host::Host;
-use crate::managed::{asks, in_machine, no_machines};
+use crate::managed::{asks, failed_units, in_machine, no_machines};
 use crate::parts::shell::{PATIENCE, PrincipalClient, Shell};
 use crate::parts::wait::eventually;
 use crate::stories::holder;
@@ -122,6 +122,7 @@ fn a_fork_is_a_machine_of_its_own() {
     let more = host.try_run(&["tere", "machine", "fork", "alice.two", "alice.four"]);
     assert!(!more.success && more.err.contains("as many machines for tasks"), "{more:?}");
     assert_eq!(alice.open("dev@alice.five").unwrap_err(), Refusal::TooManyMachines);
+    assert_eq!(failed_units(&host), "", "a person would fill systemd with them");
     let mut bob = holder(&host, "bob");
     assert_eq!(bob.open("dev@alice.try").unwrap_err(), Refusal::NotGranted);
     no_machines(&host);

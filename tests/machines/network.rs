@@ -6,7 +6,7 @@ use tere::protocol::EndReason;
 
 use crate::grants::PolicyHost;
 use crate::host::Host;
-use crate::managed::asks;
+use crate::managed::{asks, failed_units};
 use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
 use crate::stories::holder;
@@ -167,7 +167,7 @@ fn a_machine_does_not_outlive_its_filter_and_the_filter_not_the_machine() {
     host.power_off("alice-net");
     assert_eq!(shell.expect_end(), EndReason::ShellEnded);
     eventually("the filter is gone", PATIENCE, || tables().is_empty().then_some(()));
-    assert_eq!(host.sh("systemctl list-units --plain --no-legend --failed 'tere-*'"), "");
+    assert_eq!(failed_units(host), "");
     // Without one, no machine.
     let nft = host.sh("command -v nft");
     host.sh(&format!("mv {nft} {nft}.away"));
