@@ -4,6 +4,6 @@ declare global {
   // What a test of the page notes there.
   var opened: string[];
   var copied: string | undefined;
-  var tereEcho: Promise<number>;
+  var tereEcho: Promise<number | undefined>;
 }
 export {};
