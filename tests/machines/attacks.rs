@@ -165,7 +165,7 @@ fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
     denied("a filter's end", broker.unit(&host, "StopUnit", "tere-network@alice-box.service"));
     denied("a filter's start", broker.unit(&host, "StartUnit", "tere-network@alice-box.service"));
     denied("a made machine's end", broker.unit(&host, "StopUnit", "tere-managed@alice-box.service"));
-    let reset = ["ResetFailedUnit", "s", "tere-network@alice-box.service"];
+    let reset = ["ResetFailedUnit", "s", "tere-machine@web1.service"];
     denied("a failure", broker.call(&host, SYSTEMD, "org.freedesktop.systemd1.Manager", &reset));
     for name in ["..", ".host", "a/b", "a\\x2fb", "A", "-a", "a b", ""] {
         let unit = format!("tere-managed@{name}.service");
