@@ -12,6 +12,7 @@ pub mod front;
 pub mod machine;
 pub mod names;
 pub mod protocol;
+pub mod record_limiter;
 pub mod records;
 pub mod sandbox;
 pub mod service;

@@ -2,6 +2,7 @@
 //! by the connection's own [`Login`], in a job of the account store. The resulting action is
 //! carried out here.
 
+use std::fmt;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::account_store::Persistence;
 use super::bounds::{LOGINS_MAX, PEER_TIMEOUT};
 use super::clock::Now;
 use super::login::{Action, How, Input, Login, RefusalReason};
+use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, IDLE, ToFront};
 use crate::protocol::vouch::Principal;
@@ -34,12 +36,14 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc
             Ok(place) => {
                 let auth = Arc::clone(&auth);
                 tokio::spawn(async move {
-                    end(converse(&front, &auth).await, &front, peer).await;
+                    end(converse(&front, &auth).await, &front, &auth, peer).await;
                     drop(place);
                 });
             }
             Err(_) => {
-                tracing::warn!(refusal = %Refusal::Busy, "too many login connections");
+                auth.strangers.record(Claim(None), || {
+                    tracing::warn!(refusal = %Refusal::Busy, "too many login connections");
+                });
                 let place = Arc::clone(&turned_away).acquire_owned().await;
                 tokio::spawn(async move {
                     // The connection ends in any case.
@@ -57,6 +61,19 @@ async fn turn_away(front: &FrontChannel) -> Result<(), WireError> {
     front.greet(Intent::Login, PEER_TIMEOUT).await?;
     front.receive_within(PEER_TIMEOUT).await?;
     send(front, &ToFront::Refused(Refusal::Busy), None).await
+}
+
+/// The account that somebody who is not signed in says to be.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Claim(Option<AccountName>);
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(account) => write!(f, "somebody as {account}"),
+            None => f.write_str("unknown people"),
+        }
+    }
 }
 
 /// How a connection ended that did not end with an error.
@@ -97,7 +114,7 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
             | Action::Refuse { .. }
             | Action::Violation) => (next, action, None),
         };
-        if let Some(ending) = act(front, action, channel).await? {
+        if let Some(ending) = act(front, auth, action, channel).await? {
             return Ok(ending);
         }
         login = next;
@@ -134,6 +151,7 @@ async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
 /// Carries out an action. Returns how the connection has ended, or `None` if it goes on.
 async fn act(
     front: &FrontChannel,
+    auth: &Auth,
     action: Action,
     channel: Option<OwnedFd>,
 ) -> Result<Option<Ending>, WireError> {
@@ -143,8 +161,10 @@ async fn act(
             Ok(None)
         }
         (Action::Refuse { refusal, account, why }, _) => {
-            let account = account.map(String::from);
-            tracing::warn!(account, %refusal, how = "refused", "a login is refused: {why}");
+            let name = account.as_ref().map(AccountName::as_str);
+            auth.strangers.record(Claim(account.clone()), || {
+                tracing::warn!(account = name, %refusal, how = "refused", "a login is refused: {why}");
+            });
             send(front, &ToFront::Refused(refusal), None).await?;
             Ok(None)
         }
@@ -172,17 +192,19 @@ async fn send(front: &FrontChannel, message: &ToFront, channel: Option<OwnedFd>)
 }
 
 /// Sends a last refusal and logs the reason, if the peer is to blame.
-async fn end(ending: Result<Ending, WireError>, front: &FrontChannel, peer: Peer) {
+async fn end(ending: Result<Ending, WireError>, front: &FrontChannel, auth: &Auth, peer: Peer) {
     let fault = match ending {
         Ok(Ending::Done) | Err(WireError::Closed) => return,
         Ok(Ending::Violation) => "it spoke out of turn".to_owned(),
         Err(error) => error.to_string(),
     };
-    tracing::warn!(
-        refusal = %Refusal::BadMessage,
-        pid = peer.pid(),
-        uid = peer.uid(),
-        "a login connection is cut: {fault}"
-    );
+    auth.strangers.record(Claim(None), || {
+        tracing::warn!(
+            refusal = %Refusal::BadMessage,
+            pid = peer.pid(),
+            uid = peer.uid(),
+            "a login connection is cut: {fault}"
+        );
+    });
     drop(send(front, &ToFront::Refused(Refusal::BadMessage), None).await);
 }

@@ -43,9 +43,11 @@ use std::sync::Arc;
 use clap::Parser;
 
 use crate::config::Config;
+use crate::record_limiter::RecordLimiter;
 use crate::sandbox::{AllowedPath, Thread};
 use crate::service::{self, Service, StartError};
 use crate::wire::AsyncListener;
+use login_socket::Claim;
 
 /// tere's auth. systemd starts it; see tere-auth(8).
 #[derive(Debug, Parser)]
@@ -78,6 +80,8 @@ struct Auth {
     party: Arc<passkeys::RelyingParty>,
     broker: vouch::Broker,
     revocations: revocations::Revocations,
+    /// For all records of people who are not signed in.
+    strangers: RecordLimiter<Claim>,
 }
 
 /// Runs the program `tere-auth`.
@@ -102,7 +106,8 @@ fn run(flags: &Flags) -> Result<(), StartError> {
         let (accounts, mut store_ended) =
             account_store::AccountStore::open(accounts, files).map_err(|error| error.to_string())?;
         let revocations = revocations::Revocations::new();
-        let auth = Arc::new(Auth { accounts, party: Arc::new(party), broker, revocations });
+        let (party, strangers) = (Arc::new(party), RecordLimiter::default());
+        let auth = Arc::new(Auth { accounts, party, broker, revocations, strangers });
         tokio::spawn(revocations::serve(Arc::clone(&auth)));
         for socket in logins {
             let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;

@@ -55,6 +55,7 @@ impl Failure {
             | Refusal::NotShareable
             | Refusal::Yourself
             | Refusal::Busy
+            | Refusal::TooManyFailures
             | Refusal::AccountExists
             | Refusal::AccountUnusable
             | Refusal::NoSuchAccount

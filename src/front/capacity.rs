@@ -57,7 +57,7 @@ impl Source {
     }
 
     /// The network that sockets are counted by; `None` for local ones.
-    fn network(self) -> Option<IpAddr> {
+    pub(super) fn network(self) -> Option<IpAddr> {
         match self {
             Self::Local => None,
             Self::Remote(IpAddr::V4(address)) => Some(address.into()),

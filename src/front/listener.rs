@@ -163,7 +163,9 @@ fn permit(front: &Front, source: Source) -> Option<SocketPermit> {
     match front.capacity.take(source) {
         Ok(permit) => Some(permit),
         Err(full) => {
-            tracing::warn!(%source, reason = %full, "a socket is closed unread");
+            front
+                .strangers
+                .record(source, || tracing::warn!(%source, reason = %full, "a socket is closed unread"));
             None
         }
     }

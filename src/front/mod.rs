@@ -21,6 +21,7 @@ mod error;
 mod files;
 mod listener;
 mod outgoing;
+mod penalties;
 mod response;
 mod router;
 mod socket;
@@ -34,14 +35,16 @@ use std::sync::Arc;
 use clap::Parser;
 
 use crate::config::{Config, Origin};
+use crate::record_limiter::RecordLimiter;
 use crate::sandbox::Thread;
 use crate::service::{self, Service, StartError};
 use crate::sys::inherited::Inherited;
-use capacity::Capacity;
+use capacity::{Capacity, Source};
 use certificate::Certificate;
 use error::FrontError;
 use files::Files;
 use listener::Listener;
+use penalties::Penalties;
 use socket::Timeouts;
 
 /// Serves the page and its WebSockets. Started by tere-front.socket.
@@ -63,6 +66,9 @@ struct Front {
     files: Files,
     auth: PathBuf,
     capacity: Arc<Capacity>,
+    penalties: Penalties,
+    /// For all records of people who are not signed in.
+    strangers: RecordLimiter<Source>,
     timeouts: Timeouts,
 }
 
@@ -73,6 +79,8 @@ impl Front {
             files: Files::embedded(),
             auth,
             capacity: Arc::default(),
+            penalties: Penalties::default(),
+            strangers: RecordLimiter::default(),
             timeouts: Timeouts::default(),
         }
     }

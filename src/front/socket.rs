@@ -27,6 +27,7 @@ use super::outgoing::{Announced, Outgoing};
 use super::response;
 use super::router::router;
 use crate::protocol::page::BINARY_FRAME_MAX;
+use crate::record_limiter::RecordLimiter;
 
 /// How long the front waits for a browser.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +70,7 @@ where
         async move {
             let Ok(mut response) = response.await;
             if let Some(rejection) = response.extensions().get() {
-                asked.record(*rejection);
+                asked.record(*rejection, &front.strangers);
             }
             if requests.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_MAX {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -93,7 +94,9 @@ where
     let Parts { io, read_buf, .. } = http.into_parts();
     let (mut stream, is_between_responses) = io.into_inner().into_stream();
     match served {
-        Ok(()) if is_websocket.into_inner() => return speak(stream, read_buf.into(), source, front).await,
+        Ok(()) if is_websocket.into_inner() => {
+            return speak(stream, read_buf.into(), source, Arc::clone(front)).await;
+        }
         Ok(()) => {}
         Err(error) => {
             tracing::debug!(%source, %error, "a request cannot be read");
@@ -127,7 +130,7 @@ fn length(response: &Response) -> usize {
 }
 
 /// Serves the socket as a WebSocket. `read` holds the bytes that arrived after the head.
-async fn speak<S>(stream: S, read: Vec<u8>, source: Source, front: &Front)
+async fn speak<S>(stream: S, read: Vec<u8>, source: Source, front: Arc<Front>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -140,7 +143,7 @@ where
         .max_message_size(Some(BINARY_FRAME_MAX))
         .max_frame_size(Some(BINARY_FRAME_MAX));
     let page = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
-    connection::run(page, &front.auth, source).await;
+    connection::run(page, front, source).await;
 }
 
 /// The parts of a request that the record of a rejection names.
@@ -158,21 +161,23 @@ impl RequestInfo {
         Self { source, is_head, host: first(header::HOST), origin: first(header::ORIGIN) }
     }
 
-    fn record(&self, rejection: Rejection) {
+    fn record(&self, rejection: Rejection, strangers: &RecordLimiter<Source>) {
         let shown = |value: &Option<HeaderValue>| {
             let bytes = value.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
             String::from_utf8_lossy(bytes).chars().take(64).collect::<String>()
         };
         let source = self.source;
         match rejection {
-            Rejection::Host => {
+            Rejection::Host => strangers.record(source, || {
                 tracing::warn!(%source, host = ?shown(&self.host), "refused a request: {rejection}");
-            }
-            Rejection::Origin => {
+            }),
+            Rejection::Origin => strangers.record(source, || {
                 tracing::warn!(%source, from = ?shown(&self.origin), "refused a WebSocket: {rejection}");
-            }
+            }),
             Rejection::NotAWebSocket | Rejection::NoUpgrade | Rejection::WebSocketVersion => {
-                tracing::warn!(%source, "refused a WebSocket: {rejection}");
+                strangers.record(source, || {
+                    tracing::warn!(%source, "refused a WebSocket: {rejection}");
+                });
             }
             Rejection::NotFound
             | Rejection::Method

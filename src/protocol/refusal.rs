@@ -66,6 +66,8 @@ pub enum Refusal {
     TooMany,
     /// A limit on sign-ins is reached.
     Busy,
+    /// Too many sign-ins from the person's network have failed just now.
+    TooManyFailures,
     /// The message cannot be decoded, or is not allowed in the current state. The connection ends.
     BadMessage,
     /// A part of tere is not running.
@@ -152,6 +154,9 @@ impl Refusal {
             Self::TooMany => "Too many are open already. Close one and try again.",
             Self::Busy => {
                 "Too many people are signing in just now. Reload the page and try again in a moment."
+            }
+            Self::TooManyFailures => {
+                "Too many sign-ins from your network have failed. Wait a minute, and try again."
             }
             Self::BadMessage => "The page and the server did not understand each other. Reload the page.",
             Self::Unavailable => {

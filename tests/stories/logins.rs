@@ -1,5 +1,7 @@
 //! Who gets in: at the front, and with the challenge.
 
+use std::time::Instant;
+
 use tere::protocol::Refusal;
 use tere::protocol::page::{FromPage, ToPage};
 use tere::protocol::principal::{Answer, Ask};
@@ -19,6 +21,44 @@ fn refused(refusal: Refusal) -> Option<ToPage> {
 /// A newly registered passkey of alice.
 fn alice(host: &Host) -> SoftAuthenticator {
     enrolled(host, "alice").0
+}
+
+/// Whoever is not signed in cannot fill the journal with what is refused to them.
+#[test]
+fn whoever_is_not_signed_in_writes_little_to_the_journal() {
+    const CONNECTIONS: usize = 200;
+    let host = Host::alone();
+    let token = enrolment_token(&host, "alice");
+    let (cursor, began) = (host.journal_cursor(), Instant::now());
+    let mut heard = 0;
+    for number in 0..CONNECTIONS {
+        let mut page = Page::over(host.connect_to_front());
+        if number % 2 == 0 {
+            // As many refusals as it can get.
+            while page.try_say(&FromPage::Enrol { token: "wrong".to_owned() }) && page.poll(PATIENCE) {
+                heard += page.heard().count();
+            }
+        } else {
+            page.say_raw("no message");
+            while page.poll(PATIENCE) {}
+        }
+        let foreign = [("Host", HOST), ("Origin", "http://example.org")];
+        assert_eq!(status_of(host.connect_to_front(), &foreign), 403);
+        assert_eq!(status_of(host.connect_to_front(), &[("Host", "example.org")]), 403);
+    }
+    let flooded = began.elapsed();
+    assert_eq!(heard, 5 * CONNECTIONS / 2, "each of these connections ends after a few refusals");
+    // What is written of others is among it, and soon how much was left out.
+    let lobby = Page::over(host.connect_to_front()).enrol(&token, &mut SoftAuthenticator::new(ORIGIN));
+    assert_eq!(lobby.account, "alice");
+    eventually("a count of the others", PATIENCE, || {
+        let journal = host.journal(&cursor);
+        let counted = "more records of people who are not signed in are left out";
+        (journal.contains("account signed in") && journal.contains(counted)).then_some(())
+    });
+    let journal = host.journal(&cursor);
+    let (records, most) = (journal.lines().count(), 10 * (flooded.as_secs() + 2));
+    assert!(u64::try_from(records).unwrap() <= most, "{records} records, at most {most}:\n{journal}");
 }
 
 #[test]

@@ -38,6 +38,7 @@ export const refusalSentences: Record<Refusal, string> = {
   yourself: 'This session is yours already. Name somebody else to share it with.',
   'too-many': 'Too many are open already. Close one and try again.',
   busy: 'Too many people are signing in just now. Reload the page and try again in a moment.',
+  'too-many-failures': 'Too many sign-ins from your network have failed. Wait a minute, and try again.',
   'bad-message': 'The page and the server did not understand each other. Reload the page.',
   unavailable: 'A part of tere is not running. Try again in a moment, or ask whoever runs this host.',
   'version-mismatch':

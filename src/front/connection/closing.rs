@@ -15,6 +15,9 @@ pub(super) enum Closing {
     /// Nobody signed in within the time allowed.
     #[error("nobody signed in")]
     NeverSignedIn,
+    /// More sign-ins were refused than one connection may try.
+    #[error("too many refused sign-ins")]
+    TooManyFailures,
     /// The page sent a message that is invalid, or not allowed in the current state.
     #[error("the page sent a bad message: {0}")]
     BadMessage(&'static str),
@@ -35,9 +38,12 @@ impl Closing {
     pub(super) fn withdraws_rights(self) -> bool {
         match self {
             Self::BrokerLost | Self::Broken(_) => true,
-            Self::PageGone | Self::Silent | Self::NeverSignedIn | Self::BadMessage(_) | Self::NotReading => {
-                false
-            }
+            Self::PageGone
+            | Self::Silent
+            | Self::NeverSignedIn
+            | Self::TooManyFailures
+            | Self::BadMessage(_)
+            | Self::NotReading => false,
         }
     }
 
@@ -46,7 +52,12 @@ impl Closing {
         match self {
             Self::BadMessage(_) => Some(Refusal::BadMessage),
             Self::Broken(_) => Some(Refusal::Unavailable),
-            Self::PageGone | Self::Silent | Self::NeverSignedIn | Self::NotReading | Self::BrokerLost => None,
+            Self::PageGone
+            | Self::Silent
+            | Self::NeverSignedIn
+            | Self::TooManyFailures
+            | Self::NotReading
+            | Self::BrokerLost => None,
         }
     }
 
@@ -56,6 +67,7 @@ impl Closing {
             Self::PageGone => return None,
             Self::Silent => (CloseCode::Away, "silent"),
             Self::NeverSignedIn => (CloseCode::Away, "nobody-signed-in"),
+            Self::TooManyFailures => (CloseCode::Policy, "too-many-failures"),
             Self::BadMessage(_) => (CloseCode::Policy, "bad-message"),
             Self::NotReading => (CloseCode::Policy, "not-reading"),
             Self::BrokerLost => (CloseCode::Restart, "unavailable"),
@@ -67,7 +79,7 @@ impl Closing {
     /// Whether the page or a program of tere is at fault, so that the end is logged as a warning.
     pub(super) fn is_fault(self) -> bool {
         match self {
-            Self::BadMessage(_) | Self::NotReading | Self::Broken(_) => true,
+            Self::TooManyFailures | Self::BadMessage(_) | Self::NotReading | Self::Broken(_) => true,
             Self::PageGone | Self::Silent | Self::NeverSignedIn | Self::BrokerLost => false,
         }
     }

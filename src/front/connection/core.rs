@@ -17,6 +17,10 @@ use crate::protocol::principal::{Ask, FromBroker};
 /// again.
 pub(super) const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
+/// Most refused sign-ins on one connection, which ends with the last. The page makes a connection for
+/// each.
+pub(super) const REFUSED_MAX: u32 = 5;
+
 /// How long a page may be silent before the front sends a ping. The browser answers it by itself,
 /// even if it throttles the timers of a hidden tab.
 pub(super) const PROBE_AFTER: Duration = Duration::from_secs(10);
@@ -48,6 +52,8 @@ pub(super) struct Core {
     /// The account that is signed in.
     account: Option<AccountName>,
     step_up: StepUp,
+    /// How many sign-ins were refused.
+    refused: u32,
     sign_in_by: Instant,
     began: Instant,
     heard: Instant,
@@ -58,7 +64,7 @@ impl Core {
     pub(super) fn new(now: Instant) -> Self {
         let (sign_in_by, probe_at) = (now + SIGN_IN_TIMEOUT, now + PROBE_AFTER);
         let (state, account, step_up) = (ConnectionState::Anonymous, None, StepUp::Idle);
-        Self { state, account, step_up, sign_in_by, began: now, heard: now, probe_at }
+        Self { state, account, step_up, refused: 0, sign_in_by, began: now, heard: now, probe_at }
     }
 
     /// When [`Input::Tick`] is due next.
@@ -336,7 +342,13 @@ impl Core {
             ) => Err(Closing::BadMessage("auth cannot read the page's message")),
             (ConnectionState::LoginAsked | ConnectionState::Answered, Verdict::Refused(refusal)) => {
                 self.state = ConnectionState::Anonymous;
-                Ok(tell(ToPage::Refused { stream: None, refusal }))
+                self.refused += 1;
+                let mut actions = tell(ToPage::Refused { stream: None, refusal });
+                if self.refused >= REFUSED_MAX {
+                    self.state = ConnectionState::Over;
+                    actions.push(Action::Close(Closing::TooManyFailures));
+                }
+                Ok(actions)
             }
             (
                 ConnectionState::SignedIn(_),

@@ -1,9 +1,11 @@
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::super::Front;
+use super::super::capacity::Source;
 use super::steps::Verdict;
 use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, ToFront};
@@ -27,7 +29,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// The login of one connection, and its step-ups. It sends auth one question at a time.
 #[derive(Debug)]
 pub(super) struct Login {
-    auth: PathBuf,
+    front: Arc<Front>,
+    source: Source,
     /// Opened for the first question of a login or a step-up, and closed after it. auth ties the
     /// challenge to this channel.
     channel: Option<AsyncChannel<FromFront, ToFront>>,
@@ -42,8 +45,8 @@ pub(super) struct Answered {
 }
 
 impl Login {
-    pub(super) fn new(auth: PathBuf) -> Self {
-        Self { auth, channel: None }
+    pub(super) fn new(front: Arc<Front>, source: Source) -> Self {
+        Self { front, source, channel: None }
     }
 
     /// Answers each question, for as long as the connection lasts.
@@ -53,7 +56,13 @@ impl Login {
         answers: mpsc::Sender<Answered>,
     ) {
         while let Some(question) = questions.recv().await {
-            let answered = self.ask(question).await;
+            let answered = if self.may_ask(&question) {
+                let answered = self.ask(question).await;
+                self.count(&answered.verdict);
+                answered
+            } else {
+                refused(Refusal::TooManyFailures)
+            };
             if answered.principal.is_some() {
                 // auth closes its end too.
                 self.channel = None;
@@ -61,6 +70,26 @@ impl Login {
             if answers.send(answered).await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Whether auth is asked at all: not if too many sign-ins from this source have failed.
+    fn may_ask(&self, question: &FromFront) -> bool {
+        match question {
+            FromFront::SignIn | FromFront::Enrol { .. } => {
+                self.front.penalties.allow(self.source, Instant::now())
+            }
+            // A challenge was made for it, or somebody is signed in.
+            FromFront::Answer { .. } | FromFront::StepUp { .. } => true,
+        }
+    }
+
+    /// Counts a sign-in that failed and whose source may be guessing.
+    fn count(&self, verdict: &Verdict) {
+        if let Verdict::Refused(Refusal::UnknownPasskey | Refusal::LinkInvalid | Refusal::BadMessage) =
+            verdict
+        {
+            self.front.penalties.failed(self.source, Instant::now());
         }
     }
 
@@ -81,7 +110,9 @@ impl Login {
         }
         result.unwrap_or_else(|error| {
             self.channel = None;
-            tracing::warn!(%error, "auth does not answer");
+            self.front.strangers.record(self.source, || {
+                tracing::warn!(%error, "auth does not answer");
+            });
             refused(if let WireError::WrongVersion { .. } = error {
                 Refusal::VersionMismatch
             } else {
@@ -94,7 +125,7 @@ impl Login {
         let channel = match (self.channel.take(), question) {
             (Some(channel), _) => channel,
             (None, FromFront::SignIn | FromFront::Enrol { .. } | FromFront::StepUp { .. }) => {
-                AsyncChannel::connect(&self.auth, Intent::Login, GREETING_TIMEOUT).await?
+                AsyncChannel::connect(&self.front.auth, Intent::Login, GREETING_TIMEOUT).await?
             }
             (None, FromFront::Answer { .. }) => return Err(WireError::Closed),
         };

@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
+use super::super::Front;
 use super::super::capacity::Source;
 use super::closing::Closing;
 use super::core::{Core, clock};
@@ -43,24 +43,28 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves one connection until it ends.
-pub(in super::super) async fn run<S>(page: WebSocketStream<S>, auth: &Path, source: Source)
+pub(in super::super) async fn run<S>(page: WebSocketStream<S>, front: Arc<Front>, source: Source)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    tracing::info!(%source, "connection opened");
-    let (connection, mut page) = Connection::new(page, auth, source);
+    let (connection, mut page) = Connection::new(page, Arc::clone(&front), source);
     let (closing, account) = connection.serve(&mut page).await;
-    let account = account.as_ref().map(AccountName::as_str);
-    if closing.is_fault() {
-        tracing::warn!(%source, account, "connection closed: {closing}");
-    } else {
-        tracing::info!(%source, account, "connection closed: {closing}");
+    match account {
+        Some(account) if closing.is_fault() => {
+            tracing::warn!(%source, %account, "connection closed: {closing}");
+        }
+        Some(account) => tracing::info!(%source, %account, "connection closed: {closing}"),
+        None if closing.is_fault() => front.strangers.record(source, || {
+            tracing::warn!(%source, "connection closed: {closing}");
+        }),
+        None => tracing::debug!(%source, "connection closed: {closing}"),
     }
 }
 
 /// The core of a connection, and the sockets, queues and tasks that it drives.
 struct Connection {
     core: Core,
+    front: Arc<Front>,
     source: Source,
     account: Option<AccountName>,
     /// Messages for the page, in order. The writer takes one at a time.
@@ -105,7 +109,7 @@ enum Event {
 impl Connection {
     fn new<S>(
         page: WebSocketStream<S>,
-        auth: &Path,
+        front: Arc<Front>,
         source: Source,
     ) -> (Self, SplitStream<WebSocketStream<S>>)
     where
@@ -118,12 +122,13 @@ impl Connection {
         let (answered, answers) = mpsc::channel(1);
         let (reports, events) = mpsc::channel(1);
         let mut login = JoinSet::new();
-        login.spawn(Login::new(auth.to_owned()).run(asked, answered));
+        login.spawn(Login::new(Arc::clone(&front), source).run(asked, answered));
         let mut writer = JoinSet::new();
         writer.spawn(writer::run(sink, Written { control: control_written, streams: streams_written }));
         let began = Instant::now();
         let connection = Self {
             core: Core::new(began),
+            front,
             source,
             account: None,
             waiting: VecDeque::new(),
@@ -355,10 +360,14 @@ impl Connection {
                 tracing::info!(source = %self.source, %account, "signed in");
                 self.account = Some(account.clone());
             }
-            ToPage::Refused { refusal, .. } => {
-                let account = self.account.as_ref().map(AccountName::as_str);
-                tracing::info!(source = %self.source, account, %refusal, "refused a request");
-            }
+            ToPage::Refused { refusal, .. } => match &self.account {
+                Some(account) => {
+                    tracing::info!(source = %self.source, %account, %refusal, "refused a request");
+                }
+                None => self.front.strangers.record(self.source, || {
+                    tracing::info!(source = %self.source, %refusal, "refused a sign-in");
+                }),
+            },
             ToPage::Challenge { .. }
             | ToPage::TouchChallenge { .. }
             | ToPage::Lobby { .. }

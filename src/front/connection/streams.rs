@@ -479,6 +479,7 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::NotShareable
         | Refusal::Yourself
         | Refusal::Busy
+        | Refusal::TooManyFailures
         | Refusal::BadMessage
         | Refusal::NotOperator
         | Refusal::AccountExists

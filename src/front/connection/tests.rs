@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::closing::Closing;
-use super::core::{Core, PROBE_AFTER, SIGN_IN_TIMEOUT, SILENCE_MAX};
+use super::core::{Core, PROBE_AFTER, REFUSED_MAX, SIGN_IN_TIMEOUT, SILENCE_MAX};
 use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::streams::{BROKEN_OFF_MAX, REATTACH_DELAY, REATTACH_TIMEOUT};
 use crate::names::{SessionId, Target, TermSize, Theme};
@@ -209,6 +209,19 @@ fn a_refused_login_begins_again_on_the_same_connection() {
         let bad = core.take(Input::Login(Verdict::Refused(Refusal::BadMessage)));
         assert!(matches!(bad.as_slice(), [Action::Close(Closing::BadMessage(_))]), "{bad:?}");
     }
+}
+
+#[test]
+fn a_connection_ends_after_a_few_refused_logins() {
+    let mut core = TestCore::asked();
+    let verdict = || Input::Login(Verdict::Refused(Refusal::LinkInvalid));
+    for _ in 1..REFUSED_MAX {
+        assert_eq!(core.take(verdict()), [refused(None, Refusal::LinkInvalid)]);
+        core.page(FromPage::SignIn {});
+    }
+    let over = Action::Close(Closing::TooManyFailures);
+    assert_eq!(core.take(verdict()), [refused(None, Refusal::LinkInvalid), over]);
+    assert_eq!(core.page(FromPage::SignIn {}), []);
 }
 
 #[test]

@@ -3,5 +3,6 @@
 
 mod fixture;
 mod http;
+mod penalties;
 mod shells;
 mod start;

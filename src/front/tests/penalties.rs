@@ -1,0 +1,51 @@
+//! What failed sign-ins cost a source on another host. Here all sockets are local, so the tests name
+//! the source.
+
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::fixture::{Fixture, Page};
+use crate::front::capacity::Source;
+use crate::front::connection;
+use crate::protocol::Refusal;
+use crate::protocol::page::{FromPage, ToPage};
+
+/// A page from this address, whose HTTP is over.
+async fn page_from(fixture: &Fixture, address: &str) -> Page {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (theirs, _) = listener.accept().await.unwrap();
+    let (front, source) = (Arc::clone(&fixture.front), Source::of(address.parse().unwrap()));
+    tokio::spawn(async move {
+        let page = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+        connection::run(page, front, source).await;
+    });
+    Page(WebSocketStream::from_raw_socket(ours, Role::Client, None).await)
+}
+
+async fn enrol_with(page: &mut Page, token: &str) -> ToPage {
+    page.say(&FromPage::Enrol { token: token.to_owned() }).await;
+    page.heard().await
+}
+
+#[tokio::test]
+async fn a_source_whose_sign_ins_fail_is_held_back_and_nobody_else() {
+    let fixture = Fixture::build();
+    let refused = |refusal| ToPage::Refused { stream: None, refusal };
+    let mut page = page_from(&fixture, "192.0.2.1").await;
+    for _ in 0..5 {
+        assert_eq!(enrol_with(&mut page, "bad").await, refused(Refusal::LinkInvalid));
+    }
+    assert_eq!(page.last_words().await, (None, "1008 too-many-failures".to_owned()));
+    let mut page = page_from(&fixture, "192.0.2.1").await;
+    assert_eq!(enrol_with(&mut page, "bad").await, refused(Refusal::LinkInvalid));
+    // From now on auth is not asked: the stand-in would take this token.
+    assert_eq!(enrol_with(&mut page, "good").await, refused(Refusal::TooManyFailures));
+    page.say(&FromPage::SignIn {}).await;
+    assert_eq!(page.heard().await, refused(Refusal::TooManyFailures));
+    let mut other = page_from(&fixture, "192.0.2.2").await;
+    assert!(matches!(enrol_with(&mut other, "good").await, ToPage::Challenge { .. }));
+}
