@@ -187,6 +187,20 @@ fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
     let systemd = "org.freedesktop.systemd1.Manager";
     let reload = broker.call(&host, SYSTEMD, systemd, &["Reload"]);
     denied("reload", reload);
+    let transient =
+        "StartTransientUnit ssa(sv)a(sa(sv)) NAME replace 1 ExecStart a(sasb) 1 /bin/id 1 /bin/id false 0";
+    for unit in ["x.service", "tere-session@aaaaaaaaaaaa.service", "tere-managed@x.service"] {
+        let words: Vec<_> =
+            transient.split(' ').map(|word| if word == "NAME" { unit } else { word }).collect();
+        broker.call(&host, SYSTEMD, systemd, &words).expect_err(unit);
+    }
+    // Whatever the host lets everybody do, the broker may not, and nobody is asked for a password.
+    let pid = host.run(&["systemctl", "show", "-P", "MainPID", "tere-broker.service"]);
+    let permitted = host.sh(&format!(
+        "for action in $(pkaction); do pkcheck --action-id $action --process {pid} </dev/null >/dev/null 2>&1; \
+         [ $? = 1 ] || echo $action; done"
+    ));
+    assert_eq!(permitted, "");
     // polkit lets the broker start a machine of any name. The program that makes machines asks the
     // policy itself.
     broker.unit(&host, "StartUnit", "tere-managed@mallory-box.service").unwrap();
