@@ -20,6 +20,7 @@ mod connection;
 mod error;
 mod files;
 mod listener;
+mod login_places;
 mod outgoing;
 mod penalties;
 mod response;
@@ -44,6 +45,7 @@ use certificate::Certificate;
 use error::FrontError;
 use files::Files;
 use listener::Listener;
+use login_places::LoginPlaces;
 use penalties::Penalties;
 use socket::Timeouts;
 
@@ -66,6 +68,7 @@ struct Front {
     files: Files,
     auth: PathBuf,
     capacity: Arc<Capacity>,
+    logins: Arc<LoginPlaces>,
     penalties: Penalties,
     /// For all records of people who are not signed in.
     strangers: RecordLimiter<Source>,
@@ -79,6 +82,7 @@ impl Front {
             files: Files::embedded(),
             auth,
             capacity: Arc::default(),
+            logins: Arc::default(),
             penalties: Penalties::default(),
             strangers: RecordLimiter::default(),
             timeouts: Timeouts::default(),

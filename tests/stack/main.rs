@@ -21,6 +21,7 @@ mod stories;
 mod descriptors;
 mod fake;
 mod frozen;
+mod held;
 mod host;
 mod journal;
 mod late;

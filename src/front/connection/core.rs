@@ -12,10 +12,10 @@ use crate::protocol::login::FromFront;
 use crate::protocol::page::{Ceremony, FromPage, HostView, TEXT_FRAME_MAX, ToPage};
 use crate::protocol::principal::{Ask, FromBroker};
 
-/// How long a connection may stay without a signed-in account before it is closed. A passkey takes
-/// a minute at most. The page opens a new connection when its user presses the sign-in button
-/// again.
-pub(super) const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// How long a connection may stay without a signed-in account after it began, or after the last
+/// question of a sign-in, before it is closed. A challenge may be answered for 60 s. The page opens a
+/// new connection when its user presses the sign-in button again.
+pub(super) const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Most refused sign-ins on one connection, which ends with the last. The page makes a connection for
 /// each.
@@ -120,10 +120,12 @@ impl Core {
             // one.
             (ConnectionState::Anonymous | ConnectionState::Challenged, FromPage::SignIn {}) => {
                 self.state = ConnectionState::LoginAsked;
+                self.sign_in_by = now + SIGN_IN_TIMEOUT;
                 Ok(vec![Action::Login(FromFront::SignIn)])
             }
             (ConnectionState::Anonymous | ConnectionState::Challenged, FromPage::Enrol { token }) => {
                 self.state = ConnectionState::LoginAsked;
+                self.sign_in_by = now + SIGN_IN_TIMEOUT;
                 Ok(vec![Action::Login(FromFront::Enrol { token })])
             }
             (ConnectionState::Challenged, FromPage::Answer { credential }) => {
@@ -340,7 +342,11 @@ impl Core {
                 ConnectionState::LoginAsked | ConnectionState::Answered,
                 Verdict::Refused(Refusal::BadMessage),
             ) => Err(Closing::BadMessage("auth cannot read the page's message")),
-            (ConnectionState::LoginAsked | ConnectionState::Answered, Verdict::Refused(refusal)) => {
+            // A challenge that nobody has answered yet is given up if another login needs its place.
+            (
+                ConnectionState::LoginAsked | ConnectionState::Challenged | ConnectionState::Answered,
+                Verdict::Refused(refusal),
+            ) => {
                 self.state = ConnectionState::Anonymous;
                 self.refused += 1;
                 let mut actions = tell(ToPage::Refused { stream: None, refusal });
@@ -360,7 +366,11 @@ impl Core {
             (ConnectionState::LoginAsked, Verdict::SignedIn { .. } | Verdict::SteppedUp)
             | (ConnectionState::Answered, Verdict::Challenge { .. } | Verdict::SteppedUp)
             | (
-                ConnectionState::Anonymous | ConnectionState::Challenged,
+                ConnectionState::Challenged,
+                Verdict::Challenge { .. } | Verdict::SignedIn { .. } | Verdict::SteppedUp,
+            )
+            | (
+                ConnectionState::Anonymous,
                 Verdict::Challenge { .. }
                 | Verdict::SignedIn { .. }
                 | Verdict::SteppedUp

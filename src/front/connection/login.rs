@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::super::Front;
 use super::super::capacity::Source;
+use super::super::login_places::LoginPlace;
 use super::steps::Verdict;
 use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, ToFront};
@@ -31,9 +32,17 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Login {
     front: Arc<Front>,
     source: Source,
-    /// Opened for the first question of a login or a step-up, and closed after it. auth ties the
+    /// Opened for the first question of a login or a step-up, and closed after its end. auth ties the
     /// challenge to this channel.
-    channel: Option<AsyncChannel<FromFront, ToFront>>,
+    channel: Option<OpenChannel>,
+}
+
+/// A channel to auth.
+#[derive(Debug)]
+struct OpenChannel {
+    channel: AsyncChannel<FromFront, ToFront>,
+    /// The place of somebody who is not signed in.
+    place: Option<LoginPlace>,
 }
 
 /// The answer to one question. The principal channel is present if the verdict is `SignedIn` or
@@ -49,13 +58,34 @@ impl Login {
         Self { front, source, channel: None }
     }
 
-    /// Answers each question, for as long as the connection lasts.
+    /// Answers each question, for as long as the connection lasts. A challenge whose place another
+    /// login needs is given up.
     pub(super) async fn run(
         mut self,
         mut questions: mpsc::Receiver<FromFront>,
         answers: mpsc::Sender<Answered>,
     ) {
-        while let Some(question) = questions.recv().await {
+        let mut given_up = false;
+        loop {
+            let question = tokio::select! {
+                biased;
+                question = questions.recv() => question,
+                () = displaced(self.channel.as_ref()) => {
+                    (self.channel, given_up) = (None, true);
+                    if answers.send(refused(Refusal::Busy)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            let Some(question) = question else { return };
+            if let FromFront::Answer { .. } = question
+                && std::mem::take(&mut given_up)
+            {
+                // The page answered just when its challenge was given up, and has been told.
+                continue;
+            }
+            given_up = false;
             let answered = if self.may_ask(&question) {
                 let answered = self.ask(question).await;
                 self.count(&answered.verdict);
@@ -63,8 +93,7 @@ impl Login {
             } else {
                 refused(Refusal::TooManyFailures)
             };
-            if answered.principal.is_some() {
-                // auth closes its end too.
+            if !matches!(answered.verdict, Verdict::Challenge { .. }) {
                 self.channel = None;
             }
             if answers.send(answered).await.is_err() {
@@ -125,11 +154,15 @@ impl Login {
         let channel = match (self.channel.take(), question) {
             (Some(channel), _) => channel,
             (None, FromFront::SignIn | FromFront::Enrol { .. } | FromFront::StepUp { .. }) => {
-                AsyncChannel::connect(&self.front.auth, Intent::Login, GREETING_TIMEOUT).await?
+                let is_step_up = matches!(question, FromFront::StepUp { .. });
+                let place = (!is_step_up).then(|| self.front.logins.take(self.source));
+                let channel =
+                    AsyncChannel::connect(&self.front.auth, Intent::Login, GREETING_TIMEOUT).await?;
+                OpenChannel { channel, place }
             }
             (None, FromFront::Answer { .. }) => return Err(WireError::Closed),
         };
-        let channel = self.channel.insert(channel);
+        let OpenChannel { channel, .. } = self.channel.insert(channel);
         channel.send(question, &[]).await?;
         let (reply, descriptors) = channel.receive_within(ANSWER_TIMEOUT).await?;
         match reply {
@@ -149,6 +182,14 @@ impl Login {
             }
             ToFront::Refused(refusal) => Ok(refused(refusal)),
         }
+    }
+}
+
+/// Waits until another login needs the place of this one. Never resolves if it has none.
+async fn displaced(open: Option<&OpenChannel>) {
+    match open.and_then(|open| open.place.as_ref()) {
+        Some(place) => place.displaced().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,6 +3,6 @@
 
 mod fixture;
 mod http;
-mod penalties;
 mod shells;
 mod start;
+mod strangers;

@@ -1,5 +1,5 @@
-//! What failed sign-ins cost a source on another host. Here all sockets are local, so the tests name
-//! the source.
+//! What people who are not signed in cost others. Here all sockets are local, so the tests name the
+//! sources.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::fixture::{Fixture, Page};
 use crate::front::capacity::Source;
 use crate::front::connection;
+use crate::front::login_places::LOGINS_MAX;
 use crate::protocol::Refusal;
 use crate::protocol::page::{FromPage, ToPage};
 
@@ -48,4 +49,23 @@ async fn a_source_whose_sign_ins_fail_is_held_back_and_nobody_else() {
     assert_eq!(page.heard().await, refused(Refusal::TooManyFailures));
     let mut other = page_from(&fixture, "192.0.2.2").await;
     assert!(matches!(enrol_with(&mut other, "good").await, ToPage::Challenge { .. }));
+}
+
+#[tokio::test]
+async fn challenges_that_are_held_keep_nobody_out() {
+    let fixture = Fixture::build();
+    let mut mallory = page_from(&fixture, "2001:db8::1").await;
+    mallory.say(&FromPage::SignIn {}).await;
+    assert!(matches!(mallory.heard().await, ToPage::Challenge { .. }));
+    let held = |n| fixture.front.logins.take(Source::of(format!("2001:db8::{n:x}").parse().unwrap()));
+    let _held: Vec<_> = (2..=LOGINS_MAX).map(held).collect();
+    let mut alice = page_from(&fixture, "192.0.2.1").await;
+    alice.say(&FromPage::SignIn {}).await;
+    assert!(matches!(alice.heard().await, ToPage::Challenge { .. }));
+    assert_eq!(mallory.heard().await, ToPage::Refused { stream: None, refusal: Refusal::Busy });
+    // Whoever lost a challenge can ask for another.
+    mallory.say(&FromPage::SignIn {}).await;
+    assert!(matches!(mallory.heard().await, ToPage::Challenge { .. }));
+    alice.say(&FromPage::Answer { credential: "good".into() }).await;
+    assert!(matches!(alice.heard().await, ToPage::SignedIn { .. }));
 }

@@ -1,0 +1,25 @@
+//! More challenges than there are places, held by somebody who does not answer them.
+
+use tere::protocol::Refusal;
+use tere::protocol::page::{FromPage, ToPage};
+
+use crate::host::Host;
+use crate::parts::page::Page;
+use crate::stories::enrolled;
+
+#[test]
+fn challenges_that_are_held_keep_nobody_out() {
+    const HELD: usize = 300;
+    let host = Host::alone();
+    let (mut passkey, _) = enrolled(&host, "alice");
+    let mut held: Vec<_> = (0..HELD).map(|_| Page::over(host.connect_to_front())).collect();
+    for page in &mut held {
+        page.say(&FromPage::SignIn {});
+        let heard = page.hear();
+        assert!(matches!(heard, ToPage::Challenge { .. }), "{heard:?}");
+    }
+    let lobby = Page::over(host.connect_to_front()).sign_in(&mut passkey);
+    assert_eq!(lobby.account, "alice");
+    // Those who were first have lost their challenge, and are told.
+    assert_eq!(held[0].hear(), ToPage::Refused { stream: None, refusal: Refusal::Busy });
+}
