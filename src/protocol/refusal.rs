@@ -66,8 +66,6 @@ pub enum Refusal {
     TooMany,
     /// A limit on sign-ins is reached.
     Busy,
-    /// Too many sign-ins from the person's network have failed just now.
-    TooManyFailures,
     /// The message cannot be decoded, or is not allowed in the current state. The connection ends.
     BadMessage,
     /// A part of tere is not running.
@@ -91,6 +89,8 @@ pub enum Refusal {
     MayNotLast,
     /// The account has the maximum number of passkeys.
     PasskeysFull,
+    /// Too many sign-ins from the person's network have failed just now.
+    TooManyFailures,
 }
 
 impl Refusal {
