@@ -111,6 +111,14 @@ pub fn reloading() {
     }
 }
 
+/// Tells systemd, and so whoever asks for the state of the service, in a few words what is the matter
+/// with it. Nothing is, if they are empty.
+pub fn status(words: &str) {
+    if let Err(error) = sd_notify::notify(&[NotifyState::Status(words)]) {
+        tracing::warn!(%error, "cannot tell systemd the state of the service");
+    }
+}
+
 /// Pings systemd's watchdog from within the runtime, so that a runtime that hangs is restarted.
 async fn ping_the_watchdog() {
     let Some(within) = sd_notify::watchdog_enabled() else { return };

@@ -3,9 +3,11 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 use zbus_systemd::machine1::ManagerProxy;
 
@@ -13,14 +15,30 @@ use super::bus::{Bus, BusError, within};
 use super::progress::Progress;
 use super::request::Admitted;
 use super::shell::OpenedShell;
+use super::stalls::{Responsible, Stalls};
 use super::systemd::Systemd;
 use crate::config::Shell;
 use crate::names::{MachineName, ReportKey};
 use crate::protocol::Refusal;
+use crate::service;
 
 /// How long machined has to open a shell, in each of two attempts. It normally takes 10 to 30 ms,
 /// but was seen to hang just after boot.
 const SHELL_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long machined has to answer anything at all after it did not open a shell in time. If it does
+/// not, it waits for the machine.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long an opening waits for its turn. A machine that does not answer stalls machined for up to
+/// 8 s, until the watchdog that comes with tere has machined restarted.
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// If machined goes away after this time, it was restarted because it had stalled.
+const STALL_MIN: Duration = Duration::from_secs(2);
+
+/// How long the other openings wait until machined answers again.
+const STALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long machined has to look up a machine, including its own start.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +50,9 @@ const WATCH_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// between attempts.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The D-Bus error for a service that went away without an answer.
+const NO_REPLY: &str = "org.freedesktop.DBus.Error.NoReply";
 
 const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
 
@@ -82,12 +103,33 @@ exit "$status""#;
 pub(super) struct Machined {
     bus: Arc<Bus>,
     systemd: Arc<Systemd>,
+    /// machined does one thing at a time. Only one request is under way, so that it is known which
+    /// machine stalls it.
+    turn: Arc<Mutex<()>>,
+    stalls: Stalls,
+    /// How many stalls the status of the service has told of.
+    told: AtomicU64,
 }
 
 impl Machined {
     /// Creates a client that uses this bus.
     pub(super) fn new(bus: Arc<Bus>, systemd: Arc<Systemd>) -> Self {
-        Self { bus, systemd }
+        Self { bus, systemd, turn: Arc::default(), stalls: Stalls::default(), told: AtomicU64::new(0) }
+    }
+
+    /// Waits until no other request is under way.
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, Refusal> {
+        let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.turn).lock_owned()).await;
+        turn.map_err(|_| Refusal::MachinedUnavailable)
+    }
+
+    /// Whether a shell may be opened now, as far as those are concerned who answer for the machine.
+    pub(super) fn allow(&self, machine: &MachineName, responsible: &Responsible) -> Result<(), Refusal> {
+        if self.stalls.allow(responsible, std::time::Instant::now()) {
+            return Ok(());
+        }
+        tracing::info!(%machine, "nothing is opened there for now: {responsible} did not answer");
+        Err(Refusal::ShellTimedOut)
     }
 
     /// Whether machined knows this machine.
@@ -113,11 +155,13 @@ impl Machined {
             return Ok(());
         }
         let (machine, unit) = (&admitted.target().machine, admitted.unit());
+        let turn = self.turn().await?;
         let mut runs = self.runs(machine).await;
         if matches!(runs, Err(BusError::Unreachable(_))) {
             self.bus.forget().await;
             runs = self.runs(machine).await;
         }
+        drop(turn);
         let unasked = |error: BusError| {
             tracing::warn!(%machine, %error, "machined cannot be asked: {error}");
             Refusal::MachinedUnavailable
@@ -146,25 +190,83 @@ impl Machined {
 
     /// Opens a shell. A reply that comes too late leaves no stray shell behind: zbus closes its
     /// descriptor, which hangs the shell up.
-    pub(super) async fn open_shell(&self, admitted: &Admitted) -> Result<OpenedShell, Refusal> {
+    pub(super) async fn open_shell(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        responsible: &Responsible,
+    ) -> Result<OpenedShell, Refusal> {
         let report = ReportKey::random().map_err(|error| {
             tracing::error!(%error, "no random numbers: {error}");
             Refusal::Unavailable
         })?;
-        let first = within(SHELL_TIMEOUT, self.try_shell(admitted, &report)).await;
-        let again = matches!(first, Err(BusError::TimedOut(_) | BusError::Unreachable(_)));
-        let opened = if again {
+        let turn = self.turn().await?;
+        // The opening before this one may have been on the same machine.
+        let machine = &admitted.target().machine;
+        self.allow(machine, responsible)?;
+        let mut began = Instant::now();
+        let mut opened = within(SHELL_TIMEOUT, self.try_shell(admitted, &report)).await;
+        let mut is_stalled = self.is_stalled(&opened, began).await;
+        if !is_stalled && matches!(opened, Err(BusError::TimedOut(_) | BusError::Unreachable(_))) {
             tracing::warn!(target = %admitted.target(), "no shell yet; asking once more");
             self.bus.forget().await;
-            within(SHELL_TIMEOUT, self.try_shell(admitted, &report)).await
-        } else {
-            first
-        };
+            began = Instant::now();
+            opened = within(SHELL_TIMEOUT, self.try_shell(admitted, &report)).await;
+            is_stalled = self.is_stalled(&opened, began).await;
+        }
+        if is_stalled {
+            let pause = self.stalls.count(responsible.clone(), std::time::Instant::now());
+            let what = format!(
+                "{machine} stalls machined: its bus does not answer; nothing is opened in {responsible} for {} s",
+                pause.as_secs()
+            );
+            tracing::warn!(%machine, seconds = pause.as_secs(), "{what}");
+            let number = self.told.fetch_add(1, Ordering::Relaxed) + 1;
+            service::status(&what);
+            // The others wait until machined goes on. The person is told now.
+            let machined = Arc::clone(self);
+            tokio::spawn(async move {
+                machined.await_end_of_stall().await;
+                drop(turn);
+                tokio::time::sleep(pause).await;
+                if machined.told.load(Ordering::Relaxed) == number {
+                    service::status("");
+                }
+            });
+        }
         opened.map(|pty| OpenedShell { pty, report }).map_err(|error| {
             let refusal = refusal_of(&error);
             tracing::warn!(target = %admitted.target(), %error, %refusal, "no shell: {error}");
             refusal
         })
+    }
+
+    /// Whether a shell was not opened in time because machined itself does not answer, or was
+    /// restarted meanwhile.
+    async fn is_stalled<T>(&self, opened: &Result<T, BusError>, began: Instant) -> bool {
+        match opened {
+            Err(BusError::TimedOut(_)) => self.answers(PROBE_TIMEOUT).await.is_err(),
+            Err(error @ BusError::Refused { .. }) => error.is(NO_REPLY) && began.elapsed() >= STALL_MIN,
+            Ok(_) | Err(BusError::Unreachable(_) | BusError::Job { .. }) => false,
+        }
+    }
+
+    /// Waits until machined answers anything.
+    async fn answers(&self, time: Duration) -> Result<(), BusError> {
+        let ask = async {
+            let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
+            Ok(machined.get_machine(".host".to_owned()).await?)
+        };
+        match within(time, ask).await {
+            Err(error @ (BusError::TimedOut(_) | BusError::Unreachable(_))) => Err(error),
+            Ok(_) | Err(BusError::Refused { .. } | BusError::Job { .. }) => Ok(()),
+        }
+    }
+
+    /// Waits until machined answers again, or has been restarted, as long as may be expected.
+    async fn await_end_of_stall(&self) {
+        if let Err(error) = self.answers(STALL_TIMEOUT).await {
+            tracing::warn!(%error, "machined still does not answer: {error}");
+        }
     }
 
     async fn try_shell(&self, admitted: &Admitted, report: &ReportKey) -> Result<OwnedFd, BusError> {
@@ -217,7 +319,7 @@ fn refusal_of(error: &BusError) -> Refusal {
     ];
     let absent = [
         "org.freedesktop.DBus.Error.ServiceUnknown",
-        "org.freedesktop.DBus.Error.NoReply",
+        NO_REPLY,
         "org.freedesktop.systemd1.UnitMasked",
         "org.freedesktop.systemd1.NoSuchUnit",
         "org.freedesktop.DBus.Error.Disconnected",

@@ -43,6 +43,7 @@ mod request;
 mod session;
 mod session_task;
 mod shell;
+mod stalls;
 mod start_limiter;
 mod systemd;
 #[cfg(test)]
@@ -115,7 +116,7 @@ struct Broker {
     registry: Registry,
     channels: Channels,
     systemd: Arc<Systemd>,
-    machined: Machined,
+    machined: Arc<Machined>,
     machines: Machines,
     changes: Changes,
     pool: Pool,
@@ -205,7 +206,7 @@ impl Broker {
             policy,
             registry: Registry::new(records),
             channels: Channels::default(),
-            machined: Machined::new(bus, Arc::clone(&systemd)),
+            machined: Arc::new(Machined::new(bus, Arc::clone(&systemd))),
             machines,
             changes: Changes::default(),
             systemd,

@@ -18,6 +18,7 @@ use super::request::{Admitted, Claimed};
 use super::session::View;
 use super::session_task;
 use super::shell::OpenedShell;
+use super::stalls::Responsible;
 use super::time_limit;
 use super::worker::{self, NotAdopted};
 use crate::protocol::worker::ViewerId;
@@ -40,9 +41,14 @@ pub(super) async fn open(
     progress: &Progress,
 ) -> Result<View, Refusal> {
     // The policy decides whether this account may open this target, and what it takes.
-    let granted = claimed.vet(&holder.principal)?.grant(&broker.policy.now())?;
+    let policy = broker.policy.now();
+    let granted = claimed.vet(&holder.principal)?.grant(&policy)?;
     let admitted = granted.admit(holder)?;
     let machine = &admitted.target().machine;
+
+    // A machine that stalled machined is left alone for a while.
+    let responsible = Responsible::of(machine, &policy);
+    broker.machined.allow(machine, &responsible)?;
 
     // From here on the opening counts towards the bounds. The machine must run.
     let reservation = broker.registry.reserve(admitted.owner())?;
@@ -53,7 +59,8 @@ pub(super) async fn open(
     reservation.check()?;
 
     // Take a worker, or start one if none waits, while machined opens the shell.
-    let (worker, shell) = tokio::join!(broker.pool.take(), broker.machined.open_shell(&admitted));
+    let (worker, shell) =
+        tokio::join!(broker.pool.take(), broker.machined.open_shell(&admitted, &responsible));
     let (worker, shell) = match (worker, shell) {
         (Ok(worker), Ok(shell)) => (worker, shell),
         (Ok(worker), Err(refusal)) => {

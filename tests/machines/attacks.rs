@@ -1,7 +1,10 @@
 //! What a compromised process of tere cannot do: each attack runs with the uid, the gid and the
 //! groups of the real process.
 
+use tere::protocol::Refusal;
+
 use crate::host::Host;
+use crate::managed::{asks, no_machines};
 use crate::parts::shell::PATIENCE;
 use crate::parts::wait::eventually;
 use crate::stories::attacks::{SHELLS_OF_OTHERS, UNITS_OF_OTHERS};
@@ -215,6 +218,47 @@ fn polkit_holds_the_broker_to_users_of_machines_and_to_its_units() {
     host.run(&["systemctl", "reset-failed", "tere-managed@mallory-box.service"]);
     // What is permitted works; otherwise the rest of this test proves nothing.
     broker.open_shell(&host, "web1", "dev", "/bin/sh").unwrap();
+}
+
+/// machined waits for the bus of the machine in which it opens a shell, and does nothing else
+/// meanwhile. The root of a machine can put something there that takes connections and never answers.
+#[test]
+fn a_machine_whose_bus_does_not_answer_keeps_nobody_from_another() {
+    let host = Host::alone();
+    no_machines(&host);
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let mut before = bob.open("dev@web1").unwrap();
+    alice.open("dev@alice-box").unwrap();
+    host.sh("nsenter --all --target $(machinectl show -P Leader alice-box) sh -euc '
+            cd /run/systemd/system
+            printf \"[Socket]\\nListenStream=/run/dbus/system_bus_socket\\n\" >silent.socket
+            printf \"[Service]\\nExecStart=/bin/sleep infinity\\n\" >silent.service
+            systemctl daemon-reload
+            systemctl stop dbus.socket dbus.service dbus-broker.service || true
+            systemctl start silent.socket'");
+    let cursor = host.journal_cursor();
+    std::thread::scope(|scope| {
+        let stalled = scope.spawn(|| alice.open("dev@alice-box").unwrap_err());
+        // All that is opened meanwhile is only late.
+        let mut shells = 0;
+        while !stalled.is_finished() || shells == 0 {
+            asks(&mut bob.open("dev@web1").unwrap(), "echo $((6*7))", "42\r\n");
+            shells += 1;
+        }
+        asks(&mut bob.open("dev@web1").unwrap(), "echo $((6*8))", "48\r\n");
+        assert_eq!(stalled.join().unwrap(), Refusal::ShellTimedOut);
+    });
+    assert_eq!(alice.open("dev@alice-box").unwrap_err(), Refusal::ShellTimedOut);
+    let journal = host.journal(&cursor);
+    assert!(journal.contains("nothing is opened in the machines of alice for 10 s"), "{journal}");
+    let check = host.try_run(&["tere", "check"]);
+    assert!(!check.success && check.out.contains("alice-box stalls machined"), "{}", check.out);
+    assert!(journal.contains("nothing is opened there for now"), "{journal}");
+    // What was there before goes on, and new users are found.
+    asks(&mut before, "echo $((6*9))", "54\r\n");
+    host.run(&["getent", "passwd", "tere-broker"]);
+    alice.open("dev@web1").unwrap();
+    no_machines(&host);
 }
 
 /// A rule of polkit, which is removed at the end.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use socket2::Socket;
@@ -237,6 +238,16 @@ impl Host {
     /// Makes systemd answer again.
     pub fn start_systemd(&self) {
         self.fake.start_systemd();
+    }
+
+    /// Makes the next shell in this machine stall machined for a time.
+    pub fn stall(&self, machine: &str, time: Duration) {
+        self.fake.stall(machine, time);
+    }
+
+    /// Whether machined is stalled.
+    pub fn is_stalled(&self) -> bool {
+        self.fake.is_stalled()
     }
 
     /// Makes machined answer too late for the next `count` shells, which it does open.

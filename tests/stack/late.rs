@@ -1,5 +1,4 @@
-//! machined has been seen to hang just after boot. The real one cannot be made to hang, so the fake
-//! does.
+//! machined has been seen to hang just after boot, and hangs if a machine has it. Here the fake does.
 
 use std::time::{Duration, Instant};
 
@@ -40,4 +39,29 @@ fn a_shell_that_is_late_twice_is_refused_in_time_and_none_is_left_stray() {
     eventually("nothing is left", PATIENCE, || {
         (host.processes() == POOL && host.session_units().len() == POOL_UNITS).then_some(())
     });
+}
+
+#[test]
+fn a_machine_that_stalls_machined_is_left_alone_and_the_others_wait_for_the_end() {
+    const STALL: Duration = Duration::from_secs(7);
+    let host = Host::alone();
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let cursor = host.journal_cursor();
+    host.stall("nobus", STALL);
+    std::thread::scope(|scope| {
+        let stalled = scope.spawn(|| alice.open("dev@nobus").unwrap_err());
+        eventually("the stall", PATIENCE, || host.is_stalled().then_some(()));
+        let start = Instant::now();
+        let mut shell = bob.open("dev@web1").unwrap();
+        assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+        shell.type_in("echo here $((1+1))\r");
+        shell.expect("here 2");
+        assert_eq!(stalled.join().unwrap(), Refusal::ShellTimedOut);
+    });
+    // It would not stall any more, but is not asked.
+    assert_eq!(alice.open("dev@nobus").unwrap_err(), Refusal::ShellTimedOut);
+    let journal = host.journal(&cursor);
+    assert!(journal.contains("nobus stalls machined") && journal.contains("machine=nobus"), "{journal}");
+    assert!(journal.contains("nothing is opened there for now"), "{journal}");
+    alice.open("dev@web1").unwrap();
 }

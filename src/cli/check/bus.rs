@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use zbus_systemd::machine1;
 use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy};
 use zbus_systemd::zbus::{self, Connection};
@@ -38,6 +40,8 @@ pub(super) fn look() -> Vec<Finding> {
         let mut findings = units(&connection).await;
         findings.extend(front(&connection).await);
         findings.push(machined(&connection).await);
+        findings.extend(watchdog(&connection).await);
+        findings.extend(stall(&connection).await);
         findings.push(polkit(&connection).await);
         findings
     })
@@ -185,6 +189,40 @@ async fn machined(connection: &Connection) -> Finding {
             "apt install systemd-container; then: systemctl restart systemd-machined",
         ),
     }
+}
+
+/// Longest time that a machine may keep machined from all others, before systemd restarts it.
+const WATCHDOG_MAX: Duration = Duration::from_secs(10);
+
+/// Checks that systemd soon restarts a machined that hangs.
+async fn watchdog(connection: &Connection) -> Option<Finding> {
+    const WHAT: &str = "watchdog of systemd-machined";
+    let time = async {
+        let systemd = ManagerProxy::new(connection).await?;
+        let unit = systemd.load_unit("systemd-machined.service".to_owned()).await?;
+        ServiceProxy::builder(connection).path(unit).build().await?.watchdog_u_sec().await
+    };
+    // If systemd or machined is not there, that was said above.
+    let time = Duration::from_micros(within(time).await.ok()?);
+    let good = !time.is_zero() && time <= WATCHDOG_MAX;
+    Some(if good {
+        Finding::ok(WHAT, format!("{} s", time.as_secs()))
+    } else {
+        let found = "it is long: a machine that does not answer keeps everybody from all others meanwhile";
+        Finding::wrong(WHAT, found, "systemctl cat systemd-machined: is tere's 50-tere.conf overridden?")
+    })
+}
+
+/// The machine that has just kept machined from all others, if there is one: the broker tells systemd.
+async fn stall(connection: &Connection) -> Option<Finding> {
+    let status = async {
+        let systemd = ManagerProxy::new(connection).await?;
+        let unit = systemd.get_unit("tere-broker.service".to_owned()).await?;
+        ServiceProxy::builder(connection).path(unit).build().await?.status_text().await
+    };
+    let status = within(status).await.ok().filter(|status| !status.is_empty())?;
+    let fix = "Its root may have replaced its bus: look at it, or stop it. journalctl -u tere-broker";
+    Some(Finding::wrong("machines", status, fix))
 }
 
 async fn polkit(connection: &Connection) -> Finding {

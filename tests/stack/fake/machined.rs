@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::pty::{PtyMaster, posix_openpt, ptsname_r, unlockpt};
@@ -32,12 +32,19 @@ pub(super) struct Shell {
     pid: Pid,
 }
 
+/// Whether machined has answered, or hangs.
+pub(super) enum Answered {
+    Now,
+    /// Until this time.
+    Stalled(Instant),
+}
+
 pub(super) async fn answer(
     connection: &Connection,
     world: &Arc<World>,
     method: &str,
     call: &Message,
-) -> Result<(), Refused> {
+) -> Result<Answered, Refused> {
     let (header, arguments) = (call.header(), call.body());
     match method {
         "GetMachine" => {
@@ -61,6 +68,13 @@ pub(super) async fn answer(
                 known(world, &machine)?;
                 polkit::shell(&machine, &user, &program)?;
             }
+            let stall = {
+                let stall = &mut world.state().stall;
+                stall.take_if(|(stalling, _)| *stalling == machine)
+            };
+            if let Some((_, time)) = stall {
+                return Ok(Answered::Stalled(Instant::now() + time));
+            }
             let master = open_shell(world, &machine, &user, &program, &argv, &environment)?;
             let name = ptsname_r(&master).unwrap();
             let late = {
@@ -71,7 +85,7 @@ pub(super) async fn answer(
             };
             if !late {
                 reply(connection, &header, &(Fd::from(master.as_fd()), name)).await;
-                return Ok(());
+                return Ok(Answered::Now);
             }
             let (connection, call) = (connection.clone(), call.clone());
             tokio::spawn(async move {
@@ -81,7 +95,7 @@ pub(super) async fn answer(
         }
         _ => return Err(unknown(INTERFACE, method)),
     }
-    Ok(())
+    Ok(Answered::Now)
 }
 
 fn known(world: &World, machine: &str) -> Result<(), Refused> {

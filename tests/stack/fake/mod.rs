@@ -18,14 +18,15 @@ mod unit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
-use zbus_systemd::zbus::message::{Header, Type};
+use zbus_systemd::zbus::message::{Header, Message, Type};
 use zbus_systemd::zbus::{self, Connection, DBusError as _, MessageStream};
 
 use self::bus::Bus;
-use self::machined::Shell;
+use self::machined::{Answered, Shell};
 use self::unit::SessionUnits;
 
 /// State of the fakes.
@@ -42,6 +43,10 @@ pub(crate) struct World {
 struct State {
     /// Number of next shells that are opened, but reported only when the caller no longer waits.
     late_shells: usize,
+    /// The machine whose next shell stalls machined, and for how long.
+    stall: Option<(String, Duration)>,
+    /// Until when machined answers nothing.
+    stalled_until: Option<Instant>,
     /// The program from which the next worker is started, instead of the one under test.
     next_worker: Option<PathBuf>,
     /// Running machines.
@@ -155,6 +160,16 @@ impl Fake {
         self.block_on(self.connection.request_name(systemd::NAME)).unwrap();
     }
 
+    /// Makes the next request for a shell in this machine stall machined, which is restarted then.
+    pub(crate) fn stall(&self, machine: &str, time: Duration) {
+        self.world.state().stall = Some((machine.to_owned(), time));
+    }
+
+    /// Whether machined answers nothing now.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.world.state().stalled_until.is_some_and(|until| Instant::now() < until)
+    }
+
     /// Makes the answers to the next `count` requests for a shell come too late.
     pub(crate) fn answer_late(&self, count: usize) {
         self.world.state().late_shells = count;
@@ -215,7 +230,23 @@ async fn answer(connection: Connection, mut calls: MessageStream, world: Arc<Wor
         let method = word(header.member().map(|name| name.as_str()));
         let done = match interface.as_str() {
             systemd::INTERFACE => systemd::answer(&connection, &world, &method, &call).await,
-            machined::INTERFACE => machined::answer(&connection, &world, &method, &call).await,
+            machined::INTERFACE => {
+                let until = world.state().stalled_until;
+                if let Some(until) = until.filter(|until| Instant::now() < *until) {
+                    // What is asked meanwhile gets no other answer than that machined went away.
+                    tokio::spawn(no_reply(connection.clone(), call, until));
+                    continue;
+                }
+                match machined::answer(&connection, &world, &method, &call).await {
+                    Ok(Answered::Stalled(until)) => {
+                        world.state().stalled_until = Some(until);
+                        tokio::spawn(no_reply(connection.clone(), call, until));
+                        continue;
+                    }
+                    Ok(Answered::Now) => Ok(()),
+                    Err(refused) => Err(refused),
+                }
+            }
             _ => Err(unknown(&interface, &method)),
         };
         if let Err(Refused(name, message)) = done {
@@ -223,6 +254,13 @@ async fn answer(connection: Connection, mut calls: MessageStream, world: Arc<Wor
             drop(connection.reply_error(&header, name, &message).await);
         }
     }
+}
+
+/// Answers a call as the bus does once a machined that hung is killed.
+async fn no_reply(connection: Connection, call: Message, at: Instant) {
+    tokio::time::sleep_until(at.into()).await;
+    let message = "Message recipient disconnected from message bus without replying".to_owned();
+    drop(connection.reply_error(&call.header(), "org.freedesktop.DBus.Error.NoReply", &message).await);
 }
 
 fn unknown(interface: &str, method: &str) -> Refused {
