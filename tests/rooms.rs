@@ -14,7 +14,7 @@ const PROGRAMS: [&str; 6] = ["auth", "broker", "cli", "front", "machine", "sessi
 const SYS_LINES_MAX: usize = 600;
 
 /// Documents whose paths are checked.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
@@ -22,6 +22,7 @@ const DOCUMENTS: [&str; 7] = [
     "docs/design.md",
     "docs/host.md",
     "docs/machines.md",
+    "docs/threat-model.md",
 ];
 
 /// A source file of the package.
@@ -323,5 +324,20 @@ fn each_walk_of_the_design_names_its_files() {
         let told = rest.split("\n##").next().unwrap();
         let files = told.split('`').skip(1).step_by(2).filter(|named| named.starts_with("src/"));
         assert!(files.count() >= 4, "the walk {walk:?} names no files");
+    }
+}
+
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let text = std::fs::read_to_string(top().join("docs/threat-model.md")).unwrap();
+    let named = text.split('`').skip(1).step_by(2);
+    let tests: BTreeSet<_> = named.filter(|named| named.matches('_').count() >= 2).collect();
+    assert!(tests.len() > 40, "the names of tests are not read");
+    let mut paths = Vec::new();
+    files(&top().join("src"), "rs", &mut paths);
+    files(&top().join("tests"), "rs", &mut paths);
+    let code: String = paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for test in tests {
+        assert!(code.contains(&format!("fn {test}()")), "there is no test {test}");
     }
 }
