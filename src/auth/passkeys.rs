@@ -3,6 +3,8 @@
 //! every time.
 
 use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use webauthn_rs::prelude::{
     AuthenticationResult, CredentialID, DiscoverableAuthentication, Passkey, PasskeyRegistration,
@@ -40,6 +42,10 @@ pub(super) enum Unverified {
     /// The account exists, but does not have this passkey.
     #[error("the account has no such passkey")]
     NoPasskey,
+    /// A page of another origin had framed the one that asked. The page cannot be framed, so this is
+    /// no answer of its. webauthn-rs asks for it only at a registration.
+    #[error("the answer was given inside a page of another origin")]
+    CrossOrigin,
     /// The answer does not meet a requirement of the specification.
     #[error("{0}")]
     Webauthn(WebauthnError),
@@ -123,6 +129,9 @@ impl RelyingParty {
         let Ok(answer) = serde_json::from_str::<PublicKeyCredential>(answer) else {
             return (None, Err(Unverified::Unreadable));
         };
+        if let Err(unverified) = same_origin(&answer) {
+            return (None, Err(unverified));
+        }
         let Ok((id, credential)) = self.webauthn.identify_discoverable_authentication(&answer) else {
             return (None, Err(Unverified::NoAccount));
         };
@@ -164,11 +173,32 @@ impl RelyingParty {
         account: &Account,
     ) -> Result<AuthenticationResult, Unverified> {
         let answer: PublicKeyCredential = serde_json::from_str(answer).map_err(|_| Unverified::Unreadable)?;
+        same_origin(&answer)?;
         let passkey = account.passkey(answer.get_credential_id()).ok_or(Unverified::NoPasskey)?;
         self.webauthn
             .finish_discoverable_authentication_v2(&answer, kept, passkey)
             .map_err(Unverified::Webauthn)
     }
+}
+
+/// The part of the browser's client data that says whether the page was framed by another.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Framing {
+    #[serde(default)]
+    cross_origin: bool,
+    top_origin: Option<IgnoredAny>,
+}
+
+/// Refuses an answer that was given in a frame of another origin's page. See WebAuthn level 3, section
+/// 5.8.1.
+fn same_origin(answer: &PublicKeyCredential) -> Result<(), Unverified> {
+    let framing: Framing = serde_json::from_slice(answer.response.client_data_json.as_slice())
+        .map_err(|_| Unverified::Unreadable)?;
+    if framing.cross_origin || framing.top_origin.is_some() {
+        return Err(Unverified::CrossOrigin);
+    }
+    Ok(())
 }
 
 impl Account {

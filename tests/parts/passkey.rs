@@ -19,6 +19,8 @@ pub struct SoftAuthenticator {
     pub origin: String,
     /// The relying party that the authenticator reports, instead of the one in the options.
     pub rp_id: Option<String>,
+    /// Whether a page of another origin has framed the page, as the browser reports it.
+    pub is_framed: bool,
     /// Whether the person gives a PIN or a fingerprint. The answer reports it if not.
     pub verifies_user: bool,
     /// Whether the authenticator counts its signatures. Authenticators whose passkeys are copied
@@ -46,6 +48,7 @@ impl SoftAuthenticator {
         Self {
             origin: origin.to_owned(),
             rp_id: None,
+            is_framed: false,
             verifies_user: true,
             counts: true,
             passkeys: Vec::new(),
@@ -144,7 +147,7 @@ impl SoftAuthenticator {
 
     fn client_data(&self, kind: &str, options: &Value) -> String {
         let challenge = &options["challenge"];
-        json!({ "type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false })
+        json!({ "type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": self.is_framed })
             .to_string()
     }
 

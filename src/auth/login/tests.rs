@@ -240,10 +240,11 @@ fn a_new_challenge_takes_the_place_of_the_old() {
 
 #[test]
 fn an_answer_for_another_page_or_without_the_person_is_refused() {
-    let lies: [(&str, Lie); 5] = [
+    let lies: [(&str, Lie); 6] = [
         ("origin", |passkey| passkey.origin = "https://evil.example.org".to_owned()),
         ("port", |passkey| passkey.origin = format!("{ORIGIN}:8443")),
         ("scheme", |passkey| passkey.origin = "http://shell.example.org".to_owned()),
+        ("frame of another page", |passkey| passkey.is_framed = true),
         ("relying party", |passkey| passkey.rp_id = Some("example.org".to_owned())),
         ("user verification", |passkey| passkey.verifies_user = false),
     ];
