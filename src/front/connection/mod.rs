@@ -20,6 +20,7 @@ mod core;
 mod frames;
 mod input;
 mod login;
+mod pace;
 mod run;
 mod step_up;
 mod steps;

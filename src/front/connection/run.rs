@@ -20,6 +20,7 @@ use super::core::{Core, clock};
 use super::frames::{Frame, StreamBytes, read, text};
 use super::input::{PushError, is_too_old};
 use super::login::{Answered, Login, PrincipalChannel};
+use super::pace::Pace;
 use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::terminal::{DELIVERY_TIMEOUT, Handle, StreamEvent, Terminal, TerminalView};
 use super::writer::{self, OUTPUT_QUEUE, Written};
@@ -67,6 +68,7 @@ struct Connection {
     front: Arc<Front>,
     source: Source,
     account: Option<AccountName>,
+    pace: Pace,
     /// Messages for the page, in order. The writer takes one at a time.
     waiting: VecDeque<Message>,
     control: mpsc::Sender<Message>,
@@ -102,6 +104,8 @@ enum Event {
     Login(Answered),
     Page(Option<Result<Message, Error>>),
     Place,
+    /// The page may be read from again.
+    Rested,
     WriterGone,
     Tick,
 }
@@ -131,6 +135,7 @@ impl Connection {
             front,
             source,
             account: None,
+            pace: Pace::new(tokio::time::Instant::now()),
             waiting: VecDeque::new(),
             control,
             questions,
@@ -158,7 +163,7 @@ impl Connection {
             let event = self.next(page).await;
             let mut descriptors = Vec::new();
             let input = match event {
-                Event::Place => continue,
+                Event::Place | Event::Rested => continue,
                 Event::Stream(StreamEvent::Over(id)) => {
                     // The task is not aborted: it still has to send `closed` to the page.
                     self.let_go(id);
@@ -229,6 +234,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let deadline = tokio::time::Instant::from_std(self.core.deadline());
+        let rest = self.pace.rest(tokio::time::Instant::now());
         let principal = self.principal.as_ref();
         tokio::select! {
             biased;
@@ -247,7 +253,11 @@ impl Connection {
             },
             _ = self.writer.join_next() => Event::WriterGone,
             () = tokio::time::sleep_until(deadline) => Event::Tick,
-            frame = page.next(), if self.waiting.len() < WAITING => Event::Page(frame),
+            () = tokio::time::sleep_until(rest.unwrap_or(deadline)), if rest.is_some() => Event::Rested,
+            frame = page.next(), if self.waiting.len() < WAITING && rest.is_none() => {
+                self.pace.count(tokio::time::Instant::now());
+                Event::Page(frame)
+            }
         }
     }
 

@@ -2,10 +2,13 @@
 //! sources.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::SinkExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::fixture::{Fixture, Page};
 use crate::front::capacity::Source;
@@ -49,6 +52,21 @@ async fn a_source_whose_sign_ins_fail_is_held_back_and_nobody_else() {
     assert_eq!(page.heard().await, refused(Refusal::TooManyFailures));
     let mut other = page_from(&fixture, "192.0.2.2").await;
     assert!(matches!(enrol_with(&mut other, "good").await, ToPage::Challenge { .. }));
+}
+
+#[tokio::test]
+async fn frames_without_end_are_not_read_without_end() {
+    const PONGS: u32 = 10_000;
+    let fixture = Fixture::build();
+    let mut mallory = page_from(&fixture, "192.0.2.1").await;
+    let began = Instant::now();
+    for _ in 0..PONGS {
+        mallory.0.send(Message::Pong(Bytes::new())).await.unwrap();
+    }
+    mallory.say(&FromPage::SignIn {}).await;
+    assert!(matches!(mallory.heard().await, ToPage::Challenge { .. }));
+    // 500 in a tenth of a second, of which the first may be half over.
+    assert!(began.elapsed() > Duration::from_millis(1800), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
