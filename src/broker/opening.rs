@@ -3,6 +3,7 @@
 //! terminal and its record is written.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -33,6 +34,9 @@ enum NotTaken {
     Refused(Refusal),
 }
 
+/// If a shell took as long as this, another machine had stalled machined.
+const STALLED: Duration = Duration::from_secs(2);
+
 /// Opens a session, and makes its first viewer.
 pub(super) async fn open(
     broker: &Arc<Broker>,
@@ -59,10 +63,16 @@ pub(super) async fn open(
     reservation.check()?;
 
     // Take a worker, or start one if none waits, while machined opens the shell.
-    let (worker, shell) =
-        tokio::join!(broker.pool.take(), broker.machined.open_shell(&admitted, &responsible));
+    let began = Instant::now();
+    let open_shell = async {
+        let shell = broker.machined.open_shell(&admitted, &responsible).await;
+        (shell, began.elapsed() >= STALLED)
+    };
+    let (worker, (shell, was_stalled)) = tokio::join!(broker.pool.take(), open_shell);
     let (worker, shell) = match (worker, shell) {
         (Ok(worker), Ok(shell)) => (worker, shell),
+        // systemd looks a worker's user up, and the host's NSS asks machined.
+        (Err(_), Ok(shell)) if was_stalled => (broker.pool.start_another().await?, shell),
         (Ok(worker), Err(refusal)) => {
             broker.systemd.stop_session_later(&worker.id);
             return Err(refusal);
