@@ -206,13 +206,9 @@ as_nobody() {
 
 # Each day runs a different part of the guards and of the mutants, so that each part gets its turn.
 # tests/guards --all runs all of them at once.
-guard_parts=30 mutant_parts=10
+guard_parts=40 mutant_parts=12
 
 ring_guards() {
-    if [[ ${beside[guards]-} ]]; then
-        await_beside guards
-        return
-    fi
     local day part mutants tool
     day=$((10#$(date +%j)))
     part=$((day % guard_parts + 1))/$guard_parts mutants=$((day % mutant_parts + 1))/$mutant_parts
@@ -276,48 +272,44 @@ ring_machines() {
     make_package
     build_next
     await_images
-    # Builds for the guards leave the processors to whatever else wants them.
-    begin_beside guards 19
     on_host "tests-$$"
-    begin_beside vm 0
+    begin_vm_beside
     on_host "tests-$$-testing" --testing
 }
 
-# begin_beside RING NICENESS: if that ring is wanted too, it runs in the background from now on. The
-# hosts of the ring machines wait most of the time, and all rings together have an hour.
-declare -A beside
-begin_beside() {
-    is_wanted "$1" || return 0
-    say "the ring $1 runs meanwhile: target/tests/$1.out"
+# begin_vm_beside: if the ring vm is wanted too, it runs beside the second host of the ring machines.
+# Both wait most of the time, and all rings together have an hour.
+vm_beside='' vm_output=$top/target/tests/vm.out
+begin_vm_beside() {
+    is_wanted vm || return 0
+    say "the ring vm runs meanwhile: target/tests/vm.out"
     # In a process group of its own, so that all of it can be ended.
-    setsid nice -n "$2" "$top/tests/run" "$1" ${name:+-k "$name"} ${all:+--all} ${keep:+--keep} >"$top/target/tests/$1.out" 2>&1 &
-    beside[$1]=$!
+    setsid "$top/tests/run" vm ${name:+-k "$name"} ${all:+--all} ${keep:+--keep} >"$vm_output" 2>&1 &
+    vm_beside=$!
 }
 
-# await_beside RING: waits for a ring that was begun, and adds up its results. It has deadlines of its
-# own.
-await_beside() {
-    local status=0 counts output=$top/target/tests/$1.out
-    wait "${beside[$1]}" || status=$?
-    unset "beside[$1]"
+# await_vm_beside: waits for it, and adds up its results. It has deadlines of its own.
+await_vm_beside() {
+    local status=0 counts
+    wait "$vm_beside" || status=$?
+    vm_beside=''
     # Its closing line is not the last one.
-    sed "/^tere: /d" "$output"
-    counts=$(sed -n 's/^tere: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$output" | tail -n 1)
+    sed "/^tere: /d" "$vm_output"
+    counts=$(sed -n 's/^tere: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$vm_output" | tail -n 1)
     if [[ $counts ]]; then
-        read -r its_passed its_failed its_skipped <<<"$counts"
-        passed=$((passed + its_passed)) failed=$((failed + its_failed)) skipped=$((skipped + its_skipped))
-        if ((status && !its_failed)); then complain "the ring $1 ended with status $status"; fi
+        read -r vm_passed vm_failed vm_skipped <<<"$counts"
+        passed=$((passed + vm_passed)) failed=$((failed + vm_failed)) skipped=$((skipped + vm_skipped))
+        if ((status && !vm_failed)); then complain "the ring vm ended with status $status"; fi
     else
-        complain "the ring $1 ended with status $status and without a result"
+        complain "the ring vm ended with status $status and without a result"
     fi
 }
 
-end_beside() {
-    local ring
-    for ring in "${!beside[@]}"; do
-        kill -TERM -- "-${beside[$ring]}" 2>/dev/null || true
-        wait "${beside[$ring]}" || true
-    done
+end_vm_beside() {
+    [[ $vm_beside ]] || return 0
+    kill -TERM -- "-$vm_beside" 2>/dev/null || true
+    wait "$vm_beside" || true
+    vm_beside=''
 }
 
 # on_host NAME [--testing]: runs the ring on a host with Debian stable, or with testing, which has a
@@ -345,8 +337,8 @@ on_host() {
 # tests.
 ring_vm() {
     local port slowness=1 names=()
-    if [[ ${beside[vm]-} ]]; then
-        await_beside vm
+    if [[ $vm_beside ]]; then
+        await_vm_beside
         return
     fi
     need_command chromium chromium
