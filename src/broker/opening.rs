@@ -77,8 +77,10 @@ pub(super) async fn open(
             broker.systemd.stop_session_later(&worker.id);
             return Err(refusal);
         }
+        // What kept the shell may have kept the worker too.
+        (Err(_), Err(refusal)) => return Err(refusal),
         // Without a worker, the shell is hung up here, because its PTY is closed.
-        (Err(refusal), _) => return Err(refusal),
+        (Err(refusal), Ok(_)) => return Err(refusal),
     };
 
     // Give the terminal to the worker. If the worker has died, another one gets it: the shell is

@@ -27,7 +27,7 @@ use crate::config::{Config, INTERFACE_MAX, Network, Prefix, Reach};
 use crate::names::MachineName;
 
 /// How long nft has to set up a filter. It takes milliseconds.
-const FILTER_TIMEOUT: Duration = Duration::from_secs(5);
+const FILTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Delay between two looks at whether the filter is there.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);

@@ -146,7 +146,8 @@ memory = "192M"
 network = "internet"
 `);
   try {
-    await inVm('tere machine start web');
+    // Where the processor is emulated, loading the modules for the first time may take too long.
+    await inVm('tere machine start web || tere machine start web');
     await inVm('nft flush ruleset; systemctl kill tere-network@web');
     assert.match(await inVm('nft list tables'), /^table inet tere_/m);
     await inVm('tere machine remove --yes web');
