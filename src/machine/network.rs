@@ -26,7 +26,7 @@ use super::tool::output;
 use crate::config::{Config, INTERFACE_MAX, Network, Prefix, Reach};
 use crate::names::MachineName;
 
-/// How long nft has to set up a filter. It takes milliseconds.
+/// How long nft has to set up a filter. It takes milliseconds, on an emulated processor seconds.
 const FILTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Delay between two looks at whether the filter is there.
