@@ -40,7 +40,7 @@ struct State<S> {
 
 /// What becomes of a record.
 #[derive(Debug, PartialEq, Eq)]
-enum Fate {
+enum Outcome {
     Written,
     /// The first that is left out: from this time on, one record tells of all of them.
     FirstLeftOut(Instant),
@@ -56,11 +56,11 @@ impl<S> Default for RecordLimiter<S> {
 impl<S: Display + Eq + Hash + Send + 'static> RecordLimiter<S> {
     /// Writes a record with `write`, or counts it for its source. Must be called in a tokio runtime.
     pub fn record(&self, source: S, write: impl FnOnce()) {
-        let fate = self.lock().record(source, Instant::now());
-        match fate {
-            Fate::Written => write(),
-            Fate::LeftOut => {}
-            Fate::FirstLeftOut(told) => {
+        let outcome = self.lock().record(source, Instant::now());
+        match outcome {
+            Outcome::Written => write(),
+            Outcome::LeftOut => {}
+            Outcome::FirstLeftOut(told) => {
                 let limiter = Self { state: Arc::clone(&self.state) };
                 tokio::spawn(async move {
                     tokio::time::sleep_until(told.into()).await;
@@ -102,15 +102,19 @@ impl<S> State<S> {
 impl<S: Display + Eq + Hash> State<S> {
     /// Decides about a record. Once one is left out, all are until they are told: the next token is
     /// for that.
-    fn record(&mut self, source: S, now: Instant) -> Fate {
+    fn record(&mut self, source: S, now: Instant) -> Outcome {
         if self.left_out_in_all == 0 && self.take(now) {
-            return Fate::Written;
+            return Outcome::Written;
         }
         self.left_out_in_all += 1;
         if self.left_out.len() < SOURCES_MAX || self.left_out.contains_key(&source) {
             *self.left_out.entry(source).or_default() += 1;
         }
-        if self.left_out_in_all == 1 { Fate::FirstLeftOut(self.refilled + REFILL) } else { Fate::LeftOut }
+        if self.left_out_in_all == 1 {
+            Outcome::FirstLeftOut(self.refilled + REFILL)
+        } else {
+            Outcome::LeftOut
+        }
     }
 
     /// How many were left out, and the sources of most of them. They are counted anew.
@@ -131,13 +135,13 @@ mod tests {
     fn a_flood_is_counted_and_told_in_one_record() {
         let began = Instant::now();
         let mut state = State::new(began);
-        let fates: Vec<_> = (0..1000)
+        let outcomes: Vec<_> = (0..1000)
             .map(|number| state.record(if number % 10 == 0 { "one" } else { "another" }, began))
             .collect();
         let burst = usize::try_from(BURST).unwrap();
-        assert!(fates[..burst].iter().all(|fate| *fate == Fate::Written), "{fates:?}");
-        assert_eq!(fates[burst], Fate::FirstLeftOut(began + REFILL));
-        assert!(fates[burst + 1..].iter().all(|fate| *fate == Fate::LeftOut), "{fates:?}");
+        assert!(outcomes[..burst].iter().all(|outcome| *outcome == Outcome::Written), "{outcomes:?}");
+        assert_eq!(outcomes[burst], Outcome::FirstLeftOut(began + REFILL));
+        assert!(outcomes[burst + 1..].iter().all(|outcome| *outcome == Outcome::LeftOut), "{outcomes:?}");
         let (count, sources) = state.tell(began + REFILL);
         assert_eq!((count, sources.as_str()), (995, ", 896 from another, 99 from one"));
         // A day of it, ten a second.
@@ -149,17 +153,17 @@ mod tests {
                 (written, told) = (written + 1, None);
             }
             match state.record("one", now) {
-                Fate::Written => written += 1,
-                Fate::FirstLeftOut(at) => told = Some(at),
-                Fate::LeftOut => {}
+                Outcome::Written => written += 1,
+                Outcome::FirstLeftOut(at) => told = Some(at),
+                Outcome::LeftOut => {}
             }
         }
         assert!((8600..=8640).contains(&written), "{written}");
         // After a quiet time, all is as at first.
         let later = began + REFILL + Duration::from_secs(86_400 + 3600);
         state.tell(later);
-        let fates = (0..100).map(|_| state.record("one", later + REFILL));
-        assert_eq!(fates.filter(|fate| *fate == Fate::Written).count(), burst);
+        let outcomes = (0..100).map(|_| state.record("one", later + REFILL));
+        assert_eq!(outcomes.filter(|outcome| *outcome == Outcome::Written).count(), burst);
     }
 
     #[test]

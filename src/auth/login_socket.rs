@@ -41,7 +41,7 @@ pub(super) async fn serve(listener: AsyncListener<ToFront, FromFront>, auth: Arc
                 });
             }
             Err(_) => {
-                auth.strangers.record(Claim(None), || {
+                auth.record_limiter.record(ClaimedAccount(None), || {
                     tracing::warn!(refusal = %Refusal::Busy, "too many login connections");
                 });
                 let place = Arc::clone(&turned_away).acquire_owned().await;
@@ -65,9 +65,9 @@ async fn turn_away(front: &FrontChannel) -> Result<(), WireError> {
 
 /// The account that somebody who is not signed in says to be.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Claim(Option<AccountName>);
+pub(super) struct ClaimedAccount(Option<AccountName>);
 
-impl fmt::Display for Claim {
+impl fmt::Display for ClaimedAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(account) => write!(f, "somebody as {account}"),
@@ -162,7 +162,7 @@ async fn act(
         }
         (Action::Refuse { refusal, account, why }, _) => {
             let name = account.as_ref().map(AccountName::as_str);
-            auth.strangers.record(Claim(account.clone()), || {
+            auth.record_limiter.record(ClaimedAccount(account.clone()), || {
                 tracing::warn!(account = name, %refusal, how = "refused", "a login is refused: {why}");
             });
             send(front, &ToFront::Refused(refusal), None).await?;
@@ -198,7 +198,7 @@ async fn end(ending: Result<Ending, WireError>, front: &FrontChannel, auth: &Aut
         Ok(Ending::Violation) => "it spoke out of turn".to_owned(),
         Err(error) => error.to_string(),
     };
-    auth.strangers.record(Claim(None), || {
+    auth.record_limiter.record(ClaimedAccount(None), || {
         tracing::warn!(
             refusal = %Refusal::BadMessage,
             pid = peer.pid(),

@@ -47,7 +47,7 @@ use crate::record_limiter::RecordLimiter;
 use crate::sandbox::{AllowedPath, Thread};
 use crate::service::{self, Service, StartError};
 use crate::wire::AsyncListener;
-use login_socket::Claim;
+use login_socket::ClaimedAccount;
 
 /// tere's auth. systemd starts it; see tere-auth(8).
 #[derive(Debug, Parser)]
@@ -81,7 +81,7 @@ struct Auth {
     broker: vouch::Broker,
     revocations: revocations::Revocations,
     /// For all records of people who are not signed in.
-    strangers: RecordLimiter<Claim>,
+    record_limiter: RecordLimiter<ClaimedAccount>,
 }
 
 /// Runs the program `tere-auth`.
@@ -106,8 +106,8 @@ fn run(flags: &Flags) -> Result<(), StartError> {
         let (accounts, mut store_ended) =
             account_store::AccountStore::open(accounts, files).map_err(|error| error.to_string())?;
         let revocations = revocations::Revocations::new();
-        let (party, strangers) = (Arc::new(party), RecordLimiter::default());
-        let auth = Arc::new(Auth { accounts, party, broker, revocations, strangers });
+        let (party, record_limiter) = (Arc::new(party), RecordLimiter::default());
+        let auth = Arc::new(Auth { accounts, party, broker, revocations, record_limiter });
         tokio::spawn(revocations::serve(Arc::clone(&auth)));
         for socket in logins {
             let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;

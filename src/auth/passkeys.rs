@@ -42,8 +42,8 @@ pub(super) enum Unverified {
     /// The account exists, but does not have this passkey.
     #[error("the account has no such passkey")]
     NoPasskey,
-    /// A page of another origin had framed the one that asked. The page cannot be framed, so this is
-    /// no answer of its. webauthn-rs asks for it only at a registration.
+    /// The browser says that the page was in a frame of another origin's page. The page forbids that.
+    /// webauthn-rs checks this at a registration only.
     #[error("the answer was given inside a page of another origin")]
     CrossOrigin,
     /// The answer does not meet a requirement of the specification.

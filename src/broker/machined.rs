@@ -3,7 +3,6 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,7 +15,7 @@ use super::progress::Progress;
 use super::request::Admitted;
 use super::shell::OpenedShell;
 use super::stalls::{Responsible, Stalls};
-use super::systemd::Systemd;
+use super::systemd::{Systemd, Unit};
 use crate::config::Shell;
 use crate::names::{MachineName, ReportKey};
 use crate::protocol::Refusal;
@@ -107,25 +106,22 @@ pub(super) struct Machined {
     /// machine stalls it.
     turn: Arc<Mutex<()>>,
     stalls: Stalls,
-    /// How many stalls the status of the service has told of.
-    told: AtomicU64,
 }
 
 impl Machined {
     /// Creates a client that uses this bus.
     pub(super) fn new(bus: Arc<Bus>, systemd: Arc<Systemd>) -> Self {
-        Self { bus, systemd, turn: Arc::default(), stalls: Stalls::default(), told: AtomicU64::new(0) }
+        Self { bus, systemd, turn: Arc::default(), stalls: Stalls::default() }
     }
 
-    /// Waits until no other request is under way.
-    async fn turn(&self) -> Result<OwnedMutexGuard<()>, Refusal> {
-        let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.turn).lock_owned()).await;
-        turn.map_err(|_| Refusal::MachinedUnavailable)
+    /// Waits until no other request is under way, nor a stall.
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, BusError> {
+        within(TURN_TIMEOUT, async { Ok(Arc::clone(&self.turn).lock_owned().await) }).await
     }
 
     /// Whether a shell may be opened now, as far as those are concerned who answer for the machine.
     pub(super) fn allow(&self, machine: &MachineName, responsible: &Responsible) -> Result<(), Refusal> {
-        if self.stalls.allow(responsible, std::time::Instant::now()) {
+        if self.stalls.allow(responsible, Instant::now()) {
             return Ok(());
         }
         tracing::info!(%machine, "nothing is opened there for now: {responsible} did not answer");
@@ -138,6 +134,7 @@ impl Machined {
             let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
             Ok(machined.get_machine(machine.to_string()).await?)
         };
+        let _turn = self.turn().await?;
         match within(LOOK_UP_TIMEOUT, look_up).await {
             Ok(_) => Ok(true),
             Err(error) if error.is(NO_SUCH_MACHINE) => Ok(false),
@@ -155,13 +152,11 @@ impl Machined {
             return Ok(());
         }
         let (machine, unit) = (&admitted.target().machine, admitted.unit());
-        let turn = self.turn().await?;
         let mut runs = self.runs(machine).await;
         if matches!(runs, Err(BusError::Unreachable(_))) {
             self.bus.forget().await;
             runs = self.runs(machine).await;
         }
-        drop(turn);
         let unasked = |error: BusError| {
             tracing::warn!(%machine, %error, "machined cannot be asked: {error}");
             Refusal::MachinedUnavailable
@@ -171,6 +166,10 @@ impl Machined {
         while !runs {
             if let Err(error) = self.systemd.start_machine(unit, progress).await {
                 let refusal = self.systemd.why_not_started(unit).await;
+                // A person chooses the names of such machines, and may try many.
+                if let Unit::ManagedMachine(_) = unit {
+                    self.systemd.unload_failed(unit).await;
+                }
                 tracing::warn!(%machine, %error, %refusal, "the machine does not start: {error}");
                 return Err(refusal);
             }
@@ -199,7 +198,7 @@ impl Machined {
             tracing::error!(%error, "no random numbers: {error}");
             Refusal::Unavailable
         })?;
-        let turn = self.turn().await?;
+        let turn = self.turn().await.map_err(|error| refusal_of(&error))?;
         // The opening before this one may have been on the same machine.
         let machine = &admitted.target().machine;
         self.allow(machine, responsible)?;
@@ -214,13 +213,12 @@ impl Machined {
             is_stalled = self.is_stalled(&opened, began).await;
         }
         if is_stalled {
-            let pause = self.stalls.count(responsible.clone(), std::time::Instant::now());
+            let pause = self.stalls.count(responsible.clone(), Instant::now());
             let what = format!(
                 "{machine} stalls machined: its bus does not answer; nothing is opened in {responsible} for {} s",
                 pause.as_secs()
             );
             tracing::warn!(%machine, seconds = pause.as_secs(), "{what}");
-            let number = self.told.fetch_add(1, Ordering::Relaxed) + 1;
             service::status(&what);
             // The others wait until machined goes on. The person is told now.
             let machined = Arc::clone(self);
@@ -228,7 +226,7 @@ impl Machined {
                 machined.await_end_of_stall().await;
                 drop(turn);
                 tokio::time::sleep(pause).await;
-                if machined.told.load(Ordering::Relaxed) == number {
+                if machined.stalls.are_over(Instant::now()) {
                     service::status("");
                 }
             });
@@ -244,7 +242,9 @@ impl Machined {
     /// restarted meanwhile.
     async fn is_stalled<T>(&self, opened: &Result<T, BusError>, began: Instant) -> bool {
         match opened {
-            Err(BusError::TimedOut(_)) => self.answers(PROBE_TIMEOUT).await.is_err(),
+            Err(BusError::TimedOut(_)) => {
+                matches!(self.answers(PROBE_TIMEOUT).await, Err(BusError::TimedOut(_)))
+            }
             Err(error @ BusError::Refused { .. }) => error.is(NO_REPLY) && began.elapsed() >= STALL_MIN,
             Ok(_) | Err(BusError::Unreachable(_) | BusError::Job { .. }) => false,
         }

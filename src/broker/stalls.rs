@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::names::{AccountName, MachineName};
@@ -75,6 +77,12 @@ impl Stalls {
         known.get(responsible).is_none_or(|stall| now >= stall.until)
     }
 
+    /// Whether no pause is left.
+    pub(super) fn are_over(&self, now: Instant) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().all(|stall| now >= stall.until)
+    }
+
     /// Counts a stall. Returns how long nothing is opened there.
     pub(super) fn count(&self, responsible: Responsible, now: Instant) -> Duration {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +117,7 @@ mod tests {
             .map(|_| {
                 let pause = stalls.count(bad.clone(), now);
                 assert!(!stalls.allow(&bad, now + pause - SECOND) && stalls.allow(&good, now));
+                assert!(!stalls.are_over(now + pause - SECOND) && stalls.are_over(now + pause));
                 now += pause;
                 assert!(stalls.allow(&bad, now));
                 pause.as_secs()

@@ -151,18 +151,15 @@ impl Systemd {
         std::future::pending().await
     }
 
-    /// Why the unit of a machine has failed to start, by the exit status of tere-machine. The unit of
-    /// a machine that tere makes is then forgotten: a person chooses its name, and may try many.
+    /// Why the unit of a machine has failed to start, by the exit status of tere-machine.
     pub(super) async fn why_not_started(&self, unit: Unit<'_>) -> Refusal {
         let Unit::ManagedMachine(_) = unit else { return Refusal::MachineUnavailable };
-        let refusal = match self.exit_status(unit).await {
+        match self.exit_status(unit).await {
             Some(exit_status::STORAGE) => Refusal::StorageFailed,
             Some(exit_status::TOO_MANY) => Refusal::TooManyMachines,
             Some(exit_status::DAMAGED..=exit_status::POLICY) => Refusal::MachineNotMade,
             Some(_) | None => Refusal::MachineUnavailable,
-        };
-        self.unload_failed(unit).await;
-        refusal
+        }
     }
 
     /// Has a change of a machine made, and waits until it is made or has failed.
@@ -223,7 +220,7 @@ impl Systemd {
     }
 
     /// Has systemd forget a unit that has failed, which it would keep loaded.
-    async fn unload_failed(&self, unit: Unit<'_>) {
+    pub(super) async fn unload_failed(&self, unit: Unit<'_>) {
         if let Err(error) = self.reset_failed(unit).await {
             tracing::debug!(unit = unit.name(), %error, "a failed unit stays loaded: {error}");
         }

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
-use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use super::source::Source;
 
 /// Most open sockets from browsers. One more is closed without reading it, so that existing
 /// connections keep their descriptors and memory. The page retries by itself.
@@ -10,17 +11,6 @@ pub(super) const SOCKETS_MAX: usize = 2048;
 /// Most open sockets from one source (an IPv4 address, an IPv6 /64), enough for an office behind
 /// one address. One more is closed without reading it.
 pub(super) const SOCKETS_PER_SOURCE_MAX: usize = 64;
-
-/// Where a socket comes from, according to the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Source {
-    /// Another host.
-    Remote(IpAddr),
-    /// This host: a proxy, or a local browser. Not limited per source, because a proxy's
-    /// connections are those of all its clients, and no header that names the client can be
-    /// trusted.
-    Local,
-}
 
 /// Counts the sockets that are open.
 #[derive(Debug, Default)]
@@ -48,34 +38,6 @@ pub(super) enum Full {
     All,
     #[error("this source has {SOCKETS_PER_SOURCE_MAX} sockets open already")]
     Source,
-}
-
-impl Source {
-    pub(super) fn of(address: IpAddr) -> Self {
-        let address = address.to_canonical();
-        if address.is_loopback() { Self::Local } else { Self::Remote(address) }
-    }
-
-    /// The network that sockets are counted by; `None` for local ones.
-    pub(super) fn network(self) -> Option<IpAddr> {
-        match self {
-            Self::Local => None,
-            Self::Remote(IpAddr::V4(address)) => Some(address.into()),
-            // A customer typically gets a /64, and can use every address in it.
-            Self::Remote(IpAddr::V6(address)) => {
-                Some(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into())
-            }
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Remote(address) => address.fmt(f),
-            Self::Local => f.write_str("local"),
-        }
-    }
 }
 
 impl Capacity {
@@ -150,12 +112,5 @@ mod tests {
         assert_eq!(capacity.take(remote("192.0.2.1")).unwrap_err(), Full::All);
         places.pop();
         assert!(capacity.take(remote("192.0.2.1")).is_ok());
-    }
-
-    #[test]
-    fn an_address_is_taken_for_what_it_is() {
-        assert_eq!(remote("::ffff:127.0.0.1"), Source::Local);
-        assert_eq!(remote("::1"), Source::Local);
-        assert_eq!(remote("::ffff:192.0.2.1"), remote("192.0.2.1"));
     }
 }

@@ -15,10 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Front;
-use super::capacity::{SocketPermit, Source};
+use super::capacity::SocketPermit;
 use super::certificate::Certificate;
 use super::error::FrontError;
 use super::socket;
+use super::source::Source;
 use crate::config::Origin;
 
 /// Most unsent output in the kernel for one browser, bytes. It is small because on a slow link the
@@ -164,7 +165,7 @@ fn permit(front: &Front, source: Source) -> Option<SocketPermit> {
         Ok(permit) => Some(permit),
         Err(full) => {
             front
-                .strangers
+                .record_limiter
                 .record(source, || tracing::warn!(%source, reason = %full, "a socket is closed unread"));
             None
         }

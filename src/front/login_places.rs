@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::capacity::Source;
+use super::source::Source;
 
 /// Most connections to auth at a time, for a challenge each. auth has 256 places; the rest are for
 /// those that are just being closed. One more displaces another.

@@ -26,6 +26,7 @@ mod penalties;
 mod response;
 mod router;
 mod socket;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +41,7 @@ use crate::record_limiter::RecordLimiter;
 use crate::sandbox::Thread;
 use crate::service::{self, Service, StartError};
 use crate::sys::inherited::Inherited;
-use capacity::{Capacity, Source};
+use capacity::Capacity;
 use certificate::Certificate;
 use error::FrontError;
 use files::Files;
@@ -48,6 +49,7 @@ use listener::Listener;
 use login_places::LoginPlaces;
 use penalties::Penalties;
 use socket::Timeouts;
+use source::Source;
 
 /// Serves the page and its WebSockets. Started by tere-front.socket.
 #[derive(Debug, Parser)]
@@ -71,7 +73,7 @@ struct Front {
     logins: Arc<LoginPlaces>,
     penalties: Penalties,
     /// For all records of people who are not signed in.
-    strangers: RecordLimiter<Source>,
+    record_limiter: RecordLimiter<Source>,
     timeouts: Timeouts,
 }
 
@@ -84,7 +86,7 @@ impl Front {
             capacity: Arc::default(),
             logins: Arc::default(),
             penalties: Penalties::default(),
-            strangers: RecordLimiter::default(),
+            record_limiter: RecordLimiter::default(),
             timeouts: Timeouts::default(),
         }
     }

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::capacity::Source;
+use super::source::Source;
 
 /// What a failed sign-in costs its source. Each second pays back one second, so a source may fail
 /// once in this time for ever.

@@ -21,11 +21,11 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::Front;
 use super::admission::Rejection;
-use super::capacity::Source;
 use super::connection;
 use super::outgoing::{Announced, Outgoing};
 use super::response;
 use super::router::router;
+use super::source::Source;
 use crate::protocol::page::BINARY_FRAME_MAX;
 use crate::record_limiter::RecordLimiter;
 
@@ -70,7 +70,7 @@ where
         async move {
             let Ok(mut response) = response.await;
             if let Some(rejection) = response.extensions().get() {
-                asked.record(*rejection, &front.strangers);
+                asked.record(*rejection, &front.record_limiter);
             }
             if requests.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_MAX {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -161,21 +161,21 @@ impl RequestInfo {
         Self { source, is_head, host: first(header::HOST), origin: first(header::ORIGIN) }
     }
 
-    fn record(&self, rejection: Rejection, strangers: &RecordLimiter<Source>) {
+    fn record(&self, rejection: Rejection, record_limiter: &RecordLimiter<Source>) {
         let shown = |value: &Option<HeaderValue>| {
             let bytes = value.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
             String::from_utf8_lossy(bytes).chars().take(64).collect::<String>()
         };
         let source = self.source;
         match rejection {
-            Rejection::Host => strangers.record(source, || {
+            Rejection::Host => record_limiter.record(source, || {
                 tracing::warn!(%source, host = ?shown(&self.host), "refused a request: {rejection}");
             }),
-            Rejection::Origin => strangers.record(source, || {
+            Rejection::Origin => record_limiter.record(source, || {
                 tracing::warn!(%source, from = ?shown(&self.origin), "refused a WebSocket: {rejection}");
             }),
             Rejection::NotAWebSocket | Rejection::NoUpgrade | Rejection::WebSocketVersion => {
-                strangers.record(source, || {
+                record_limiter.record(source, || {
                     tracing::warn!(%source, "refused a WebSocket: {rejection}");
                 });
             }

@@ -150,15 +150,17 @@ impl Unit {
     }
 }
 
+/// The properties of a service, whether it runs or not.
+async fn service(connection: &Connection, name: &str) -> zbus::Result<ServiceProxy<'static>> {
+    let unit = ManagerProxy::new(connection).await?.load_unit(name.to_owned()).await?;
+    ServiceProxy::builder(connection).path(unit).build().await
+}
+
 /// Checks whether the running front is the installed one. After an upgrade without a restart, the
 /// kernel marks its program file as deleted (see proc_pid_exe(5)).
 async fn front(connection: &Connection) -> Option<Finding> {
     const WHAT: &str = "version of tere-front";
-    let pid = async {
-        let systemd = ManagerProxy::new(connection).await?;
-        let unit = systemd.get_unit("tere-front.service".to_owned()).await?;
-        ServiceProxy::builder(connection).path(unit).build().await?.main_pid().await
-    };
+    let pid = async { service(connection, "tere-front.service").await?.main_pid().await };
     // A front that is missing or not running has no version; its unit is checked above.
     let pid = within(pid).await.ok().filter(|pid| *pid > 0)?;
     Some(match std::fs::read_link(format!("/proc/{pid}/exe")) {
@@ -197,11 +199,7 @@ const WATCHDOG_MAX: Duration = Duration::from_secs(10);
 /// Checks that systemd soon restarts a machined that hangs.
 async fn watchdog(connection: &Connection) -> Option<Finding> {
     const WHAT: &str = "watchdog of systemd-machined";
-    let time = async {
-        let systemd = ManagerProxy::new(connection).await?;
-        let unit = systemd.load_unit("systemd-machined.service".to_owned()).await?;
-        ServiceProxy::builder(connection).path(unit).build().await?.watchdog_u_sec().await
-    };
+    let time = async { service(connection, "systemd-machined.service").await?.watchdog_u_sec().await };
     // If systemd or machined is not there, that was said above.
     let time = Duration::from_micros(within(time).await.ok()?);
     let good = !time.is_zero() && time <= WATCHDOG_MAX;
@@ -215,11 +213,7 @@ async fn watchdog(connection: &Connection) -> Option<Finding> {
 
 /// The machine that has just kept machined from all others, if there is one: the broker tells systemd.
 async fn stall(connection: &Connection) -> Option<Finding> {
-    let status = async {
-        let systemd = ManagerProxy::new(connection).await?;
-        let unit = systemd.get_unit("tere-broker.service".to_owned()).await?;
-        ServiceProxy::builder(connection).path(unit).build().await?.status_text().await
-    };
+    let status = async { service(connection, "tere-broker.service").await?.status_text().await };
     let status = within(status).await.ok().filter(|status| !status.is_empty())?;
     let fix = "Its root may have replaced its bus: look at it, or stop it. journalctl -u tere-broker";
     Some(Finding::wrong("machines", status, fix))

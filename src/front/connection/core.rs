@@ -17,6 +17,9 @@ use crate::protocol::principal::{Ask, FromBroker};
 /// new connection when its user presses the sign-in button again.
 pub(super) const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// How long a connection may stay without a signed-in account, however often a sign-in is begun on it.
+pub(super) const SIGN_IN_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// Most refused sign-ins on one connection, which ends with the last. The page makes a connection for
 /// each.
 pub(super) const REFUSED_MAX: u32 = 5;
@@ -120,12 +123,12 @@ impl Core {
             // one.
             (ConnectionState::Anonymous | ConnectionState::Challenged, FromPage::SignIn {}) => {
                 self.state = ConnectionState::LoginAsked;
-                self.sign_in_by = now + SIGN_IN_TIMEOUT;
+                self.sign_in_by = (now + SIGN_IN_TIMEOUT).min(self.began + SIGN_IN_MAX);
                 Ok(vec![Action::Login(FromFront::SignIn)])
             }
             (ConnectionState::Anonymous | ConnectionState::Challenged, FromPage::Enrol { token }) => {
                 self.state = ConnectionState::LoginAsked;
-                self.sign_in_by = now + SIGN_IN_TIMEOUT;
+                self.sign_in_by = (now + SIGN_IN_TIMEOUT).min(self.began + SIGN_IN_MAX);
                 Ok(vec![Action::Login(FromFront::Enrol { token })])
             }
             (ConnectionState::Challenged, FromPage::Answer { credential }) => {

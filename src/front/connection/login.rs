@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::super::Front;
-use super::super::capacity::Source;
 use super::super::login_places::LoginPlace;
+use super::super::source::Source;
 use super::steps::Verdict;
 use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, ToFront};
@@ -139,7 +139,7 @@ impl Login {
         }
         result.unwrap_or_else(|error| {
             self.channel = None;
-            self.front.strangers.record(self.source, || {
+            self.front.record_limiter.record(self.source, || {
                 tracing::warn!(%error, "auth does not answer");
             });
             refused(if let WireError::WrongVersion { .. } = error {

@@ -14,7 +14,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::super::Front;
-use super::super::capacity::Source;
+use super::super::source::Source;
 use super::closing::Closing;
 use super::core::{Core, clock};
 use super::frames::{Frame, StreamBytes, read, text};
@@ -55,7 +55,7 @@ where
             tracing::warn!(%source, %account, "connection closed: {closing}");
         }
         Some(account) => tracing::info!(%source, %account, "connection closed: {closing}"),
-        None if closing.is_fault() => front.strangers.record(source, || {
+        None if closing.is_fault() => front.record_limiter.record(source, || {
             tracing::warn!(%source, "connection closed: {closing}");
         }),
         None => tracing::debug!(%source, "connection closed: {closing}"),
@@ -374,7 +374,7 @@ impl Connection {
                 Some(account) => {
                     tracing::info!(source = %self.source, %account, %refusal, "refused a request");
                 }
-                None => self.front.strangers.record(self.source, || {
+                None => self.front.record_limiter.record(self.source, || {
                     tracing::info!(source = %self.source, %refusal, "refused a sign-in");
                 }),
             },

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::closing::Closing;
-use super::core::{Core, PROBE_AFTER, REFUSED_MAX, SIGN_IN_TIMEOUT, SILENCE_MAX};
+use super::core::{Core, PROBE_AFTER, REFUSED_MAX, SIGN_IN_MAX, SIGN_IN_TIMEOUT, SILENCE_MAX};
 use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::streams::{BROKEN_OFF_MAX, REATTACH_DELAY, REATTACH_TIMEOUT};
 use crate::names::{SessionId, Target, TermSize, Theme};
@@ -492,6 +492,23 @@ fn a_connection_that_nobody_signs_in_on_is_closed() {
         assert!(core.now < begun + SIGN_IN_TIMEOUT);
     }
     assert_eq!(core.now, begun + SIGN_IN_TIMEOUT);
+    // However often a sign-in is begun.
+    let mut core = TestCore::new();
+    let begun = core.now;
+    loop {
+        core.take(Input::Alive);
+        assert_eq!(core.page(FromPage::SignIn {}), [Action::Login(FromFront::SignIn)]);
+        let challenge = Verdict::Challenge { ceremony: Ceremony::Get, options: json!({}) };
+        core.take(Input::Login(challenge));
+        core.now += SIGN_IN_TIMEOUT - Duration::from_secs(1);
+        if core.now >= begun + SIGN_IN_MAX {
+            core.take(Input::Alive);
+            assert_eq!(core.take(Input::Tick), [Action::Close(Closing::NeverSignedIn)]);
+            break;
+        }
+        core.take(Input::Alive);
+        assert_eq!(core.take(Input::Tick), []);
+    }
     let mut core = TestCore::signed_in();
     core.now += SIGN_IN_TIMEOUT + Duration::from_secs(1);
     core.take(Input::Alive);

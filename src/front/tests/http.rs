@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 
 use super::fixture::{Fixture, ORIGIN, SOON};
 use crate::front::Front;
-use crate::front::capacity::{SOCKETS_MAX, SOCKETS_PER_SOURCE_MAX, Source};
+use crate::front::capacity::{SOCKETS_MAX, SOCKETS_PER_SOURCE_MAX};
 use crate::front::socket::{self, Timeouts};
+use crate::front::source::Source;
 
 /// Sends `request`, and reads until the front closes the socket.
 async fn exchange(fixture: &Fixture, request: &str) -> String {

@@ -5,4 +5,4 @@ mod fixture;
 mod http;
 mod shells;
 mod start;
-mod strangers;
+mod unauthenticated;

@@ -11,9 +11,9 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::fixture::{Fixture, Page};
-use crate::front::capacity::Source;
 use crate::front::connection;
 use crate::front::login_places::LOGINS_MAX;
+use crate::front::source::Source;
 use crate::protocol::Refusal;
 use crate::protocol::page::{FromPage, ToPage};
 
