@@ -14,6 +14,7 @@ use super::bounds::{CONTROLS_MAX, LOGINS_MAX};
 use super::clock::Now;
 use crate::protocol::Refusal;
 use crate::protocol::control::{ToCli, UnusableFile};
+use crate::sandbox::{self, AllowedPath, Thread};
 
 /// Maximum number of jobs that wait for the thread: one per connection.
 const JOBS_MAX: usize = LOGINS_MAX + CONTROLS_MAX;
@@ -38,12 +39,19 @@ pub(super) struct StoredAccounts {
 pub(super) struct Ended(oneshot::Receiver<()>);
 
 impl AccountStore {
-    /// Starts the thread, which inherits the sandbox of the calling thread.
-    pub(super) fn open(accounts: Accounts, store: AccountFiles) -> io::Result<(Self, Ended)> {
+    /// Starts the thread, which enters a sandbox with `paths` of its own: whoever is in one starts no
+    /// thread.
+    pub(super) fn open(
+        accounts: Accounts,
+        store: AccountFiles,
+        paths: &[AllowedPath],
+    ) -> io::Result<(Self, Ended)> {
         let (jobs, waiting) = mpsc::sync_channel::<Job>(JOBS_MAX);
         let (alive, ended) = oneshot::channel();
         let mut stored = StoredAccounts::over(accounts, store);
+        let paths = paths.to_vec();
         std::thread::Builder::new().name("accounts".to_owned()).spawn(move || {
+            sandbox::enter_or_abort(Thread::Auth, &paths);
             let _alive: oneshot::Sender<()> = alive;
             for job in waiting {
                 job(&mut stored);

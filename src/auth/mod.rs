@@ -100,11 +100,9 @@ fn run(flags: &Flags) -> Result<(), StartError> {
     let accounts = files.read_all().map_err(because)?;
     let broker = vouch::Broker::at(flags.runtime_dir.join("broker.sock"));
     let paths = [AllowedPath::Write(flags.state_dir.clone())];
+    let (accounts, mut store_ended) =
+        account_store::AccountStore::open(accounts, files, &paths).map_err(because)?;
     service.run(Thread::Auth, &paths, async move || {
-        // The store's thread starts from a thread in the sandbox, so it is in the sandbox from its
-        // start.
-        let (accounts, mut store_ended) =
-            account_store::AccountStore::open(accounts, files).map_err(|error| error.to_string())?;
         let revocations = revocations::Revocations::new();
         let (party, record_limiter) = (Arc::new(party), RecordLimiter::default());
         let auth = Arc::new(Auth { accounts, party, broker, revocations, record_limiter });

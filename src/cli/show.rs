@@ -57,14 +57,14 @@ pub(super) fn show(session: &SessionId, viewer: OwnedFd, format: Format) -> Resu
     print(&confined(|| text(session, viewer, format))??)
 }
 
-/// Runs `work` in a thread of its own, in the sandbox of a worker's terminal thread.
+/// Runs `work` in a thread of its own, in a sandbox.
 fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let failed = |why: String| Failure {
         cause: format!("cannot look at what a worker sends: {why}"),
         next: "It is looked at in a sandbox or not at all. 'journalctl -k' may tell more.".to_owned(),
     };
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| sandbox::enter(Thread::WorkerTerminal, &[]).map(|()| work()));
+        let thread = scope.spawn(|| sandbox::enter(Thread::Show, &[]).map(|()| work()));
         let done = thread.join().map_err(|_| failed("the thread that looks at it has ended".to_owned()))?;
         done.map_err(|error| failed(error.to_string()))
     })

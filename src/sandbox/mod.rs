@@ -79,7 +79,10 @@ pub fn enter(thread: Thread, paths: &[AllowedPath]) -> Result<(), SandboxError> 
     if rules.restrict_self()?.ruleset == RulesetStatus::NotEnforced {
         return Err(SandboxError::NoLandlock);
     }
-    Ok(seccompiler::apply_filter(&filter::of(thread)?)?)
+    for filter in filter::of(thread)? {
+        seccompiler::apply_filter(&filter)?;
+    }
+    Ok(())
 }
 
 /// Like [`enter`], for a hook that cannot return an error, such as the thread start of a runtime:

@@ -19,7 +19,7 @@ use super::reader::Reader;
 use super::recovery::{self, Recovered, RecoveredSession};
 use super::report;
 use super::stats::SessionStats;
-use super::store::{Store, StoredDescriptors, StoredItem};
+use super::store::{Store, StoredItem};
 use super::viewer::Viewer;
 use super::viewers::{LoopState, Viewers, ViewersOrder};
 use super::wake::Wake;
@@ -28,6 +28,8 @@ use crate::names::{SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, ToWorker, VIEWERS_MAX, ViewerId};
 use crate::protocol::{self, Role};
 use crate::sandbox::{self, Thread};
+use crate::sys::inherited::Inherited;
+use crate::sys::notify::Notify;
 use crate::sys::{pty, seqpacket};
 use crate::wire::{Channel, Intent, WireError};
 
@@ -62,68 +64,66 @@ pub(super) struct Control {
     orders: SyncSender<ViewersOrder>,
     events: Receiver<Input>,
     /// Passes the PTY to the other threads, which wait for it; `None` once that is done.
-    handover: Option<PtyHandover>,
+    handover: Option<Handover>,
 }
 
-/// Channels on which the other threads wait for their PTY. Those threads are started and sandboxed
-/// before the PTY arrives: the control thread cannot start threads once it is sandboxed itself.
-#[derive(Debug)]
-struct PtyHandover {
-    reader: SyncSender<Arc<OwnedFd>>,
-    /// The terminal's thread only needs to know that there is a PTY.
-    terminal: SyncSender<()>,
-    viewers: SyncSender<Arc<OwnedFd>>,
+/// Channels on which the other threads wait for what they work with. Those threads are started and
+/// sandboxed before it arrives: the control thread cannot start threads once it is sandboxed itself.
+type Handover = [SyncSender<Shared>; 3];
+
+/// What all threads work with.
+#[derive(Debug, Clone)]
+struct Shared {
+    pty: Arc<OwnedFd>,
+    memory: Arc<SessionMemory>,
 }
 
 impl Control {
-    /// Starts the other threads and takes over the descriptors that systemd passed in.
+    /// Starts the other threads, enters the sandbox, and then takes over what the previous worker left
+    /// with systemd: that worker may have been the attacker's.
     pub(super) fn start(
         listener: OwnedFd,
-        (mut store, stored): (Store, StoredDescriptors),
+        notify: Notify,
+        inherited: Vec<Inherited>,
         signals: SignalFd,
     ) -> io::Result<Self> {
-        let Recovered { memory, session } = recovery::recover(&mut store, stored)?;
         let (exchange, stats) = (Arc::new(Exchange::default()), Arc::new(SessionStats::new()));
         let wake = || Wake::new().map(Arc::new);
         let (ended, viewers, inbox, terminal, room) = (wake()?, wake()?, wake()?, wake()?, wake()?);
         let (orders, orders_in) = sync_channel(EVENTS);
         let (events, events_in) = sync_channel(EVENTS);
-        let (reader_handover, reader_in) = sync_channel::<Arc<OwnedFd>>(1);
-        let (terminal_handover, terminal_in) = sync_channel::<()>(1);
-        let (viewers_handover, viewers_in) = sync_channel::<Arc<OwnedFd>>(1);
+        let (reader_handover, reader_in) = sync_channel::<Shared>(1);
+        let (terminal_handover, terminal_in) = sync_channel::<Shared>(1);
+        let (viewers_handover, viewers_in) = sync_channel::<Shared>(1);
 
         // A sender is dropped unused only when the process ends.
         let printed = [Arc::clone(&viewers), Arc::clone(&terminal)];
         let watchdog = Watchdog::new(printed.clone());
-        let (kept, over, there) = (Arc::clone(&memory), Arc::clone(&ended), Arc::clone(&room));
+        let (over, there) = (Arc::clone(&ended), Arc::clone(&room));
         std::thread::Builder::new().name("pty".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerPty, &[]);
-            let Ok(pty) = reader_in.recv() else { return };
-            Reader::new(pty, kept, printed, there, over).run();
+            let Ok(Shared { pty, memory }) = reader_in.recv() else { return };
+            Reader::new(pty, memory, printed, there, over).run();
         })?;
-        let emulator = Emulator {
-            memory: Arc::clone(&memory),
-            exchange: Arc::clone(&exchange),
-            stats: Arc::clone(&stats),
-            wake: Arc::clone(&terminal),
-            room,
-            viewers: Arc::clone(&viewers),
-        };
+        let (given, noted) = (Arc::clone(&exchange), Arc::clone(&stats));
+        let (wake, told) = (Arc::clone(&terminal), Arc::clone(&viewers));
         std::thread::Builder::new().name("terminal".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerTerminal, &[]);
-            if terminal_in.recv().is_ok() {
-                emulator.run();
-            }
+            let Ok(Shared { memory, .. }) = terminal_in.recv() else { return };
+            Emulator { memory, exchange: given, stats: noted, wake, room, viewers: told }.run();
         })?;
-        let (kept, wake, control) = (Arc::clone(&memory), Arc::clone(&viewers), Arc::clone(&inbox));
-        let noted = Arc::clone(&stats);
+        let (wake, control, noted) = (Arc::clone(&viewers), Arc::clone(&inbox), Arc::clone(&stats));
         std::thread::Builder::new().name("viewers".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerViewers, &[]);
-            let Ok(pty) = viewers_in.recv() else { return };
-            let state = LoopState::default();
-            let (memory, stats, orders) = (kept, noted, orders_in);
+            let Ok(Shared { pty, memory }) = viewers_in.recv() else { return };
+            let (state, stats, orders) = (LoopState::default(), noted, orders_in);
             Viewers { pty, memory, exchange, stats, wake, terminal, orders, events, control, state }.run();
         })?;
+        // Made before, because the sandbox lets no memory file be made.
+        let spare = SessionMemory::new()?;
+        sandbox::enter(Thread::WorkerControl, &[]).map_err(io::Error::other)?;
+        let (mut store, stored) = Store::open(notify, inherited)?;
+        let Recovered { memory, session } = recovery::recover(&mut store, stored, spare)?;
         let mut control = Self {
             listener,
             store,
@@ -138,11 +138,7 @@ impl Control {
             stats,
             orders,
             events: events_in,
-            handover: Some(PtyHandover {
-                reader: reader_handover,
-                terminal: terminal_handover,
-                viewers: viewers_handover,
-            }),
+            handover: Some([reader_handover, terminal_handover, viewers_handover]),
         };
         if let Some(session) = session {
             control.resume(session);
@@ -310,11 +306,9 @@ impl Control {
 
     /// Passes the PTY to the other threads.
     fn hand_over(&mut self, pty: OwnedFd) {
-        let pty = Arc::new(pty);
-        if let Some(handover) = self.handover.take() {
-            drop(handover.reader.send(Arc::clone(&pty)));
-            let _ = handover.terminal.send(());
-            drop(handover.viewers.send(pty));
+        let shared = Shared { pty: Arc::new(pty), memory: Arc::clone(&self.memory) };
+        for thread in self.handover.take().into_iter().flatten() {
+            drop(thread.send(shared.clone()));
         }
     }
 

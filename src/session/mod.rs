@@ -33,9 +33,7 @@ use std::process::ExitCode;
 
 use self::control::Control;
 use self::core::Leave;
-use self::store::Store;
 use crate::records;
-use crate::sandbox::{self, Thread};
 use crate::sys::notify::Notify;
 use crate::sys::{inherited, signals};
 
@@ -81,7 +79,5 @@ fn run() -> io::Result<Leave> {
         return Err(io::Error::other("no socket named session was passed in: start tere-session@ID.socket"));
     };
     let listener = inherited.swap_remove(at).fd;
-    let control = Control::start(listener, Store::open(notify, inherited)?, signals)?;
-    sandbox::enter(Thread::WorkerControl, &[]).map_err(io::Error::other)?;
-    control.run()
+    Control::start(listener, notify, inherited, signals)?.run()
 }

@@ -33,19 +33,23 @@ pub(super) struct RecoveredSession {
     pub(super) viewers: Vec<Viewer>,
 }
 
-/// Takes over what the previous worker left.
-pub(super) fn recover(store: &mut Store, stored: StoredDescriptors) -> io::Result<Recovered> {
+/// Takes over what the previous worker left. `spare` is an empty memory file.
+pub(super) fn recover(
+    store: &mut Store,
+    stored: StoredDescriptors,
+    spare: SessionMemory,
+) -> io::Result<Recovered> {
     let StoredDescriptors { pty, memory, mut viewers } = stored;
 
     // The memory file comes first: everything else depends on it.
     let memory = match memory {
-        None => SessionMemory::new()?,
+        None => spare,
         Some(file) => match open(file) {
             Ok(memory) => memory,
             Err(error) => {
                 tracing::error!(%error, "the memory file of the previous worker cannot be read: {error}");
                 close_views(store, &mut viewers)?;
-                replace_unreadable(store, pty.as_ref())?
+                replace_unreadable(store, spare, pty.as_ref())?
             }
         },
     };
@@ -80,11 +84,15 @@ pub(super) fn open(file: OwnedFd) -> io::Result<SessionMemory> {
     Ok(memory)
 }
 
-/// Creates a memory file in place of one that cannot be read, for example after a change of its
+/// Puts an empty memory file in place of one that cannot be read, for example after a change of its
 /// layout. The screen and the views are lost, but the shell is not.
-fn replace_unreadable(store: &mut Store, pty: Option<&OwnedFd>) -> io::Result<SessionMemory> {
+fn replace_unreadable(
+    store: &mut Store,
+    memory: SessionMemory,
+    pty: Option<&OwnedFd>,
+) -> io::Result<SessionMemory> {
     let size = pty.map(|pty| pty::size(pty.as_fd())).transpose()?.flatten();
-    let memory = SessionMemory::in_place_of_an_unreadable_one(size.unwrap_or(TermSize::DEFAULT))?;
+    memory.replace_an_unreadable_one(size.unwrap_or(TermSize::DEFAULT));
     store.forget_memory()?;
     store.keep(StoredItem::Memory, memory.as_fd())?;
     Ok(memory)

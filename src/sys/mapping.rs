@@ -43,11 +43,11 @@ impl Mapping {
     /// Maps a memfd of the same length that an earlier process of tere made with [`Self::new`].
     ///
     /// # Errors
-    /// `InvalidData` if seals or length differ, or any error of fcntl(2), fstat(2) or mmap(2).
+    /// `InvalidData` if seals or length differ, or any error of fcntl(2), lseek(2) or mmap(2).
     pub fn open(fd: OwnedFd, length: NonZeroUsize) -> io::Result<Self> {
         use nix::fcntl::{FcntlArg, SealFlag, fcntl};
         let seals = SealFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GET_SEALS)?);
-        let size = nix::sys::stat::fstat(&fd)?.st_size;
+        let size = nix::unistd::lseek(&fd, 0, nix::unistd::Whence::SeekEnd)?;
         let fixed = seals.contains(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW);
         if !fixed || usize::try_from(size) != Ok(length.get()) {
             return Err(io::ErrorKind::InvalidData.into());

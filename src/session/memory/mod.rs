@@ -100,15 +100,13 @@ impl SessionMemory {
         Ok(memory)
     }
 
-    /// Creates an empty memory file in place of one that cannot be read. The terminal's output so
-    /// far is lost.
-    pub(super) fn in_place_of_an_unreadable_one(size: TermSize) -> io::Result<Self> {
-        let memory = Self::new()?;
-        memory.add_size(size);
-        memory.poison();
+    /// Puts this empty memory file in place of one that cannot be read. The terminal's output so far is
+    /// lost.
+    pub(super) fn replace_an_unreadable_one(&self, size: TermSize) {
+        self.add_size(size);
+        self.poison();
         // The shell is older than this worker: it may be at its prompt and print nothing more.
-        memory.note_ready();
-        Ok(memory)
+        self.note_ready();
     }
 
     /// Opens the memory file that a previous worker left, and changes nothing in it: see
@@ -217,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_shell_at_its_prompt_can_be_typed_to_after_its_output_was_lost() {
-        let memory = SessionMemory::in_place_of_an_unreadable_one(TermSize::DEFAULT).unwrap();
+        let memory = SessionMemory::new().unwrap();
+        memory.replace_an_unreadable_one(TermSize::DEFAULT);
         assert_eq!(memory.head(), 0);
         assert!(memory.is_ready(), "nothing is typed until the shell prints, and an idle one does not");
     }
