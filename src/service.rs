@@ -80,10 +80,12 @@ impl Service {
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
+        // This asks for the process's id, which the sandbox does not answer.
+        let watchdog = sd_notify::watchdog_enabled();
         sandbox::enter(thread, paths)?;
         runtime.block_on(async {
             let mut stop = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
-            tokio::spawn(ping_the_watchdog());
+            tokio::spawn(ping_the_watchdog(watchdog));
             let done = tokio::select! {
                 done = serve() => done.map_err(StartError::Program),
                 _ = stop.recv() => Ok(()),
@@ -119,9 +121,10 @@ pub fn status(words: &str) {
     }
 }
 
-/// Pings systemd's watchdog from within the runtime, so that a runtime that hangs is restarted.
-async fn ping_the_watchdog() {
-    let Some(within) = sd_notify::watchdog_enabled() else { return };
+/// Pings systemd's watchdog, if it wants a ping within this time, from within the runtime, so that a
+/// runtime that hangs is restarted.
+async fn ping_the_watchdog(within: Option<Duration>) {
+    let Some(within) = within else { return };
     let mut tick = tokio::time::interval((within / 2).max(Duration::from_millis(10)));
     loop {
         tick.tick().await;

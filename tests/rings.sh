@@ -116,6 +116,7 @@ ring_unit() {
     if [[ ! $name && -e $top/deny.toml ]]; then dependencies; fi
     if [[ ! $name ]]; then runner "page" as_owner "${limit[@]}" web/check; fi
     runner "programs" as_owner "${limit[@]}" cargo test --locked --no-fail-fast --lib --bins "${unit_tests[@]}" -- ${name:+"$name"}
+    runner "sandboxes" as_owner "${limit[@]}" cargo test --locked --test probe -- ${name:+"$name"}
 }
 
 # Checks the dependencies: their licences, their sources, and security advisories. The list of
@@ -325,6 +326,7 @@ on_host() {
     export TERE_HOST TERE_HOST_LEADER TERE_ORIGIN
     step "write the policy" write_policy machines
     printf -- '-- %s\n' "$("$top/mkosi/host" enter "$host" systemctl --version | head -n 1)"
+    if build_test probe; then export TERE_PROBE=$program; fi
     if build_test machines; then runner "machines" "${limit[@]}" "$program" ${name:+"$name"}; fi
     # The page is the same on both hosts, so the browser tests run on one of them.
     if [[ ! $* ]]; then browser; fi

@@ -24,6 +24,7 @@ mod idle;
 mod leaks;
 mod managed;
 mod network;
+mod probe;
 mod soak;
 mod stopped;
 mod upkeep;
