@@ -14,6 +14,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::super::Front;
+use super::super::capacity::SocketPlace;
 use super::super::source::Source;
 use super::closing::Closing;
 use super::core::{Core, clock};
@@ -25,6 +26,7 @@ use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::terminal::{DELIVERY_TIMEOUT, Handle, StreamEvent, Terminal, TerminalView};
 use super::writer::{self, OUTPUT_QUEUE, Written};
 use crate::names::AccountName;
+use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{STREAMS_MAX, ToPage};
 use crate::protocol::principal::{FromBroker, Request};
@@ -44,11 +46,15 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves one connection until it ends.
-pub(in super::super) async fn run<S>(page: WebSocketStream<S>, front: Arc<Front>, source: Source)
-where
+pub(in super::super) async fn run<S>(
+    page: WebSocketStream<S>,
+    front: Arc<Front>,
+    source: Source,
+    place: Arc<SocketPlace>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (connection, mut page) = Connection::new(page, Arc::clone(&front), source);
+    let (connection, mut page) = Connection::new(page, Arc::clone(&front), source, place);
     let (closing, account) = connection.serve(&mut page).await;
     match account {
         Some(account) if closing.is_fault() => {
@@ -67,6 +73,7 @@ struct Connection {
     core: Core,
     front: Arc<Front>,
     source: Source,
+    place: Arc<SocketPlace>,
     account: Option<AccountName>,
     pace: Pace,
     /// Messages for the page, in order. The writer takes one at a time.
@@ -115,6 +122,7 @@ impl Connection {
         page: WebSocketStream<S>,
         front: Arc<Front>,
         source: Source,
+        place: Arc<SocketPlace>,
     ) -> (Self, SplitStream<WebSocketStream<S>>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -134,6 +142,7 @@ impl Connection {
             core: Core::new(began),
             front,
             source,
+            place,
             account: None,
             pace: Pace::new(tokio::time::Instant::now()),
             waiting: VecDeque::new(),
@@ -194,6 +203,10 @@ impl Connection {
                     tracing::warn!(source = %self.source, %error, "the channel of a step-up is closed");
                     self.step_ups.remove(&stream);
                     Input::StepUpLost(stream)
+                }
+                Event::Login(Answered { verdict: Verdict::SignedIn { .. }, .. }) if !self.place.sign_in() => {
+                    // The broker closes the channel that is dropped here.
+                    Input::Login(Verdict::Refused(Refusal::Busy))
                 }
                 Event::Login(Answered { verdict, principal }) => {
                     match verdict {
