@@ -9,8 +9,8 @@
 //!
 //! The path of a socket through this room: `listener` accepts the socket, and `capacity` counts it
 //! among the `places` of its `source`.
-//! `proxy` reads which source that is, if a proxy says so. `socket` serves
-//! its requests with hyper. The `router` has `admission` check each request. Then
+//! `proxy` reads which source that is, if a proxy says so. `socket` reads requests through `incoming`
+//! and serves them with hyper. The `router` has `admission` check each request. Then
 //! either a `response` with one of the page's `files` is sent through `outgoing`, or the socket
 //! becomes a `connection`.
 
@@ -21,6 +21,7 @@ mod connection;
 
 mod error;
 mod files;
+mod incoming;
 mod listener;
 mod outgoing;
 mod penalties;

@@ -16,19 +16,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::Front;
 use super::admission::Rejection;
 use super::capacity::SocketPlace;
 use super::connection;
+use super::incoming::{BareLineFeed, Incoming as IncomingBytes};
 use super::outgoing::{Announced, Outgoing};
 use super::proxy;
 use super::response;
 use super::router::router;
 use super::source::Source;
-use crate::protocol::page::BINARY_FRAME_MAX;
 use crate::record_limiter::RecordLimiter;
 
 /// How long the front waits for a browser.
@@ -80,7 +78,7 @@ pub(super) async fn serve<S>(stream: S, naming: Naming, place: Arc<SocketPlace>,
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let announced = Announced::default();
+    let (announced, bare) = (Announced::default(), BareLineFeed::default());
     // The source of the request that turned the socket into a WebSocket.
     let (requests, websocket) = (AtomicUsize::new(0), Mutex::new(None));
     let router = TowerToHyperService::new(router(front));
@@ -88,7 +86,8 @@ where
         let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
         let named = naming.source_of(&request);
         let source = named.unwrap_or(Source::Local);
-        if let Err(rejection) = named {
+        let fault = if bare.is_in(number) { Some(Rejection::Unreadable) } else { named.err() };
+        if let Some(rejection) = fault {
             request.extensions_mut().insert(rejection);
         }
         let asked = RequestInfo::of(&request, source);
@@ -109,6 +108,7 @@ where
             Ok::<_, Infallible>(response)
         }
     });
+    let stream = IncomingBytes::new(stream, bare.clone());
     let stream = TokioIo::new(Outgoing::new(stream, announced.clone(), front.timeouts.response));
     let mut http = Builder::new()
         .timer(TokioTimer::new())
@@ -120,14 +120,15 @@ where
         .serve_connection(stream, service);
     let served = (&mut http).await;
     let Parts { io, read_buf, .. } = http.into_parts();
-    let (mut stream, is_between_responses) = io.into_inner().into_stream();
+    let (stream, is_between_responses) = io.into_inner().into_stream();
+    let mut stream = stream.into_stream();
     match served {
         Ok(()) => {
             if let Some(source) = websocket.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 if matches!(naming, Naming::Requests) {
                     place.move_to(source);
                 }
-                return speak(stream, read_buf.into(), source, place, Arc::clone(front)).await;
+                return connection::run(stream, read_buf.into(), Arc::clone(front), source, place).await;
             }
         }
         Err(error) => {
@@ -159,23 +160,6 @@ fn rejection(error: &hyper::Error, has_begun: bool) -> Option<Rejection> {
 fn length(response: &Response) -> usize {
     let length = response.body().size_hint().exact().unwrap_or_default();
     usize::try_from(length).unwrap_or(usize::MAX)
-}
-
-/// Serves the socket as a WebSocket. `read` holds the bytes that arrived after the head.
-async fn speak<S>(stream: S, read: Vec<u8>, source: Source, place: Arc<SocketPlace>, front: Arc<Front>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    // Nothing is buffered for writing, so output that a slow page has not taken stays with the
-    // worker. A message may span several frames, but is never longer than one frame may be.
-    let config = WebSocketConfig::default()
-        .read_buffer_size(16 * 1024)
-        .write_buffer_size(0)
-        .max_write_buffer_size(4 * BINARY_FRAME_MAX)
-        .max_message_size(Some(BINARY_FRAME_MAX))
-        .max_frame_size(Some(BINARY_FRAME_MAX));
-    let page = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
-    connection::run(page, front, source, place).await;
 }
 
 /// The parts of a request that the record of a rejection names.

@@ -193,6 +193,28 @@ async fn what_is_not_a_request_is_refused() {
 }
 
 #[tokio::test]
+async fn a_line_of_a_request_does_not_end_with_a_line_feed_alone() {
+    let good = "HEAD / HTTP/1.1\r\nHost: localhost:8080\r\n\r\n";
+    assert!(answers(good.as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    for bad in [
+        "HEAD / HTTP/1.1\nHost: localhost:8080\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: localhost:8080\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: localhost:8080\r\n\n",
+        "HEAD / HTTP/1.1\nHost: localhost:8080\n\n",
+        "\nHEAD / HTTP/1.1\r\nHost: localhost:8080\r\n\r\n",
+    ] {
+        let answer = answers(bad.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{bad:?}: {answer}");
+        assert!(answer.contains("\r\nContent-Security-Policy: default-src 'none'"));
+        // Behind a good one, too, and the good one is answered.
+        let answer = answers(format!("{good}{bad}{good}").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 400 ").count(), 1, "{bad:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 2, "nothing behind it is a request: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn no_request_has_a_body() {
     for body in [
         "Content-Length: 5\r\n\r\nhello",

@@ -8,14 +8,15 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
 use super::fixture::{Fixture, Page, SOON};
 use crate::front::capacity::{ANONYMOUS_MAX, LOGINS_MAX, LOGINS_PER_SOURCE_MAX, SIGNED_IN_MAX};
 use crate::front::connection;
 use crate::front::source::Source;
 use crate::protocol::Refusal;
-use crate::protocol::page::{FromPage, ToPage};
+use crate::protocol::page::{FromPage, SIGN_IN_FRAME_MAX, TEXT_FRAME_MAX, ToPage};
 
 /// A page from this address, whose HTTP is over.
 async fn page_from(fixture: &Fixture, address: &str) -> Page {
@@ -25,8 +26,7 @@ async fn page_from(fixture: &Fixture, address: &str) -> Page {
     let (front, source) = (Arc::clone(&fixture.front), Source::of(address.parse().unwrap()));
     tokio::spawn(async move {
         let place = Arc::new(front.capacity.socket(source));
-        let page = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-        connection::run(page, front, source, place).await;
+        connection::run(theirs, Vec::new(), front, source, place).await;
     });
     Page(WebSocketStream::from_raw_socket(ours, Role::Client, None).await)
 }
@@ -68,6 +68,51 @@ async fn frames_without_end_are_not_read_without_end() {
     assert!(matches!(mallory.heard().await, ToPage::Challenge { .. }));
     // 500 in a tenth of a second, of which the first may be half over.
     assert!(began.elapsed() > Duration::from_millis(1800), "{:?}", began.elapsed());
+}
+
+/// A frame with a part of a message.
+fn part(opcode: Data, payload: &[u8], is_final: bool) -> Message {
+    Message::Frame(tungstenite::protocol::frame::Frame::message(
+        payload.to_vec(),
+        OpCode::Data(opcode),
+        is_final,
+    ))
+}
+
+async fn expect_bad_message(page: &mut Page) {
+    let refused = ToPage::Refused { stream: None, refusal: Refusal::BadMessage };
+    assert_eq!(page.last_words().await, (Some(refused), "1008 bad-message".to_owned()));
+}
+
+#[tokio::test]
+async fn messages_are_short_before_anybody_is_signed_in() {
+    let fixture = Fixture::build();
+    let ping = |length: usize| Message::text(format!("{:length$}", "{\"type\":\"ping\"}"));
+    let mut mallory = page_from(&fixture, "192.0.2.1").await;
+    mallory.0.send(ping(SIGN_IN_FRAME_MAX)).await.unwrap();
+    assert!(matches!(mallory.heard().await, ToPage::Pong { .. }));
+    mallory.0.send(ping(SIGN_IN_FRAME_MAX + 1)).await.unwrap();
+    expect_bad_message(&mut mallory).await;
+    // In two frames, too.
+    let mut mallory = page_from(&fixture, "192.0.2.1").await;
+    mallory.0.send(part(Data::Text, &[b' '; SIGN_IN_FRAME_MAX], false)).await.unwrap();
+    mallory.0.send(part(Data::Continue, b"{}", true)).await.unwrap();
+    expect_bad_message(&mut mallory).await;
+    let mut alice = page_from(&fixture, "192.0.2.2").await;
+    alice.sign_in().await;
+    alice.0.send(ping(TEXT_FRAME_MAX)).await.unwrap();
+    assert!(matches!(alice.heard().await, ToPage::Pong { .. }));
+}
+
+#[tokio::test]
+async fn a_message_of_frames_without_end_ends_its_connection() {
+    let fixture = Fixture::build();
+    let mut mallory = page_from(&fixture, "192.0.2.1").await;
+    mallory.0.send(part(Data::Text, b"{", false)).await.unwrap();
+    for _ in 0..200 {
+        mallory.0.send(part(Data::Continue, b"", false)).await.unwrap();
+    }
+    expect_bad_message(&mut mallory).await;
 }
 
 #[tokio::test]
