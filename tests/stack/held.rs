@@ -40,3 +40,14 @@ fn idle_websockets_keep_nobody_out() {
     assert_eq!(lobby.account, "alice");
     assert_eq!(alice.sessions(), [], "whoever is signed in stays");
 }
+
+#[test]
+fn behind_a_proxy_a_source_takes_its_own_places() {
+    let host = Host::alone();
+    let (mut passkey, _) = enrolled(&host, "alice");
+    let by_proxy = |last| Page::over(host.connect_by_proxy([192, 0, 2, last].into()));
+    let mut waiting = by_proxy(2);
+    let mut held: Vec<_> = (0..70).map(|_| by_proxy(1)).collect();
+    assert!(!held[0].poll(DEADLINE), "it is beyond what one source may have");
+    assert_eq!(waiting.sign_in(&mut passkey).account, "alice");
+}
