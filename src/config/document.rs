@@ -12,7 +12,8 @@ use super::error::{Found, found, position};
 use super::explain::explain;
 use super::{
     Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, HostTerms, Launch, Limits, Machine,
-    Memory, Network, Origin, Pattern, PerAccount, Period, Shell, Start, Tasks, TimeLimit, Update,
+    Memory, Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start, Tasks, TimeLimit,
+    Update,
 };
 use crate::names::{
     AccountName, BadName, ChangeKind, GroupName, MachineName, Target, TemplateName, UnixGroup, UnixUser,
@@ -24,6 +25,8 @@ use crate::names::{
 struct Document {
     /// The page's origin, as in the browser's address bar.
     origin: Origin,
+    /// The proxy before the front.
+    proxy: Option<ProxyTable>,
     /// The groups of accounts.
     #[serde(default)]
     group: Vec<Spanned<GroupTable>>,
@@ -33,6 +36,14 @@ struct Document {
     /// The machines that tere makes.
     #[serde(default)]
     machine: Vec<MachineTable>,
+}
+
+/// The `[proxy]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProxyTable {
+    /// How it says where a browser is.
+    source: ProxySource,
 }
 
 /// One `[[group]]`.
@@ -118,7 +129,8 @@ pub(super) fn read(text: &str) -> Result<Config, Found> {
     }
     let machines = machines(text, document.machine, &grants)?;
     let grants = grants.into_iter().map(|(grant, _)| grant).collect();
-    Ok(Config { origin: document.origin, groups, grants, machines })
+    let proxy = document.proxy.map(|table| table.source);
+    Ok(Config { origin: document.origin, proxy, groups, grants, machines })
 }
 
 /// Where a grant stands in the file, and its machine.

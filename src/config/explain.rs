@@ -12,9 +12,11 @@ use super::error::{Found, found};
 /// the file), the option's key, and the line.
 pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (None, "origin", "origin = \"https://shell.example.org\""),
+    (None, "proxy", "[proxy]"),
     (None, "group", "[[group]]"),
     (None, "grant", "[[grant]]"),
     (None, "machine", "[[machine]]"),
+    (Some("proxy"), "source", "source = \"x-forwarded-for\""),
     (Some("group"), "name", "name = \"staff\""),
     (Some("group"), "accounts", "accounts = [\"alice\", \"bob\"]"),
     (Some("grant"), "accounts", "accounts = [\"alice\"]"),

@@ -37,6 +37,7 @@ mod network;
 mod origin;
 mod pattern;
 mod period;
+mod proxy;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,7 @@ pub use network::{Bridge, INTERFACE_MAX, Network, Prefix, Reach};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
 pub use period::Period;
+pub use proxy::ProxySource;
 pub use terms::{FreshTouch, HostTerms, TimeLimit};
 
 /// Largest configuration file, bytes. A larger file is refused without parsing it.
@@ -65,6 +67,8 @@ pub const CONFIG_MAX: u64 = 1024 * 1024;
 pub struct Config {
     /// The page's origin, as in the browser's address bar.
     pub origin: Origin,
+    /// How a proxy says where a browser is; `None` if its word is not to be taken.
+    pub proxy: Option<ProxySource>,
     /// The groups of accounts, in the order of the file.
     pub groups: Vec<Group>,
     /// The grants: who may open what, in the order of the file.

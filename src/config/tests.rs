@@ -122,6 +122,26 @@ fn a_grant_says_which_shell_is_started_and_with_what_environment() {
 }
 
 #[test]
+fn a_proxy_is_believed_only_if_the_policy_says_how_it_names_sources() {
+    let proxy = |rest: &str| format!("{ORIGIN}[proxy]\n{rest}\n");
+    let read = |text: &str| parse(text).unwrap().proxy;
+    assert_eq!(read(ORIGIN), None);
+    assert_eq!(read(&proxy("source = \"proxy-protocol\"")), Some(ProxySource::ProxyProtocol));
+    assert_eq!(read(&proxy("source = \"x-forwarded-for\"")), Some(ProxySource::XForwardedFor));
+    for (rest, expected) in [
+        ("", "tere.toml:2:1: \"source\" is missing in a proxy: add a line like source = "),
+        (
+            "source = \"x-real-ip\"",
+            "tere.toml:3:10: \"x-real-ip\" is none of proxy-protocol, x-forwarded-for",
+        ),
+        ("sources = []", "tere.toml:3:1: there is no key \"sources\" in a proxy: did you mean \"source\"?"),
+    ] {
+        let said = refusal(&proxy(rest));
+        assert!(said.starts_with(expected), "{said}\nexpected {expected}");
+    }
+}
+
+#[test]
 fn a_value_that_there_is_not_is_answered_with_those_that_there_are() {
     let machine = |rest: &str| {
         let grant = grant("accounts = [\"a\"]\nmachine = \"{account}-box\"\nuser = \"d\"\n");
@@ -277,7 +297,7 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
         ),
         (
             format!("{ORIGIN}zzz = 1"),
-            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, group, grant, machine",
+            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, group, grant, machine",
         ),
         (
             format!("{ORIGIN}[grant]\n"),
@@ -547,7 +567,7 @@ fn a_report_points_at_the_place() {
     let report = parse(&text).unwrap_err().report();
     assert_eq!(
         report,
-        "there is no key \"zzz\" at the top of the file: the keys there are origin, group, grant, machine\n \
+        "there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, group, grant, machine\n \
          --> tere.toml:3:1\n  |\n3 | zzz = 1\n  | ^^^ here"
     );
     // A missing key is reported at a position without a character.
@@ -582,6 +602,7 @@ fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
     let mut named = Vec::new();
     for (inside, text) in [
         (None, format!("{ORIGIN}zzz = 1")),
+        (Some("proxy"), format!("{ORIGIN}[proxy]\nzzz = 1")),
         (Some("group"), format!("{ORIGIN}[[group]]\nzzz = 1")),
         (Some("grant"), grant("zzz = 1")),
         (Some("machine"), format!("{ORIGIN}[[machine]]\nzzz = 1")),

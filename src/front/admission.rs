@@ -38,6 +38,10 @@ pub(super) enum Rejection {
     WebSocketVersion,
     #[error("the request cannot be read")]
     Unreadable,
+    #[error(
+        "the proxy does not name the browser's address: have it set X-Forwarded-For to that one address, or correct 'proxy' in tere.toml"
+    )]
+    NoSource,
     #[error("the request is too long")]
     TooLong,
     #[error("the request did not come in time")]
@@ -51,8 +55,12 @@ impl Rejection {
     }
 }
 
-/// Checks what applies to every request: it is for this host, has no body, and only reads.
+/// Checks what applies to every request: it is for this host, has no body, and only reads. What
+/// [`super::socket`] found wrong with it is an extension.
 pub(super) fn admit(request: &Request, origin: &Origin) -> Result<(), Rejection> {
+    if let Some(rejection) = request.extensions().get::<Rejection>() {
+        return Err(*rejection);
+    }
     let has_origin_form = request.uri().authority().is_none() && request.uri().path().starts_with('/');
     // No request here has a body, so a proxy and the front cannot disagree about its length.
     let is_empty = all(request.headers(), header::CONTENT_LENGTH).iter().all(|length| *length == b"0")

@@ -30,6 +30,18 @@ pub(super) enum FrontError {
     )]
     PlainToTheNetwork { address: SocketAddr },
     #[error(
+        "tere.toml has a [proxy], but no socket is for one: use ListenStream= with a path in tere-front.socket, or remove [proxy]"
+    )]
+    NoSocketForProxies,
+    #[error(
+        "tere.toml has a [proxy], and the socket {path} is open to everybody on this host, who could claim any address: set SocketMode=0660 and the proxy's group as SocketGroup= in tere-front.socket"
+    )]
+    OpenToEverybody { path: String },
+    #[error(
+        "tere.toml has a [proxy], and who may open the socket {} cannot be seen: {cause}: use a path in /run/tere, the folder of sockets that this service sees", .path.display()
+    )]
+    HiddenSocket { path: PathBuf, cause: io::Error },
+    #[error(
         "the origin is {origin}, but with a certificate {address} is reached by https: write the origin with https, or remove the credentials tls.crt and tls.key"
     )]
     TlsForHttp { origin: Origin, address: SocketAddr },

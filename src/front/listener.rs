@@ -3,6 +3,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::SocketAddr as UnixAddress;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Front;
-use super::capacity::SocketPermit;
+use super::capacity::SocketPlace;
 use super::certificate::Certificate;
 use super::error::FrontError;
-use super::socket;
+use super::proxy;
+use super::socket::{self, Naming};
 use super::source::Source;
-use crate::config::Origin;
+use crate::config::{Origin, ProxySource};
 
 /// Most unsent output in the kernel for one browser, bytes. It is small because on a slow link the
 /// echo of a key press waits behind it. It does not limit the data in flight. See TCP_NOTSENT_LOWAT
@@ -44,8 +46,9 @@ pub(super) enum Listener {
     /// A TCP socket, reached from the network or from this host.
     Tcp { listener: std::net::TcpListener, address: SocketAddr, certificate: Option<Certificate> },
     /// A UNIX socket, reached by a proxy on this host. Not encrypted: only processes that may open
-    /// the path can reach it.
-    Unix { listener: std::os::unix::net::UnixListener, address: UnixAddress },
+    /// the path can reach it. Only here is a proxy believed about its sources, because every local
+    /// user reaches the TCP sockets on loopback.
+    Unix { listener: std::os::unix::net::UnixListener, address: UnixAddress, proxy: Option<ProxySource> },
 }
 
 impl Listener {
@@ -54,6 +57,7 @@ impl Listener {
         fd: OwnedFd,
         origin: &Origin,
         certificate: Option<&Certificate>,
+        proxy: Option<ProxySource>,
     ) -> Result<Self, FrontError> {
         let errno = |error: nix::errno::Errno| FrontError::Socket(error.into());
         let stream = getsockopt(&fd, sockopt::SockType).map_err(errno)? == SockType::Stream;
@@ -63,7 +67,7 @@ impl Listener {
         let name: SockaddrStorage = getsockname(fd.as_raw_fd()).map_err(errno)?;
         match name.family() {
             Some(AddressFamily::Inet | AddressFamily::Inet6) => Self::tcp(fd.into(), origin, certificate),
-            Some(AddressFamily::Unix) => Self::unix(fd.into()),
+            Some(AddressFamily::Unix) => Self::unix(fd.into(), proxy),
             Some(_) | None => Err(FrontError::NotAListener),
         }
     }
@@ -86,10 +90,21 @@ impl Listener {
         Ok(Self::Tcp { listener, address, certificate: certificate.cloned() })
     }
 
-    fn unix(listener: std::os::unix::net::UnixListener) -> Result<Self, FrontError> {
+    fn unix(
+        listener: std::os::unix::net::UnixListener,
+        proxy: Option<ProxySource>,
+    ) -> Result<Self, FrontError> {
         listener.set_nonblocking(true).map_err(FrontError::Socket)?;
         let address = listener.local_addr().map_err(FrontError::Socket)?;
-        Ok(Self::Unix { listener, address })
+        if proxy.is_some() {
+            refuse_open(&address)?;
+        }
+        Ok(Self::Unix { listener, address, proxy })
+    }
+
+    /// Whether a proxy is believed about its sources here.
+    pub(super) fn is_for_proxies(&self) -> bool {
+        matches!(self, Self::Unix { proxy: Some(_), .. })
     }
 
     /// Returns the task that accepts sockets. Must be called within the runtime.
@@ -98,7 +113,9 @@ impl Listener {
             Self::Tcp { listener, address: _, certificate } => {
                 Accepting::Tcp(TcpListener::from_std(listener)?, certificate)
             }
-            Self::Unix { listener, address: _ } => Accepting::Unix(UnixListener::from_std(listener)?),
+            Self::Unix { listener, address: _, proxy } => {
+                Accepting::Unix(UnixListener::from_std(listener)?, proxy)
+            }
         };
         Ok(async move {
             loop {
@@ -116,15 +133,32 @@ impl fmt::Display for Listener {
         match self {
             Self::Tcp { address, certificate: Some(_), .. } => write!(f, "{address} (TLS)"),
             Self::Tcp { address, certificate: None, .. } => write!(f, "{address} (plain)"),
-            Self::Unix { address, .. } => write!(f, "{address:?} (plain)"),
+            Self::Unix { address, proxy: None, .. } => write!(f, "{address:?} (plain)"),
+            Self::Unix { address, proxy: Some(proxy), .. } => write!(f, "{address:?} (plain, {proxy:?})"),
         }
     }
+}
+
+/// Refuses a socket on which everybody on this host could claim to be a proxy. The kernel demands the
+/// right to write to its file from whoever connects; see unix(7).
+fn refuse_open(address: &UnixAddress) -> Result<(), FrontError> {
+    const OTHERS_WRITE: u32 = 0o002;
+    // Whoever shares the network namespace can connect to a socket without a file.
+    let Some(path) = address.as_pathname() else {
+        return Err(FrontError::OpenToEverybody { path: format!("{address:?}") });
+    };
+    let hidden = |cause| FrontError::HiddenSocket { path: path.to_owned(), cause };
+    let mode = std::fs::metadata(path).map_err(hidden)?.permissions().mode();
+    if mode & OTHERS_WRITE != 0 {
+        return Err(FrontError::OpenToEverybody { path: path.display().to_string() });
+    }
+    Ok(())
 }
 
 /// A listener registered with the runtime.
 enum Accepting {
     Tcp(TcpListener, Option<Certificate>),
-    Unix(UnixListener),
+    Unix(UnixListener, Option<ProxySource>),
 }
 
 impl Accepting {
@@ -133,26 +167,19 @@ impl Accepting {
         match self {
             Self::Tcp(listener, certificate) => {
                 let (stream, address) = listener.accept().await?;
-                let source = Source::of(address.ip());
-                let Some(permit) = permit(front, source) else { return Ok(()) };
-                let certificate = certificate.clone();
-                let front = Arc::clone(front);
+                let (source, certificate) = (Source::of(address.ip()), certificate.clone());
+                let place = Arc::new(front.capacity.socket(source));
+                let (front, held) = (Arc::clone(front), Arc::clone(&place));
                 tokio::spawn(async move {
-                    if let Err(error) = tcp(stream, certificate, source, &front).await {
-                        tracing::debug!(%source, %error, "a socket failed");
-                    }
-                    drop(permit);
+                    keep(&held, source, &front, tcp(stream, certificate, source, place, &front)).await;
                 });
             }
-            Self::Unix(listener) => {
+            Self::Unix(listener, proxy) => {
                 let (stream, _) = listener.accept().await?;
-                let Some(permit) = permit(front, Source::Local) else { return Ok(()) };
-                let front = Arc::clone(front);
+                let place = Arc::new(front.capacity.socket(Source::Local));
+                let (front, held, proxy) = (Arc::clone(front), Arc::clone(&place), *proxy);
                 tokio::spawn(async move {
-                    if let Err(error) = unix(stream, &front).await {
-                        tracing::debug!(%error, "a proxy's socket failed");
-                    }
-                    drop(permit);
+                    keep(&held, Source::Local, &front, unix(stream, proxy, place, &front)).await;
                 });
             }
         }
@@ -160,15 +187,23 @@ impl Accepting {
     }
 }
 
-fn permit(front: &Front, source: Source) -> Option<SocketPermit> {
-    match front.capacity.take(source) {
-        Ok(permit) => Some(permit),
-        Err(full) => {
-            front
-                .record_limiter
-                .record(source, || tracing::warn!(%source, reason = %full, "a socket is closed unread"));
-            None
+/// Serves a socket until it ends, or until another one needs its place.
+async fn keep(
+    place: &SocketPlace,
+    source: Source,
+    front: &Front,
+    served: impl Future<Output = io::Result<()>>,
+) {
+    tokio::select! {
+        served = served => {
+            if let Err(error) = served {
+                tracing::debug!(%source, %error, "a socket failed");
+            }
         }
+        // Without a word to its peer, which may not read it.
+        () = place.displaced() => front.record_limiter.record(source, || {
+            tracing::warn!(%source, "a socket without a signed-in account is closed: another needs its place");
+        }),
     }
 }
 
@@ -176,32 +211,57 @@ async fn tcp(
     stream: TcpStream,
     certificate: Option<Certificate>,
     source: Source,
+    place: Arc<SocketPlace>,
     front: &Arc<Front>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX)?;
     let Some(certificate) = certificate else {
-        attend(stream, source, front).await;
+        attend(stream, Naming::Socket(source), place, front).await;
         return Ok(());
     };
     let handshake = certificate.acceptor().accept(stream);
     let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
-    attend(stream, source, front).await;
+    attend(stream, Naming::Socket(source), place, front).await;
     Ok(())
 }
 
-async fn unix(stream: UnixStream, front: &Arc<Front>) -> io::Result<()> {
+async fn unix(
+    mut stream: UnixStream,
+    proxy: Option<ProxySource>,
+    place: Arc<SocketPlace>,
+    front: &Arc<Front>,
+) -> io::Result<()> {
     SockRef::from(&stream).set_send_buffer_size(UNIX_BUFFER)?;
-    attend(stream, Source::Local, front).await;
+    let naming = match proxy {
+        None => Naming::Socket(Source::Local),
+        Some(ProxySource::XForwardedFor) => Naming::Requests,
+        Some(ProxySource::ProxyProtocol) => {
+            match proxy::read_header(&mut stream, front.timeouts.head).await {
+                Ok(source) => {
+                    place.move_to(source);
+                    Naming::Socket(source)
+                }
+                Err(fault) => {
+                    front.record_limiter.record(Source::Local, || {
+                        tracing::warn!("a proxy's socket is closed: {fault}");
+                    });
+                    return Ok(());
+                }
+            }
+        }
+    };
+    attend(stream, naming, place, front).await;
     Ok(())
 }
 
 async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    source: Source,
+    naming: Naming,
+    place: Arc<SocketPlace>,
     front: &Arc<Front>,
 ) {
     // Boxed, because the state of a connection is too large to be embedded in every future above
     // it.
-    Box::pin(socket::serve(stream, source, front)).await;
+    Box::pin(socket::serve(stream, naming, place, front)).await;
 }

@@ -7,8 +7,10 @@
 //! auth, gets the principal channel back, and sends requests over it. An attacker who controls the
 //! front can do what the people connected at that moment can do, and nothing once they have left.
 //!
-//! The path of a socket through this room: `listener` accepts the socket and `capacity` counts it.
-//! `socket` serves its requests with hyper. The `router` has `admission` check each request. Then
+//! The path of a socket through this room: `listener` accepts the socket, and `capacity` counts it
+//! among the `places` of its `source`.
+//! `proxy` reads which source that is, if a proxy says so. `socket` reads requests through `incoming`
+//! and serves them with hyper. The `router` has `admission` check each request. Then
 //! either a `response` with one of the page's `files` is sent through `outgoing`, or the socket
 //! becomes a `connection`.
 
@@ -19,10 +21,12 @@ mod connection;
 
 mod error;
 mod files;
+mod incoming;
 mod listener;
-mod login_places;
 mod outgoing;
 mod penalties;
+mod places;
+mod proxy;
 mod response;
 mod router;
 mod socket;
@@ -46,7 +50,6 @@ use certificate::Certificate;
 use error::FrontError;
 use files::Files;
 use listener::Listener;
-use login_places::LoginPlaces;
 use penalties::Penalties;
 use socket::Timeouts;
 use source::Source;
@@ -69,8 +72,7 @@ struct Front {
     origin: Origin,
     files: Files,
     auth: PathBuf,
-    capacity: Arc<Capacity>,
-    logins: Arc<LoginPlaces>,
+    capacity: Capacity,
     penalties: Penalties,
     /// For all records of people who are not signed in.
     record_limiter: RecordLimiter<Source>,
@@ -83,8 +85,7 @@ impl Front {
             origin,
             files: Files::embedded(),
             auth,
-            capacity: Arc::default(),
-            logins: Arc::default(),
+            capacity: Capacity::default(),
             penalties: Penalties::default(),
             record_limiter: RecordLimiter::default(),
             timeouts: Timeouts::default(),
@@ -123,14 +124,17 @@ fn prepare(inherited: Vec<Inherited>, arguments: Arguments) -> Result<(Front, Ve
         let passed = credentials.as_ref().map(|folder| folder.join("tere.toml")).filter(|path| path.exists());
         passed.unwrap_or_else(|| "/etc/tere/tere.toml".into())
     });
-    let origin = Config::load(&config)?.origin;
+    let Config { origin, proxy, .. } = Config::load(&config)?;
     let certificate = match credentials {
         Some(folder) => Certificate::load(&folder)?,
         None => None,
     };
     let listeners = inherited
         .into_iter()
-        .map(|socket| Listener::new(socket.fd, &origin, certificate.as_ref()))
-        .collect::<Result<_, _>>()?;
+        .map(|socket| Listener::new(socket.fd, &origin, certificate.as_ref(), proxy))
+        .collect::<Result<Vec<_>, _>>()?;
+    if proxy.is_some() && !listeners.iter().any(Listener::is_for_proxies) {
+        return Err(FrontError::NoSocketForProxies);
+    }
     Ok((Front::new(origin, arguments.runtime_dir.join("auth.sock")), listeners))
 }

@@ -1,52 +1,60 @@
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::source::Source;
+use super::source::{Network, Source};
 
-/// What a failed sign-in costs its source. Each second pays back one second, so a source may fail
-/// once in this time for ever.
+/// What a failed sign-in costs its IPv4 address or IPv6 /64. Each second pays back one second, so such
+/// a source may fail once in this time for ever. A wider network pays the part of it that
+/// [`Network::share`] says: a /48 may fail four times as often.
 const COST: Duration = Duration::from_secs(10);
 
 /// The debt from which on a source may not try to sign in: after six failures at once.
 const DEBT_MAX: Duration = Duration::from_secs(60);
 
-/// Most sources (IPv4 addresses, IPv6 /64s) that are known to be in debt. One more displaces the one
+/// Most networks that are known to be in debt, up to three for each source. One more displaces the one
 /// whose debt is paid first.
-const SOURCES_MAX: usize = 4096;
+const NETWORKS_MAX: usize = 4096;
 
-/// The sources of failed sign-ins. Those that failed often may not try for a while, which costs
-/// neither auth nor anybody else anything. Sources behind a proxy on this host cannot be told apart,
-/// and are not held back.
+/// The networks of failed sign-ins. Whoever failed often may not try for a while, which costs neither
+/// auth nor anybody else anything. Local sources are not held back: a proxy that does not name its
+/// clients is all of them.
 #[derive(Debug, Default)]
 pub(super) struct Penalties {
-    /// When the debt of each source is paid.
-    paid: Mutex<HashMap<IpAddr, Instant>>,
+    /// When the debt of each network is paid.
+    paid: Mutex<HashMap<Network, Instant>>,
 }
 
 impl Penalties {
     /// Whether a source may try to sign in now.
     pub(super) fn allow(&self, source: Source, now: Instant) -> bool {
-        let Some(network) = source.network() else { return true };
         let paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-        paid.get(&network).is_none_or(|paid| paid.saturating_duration_since(now) + COST <= DEBT_MAX)
+        source.networks().into_iter().all(|network| {
+            let debt = paid.get(&network).map(|paid| paid.saturating_duration_since(now));
+            debt.unwrap_or_default() + cost(network) <= DEBT_MAX
+        })
     }
 
     /// Counts a failed sign-in.
     pub(super) fn failed(&self, source: Source, now: Instant) {
-        let Some(network) = source.network() else { return };
         let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-        if paid.len() >= SOURCES_MAX && !paid.contains_key(&network) {
-            paid.retain(|_, paid| *paid > now);
-            let first = paid.iter().min_by_key(|(_, paid)| **paid).map(|(network, _)| *network);
-            if let Some(first) = first.filter(|_| paid.len() >= SOURCES_MAX) {
-                paid.remove(&first);
+        for network in source.networks() {
+            if paid.len() >= NETWORKS_MAX && !paid.contains_key(&network) {
+                paid.retain(|_, paid| *paid > now);
+                let first = paid.iter().min_by_key(|(_, paid)| **paid).map(|(network, _)| *network);
+                if let Some(first) = first.filter(|_| paid.len() >= NETWORKS_MAX) {
+                    paid.remove(&first);
+                }
             }
+            let debt = paid.entry(network).or_insert(now);
+            *debt = (*debt).max(now) + cost(network);
         }
-        let debt = paid.entry(network).or_insert(now);
-        *debt = (*debt).max(now) + COST;
     }
+}
+
+/// What a failed sign-in costs this network.
+fn cost(network: Network) -> Duration {
+    COST / network.share()
 }
 
 #[cfg(test)]
@@ -82,14 +90,34 @@ mod tests {
     }
 
     #[test]
+    fn whoever_spreads_over_a_wide_network_is_held_back_all_the_same() {
+        let began = Instant::now();
+        let failures = |format: fn(usize) -> String| {
+            let penalties = Penalties::default();
+            let tried = (0..100).map(|n| remote(&format(n)));
+            let failed = tried.filter(|source| {
+                let allowed = penalties.allow(*source, began);
+                if allowed {
+                    penalties.failed(*source, began);
+                }
+                allowed
+            });
+            failed.count()
+        };
+        assert_eq!(failures(|n| format!("2001:db8:1:{n:x}::1")), 12, "a /56");
+        assert_eq!(failures(|n| format!("2001:db8:1:{:x}::1", n << 8)), 24, "a /48");
+        assert_eq!(failures(|n| format!("2001:db8:{n:x}::1")), 100);
+    }
+
+    #[test]
     fn there_is_a_bound_on_the_sources_and_the_worst_is_kept() {
         let (penalties, now) = (Penalties::default(), Instant::now());
         let worst = remote("192.0.2.1");
         (0..6).for_each(|_| penalties.failed(worst, now));
-        for number in 0..2 * u32::try_from(SOURCES_MAX).unwrap() {
+        for number in 0..2 * u32::try_from(NETWORKS_MAX).unwrap() {
             penalties.failed(Source::Remote(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).into()), now);
         }
-        assert_eq!(penalties.paid.lock().unwrap().len(), SOURCES_MAX);
+        assert_eq!(penalties.paid.lock().unwrap().len(), NETWORKS_MAX);
         assert!(!penalties.allow(worst, now));
     }
 }

@@ -105,7 +105,7 @@ impl IntoResponse for Rejection {
             Self::Host | Self::Origin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotAWebSocket | Self::Unreadable => StatusCode::BAD_REQUEST,
+            Self::NotAWebSocket | Self::Unreadable | Self::NoSource => StatusCode::BAD_REQUEST,
             Self::NoUpgrade | Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::TooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -128,6 +128,7 @@ impl IntoResponse for Rejection {
             | Self::NotFound
             | Self::NotAWebSocket
             | Self::Unreadable
+            | Self::NoSource
             | Self::TooLong
             | Self::TooSlow => None,
         };
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
     use crate::front::files::Files;
 
-    const REJECTIONS: [Rejection; 10] = [
+    const REJECTIONS: [Rejection; 11] = [
         Rejection::Host,
         Rejection::Origin,
         Rejection::NotFound,
@@ -171,6 +172,7 @@ mod tests {
         Rejection::NoUpgrade,
         Rejection::WebSocketVersion,
         Rejection::Unreadable,
+        Rejection::NoSource,
         Rejection::TooLong,
         Rejection::TooSlow,
     ];

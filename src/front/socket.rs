@@ -1,8 +1,8 @@
 //! One socket from a browser, from its first request until it is closed or its WebSocket ends.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -16,24 +16,24 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::Front;
 use super::admission::Rejection;
+use super::capacity::SocketPlace;
 use super::connection;
+use super::incoming::{BareLineFeed, Incoming as IncomingBytes};
 use super::outgoing::{Announced, Outgoing};
+use super::proxy;
 use super::response;
 use super::router::router;
 use super::source::Source;
-use crate::protocol::page::BINARY_FRAME_MAX;
 use crate::record_limiter::RecordLimiter;
 
 /// How long the front waits for a browser.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
-    /// How long the next head may take to arrive completely before the socket is closed. Limits
-    /// both a peer that sends a byte now and then and one that sends nothing.
+    /// How long the next head, or a header of the PROXY protocol, may take to arrive completely
+    /// before the socket is closed. Limits both a peer that sends a byte now and then and one that sends nothing.
     pub(super) head: Duration,
     /// How long a browser may take to read one response before the socket is closed.
     pub(super) response: Duration,
@@ -55,32 +55,60 @@ const HEAD_MAX: usize = 16 * 1024;
 /// Most headers in a request. One more is refused with 431.
 const HEADERS_MAX: usize = 64;
 
+/// How the source of a request is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Naming {
+    /// All requests on the socket have this source.
+    Socket(Source),
+    /// A proxy names the source of each request in a header.
+    Requests,
+}
+
+impl Naming {
+    fn source_of(self, request: &Request<Incoming>) -> Result<Source, Rejection> {
+        match self {
+            Self::Socket(source) => Ok(source),
+            Self::Requests => proxy::forwarded_for(request.headers()),
+        }
+    }
+}
+
 /// Serves a socket until it is closed, or until the WebSocket that it became has ended.
-pub(super) async fn serve<S>(stream: S, source: Source, front: &Arc<Front>)
+pub(super) async fn serve<S>(stream: S, naming: Naming, place: Arc<SocketPlace>, front: &Arc<Front>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let announced = Announced::default();
-    let (requests, is_websocket) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (announced, bare) = (Announced::default(), BareLineFeed::default());
+    // The source of the request that turned the socket into a WebSocket.
+    let (requests, websocket) = (AtomicUsize::new(0), Mutex::new(None));
     let router = TowerToHyperService::new(router(front));
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let named = naming.source_of(&request);
+        let source = named.unwrap_or(Source::Local);
+        let fault = if bare.is_in(number) { Some(Rejection::Unreadable) } else { named.err() };
+        if let Some(rejection) = fault {
+            request.extensions_mut().insert(rejection);
+        }
         let asked = RequestInfo::of(&request, source);
         let response = router.call(request.map(Body::new));
-        let (announced, requests, is_websocket) = (&announced, &requests, &is_websocket);
+        let (announced, websocket) = (&announced, &websocket);
         async move {
             let Ok(mut response) = response.await;
             if let Some(rejection) = response.extensions().get() {
                 asked.record(*rejection, &front.record_limiter);
             }
-            if requests.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_MAX {
+            if number >= REQUESTS_MAX {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            is_websocket.store(upgrades, Ordering::Relaxed);
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                *websocket.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
+            }
             announced.push(if asked.is_head { 0 } else { length(&response) });
             Ok::<_, Infallible>(response)
         }
     });
+    let stream = IncomingBytes::new(stream, bare.clone());
     let stream = TokioIo::new(Outgoing::new(stream, announced.clone(), front.timeouts.response));
     let mut http = Builder::new()
         .timer(TokioTimer::new())
@@ -92,14 +120,19 @@ where
         .serve_connection(stream, service);
     let served = (&mut http).await;
     let Parts { io, read_buf, .. } = http.into_parts();
-    let (mut stream, is_between_responses) = io.into_inner().into_stream();
+    let (stream, is_between_responses) = io.into_inner().into_stream();
+    let mut stream = stream.into_stream();
     match served {
-        Ok(()) if is_websocket.into_inner() => {
-            return speak(stream, read_buf.into(), source, Arc::clone(front)).await;
+        Ok(()) => {
+            if let Some(source) = websocket.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                if matches!(naming, Naming::Requests) {
+                    place.move_to(source);
+                }
+                return connection::run(stream, read_buf.into(), Arc::clone(front), source, place).await;
+            }
         }
-        Ok(()) => {}
         Err(error) => {
-            tracing::debug!(%source, %error, "a request cannot be read");
+            tracing::debug!(%error, "a request cannot be read");
             if let Some(rejection) = rejection(&error, !read_buf.is_empty())
                 && is_between_responses
             {
@@ -129,23 +162,6 @@ fn length(response: &Response) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// Serves the socket as a WebSocket. `read` holds the bytes that arrived after the head.
-async fn speak<S>(stream: S, read: Vec<u8>, source: Source, front: Arc<Front>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    // Nothing is buffered for writing, so output that a slow page has not taken stays with the
-    // worker. A message may span several frames, but is never longer than one frame may be.
-    let config = WebSocketConfig::default()
-        .read_buffer_size(16 * 1024)
-        .write_buffer_size(0)
-        .max_write_buffer_size(4 * BINARY_FRAME_MAX)
-        .max_message_size(Some(BINARY_FRAME_MAX))
-        .max_frame_size(Some(BINARY_FRAME_MAX));
-    let page = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
-    connection::run(page, front, source).await;
-}
-
 /// The parts of a request that the record of a rejection names.
 struct RequestInfo {
     source: Source,
@@ -173,6 +189,9 @@ impl RequestInfo {
             }),
             Rejection::Origin => record_limiter.record(source, || {
                 tracing::warn!(%source, from = ?shown(&self.origin), "refused a WebSocket: {rejection}");
+            }),
+            Rejection::NoSource => record_limiter.record(source, || {
+                tracing::warn!(%source, "refused a request: {rejection}");
             }),
             Rejection::NotAWebSocket | Rejection::NoUpgrade | Rejection::WebSocketVersion => {
                 record_limiter.record(source, || {

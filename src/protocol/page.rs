@@ -70,6 +70,10 @@ pub const SUBPROTOCOL: &str = "tere-4";
 /// A longer frame ends the connection.
 pub const TEXT_FRAME_MAX: usize = 32 * 1024;
 
+/// Longest message from a page before somebody is signed in, bytes. An answer for a passkey takes
+/// about 1 kB, and 3 kB with an attestation. A longer one ends the connection.
+pub const SIGN_IN_FRAME_MAX: usize = 4 * 1024;
+
 /// Length of the header of a binary frame from the page, bytes.
 pub const FROM_PAGE_HEADER: usize = 7;
 /// Length of the header of a binary frame to the page, bytes.

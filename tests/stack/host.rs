@@ -1,7 +1,11 @@
 //! The host of one test: tere's programs and the fakes around them, in a folder.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,6 +56,12 @@ machine = "web1"
 user = "nobody-there"
 "#;
 
+/// How the proxy in front of this host names its sources.
+const PROXY: &str = "[proxy]\nsource = \"proxy-protocol\"\n";
+
+/// The socket for that proxy.
+const FOR_PROXY: &str = "run/tere/front.sock";
+
 /// Creates a user namespace in which the user who runs the tests has uid 0.
 const WE_ARE_ROOT: [&str; 3] = ["unshare", "--user", "--map-root-user"];
 
@@ -84,7 +94,8 @@ impl Host {
         for name in FOLDERS {
             std::fs::create_dir_all(root.join(name)).unwrap();
         }
-        std::fs::write(root.join("etc/tere/tere.toml"), format!("origin = \"{ORIGIN}\"\n{POLICY}")).unwrap();
+        let policy = format!("origin = \"{ORIGIN}\"\n{PROXY}{POLICY}");
+        std::fs::write(root.join("etc/tere/tere.toml"), policy).unwrap();
         // Independent of who runs the tests and of their shell's startup files.
         std::fs::write(root.join("home/.profile"), "PS1='$ '\n").unwrap();
         let fake = Fake::start(root, &root.join("log"));
@@ -93,7 +104,7 @@ impl Host {
         let auth = auth(root, [listen("auth.sock"), listen("control.sock")]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let front_address = listener.local_addr().unwrap();
-        let front = front(root, [listener.into()]);
+        let front = front(root, [listener.into(), listen_for_proxy(&root.join(FOR_PROXY))]);
         let (front, auth, broker) = (Mutex::new(front), Mutex::new(auth), Mutex::new(broker));
         Self { front, auth, broker, fake, front_address, folder }
     }
@@ -106,6 +117,16 @@ impl Host {
     /// A connection to the front.
     pub fn connect_to_front(&self) -> Socket {
         TcpStream::connect(self.front_address).unwrap().into()
+    }
+
+    /// A connection that a proxy passes on to the front, of a browser at this address.
+    pub fn connect_by_proxy(&self, address: Ipv4Addr) -> Socket {
+        let mut socket = UnixStream::connect(self.path(FOR_PROXY)).unwrap();
+        // The PROXY protocol, version 2: TCP over IPv4, with the addresses and ports of both ends.
+        let start = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+        let header = [&start[..], &address.octets(), &[127, 0, 0, 1, 0x12, 0x34, 1, 187]].concat();
+        socket.write_all(&header).unwrap();
+        socket.into()
     }
 
     /// Runs `tere` as root of the host. Returns whether it succeeded, and its output.
@@ -321,12 +342,19 @@ fn auth(root: &Path, sockets: [OwnedFd; 2]) -> Program {
     })
 }
 
-fn front(root: &Path, sockets: [OwnedFd; 1]) -> Program {
+fn front(root: &Path, sockets: [OwnedFd; 2]) -> Program {
     let root = root.to_owned();
     Program::start("tere-front", move || {
-        let command = program::command(&[], env!("CARGO_BIN_EXE_tere-front"), "front", &sockets);
+        let command = program::command(&[], env!("CARGO_BIN_EXE_tere-front"), "front:front", &sockets);
         with_places(command, &root)
     })
+}
+
+/// A socket that only its owner may open.
+fn listen_for_proxy(path: &Path) -> OwnedFd {
+    let listener = UnixListener::bind(path).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    listener.into()
 }
 
 /// Tells each of the three programs where its files are.

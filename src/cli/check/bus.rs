@@ -240,7 +240,7 @@ async fn polkit(connection: &Connection) -> Finding {
 
 /// Waits for an answer. If it fails or does not come within [`PATIENCE`], returns the reason in one
 /// line.
-async fn within<T>(asked: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
+pub(super) async fn within<T>(asked: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(error.to_string().replace('\n', " ")),

@@ -9,6 +9,7 @@ mod host_rule;
 mod inotify;
 mod network;
 mod page;
+mod proxy;
 mod templates;
 
 use std::path::{Path, PathBuf};
@@ -113,6 +114,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
         findings.extend(templates::look(&config));
         findings.extend(inotify::look(&config));
         findings.extend(network::look(&config));
+        findings.extend(config.proxy.map(|_| proxy::look()));
         findings.push(page::look(&config.origin));
     }
     if flags.json {

@@ -61,6 +61,13 @@ fn finding(origin: &Origin, answer: Result<u16, Unanswered>) -> Finding {
             ),
             format!("{PROXY}; for nginx: proxy_set_header Host $host"),
         ),
+        Ok(400) => Finding::wrong(
+            WHAT,
+            format!("tere-front refuses what the proxy at {origin} passes on (400)"),
+            "journalctl -u tere-front says why. If tere.toml has source = \"x-forwarded-for\", have the \
+             proxy set that header to the one address of the browser; for nginx: \
+             proxy_set_header X-Forwarded-For $remote_addr",
+        ),
         Ok(status @ 502..=504) => Finding::wrong(
             WHAT,
             format!("a proxy at {origin} does not reach tere-front ({status})"),
@@ -208,6 +215,7 @@ mod tests {
             (&b"HTTP/1.1 101 Switching Protocols\r\n\r\n"[..], true, "opens WebSockets"),
             (b"HTTP/1.1 426 Upgrade Required\r\n\r\n", false, "drops the header Upgrade"),
             (b"HTTP/1.1 403 Forbidden\r\n\r\n", false, "changes Host or Origin"),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, "refuses what the proxy"),
             (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", false, "does not reach tere-front (502)"),
             (b"HTTP/1.0 404 Not Found\r\n\r\n", false, "(404) is not tere-front"),
             (b"SSH-2.0-OpenSSH_10.0\r\n", false, "does not speak HTTP"),

@@ -61,13 +61,27 @@ pub(super) struct Core {
     began: Instant,
     heard: Instant,
     probe_at: Instant,
+    /// The numbers of the last ping that was sent, and of the last that was answered.
+    probed: u32,
+    answered: u32,
 }
 
 impl Core {
     pub(super) fn new(now: Instant) -> Self {
         let (sign_in_by, probe_at) = (now + SIGN_IN_TIMEOUT, now + PROBE_AFTER);
         let (state, account, step_up) = (ConnectionState::Anonymous, None, StepUp::Idle);
-        Self { state, account, step_up, refused: 0, sign_in_by, began: now, heard: now, probe_at }
+        Self {
+            state,
+            account,
+            step_up,
+            refused: 0,
+            sign_in_by,
+            began: now,
+            heard: now,
+            probe_at,
+            probed: 0,
+            answered: 0,
+        }
     }
 
     /// When [`Input::Tick`] is due next.
@@ -87,7 +101,20 @@ impl Core {
 
     /// Handles one input and returns the actions that follow from it.
     pub(super) fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
-        let heard = matches!(input, Input::Page(_) | Input::StrayBytes { .. } | Input::Alive);
+        let heard = match input {
+            Input::Pong { probe } => self.is_answer(probe),
+            Input::Page(_) | Input::StrayBytes { .. } | Input::Alive => true,
+            Input::Unreadable(_)
+            | Input::PageGone
+            | Input::Login(_)
+            | Input::Broker(_)
+            | Input::StepUpLost(_)
+            | Input::BrokerLost
+            | Input::StreamOver(_)
+            | Input::StreamBroke(_)
+            | Input::StreamFailed(_)
+            | Input::Tick => false,
+        };
         if heard {
             self.heard = now;
             self.probe_at = now + PROBE_AFTER;
@@ -98,7 +125,7 @@ impl Core {
         let handled = match input {
             Input::Page(message) => self.page(message, now),
             Input::StrayBytes { stream, length } => self.stray_bytes(stream, length),
-            Input::Alive => Ok(Vec::new()),
+            Input::Alive | Input::Pong { .. } => Ok(Vec::new()),
             Input::Unreadable(what) => Err(Closing::BadMessage(what)),
             Input::PageGone => Err(Closing::PageGone),
             Input::Login(verdict) => self.login(verdict),
@@ -114,6 +141,14 @@ impl Core {
             self.state = ConnectionState::Over;
             vec![Action::Close(closing)]
         })
+    }
+
+    /// Whether a pong answers a ping that was sent and not answered before. Others show nothing: a
+    /// page that never reads could send them for ever.
+    fn is_answer(&mut self, probe: Option<u32>) -> bool {
+        let answers = probe.filter(|number| *number > self.answered && *number <= self.probed);
+        self.answered = answers.unwrap_or(self.answered);
+        answers.is_some()
     }
 
     fn page(&mut self, message: FromPage, now: Instant) -> Result<Vec<Action>, Closing> {
@@ -452,7 +487,8 @@ impl Core {
         let mut actions = self.of_stream(|streams| streams.ask_again(now));
         if now >= self.probe_at {
             self.probe_at = now + PROBE_AFTER;
-            actions.push(Action::Probe);
+            self.probed = self.probed.wrapping_add(1);
+            actions.push(Action::Probe { number: self.probed });
         }
         Ok(actions)
     }

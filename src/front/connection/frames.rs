@@ -3,6 +3,7 @@
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
+use super::websocket::FrameFault;
 use crate::protocol::page::{FROM_PAGE_HEADER, FromPage, StreamKind, TEXT_FRAME_MAX, TO_PAGE_HEADER, ToPage};
 
 /// A frame from the page.
@@ -12,8 +13,10 @@ pub(super) enum Frame {
     Message(FromPage),
     /// A binary frame.
     Bytes(StreamBytes),
-    /// A control frame of the WebSocket: the browser is alive.
-    Alive,
+    /// The browser's answer to the ping with this number.
+    Pong(Option<u32>),
+    /// A ping, which tungstenite answers.
+    Ping,
     /// A frame that cannot be decoded, with the reason.
     Unreadable(&'static str),
     /// The page closed the WebSocket, or the WebSocket failed.
@@ -41,9 +44,18 @@ pub(super) fn read(frame: Option<Result<Message, Error>>) -> Frame {
             Err(_) => Frame::Unreadable("a text frame is not a message"),
         },
         Some(Ok(Message::Binary(bytes))) => read_bytes(&bytes),
-        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Frame::Alive,
+        Some(Ok(Message::Pong(probe))) => {
+            Frame::Pong(<[u8; 4]>::try_from(&*probe).ok().map(u32::from_be_bytes))
+        }
+        // tungstenite returns no message of the kind `Frame`.
+        Some(Ok(Message::Ping(_) | Message::Frame(_))) => Frame::Ping,
         Some(Err(Error::Capacity(_))) => Frame::Unreadable("a frame is too long"),
         Some(Err(Error::Utf8(_))) => Frame::Unreadable("a text frame is not UTF-8"),
+        Some(Err(Error::Io(error))) => match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(FrameFault::TooLong) => Frame::Unreadable("a frame is too long"),
+            Some(FrameFault::TooManyFragments) => Frame::Unreadable("a message has too many frames"),
+            None => Frame::Gone,
+        },
         Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Frame::Gone,
         Some(Err(Error::Protocol(_))) => Frame::Unreadable("a frame is not one of the WebSocket protocol"),
         Some(Ok(Message::Close(_)) | Err(_)) | None => Frame::Gone,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::super::Front;
-use super::super::login_places::LoginPlace;
+use super::super::places::Place;
 use super::super::source::Source;
 use super::steps::Verdict;
 use crate::protocol::Refusal;
@@ -42,7 +42,7 @@ pub(super) struct Login {
 struct OpenChannel {
     channel: AsyncChannel<FromFront, ToFront>,
     /// The place of somebody who is not signed in.
-    place: Option<LoginPlace>,
+    place: Option<Place>,
 }
 
 /// The answer to one question. The principal channel is present if the verdict is `SignedIn` or
@@ -155,7 +155,7 @@ impl Login {
             (Some(channel), _) => channel,
             (None, FromFront::SignIn | FromFront::Enrol { .. } | FromFront::StepUp { .. }) => {
                 let is_step_up = matches!(question, FromFront::StepUp { .. });
-                let place = (!is_step_up).then(|| self.front.logins.take(self.source));
+                let place = (!is_step_up).then(|| self.front.capacity.login(self.source));
                 let channel =
                     AsyncChannel::connect(&self.front.auth, Intent::Login, GREETING_TIMEOUT).await?;
                 OpenChannel { channel, place }

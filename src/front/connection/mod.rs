@@ -4,7 +4,7 @@
 //! [`core`] is a state machine without I/O: it takes an input and returns actions ([`steps`]). Once
 //! an account is signed in, [`core`] tracks the open [`streams`]: it handles their opening,
 //! resizing, closing and failing, but not their bytes. [`run()`] performs the actions, and moves
-//! input from the page's [`frames`] into the queue ([`input`]) of its stream. Three kinds of task
+//! input from the page's [`frames`], whose size and number [`websocket`] bounds, into the queue ([`input`]) of its stream. Three kinds of task
 //! run beside it: [`login`] talks to auth, each [`terminal`] talks to one worker, and the
 //! [`writer`] alone writes to the page.
 //!
@@ -28,6 +28,7 @@ mod streams;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod websocket;
 mod writer;
 
 pub(super) use run::run;

@@ -14,6 +14,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::super::Front;
+use super::super::capacity::SocketPlace;
 use super::super::source::Source;
 use super::closing::Closing;
 use super::core::{Core, clock};
@@ -23,8 +24,10 @@ use super::login::{Answered, Login, PrincipalChannel};
 use super::pace::Pace;
 use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::terminal::{DELIVERY_TIMEOUT, Handle, StreamEvent, Terminal, TerminalView};
+use super::websocket::{self, SignedIn};
 use super::writer::{self, OUTPUT_QUEUE, Written};
 use crate::names::AccountName;
+use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{STREAMS_MAX, ToPage};
 use crate::protocol::principal::{FromBroker, Request};
@@ -43,12 +46,19 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the page may take to read its last messages and to close the WebSocket.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves one connection until it ends.
-pub(in super::super) async fn run<S>(page: WebSocketStream<S>, front: Arc<Front>, source: Source)
-where
+/// Serves one connection until it ends. `read` holds the bytes that arrived after the head of the
+/// request.
+pub(in super::super) async fn run<S>(
+    stream: S,
+    read: Vec<u8>,
+    front: Arc<Front>,
+    source: Source,
+    place: Arc<SocketPlace>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (connection, mut page) = Connection::new(page, Arc::clone(&front), source);
+    let (page, signed_in) = websocket::open(stream, read).await;
+    let (connection, mut page) = Connection::new(page, signed_in, Arc::clone(&front), source, place);
     let (closing, account) = connection.serve(&mut page).await;
     match account {
         Some(account) if closing.is_fault() => {
@@ -67,6 +77,8 @@ struct Connection {
     core: Core,
     front: Arc<Front>,
     source: Source,
+    place: Arc<SocketPlace>,
+    signed_in: SignedIn,
     account: Option<AccountName>,
     pace: Pace,
     /// Messages for the page, in order. The writer takes one at a time.
@@ -113,8 +125,10 @@ enum Event {
 impl Connection {
     fn new<S>(
         page: WebSocketStream<S>,
+        signed_in: SignedIn,
         front: Arc<Front>,
         source: Source,
+        place: Arc<SocketPlace>,
     ) -> (Self, SplitStream<WebSocketStream<S>>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -134,6 +148,8 @@ impl Connection {
             core: Core::new(began),
             front,
             source,
+            place,
+            signed_in,
             account: None,
             pace: Pace::new(tokio::time::Instant::now()),
             waiting: VecDeque::new(),
@@ -195,9 +211,16 @@ impl Connection {
                     self.step_ups.remove(&stream);
                     Input::StepUpLost(stream)
                 }
+                Event::Login(Answered { verdict: Verdict::SignedIn { .. }, .. }) if !self.place.sign_in() => {
+                    // The broker closes the channel that is dropped here.
+                    Input::Login(Verdict::Refused(Refusal::Busy))
+                }
                 Event::Login(Answered { verdict, principal }) => {
                     match verdict {
-                        Verdict::SignedIn { .. } => self.principal = principal,
+                        Verdict::SignedIn { .. } => {
+                            self.signed_in.set();
+                            self.principal = principal;
+                        }
                         Verdict::SteppedUp => self.stepped_up = principal,
                         Verdict::Challenge { .. } | Verdict::Refused(_) => {}
                     }
@@ -206,7 +229,9 @@ impl Connection {
                 Event::Page(frame) => match read(frame) {
                     Frame::Message(message) => Input::Page(message),
                     Frame::Bytes(bytes) => self.take_input(&bytes),
-                    Frame::Alive => Input::Alive,
+                    Frame::Pong(probe) => Input::Pong { probe },
+                    // Not even a sign of life: browsers send no pings.
+                    Frame::Ping => continue,
                     Frame::Unreadable(what) => Input::Unreadable(what),
                     Frame::Gone => Input::PageGone,
                 },
@@ -314,7 +339,10 @@ impl Connection {
                     handle.control(control);
                 }
             }
-            Action::Probe => self.waiting.push_back(Message::Ping(Bytes::new())),
+            Action::Probe { number } => {
+                let number = Bytes::copy_from_slice(&number.to_be_bytes());
+                self.waiting.push_back(Message::Ping(number));
+            }
             Action::Close(closing) => return Err(closing),
         }
         // Reap the tasks that have finished.

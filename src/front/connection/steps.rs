@@ -25,6 +25,8 @@ pub(super) enum Input {
     StrayBytes { stream: u16, length: u64 },
     /// A frame that does not concern the core, except that it shows the page to be alive.
     Alive,
+    /// A pong with the number of the ping that it answers, if it has one.
+    Pong { probe: Option<u32> },
     /// A frame that cannot be decoded, with the reason.
     Unreadable(&'static str),
     /// The page closed the WebSocket, or the WebSocket failed.
@@ -94,8 +96,8 @@ pub(super) enum Action {
     CloseStream(StreamId),
     /// Forward a request of the page to a stream.
     Control { id: StreamId, control: Control },
-    /// Send the browser a ping.
-    Probe,
+    /// Send the browser a ping with this number.
+    Probe { number: u32 },
     /// Tell the page why, and end the connection.
     Close(Closing),
 }

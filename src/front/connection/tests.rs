@@ -463,19 +463,46 @@ fn a_silent_page_is_asked_and_then_left() {
     let mut core = TestCore::signed_in();
     let begun = core.now;
     assert_eq!(core.core.deadline(), begun + PROBE_AFTER);
-    for _ in 0..2 {
+    for number in 1..=2 {
         core.now = core.core.deadline();
-        assert_eq!(core.take(Input::Tick), [Action::Probe]);
+        assert_eq!(core.take(Input::Tick), [Action::Probe { number }]);
     }
     core.now = core.core.deadline();
     assert_eq!(core.now, begun + SILENCE_MAX);
     assert_eq!(core.take(Input::Tick), [Action::Close(Closing::Silent)]);
 
     let mut core = TestCore::signed_in();
-    for _ in 0..100 {
+    for number in 1..100 {
         core.now = core.core.deadline();
-        assert_eq!(core.take(Input::Tick), [Action::Probe]);
-        core.take(Input::Alive);
+        assert_eq!(core.take(Input::Tick), [Action::Probe { number }]);
+        core.take(Input::Pong { probe: Some(number) });
+    }
+}
+
+#[test]
+fn pongs_that_answer_no_ping_do_not_keep_a_connection() {
+    for forged in [None, Some(0), Some(1), Some(u32::MAX)] {
+        let mut core = TestCore::signed_in();
+        core.now = core.core.deadline();
+        assert_eq!(core.take(Input::Tick), [Action::Probe { number: 1 }]);
+        core.take(Input::Pong { probe: Some(1) });
+        let answered = core.now;
+        loop {
+            core.now = core.core.deadline();
+            core.take(Input::Pong { probe: forged });
+            if core.take(Input::Tick) == [Action::Close(Closing::Silent)] {
+                break;
+            }
+            assert!(core.now < answered + SILENCE_MAX, "{forged:?}");
+        }
+    }
+    // On a slow network, an answer may come after the next ping was sent.
+    let mut core = TestCore::signed_in();
+    for number in 1..100 {
+        core.now = core.core.deadline();
+        core.take(Input::Tick);
+        core.take(Input::Pong { probe: Some(number - 1) });
+        assert!(core.core.deadline() < core.now + SILENCE_MAX);
     }
 }
 

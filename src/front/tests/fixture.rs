@@ -1,18 +1,22 @@
 //! Stand-ins for the processes around the front.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::config::ProxySource;
 use crate::front::Front;
 use crate::front::listener::Listener;
 use crate::names::SessionId;
@@ -59,22 +63,41 @@ impl Fixture {
     pub(super) fn build() -> Self {
         let (workers, taken) = mpsc::channel();
         let (principals, handed) = mpsc::channel();
-        let fixture = Self::empty(taken, handed);
+        let fixture = Self::empty(taken, handed, None);
+        fixture.start_auth(workers, principals);
+        fixture
+    }
+
+    /// The same, that also listens on [`Self::path`] for such a proxy.
+    pub(super) fn behind(proxy: ProxySource) -> Self {
+        let (workers, taken) = mpsc::channel();
+        let (principals, handed) = mpsc::channel();
+        let fixture = Self::empty(taken, handed, Some(proxy));
         fixture.start_auth(workers, principals);
         fixture
     }
 
     /// A front with nothing listening on auth.sock.
     pub(super) fn without_auth() -> Self {
-        Self::empty(mpsc::channel().1, mpsc::channel().1)
+        Self::empty(mpsc::channel().1, mpsc::channel().1, None)
     }
 
-    fn empty(workers: mpsc::Receiver<ViewerChannel>, principals: mpsc::Receiver<OwnedFd>) -> Self {
+    fn empty(
+        workers: mpsc::Receiver<ViewerChannel>,
+        principals: mpsc::Receiver<OwnedFd>,
+        proxy: Option<ProxySource>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let origin = ORIGIN.parse().unwrap();
-        let listener = Listener::new(listener.into(), &origin, None).unwrap();
+        let mut listeners = vec![Listener::new(listener.into(), &origin, None, proxy).unwrap()];
+        if proxy.is_some() {
+            let path = folder.path().join("front.sock");
+            let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
+            listeners.push(Listener::new(listener.into(), &origin, None, proxy).unwrap());
+        }
         let front = Arc::new(Front::new(origin, folder.path().join("auth.sock")));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -82,8 +105,10 @@ impl Fixture {
             .enable_all()
             .build()
             .unwrap();
-        let served = Arc::clone(&front);
-        runtime.spawn(async move { listener.serve(served).unwrap().await });
+        for listener in listeners {
+            let served = Arc::clone(&front);
+            runtime.spawn(async move { listener.serve(served).unwrap().await });
+        }
         Self { address, workers, principals, folder, front, runtime: Some(runtime) }
     }
 
@@ -95,9 +120,14 @@ impl Fixture {
     pub(super) fn with_auth_that_dies(times: usize) -> Self {
         let (workers, taken) = mpsc::channel();
         let (principals, handed) = mpsc::channel();
-        let fixture = Self::empty(taken, handed);
+        let fixture = Self::empty(taken, handed, None);
         serve_auth(&fixture.folder.path().join("auth.sock"), workers, principals, times);
         fixture
+    }
+
+    /// The socket for a proxy.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("front.sock")
     }
 
     pub(super) async fn page(&self) -> Page {
@@ -206,7 +236,7 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
 }
 
 /// A page, as far as the WebSocket goes.
-pub(super) struct Page(pub(super) WebSocketStream<TcpStream>);
+pub(super) struct Page<S = TcpStream>(pub(super) WebSocketStream<S>);
 
 impl Page {
     /// Opens a WebSocket as a browser would. `receive_buffer` limits what the page's kernel buffers
@@ -216,10 +246,19 @@ impl Page {
         if let Some(bytes) = receive_buffer {
             socket.set_recv_buffer_size(bytes)?;
         }
-        let stream = socket.connect(address).await?;
+        Self::over(socket.connect(address).await?, &[]).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Page<S> {
+    /// Opens a WebSocket on this socket, with more headers.
+    pub(super) async fn over(stream: S, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
         let mut request = "ws://localhost:8080/ws".into_client_request()?;
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
         request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-4".parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
         Ok(Self(tokio_tungstenite::client_async(request, stream).await?.0))
     }
 

@@ -3,6 +3,7 @@
 
 mod fixture;
 mod http;
+mod proxies;
 mod shells;
 mod start;
 mod unauthenticated;

@@ -39,17 +39,17 @@ fn plain_http_stays_on_this_host() {
         for address in ["127.0.0.1:0", "[::1]:0", "127.1.2.3:0"] {
             // A host without IPv6 has no ::1 to listen on.
             let Ok(listener) = TcpListener::bind(address) else { continue };
-            assert!(Listener::new(listener.into(), &origin, None).is_ok(), "{address}");
+            assert!(Listener::new(listener.into(), &origin, None, None).is_ok(), "{address}");
         }
         for address in ["0.0.0.0:0", "[::]:0"] {
             let Ok(listener) = TcpListener::bind(address) else { continue };
-            let refused = Listener::new(listener.into(), &origin, None).unwrap_err();
+            let refused = Listener::new(listener.into(), &origin, None, None).unwrap_err();
             assert!(matches!(refused, FrontError::PlainToTheNetwork { .. }), "{address}");
             assert!(refused.to_string().contains("tls.crt"), "{refused}");
         }
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("front.sock")).unwrap();
-        assert!(Listener::new(listener.into(), &origin, None).is_ok());
+        assert!(Listener::new(listener.into(), &origin, None, None).is_ok());
     }
 }
 
@@ -57,10 +57,10 @@ fn plain_http_stays_on_this_host() {
 fn a_certificate_opens_the_network_for_https_alone() {
     let certificate = certificate();
     let https = "https://shell.example.org".parse().unwrap();
-    let shown = Listener::new(bind("0.0.0.0:0"), &https, Some(&certificate)).unwrap().to_string();
+    let shown = Listener::new(bind("0.0.0.0:0"), &https, Some(&certificate), None).unwrap().to_string();
     assert!(shown.ends_with("(TLS)"), "{shown}");
     let http = "http://localhost:8080".parse().unwrap();
-    let refused = Listener::new(bind("127.0.0.1:0"), &http, Some(&certificate)).unwrap_err();
+    let refused = Listener::new(bind("127.0.0.1:0"), &http, Some(&certificate), None).unwrap_err();
     assert!(matches!(refused, FrontError::TlsForHttp { .. }), "{refused}");
 }
 
@@ -72,9 +72,9 @@ fn what_is_no_listener_is_refused() {
     for (fd, what) in
         [(UnixDatagram::unbound().unwrap().into(), "datagrams"), (OwnedFd::from(one), "connected")]
     {
-        assert!(matches!(Listener::new(fd, &origin, None), Err(FrontError::NotAListener)), "{what}");
+        assert!(matches!(Listener::new(fd, &origin, None, None), Err(FrontError::NotAListener)), "{what}");
     }
-    assert!(matches!(Listener::new(file.into(), &origin, None), Err(FrontError::Socket(_))));
+    assert!(matches!(Listener::new(file.into(), &origin, None, None), Err(FrontError::Socket(_))));
 }
 
 #[test]
@@ -115,6 +115,44 @@ fn a_bad_policy_is_a_reason_not_to_start() {
     assert_eq!((front.auth, listeners.len()), (folder.path().join("auth.sock"), 1));
 }
 
+#[test]
+fn a_proxy_has_a_socket_that_not_everybody_may_open() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("tere.toml");
+    let start = |socket: OwnedFd| {
+        let tcp = Inherited { name: "front".into(), fd: bind("127.0.0.1:0") };
+        let socket = Inherited { name: "front".into(), fd: socket };
+        let arguments = Arguments { runtime_dir: folder.path().into(), config: Some(config.clone()) };
+        prepare(vec![tcp, socket], arguments).map(drop)
+    };
+    let by_path = |mode| {
+        let path = folder.path().join("front.sock");
+        drop(std::fs::remove_file(&path));
+        let listener = UnixListener::bind(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        start(listener.into())
+    };
+    std::fs::write(&config, "origin = \"https://shell.example.org\"").unwrap();
+    assert!(by_path(0o666).is_ok());
+    for source in ["proxy-protocol", "x-forwarded-for"] {
+        let text = format!("origin = \"https://shell.example.org\"\n[proxy]\nsource = \"{source}\"\n");
+        std::fs::write(&config, text).unwrap();
+        assert!(matches!(start(bind("127.0.0.1:0")), Err(FrontError::NoSocketForProxies)));
+        assert!(by_path(0o660).is_ok() && by_path(0o600).is_ok());
+        assert!(matches!(by_path(0o666), Err(FrontError::OpenToEverybody { .. })));
+        let name =
+            std::os::unix::net::SocketAddr::from_abstract_name(folder.path().as_os_str().as_encoded_bytes());
+        let nameless = UnixListener::bind_addr(&name.unwrap()).unwrap();
+        assert!(matches!(start(nameless.into()), Err(FrontError::OpenToEverybody { .. })));
+        let listener = UnixListener::bind(folder.path().join("gone.sock")).unwrap();
+        std::fs::remove_file(folder.path().join("gone.sock")).unwrap();
+        assert!(matches!(start(listener.into()), Err(FrontError::HiddenSocket { .. })));
+    }
+}
+
 #[tokio::test]
 async fn tls_is_served_with_the_certificate_given() {
     let (chain, key) = made();
@@ -122,7 +160,7 @@ async fn tls_is_served_with_the_certificate_given() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let origin: crate::config::Origin = "https://shell.example.org".parse().unwrap();
-    let listener = Listener::new(listener.into(), &origin, Some(&certificate)).unwrap();
+    let listener = Listener::new(listener.into(), &origin, Some(&certificate), None).unwrap();
     let front = Arc::new(Front::new(origin, "/nowhere/auth.sock".into()));
     let serving = tokio::spawn(listener.serve(front).unwrap());
 
@@ -162,7 +200,7 @@ async fn a_proxy_reaches_the_front_by_a_path() {
     let origin: crate::config::Origin = "https://shell.example.org".parse().unwrap();
     // The certificate is for TCP only: a UNIX socket stays plain.
     let listener = UnixListener::bind(&path).unwrap();
-    let listener = Listener::new(listener.into(), &origin, Some(&certificate())).unwrap();
+    let listener = Listener::new(listener.into(), &origin, Some(&certificate()), None).unwrap();
     let front = Arc::new(Front::new(origin, "/nowhere/auth.sock".into()));
     let serving = tokio::spawn(listener.serve(front).unwrap());
     let mut stream = UnixStream::connect(&path).await.unwrap();

@@ -4,18 +4,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
-use super::fixture::{Fixture, Page};
+use super::fixture::{Fixture, Page, SOON};
+use crate::front::capacity::{ANONYMOUS_MAX, LOGINS_MAX, LOGINS_PER_SOURCE_MAX, SIGNED_IN_MAX};
 use crate::front::connection;
-use crate::front::login_places::LOGINS_MAX;
 use crate::front::source::Source;
 use crate::protocol::Refusal;
-use crate::protocol::page::{FromPage, ToPage};
+use crate::protocol::page::{FromPage, SIGN_IN_FRAME_MAX, TEXT_FRAME_MAX, ToPage};
 
 /// A page from this address, whose HTTP is over.
 async fn page_from(fixture: &Fixture, address: &str) -> Page {
@@ -24,8 +25,8 @@ async fn page_from(fixture: &Fixture, address: &str) -> Page {
     let (theirs, _) = listener.accept().await.unwrap();
     let (front, source) = (Arc::clone(&fixture.front), Source::of(address.parse().unwrap()));
     tokio::spawn(async move {
-        let page = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-        connection::run(page, front, source).await;
+        let place = Arc::new(front.capacity.socket(source));
+        connection::run(theirs, Vec::new(), front, source, place).await;
     });
     Page(WebSocketStream::from_raw_socket(ours, Role::Client, None).await)
 }
@@ -69,14 +70,58 @@ async fn frames_without_end_are_not_read_without_end() {
     assert!(began.elapsed() > Duration::from_millis(1800), "{:?}", began.elapsed());
 }
 
+/// A frame with a part of a message.
+fn part(opcode: Data, payload: &[u8], is_final: bool) -> Message {
+    Message::Frame(tungstenite::protocol::frame::Frame::message(
+        payload.to_vec(),
+        OpCode::Data(opcode),
+        is_final,
+    ))
+}
+
+async fn expect_bad_message(page: &mut Page) {
+    let refused = ToPage::Refused { stream: None, refusal: Refusal::BadMessage };
+    assert_eq!(page.last_words().await, (Some(refused), "1008 bad-message".to_owned()));
+}
+
+#[tokio::test]
+async fn messages_are_short_before_anybody_is_signed_in() {
+    let fixture = Fixture::build();
+    let ping = |length: usize| Message::text(format!("{:length$}", "{\"type\":\"ping\"}"));
+    let mut mallory = page_from(&fixture, "192.0.2.1").await;
+    mallory.0.send(ping(SIGN_IN_FRAME_MAX)).await.unwrap();
+    assert!(matches!(mallory.heard().await, ToPage::Pong { .. }));
+    mallory.0.send(ping(SIGN_IN_FRAME_MAX + 1)).await.unwrap();
+    expect_bad_message(&mut mallory).await;
+    // In two frames, too.
+    let mut mallory = page_from(&fixture, "192.0.2.1").await;
+    mallory.0.send(part(Data::Text, &[b' '; SIGN_IN_FRAME_MAX], false)).await.unwrap();
+    mallory.0.send(part(Data::Continue, b"{}", true)).await.unwrap();
+    expect_bad_message(&mut mallory).await;
+    let mut alice = page_from(&fixture, "192.0.2.2").await;
+    alice.sign_in().await;
+    alice.0.send(ping(TEXT_FRAME_MAX)).await.unwrap();
+    assert!(matches!(alice.heard().await, ToPage::Pong { .. }));
+}
+
+#[tokio::test]
+async fn a_message_of_frames_without_end_ends_its_connection() {
+    let fixture = Fixture::build();
+    let mut mallory = page_from(&fixture, "192.0.2.1").await;
+    mallory.0.send(part(Data::Text, b"{", false)).await.unwrap();
+    for _ in 0..200 {
+        mallory.0.send(part(Data::Continue, b"", false)).await.unwrap();
+    }
+    expect_bad_message(&mut mallory).await;
+}
+
 #[tokio::test]
 async fn challenges_that_are_held_keep_nobody_out() {
     let fixture = Fixture::build();
-    let mut mallory = page_from(&fixture, "2001:db8::1").await;
+    let mut mallory = page_from(&fixture, "127.0.0.1").await;
     mallory.say(&FromPage::SignIn {}).await;
     assert!(matches!(mallory.heard().await, ToPage::Challenge { .. }));
-    let held = |n| fixture.front.logins.take(Source::of(format!("2001:db8::{n:x}").parse().unwrap()));
-    let _held: Vec<_> = (2..=LOGINS_MAX).map(held).collect();
+    let _held: Vec<_> = (1..LOGINS_MAX).map(|_| fixture.front.capacity.login(Source::Local)).collect();
     let mut alice = page_from(&fixture, "192.0.2.1").await;
     alice.say(&FromPage::SignIn {}).await;
     assert!(matches!(alice.heard().await, ToPage::Challenge { .. }));
@@ -86,4 +131,51 @@ async fn challenges_that_are_held_keep_nobody_out() {
     assert!(matches!(mallory.heard().await, ToPage::Challenge { .. }));
     alice.say(&FromPage::Answer { credential: "good".into() }).await;
     assert!(matches!(alice.heard().await, ToPage::SignedIn { .. }));
+}
+
+#[tokio::test]
+async fn a_source_holds_a_few_challenges_and_then_loses_its_own() {
+    let fixture = Fixture::build();
+    let mut mallory = page_from(&fixture, "2001:db8::1").await;
+    mallory.say(&FromPage::SignIn {}).await;
+    assert!(matches!(mallory.heard().await, ToPage::Challenge { .. }));
+    let source = |n| Source::of(format!("2001:db8::{n:x}").parse().unwrap());
+    let _held: Vec<_> =
+        (2..=LOGINS_PER_SOURCE_MAX + 1).map(|n| fixture.front.capacity.login(source(n))).collect();
+    assert_eq!(mallory.heard().await, ToPage::Refused { stream: None, refusal: Refusal::Busy });
+}
+
+#[tokio::test]
+async fn idle_websockets_keep_nobody_from_signing_in() {
+    let fixture = Fixture::build();
+    let mut idle = fixture.page().await;
+    let place = || fixture.front.capacity.socket(Source::Local);
+    let _others: Vec<_> = (1..ANONYMOUS_MAX).map(|_| place()).collect();
+    let mut alice = fixture.page().await;
+    let closed = tokio::time::timeout(SOON, idle.0.next()).await.unwrap();
+    assert!(closed.is_none_or(|frame| frame.is_err()), "the oldest is closed");
+    alice.sign_in().await;
+    // Signed in, she has a place that nobody else takes.
+    let _more: Vec<_> = (0..2 * ANONYMOUS_MAX).map(|_| place()).collect();
+    alice.say(&FromPage::Ping {}).await;
+    assert!(matches!(alice.heard().await, ToPage::Pong { .. }));
+}
+
+#[tokio::test]
+async fn a_sign_in_beyond_the_bound_is_refused_and_goes_on_when_somebody_leaves() {
+    let fixture = Fixture::build();
+    let mut signed_in: Vec<_> = (0..SIGNED_IN_MAX)
+        .map(|_| {
+            let place = fixture.front.capacity.socket(Source::Local);
+            assert!(place.sign_in());
+            place
+        })
+        .collect();
+    let mut alice = fixture.page().await;
+    alice.say(&FromPage::SignIn {}).await;
+    assert!(matches!(alice.heard().await, ToPage::Challenge { .. }));
+    alice.say(&FromPage::Answer { credential: "good".into() }).await;
+    assert_eq!(alice.heard().await, ToPage::Refused { stream: None, refusal: Refusal::Busy });
+    signed_in.pop();
+    alice.sign_in().await;
 }
