@@ -9,8 +9,8 @@ mod table;
 use std::path::PathBuf;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 pub use table::Thread;
@@ -83,6 +83,20 @@ pub fn enter(thread: Thread, paths: &[AllowedPath]) -> Result<(), SandboxError> 
         seccompiler::apply_filter(&filter)?;
     }
     Ok(())
+}
+
+/// What this kernel's landlock can do.
+///
+/// # Errors
+/// [`SandboxError::Landlock`], or [`SandboxError::NoLandlock`] if the thread that asks it cannot be
+/// started.
+pub fn landlock_status() -> Result<LandlockStatus, SandboxError> {
+    // landlock answers only a thread that restricts itself.
+    let asked = std::thread::spawn(|| {
+        let rules = Ruleset::default().handle_access(AccessFs::from_all(LANDLOCK))?.create()?;
+        Ok(rules.restrict_self()?.landlock)
+    });
+    asked.join().map_err(|_| SandboxError::NoLandlock)?
 }
 
 /// Like [`enter`], for a hook that cannot return an error, such as the thread start of a runtime:

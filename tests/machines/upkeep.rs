@@ -205,3 +205,24 @@ fn check_finds_a_host_well_and_names_a_page_that_cannot_be_reached() {
     assert!(!is_well && printed.contains("page: http://localhost:8022 cannot be reached"), "{printed}");
     assert!(host.tere(&["check"]).0);
 }
+
+#[test]
+fn check_names_a_wall_that_somebody_took_down() {
+    let host = Host::alone();
+    host.run(&["systemctl", "start", "tere-auth", "tere-broker"]);
+    // A drop-in that gives auth the host's network, and a rule that lets the broker do everything.
+    let weak = "/run/systemd/system/tere-auth.service.d";
+    let rule = "/etc/polkit-1/rules.d/10-weak.rules";
+    host.sh(&format!(
+        "mkdir -p {weak}; printf '[Service]\\nPrivateNetwork=no\\n' >{weak}/weak.conf; systemctl daemon-reload; \
+         systemctl restart tere-auth; mkdir -p /etc/polkit-1/rules.d; \
+         echo 'polkit.addRule(function () {{ return polkit.Result.YES; }});' >{rule}; chmod 644 {rule}; systemctl restart polkit"
+    ));
+    let (is_well, printed) = host.tere(&["check"]);
+    host.sh(&format!("rm -r {weak} {rule}; systemctl daemon-reload; systemctl restart tere-auth polkit"));
+    assert!(!is_well, "{printed}");
+    assert!(printed.contains("walls of tere-auth.service: it runs without a net namespace"), "{printed}");
+    assert!(printed.contains("user root, program /bin/sh is allowed"), "{printed}");
+    let (is_well, printed) = host.tere(&["check"]);
+    assert!(is_well, "{printed}");
+}

@@ -4,7 +4,7 @@ use zbus_systemd::machine1;
 use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy};
 use zbus_systemd::zbus::{self, Connection};
 
-use super::{Finding, PATIENCE};
+use super::{Finding, PATIENCE, walls};
 
 /// Units that must be active.
 const SOCKETS: [&str; 4] =
@@ -43,6 +43,7 @@ pub(super) fn look() -> Vec<Finding> {
         findings.extend(watchdog(&connection).await);
         findings.extend(stall(&connection).await);
         findings.push(polkit(&connection).await);
+        findings.extend(walls(&connection).await);
         findings
     })
 }
@@ -236,6 +237,35 @@ async fn polkit(connection: &Connection) -> Finding {
             "Without it machined opens no shell. apt install polkitd; then: systemctl restart polkit",
         ),
     }
+}
+
+/// Checks the walls around the processes that run: those of the services and of one worker.
+async fn walls(connection: &Connection) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let version = async { ManagerProxy::new(connection).await?.version().await };
+    if let Ok(version) = within(version).await {
+        findings.push(walls::systemd(&version));
+    }
+    let workers = async {
+        let systemd = ManagerProxy::new(connection).await?;
+        let states = vec!["active".to_owned()];
+        systemd.list_units_by_patterns(states, vec!["tere-session@*.service".to_owned()]).await
+    };
+    // If systemd does not answer, that was said above.
+    let workers = within(workers).await.unwrap_or_default();
+    let worker = workers.into_iter().next().map(|unit| unit.0);
+    for unit in SERVICES.iter().map(|&name| name.to_owned()).chain(worker) {
+        let pid = async { service(connection, &unit).await?.main_pid().await };
+        if let Ok(pid) = within(pid).await
+            && pid > 0
+        {
+            findings.push(walls::around(&unit, pid));
+            if unit == "tere-broker.service" {
+                findings.push(walls::polkit(connection, pid).await);
+            }
+        }
+    }
+    findings
 }
 
 /// Waits for an answer. If it fails or does not come within [`PATIENCE`], returns the reason in one

@@ -11,6 +11,7 @@ mod network;
 mod page;
 mod proxy;
 mod templates;
+mod walls;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -101,6 +102,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     if flags.config == Path::new(CONFIGURATION) && flags.config.exists() {
         findings.push(files::readable_by_broker(&flags.config));
     }
+    findings.extend(walls::kernel());
     findings.extend(bus::look());
     findings.push(files::polkit_rule());
     findings.extend(files::sockets(runtime_dir));
