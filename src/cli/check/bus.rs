@@ -4,7 +4,7 @@ use zbus_systemd::machine1;
 use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy};
 use zbus_systemd::zbus::{self, Connection};
 
-use super::{Finding, PATIENCE, walls};
+use super::{Finding, walls, within};
 
 /// Units that must be active.
 const SOCKETS: [&str; 4] =
@@ -266,16 +266,6 @@ async fn walls(connection: &Connection) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Waits for an answer. If it fails or does not come within [`PATIENCE`], returns the reason in one
-/// line.
-pub(super) async fn within<T>(asked: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(error.to_string().replace('\n', " ")),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
-    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use zbus_systemd::zbus;
 
 use super::failure::Failure;
 use super::print;
@@ -94,6 +95,16 @@ impl Finding {
             FindingState::Unknown(fix) => ("unknown", Some(fix)),
         };
         json!({ "what": self.what, "state": state, "found": self.found, "fix": fix })
+    }
+}
+
+/// Waits for an answer. If it fails or does not come within [`PATIENCE`], returns the reason in one
+/// line.
+async fn within<T>(asked: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(error.to_string().replace('\n', " ")),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }
 

@@ -5,7 +5,7 @@ use zbus_systemd::systemd1::{ManagerProxy, SocketProxy};
 use zbus_systemd::zbus::{self, Connection};
 
 use super::Finding;
-use super::bus::within;
+use super::within;
 
 const WHAT: &str = "socket for the proxy";
 

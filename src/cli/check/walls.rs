@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use landlock::{ABI, LandlockStatus};
 use zbus_systemd::zbus::{self, Connection, Variant};
 
-use super::Finding;
-use super::bus::within;
+use super::{Finding, within};
 use crate::sandbox;
 
 const AS_ROOT: &str = "Run 'tere check' as root.";
