@@ -15,14 +15,15 @@ use crate::config::Origin;
 use crate::protocol::page::SUBPROTOCOL;
 
 /// The headers of every response, including errors and the WebSocket upgrade. xterm.js creates
-/// style elements without a nonce, so inline styles are allowed. Inline scripts never are.
+/// style elements without a nonce, so inline styles are allowed. Inline scripts never are, and no text
+/// becomes a part of the page's document or a script (trusted types).
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
             "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
              connect-src 'self'; img-src 'self' data:; font-src 'self'; frame-ancestors 'none'; \
-             base-uri 'none'; form-action 'none'",
+             base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
         ),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -204,9 +205,14 @@ mod tests {
                     found.first().map(|value| value.to_str().unwrap())
                 };
                 let policy = value("Content-Security-Policy").unwrap();
-                for part in
-                    ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "base-uri 'none'"]
-                {
+                for part in [
+                    "default-src 'none'",
+                    "script-src 'self';",
+                    "frame-ancestors 'none'",
+                    "base-uri 'none'",
+                    "require-trusted-types-for 'script'",
+                    "trusted-types 'none'",
+                ] {
                     assert!(policy.contains(part), "{part} in {policy}");
                 }
                 assert!(!policy.contains("unsafe-eval") && !policy.contains('*'));

@@ -116,3 +116,34 @@ pub(super) fn resume(
         Some(Position::At { cursor, sizes }) => viewer.that_has_greeted().live_at(cursor, sizes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{self, Thread};
+    use crate::sys::inherited::Inherited;
+    use crate::sys::notify::Notify;
+
+    #[test]
+    fn what_the_worker_before_left_is_taken_over_inside_the_sandbox() {
+        let whole = SessionMemory::new().unwrap().as_fd().try_clone_to_owned().unwrap();
+        let (no_memory, _) = nix::unistd::pipe().unwrap();
+        for (memory, views) in [(whole, 1), (no_memory, 0)] {
+            let pty = nix::pty::openpty(None, None).unwrap();
+            let (view, _page) =
+                Channel::<crate::protocol::viewer::ToViewer, crate::protocol::viewer::FromViewer>::pair()
+                    .unwrap();
+            let view = view.as_fd().try_clone_to_owned().unwrap();
+            let left = [("pty", pty.master), ("black-box", memory), ("owner-1", view)];
+            let inherited = left.map(|(name, fd)| Inherited { name: name.to_owned(), fd }).into();
+            let (notify, spare) = (Notify::open().unwrap(), SessionMemory::new().unwrap());
+            let taken_over = || {
+                sandbox::enter(Thread::WorkerControl, &[]).unwrap();
+                let (mut store, stored) = Store::open(notify, inherited).unwrap();
+                recover(&mut store, stored, spare).unwrap()
+            };
+            let recovered = std::thread::scope(|scope| scope.spawn(taken_over).join().unwrap());
+            assert_eq!(recovered.session.unwrap().viewers.len(), views);
+        }
+    }
+}

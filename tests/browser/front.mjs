@@ -16,7 +16,8 @@ const TYPES = /** @type {Record<string, string>} */ ({
 });
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; " +
-  "font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+  "font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; " +
+  "require-trusted-types-for 'script'; trusted-types 'none'";
 
 /** @typedef {{ type: string, [more: string]: any }} Message */
 /** @typedef {{ machine: string, user: string }} Target */

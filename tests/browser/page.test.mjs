@@ -553,7 +553,7 @@ test('a shell that is not there any more is not tried again', minute, async () =
   tab.assertNoErrors();
 });
 
-test('the terminal answers no program, and a program writes to no clipboard', minute, async () => {
+test('the terminal answers no program, not even what is in the clipboard', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
   front.print(1, '\x1b[c\x1b[>c\x1b[6n\x1b[?6n\x1b[5n\x1b[?2004$p\x1b[18t\x1b[14t\x1b[>q\x1bP$qm\x1b\\');
@@ -566,6 +566,55 @@ test('the terminal answers no program, and a program writes to no clipboard', mi
   await tab.page.mouse.click(300, 300);
   await tab.page.keyboard.type('é');
   await front.typedAll(/^(\x1b\[[IO])*\x1b\[<0;\d+;\d+M\x1b\[<0;\d+;\d+m\xc3\xa9$/);
+  tab.assertNoErrors();
+});
+
+test('a program copies to the clipboard once the user lets those of its machine', minute, async () => {
+  const { front, tab } = await signedIn((front) => (front.targets = two));
+  await tab.page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: ORIGIN });
+  const clipboard = () => tab.page.evaluate(() => navigator.clipboard.readText());
+  const copied = async (/** @type {string} */ text, /** @type {string} */ shown) => {
+    const bytes = Buffer.byteLength(text);
+    await tab.page.getByText(`A program copied ${bytes} bytes to your clipboard: “${shown}”`).waitFor();
+    assert.equal(await clipboard(), text);
+  };
+  const copies = (/** @type {string} */ text) => front.print(1, `\x1b]52;c;${Buffer.from(text).toString('base64')}\x07`);
+  await tab.page.locator('#lobby-targets li').nth(0).waitFor();
+  await tab.page.evaluate(() => navigator.clipboard.writeText('mine'));
+  await tab.page.getByRole('button', { name: /^dev@web1/ }).first().click();
+  await tab.shell();
+
+  // The question does not take the keys that are meant for the shell.
+  copies('rm -rf \u202e/\n');
+  const asked = tab.page.locator('.notice[data-kind=copy]');
+  await asked.getByText('Let programs in web1 copy to your clipboard? Now: “rm -rf /”').waitFor();
+  await tab.screenshot('page-copy');
+  await tab.page.keyboard.type('x');
+  await tab.page.keyboard.press('Enter');
+  await front.typedAll(/^x\r$/);
+  assert.equal(await clipboard(), 'mine');
+  await asked.getByRole('button', { name: 'Allow' }).click();
+  await copied('rm -rf \u202e/\n', 'rm -rf /');
+
+  // From now on without a question, and the last of several.
+  for (let number = 0; number <= 20; number += 1) copies(`text ${number}`);
+  await copied('text 20', 'text 20');
+  assert.equal(await asked.count(), 0);
+  // Also after a reload, and not for another machine.
+  await tab.page.reload();
+  await tab.pressSignIn();
+  await tab.shell();
+  copies('after a reload');
+  await copied('after a reload', 'after a reload');
+  await tab.page.getByRole('button', { name: 'Shells' }).click();
+  await tab.page.getByRole('button', { name: /^alice@alice-box/ }).first().click();
+  await tab.shell();
+  front.print(front.heard.filter((message) => message.type === 'open').at(-1)?.['stream'] ?? 2, '\x1b]52;c;aGFja2Vk\x07');
+  await asked.getByText('Let programs in alice-box copy').waitFor();
+  await asked.getByRole('button', { name: 'Never' }).click();
+  await asked.waitFor({ state: 'detached' });
+  assert.equal(await clipboard(), 'after a reload');
+  assert.equal(front.typed, 'x\r');
   tab.assertNoErrors();
 });
 

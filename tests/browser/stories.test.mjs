@@ -162,7 +162,16 @@ test('copy takes the selection, and a paste of several lines waits for Enter', m
   assert.ok(word);
   await tab.page.mouse.dblclick(word.x, word.y);
   await tab.page.keyboard.press('Control+Shift+C');
-  await tab.page.waitForFunction(async () => (await navigator.clipboard.readText()) === 'copyme');
+  const copied = (/** @type {string} */ text) =>
+    tab.page.evaluate(async (text) => {
+      while ((await navigator.clipboard.readText()) !== text) await new Promise((next) => requestAnimationFrame(next));
+    }, text);
+  await copied('copyme');
+
+  // A program copies as tmux and vim do, once the person lets it.
+  await tab.run(`printf '\\033]52;c;%s\\a' "$(printf from-a-program | base64)"`);
+  await tab.page.locator('.notice').getByRole('button', { name: 'Allow' }).click();
+  await copied('from-a-program');
 
   const text = 'echo pasted-$((6*7))\necho again\x1b[201~-$((7*7))\n';
   await tab.page.evaluate((text) => navigator.clipboard.writeText(text), text);

@@ -192,8 +192,8 @@ impl Host {
         reload.stderr(log_file(&self.path("/log"))).status().unwrap().success()
     }
 
-    /// The worker of a session, which may just be restarting.
-    fn worker(&self, session: &SessionId) -> i32 {
+    /// The PID of the worker of a session, which may just be restarting.
+    pub fn worker(&self, session: &SessionId) -> i32 {
         eventually("there is a worker", DEADLINE, || self.fake.worker(session.as_str()))
     }
 

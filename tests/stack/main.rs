@@ -30,6 +30,7 @@ mod lost;
 mod polkit;
 mod program;
 mod records;
+mod sandbox;
 mod skew;
 
 use std::time::Duration;

@@ -30,7 +30,7 @@ export function ignoreQueries(parser: IParser): void {
   for (const colour of [4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]) {
     parser.registerOscHandler(colour, (data) => data.split(';').includes('?'));
   }
-  // Programs may neither read nor write the clipboard.
+  // Nobody is told what is in the clipboard. What is copied to it, osc52.ts reads.
   parser.registerOscHandler(52, swallow);
 
   parser.registerDcsHandler({ intermediates: '$', final: 'q' }, swallow); // DECRQSS

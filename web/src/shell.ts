@@ -3,6 +3,7 @@
 
 import { askPaste } from './askpaste.ts';
 import { Bar } from './bar.ts';
+import { Clipboard } from './clipboard.ts';
 import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
 import { element, showSection } from './elements.ts';
@@ -54,6 +55,7 @@ export class Shell {
   #machineWent: { why: StopReason | null } | undefined;
   #bar = new Bar();
   #frame = new Frame();
+  #clipboard = new Clipboard(() => this.#terminal?.focus());
   #share: ShareCallbacks = {
     share: (account, role) => {
       const session = this.#viewer?.session;
@@ -112,6 +114,7 @@ export class Shell {
       this.#viewer = undefined;
       this.#over = undefined;
       this.#frame.hide();
+      this.#clipboard.forget();
       this.#clear();
       this.#keyboard.forget();
       rememberSession(undefined);
@@ -157,6 +160,7 @@ export class Shell {
     if (this.#over) this.#keyboard.forget();
     this.#over = undefined;
     this.#participants.leave();
+    this.#clipboard.forget();
     showSection('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
@@ -380,6 +384,10 @@ export class Shell {
       link: (address) => {
         element('link-address').textContent = address ?? '';
         element('link-address').hidden = address === undefined;
+      },
+      copied: (copy) => {
+        const viewer = this.#viewer;
+        if (viewer?.state === 'live' && this.#account !== undefined) this.#clipboard.copied(copy, this.#account, viewer.target.machine);
       },
       key: panelKey,
       takesLines: (lines, tooLong, paste) => {

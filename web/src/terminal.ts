@@ -15,6 +15,7 @@ import { openLink, webAddress } from './links.ts';
 import { lines, longLine, pasteable } from './paste.ts';
 import type { Extent, TermSize, Theme } from './protocol.ts';
 import { ignoreQueries } from './ignorequeries.ts';
+import { type Copy, copyOf } from './osc52.ts';
 import { dark, light, wireTheme } from './themes.ts';
 import { makeTouchScroll } from './touchscroll.ts';
 import { Wheel } from './wheel.ts';
@@ -65,6 +66,8 @@ export interface TerminalCallbacks {
   theme(theme: Theme): void;
   /** The address of the link under the pointer; undefined if there is none. */
   link(address: string | undefined): void;
+  /** A program copies something to the clipboard. */
+  copied(copy: Copy): void;
   /** Called for every key before the terminal handles it; true keeps the key from the terminal. */
   key(event: KeyboardEvent): boolean;
   /**
@@ -137,6 +140,10 @@ export class Terminal {
 
     const xterm = this.#xterm;
     ignoreQueries(xterm.parser);
+    xterm.parser.registerOscHandler(52, (data) => {
+      callbacks.copied(copyOf(data));
+      return true;
+    });
     bound(xterm.parser, () => this.#incomplete());
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
