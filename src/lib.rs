@@ -10,6 +10,8 @@ pub mod clock;
 pub mod config;
 pub mod front;
 pub mod machine;
+#[cfg(test)]
+mod mutation;
 pub mod names;
 pub mod protocol;
 pub mod record_limiter;

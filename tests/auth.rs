@@ -88,7 +88,7 @@ impl Auth {
     fn add(&self, account: &str) -> String {
         let (reply, _) = self.ask(FromCli::AccountAdd(name(account)));
         let ToCli::Link { link, .. } = reply else { panic!("{reply:?}") };
-        link.strip_prefix(&format!("{ORIGIN}/#enrol=")).unwrap().to_owned()
+        link.reveal().strip_prefix(&format!("{ORIGIN}/#enrol=")).unwrap().to_owned()
     }
 }
 
@@ -241,7 +241,7 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
     let mut passkey = SoftAuthenticator::new(ORIGIN);
 
     let front = auth.front();
-    let options = challenge(&front, FromFront::Enrol { token: token.clone() });
+    let options = challenge(&front, FromFront::Enrol { token: token.clone().into() });
     let (reply, channel) = answer(&front, passkey.register(&options));
     assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
     assert_principal_channel(channel);
@@ -253,7 +253,7 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
 
     auth.restart(&WE_ARE_ROOT);
     let front = auth.front();
-    front.send(&FromFront::Enrol { token }, &[]).unwrap();
+    front.send(&FromFront::Enrol { token: token.into() }, &[]).unwrap();
     assert_eq!(front.receive_within(DEADLINE).unwrap().0, ToFront::Refused(Refusal::LinkInvalid));
     let options = challenge(&front, FromFront::SignIn);
     let (reply, channel) = answer(&front, passkey.sign_in(&options));
@@ -409,7 +409,7 @@ fn the_command_line_makes_lists_and_removes_accounts() {
     assert_eq!(made["account"], "alice");
     let token = made["link"].as_str().unwrap().split_once("#enrol=").unwrap().1.to_owned();
     let front = auth.front();
-    let options = challenge(&front, FromFront::Enrol { token });
+    let options = challenge(&front, FromFront::Enrol { token: token.into() });
     let (reply, _) = answer(&front, SoftAuthenticator::new(ORIGIN).register(&options));
     assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
 
@@ -494,7 +494,7 @@ fn what_is_secret_is_in_no_record_however_much_is_recorded() {
     let token = auth.add("alice");
     let mut passkey = SoftAuthenticator::new(ORIGIN);
     let front = auth.front();
-    let created = challenge(&front, FromFront::Enrol { token: token.clone() });
+    let created = challenge(&front, FromFront::Enrol { token: token.clone().into() });
     let registered = passkey.register(&created);
     answer(&front, registered.clone());
     let front = auth.front();

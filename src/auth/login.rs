@@ -170,7 +170,7 @@ impl Login {
             }
             (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::Enrol { token })) => {
                 Self { state: LoginState::Idle, ..self }.challenge(now, || {
-                    let link = token.parse().map(|secret: EnrolSecret| secret.hash());
+                    let link = token.reveal().parse().map(|secret: EnrolSecret| secret.hash());
                     let link = link.map_err(|_| (Refusal::LinkInvalid, RefusalReason::Link))?;
                     let account = accounts.by_link(&link, now.unix);
                     let account = account.ok_or((Refusal::LinkInvalid, RefusalReason::Link))?;

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::protocol::SecretText;
 
 /// The part of a link after `#enrol=`: 32 random bytes. Its `Debug` output does not contain them.
 pub(super) struct EnrolSecret([u8; 32]);
@@ -27,8 +30,14 @@ impl EnrolSecret {
     }
 
     /// Returns the link that carries the secret, in a fragment, which browsers send to no server.
-    pub(super) fn link(&self, origin: &str) -> String {
-        format!("{origin}/#enrol={}", BASE64URL_NOPAD.encode(&self.0))
+    pub(super) fn link(&self, origin: &str) -> SecretText {
+        format!("{origin}/#enrol={}", BASE64URL_NOPAD.encode(&self.0)).into()
+    }
+}
+
+impl Drop for EnrolSecret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
@@ -36,8 +45,8 @@ impl FromStr for EnrolSecret {
     type Err = NotASecret;
 
     fn from_str(text: &str) -> Result<Self, NotASecret> {
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| NotASecret)?;
-        Ok(Self(bytes.try_into().map_err(|_| NotASecret)?))
+        let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| NotASecret)?);
+        Ok(Self(bytes.as_slice().try_into().map_err(|_| NotASecret)?))
     }
 }
 
@@ -83,7 +92,7 @@ mod tests {
     fn a_link_carries_the_secret_and_nothing_else_shows_it() {
         let secret = EnrolSecret::random().unwrap();
         let link = secret.link("https://shell.example.org");
-        let text = link.strip_prefix("https://shell.example.org/#enrol=").unwrap();
+        let text = link.reveal().strip_prefix("https://shell.example.org/#enrol=").unwrap();
         assert_eq!(text.len(), 43);
         assert!(text.parse::<EnrolSecret>().unwrap().hash() == secret.hash());
         assert_eq!(format!("{secret:?}"), "EnrolSecret");
@@ -93,7 +102,7 @@ mod tests {
     #[test]
     fn an_altered_secret_is_another_or_none() {
         let secret = EnrolSecret::random().unwrap();
-        let text = secret.link("").split_off("/#enrol=".len());
+        let text = secret.link("").reveal()["/#enrol=".len()..].to_owned();
         for at in 0..text.len() {
             let mut altered = text.clone().into_bytes();
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };

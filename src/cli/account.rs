@@ -145,13 +145,14 @@ fn removed(
 fn link(reply: ToCli, json: bool) -> Result<ExitCode, Failure> {
     match reply {
         ToCli::Link { account, link, expires } if json => {
-            print(&json!({ "account": account, "link": link, "expires": expires }).to_string())
+            print(&json!({ "account": account, "link": link.reveal(), "expires": expires }).to_string())
         }
         ToCli::Link { account, link, expires } => {
             let until = time::told(expires, clock::now());
             print(&format!(
-                "{link}\n\nThis link registers a passkey for {account}, once. It expires {until}.\n\
-                 It is shown only now: whoever has it can sign in as {account}."
+                "{}\n\nThis link registers a passkey for {account}, once. It expires {until}.\n\
+                 It is shown only now: whoever has it can sign in as {account}.",
+                link.reveal()
             ))
         }
         ToCli::Accounts(_) | ToCli::Unusable { .. } | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => {

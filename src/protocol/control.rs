@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{Refusal, SecretText};
 use crate::names::AccountName;
 use crate::wire::Message;
 
@@ -36,7 +36,7 @@ pub enum ToCli {
         /// The account that the link is for.
         account: AccountName,
         /// The complete URL.
-        link: String,
+        link: SecretText,
         /// When it expires, in seconds since 1970.
         expires: u64,
     },

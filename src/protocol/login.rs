@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
 use super::page::Ceremony;
+use super::{Refusal, SecretText};
 use crate::names::AccountName;
 use crate::wire::Message;
 
@@ -33,7 +33,7 @@ pub enum FromFront {
     /// Create a challenge to register a passkey with this enrolment token.
     Enrol {
         /// The token from the link.
-        token: String,
+        token: SecretText,
     },
     /// Create a challenge for a step-up: a passkey of this account, which front has signed in, is
     /// to be touched again for one session on the host.

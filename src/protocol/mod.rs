@@ -21,6 +21,7 @@ pub mod machine;
 pub mod page;
 pub mod principal;
 mod refusal;
+mod secret_text;
 pub mod viewer;
 pub mod vouch;
 pub mod worker;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::names::{AccountName, Label, SessionId, Target, TermSize, UnixUser};
 
 pub use refusal::Refusal;
+pub use secret_text::SecretText;
 
 /// Why a view of a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -57,7 +57,8 @@ use serde_json::Value;
 use super::machine::{MachineSummary, StopReason, TaskMachines};
 use super::viewer::Extent;
 use super::{
-    EndReason, GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SessionSummary, ShellExit,
+    EndReason, GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SecretText, SessionSummary,
+    ShellExit,
 };
 use crate::names::{
     AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize, Theme, UnixUser,
@@ -120,7 +121,7 @@ pub enum FromPage {
     /// Start to register a passkey, with a one-time enrolment link.
     Enrol {
         /// The part of the link after `#enrol=`.
-        token: String,
+        token: SecretText,
     },
     /// The browser's answer to `challenge`: `PublicKeyCredential.toJSON()`, unchanged.
     Answer {

@@ -428,4 +428,38 @@ mod tests {
         assert!(steps >= 300, "{steps} steps");
         assert_eq!((reading.cursor, reading.terminal.screen_text().as_str()), (memory.head(), "end"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_worker_goes_on_from_whatever_is_in_a_memory_file(
+            changes in proptest::collection::vec((0..360_usize, proptest::num::u64::ANY, 0..4_u8), 0..12),
+        ) {
+            let memory = Arc::new(SessionMemory::new().unwrap());
+            memory.add_size(TermSize::new(80, 24).unwrap());
+            let (read, mut write) = io::pipe().unwrap();
+            write.write_all(b"\x1b]2;title\x07some \x1b[1mtext\x1b[m\r\n").unwrap();
+            memory.fill_from(read.as_fd()).unwrap();
+            let worker = emulator(&memory);
+            let mut reading = worker.begin();
+            while worker.advance(&mut reading) {}
+            worker.set_checkpoint(&reading);
+            assert!(memory.add_typed(b"typed"));
+            // The words of the header, but for the mark of the layout. Small numbers come from counters.
+            for (word, value, kind) in changes {
+                let value = match kind { 0 => value % 64, 1 => value % (4 << 20), 2 => u64::MAX - value % 64, _ => value };
+                memory.set_word_of_header(word + 1, value);
+            }
+            let next = crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
+            let next = Arc::new(next);
+            let worker = emulator(&next);
+            let mut reading = worker.begin();
+            for _ in 0..4 {
+                worker.advance(&mut reading);
+            }
+            drop((next.latest_size(), next.report_key(), next.theme(), next.is_typed_out()));
+            for number in 0..64 {
+                let _ = next.position(crate::protocol::worker::ViewerId(number));
+            }
+        }
+    }
 }

@@ -202,7 +202,7 @@ impl Page {
 
     /// Opens an enrolment link and registers a passkey, which signs in.
     pub fn enrol(&mut self, token: &str, passkey: &mut SoftAuthenticator) -> Lobby {
-        self.say(&FromPage::Enrol { token: token.to_owned() });
+        self.say(&FromPage::Enrol { token: token.into() });
         let options = self.challenge();
         self.answer(&passkey.register(&options)).unwrap()
     }

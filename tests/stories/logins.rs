@@ -35,7 +35,7 @@ fn whoever_is_not_signed_in_writes_little_to_the_journal() {
         let mut page = Page::over(host.connect_to_front());
         if number % 2 == 0 {
             // As many refusals as it can get.
-            while page.try_say(&FromPage::Enrol { token: "wrong".to_owned() }) && page.poll(PATIENCE) {
+            while page.try_say(&FromPage::Enrol { token: "wrong".into() }) && page.poll(PATIENCE) {
                 heard += page.heard().count();
             }
         } else {
@@ -68,13 +68,13 @@ fn an_enrolment_link_works_once_and_not_altered() {
     let mut page = Page::over(host.connect_to_front());
     let altered = format!("{}{}", &token[..token.len() - 1], if token.ends_with('a') { 'b' } else { 'a' });
     for bad in [altered.as_str(), &token[1..], ""] {
-        page.say(&FromPage::Enrol { token: bad.to_owned() });
+        page.say(&FromPage::Enrol { token: bad.into() });
         assert_eq!(Some(page.hear()), refused(Refusal::LinkInvalid), "{bad:?}");
     }
     let lobby = page.enrol(&token, &mut SoftAuthenticator::new(ORIGIN));
     assert_eq!(lobby.account, "alice");
     let mut again = Page::over(host.connect_to_front());
-    again.say(&FromPage::Enrol { token });
+    again.say(&FromPage::Enrol { token: token.into() });
     assert_eq!(Some(again.hear()), refused(Refusal::LinkInvalid));
 }
 

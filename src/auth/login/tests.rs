@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
 use tempfile::TempDir;
 
 use super::super::account_files::AccountFiles;
@@ -60,7 +61,7 @@ impl Auth {
     fn new_link(&self) -> (String, Link) {
         let secret = EnrolSecret::random().unwrap();
         let link = Link { hash: secret.hash(), expires: self.now.unix + LINK_LIFE };
-        (secret.link("").replace("/#enrol=", ""), link)
+        (secret.link("").reveal().replace("/#enrol=", ""), link)
     }
 
     fn remove(&mut self, name: &str) {
@@ -149,7 +150,7 @@ impl Auth {
 type Lie = fn(&mut SoftAuthenticator);
 
 fn enrol(token: &str) -> FromFront {
-    FromFront::Enrol { token: token.to_owned() }
+    FromFront::Enrol { token: token.into() }
 }
 
 #[track_caller]
@@ -278,6 +279,93 @@ fn a_copied_authenticator_and_a_strangers_passkey_are_refused() {
         let mut login = Login::new();
         auth.challenge(&mut login, FromFront::SignIn);
         assert_refused(auth.answer(&mut login, garbage.to_owned()), Refusal::UnknownPasskey);
+    }
+}
+
+/// JSON with the string behind one of its names decoded, changed and encoded again, or with its own text
+/// changed.
+fn changed(credential: &str, name: Option<&str>, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+    let Some(name) = name else { return change(credential.as_bytes().to_vec()) };
+    let mut value: serde_json::Value = serde_json::from_str(credential).unwrap();
+    let held = value["response"].get_mut(name).unwrap();
+    let bytes = BASE64URL_NOPAD.decode(held.as_str().unwrap().as_bytes()).unwrap();
+    *held = BASE64URL_NOPAD.encode(&change(bytes)).into();
+    serde_json::to_vec(&value).unwrap()
+}
+
+#[test]
+fn an_answer_that_is_not_to_the_letter_what_was_signed_signs_nobody_in() {
+    use proptest::strategy::{Strategy as _, ValueTree as _};
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let cases = runner.config().cases;
+    let (mut auth, mut passkey) = Auth::with_alice();
+    let mut newcomer = SoftAuthenticator::new(ORIGIN);
+    let signed =
+        [None, Some("clientDataJSON"), Some("authenticatorData"), Some("signature"), Some("userHandle")];
+    let registered = [None, Some("clientDataJSON"), Some("attestationObject")];
+    for case in 0..cases as usize {
+        // Only the change is random: what is changed is a right answer.
+        let mut change =
+            |bytes: Vec<u8>| crate::mutation::mutated(bytes).new_tree(&mut runner).unwrap().current();
+        let mut login = Login::new();
+        let options = auth.challenge(&mut login, FromFront::SignIn);
+        let right = passkey.sign_in(&options);
+        let name = signed[case % signed.len()];
+        let change_once = std::cell::RefCell::new(&mut change);
+        let bytes = changed(&right, name, |bytes| (change_once.borrow_mut())(bytes));
+        let Ok(text) = String::from_utf8(bytes) else { continue };
+        let same = serde_json::from_str::<serde_json::Value>(&text).ok()
+            == serde_json::from_str::<serde_json::Value>(&right).ok();
+        match auth.answer(&mut login, text.clone()) {
+            // Parts of the answer are not signed: its type, where the passkey is, white space.
+            Outcome::SignedIn(account, _) => {
+                assert!(account == "alice" && (same || name.is_none()), "{name:?}: {text}")
+            }
+            Outcome::Refused(_) | Outcome::Violation => assert_ne!(text, right),
+            Outcome::Challenge(_) => panic!("another challenge: {text}"),
+        }
+        let token = auth.link("alice");
+        let mut login = Login::new();
+        let options = auth.challenge(&mut login, enrol(&token));
+        let right = newcomer.register(&options);
+        let name = registered[case % registered.len()];
+        let change_once = std::cell::RefCell::new(&mut change);
+        let Ok(text) = String::from_utf8(changed(&right, name, |bytes| (change_once.borrow_mut())(bytes)))
+        else {
+            continue;
+        };
+        if let Outcome::SignedIn(account, _) = auth.answer(&mut login, text) {
+            assert_eq!(account, "alice");
+            // There is a bound on the passkeys of an account.
+            (auth, passkey) = Auth::with_alice();
+        }
+    }
+}
+
+/// The path of the file of an account with a passkey and a link, and what is in it.
+static WHOLE: std::sync::LazyLock<(String, String)> = std::sync::LazyLock::new(|| {
+    let (mut auth, _) = Auth::with_alice();
+    auth.link("alice");
+    let (path, json) = auth.files().remove(0);
+    (path.rsplit_once('/').unwrap().1.to_owned(), json)
+});
+
+proptest::proptest! {
+    #[test]
+    fn a_file_that_is_almost_an_account_is_one_or_is_set_aside(
+        bytes in crate::mutation::mutated(WHOLE.1.clone().into_bytes()),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let files = AccountFiles::open(folder.path()).unwrap();
+        std::fs::write(folder.path().join("accounts").join(&WHOLE.0), &bytes).unwrap();
+        let accounts = files.read_all().unwrap();
+        let found = accounts.summaries();
+        assert_eq!(found.len() + accounts.unusable().len(), 1);
+        // What is understood is kept to the letter, but for white space.
+        if let Some(summary) = found.first() {
+            let kept = serde_json::to_value(accounts.by_name(&summary.name).unwrap()).unwrap();
+            assert_eq!(kept, serde_json::from_slice::<serde_json::Value>(&bytes).unwrap());
+        }
     }
 }
 

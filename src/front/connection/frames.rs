@@ -91,3 +91,48 @@ pub(super) fn binary(stream: u16, kind: StreamKind, bytes: &[u8]) -> Message {
     frame.extend(bytes);
     Message::Binary(Bytes::from(frame))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mutation::mutated;
+
+    /// Frames that pages send.
+    const TEXTS: [&str; 6] = [
+        r#"{"type":"enrol","token":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
+        r#"{"type":"answer","credential":{"id":"AA","rawId":"AA","type":"public-key","response":{}}}"#,
+        r#"{"type":"open","stream":1,"target":{"machine":"web1","user":"dev"},"size":{"cols":80,"rows":24}}"#,
+        r#"{"type":"attach","stream":65535,"session":"abcdefgh2345","size":{"cols":1000,"rows":250}}"#,
+        r#"{"type":"share","session":"abcdefgh2345","account":"bob","role":"watcher"}"#,
+        r#"{"type":"name","session":"abcdefgh2345","name":"the build"}"#,
+    ];
+
+    #[test]
+    fn the_frames_that_are_changed_below_are_frames() {
+        for text in TEXTS {
+            let frame = read(Some(Ok(Message::text(text))));
+            assert!(matches!(frame, Frame::Message(_)), "{text}: {frame:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_frame_of_a_page_makes_the_front_panic(
+            text in prop::sample::select(TEXTS.to_vec()).prop_flat_map(|text| mutated(text.as_bytes().to_vec())),
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            if let Ok(text) = String::from_utf8(text) {
+                // What is understood is understood the same again.
+                if let Frame::Message(message) = read(Some(Ok(Message::text(text)))) {
+                    let again = read(Some(Ok(Message::text(serde_json::to_string(&message).unwrap()))));
+                    prop_assert!(matches!(again, Frame::Message(other) if other == message));
+                }
+            }
+            if let Frame::Bytes(one) = read(Some(Ok(Message::binary(bytes.clone())))) {
+                prop_assert_eq!(one.bytes.len() + FROM_PAGE_HEADER, bytes.len());
+            }
+        }
+    }
+}

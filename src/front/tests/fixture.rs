@@ -172,7 +172,7 @@ fn log_in(
     front.greet(Intent::Login, SOON).unwrap();
     while let Ok((question, _)) = front.receive() {
         match question {
-            FromFront::Enrol { token } if token != "good" => {
+            FromFront::Enrol { token } if token.reveal() != "good" => {
                 front.send(&ToFront::Refused(Refusal::LinkInvalid), &[]).unwrap();
             }
             FromFront::SignIn | FromFront::Enrol { .. } => {

@@ -38,7 +38,7 @@ async fn enrol_with<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
     page: &mut Page<S>,
     token: &str,
 ) -> ToPage {
-    page.say(&FromPage::Enrol { token: token.to_owned() }).await;
+    page.say(&FromPage::Enrol { token: token.into() }).await;
     page.heard().await
 }
 

@@ -32,7 +32,7 @@ async fn page_from(fixture: &Fixture, address: &str) -> Page {
 }
 
 async fn enrol_with(page: &mut Page, token: &str) -> ToPage {
-    page.say(&FromPage::Enrol { token: token.to_owned() }).await;
+    page.say(&FromPage::Enrol { token: token.into() }).await;
     page.heard().await
 }
 

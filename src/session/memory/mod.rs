@@ -170,6 +170,12 @@ impl SessionMemory {
         String::from_utf8(bytes).ok()?.parse().ok()
     }
 
+    /// Sets a word of the header to whatever an attacker or a fault may have left in it.
+    #[cfg(test)]
+    pub(super) fn set_word_of_header(&self, index: usize, value: u64) {
+        self.word(index).store(value, Ordering::Relaxed);
+    }
+
     fn word(&self, index: usize) -> &AtomicU64 {
         static NONE: AtomicU64 = AtomicU64::new(0);
         // Every index in this module lies in the header, so the fallback is never used.
