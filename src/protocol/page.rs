@@ -464,7 +464,9 @@ mod tests {
             write!(text, "\nexport {declaration}\n").unwrap();
         }
         // These types are strings in a message, so they are strings in the page.
-        for name in ["AccountName", "Label", "Reason", "SessionId", "MachineName", "UnixUser", "Color"] {
+        for name in
+            ["AccountName", "Label", "Reason", "SessionId", "MachineName", "UnixUser", "Color", "SecretText"]
+        {
             write!(text, "\nexport type {name} = string;\n").unwrap();
         }
         text.push_str("\nexport type JsonValue = unknown;\n");

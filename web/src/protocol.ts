@@ -252,7 +252,7 @@ export type FromPage = { "type": "sign-in", } | { "type": "enrol",
 /**
  * The part of the link after `#enrol=`.
  */
-token: string, } | { "type": "answer", 
+token: SecretText, } | { "type": "answer", 
 /**
  * The credential.
  */
@@ -541,5 +541,7 @@ export type MachineName = string;
 export type UnixUser = string;
 
 export type Color = string;
+
+export type SecretText = string;
 
 export type JsonValue = unknown;
