@@ -1,5 +1,5 @@
-//! For property tests: bytes that are almost what a reader expects. A reader that gets them must neither
-//! panic nor take them for something they are not. `PROPTEST_CASES` says how many it gets.
+//! For property tests: bytes that are almost what a reader expects. A reader that gets them must
+//! neither panic nor take them for something they are not. `PROPTEST_CASES` says how many it gets.
 
 use proptest::prelude::*;
 

@@ -121,8 +121,8 @@ pub fn status(words: &str) {
     }
 }
 
-/// Pings systemd's watchdog, if it wants a ping within this time, from within the runtime, so that a
-/// runtime that hangs is restarted.
+/// Pings systemd's watchdog, if it wants a ping within this time, from within the runtime, so that
+/// a runtime that hangs is restarted.
 async fn ping_the_watchdog(within: Option<Duration>) {
     let Some(within) = within else { return };
     let mut tick = tokio::time::interval((within / 2).max(Duration::from_millis(10)));

@@ -120,9 +120,9 @@ ring_unit() {
 }
 
 # Checks the dependencies: their licences, their sources, and security advisories. The list of
-# advisories is downloaded; if it cannot be reached, this is reported and the rest is checked. What is
-# checked with changes only with two files, and the tool takes minutes to make: once a week is enough
-# otherwise.
+# advisories is downloaded; if it cannot be reached, this is reported and the rest is checked. What
+# is checked with changes only with two files, and the tool takes minutes to make: once a week is
+# enough otherwise.
 dependencies() {
     local deny tool changed
     changed=$(git -C "$top" log -1 --format=%ct -- Cargo.lock deny.toml 2>/dev/null || true)

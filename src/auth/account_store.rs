@@ -39,8 +39,8 @@ pub(super) struct StoredAccounts {
 pub(super) struct Ended(oneshot::Receiver<()>);
 
 impl AccountStore {
-    /// Starts the thread, which enters a sandbox with `paths` of its own: whoever is in one starts no
-    /// thread.
+    /// Starts the thread, which enters a sandbox with `paths` of its own: whoever is in one starts
+    /// no thread.
     pub(super) fn open(
         accounts: Accounts,
         store: AccountFiles,

@@ -9,12 +9,12 @@ use super::source::Source;
 /// displaces the oldest of the source that has the most, whose socket is closed at once.
 pub(super) const ANONYMOUS_MAX: usize = 1024;
 
-/// Most of them from one IPv4 address or IPv6 /64, enough for an office behind one address. One more
-/// displaces the oldest from there. An IPv6 /56 has twice as many, and a /48 four times.
+/// Most of them from one IPv4 address or IPv6 /64, enough for an office behind one address. One
+/// more displaces the oldest from there. An IPv6 /56 has twice as many, and a /48 four times.
 pub(super) const ANONYMOUS_PER_SOURCE_MAX: usize = 64;
 
-/// Most connections that are signed in, as many as the broker has channels for. A further sign-in is
-/// refused with `busy`. Nobody who is not signed in can take these places, nor these the others.
+/// Most connections that are signed in, as many as the broker has channels for. A further sign-in
+/// is refused with `busy`. Nobody who is not signed in can take these places, nor these the others.
 pub(super) const SIGNED_IN_MAX: usize = 1024;
 
 /// Most connections to auth at a time, for a challenge each. auth has 256 places; the rest are for
@@ -86,8 +86,8 @@ impl SocketPlace {
         }
     }
 
-    /// Exchanges the place for one of those who are signed in. Returns false if there is none, or if
-    /// another socket has just taken this one.
+    /// Exchanges the place for one of those who are signed in. Returns false if there is none, or
+    /// if another socket has just taken this one.
     pub(super) fn sign_in(&self) -> bool {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let Held::Anonymous(place) = &*held else { return true };

@@ -1,5 +1,5 @@
-//! The read side of a socket while it speaks HTTP. hyper takes LF alone for the end of a line, which
-//! a proxy may take for a part of the line, so that the two see different requests. No option
+//! The read side of a socket while it speaks HTTP. hyper takes LF alone for the end of a line,
+//! which a proxy may take for a part of the line, so that the two see different requests. No option
 //! prevents this. So the reader looks at the ends of lines on their way to hyper, and the service
 //! asks whether those of its request were good.
 

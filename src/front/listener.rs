@@ -20,7 +20,7 @@ use super::capacity::SocketPlace;
 use super::certificate::Certificate;
 use super::error::FrontError;
 use super::proxy;
-use super::socket::{self, Naming};
+use super::socket::{self, SourceFrom};
 use super::source::Source;
 use crate::config::{Origin, ProxySource};
 
@@ -139,8 +139,8 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Refuses a socket on which everybody on this host could claim to be a proxy. The kernel demands the
-/// right to write to its file from whoever connects; see unix(7).
+/// Refuses a socket on which everybody on this host could claim to be a proxy. The kernel demands
+/// the right to write to its file from whoever connects; see unix(7).
 fn refuse_open(address: &UnixAddress) -> Result<(), FrontError> {
     const OTHERS_WRITE: u32 = 0o002;
     // Whoever shares the network namespace can connect to a socket without a file.
@@ -217,12 +217,12 @@ async fn tcp(
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX)?;
     let Some(certificate) = certificate else {
-        attend(stream, Naming::Socket(source), place, front).await;
+        attend(stream, SourceFrom::Socket(source), place, front).await;
         return Ok(());
     };
     let handshake = certificate.acceptor().accept(stream);
     let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
-    attend(stream, Naming::Socket(source), place, front).await;
+    attend(stream, SourceFrom::Socket(source), place, front).await;
     Ok(())
 }
 
@@ -233,14 +233,14 @@ async fn unix(
     front: &Arc<Front>,
 ) -> io::Result<()> {
     SockRef::from(&stream).set_send_buffer_size(UNIX_BUFFER)?;
-    let naming = match proxy {
-        None => Naming::Socket(Source::Local),
-        Some(ProxySource::XForwardedFor) => Naming::Requests,
+    let source_from = match proxy {
+        None => SourceFrom::Socket(Source::Local),
+        Some(ProxySource::XForwardedFor) => SourceFrom::Header,
         Some(ProxySource::ProxyProtocol) => {
             match proxy::read_header(&mut stream, front.timeouts.head).await {
                 Ok(source) => {
                     place.move_to(source);
-                    Naming::Socket(source)
+                    SourceFrom::Socket(source)
                 }
                 Err(fault) => {
                     front.record_limiter.record(Source::Local, || {
@@ -251,17 +251,17 @@ async fn unix(
             }
         }
     };
-    attend(stream, naming, place, front).await;
+    attend(stream, source_from, place, front).await;
     Ok(())
 }
 
 async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    naming: Naming,
+    source_from: SourceFrom,
     place: Arc<SocketPlace>,
     front: &Arc<Front>,
 ) {
     // Boxed, because the state of a connection is too large to be embedded in every future above
     // it.
-    Box::pin(socket::serve(stream, naming, place, front)).await;
+    Box::pin(socket::serve(stream, source_from, place, front)).await;
 }

@@ -4,21 +4,21 @@ use std::time::{Duration, Instant};
 
 use super::source::{Network, Source};
 
-/// What a failed sign-in costs its IPv4 address or IPv6 /64. Each second pays back one second, so such
-/// a source may fail once in this time for ever. A wider network pays the part of it that
+/// What a failed sign-in costs its IPv4 address or IPv6 /64. Each second pays back one second, so
+/// such a source may fail once in this time for ever. A wider network pays the part of it that
 /// [`Network::share`] says: a /48 may fail four times as often.
 const COST: Duration = Duration::from_secs(10);
 
 /// The debt from which on a source may not try to sign in: after six failures at once.
 const DEBT_MAX: Duration = Duration::from_secs(60);
 
-/// Most networks that are known to be in debt, up to three for each source. One more displaces the one
-/// whose debt is paid first.
+/// Most networks that are known to be in debt, up to three for each source. One more displaces the
+/// one whose debt is paid first.
 const NETWORKS_MAX: usize = 4096;
 
-/// The networks of failed sign-ins. Whoever failed often may not try for a while, which costs neither
-/// auth nor anybody else anything. Local sources are not held back: a proxy that does not name its
-/// clients is all of them.
+/// The networks of failed sign-ins. Whoever failed often may not try for a while, which costs
+/// neither auth nor anybody else anything. Local sources are not held back: a proxy that does not
+/// name its clients is all of them.
 #[derive(Debug, Default)]
 pub(super) struct Penalties {
     /// When the debt of each network is paid.

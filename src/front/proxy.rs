@@ -1,5 +1,6 @@
 //! What a proxy on this host says of the sources of its sockets and requests. Believed only on the
-//! UNIX sockets of the front, and only if the policy says in which of the two ways the proxy does it.
+//! UNIX sockets of the front, and only if the policy says in which of the two ways the proxy does
+//! it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -11,9 +12,9 @@ use tokio::time::timeout;
 use super::admission::Rejection;
 use super::source::Source;
 
-/// Longest header of the PROXY protocol behind its first 16 bytes, bytes. The addresses take 36; the
-/// rest are extensions, such as the name in the browser's TLS handshake. The socket of a longer one
-/// is closed.
+/// Longest header of the PROXY protocol behind its first 16 bytes, bytes. The addresses take 36;
+/// the rest are extensions, such as the name in the browser's TLS handshake. The socket of a longer
+/// one is closed.
 const REST_MAX: usize = 1024;
 
 /// The first twelve bytes, which are no HTTP.
@@ -34,8 +35,9 @@ pub(super) enum HeaderFault {
     Malformed,
 }
 
-/// Reads a header of the PROXY protocol, version 2, and nothing behind it. It has to arrive `within`
-/// this time. See <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>, section 2.2.
+/// Reads a header of the PROXY protocol, version 2, and nothing behind it. It has to arrive
+/// `within` this time. See <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>, section
+/// 2.2.
 pub(super) async fn read_header(
     stream: &mut (impl AsyncRead + Unpin),
     within: Duration,
@@ -62,8 +64,8 @@ pub(super) async fn read_header(
 /// and the bytes behind the length.
 fn source_of(version: u8, family: u8, rest: &[u8]) -> Option<Source> {
     match (version, family) {
-        // LOCAL: the proxy speaks for itself, for instance to see whether the front is there. It may
-        // put anything behind it.
+        // LOCAL: the proxy speaks for itself, for instance to see whether the front is there. It
+        // may put anything behind it.
         (0x20, _) => Some(Source::Local),
         (0x21, 0x11) => {
             let ([s3, s2, s1, s0, ..], rest) = rest.split_first_chunk::<12>()?;

@@ -15,8 +15,8 @@ use crate::config::Origin;
 use crate::protocol::page::SUBPROTOCOL;
 
 /// The headers of every response, including errors and the WebSocket upgrade. xterm.js creates
-/// style elements without a nonce, so inline styles are allowed. Inline scripts never are, and no text
-/// becomes a part of the page's document or a script (trusted types).
+/// style elements without a nonce, so inline styles are allowed. Inline scripts never are, and no
+/// text becomes a part of the page's document or a script (trusted types).
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,

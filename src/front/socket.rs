@@ -33,7 +33,8 @@ use crate::record_limiter::RecordLimiter;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
     /// How long the next head, or a header of the PROXY protocol, may take to arrive completely
-    /// before the socket is closed. Limits both a peer that sends a byte now and then and one that sends nothing.
+    /// before the socket is closed. Limits both a peer that sends a byte now and then and one that
+    /// sends nothing.
     pub(super) head: Duration,
     /// How long a browser may take to read one response before the socket is closed.
     pub(super) response: Duration,
@@ -55,26 +56,26 @@ const HEAD_MAX: usize = 16 * 1024;
 /// Most headers in a request. One more is refused with 431.
 const HEADERS_MAX: usize = 64;
 
-/// How the source of a request is known.
+/// Where the source of a request is taken from.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Naming {
-    /// All requests on the socket have this source.
+pub(super) enum SourceFrom {
+    /// From the socket: all of its requests have this source.
     Socket(Source),
-    /// A proxy names the source of each request in a header.
-    Requests,
+    /// From a header of each request, which a proxy sets.
+    Header,
 }
 
-impl Naming {
+impl SourceFrom {
     fn source_of(self, request: &Request<Incoming>) -> Result<Source, Rejection> {
         match self {
             Self::Socket(source) => Ok(source),
-            Self::Requests => proxy::forwarded_for(request.headers()),
+            Self::Header => proxy::forwarded_for(request.headers()),
         }
     }
 }
 
 /// Serves a socket until it is closed, or until the WebSocket that it became has ended.
-pub(super) async fn serve<S>(stream: S, naming: Naming, place: Arc<SocketPlace>, front: &Arc<Front>)
+pub(super) async fn serve<S>(stream: S, source_from: SourceFrom, place: Arc<SocketPlace>, front: &Arc<Front>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -84,7 +85,7 @@ where
     let router = TowerToHyperService::new(router(front));
     let service = service_fn(|mut request: Request<Incoming>| {
         let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let named = naming.source_of(&request);
+        let named = source_from.source_of(&request);
         let source = named.unwrap_or(Source::Local);
         let fault = if bare.is_in(number) { Some(Rejection::Unreadable) } else { named.err() };
         if let Some(rejection) = fault {
@@ -125,7 +126,7 @@ where
     match served {
         Ok(()) => {
             if let Some(source) = websocket.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                if matches!(naming, Naming::Requests) {
+                if matches!(source_from, SourceFrom::Header) {
                     place.move_to(source);
                 }
                 return connection::run(stream, read_buf.into(), Arc::clone(front), source, place).await;

@@ -46,9 +46,9 @@ impl Network {
         Self { address: Ipv6Addr::from_bits(address.to_bits() & mask).into(), prefix }
     }
 
-    /// How many times the bounds of a single IPv4 address or an IPv6 /64 this network has. The wider
-    /// networks may belong to several customers, so they have more, but not as much as all the
-    /// networks in them would have.
+    /// How many times the bounds of a single IPv4 address or an IPv6 /64 this network has. The
+    /// wider networks may belong to several customers, so they have more, but not as much as all
+    /// the networks in them would have.
     pub(super) fn share(self) -> u32 {
         match self.prefix {
             48 => 4,

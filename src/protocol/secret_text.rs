@@ -3,8 +3,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
-/// A text that only whoever it is for may see: the token of an enrolment link, or the link. `Debug` does
-/// not show it, and its memory is wiped when it is dropped.
+/// A text that only whoever it is for may see: the token of an enrolment link, or the link. `Debug`
+/// does not show it, and its memory is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(test, derive(ts_rs::TS))]

@@ -5,7 +5,7 @@ use seccompiler::{
     SeccompRule,
 };
 
-use super::table::{Argument, Form, NEVER, TABLE, Thread};
+use super::table::{Condition, NEVER, Rule, TABLE, Thread};
 
 #[cfg(target_arch = "x86_64")]
 const ARCHITECTURE: seccompiler::TargetArch = seccompiler::TargetArch::x86_64;
@@ -27,17 +27,17 @@ fn never() -> Result<BpfProgram, BackendError> {
 fn table(thread: Thread) -> Result<BpfProgram, BackendError> {
     let mut rules = BTreeMap::new();
     for row in TABLE.iter().filter(|row| row.threads.contains(&thread)) {
-        let forms = row.forms.iter().map(|form| rule(form)).collect::<Result<Vec<_>, _>>()?;
-        rules.insert(row.call, forms);
+        let accepted = row.rules.iter().map(|conditions| rule(conditions)).collect::<Result<Vec<_>, _>>()?;
+        rules.insert(row.call, accepted);
     }
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     SeccompFilter::new(rules, refuse, SeccompAction::Allow, ARCHITECTURE)?.try_into()
 }
 
-fn rule(form: Form) -> Result<SeccompRule, BackendError> {
-    let condition = |argument: &Argument| {
+fn rule(conditions: Rule) -> Result<SeccompRule, BackendError> {
+    let condition = |argument: &Condition| {
         let mask = SeccompCmpOp::MaskedEq(argument.mask);
         SeccompCondition::new(argument.index, SeccompCmpArgLen::Dword, mask, argument.value)
     };
-    SeccompRule::new(form.iter().map(condition).collect::<Result<_, _>>()?)
+    SeccompRule::new(conditions.iter().map(condition).collect::<Result<_, _>>()?)
 }

@@ -1,6 +1,6 @@
-//! The system calls that each thread may make once it is in its sandbox, in one table: a system call, its
-//! threads, what its arguments must be, and the reason. A thread is in its sandbox from before its
-//! first byte from a peer until it ends, so what it needs to start is not here.
+//! The system calls that each thread may make once it is in its sandbox, in one table: a system
+//! call, its threads, what its arguments must be, and the reason. A thread is in its sandbox from
+//! before its first byte from a peer until it ends, so what it needs to start is not here.
 
 use libc::c_long;
 
@@ -38,17 +38,19 @@ impl Thread {
 pub(super) struct Row {
     pub(super) call: c_long,
     pub(super) threads: &'static [Thread],
-    /// What the arguments must be: those of one of these forms. Any, if there is none.
-    pub(super) forms: &'static [Form],
+    /// What the arguments must be: one of these rules must hold. Without a rule, they may be
+    /// anything.
+    pub(super) rules: &'static [Rule],
     #[allow(dead_code)] // read by people, and by the test that every row has a reason
     pub(super) why: &'static str,
 }
 
-/// What some arguments of a system call must be, all of them.
-pub(super) type Form = &'static [Argument];
+/// Conditions that must all hold.
+pub(super) type Rule = &'static [Condition];
 
-/// An argument of a system call: those of its low 32 bits that are in `mask` are those of `value`.
-pub(super) struct Argument {
+/// A condition on one argument: its low 32 bits, as far as they are in `mask`, equal `value`.
+pub(super) struct Condition {
+    /// Which argument, from 0.
     pub(super) index: u8,
     pub(super) mask: u64,
     pub(super) value: u64,
@@ -59,16 +61,16 @@ const WORKER: &[Thread] = &[WorkerControl, WorkerPty, WorkerTerminal, WorkerView
 const ASYNC: &[Thread] = &[Front, Auth, Broker];
 
 const fn row(call: c_long, threads: &'static [Thread], why: &'static str) -> Row {
-    Row { call, threads, forms: &[], why }
+    Row { call, threads, rules: &[], why }
 }
 
-const fn row_if(call: c_long, threads: &'static [Thread], forms: &'static [Form], why: &'static str) -> Row {
-    Row { call, threads, forms, why }
+const fn row_if(call: c_long, threads: &'static [Thread], rules: &'static [Rule], why: &'static str) -> Row {
+    Row { call, threads, rules, why }
 }
 
 /// The argument is exactly this.
-const fn is(index: u8, value: u64) -> Argument {
-    Argument { index, mask: u32::MAX as u64, value }
+const fn is(index: u8, value: u64) -> Condition {
+    Condition { index, mask: u32::MAX as u64, value }
 }
 
 /// A constant of libc as an argument.
@@ -77,22 +79,22 @@ const fn bits(constant: i32) -> u64 {
 }
 
 /// The argument has none of these bits.
-const fn without(index: u8, mask: i32) -> Argument {
-    Argument { index, mask: bits(mask), value: 0 }
+const fn without(index: u8, mask: i32) -> Condition {
+    Condition { index, mask: bits(mask), value: 0 }
 }
 
 /// The bits of socket(2)'s second argument that are its type.
 const SOCKET_TYPE: u64 = 0xf;
 
 /// A UNIX socket of this type, as the first two arguments.
-const fn unix_socket(kind: i32) -> [Argument; 2] {
-    [is(0, bits(libc::AF_UNIX)), Argument { index: 1, mask: SOCKET_TYPE, value: bits(kind) }]
+const fn unix_socket(kind: i32) -> [Condition; 2] {
+    [is(0, bits(libc::AF_UNIX)), Condition { index: 1, mask: SOCKET_TYPE, value: bits(kind) }]
 }
 
-const NO_CODE: &[Form] = &[&[without(2, libc::PROT_EXEC)]];
-const PACKETS: Form = &unix_socket(libc::SOCK_SEQPACKET);
-const DATAGRAMS: Form = &unix_socket(libc::SOCK_DGRAM);
-const STREAM: Form = &unix_socket(libc::SOCK_STREAM);
+const NO_CODE: &[Rule] = &[&[without(2, libc::PROT_EXEC)]];
+const PACKETS: Rule = &unix_socket(libc::SOCK_SEQPACKET);
+const DATAGRAMS: Rule = &unix_socket(libc::SOCK_DGRAM);
+const STREAM: Rule = &unix_socket(libc::SOCK_STREAM);
 
 pub(super) const TABLE: &[Row] = &[
     // Every thread of every program.
@@ -207,11 +209,11 @@ pub(super) const TABLE: &[Row] = &[
     row(libc::SYS_fchmod, &[Auth, Broker], "files are their owner's alone"),
 ];
 
-/// The system calls that no thread in a sandbox ever has a reason for: they end the process. systemd
-/// records `status=31/SYS` and starts it again; the kernel's audit record has the thread and the
-/// call. All others that are not in the table fail with `EPERM`, because a library may try them and do
-/// without: such are `memfd_create` for a journal record too large for a datagram, `prctl` and
-/// `sched_getaffinity` of the allocator, and `sched_yield`.
+/// The system calls that no thread in a sandbox ever has a reason for: they end the process.
+/// systemd records `status=31/SYS` and starts it again; the kernel's audit record has the thread
+/// and the call. All others that are not in the table fail with `EPERM`, because a library may try
+/// them and do without: such are `memfd_create` for a journal record too large for a datagram,
+/// `prctl` and `sched_getaffinity` of the allocator, and `sched_yield`.
 pub(super) const NEVER: &[c_long] = &[
     // Programs and processes. abort(3) ends here, at tgkill.
     libc::SYS_execve,

@@ -68,7 +68,8 @@ pub(super) struct Control {
 }
 
 /// Channels on which the other threads wait for what they work with. Those threads are started and
-/// sandboxed before it arrives: the control thread cannot start threads once it is sandboxed itself.
+/// sandboxed before it arrives: the control thread cannot start threads once it is sandboxed
+/// itself.
 type Handover = [SyncSender<Shared>; 3];
 
 /// What all threads work with.
@@ -79,8 +80,8 @@ struct Shared {
 }
 
 impl Control {
-    /// Starts the other threads, enters the sandbox, and then takes over what the previous worker left
-    /// with systemd: that worker may have been the attacker's.
+    /// Starts the other threads, enters the sandbox, and then takes over what the previous worker
+    /// left with systemd: that worker may have been the attacker's.
     pub(super) fn start(
         listener: OwnedFd,
         notify: Notify,
@@ -120,10 +121,10 @@ impl Control {
             Viewers { pty, memory, exchange, stats, wake, terminal, orders, events, control, state }.run();
         })?;
         // Made before, because the sandbox lets no memory file be made.
-        let spare = SessionMemory::new()?;
+        let empty = SessionMemory::new()?;
         sandbox::enter(Thread::WorkerControl, &[]).map_err(io::Error::other)?;
         let (mut store, stored) = Store::open(notify, inherited)?;
-        let Recovered { memory, session } = recovery::recover(&mut store, stored, spare)?;
+        let Recovered { memory, session } = recovery::recover(&mut store, stored, empty)?;
         let mut control = Self {
             listener,
             store,

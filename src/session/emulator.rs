@@ -444,7 +444,8 @@ mod tests {
             while worker.advance(&mut reading) {}
             worker.set_checkpoint(&reading);
             assert!(memory.add_typed(b"typed"));
-            // The words of the header, but for the mark of the layout. Small numbers come from counters.
+            // The words of the header, but for the mark of the layout. Small numbers come from
+            // counters.
             for (word, value, kind) in changes {
                 let value = match kind { 0 => value % 64, 1 => value % (4 << 20), 2 => u64::MAX - value % 64, _ => value };
                 memory.set_word_of_header(word + 1, value);

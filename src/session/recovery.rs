@@ -33,23 +33,24 @@ pub(super) struct RecoveredSession {
     pub(super) viewers: Vec<Viewer>,
 }
 
-/// Takes over what the previous worker left. `spare` is an empty memory file.
+/// Takes over what the previous worker left. `empty` is a memory file without contents, for a
+/// session that has none.
 pub(super) fn recover(
     store: &mut Store,
     stored: StoredDescriptors,
-    spare: SessionMemory,
+    empty: SessionMemory,
 ) -> io::Result<Recovered> {
     let StoredDescriptors { pty, memory, mut viewers } = stored;
 
     // The memory file comes first: everything else depends on it.
     let memory = match memory {
-        None => spare,
+        None => empty,
         Some(file) => match open(file) {
             Ok(memory) => memory,
             Err(error) => {
                 tracing::error!(%error, "the memory file of the previous worker cannot be read: {error}");
                 close_views(store, &mut viewers)?;
-                replace_unreadable(store, spare, pty.as_ref())?
+                replace_unreadable(store, empty, pty.as_ref())?
             }
         },
     };
@@ -136,11 +137,11 @@ mod tests {
             let view = view.as_fd().try_clone_to_owned().unwrap();
             let left = [("pty", pty.master), ("black-box", memory), ("owner-1", view)];
             let inherited = left.map(|(name, fd)| Inherited { name: name.to_owned(), fd }).into();
-            let (notify, spare) = (Notify::open().unwrap(), SessionMemory::new().unwrap());
+            let (notify, empty) = (Notify::open().unwrap(), SessionMemory::new().unwrap());
             let taken_over = || {
                 sandbox::enter(Thread::WorkerControl, &[]).unwrap();
                 let (mut store, stored) = Store::open(notify, inherited).unwrap();
-                recover(&mut store, stored, spare).unwrap()
+                recover(&mut store, stored, empty).unwrap()
             };
             let recovered = std::thread::scope(|scope| scope.spawn(taken_over).join().unwrap());
             assert_eq!(recovered.session.unwrap().viewers.len(), views);

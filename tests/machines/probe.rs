@@ -1,5 +1,5 @@
-//! The attempts of `tests/probe`, each in a unit with the properties of one of tere's units, and behind
-//! the sandbox of each of its threads. What is let through is listed in `probe/*.txt`.
+//! The attempts of `tests/probe`, each in a unit with the properties of one of tere's units, and
+//! behind the sandbox of each of its threads. What is let through is listed in `probe/*.txt`.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,8 @@ use crate::stories::holder;
 
 const PROBE: &str = "/usr/lib/tere/tere-probe";
 
-/// A unit, its instance, the arguments of the probe for each of its threads, and what is let through.
+/// A unit, its instance, the arguments of the probe for each of its threads, and what is let
+/// through.
 struct Probed {
     unit: &'static str,
     instance: &'static str,
@@ -45,7 +46,7 @@ const UNITS: [Probed; 4] = [
 ];
 
 /// Settings of a service that say how it is run, and not what it may do.
-const NOT_OF_THE_WALLS: [&str; 12] = [
+const HOW_IT_IS_RUN: [&str; 12] = [
     "Type=",
     "Exec",
     "WatchdogSec=",
@@ -64,7 +65,7 @@ const NOT_OF_THE_WALLS: [&str; 12] = [
 fn unit_file(host: &Host, probed: &Probed, output: &str) -> String {
     let whole = host.run(&["systemctl", "cat", &format!("{}.service", probed.unit)]);
     let mut file = String::new();
-    for line in whole.lines().filter(|line| !NOT_OF_THE_WALLS.iter().any(|start| line.starts_with(start))) {
+    for line in whole.lines().filter(|line| !HOW_IT_IS_RUN.iter().any(|start| line.starts_with(start))) {
         file.push_str(line);
         file.push('\n');
     }
@@ -97,8 +98,8 @@ fn let_through(host: &Host, probed: &Probed) -> BTreeSet<String> {
             let allowed = lines.iter().filter_map(|line| line.strip_suffix(": allowed"));
             allowed.map(move |attempt| format!("{thread}: {attempt}"))
         })
-        // Only the filters of threads decide about these; systemd's own group of system calls differs
-        // from version to version.
+        // Only the filters of threads decide about these; systemd's own group of system calls
+        // differs from version to version.
         .filter(|line| !line.starts_with("none: call ") && !line.starts_with("none: ask a terminal "))
         .collect()
 }

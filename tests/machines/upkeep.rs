@@ -207,7 +207,7 @@ fn check_finds_a_host_well_and_names_a_page_that_cannot_be_reached() {
 }
 
 #[test]
-fn check_names_a_wall_that_somebody_took_down() {
+fn check_names_a_part_of_a_sandbox_that_somebody_took_away() {
     let host = Host::alone();
     host.run(&["systemctl", "start", "tere-auth", "tere-broker"]);
     // A drop-in that gives auth the host's network, and a rule that lets the broker do everything.
@@ -221,7 +221,7 @@ fn check_names_a_wall_that_somebody_took_down() {
     let (is_well, printed) = host.tere(&["check"]);
     host.sh(&format!("rm -r {weak} {rule}; systemctl daemon-reload; systemctl restart tere-auth polkit"));
     assert!(!is_well, "{printed}");
-    assert!(printed.contains("walls of tere-auth.service: it runs without a net namespace"), "{printed}");
+    assert!(printed.contains("sandbox of tere-auth.service: it runs without a net namespace"), "{printed}");
     assert!(printed.contains("user root, program /bin/sh is allowed"), "{printed}");
     let (is_well, printed) = host.tere(&["check"]);
     assert!(is_well, "{printed}");

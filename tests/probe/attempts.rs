@@ -225,7 +225,8 @@ fn attempt(
 fn in_files(name: String, path: &str, flags: i32) -> Attempt {
     let path = CString::new(path).unwrap();
     attempt(name, false, move || {
-        // SAFETY: the path ends with a zero; the descriptor is left open, because close() may be refused.
+        // SAFETY: the path ends with a zero; the descriptor is left open, because close() may be
+        // refused.
         Errno::result(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o600) }).map(drop)
     })
 }

@@ -1,15 +1,15 @@
-//! Tries what an attacker would who runs code of their own in a process of tere: some two hundred and fifty
+//! Tries what an attacker would who runs code of their own in a process of tere: some 430
 //! attempts, each in a process of its own that first enters the sandbox of a thread.
 //!
-//! Without arguments, or with the name of a test, it tries what the filter of each kind of thread decides,
-//! and compares what was let through with `threads.txt`. The ring of machines runs it in a unit with the exact
-//! properties of each of tere's units (`tests/machines/probe.rs`), where the rest is decided too: files,
-//! sockets, devices and other processes.
+//! Without arguments, or with the name of a test, it tries what the filter of each kind of thread
+//! decides, and compares what was let through with `threads.txt`. The ring of machines runs it in a
+//! unit with the exact properties of each of tere's units (`tests/machines/probe.rs`), where the
+//! rest is decided too: files, sockets, devices and other processes.
 //!
 //!     probe THREAD|none [--read PATH]... [--write PATH]...
 //!
-//! prints a line for each attempt: what it was and what became of it. `none` enters no sandbox, and so
-//! shows what the unit alone keeps out.
+//! prints a line for each attempt: what it was and what became of it. `none` enters no sandbox, and
+//! so shows what the unit alone keeps out.
 
 // Tests fail by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -28,7 +28,8 @@ use tere::sandbox::{AllowedPath, Thread};
 use attempts::Attempt;
 use outcome::{Outcome, outcome_of};
 
-/// What every thread is let through to, as [`no_thread_is_let_through_to_more_than_is_listed`] prints it.
+/// What every thread is let through to, as [`no_thread_is_let_through_to_more_than_is_listed`]
+/// prints it.
 const LISTED: &str = include_str!("threads.txt");
 
 /// What no thread does and goes on.
@@ -67,8 +68,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the tests whose name contains `name`, and says so as other tests do. They fork, so no harness
-/// with threads can run them.
+/// Runs the tests whose name contains `name`, and says so as other tests do. They fork, so no
+/// harness with threads can run them.
 fn test_those_of(name: &str) -> ExitCode {
     let wanted = TESTS.iter().filter(|(test, _)| test.contains(name));
     let (mut passed, mut failed) = (0, 0);

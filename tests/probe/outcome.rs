@@ -76,8 +76,8 @@ pub(crate) fn outcome_of(thread: Option<Thread>, paths: &[AllowedPath], attempt:
     }
 }
 
-/// Whether an attempt came through. A bare system call has made-up arguments: what the kernel says of
-/// those it says only to who may make the call.
+/// Whether an attempt came through. A bare system call has made-up arguments: what the kernel says
+/// of those it says only to who may make the call.
 fn is_allowed(attempt: &Attempt, made: Result<(), Errno>) -> bool {
     match made {
         Ok(()) => true,

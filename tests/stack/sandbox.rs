@@ -1,4 +1,5 @@
-//! Whether every thread of every program is in its sandbox. What that keeps it from, `tests/probe` tries.
+//! Whether every thread of every program is in its sandbox. What that keeps it from, `tests/probe`
+//! tries.
 
 use crate::host::Host;
 use crate::stories::holder;

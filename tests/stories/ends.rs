@@ -93,7 +93,8 @@ fn ctrl_c_and_job_control_are_the_shells() {
     shell.expect("running\r\n");
     shell.type_in("\x1a");
     shell.expect("Stopped");
-    // The shell inherits no trap from the script. What it says of the job that was killed comes before or not at all.
+    // The shell inherits no trap from the script. What it says of the job that was killed comes
+    // before or not at all.
     shell.type_in("kill %1; wait; echo traps' '$(trap | wc -l); exit 9\r");
     shell.expect("traps 0\r\n");
     assert_eq!(shell.expect_exit(), exited(ShellExit::Exited(9)));

@@ -1,5 +1,6 @@
-// Copies what a program prints for the clipboard. The user is asked once for each account and machine,
-// beside the terminal: a program must not take the focus, nor a key that was meant for the shell.
+// Copies what a program prints for the clipboard. The user is asked once for each account and
+// machine, beside the terminal: a program must not take the focus, nor a key that was meant for the
+// shell.
 
 import { button, element, span } from './elements.ts';
 import { notice } from './notice.ts';

@@ -282,8 +282,8 @@ fn a_copied_authenticator_and_a_strangers_passkey_are_refused() {
     }
 }
 
-/// JSON with the string behind one of its names decoded, changed and encoded again, or with its own text
-/// changed.
+/// JSON with the string behind one of its names decoded, changed and encoded again, or with its own
+/// text changed.
 fn changed(credential: &str, name: Option<&str>, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     let Some(name) = name else { return change(credential.as_bytes().to_vec()) };
     let mut value: serde_json::Value = serde_json::from_str(credential).unwrap();

@@ -4,7 +4,7 @@ use zbus_systemd::machine1;
 use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy};
 use zbus_systemd::zbus::{self, Connection};
 
-use super::{Finding, walls, within};
+use super::{AS_ROOT, Finding, sandboxes, within};
 
 /// Units that must be active.
 const SOCKETS: [&str; 4] =
@@ -43,7 +43,7 @@ pub(super) fn look() -> Vec<Finding> {
         findings.extend(watchdog(&connection).await);
         findings.extend(stall(&connection).await);
         findings.push(polkit(&connection).await);
-        findings.extend(walls(&connection).await);
+        findings.extend(confinement(&connection).await);
         findings
     })
 }
@@ -171,7 +171,7 @@ async fn front(connection: &Connection) -> Option<Finding> {
             "systemctl restart tere-front",
         ),
         Ok(_) => Finding::ok(WHAT, "as installed"),
-        Err(error) => Finding::unknown(WHAT, error.to_string(), "Run 'tere check' as root."),
+        Err(error) => Finding::unknown(WHAT, error.to_string(), AS_ROOT),
     })
 }
 
@@ -239,12 +239,12 @@ async fn polkit(connection: &Connection) -> Finding {
     }
 }
 
-/// Checks the walls around the processes that run: those of the services and of one worker.
-async fn walls(connection: &Connection) -> Vec<Finding> {
+/// Checks the sandboxes of the processes that run: the services and one worker.
+async fn confinement(connection: &Connection) -> Vec<Finding> {
     let mut findings = Vec::new();
     let version = async { ManagerProxy::new(connection).await?.version().await };
     if let Ok(version) = within(version).await {
-        findings.push(walls::systemd(&version));
+        findings.push(sandboxes::systemd(&version));
     }
     let workers = async {
         let systemd = ManagerProxy::new(connection).await?;
@@ -259,9 +259,9 @@ async fn walls(connection: &Connection) -> Vec<Finding> {
         if let Ok(pid) = within(pid).await
             && pid > 0
         {
-            findings.push(walls::around(&unit, pid));
+            findings.push(sandboxes::of(&unit, pid));
             if unit == "tere-broker.service" {
-                findings.push(walls::polkit(connection, pid).await);
+                findings.push(sandboxes::polkit(connection, pid).await);
             }
         }
     }

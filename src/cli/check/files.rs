@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::Finding;
+use super::{AS_ROOT, Finding};
 use crate::config::{Config, ConfigError};
 
 /// The polkit rule of this version of tere.
@@ -21,8 +21,6 @@ const SOCKETS: [(&str, u32, &str, &str); 3] = [
     ("control.sock", 0o666, "root", "tere-auth-control.socket"),
     ("broker.sock", 0o660, "tere-to-broker", "tere-broker.socket"),
 ];
-
-const AS_ROOT: &str = "Run 'tere check' as root.";
 
 pub(super) fn configuration(path: &Path) -> Finding {
     const WHAT: &str = "configuration";

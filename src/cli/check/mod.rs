@@ -10,8 +10,8 @@ mod inotify;
 mod network;
 mod page;
 mod proxy;
+mod sandboxes;
 mod templates;
-mod walls;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +39,9 @@ pub(super) struct Flags {
 /// The configuration in force. A file elsewhere is checked before it is installed, and nothing else
 /// reads it.
 const CONFIGURATION: &str = "/etc/tere/tere.toml";
+
+/// The next step if only root may look.
+const AS_ROOT: &str = "Run 'tere check' as root.";
 
 /// How long each answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -113,7 +116,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     if flags.config == Path::new(CONFIGURATION) && flags.config.exists() {
         findings.push(files::readable_by_broker(&flags.config));
     }
-    findings.extend(walls::kernel());
+    findings.extend(sandboxes::kernel());
     findings.extend(bus::look());
     findings.push(files::polkit_rule());
     findings.extend(files::sockets(runtime_dir));

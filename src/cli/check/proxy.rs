@@ -26,7 +26,8 @@ pub(super) fn look() -> Finding {
     }
 }
 
-/// `listen` has the kind and the address of each socket, `mode` the permissions of those with a path.
+/// `listen` has the kind and the address of each socket, `mode` the permissions of those with a
+/// path.
 fn finding(listen: &[(String, String)], mode: u32) -> Finding {
     const FIX: &str = "systemctl edit tere-front.socket: ListenStream= with a path, SocketMode=0660, and the proxy's group as SocketGroup=; then: systemctl restart tere-front.socket tere-front";
     if let Some((_, name)) = listen.iter().find(|(_, address)| address.starts_with('@')) {

@@ -4,9 +4,9 @@
 //! [`core`] is a state machine without I/O: it takes an input and returns actions ([`steps`]). Once
 //! an account is signed in, [`core`] tracks the open [`streams`]: it handles their opening,
 //! resizing, closing and failing, but not their bytes. [`run()`] performs the actions, and moves
-//! input from the page's [`frames`], whose size and number [`websocket`] bounds, into the queue ([`input`]) of its stream. Three kinds of task
-//! run beside it: [`login`] talks to auth, each [`terminal`] talks to one worker, and the
-//! [`writer`] alone writes to the page.
+//! input from the page's [`frames`], whose size and number [`websocket`] bounds, into the queue
+//! ([`input`]) of its stream. Three kinds of task run beside it: [`login`] talks to auth, each
+//! [`terminal`] talks to one worker, and the [`writer`] alone writes to the page.
 //!
 //! A stream that views a session on the host has a principal channel of its own, for which the
 //! person's passkey was touched once more ([`step_up`]). It is closed once the stream has ended.

@@ -97,8 +97,8 @@ struct Frames {
 }
 
 impl Frames {
-    /// Returns how many bytes at the start of `bytes` belong to frames within the bounds, and what is
-    /// wrong with the frame whose head follows or ends there, if anything.
+    /// Returns how many bytes at the start of `bytes` belong to frames within the bounds, and what
+    /// is wrong with the frame whose head follows or ends there, if anything.
     fn inspect(&mut self, bytes: &[u8], message_max: usize) -> (usize, Option<FrameFault>) {
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::fixture::{Fixture, ORIGIN, SOON};
 use crate::front::Front;
 use crate::front::capacity::ANONYMOUS_MAX;
-use crate::front::socket::{self, Naming, Timeouts};
+use crate::front::socket::{self, SourceFrom, Timeouts};
 use crate::front::source::Source;
 
 /// Sends `request`, and reads until the front closes the socket.
@@ -110,7 +110,7 @@ fn serve(room: usize) -> (DuplexStream, JoinHandle<()>) {
     let front = Arc::new(front);
     let served = tokio::spawn(async move {
         let place = Arc::new(front.capacity.socket(Source::Local));
-        socket::serve(theirs, Naming::Socket(Source::Local), place, &front).await;
+        socket::serve(theirs, SourceFrom::Socket(Source::Local), place, &front).await;
     });
     (ours, served)
 }

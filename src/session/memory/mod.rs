@@ -100,8 +100,8 @@ impl SessionMemory {
         Ok(memory)
     }
 
-    /// Puts this empty memory file in place of one that cannot be read. The terminal's output so far is
-    /// lost.
+    /// Puts this empty memory file in place of one that cannot be read. The terminal's output so
+    /// far is lost.
     pub(super) fn replace_an_unreadable_one(&self, size: TermSize) {
         self.add_size(size);
         self.poison();

@@ -1,5 +1,5 @@
-//! Checks the walls around tere's processes as they stand, not as the unit files say: a drop-in may take
-//! one down, and an older systemd or kernel ignores what it does not know.
+//! Checks how tere's processes are confined now, which may not be what the unit files say: a
+//! drop-in may undo a setting, and an older systemd or kernel ignores those that it does not know.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,10 +9,8 @@ use std::path::{Path, PathBuf};
 use landlock::{ABI, LandlockStatus};
 use zbus_systemd::zbus::{self, Connection, Variant};
 
-use super::{Finding, within};
+use super::{AS_ROOT, Finding, within};
 use crate::sandbox;
-
-const AS_ROOT: &str = "Run 'tere check' as root.";
 
 /// The landlock ABI up to which tere makes use of it: since Linux 6.12.
 const LANDLOCK_WANTED: ABI = ABI::V6;
@@ -103,12 +101,12 @@ const NAMESPACES: [&str; 4] = ["user", "net", "mnt", "ipc"];
 /// A file of the host that no process of tere sees.
 const UNSEEN: &str = "etc/passwd";
 
-/// The process of a unit, from outside.
-pub(super) fn around(unit: &str, pid: u32) -> Finding {
+/// Checks the sandbox of the process of a unit.
+pub(super) fn of(unit: &str, pid: u32) -> Finding {
     let process = PathBuf::from(format!("/proc/{pid}"));
     match confined(unit, &process) {
         Ok(confined) => confined.finding(),
-        Err(error) => Finding::unknown(format!("walls of {unit}"), error.to_string(), AS_ROOT),
+        Err(error) => Finding::unknown(format!("sandbox of {unit}"), error.to_string(), AS_ROOT),
     }
 }
 
@@ -155,10 +153,10 @@ impl Confined<'_> {
     }
 
     fn finding(&self) -> Finding {
-        let what = format!("walls of {}", self.unit);
+        let what = format!("sandbox of {}", self.unit);
         let missing = self.missing();
         if missing.is_empty() {
-            return Finding::ok(what, "they stand");
+            return Finding::ok(what, "complete");
         }
         let fix = format!(
             "systemctl cat {unit} shows the settings, and who changed them; then: systemctl restart {unit}",
@@ -171,8 +169,8 @@ impl Confined<'_> {
 /// An action, its details, and whether the broker may.
 type Question = (&'static str, &'static [(&'static str, &'static str)], bool);
 
-/// What the broker may ask polkit for, as polkit answers: a rule of the administrator that comes first
-/// can open or close what tere's rule says.
+/// What the broker may ask polkit for, as polkit answers: a rule of the administrator that comes
+/// first can open or close what tere's rule says.
 const QUESTIONS: [Question; 4] = [
     (
         "org.freedesktop.machine1.shell",
@@ -243,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_runs_without_one_of_its_walls_is_wrong() {
+    fn a_process_that_runs_without_a_part_of_its_sandbox_is_wrong() {
         let whole = confined(STATUS, Vec::new(), false);
         assert!(matches!(whole.finding().state, FindingState::Ok), "{whole:?}");
         for (from, to, missing) in [
