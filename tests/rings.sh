@@ -108,8 +108,9 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,guards,calls} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,guards,host-guards,calls} .ci/run debian/{postinst,prerm,postrm}
     check "guards and their tests are there" tests/guards --check
+    check "guards of a host and their tests are there" tests/host-guards --check
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
     check "documentation" as_owner env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
@@ -213,13 +214,17 @@ as_nobody() {
 }
 
 # Each day runs a different part of the guards and of the mutants, so that each part gets its turn.
-# tests/guards --all runs all of them at once.
-guard_parts=50 mutant_parts=20
+# tests/guards --all and tests/host-guards run all of them at once.
+guard_parts=50 mutant_parts=20 host_guard_parts=8
+
+# part_of PARTS: which of so many parts has its turn today, as N/M.
+part_of() {
+    printf '%d/%d\n' $((10#$(date +%j) % $1 + 1)) "$1"
+}
 
 ring_guards() {
-    local day part mutants tool
-    day=$((10#$(date +%j)))
-    part=$((day % guard_parts + 1))/$guard_parts mutants=$((day % mutant_parts + 1))/$mutant_parts
+    local part mutants tool
+    part=$(part_of "$guard_parts") mutants=$(part_of "$mutant_parts")
     need dbus-daemon
     # Installed here as root, because the cache belongs to root.
     need_cargo_tool cargo-mutants
@@ -334,10 +339,14 @@ on_host() {
     step "write the policy" write_policy machines
     printf -- '-- %s\n' "$("$top/mkosi/host" enter "$host" systemctl --version | head -n 1)"
     if build_test probe; then export TERE_PROBE=$program; fi
-    if build_test machines; then runner "machines" "${limit[@]}" "$program" ${name:+"$name"}; fi
-    # The page is the same on both hosts, so the browser tests run on one of them.
+    if build_test machines; then
+        export TERE_MACHINES=$program
+        runner "machines" "${limit[@]}" "$program" ${name:+"$name"}
+    fi
+    # The page and the guards are the same on both hosts, so their tests run on one of them.
     if [[ ! $* ]]; then browser; fi
     crashes "$top/mkosi/host" enter "$host" journalctl --boot
+    if [[ ! $* && ! $name ]]; then host_guards; fi
     check "the package is removed and purged" tests/removal "$host"
     end_host
 }
@@ -430,6 +439,12 @@ browser() {
     step "write the policy" write_policy browser
     runner "browser" "${limit[@]}" tests/browser/run ${name:+"--test-name-pattern=$name"}
     if [[ -d $top/target/screenshots ]]; then chown -R --reference="$top" "$top/target/screenshots"; fi
+}
+
+host_guards() {
+    local part
+    part=$(part_of "$host_guard_parts")
+    runner "guards of the host, part $part" "${limit[@]}" tests/host-guards --on "$host" --part "$part"
 }
 
 # crashes JOURNALCTL...: searches the journal that this command prints for crashes: Rust panics, and

@@ -57,6 +57,7 @@ pub(super) struct Condition {
 }
 
 const ALL: &[Thread] = &Thread::EVERY;
+const ENDING: &[Thread] = &[WorkerPty, WorkerTerminal, WorkerViewers, Front, Auth, Broker, Show];
 const WORKER: &[Thread] = &[WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers];
 const ASYNC: &[Thread] = &[Front, Auth, Broker];
 
@@ -106,10 +107,11 @@ pub(super) const TABLE: &[Row] = &[
     row_if(libc::SYS_mprotect, ALL, NO_CODE, "the allocator"),
     row(libc::SYS_madvise, ALL, "the allocator, thread end"),
     row(libc::SYS_clock_gettime, ALL, "deadlines, where the vDSO cannot"),
-    row(libc::SYS_rt_sigprocmask, ALL, "thread end"),
     row(libc::SYS_sigaltstack, ALL, "thread end"),
-    row(libc::SYS_exit, ALL, "thread end"),
     row(libc::SYS_restart_syscall, ALL, "a wait that was stopped and continued"),
+    // All but the main thread of a worker, with which the process ends.
+    row(libc::SYS_rt_sigprocmask, ENDING, "thread end"),
+    row(libc::SYS_exit, ENDING, "thread end"),
     // All but the thread that only moves bytes from the PTY into memory.
     row_if(
         libc::SYS_mmap,
@@ -185,16 +187,16 @@ pub(super) const TABLE: &[Row] = &[
     ),
     row(libc::SYS_connect, ASYNC, "connecting to the next program"),
     row(libc::SYS_getsockopt, &[Auth, Broker], "who connected"),
-    row(libc::SYS_setsockopt, &[Front, Broker], "no delay, bounds of buffers"),
+    row(libc::SYS_setsockopt, &[Front], "no delay, bounds of buffers"),
     row(libc::SYS_shutdown, &[Front, Show], "the end of a socket"),
     row(libc::SYS_writev, &[Front], "TLS records"),
     row(libc::SYS_geteuid, &[Broker], "D-Bus authentication"),
     // Files; landlock restricts which.
-    row(libc::SYS_read, ASYNC, "accounts, records, the policy"),
+    row(libc::SYS_read, &[Broker], "records, the policy"),
     row(libc::SYS_openat, &[Auth, Broker], "accounts, records, the policy"),
-    row(libc::SYS_newfstatat, &[Auth, Broker], "files"),
-    row(libc::SYS_fstat, &[Auth, Broker], "files, on a newer libc"),
-    row(libc::SYS_statx, &[Auth, Broker], "files"),
+    row(libc::SYS_newfstatat, &[Broker], "files"),
+    row(libc::SYS_fstat, &[Broker], "files, on a newer libc"),
+    row(libc::SYS_statx, &[Broker], "files"),
     row(libc::SYS_lseek, &[Broker], "files"),
     row(libc::SYS_getdents64, &[Broker], "each record is a file"),
     row(libc::SYS_fsync, &[Auth], "what is stored stays stored"),

@@ -77,14 +77,14 @@ fn every_row_has_a_reason_and_says_something() {
 #[test]
 fn no_thread_has_more_calls_than_it_needs() {
     let most = [
-        (Thread::WorkerControl, 25),
+        (Thread::WorkerControl, 23),
         (Thread::WorkerPty, 15),
         (Thread::WorkerTerminal, 16),
-        (Thread::WorkerViewers, 25),
-        (Thread::Front, 35),
-        (Thread::Auth, 45),
-        (Thread::Broker, 45),
-        (Thread::Show, 25),
+        (Thread::WorkerViewers, 20),
+        (Thread::Front, 32),
+        (Thread::Auth, 33),
+        (Thread::Broker, 37),
+        (Thread::Show, 18),
     ];
     for (thread, most) in most {
         let calls = TABLE.iter().filter(|row| row.threads.contains(&thread)).count();

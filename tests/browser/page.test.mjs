@@ -578,7 +578,8 @@ test('a program copies to the clipboard once the user lets those of its machine'
     await tab.page.getByText(`A program copied ${bytes} bytes to your clipboard: “${shown}”`).waitFor();
     assert.equal(await clipboard(), text);
   };
-  const copies = (/** @type {string} */ text) => front.print(1, `\x1b]52;c;${Buffer.from(text).toString('base64')}\x07`);
+  const stream = () => Number(front.heard.filter((message) => message.type === 'open').at(-1)?.['stream'] ?? 1);
+  const copies = (/** @type {string} */ text) => front.print(stream(), `\x1b]52;c;${Buffer.from(text).toString('base64')}\x07`);
   await tab.page.locator('#lobby-targets li').nth(0).waitFor();
   await tab.page.evaluate(() => navigator.clipboard.writeText('mine'));
   await tab.page.getByRole('button', { name: /^dev@web1/ }).first().click();
@@ -609,11 +610,21 @@ test('a program copies to the clipboard once the user lets those of its machine'
   await tab.page.getByRole('button', { name: 'Shells' }).click();
   await tab.page.getByRole('button', { name: /^alice@alice-box/ }).first().click();
   await tab.shell();
-  front.print(front.heard.filter((message) => message.type === 'open').at(-1)?.['stream'] ?? 2, '\x1b]52;c;aGFja2Vk\x07');
+  copies('hacked');
   await asked.getByText('Let programs in alice-box copy').waitFor();
   await asked.getByRole('button', { name: 'Never' }).click();
   await asked.waitFor({ state: 'detached' });
   assert.equal(await clipboard(), 'after a reload');
+  // Whoever thinks better of it is asked again.
+  copies('think again');
+  const blocked = tab.page.getByRole('button', { name: 'Copy blocked' });
+  await blocked.waitFor();
+  await tab.screenshot('page-copy-blocked');
+  assert.equal(await asked.count(), 0);
+  await blocked.click();
+  await asked.getByRole('button', { name: 'Allow' }).click();
+  await copied('think again', 'think again');
+  await blocked.waitFor({ state: 'hidden' });
   assert.equal(front.typed, 'x\r');
   tab.assertNoErrors();
 });

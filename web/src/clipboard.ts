@@ -1,6 +1,7 @@
 // Copies what a program prints for the clipboard. The user is asked once for each account and
 // machine, beside the terminal: a program must not take the focus, nor a key that was meant for the
-// shell.
+// shell. Where the answer was "Never", a button in the bar says that something was not copied, and
+// asks again.
 
 import { button, element, span } from './elements.ts';
 import { notice } from './notice.ts';
@@ -30,6 +31,7 @@ export class Clipboard {
   /** When the next text may be copied. */
   #next = 0;
   #question: { row: HTMLElement; timer: ReturnType<typeof setTimeout> } | undefined;
+  #blocked = element<HTMLButtonElement>('bar-clipboard');
   #back: () => void;
 
   /** `back` returns the focus to the terminal after an answer. */
@@ -56,12 +58,15 @@ export class Clipboard {
   forget(): void {
     clearTimeout(this.#waiting);
     this.#endQuestion();
+    this.#blocked.hidden = true;
   }
 
   #take(text: string, account: AccountName, machine: MachineName): void {
     const answer = remembered(account, machine);
-    if (answer === 'no') return;
-    if (answer === 'yes') void this.#write(text, () => this.#ask(text, account, machine));
+    if (answer === 'no') {
+      this.#blocked.hidden = false;
+      this.#blocked.onclick = () => this.#ask(text, account, machine);
+    } else if (answer === 'yes') void this.#write(text, () => this.#ask(text, account, machine));
     else this.#ask(text, account, machine);
   }
 
@@ -84,6 +89,7 @@ export class Clipboard {
     const asked = span(`${question} Now: ${beginning(text)}`);
     const answer = (given: Answer) => {
       remember(account, machine, given);
+      this.#blocked.hidden = true;
       this.#endQuestion();
       if (given === 'yes') void this.#write(text, () => notice('clipboard', 'The browser did not let it be copied.'));
       this.#back();
