@@ -57,7 +57,6 @@ pub(super) struct Condition {
 }
 
 const ALL: &[Thread] = &Thread::EVERY;
-const ENDING: &[Thread] = &[WorkerPty, WorkerTerminal, WorkerViewers, Front, Auth, Broker, Show];
 const WORKER: &[Thread] = &[WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers];
 const ASYNC: &[Thread] = &[Front, Auth, Broker];
 
@@ -107,11 +106,11 @@ pub(super) const TABLE: &[Row] = &[
     row_if(libc::SYS_mprotect, ALL, NO_CODE, "the allocator"),
     row(libc::SYS_madvise, ALL, "the allocator, thread end"),
     row(libc::SYS_clock_gettime, ALL, "deadlines, where the vDSO cannot"),
+    row(libc::SYS_rt_sigprocmask, ALL, "thread end"),
     row(libc::SYS_sigaltstack, ALL, "thread end"),
     row(libc::SYS_restart_syscall, ALL, "a wait that was stopped and continued"),
-    // All but the main thread of a worker, with which the process ends.
-    row(libc::SYS_rt_sigprocmask, ENDING, "thread end"),
-    row(libc::SYS_exit, ENDING, "thread end"),
+    // Where it is refused, glibc tries it again without end.
+    row(libc::SYS_exit, ALL, "thread end"),
     // All but the thread that only moves bytes from the PTY into memory.
     row_if(
         libc::SYS_mmap,

@@ -77,7 +77,7 @@ fn every_row_has_a_reason_and_says_something() {
 #[test]
 fn no_thread_has_more_calls_than_it_needs() {
     let most = [
-        (Thread::WorkerControl, 23),
+        (Thread::WorkerControl, 25),
         (Thread::WorkerPty, 15),
         (Thread::WorkerTerminal, 16),
         (Thread::WorkerViewers, 20),
