@@ -6,6 +6,8 @@
 
 #[path = "parts/passkey.rs"]
 mod passkey;
+#[path = "parts/wait.rs"]
+mod wait;
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use passkey::SoftAuthenticator;
 use tempfile::TempDir;
-use tere::names::AccountName;
+use tere::names::{AccountName, UserUid};
 use tere::protocol::Refusal;
 use tere::protocol::control::{FromCli, ToCli};
 use tere::protocol::login::{FromFront, ToFront};
@@ -27,6 +29,7 @@ use tere::protocol::principal::{Answer, Ask, FromBroker, Request};
 use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, Message, WireError};
+use wait::eventually;
 
 const ORIGIN: &str = "http://localhost:8080";
 
@@ -265,7 +268,7 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
         "{said:?}"
     );
 
-    let (reply, _) = auth.ask(FromCli::AccountList);
+    let (reply, _) = auth.ask(FromCli::AccountList { after: None });
     let ToCli::Accounts(accounts) = reply else { panic!("{reply:?}") };
     let [alice] = accounts.as_slice() else { panic!("{accounts:?}") };
     assert_eq!((alice.passkeys, alice.last_sign_in.is_some()), (1, true));
@@ -284,7 +287,11 @@ fn an_account_that_is_gone_is_said_to_the_broker_until_it_knows() {
     auth.add("alice");
     let not_revoked = ToCli::Refused(Refusal::NotRevoked);
     assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, not_revoked);
-    assert_eq!(auth.ask(FromCli::AccountList).0, ToCli::Accounts(Vec::new()), "it is gone all the same");
+    assert_eq!(
+        auth.ask(FromCli::AccountList { after: None }).0,
+        ToCli::Accounts(Vec::new()),
+        "it is gone all the same"
+    );
     assert_eq!(auth.ask(FromCli::AccountRemove(name("alice"))).0, not_revoked, "asked again");
     // Whoever is called alice next must not have the channels of the one before.
     assert_eq!(auth.ask(FromCli::AccountAdd(name("alice"))).0, not_revoked);
@@ -343,7 +350,7 @@ fn root_is_the_operator_and_without_the_broker_nothing_is_promised() {
     assert_eq!(auth.ask(FromCli::Principal).0, ToCli::Refused(Refusal::Unavailable));
     let told = broker(auth.folder.path());
     let (reply, channel) = auth.ask(FromCli::Principal);
-    assert_eq!(reply, ToCli::Principal);
+    assert_eq!(reply, ToCli::Principal(Principal::Operator));
     assert_principal_channel(channel);
     let said = told.recv_timeout(DEADLINE).unwrap();
     let FromAuth::Vouch { principal: Principal::Operator, how: AuthMethod::PeerUid(0), .. } = said else {
@@ -475,16 +482,84 @@ fn nobody_but_root_may_ask_and_nothing_tells_them_what_is_there() {
         &["account", "link", "alice"],
         &["account", "remove", "alice"],
         &["account", "remove", "nobody-of-this-name"],
-        &["session", "list"],
-        &["session", "end", "aaaaaaaaaaaa"],
+        &["account", "add-unix-user", "alice", "1000"],
+        &["account", "remove-unix-user", "alice", "1000"],
     ] {
         let (out, err, code) = tere_of_another(&auth, arguments);
         assert_eq!((out.as_str(), code), ("", 1), "{err}");
         assert!(err.contains(": not-operator\n") && err.contains("Only root"), "{err}");
     }
+    for arguments in [&["list"][..], &["end", "aaaaaaaaaaaa"]] {
+        let (out, err, code) = tere_of_another(&auth, arguments);
+        assert_eq!((out.as_str(), code), ("", 1), "{err}");
+        assert!(
+            err.contains(": no-account-of-user\n") && err.contains("tere account add-unix-user"),
+            "{err}"
+        );
+    }
     auth.restart(&WE_ARE_ROOT);
-    let ToCli::Accounts(accounts) = auth.ask(FromCli::AccountList).0 else { panic!("no list") };
+    let ToCli::Accounts(accounts) = auth.ask(FromCli::AccountList { after: None }).0 else {
+        panic!("no list")
+    };
     assert_eq!(accounts.len(), 1);
+}
+
+#[test]
+fn a_unix_user_is_the_account_that_root_says_and_no_other() {
+    let mut auth = Auth::start();
+    let told = broker(auth.folder.path());
+    for account in ["alice", "bob"] {
+        auth.add(account);
+    }
+    let uid = |uid: u32| UserUid::try_from(uid).unwrap();
+    let add =
+        |auth: &Auth, account, number| auth.ask(FromCli::AccountAddUnixUser(name(account), uid(number))).0;
+    assert_eq!(add(&auth, "alice", 1000), ToCli::Done);
+    assert_eq!(add(&auth, "bob", 1000), ToCli::Refused(Refusal::UnixUserTaken));
+    assert_eq!(add(&auth, "nobody", 1001), ToCli::Refused(Refusal::NoSuchAccount));
+    // Whoever runs the tests is seen as this uid, also by an auth that was restarted.
+    auth.restart(&["unshare", "--user", "--map-user=1000"]);
+    let (reply, channel) = auth.ask(FromCli::Principal);
+    assert_eq!(reply, ToCli::Principal(Principal::Account(name("alice"))));
+    assert_principal_channel(channel);
+    let said = told.recv_timeout(DEADLINE).unwrap();
+    let FromAuth::Vouch { principal: Principal::Account(account), how: AuthMethod::PeerUid(1000), .. } = said
+    else {
+        panic!("{said:?}")
+    };
+    assert_eq!(account, name("alice"));
+    // That is all it may.
+    for asked in [
+        FromCli::AccountList { after: None },
+        FromCli::AccountLink(name("alice")),
+        FromCli::AccountAddUnixUser(name("alice"), uid(1001)),
+    ] {
+        assert_eq!(auth.ask(asked).0, ToCli::Refused(Refusal::NotOperator));
+    }
+    auth.restart(&["unshare", "--user", "--map-user=1001"]);
+    assert_eq!(auth.ask(FromCli::Principal).0, ToCli::Refused(Refusal::NoAccountOfUser));
+    auth.restart(&WE_ARE_ROOT);
+    let removed = auth.ask(FromCli::AccountRemoveUnixUser(name("alice"), uid(1000))).0;
+    assert_eq!(removed, ToCli::Done);
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), FromAuth::CloseChannels(uid(1000)));
+    auth.restart(&["unshare", "--user", "--map-user=1000"]);
+    assert_eq!(auth.ask(FromCli::Principal).0, ToCli::Refused(Refusal::NoAccountOfUser));
+    assert!(told.try_recv().is_err(), "the broker was asked to vouch for somebody");
+}
+
+#[test]
+fn a_user_of_the_host_has_few_connections() {
+    let mut auth = Auth::start();
+    auth.add("alice");
+    auth.restart(&["unshare", "--user", "--map-user=1000"]);
+    let held: Vec<_> =
+        (0..4).map(|_| connect::<FromCli, ToCli>(&auth.path("control.sock"), Intent::Control)).collect();
+    let more = Channel::<FromCli, ToCli>::connect(&auth.path("control.sock"), Intent::Control, DEADLINE);
+    assert!(more.is_err(), "a fifth connection is served");
+    drop(held);
+    eventually("there is room again", DEADLINE, || {
+        Channel::<FromCli, ToCli>::connect(&auth.path("control.sock"), Intent::Control, DEADLINE).ok()
+    });
 }
 
 #[test]

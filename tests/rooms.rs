@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const PROGRAMS: [&str; 6] = ["auth", "broker", "cli", "front", "machine", "session"];
 
 /// Most lines in the room of `unsafe`, tests included.
-const SYS_LINES_MAX: usize = 600;
+const SYS_LINES_MAX: usize = 650;
 
 /// Documents whose paths are checked.
 const DOCUMENTS: [&str; 8] = [
@@ -338,6 +338,6 @@ fn the_threat_model_names_tests_that_exist() {
     files(&top().join("tests"), "rs", &mut paths);
     let code: String = paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     for test in tests {
-        assert!(code.contains(&format!("fn {test}()")), "there is no test {test}");
+        assert!(code.contains(&format!("fn {test}(")), "there is no test {test}");
     }
 }

@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn names(accounts: &Accounts) -> Vec<String> {
-        accounts.summaries().into_iter().map(|summary| summary.name.into()).collect()
+        accounts.summaries(None).into_iter().map(|summary| summary.name.into()).collect()
     }
 
     #[test]

@@ -188,7 +188,8 @@ mod tests {
             let unsynced = || {
                 let rules = Ruleset::default().handle_access(AccessFs::ReadDir).unwrap();
                 rules.create().unwrap().restrict_self().unwrap();
-                changes.map(|change| (stored.apply(change, Now::read()), stored.accounts.summaries().len()))
+                changes
+                    .map(|change| (stored.apply(change, Now::read()), stored.accounts.summaries(None).len()))
             };
             scope.spawn(unsynced).join().unwrap()
         });

@@ -9,15 +9,18 @@ use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::{AuthenticationResult, Passkey, Uuid};
 
 use super::secret::SecretHash;
-use crate::names::AccountName;
+use crate::names::{AccountName, UserUid};
 use crate::protocol::Refusal;
-use crate::protocol::control::{AccountSummary, UNUSABLE_MAX};
+use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, UNUSABLE_MAX};
 
-/// Maximum number of accounts. A list of this many fits in one packet, which a test checks.
+/// Maximum number of accounts.
 pub(super) const ACCOUNTS_MAX: usize = 1000;
 
 /// Maximum number of passkeys of one account: more than a person has devices.
 pub(super) const PASSKEYS_MAX: usize = 16;
+
+/// Maximum number of UNIX users of one account: more than a person has on one host.
+pub(super) const UNIX_USERS_MAX: usize = 4;
 
 /// How long an enrolment link is valid, in seconds.
 pub(super) const LINK_LIFE: u64 = 15 * 60;
@@ -60,6 +63,9 @@ pub(super) struct Account {
     /// The only valid link, if any. A new link replaces it.
     pub(super) link: Option<Link>,
     pub(super) passkeys: Vec<Enrolled>,
+    /// The UNIX users of the host who may act as the account. No other account has one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unix_users: Vec<UserUid>,
 }
 
 /// An enrolment link that has not been used.
@@ -93,6 +99,10 @@ pub(super) enum Change {
     Remove { name: AccountName },
     /// Register a passkey with a link, which is used up.
     Enrol { account: AccountId, link: SecretHash, passkey: Box<Passkey> },
+    /// Let a UNIX user act as an account.
+    AddUnixUser { name: AccountName, uid: UserUid },
+    /// No longer let a UNIX user act as an account.
+    RemoveUnixUser { name: AccountName, uid: UserUid },
     /// Record that a passkey was used to sign in.
     SignIn { account: AccountId, result: Box<AuthenticationResult> },
 }
@@ -135,16 +145,23 @@ impl Accounts {
         self.by_id.values().find(|account| account.name == *name)
     }
 
+    /// Returns the account that this UNIX user may act as.
+    pub(super) fn by_unix_user(&self, uid: UserUid) -> Option<&Account> {
+        self.by_id.values().find(|account| account.unix_users.contains(&uid))
+    }
+
     /// Returns the account for which the link with this hash is valid at this time.
     pub(super) fn by_link(&self, hash: &SecretHash, now: u64) -> Option<&Account> {
         self.by_id.values().find(|account| account.link_works(hash, now))
     }
 
-    /// Returns a summary of every account, sorted by name.
-    pub(super) fn summaries(&self) -> Vec<AccountSummary> {
-        let mut all: Vec<_> = self.by_id.values().map(Account::summary).collect();
-        all.sort_by(|one, other| one.name.cmp(&other.name));
-        all
+    /// Returns summaries of the accounts whose names come after this one, sorted by name: a page.
+    pub(super) fn summaries(&self, after: Option<&AccountName>) -> Vec<AccountSummary> {
+        let behind = |account: &&Account| after.is_none_or(|after| account.name > *after);
+        let mut page: Vec<_> = self.by_id.values().filter(behind).map(Account::summary).collect();
+        page.sort_by(|one, other| one.name.cmp(&other.name));
+        page.truncate(ACCOUNTS_A_PAGE);
+        page
     }
 
     /// Records a file that cannot be used.
@@ -190,6 +207,12 @@ impl Accounts {
                 }
                 Ok(Planned::Remove { account, unusable })
             }
+            Change::AddUnixUser { name, uid } => self.plan_add_unix_user(&name, uid),
+            Change::RemoveUnixUser { name, uid } => {
+                let mut account = self.by_name(&name).ok_or_else(|| self.missing(&name))?.clone();
+                account.unix_users.retain(|one| *one != uid);
+                Ok(Planned::Write(account))
+            }
             Change::Enrol { account, link, passkey } => self.plan_enrol(account, &link, *passkey, now),
             Change::SignIn { account, result } => self.plan_sign_in(account, &result, now),
         }
@@ -217,8 +240,26 @@ impl Accounts {
             Err(Refusal::TooMany)
         } else {
             let link = Some(link);
-            Ok(Planned::Write(Account { id, name, created: now, link, passkeys: Vec::new() }))
+            Ok(Planned::Write(Account {
+                id,
+                name,
+                created: now,
+                link,
+                passkeys: Vec::new(),
+                unix_users: Vec::new(),
+            }))
         }
+    }
+
+    fn plan_add_unix_user(&self, name: &AccountName, uid: UserUid) -> Result<Planned, Refusal> {
+        let mut account = self.by_name(name).ok_or_else(|| self.missing(name))?.clone();
+        match self.by_unix_user(uid) {
+            Some(other) if other.id != account.id => return Err(Refusal::UnixUserTaken),
+            Some(_) => return Ok(Planned::Write(account)),
+            None if account.unix_users.len() >= UNIX_USERS_MAX => return Err(Refusal::TooMany),
+            None => account.unix_users.push(uid),
+        }
+        Ok(Planned::Write(account))
     }
 
     fn plan_enrol(
@@ -273,6 +314,7 @@ impl Account {
             created: self.created,
             passkeys: u32::try_from(self.passkeys.len()).unwrap_or(u32::MAX),
             last_sign_in: self.passkeys.iter().filter_map(|enrolled| enrolled.last_sign_in).max(),
+            unix_users: self.unix_users.clone(),
         }
     }
 }
@@ -304,19 +346,47 @@ mod tests {
         }
         assert_eq!(add(&mut accounts, &format!("{:032}", 7)), Err(Refusal::AccountExists));
         assert_eq!(add(&mut accounts, "one-more"), Err(Refusal::TooMany));
-        let mut longest = accounts.summaries();
+        let mut longest = accounts.summaries(None);
+        let next = accounts.summaries(longest.last().map(|last| &last.name));
+        let names: std::collections::BTreeSet<_> =
+            longest.iter().chain(&next).map(|one| one.name.clone()).collect();
+        assert_eq!(names.len(), ACCOUNTS_MAX);
         for summary in &mut longest {
             summary.created = u64::MAX;
             summary.passkeys = u32::MAX;
             summary.last_sign_in = Some(u64::MAX);
+            summary.unix_users = vec![UserUid::try_from(65533).unwrap(); UNIX_USERS_MAX];
         }
-        assert_eq!(longest.len(), ACCOUNTS_MAX);
-        assert!(crate::wire::encode(&ToCli::Accounts(longest)).is_ok(), "a full list fits one packet");
+        assert_eq!(longest.len(), ACCOUNTS_A_PAGE);
+        assert!(crate::wire::encode(&ToCli::Accounts(longest)).is_ok(), "a full page fits one packet");
         // The longest path and file name that the kernel accepts, see path_resolution(7).
         let name = Some(format!("{:032}", 7).parse().unwrap());
         let file = UnusableFile { file: "f".repeat(255), name };
         let unusable = ToCli::Unusable { folder: "f".repeat(4096), files: vec![file; UNUSABLE_MAX] };
         assert!(crate::wire::encode(&unusable).is_ok(), "and so does this one");
+    }
+
+    #[test]
+    fn a_unix_user_belongs_to_one_account_until_it_is_removed() {
+        let mut accounts = Accounts::default();
+        let [alice, bob]: [AccountName; 2] = ["alice", "bob"].map(|name| name.parse().unwrap());
+        add(&mut accounts, "alice").unwrap();
+        add(&mut accounts, "bob").unwrap();
+        let uid = |number: u32| UserUid::try_from(number).unwrap();
+        let mut make = |change| accounts.plan(change, 5).map(|planned| accounts.commit(planned));
+        let add = |name: &AccountName, number| Change::AddUnixUser { name: name.clone(), uid: uid(number) };
+        make(add(&alice, 1000)).unwrap();
+        make(add(&alice, 1000)).unwrap();
+        assert_eq!(make(add(&bob, 1000)), Err(Refusal::UnixUserTaken));
+        for number in 1001..1004 {
+            make(add(&alice, number)).unwrap();
+        }
+        assert_eq!(make(add(&alice, 1004)), Err(Refusal::TooMany));
+        make(Change::RemoveUnixUser { name: alice.clone(), uid: uid(1000) }).unwrap();
+        make(add(&bob, 1000)).unwrap();
+        make(Change::Remove { name: alice }).unwrap();
+        let name = |number| accounts.by_unix_user(uid(number)).map(|account| account.name.clone());
+        assert_eq!((name(1000), name(1001)), (Some(bob), None));
     }
 
     #[test]

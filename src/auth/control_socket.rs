@@ -1,8 +1,10 @@
-//! `control.sock`: requests of `tere` on the host. Everybody may connect, but only root may make
-//! requests, as identified by the uid that the kernel reports.
+//! `control.sock`: requests of `tere` on the host. Everybody may connect. Whose request it is
+//! follows from the uid that the kernel reports: root is the operator, and the UNIX user of an
+//! account may have the principal channel of that account.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -13,7 +15,7 @@ use super::accounts::{AccountId, Change, LINK_LIFE, Link};
 use super::bounds::{CONTROLS_MAX, PEER_TIMEOUT};
 use super::clock::Now;
 use super::secret::EnrolSecret;
-use crate::names::AccountName;
+use crate::names::{AccountName, UserUid};
 use crate::protocol::Refusal;
 use crate::protocol::control::{FromCli, ToCli};
 use crate::protocol::vouch::{AuthMethod, Principal};
@@ -26,16 +28,60 @@ const FOR_ROOT: usize = 16;
 /// How long a control connection may be open without a request: `tere` sends one immediately.
 const CONTROL_IDLE: Duration = Duration::from_secs(10);
 
+/// Number of control connections that one user of the host may have at once, so that none keeps the
+/// others out. A further one is closed.
+const PER_USER_MAX: usize = 4;
+
 type Cli = AsyncChannel<ToCli, FromCli>;
+
+/// The control connections of each user but root.
+#[derive(Debug, Default)]
+struct PerUser {
+    held: Mutex<HashMap<u32, usize>>,
+}
+
+/// One of the connections of a user.
+#[derive(Debug)]
+struct Held {
+    per_user: Arc<PerUser>,
+    uid: u32,
+}
+
+impl PerUser {
+    fn hold(self: &Arc<Self>, uid: u32) -> Option<Held> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let theirs = held.entry(uid).or_default();
+        if *theirs >= PER_USER_MAX {
+            return None;
+        }
+        *theirs += 1;
+        Some(Held { per_user: Arc::clone(self), uid })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = self.per_user.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(theirs) = held.get_mut(&self.uid) {
+            *theirs -= 1;
+            if *theirs == 0 {
+                held.remove(&self.uid);
+            }
+        }
+    }
+}
 
 /// Accepts connections for as long as the program runs.
 pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Auth>) {
     let (for_root, for_others) = (Semaphore::new(FOR_ROOT), Semaphore::new(CONTROLS_MAX - FOR_ROOT));
     let (for_root, for_others) = (Arc::new(for_root), Arc::new(for_others));
+    let per_user = Arc::new(PerUser::default());
     loop {
         let (cli, peer) = listener.next().await;
-        let places = if peer.uid() == 0 { &for_root } else { &for_others };
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        let is_root = peer.uid() == 0;
+        let place = Arc::clone(if is_root { &for_root } else { &for_others }).try_acquire_owned();
+        let theirs = if is_root { Some(None) } else { per_user.hold(peer.uid()).map(Some) };
+        let (Ok(place), Some(theirs)) = (place, theirs) else {
             let (pid, uid) = (peer.pid(), peer.uid());
             tracing::warn!(refusal = %Refusal::TooMany, pid, uid, "too many control connections");
             continue;
@@ -50,7 +96,7 @@ pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Aut
                     drop(send(&cli, &ToCli::Refused(Refusal::BadMessage), None).await);
                 }
             }
-            drop(place);
+            drop((place, theirs));
         });
     }
 }
@@ -75,9 +121,10 @@ async fn converse(cli: &Cli, peer: Peer, auth: &Arc<Auth>) -> Result<(), WireErr
             Err(WireError::Closed | WireError::TimedOut) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let answered = match Operator::vet(peer) {
-            Ok(operator) => answer(asked, operator, auth).await,
-            Err(refusal) => Err(refusal),
+        let answered = match (asked, Operator::vet(peer)) {
+            (FromCli::Principal, Err(_)) => principal_of_user(peer, auth).await,
+            (asked, Ok(operator)) => answer(asked, operator, auth).await,
+            (_, Err(refusal)) => Err(refusal),
         };
         let (reply, channel) = answered.unwrap_or_else(|refusal| {
             tracing::warn!(%refusal, how = "refused", pid = peer.pid(), uid = peer.uid(), "a control request is refused");
@@ -87,6 +134,32 @@ async fn converse(cli: &Cli, peer: Peer, auth: &Arc<Auth>) -> Result<(), WireErr
     }
 }
 
+/// The principal channel of the account that a UNIX user of the host belongs to.
+async fn principal_of_user(peer: Peer, auth: &Arc<Auth>) -> Result<(ToCli, Option<OwnedFd>), Refusal> {
+    let uid = UserUid::try_from(peer.uid()).map_err(|_| Refusal::NoAccountOfUser)?;
+    let account_of = async || {
+        let found = move |stored: &mut StoredAccounts| {
+            stored.accounts.by_unix_user(uid).map(|account| (account.id, account.name.clone()))
+        };
+        auth.accounts.run(found).await
+    };
+    let (id, account) = account_of().await?.ok_or(Refusal::NoAccountOfUser)?;
+    let principal = Principal::Account(account.clone());
+    let vouched =
+        auth.broker.vouch(principal.clone(), AuthMethod::PeerUid(uid.get()), Now::read().unix).await;
+    let channel = vouched.map_err(|error| {
+        tracing::error!(%account, %error, "the broker did not accept a UNIX user");
+        error.refusal()
+    })?;
+    // The account, or its user, may have been removed meanwhile, and the broker told of that before
+    // it had this channel. The channel ends when it is dropped.
+    if account_of().await?.is_none_or(|(now, _)| now != id) {
+        return Err(Refusal::NoAccountOfUser);
+    }
+    tracing::info!(%account, %uid, how = "unix user", "signed in");
+    Ok((ToCli::Principal(principal), Some(channel)))
+}
+
 /// Executes a request.
 async fn answer(
     asked: FromCli,
@@ -94,8 +167,9 @@ async fn answer(
     auth: &Arc<Auth>,
 ) -> Result<(ToCli, Option<OwnedFd>), Refusal> {
     match asked {
-        FromCli::AccountList => {
-            let accounts = auth.accounts.run(|stored| stored.accounts.summaries()).await?;
+        FromCli::AccountList { after } => {
+            let page = move |stored: &mut StoredAccounts| stored.accounts.summaries(after.as_ref());
+            let accounts = auth.accounts.run(page).await?;
             Ok((ToCli::Accounts(accounts), None))
         }
         FromCli::AccountUnusable => Ok((auth.accounts.run(|stored| stored.unusable()).await?, None)),
@@ -120,6 +194,20 @@ async fn answer(
             remove(name, auth).await?;
             Ok((ToCli::Done, None))
         }
+        FromCli::AccountAddUnixUser(name, uid) => {
+            let change = Change::AddUnixUser { name: name.clone(), uid };
+            auth.accounts.run(move |stored| stored.apply(change, Now::read())).await??.into_result()?;
+            tracing::info!(account = %name, %uid, how = "unix user added", "a UNIX user may act as the account");
+            Ok((ToCli::Done, None))
+        }
+        FromCli::AccountRemoveUnixUser(name, uid) => {
+            let change = Change::RemoveUnixUser { name: name.clone(), uid };
+            auth.accounts.run(move |stored| stored.apply(change, Now::read())).await??.into_result()?;
+            tracing::info!(account = %name, %uid, how = "unix user removed", "a UNIX user may no longer act as the account");
+            // A broker that does not run has no channels.
+            auth.broker.close_channels(uid).await.map_err(|error| error.refusal())?;
+            Ok((ToCli::Done, None))
+        }
         FromCli::Principal => {
             let how = AuthMethod::PeerUid(operator.uid);
             let vouched = auth.broker.vouch(Principal::Operator, how, Now::read().unix).await;
@@ -128,7 +216,7 @@ async fn answer(
                 error.refusal()
             })?;
             tracing::info!(uid = operator.uid, how = "operator", "operator connected");
-            Ok((ToCli::Principal, Some(channel)))
+            Ok((ToCli::Principal(Principal::Operator), Some(channel)))
         }
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::names::AccountName;
+use crate::names::{AccountName, UserUid};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use crate::wire::{AsyncChannel, Intent, WireError};
@@ -66,6 +66,16 @@ impl Broker {
     /// Has the broker close everything that the account holds.
     pub(super) async fn revoke(&self, account: AccountName) -> Result<(), VouchError> {
         let (answer, _) = self.say(FromAuth::Revoke(account)).await?;
+        match answer {
+            ToAuth::Revoked => Ok(()),
+            ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
+            ToAuth::Vouched => Err(VouchError::OutOfTurn),
+        }
+    }
+
+    /// Has the broker close the principal channels that a UNIX user got by its uid.
+    pub(super) async fn close_channels(&self, uid: UserUid) -> Result<(), VouchError> {
+        let (answer, _) = self.say(FromAuth::CloseChannels(uid)).await?;
         match answer {
             ToAuth::Revoked => Ok(()),
             ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),

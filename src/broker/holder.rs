@@ -1,19 +1,38 @@
 //! The holder of a principal channel: whom auth vouched for, and what the channel is for.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::touch::Touch;
-use crate::names::{PasskeyId, SessionId};
+use crate::names::{PasskeyId, SessionId, UserUid};
 use crate::protocol::Refusal;
 use crate::protocol::principal::Ask;
 use crate::protocol::vouch::{AuthMethod, Principal};
+
+/// What an account was verified by, as it is logged in the field `credential`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Credential {
+    /// A passkey.
+    Passkey(PasskeyId),
+    /// The UNIX user that a command on the host was run by.
+    UnixUser(UserUid),
+}
+
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passkey(passkey) => passkey.fmt(f),
+            Self::UnixUser(uid) => write!(f, "uid:{uid}"),
+        }
+    }
+}
 
 /// The holder of one principal channel.
 #[derive(Debug)]
 pub(super) struct Holder {
     pub(super) principal: Principal,
-    /// The passkey by which the principal was verified.
-    pub(super) credential: Option<PasskeyId>,
+    /// What the account was verified by. The operator has none: it is root.
+    pub(super) credential: Option<Credential>,
     /// The touch, if the channel is that of a step-up: it opens or views one session on the host,
     /// and does nothing else.
     touch: Option<Touch>,
@@ -24,12 +43,16 @@ impl Holder {
     pub(super) fn vouched(principal: Principal, how: AuthMethod, at: u64) -> Self {
         match how {
             AuthMethod::Passkey(passkey) | AuthMethod::Enrolment(passkey) => {
-                Self { principal, credential: Some(passkey), touch: None }
+                Self { principal, credential: Some(Credential::Passkey(passkey)), touch: None }
             }
             AuthMethod::StepUp(passkey) => {
-                Self { principal, credential: Some(passkey), touch: Some(Touch::vouched(at)) }
+                let touch = Some(Touch::vouched(at));
+                Self { principal, credential: Some(Credential::Passkey(passkey)), touch }
             }
-            AuthMethod::PeerUid(_) => Self { principal, credential: None, touch: None },
+            AuthMethod::PeerUid(uid) => {
+                let credential = UserUid::try_from(uid).ok().map(Credential::UnixUser);
+                Self { principal, credential, touch: None }
+            }
         }
     }
 
@@ -59,6 +82,11 @@ impl Holder {
     /// Uses the touch up for one session on the host, which needs it to be at most this old.
     pub(super) fn spend_touch(&self, within: Duration) -> Result<(), Refusal> {
         self.touch.as_ref().ok_or(Refusal::TouchRequired)?.spend(within)
+    }
+
+    /// Whether the channel was got by this uid.
+    pub(super) fn is_unix_user(&self, uid: UserUid) -> bool {
+        self.credential == Some(Credential::UnixUser(uid))
     }
 
     /// Whether the channel is that of a step-up.

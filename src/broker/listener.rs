@@ -93,6 +93,12 @@ async fn receive(
             };
             tell(&channel, &answer).await
         }
+        FromAuth::CloseChannels(uid) => {
+            tracing::info!(%uid, "a UNIX user no longer belongs to its account");
+            // Fails only if no principal channel is open.
+            let _ = broker.events.send(BrokerEvent::UnixUserRemoved(uid));
+            tell(&channel, &ToAuth::Revoked).await
+        }
     }
 }
 

@@ -76,7 +76,7 @@ use self::registry::Registry;
 use self::reload::ReloadCounter;
 use self::start_limiter::StartLimiter;
 use self::systemd::Systemd;
-use crate::names::{AccountName, MachineName};
+use crate::names::{AccountName, MachineName, UserUid};
 use crate::protocol::EndReason;
 use crate::protocol::machine::{self, StopReason};
 use crate::sandbox::{AllowedPath, Thread};
@@ -130,6 +130,8 @@ struct Broker {
 enum BrokerEvent {
     /// The account was removed.
     Revoked(AccountName),
+    /// A UNIX user no longer belongs to its account.
+    UnixUserRemoved(UserUid),
     /// The policy was reloaded.
     PolicyChanged,
     /// The machine went away, for this reason if tere stopped it.

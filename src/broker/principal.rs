@@ -97,7 +97,8 @@ impl PrincipalTask {
                     Ok(BrokerEvent::Revoked(account)) if self.holder.principal == Principal::Account(account.clone()) => {
                         return Ok(());
                     }
-                    Ok(BrokerEvent::Revoked(_)) => {}
+                    Ok(BrokerEvent::UnixUserRemoved(uid)) if self.holder.is_unix_user(uid) => return Ok(()),
+                    Ok(BrokerEvent::Revoked(_) | BrokerEvent::UnixUserRemoved(_)) => {}
                     Ok(BrokerEvent::PolicyChanged) => self.close_ungranted().await,
                     Ok(BrokerEvent::MachineRemoved(machine, why)) => self.tell_removed(machine, why).await?,
                     // A missed event may be a revocation: close the channel, and the person signs
@@ -241,7 +242,7 @@ mod tests {
     use super::super::orders::WorkerOrder;
     use super::super::test_support;
     use super::*;
-    use crate::names::TermSize;
+    use crate::names::{TermSize, UserUid};
     use crate::protocol::Role;
     use crate::protocol::principal::Ask;
     use crate::protocol::vouch::AuthMethod;
@@ -271,13 +272,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_revoked_account_loses_its_views_at_once_whatever_it_still_waits_for() {
+        loses_its_views_at(BrokerEvent::Revoked("alice".parse().unwrap())).await;
+    }
+
+    #[tokio::test]
+    async fn a_unix_user_that_is_taken_from_its_account_loses_its_views_at_once() {
+        loses_its_views_at(BrokerEvent::UnixUserRemoved(UserUid::try_from(1000).unwrap())).await;
+    }
+
+    /// alice's UNIX user 1000 views a session, and is about to view another.
+    async fn loses_its_views_at(event: BrokerEvent) {
         let folder = tempfile::tempdir().unwrap();
         let broker = test_support::broker(folder.path());
         let (here, mut inbox) = test_support::session(&broker, "aaaaaaaaaaaa");
         let (there, mut slow) = test_support::session(&broker, "bbbbbbbbbbbb");
         let (front, held) = Front::pair().unwrap();
         let alice = Principal::Account("alice".parse().unwrap());
-        let alice = Holder::vouched(alice, AuthMethod::PeerUid(0), 0);
+        let alice = Holder::vouched(alice, AuthMethod::PeerUid(1000), 0);
         let events = broker.events.subscribe();
         tokio::spawn(serve(held.into_socket(), alice, Arc::clone(&broker), events));
         front.greet(Intent::Principal, GREETING_TIMEOUT).await.unwrap();
@@ -285,7 +296,8 @@ mod tests {
         let answered = |message| matches!(message, FromBroker::Reply { answer: Answer::Opened { .. }, .. });
         while !answered(front.receive().await.unwrap().0) {}
         let owed = ask(&front, &there, &mut slow).await;
-        broker.events.send(BrokerEvent::Revoked("alice".parse().unwrap())).unwrap();
+        broker.events.send(BrokerEvent::UnixUserRemoved(UserUid::try_from(1001).unwrap())).unwrap();
+        broker.events.send(event).unwrap();
         assert!(matches!(
             next(&mut inbox).await,
             WorkerOrder::Detach { viewer: ViewerId(1), unread: UnreadInput::Dropped }

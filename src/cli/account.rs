@@ -7,9 +7,9 @@ use serde_json::json;
 use super::failure::Failure;
 use super::{ask, inheritance, print, session, table, time};
 use crate::clock;
-use crate::names::{AccountName, MachineName};
+use crate::names::{AccountName, MachineName, UserUid};
 use crate::protocol::SessionSummary;
-use crate::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
+use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, FromCli, ToCli, UnusableFile};
 
 /// The subcommands for accounts.
 #[derive(Debug, Subcommand)]
@@ -28,8 +28,8 @@ pub(super) enum Command {
     },
     /// List all accounts, and account files that cannot be used.
     List {
-        /// Print JSON: an array of objects with account, created, passkeys, last_sign_in, unusable.
-        /// Times are seconds since 1970. unusable is the path of a file that cannot be used; for
+        /// Print JSON: an array of objects with account, created, passkeys, last_sign_in, unix_users
+        /// (uids), unusable. Times are seconds since 1970. unusable is the path of a file that cannot be used; for
         /// such a file only account may be known as well.
         #[arg(long)]
         json: bool,
@@ -37,7 +37,7 @@ pub(super) enum Command {
     /// Remove an account with its passkeys and its link, and close its connections.
     ///
     /// The account's sessions go on, and are printed. From then on only root sees them, with 'tere
-    /// session list', and can end them with 'tere session end'. A later account of the same name
+    /// session list', and can end them with 'tere end'. A later account of the same name
     /// has no right to them.
     Remove {
         /// The account.
@@ -51,6 +51,46 @@ pub(super) enum Command {
     /// Print a new enrolment link for an account, to register another passkey or after the first
     /// link has expired. An older link stops working.
     Link(Named),
+    /// Let a UNIX user of this host act as an account at the command line, without a passkey: open,
+    /// attach to and list what the account may.
+    ///
+    /// A shell on the host itself needs a passkey all the same.
+    AddUnixUser(UnixUserOf),
+    /// No longer let a UNIX user act as an account. What it had attached is closed; sessions go on.
+    RemoveUnixUser(UnixUserOf),
+}
+
+/// A UNIX user of the host, and an account.
+#[derive(Debug, Args)]
+pub(super) struct UnixUserOf {
+    /// The account.
+    #[arg(value_name = "ACCOUNT")]
+    account: AccountName,
+    /// The UNIX user: a name or a uid.
+    #[arg(value_name = "USER")]
+    user: String,
+}
+
+impl UnixUserOf {
+    /// The uid of the user.
+    fn uid(&self) -> Result<UserUid, Failure> {
+        let unknown = |why: String| Failure {
+            cause: format!("there is no UNIX user {}{why}", self.user),
+            next: "'getent passwd' lists them. A uid is taken as it is.".to_owned(),
+        };
+        let uid = match self.user.parse::<u32>() {
+            Ok(uid) => uid,
+            Err(_) => match nix::unistd::User::from_name(&self.user) {
+                Ok(Some(user)) => user.uid.as_raw(),
+                Ok(None) => return Err(unknown(String::new())),
+                Err(error) => return Err(unknown(format!(": {}", error.desc()))),
+            },
+        };
+        UserUid::try_from(uid).map_err(|error| Failure {
+            cause: format!("{} cannot act as an account: {error}", self.user),
+            next: "Name a UNIX user who is a person.".to_owned(),
+        })
+    }
 }
 
 /// An account name, and the format of the output.
@@ -77,14 +117,20 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
             let what = format!("make a link for {account}");
             link(ask::auth(runtime_dir, &FromCli::AccountLink(account), &what)?, json)
         }
-        Command::List { json } => match ask::auth(runtime_dir, &FromCli::AccountList, "list the accounts")? {
-            ToCli::Accounts(accounts) => list(accounts, unusable(runtime_dir)?, json),
-            ToCli::Link { .. }
-            | ToCli::Unusable { .. }
-            | ToCli::Done
-            | ToCli::Refused(_)
-            | ToCli::Principal => out_of_turn(),
-        },
+        Command::AddUnixUser(of) => {
+            let what = format!("let {} act as {}", of.user, of.account);
+            ask::auth(runtime_dir, &FromCli::AccountAddUnixUser(of.account.clone(), of.uid()?), &what)?;
+            print(&format!(
+                "The UNIX user {} may act as {}: 'tere open', 'tere attach'.",
+                of.user, of.account
+            ))
+        }
+        Command::RemoveUnixUser(of) => {
+            let what = format!("take {} away from {}", of.user, of.account);
+            ask::auth(runtime_dir, &FromCli::AccountRemoveUnixUser(of.account.clone(), of.uid()?), &what)?;
+            print(&format!("The UNIX user {} may no longer act as {}.", of.user, of.account))
+        }
+        Command::List { json } => list(all(runtime_dir)?, unusable(runtime_dir)?, json),
         Command::Remove { account, json } => {
             let what = format!("remove the account {account}");
             match ask::auth(runtime_dir, &FromCli::AccountRemove(account.clone()), &what)? {
@@ -97,7 +143,7 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
                 | ToCli::Accounts(_)
                 | ToCli::Unusable { .. }
                 | ToCli::Refused(_)
-                | ToCli::Principal => out_of_turn(),
+                | ToCli::Principal(_) => out_of_turn(),
             }
         }
     }
@@ -127,7 +173,7 @@ fn removed(
         Ok(sessions) => sessions,
         Err(Failure { cause, .. }) => {
             return format!(
-                "{removed}\nWhich of its sessions go on is not known: {cause}\n'tere session list' shows them."
+                "{removed}\nWhich of its sessions go on is not known: {cause}\n'tere list' shows them."
             );
         }
     };
@@ -137,7 +183,7 @@ fn removed(
     };
     let rows = sessions.into_iter().map(row).collect();
     format!(
-        "{removed}\nIts sessions go on, and nobody but root sees them. End one: tere session end ID\n\n{}",
+        "{removed}\nIts sessions go on, and nobody but root sees them. End one: tere end ID\n\n{}",
         table(&["SESSION", "TARGET", "OPENED"], rows)
     )
 }
@@ -155,9 +201,11 @@ fn link(reply: ToCli, json: bool) -> Result<ExitCode, Failure> {
                 link.reveal()
             ))
         }
-        ToCli::Accounts(_) | ToCli::Unusable { .. } | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => {
-            out_of_turn()
-        }
+        ToCli::Accounts(_)
+        | ToCli::Unusable { .. }
+        | ToCli::Done
+        | ToCli::Refused(_)
+        | ToCli::Principal(_) => out_of_turn(),
     }
 }
 
@@ -180,8 +228,26 @@ pub(super) fn unusable(runtime_dir: &Path) -> Result<Vec<Unusable>, Failure> {
                 |file: UnusableFile| Unusable { account: file.name, path: folder.join(shown(&file.file)) };
             Ok(files.into_iter().map(one).collect())
         }
-        ToCli::Link { .. } | ToCli::Accounts(_) | ToCli::Done | ToCli::Refused(_) | ToCli::Principal => {
+        ToCli::Link { .. } | ToCli::Accounts(_) | ToCli::Done | ToCli::Refused(_) | ToCli::Principal(_) => {
             Err(Failure::out_of_turn("tere-auth"))
+        }
+    }
+}
+
+/// All accounts.
+fn all(runtime_dir: &Path) -> Result<Vec<AccountSummary>, Failure> {
+    let mut all: Vec<AccountSummary> = Vec::new();
+    loop {
+        let after = all.last().map(|account| account.name.clone());
+        let ToCli::Accounts(page) =
+            ask::auth(runtime_dir, &FromCli::AccountList { after }, "list the accounts")?
+        else {
+            return Err(Failure::out_of_turn("tere-auth"));
+        };
+        let is_last = page.len() < ACCOUNTS_A_PAGE;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
         }
     }
 }
@@ -194,6 +260,7 @@ fn list(accounts: Vec<AccountSummary>, unusable: Vec<Unusable>, json: bool) -> R
                 "created": account.created,
                 "passkeys": account.passkeys,
                 "last_sign_in": account.last_sign_in,
+                "unix_users": account.unix_users,
                 "unusable": null,
             })
         };
@@ -203,6 +270,7 @@ fn list(accounts: Vec<AccountSummary>, unusable: Vec<Unusable>, json: bool) -> R
                 "created": null,
                 "passkeys": null,
                 "last_sign_in": null,
+                "unix_users": null,
                 "unusable": unusable.path.to_string_lossy(),
             })
         };
@@ -233,10 +301,23 @@ fn usable_table(accounts: Vec<AccountSummary>) -> String {
     let now = clock::now();
     let row = |account: AccountSummary| {
         let last = account.last_sign_in.map_or_else(|| "never".to_owned(), |last| time::told(last, now));
-        vec![account.name.to_string(), account.passkeys.to_string(), time::told(account.created, now), last]
+        let users: Vec<_> = account.unix_users.iter().map(|uid| user_name(*uid)).collect();
+        vec![
+            account.name.to_string(),
+            account.passkeys.to_string(),
+            time::told(account.created, now),
+            last,
+            users.join(", "),
+        ]
     };
     let rows = accounts.into_iter().map(row).collect();
-    table(&["ACCOUNT", "PASSKEYS", "CREATED", "LAST SIGN-IN"], rows)
+    table(&["ACCOUNT", "PASSKEYS", "CREATED", "LAST SIGN-IN", "UNIX USERS"], rows)
+}
+
+/// The name of a UNIX user, or its uid if it has none any more.
+fn user_name(uid: UserUid) -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid.get()));
+    user.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 fn out_of_turn() -> Result<ExitCode, Failure> {

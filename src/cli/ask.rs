@@ -1,86 +1,141 @@
-//! Requests of the command line: to auth on `control.sock`, and to the broker on the operator's
-//! principal channel, which auth hands over.
+//! Requests of the command line: to auth on `control.sock`, and to the broker on the principal
+//! channel of whoever runs the command, which auth hands over.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
+
 use super::failure::Failure;
 use crate::protocol::control::{FromCli, ToCli};
 use crate::protocol::principal::{Answer, Ask, FromBroker, Request};
-use crate::wire::{Channel, Intent};
+use crate::protocol::vouch::Principal;
+use crate::protocol::{OpeningStep, Refusal};
+use crate::wire::{AsyncChannel, Intent, WireError};
 
-/// How long a reply may take. Of this, auth allows the broker 5 s.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// How long an answer may take, and each step of an opening. The broker has deadlines of its own,
+/// which are shorter.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long auth has for its answer. Of this, it allows the broker 5 s.
+const AUTH_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Runs a command that waits for answers.
+pub(super) fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure {
+        cause: format!("cannot begin: {error}"),
+        next: "Are too many files open, or too many processes running? ulimit -a".to_owned(),
+    })?;
+    runtime.block_on(command)
+}
 
 /// Sends auth one request. `what` completes the error message "cannot ...".
 pub(super) fn auth(runtime_dir: &Path, asked: &FromCli, what: &str) -> Result<ToCli, Failure> {
-    let (reply, _) = exchange(runtime_dir, asked, what)?;
-    Ok(reply)
+    block_on(async {
+        let (reply, _) = exchange(runtime_dir, asked).await.map_err(|error| error.failure(what))?;
+        Ok(reply)
+    })
 }
 
-fn exchange(runtime_dir: &Path, asked: &FromCli, what: &str) -> Result<(ToCli, Vec<OwnedFd>), Failure> {
+async fn exchange(runtime_dir: &Path, asked: &FromCli) -> Result<(ToCli, Option<OwnedFd>), Unanswered> {
     let path = runtime_dir.join("control.sock");
-    let whom = format!("tere-auth on {}", path.display());
-    let exchanged = Channel::<FromCli, ToCli>::connect(&path, Intent::Control, DEADLINE)
-        .and_then(|channel| channel.send(asked, &[]).map(|()| channel))
-        .and_then(|channel| channel.receive_within(DEADLINE));
-    match exchanged.map_err(|error| Failure::channel(&whom, &error))? {
-        (ToCli::Refused(refusal), _) => Err(Failure::refused(what, refusal)),
-        answered => Ok(answered),
+    let failed = |error| Unanswered::Channel(format!("tere-auth on {}", path.display()), error);
+    let exchanged = async {
+        let channel: AsyncChannel<FromCli, ToCli> =
+            AsyncChannel::connect(&path, Intent::Control, AUTH_DEADLINE).await?;
+        channel.send(asked, &[]).await?;
+        channel.receive_within(AUTH_DEADLINE).await
+    };
+    match exchanged.await.map_err(failed)? {
+        (ToCli::Refused(refusal), _) => Err(Unanswered::Refused(refusal)),
+        (reply, descriptors) => Ok((reply, descriptors.into_iter().next())),
     }
 }
 
-/// The operator's principal channel.
+/// Why there is no answer.
 #[derive(Debug)]
-pub(super) struct Operator {
-    channel: Channel<Request, FromBroker>,
-    /// The number of the last request.
-    number: u32,
+pub(super) enum Unanswered {
+    /// The request was refused.
+    Refused(Refusal),
+    /// The channel to this program failed.
+    Channel(String, WireError),
 }
 
-impl Operator {
-    /// Obtains the channel: auth vouches for the person who runs this command.
-    pub(super) fn vouched(runtime_dir: &Path, what: &str) -> Result<Self, Failure> {
-        let (reply, mut descriptors) = exchange(runtime_dir, &FromCli::Principal, what)?;
-        let (ToCli::Principal, Some(socket)) = (reply, descriptors.pop()) else {
-            return Err(Failure::out_of_turn("tere-auth"));
-        };
-        let channel = Channel::over(socket);
-        channel.greet(Intent::Principal, DEADLINE).map_err(|error| Failure::channel(BROKER, &error))?;
-        Ok(Self { channel, number: 0 })
-    }
-
-    /// Sends the broker one request and waits for its answer.
-    pub(super) fn ask(&mut self, ask: Ask, what: &str) -> Result<(Answer, Vec<OwnedFd>), Failure> {
-        self.number += 1;
-        let failed = |error| Failure::channel(BROKER, &error);
-        self.channel.send(&Request { number: self.number, ask }, &[]).map_err(failed)?;
-        loop {
-            match self.channel.receive_within(DEADLINE).map_err(failed)? {
-                (FromBroker::Reply { number, answer }, descriptors) if number == self.number => {
-                    match answer {
-                        Answer::Refused(refusal) => return Err(Failure::refused(what, refusal)),
-                        Answer::Lobby { .. }
-                        | Answer::Opened { .. }
-                        | Answer::Named
-                        | Answer::Changed
-                        | Answer::Shared
-                        | Answer::Ending
-                        | Answer::AllSessions(_) => return Ok((answer, descriptors)),
-                    }
-                }
-                (FromBroker::Reply { .. }, _) => return Err(Failure::out_of_turn(BROKER)),
-                // Notices for viewers of a session.
-                (
-                    FromBroker::Progress { .. }
-                    | FromBroker::Sharing { .. }
-                    | FromBroker::MachineStopped { .. },
-                    _,
-                ) => {}
-            }
+impl Unanswered {
+    /// As an error for people. `what` completes the error message "cannot ...".
+    pub(super) fn failure(&self, what: &str) -> Failure {
+        match self {
+            Self::Refused(refusal) => Failure::refused(what, *refusal),
+            Self::Channel(whom, error) => Failure::channel(whom, error),
         }
     }
 }
 
-const BROKER: &str = "tere-broker";
+/// The channel to the broker failed.
+impl From<WireError> for Unanswered {
+    fn from(error: WireError) -> Self {
+        Self::Channel("tere-broker".to_owned(), error)
+    }
+}
+
+/// The channel.
+#[derive(Debug)]
+pub(super) struct PrincipalChannel {
+    /// Whom it stands for.
+    pub(super) principal: Principal,
+    channel: AsyncChannel<Request, FromBroker>,
+    /// The number of the last request.
+    number: u32,
+}
+
+impl PrincipalChannel {
+    /// Obtains the channel: auth vouches for the user who runs this command.
+    pub(super) async fn vouched(runtime_dir: &Path) -> Result<Self, Unanswered> {
+        let (ToCli::Principal(principal), socket) = exchange(runtime_dir, &FromCli::Principal).await? else {
+            return Err(WireError::OutOfTurn.into());
+        };
+        let channel = AsyncChannel::over(socket.ok_or(WireError::OutOfTurn)?)?;
+        channel.greet(Intent::Principal, AUTH_DEADLINE).await?;
+        Ok(Self { principal, channel, number: 0 })
+    }
+
+    /// Sends a request and waits for its answer. `progress` is told the steps of an opening.
+    pub(super) async fn ask(
+        &mut self,
+        ask: Ask,
+        mut progress: impl FnMut(OpeningStep),
+    ) -> Result<(Answer, Option<OwnedFd>), Unanswered> {
+        self.number += 1;
+        self.channel.send(&Request { number: self.number, ask }, &[]).await?;
+        let mut deadline = Instant::now() + DEADLINE;
+        loop {
+            let received = timeout_at(deadline, self.channel.receive()).await;
+            match received.unwrap_or(Err(WireError::TimedOut))? {
+                (FromBroker::Reply { number, answer }, descriptors) if number == self.number => {
+                    if let Answer::Refused(refusal) = answer {
+                        return Err(Unanswered::Refused(refusal));
+                    }
+                    return Ok((answer, descriptors.into_iter().next()));
+                }
+                (FromBroker::Reply { .. }, _) => return Err(WireError::OutOfTurn.into()),
+                (FromBroker::Progress { step, .. }, _) => {
+                    progress(step);
+                    deadline = Instant::now() + DEADLINE;
+                }
+                // For those who view a session.
+                (FromBroker::Sharing { .. } | FromBroker::MachineStopped { .. }, _) => {}
+            }
+        }
+    }
+
+    /// Waits until the broker closes the channel, and throws away what it says meanwhile.
+    pub(super) async fn closed(&self) -> WireError {
+        loop {
+            if let Err(error) = self.channel.receive().await {
+                return error;
+            }
+        }
+    }
+}

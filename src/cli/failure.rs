@@ -16,7 +16,7 @@ impl Failure {
             Refusal::NotOperator => "Only root may do this. Run it again with sudo.",
             Refusal::TooMany => "There are as many as tere can keep. Remove some first.",
             Refusal::NoSuchSession => {
-                "'tere session list' shows those that live. How another ended is in the journal: journalctl TERE_SESSION=ID"
+                "'tere list' shows those that live. How another ended is in the journal: journalctl TERE_SESSION=ID"
             }
             Refusal::StorageFailed => {
                 "tere-auth could not store this, and nothing has changed. Is the disk full? 'journalctl -u tere-auth' tells more."
@@ -56,6 +56,8 @@ impl Failure {
             | Refusal::Yourself
             | Refusal::Busy
             | Refusal::TooManyFailures
+            | Refusal::NoAccountOfUser
+            | Refusal::UnixUserTaken
             | Refusal::AccountExists
             | Refusal::AccountUnusable
             | Refusal::NoSuchAccount

@@ -10,6 +10,7 @@
 
 mod account;
 mod ask;
+mod attach;
 mod check;
 mod failure;
 mod inheritance;
@@ -27,13 +28,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::names::Target;
 use failure::Failure;
 
-/// A secure front door to shells in systemd-nspawn machines: the command line for whoever runs
-/// the host.
+/// A secure front door to shells in systemd-nspawn machines: the command line on the host.
 ///
 /// An account is a person as tere knows them: a name and passkeys. What an account may open is
-/// written in /etc/tere/tere.toml. A session is one open shell.
+/// written in /etc/tere/tere.toml. A session is one open shell. root is the operator, who opens
+/// none; anybody else needs an account that their UNIX user belongs to.
 #[derive(Debug, Parser)]
 #[command(name = "tere", version = VERSION, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit status: 0 done, 1 refused or failed, 2 not a command. See tere(1).")]
@@ -52,9 +54,39 @@ enum Command {
     /// Accounts: who may sign in.
     #[command(subcommand)]
     Account(account::Command),
-    /// Sessions: the shells that are open.
-    #[command(subcommand)]
-    Session(session::Command),
+    /// Open a shell, and show it in this terminal.
+    Open {
+        /// The target, USER@MACHINE, as 'tere list --targets' shows it.
+        #[arg(value_name = "TARGET")]
+        target: Target,
+        #[command(flatten)]
+        options: attach::Options,
+    },
+    /// Show a session in this terminal: come back to a shell that is open.
+    Attach {
+        #[command(flatten)]
+        named: session::Named,
+        #[command(flatten)]
+        options: attach::Options,
+    },
+    /// Look at a session in this terminal. Nothing is typed, and its size stays as it is.
+    Watch {
+        #[command(flatten)]
+        named: session::Named,
+        #[command(flatten)]
+        options: attach::Options,
+    },
+    /// List sessions: one's own and those that are shared; root sees those of all accounts.
+    List(session::List),
+    /// Print the screen of a session as it is now. For root: the journal records that it was looked
+    /// at.
+    Show(session::Show),
+    /// End a session: its shell is hung up, as when a terminal is closed.
+    End(session::End),
+    /// Give a session a name, or take it away.
+    Name(session::Name),
+    /// Share a session with another account, or no longer.
+    Share(session::Share),
     /// Machines: the containers that tere makes.
     #[command(subcommand)]
     Machine(machine::Command),
@@ -73,7 +105,20 @@ pub fn main() -> ExitCode {
     let flags = Flags::parse();
     let done = match flags.command {
         Command::Account(command) => account::run(command, &flags.runtime_dir),
-        Command::Session(command) => session::run(command, &flags.runtime_dir),
+        Command::Open { target, options } => {
+            attach::run(&attach::Wanted::Open(target), &options, &flags.runtime_dir)
+        }
+        Command::Attach { named, options } => {
+            attach::run(&attach::Wanted::Attach(named), &options, &flags.runtime_dir)
+        }
+        Command::Watch { named, options } => {
+            attach::run(&attach::Wanted::Watch(named), &options, &flags.runtime_dir)
+        }
+        Command::List(list) => session::list(&list, &flags.runtime_dir),
+        Command::Show(show) => session::show_screen(&show, &flags.runtime_dir),
+        Command::End(end) => session::end(&end, &flags.runtime_dir),
+        Command::Name(name) => session::name(&name, &flags.runtime_dir),
+        Command::Share(share) => session::share(&share, &flags.runtime_dir),
         Command::Machine(command) => machine::run(command),
         Command::Template(command) => template::run(command),
         Command::Policy(command) => policy::run(command),
@@ -124,7 +169,7 @@ mod tests {
         for bad in [
             &["tere", "account", "add", "Alice"][..],
             &["tere", "account", "remove", "../x"],
-            &["tere", "session", "end", "short"],
+            &["tere", "open", "nowhere"],
             &["tere", "machine", "remove", "../x"],
             &["tere"],
         ] {

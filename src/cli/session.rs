@@ -1,144 +1,294 @@
+//! The sessions of whoever runs the command: those of all accounts for root, for anybody else their
+//! own and those that are shared with them.
+
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::Args;
 use serde_json::json;
 
-use super::ask::Operator;
+use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::Failure;
 use super::show::{Format, show};
 use super::{print, table, time};
 use crate::clock;
-use crate::names::{AccountName, SessionId};
-use crate::protocol::SessionSummary;
+use crate::names::{AccountName, Label, SessionId, Target, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE};
+use crate::protocol::vouch::Principal;
+use crate::protocol::{GuestRole, SessionSummary};
 
-/// The subcommands for sessions.
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// List the sessions of all accounts.
-    List {
-        /// Print JSON: an array of objects with session, account, target, opened (seconds since
-        /// 1970), left (seconds until its time limit, or null), name, viewing (accounts, at most
-        /// four), and, if the worker answers, title, size, idle (seconds), viewers.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the screen of a session as it is now. The journal records that it was looked at.
-    Show {
-        /// The session's id, as 'tere session list' shows it.
-        #[arg(value_name = "ID")]
-        session: SessionId,
-        /// Print JSON: an object with session, title, size, cursor, and the lines of screen and
-        /// scrollback as text.
-        #[arg(long, conflicts_with = "ansi")]
-        json: bool,
-        /// Print terminal bytes: printed to a terminal of the same size, they give the same screen,
-        /// with colours and scrollback.
-        #[arg(long)]
-        ansi: bool,
-    },
-    /// End a session: its shell is hung up, as when a terminal is closed.
-    End {
-        /// The session's id, as 'tere session list' shows it.
-        #[arg(value_name = "ID")]
-        session: SessionId,
-        /// Print JSON: an object with session.
-        #[arg(long)]
-        json: bool,
-    },
+/// `tere list`.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Print JSON: an array of objects with session, account, target, opened (seconds since 1970),
+    /// left (seconds until its time limit, or null), name, viewing (accounts, at most four), and,
+    /// if the worker answers, title, size, idle (seconds), viewers.
+    #[arg(long)]
+    json: bool,
+    /// List what may be opened instead; with --json, an array of targets.
+    #[arg(long)]
+    targets: bool,
 }
 
-pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Failure> {
-    match command {
-        Command::List { json } => {
-            let mut sessions = all(Operator::vouched(runtime_dir, LIST)?)?;
-            sessions.sort_by_key(|session| session.opened);
-            list(sessions, json)
-        }
-        Command::Show { session, json, ansi } => {
-            let what = format!("show the session {session}");
-            let mut operator = Operator::vouched(runtime_dir, &what)?;
-            let format = match (json, ansi) {
-                (true, _) => Format::Json,
-                (false, true) => Format::Ansi,
-                (false, false) => Format::Text,
-            };
-            match operator.ask(Ask::Show { session: session.clone() }, &what)? {
-                (Answer::Opened { .. }, descriptors) => {
-                    let viewer = descriptors.into_iter().next();
-                    show(&session, viewer.ok_or_else(|| Failure::out_of_turn("tere-broker"))?, format)
-                }
-                (
-                    Answer::Lobby { .. }
-                    | Answer::Named
-                    | Answer::Changed
-                    | Answer::Shared
-                    | Answer::Ending
-                    | Answer::AllSessions(_)
-                    | Answer::Refused(_),
-                    _,
-                ) => Err(Failure::out_of_turn("tere-broker")),
-            }
-        }
-        Command::End { session, json } => {
-            let what = format!("end the session {session}");
-            let mut operator = Operator::vouched(runtime_dir, &what)?;
-            match operator.ask(Ask::End { session: session.clone() }, &what)?.0 {
-                Answer::Ending if json => print(&json!({ "session": session }).to_string()),
-                Answer::Ending => print(&format!("The session {session} is ending.")),
-                Answer::Lobby { .. }
-                | Answer::Opened { .. }
-                | Answer::Named
-                | Answer::Changed
-                | Answer::Shared
-                | Answer::AllSessions(_)
-                | Answer::Refused(_) => Err(Failure::out_of_turn("tere-broker")),
-            }
-        }
+/// `tere show`.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    named: Named,
+    /// Print JSON: an object with session, title, size, cursor, and the lines of screen and
+    /// scrollback as text.
+    #[arg(long, conflicts_with = "ansi")]
+    json: bool,
+    /// Print terminal bytes: printed to a terminal of the same size, they give the same screen,
+    /// with colours and scrollback.
+    #[arg(long)]
+    ansi: bool,
+}
+
+/// `tere end`.
+#[derive(Debug, Args)]
+pub(super) struct End {
+    #[command(flatten)]
+    named: Named,
+    /// Print JSON: an object with session.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `tere name`.
+#[derive(Debug, Args)]
+pub(super) struct Name {
+    #[command(flatten)]
+    named: Named,
+    /// The new name, up to 120 bytes. Without it, the session has none.
+    #[arg(value_name = "NAME")]
+    name: Option<Label>,
+}
+
+/// `tere share`.
+#[derive(Debug, Args)]
+pub(super) struct Share {
+    #[command(flatten)]
+    named: Named,
+    /// The account to share it with.
+    #[arg(value_name = "ACCOUNT")]
+    account: AccountName,
+    /// Let them type, not only watch.
+    #[arg(long, conflicts_with = "stop")]
+    write: bool,
+    /// Share it with them no longer.
+    #[arg(long)]
+    stop: bool,
+}
+
+/// A session.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Named {
+    /// The session: its id or its name, as 'tere list' shows them, or the beginning of one.
+    #[arg(value_name = "SESSION")]
+    session: String,
+}
+
+impl Named {
+    /// What was written for the session.
+    pub(super) fn text(&self) -> &str {
+        &self.session
     }
 }
 
 const LIST: &str = "list the sessions";
 
-/// The sessions that this account opened.
-pub(super) fn of(account: &AccountName, runtime_dir: &Path) -> Result<Vec<SessionSummary>, Failure> {
-    let mut sessions = all(Operator::vouched(runtime_dir, LIST)?)?;
-    sessions.retain(|session| session.owner == *account);
-    Ok(sessions)
+/// Carries out `tere list`.
+pub(super) fn list(List { json, targets }: &List, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+    block_on(async {
+        let failed = |error: Unanswered| error.failure(LIST);
+        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        if *targets {
+            let Lobby { targets, .. } = Lobby::of(&mut channel).await.map_err(failed)?;
+            return print(&listed_targets(&targets, *json));
+        }
+        let Lobby { mut sessions, targets } = Lobby::of(&mut channel).await.map_err(failed)?;
+        sessions.sort_by_key(|session| session.opened);
+        if *json {
+            return print(&serde_json::Value::from_iter(sessions.iter().map(object)).to_string());
+        }
+        print(&listed(sessions, &targets))
+    })
 }
 
-/// Fetches all pages of the list.
-fn all(mut operator: Operator) -> Result<Vec<SessionSummary>, Failure> {
-    let mut all: Vec<SessionSummary> = Vec::new();
-    loop {
-        let after = all.last().map(|session| session.id.clone());
-        match operator.ask(Ask::AllSessions { after }, LIST)?.0 {
-            Answer::AllSessions(page) => {
-                let last = page.len() < SESSIONS_A_PAGE;
-                all.extend(page);
-                if last {
-                    return Ok(all);
-                }
+/// Carries out `tere show`.
+pub(super) fn show_screen(
+    Show { named, json, ansi }: &Show,
+    runtime_dir: &Path,
+) -> Result<ExitCode, Failure> {
+    let format = match (json, ansi) {
+        (true, _) => Format::Json,
+        (false, true) => Format::Ansi,
+        (false, false) => Format::Text,
+    };
+    let what = format!("show the session {}", named.session);
+    block_on(async {
+        let failed = |error: Unanswered| error.failure(&what);
+        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let (session, size) = named_session(&mut channel, named, &what).await?;
+        let ask = match channel.principal {
+            Principal::Operator => Ask::Show { session: session.clone() },
+            // The size stays as it is.
+            Principal::Account(_) => Ask::Attach { session: session.clone(), size },
+        };
+        let (_, viewer) = channel.ask(ask, |_| {}).await.map_err(failed)?;
+        // The view lasts as long as the channel.
+        show(&session, viewer.ok_or_else(|| Failure::out_of_turn("tere-broker"))?, format)
+    })
+}
+
+/// Carries out `tere end`.
+pub(super) fn end(End { named, json }: &End, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+    let what = format!("end the session {}", named.session);
+    let session = ask_about(named, runtime_dir, &what, |session| Ask::End { session })?;
+    if *json {
+        print(&json!({ "session": session }).to_string())
+    } else {
+        print(&format!("The session {session} is ending."))
+    }
+}
+
+/// Carries out `tere name`.
+pub(super) fn name(Name { named, name }: &Name, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+    let what = format!("name the session {}", named.session);
+    let session = ask_about(named, runtime_dir, &what, |session| Ask::Name { session, name: name.clone() })?;
+    match name {
+        Some(name) => print(&format!("The session {session} is called {name}.")),
+        None => print(&format!("The session {session} has no name.")),
+    }
+}
+
+/// Carries out `tere share`.
+pub(super) fn share(
+    Share { named, account, write, stop }: &Share,
+    runtime_dir: &Path,
+) -> Result<ExitCode, Failure> {
+    let what = format!("share the session {}", named.session);
+    let role = (!stop).then_some(if *write { GuestRole::Writer } else { GuestRole::Watcher });
+    let session = ask_about(named, runtime_dir, &what, |session| Ask::Share {
+        session,
+        account: account.clone(),
+        role,
+    })?;
+    print(&match role {
+        Some(GuestRole::Writer) => format!("{account} may type in the session {session}."),
+        Some(GuestRole::Watcher) => format!("{account} may watch the session {session}."),
+        None => format!("The session {session} is no longer shared with {account}."),
+    })
+}
+
+/// Sends one request about a session, and returns the session.
+fn ask_about(
+    named: &Named,
+    runtime_dir: &Path,
+    what: &str,
+    ask: impl FnOnce(SessionId) -> Ask,
+) -> Result<SessionId, Failure> {
+    block_on(async {
+        let failed = |error: Unanswered| error.failure(what);
+        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let session = match named.session.parse() {
+            Ok(session) => session,
+            Err(_) => named_session(&mut channel, named, what).await?.0,
+        };
+        channel.ask(ask(session.clone()), |_| {}).await.map_err(failed)?;
+        Ok(session)
+    })
+}
+
+/// The session that was named, and the size of its terminal.
+pub(super) async fn named_session(
+    channel: &mut PrincipalChannel,
+    named: &Named,
+    what: &str,
+) -> Result<(SessionId, TermSize), Failure> {
+    let Lobby { sessions, .. } = Lobby::of(channel).await.map_err(|error| error.failure(what))?;
+    let found = find(&sessions, &named.session)?;
+    Ok((found.id.clone(), found.about.as_ref().map_or(TermSize::DEFAULT, |about| about.size)))
+}
+
+/// The size of a session's terminal; that of a VT100 if its worker does not say.
+pub(super) async fn size_of(
+    channel: &mut PrincipalChannel,
+    session: &SessionId,
+) -> Result<TermSize, Unanswered> {
+    let Lobby { sessions, .. } = Lobby::of(channel).await?;
+    let about = sessions.into_iter().find(|one| one.id == *session).and_then(|one| one.about);
+    Ok(about.map_or(TermSize::DEFAULT, |about| about.size))
+}
+
+/// The sessions that this account opened.
+pub(super) fn of(account: &AccountName, runtime_dir: &Path) -> Result<Vec<SessionSummary>, Failure> {
+    block_on(async {
+        let failed = |error: Unanswered| error.failure(LIST);
+        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let Lobby { mut sessions, .. } = Lobby::of(&mut channel).await.map_err(failed)?;
+        sessions.retain(|session| session.owner == *account);
+        Ok(sessions)
+    })
+}
+
+/// What a principal may view and open.
+#[derive(Debug, Default)]
+struct Lobby {
+    sessions: Vec<SessionSummary>,
+    /// None for the operator.
+    targets: Vec<Target>,
+}
+
+impl Lobby {
+    async fn of(channel: &mut PrincipalChannel) -> Result<Self, Unanswered> {
+        let out_of_turn = || crate::wire::WireError::OutOfTurn.into();
+        if matches!(channel.principal, Principal::Account(_)) {
+            let Answer::Lobby { sessions, targets, .. } = channel.ask(Ask::Lobby, |_| {}).await?.0 else {
+                return Err(out_of_turn());
+            };
+            return Ok(Self { sessions, targets });
+        }
+        let mut sessions: Vec<SessionSummary> = Vec::new();
+        loop {
+            let after = sessions.last().map(|session| session.id.clone());
+            let Answer::AllSessions(page) = channel.ask(Ask::AllSessions { after }, |_| {}).await?.0 else {
+                return Err(out_of_turn());
+            };
+            let is_last = page.len() < SESSIONS_A_PAGE;
+            sessions.extend(page);
+            if is_last {
+                return Ok(Self { sessions, targets: Vec::new() });
             }
-            Answer::Lobby { .. }
-            | Answer::Opened { .. }
-            | Answer::Named
-            | Answer::Changed
-            | Answer::Shared
-            | Answer::Ending
-            | Answer::Refused(_) => return Err(Failure::out_of_turn("tere-broker")),
         }
     }
 }
 
-fn list(sessions: Vec<SessionSummary>, json: bool) -> Result<ExitCode, Failure> {
-    if json {
-        return print(&serde_json::Value::from_iter(sessions.iter().map(object)).to_string());
+/// The session whose id or name this is, or the only one whose id or name begins with it.
+fn find<'a>(sessions: &'a [SessionSummary], text: &str) -> Result<&'a SessionSummary, Failure> {
+    let name = |session: &SessionSummary| session.name.as_ref().map(ToString::to_string);
+    let is =
+        |session: &&SessionSummary| session.id.as_str() == text || name(session).as_deref() == Some(text);
+    let begins = |session: &&SessionSummary| {
+        session.id.as_str().starts_with(text) || name(session).is_some_and(|name| name.starts_with(text))
+    };
+    let next =
+        "'tere list' shows those that live. How another ended is in the journal: journalctl TERE_SESSION=ID";
+    let exact: Vec<_> = sessions.iter().filter(is).collect();
+    let found = if exact.is_empty() { sessions.iter().filter(begins).collect() } else { exact };
+    match *found {
+        [] => Err(Failure { cause: format!("there is no session {text}"), next: next.to_owned() }),
+        [one] => Ok(one),
+        [..] => {
+            let ids: Vec<_> = found.iter().map(|session| session.id.as_str()).collect();
+            let cause = format!("{text} may be any of {}", ids.join(", "));
+            Err(Failure { cause, next: "Write more of one of them.".to_owned() })
+        }
     }
-    if sessions.is_empty() {
-        return print("No session is open.");
-    }
+}
+
+fn listed(sessions: Vec<SessionSummary>, targets: &[Target]) -> String {
     let now = clock::now();
     let row = |session: SessionSummary| {
         let about = session.about.as_ref();
@@ -155,7 +305,25 @@ fn list(sessions: Vec<SessionSummary>, json: bool) -> Result<ExitCode, Failure> 
         ]
     };
     let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME"];
-    print(&table(&head, sessions.into_iter().map(row).collect()))
+    match (sessions.is_empty(), targets) {
+        (false, _) => table(&head, sessions.into_iter().map(row).collect()),
+        (true, []) => "No session is open.".to_owned(),
+        (true, targets) => format!(
+            "No session is open. 'tere open TARGET' opens one on:\n\n{}",
+            listed_targets(targets, false)
+        ),
+    }
+}
+
+fn listed_targets(targets: &[Target], json: bool) -> String {
+    let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
+    if json {
+        json!(targets).to_string()
+    } else if targets.is_empty() {
+        "Nothing may be opened. Ask whoever runs this host for a grant.".to_owned()
+    } else {
+        targets.join("\n")
+    }
 }
 
 /// A session as JSON.
@@ -181,25 +349,44 @@ mod tests {
     use super::*;
     use crate::protocol::Role;
 
-    #[test]
-    fn the_help_says_all_that_a_list_for_programs_has() {
-        let summary = SessionSummary {
-            id: "abcdefghijkl".parse().unwrap(),
+    fn summary(id: &str, name: Option<&str>) -> SessionSummary {
+        SessionSummary {
+            id: id.parse().unwrap(),
             target: "dev@web1".parse().unwrap(),
             opened: 1,
             left: None,
             owner: "alice".parse().unwrap(),
             role: Role::Watcher,
-            name: None,
+            name: name.map(|name| name.parse().unwrap()),
             viewing: Vec::new(),
             about: None,
-        };
-        let mut command = Command::augment_subcommands(clap::Command::new("session"));
-        let list = command.find_subcommand_mut("list").unwrap();
+        }
+    }
+
+    #[test]
+    fn the_help_says_all_that_a_list_for_programs_has() {
+        let mut list = List::augment_args(clap::Command::new("list"));
         let help = list.render_long_help().to_string();
         let words: Vec<_> = help.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-        for key in object(&summary).as_object().unwrap().keys() {
+        for key in object(&summary("abcdefghijkl", None)).as_object().unwrap().keys() {
             assert!(words.contains(&key.as_str()), "{key} is not in: {help}");
         }
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_id_its_name_or_the_beginning_of_one() {
+        let all = [
+            summary("abcdefghijkl", Some("build")),
+            summary("abzzzzzzzzzz", Some("builder")),
+            summary("czzzzzzzzzzz", None),
+        ];
+        let found = |text: &str| find(&all, text).map(|session| session.id.to_string()[..3].to_owned());
+        for (text, id) in
+            [("abcdefghijkl", "abc"), ("abc", "abc"), ("build", "abc"), ("builder", "abz"), ("c", "czz")]
+        {
+            assert_eq!(found(text).unwrap(), id);
+        }
+        assert!(found("bui").unwrap_err().cause.contains("abcdefghijkl, abzzzzzzzzzz"));
+        assert!(found("x").unwrap_err().cause.contains("no session x"));
     }
 }

@@ -1,4 +1,4 @@
-//! `tere session show`: prints the screen of a session without telling its viewers. The worker's
+//! `tere show`: prints the screen of a session without telling its viewers. The worker's
 //! messages are not trusted, and the user of this command is root, so they are read in a thread
 //! that has entered the same sandbox as the worker's terminal thread.
 

@@ -14,6 +14,7 @@ mod target;
 mod task;
 mod template;
 mod theme;
+mod uid;
 
 pub use account::AccountName;
 pub use change::{ChangeKind, MachineChange};
@@ -28,6 +29,7 @@ pub use target::{MachineName, Target, UnixGroup, UnixUser};
 pub use task::TaskName;
 pub use template::{TemplateName, TemplateVersion};
 pub use theme::{Color, Theme};
+pub use uid::{BadUid, UserUid};
 
 /// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

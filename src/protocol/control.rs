@@ -1,14 +1,16 @@
 //! `control.sock`: `tere` on the host sends requests to auth. Every user of the host may connect;
-//! their rights follow from the peer uid that the kernel reports. Intent
-//! [`Intent::Control`](crate::wire::Intent).
+//! their rights follow from the peer uid that the kernel reports. root is the operator; the UNIX
+//! user of an account gets the principal channel of that account, and nothing else; all others are
+//! refused. Intent [`Intent::Control`](crate::wire::Intent).
 //!
 //! Packets are postcard. Each request gets one reply, in order. [`ToCli::Principal`] carries one
-//! descriptor, the principal channel of the operator.
+//! descriptor, the principal channel.
 
 use serde::{Deserialize, Serialize};
 
+use super::vouch::Principal;
 use super::{Refusal, SecretText};
-use crate::names::AccountName;
+use crate::names::{AccountName, UserUid};
 use crate::wire::Message;
 
 /// From `tere` to auth.
@@ -16,15 +18,23 @@ use crate::wire::Message;
 pub enum FromCli {
     /// Create an account and an enrolment link for it.
     AccountAdd(AccountName),
-    /// List all accounts.
-    AccountList,
+    /// List accounts, sorted by name, at most [`ACCOUNTS_A_PAGE`] of them.
+    AccountList {
+        /// The last name of the previous page; `None` for the first page.
+        after: Option<AccountName>,
+    },
     /// List the account files that cannot be used.
     AccountUnusable,
     /// Remove an account with its passkeys and its links, and close its connections.
     AccountRemove(AccountName),
     /// Create a new enrolment link for an existing account.
     AccountLink(AccountName),
-    /// Hand over the operator's principal channel.
+    /// Let a UNIX user of the host act as an account at the command line. The user then belongs to
+    /// this account alone.
+    AccountAddUnixUser(AccountName, UserUid),
+    /// No longer let a UNIX user act as an account.
+    AccountRemoveUnixUser(AccountName, UserUid),
+    /// Hand over the principal channel of whoever asks.
     Principal,
 }
 
@@ -40,7 +50,7 @@ pub enum ToCli {
         /// When it expires, in seconds since 1970.
         expires: u64,
     },
-    /// All accounts, sorted by name.
+    /// Accounts, sorted by name. A page of fewer than [`ACCOUNTS_A_PAGE`] is the last one.
     Accounts(Vec<AccountSummary>),
     /// The account files that cannot be used. At most [`UNUSABLE_MAX`].
     Unusable {
@@ -53,9 +63,12 @@ pub enum ToCli {
     Done,
     /// The request was refused.
     Refused(Refusal),
-    /// The principal channel of the operator, as a descriptor.
-    Principal,
+    /// The principal channel, as a descriptor, and whom it stands for.
+    Principal(Principal),
 }
+
+/// Most accounts in one `Accounts`: they fit into a packet, which a test checks.
+pub const ACCOUNTS_A_PAGE: usize = 500;
 
 /// One account in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +81,8 @@ pub struct AccountSummary {
     pub passkeys: u32,
     /// When one of its passkeys last signed in, in seconds since 1970; `None` if none has.
     pub last_sign_in: Option<u64>,
+    /// The UNIX users of the host who may act as the account.
+    pub unix_users: Vec<UserUid>,
 }
 
 /// Most unusable account files in one reply. Files beyond it appear in the journal only.
@@ -87,7 +102,7 @@ impl Message for FromCli {}
 impl Message for ToCli {
     fn descriptors(&self) -> usize {
         match self {
-            Self::Principal => 1,
+            Self::Principal(_) => 1,
             Self::Link { .. } | Self::Accounts(_) | Self::Unusable { .. } | Self::Done | Self::Refused(_) => {
                 0
             }

@@ -74,6 +74,10 @@ pub enum Refusal {
     VersionMismatch,
     /// The operation is reserved for root on the host.
     NotOperator,
+    /// The UNIX user who runs the command belongs to no account.
+    NoAccountOfUser,
+    /// The UNIX user belongs to another account.
+    UnixUserTaken,
     /// An account of that name exists.
     AccountExists,
     /// The account has a file, but the file cannot be used.
@@ -166,6 +170,12 @@ impl Refusal {
                 "tere is being upgraded. Try again in a moment; if it stays like this, ask whoever runs this host to restart tere-broker, or what 'tere check' names."
             }
             Self::NotOperator => "Only root may do this.",
+            Self::NoAccountOfUser => {
+                "Your UNIX user belongs to no account. root can change that: tere account add-unix-user ACCOUNT USER"
+            }
+            Self::UnixUserTaken => {
+                "This UNIX user belongs to another account. 'tere account list' shows which."
+            }
             Self::AccountExists => "An account of that name exists already.",
             Self::AccountUnusable => {
                 "The file of this account cannot be used. 'tere account list' shows it: fix it, or remove the account."

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Refusal;
-use crate::names::{AccountName, PasskeyId};
+use crate::names::{AccountName, PasskeyId, UserUid};
 use crate::wire::Message;
 
 /// Most principal channels of one account at once. One more is refused with `too-many`.
@@ -27,6 +27,9 @@ pub enum FromAuth {
     },
     /// This account was removed: close its principal channels and its viewers.
     Revoke(AccountName),
+    /// This UNIX user no longer belongs to its account: close the principal channels and the
+    /// viewers that it got by its uid.
+    CloseChannels(UserUid),
 }
 
 /// The principal that a channel stands for.
@@ -57,7 +60,7 @@ pub enum AuthMethod {
 pub enum ToAuth {
     /// The socket now stands for the principal.
     Vouched,
-    /// The account's channels have been closed.
+    /// The channels have been closed.
     Revoked,
     /// The broker refused the request.
     Refused(Refusal),

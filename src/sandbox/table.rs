@@ -22,16 +22,18 @@ pub enum Thread {
     Auth,
     /// Every thread of the broker.
     Broker,
-    /// The thread of `tere session show` that reads what a worker sends.
+    /// The thread of `tere show` that reads what a worker sends.
     Show,
+    /// The thread of `tere attach` that shows what a worker sends, and sends what is typed.
+    Attach,
 }
 
-use Thread::{Auth, Broker, Front, Show, WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers};
+use Thread::{Attach, Auth, Broker, Front, Show, WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers};
 
 impl Thread {
     /// Every kind.
-    pub const EVERY: [Self; 8] =
-        [WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers, Front, Auth, Broker, Show];
+    pub const EVERY: [Self; 9] =
+        [WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers, Front, Auth, Broker, Show, Attach];
 }
 
 /// A system call and the threads that may make it.
@@ -59,6 +61,7 @@ pub(super) struct Condition {
 const ALL: &[Thread] = &Thread::EVERY;
 const WORKER: &[Thread] = &[WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers];
 const ASYNC: &[Thread] = &[Front, Auth, Broker];
+const RUNTIME: &[Thread] = &[Front, Auth, Broker, Attach];
 
 const fn row(call: c_long, threads: &'static [Thread], why: &'static str) -> Row {
     Row { call, threads, rules: &[], why }
@@ -114,22 +117,26 @@ pub(super) const TABLE: &[Row] = &[
     // All but the thread that only moves bytes from the PTY into memory.
     row_if(
         libc::SYS_mmap,
-        &[WorkerControl, WorkerTerminal, WorkerViewers, Front, Auth, Broker, Show],
+        &[WorkerControl, WorkerTerminal, WorkerViewers, Front, Auth, Broker, Show, Attach],
         NO_CODE,
         "the allocator",
     ),
-    row(libc::SYS_mremap, &[WorkerViewers, Front, Auth, Broker, Show], "the allocator; others copy"),
-    row(libc::SYS_brk, &[WorkerControl, Front, Auth, Broker, Show], "the allocator of a main thread"),
-    row(libc::SYS_getrandom, &[WorkerTerminal, Front, Auth, Broker, Show], "hash seeds, challenges, ids"),
+    row(libc::SYS_mremap, &[WorkerViewers, Front, Auth, Broker, Show, Attach], "the allocator; others copy"),
+    row(libc::SYS_brk, &[WorkerControl, Front, Auth, Broker, Show, Attach], "the allocator of a main thread"),
+    row(
+        libc::SYS_getrandom,
+        &[WorkerTerminal, Front, Auth, Broker, Show, Attach],
+        "hash seeds, challenges, ids",
+    ),
     // Messages and waiting.
     row(
         libc::SYS_recvmsg,
-        &[WorkerControl, WorkerViewers, Front, Auth, Broker, Show],
+        &[WorkerControl, WorkerViewers, Front, Auth, Broker, Show, Attach],
         "packets with descriptors",
     ),
     row(
         libc::SYS_sendmsg,
-        &[WorkerControl, WorkerViewers, Front, Auth, Broker, Show],
+        &[WorkerControl, WorkerViewers, Front, Auth, Broker, Show, Attach],
         "packets with descriptors",
     ),
     row(libc::SYS_read, WORKER, "the PTY, eventfds, signals"),
@@ -139,7 +146,7 @@ pub(super) const TABLE: &[Row] = &[
     row(libc::SYS_ppoll, &[WorkerControl, WorkerPty, WorkerTerminal, WorkerViewers, Show], "waiting"),
     row_if(
         libc::SYS_fcntl,
-        &[WorkerControl, WorkerViewers, Front, Auth, Broker, Show],
+        &[WorkerControl, WorkerViewers, Front, Auth, Broker, Show, Attach],
         &[
             &[is(1, bits(libc::F_GETFD))],
             &[is(1, bits(libc::F_GETFL))],
@@ -162,15 +169,16 @@ pub(super) const TABLE: &[Row] = &[
         "the size of the PTY, and whether it is one",
     ),
     row_if(libc::SYS_ioctl, &[WorkerViewers], &[&[is(1, libc::TIOCSWINSZ)]], "the size of the PTY"),
+    row_if(libc::SYS_ioctl, &[Attach], &[&[is(1, libc::TIOCGWINSZ)]], "the size of the terminal"),
     row_if(libc::SYS_ioctl, &[WorkerPty], &[&[is(1, libc::TIOCGSID)]], "whether the shell still has the PTY"),
     // The programs with a tokio runtime: front, auth and the broker.
     #[cfg(target_arch = "x86_64")]
-    row(libc::SYS_epoll_wait, ASYNC, "the runtime"),
-    row(libc::SYS_epoll_pwait, ASYNC, "the runtime, on other libcs"),
-    row(libc::SYS_epoll_ctl, ASYNC, "the runtime"),
+    row(libc::SYS_epoll_wait, RUNTIME, "the runtime"),
+    row(libc::SYS_epoll_pwait, RUNTIME, "the runtime, on other libcs"),
+    row(libc::SYS_epoll_ctl, RUNTIME, "the runtime"),
     row(libc::SYS_rt_sigaction, ASYNC, "the runtime's signal handling"),
-    row(libc::SYS_rt_sigreturn, ASYNC, "return from a signal handler"),
-    row(libc::SYS_recvfrom, ASYNC, "streams"),
+    row(libc::SYS_rt_sigreturn, RUNTIME, "return from a signal handler"),
+    row(libc::SYS_recvfrom, RUNTIME, "streams"),
     row(libc::SYS_accept4, ASYNC, "their listening sockets"),
     row_if(
         libc::SYS_socket,
@@ -191,7 +199,7 @@ pub(super) const TABLE: &[Row] = &[
     row(libc::SYS_writev, &[Front], "TLS records"),
     row(libc::SYS_geteuid, &[Broker], "D-Bus authentication"),
     // Files; landlock restricts which.
-    row(libc::SYS_read, &[Broker], "records, the policy"),
+    row(libc::SYS_read, &[Broker, Attach], "records, the policy; what is typed"),
     row(libc::SYS_openat, &[Auth, Broker], "accounts, records, the policy"),
     row(libc::SYS_newfstatat, &[Broker], "files"),
     row(libc::SYS_fstat, &[Broker], "files, on a newer libc"),

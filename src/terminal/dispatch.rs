@@ -30,6 +30,7 @@ impl TerminalState {
 
     fn control(&mut self, control: u8) {
         match control {
+            0x07 => self.bell = true,
             0x08 => self.move_by(0, -1),
             0x09 => self.tab_forward(1),
             0x0a..=0x0c => {

@@ -4,7 +4,8 @@
 //!
 //! The parser (`parser`, `sequence`) turns bytes into tokens, the tokens change the state (`state`,
 //! `dispatch`, `command`, `resize`), and `sgr_writer`, `scrollback` and `snapshot` turn the state
-//! back into bytes: terminal bytes are the only stored form of a terminal. A snapshot ends with the
+//! back into bytes: terminal bytes are the only stored form of a terminal. `painter` shows the
+//! screen on another terminal. A snapshot ends with the
 //! character or sequence that is incomplete at that moment.
 //!
 //! The emulator is not an existing crate because a snapshot has to contain the entire state. The
@@ -34,6 +35,7 @@ mod command;
 mod dispatch;
 mod interner;
 mod modes;
+mod painter;
 mod parser;
 mod resize;
 mod screen;
@@ -49,6 +51,7 @@ mod title;
 mod tests;
 
 use crate::names::{TermSize, Theme};
+pub use painter::Painter;
 use parser::Parser;
 use state::TerminalState;
 
@@ -125,6 +128,11 @@ impl Terminal {
     /// to the shell as if they were typed.
     pub fn answers(&mut self) -> Vec<u8> {
         self.state.answers.take()
+    }
+
+    /// Whether a program rang the bell since the last call.
+    pub fn take_bell(&mut self) -> bool {
+        std::mem::take(&mut self.state.bell)
     }
 
     /// The title, at most 256 characters, none of them a control character; empty if none was set.

@@ -29,10 +29,10 @@ const SWITCHES: [(Number, bool); 12] = [
 ];
 
 /// Modes that select the mouse events to report: presses, drags or motion.
-const MOUSE: [u16; 4] = [9, 1000, 1002, 1003];
+pub(super) const MOUSE: [u16; 4] = [9, 1000, 1002, 1003];
 
 /// Modes that select the encoding of mouse reports.
-const MOUSE_ENCODINGS: [u16; 2] = [1006, 1016];
+pub(super) const MOUSE_ENCODINGS: [u16; 2] = [1006, 1016];
 
 /// The state of the modes.
 #[derive(Debug, Clone, PartialEq, Eq)]

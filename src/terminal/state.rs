@@ -52,6 +52,8 @@ pub(super) struct TerminalState {
     /// Whether a combining mark was received last. The next mark then joins the same character;
     /// xterm.js adds a mark only to a character that was written immediately before.
     pub(super) marked: bool,
+    /// Whether the bell rang and nobody has asked yet.
+    pub(super) bell: bool,
 }
 
 /// The tab stops at power-on.
@@ -81,6 +83,7 @@ impl TerminalState {
             repeatable: None,
             touched: 0,
             marked: false,
+            bell: false,
         }
     }
 

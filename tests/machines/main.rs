@@ -17,6 +17,7 @@ mod stories;
 mod attacks;
 mod changes;
 mod checkpoints;
+mod command_line;
 mod faults;
 mod grants;
 mod host;

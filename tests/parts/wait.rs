@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Polls until the answer is there, with a deadline.
 #[track_caller]
-pub fn eventually<T>(what: &str, at_most: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, at_most: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + at_most;
     loop {
         if let Some(answer) = ask() {

@@ -123,7 +123,7 @@ fn a_touch_opens_a_shell_on_the_host_and_each_view_needs_another() {
     // The journal tells who opened it, with which passkey, and why.
     let journal = host.journal(&cursor);
     assert!(journal.lines().any(|line| line.contains("session opened")), "{journal}");
-    let (listed, list) = host.tere(&["session", "list", "--json"]);
+    let (listed, list) = host.tere(&["list", "--json"]);
     let list: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
     let listed = list.iter().find(|row| listed && row["session"] == session.as_str()).unwrap();
     assert!(
@@ -259,7 +259,7 @@ fn each_of_the_two_locks_holds_while_the_other_is_open() {
     shell.expect_closed();
     assert_eq!(touched(host, "alice", 1).view(open_as("ops")).unwrap_err(), Refusal::NotGranted);
     assert_eq!(touched(host, "alice", 1).attach(&shell.session).unwrap_err(), Refusal::NotGranted);
-    host.tere(&["session", "end", shell.session.as_str()]);
+    host.tere(&["end", shell.session.as_str()]);
 }
 
 /// However the host is spelt, it is no machine, or not the host.
@@ -292,7 +292,7 @@ fn a_session_on_the_host_ends_at_its_time_limit_even_after_a_restart_of_the_brok
     let (mut passkey, mut page) = enrolled(host, "alice");
     let session = page.view_host(0, &mut passkey, new_shell()).unwrap();
     let there = || {
-        let (_, list) = host.tere(&["session", "list"]);
+        let (_, list) = host.tere(&["list"]);
         list.contains(session.as_str())
     };
     assert!(there());
@@ -303,7 +303,7 @@ fn a_session_on_the_host_ends_at_its_time_limit_even_after_a_restart_of_the_brok
     let session = kept.view(open_as("ops")).unwrap().session;
     host.kill_broker();
     let there = || {
-        let (listed, list) = host.tere(&["session", "list"]);
+        let (listed, list) = host.tere(&["list"]);
         !listed || list.contains(session.as_str())
     };
     eventually("it is ended by the next broker", PATIENCE, || (!there()).then_some(()));

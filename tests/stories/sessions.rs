@@ -174,7 +174,7 @@ fn a_removed_account_and_a_narrower_policy_close_what_is_open() {
     viewer.expect_closed();
     write(&policy);
     assert!(host.reload_broker());
-    host.tere(&["session", "end", shell.session.as_str()]);
+    host.tere(&["end", shell.session.as_str()]);
 }
 
 #[test]
@@ -221,14 +221,14 @@ fn a_session_is_listed_with_its_name_and_title_and_shown_as_text() {
     });
     assert_eq!((about.size, about.viewers), (size(), 1));
 
-    let (shown, text) = host.tere(&["session", "show", session.as_str()]);
+    let (shown, text) = host.tere(&["show", session.as_str()]);
     assert!(shown && text.starts_with("bold\nshown\n"), "{text}");
-    let (shown, json) = host.tere(&["session", "show", session.as_str(), "--json"]);
+    let (shown, json) = host.tere(&["show", session.as_str(), "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(shown && json["title"] == "the title" && json["screen"][0] == "bold", "{json}");
-    let (shown, ansi) = host.tere(&["session", "show", session.as_str(), "--ansi"]);
+    let (shown, ansi) = host.tere(&["show", session.as_str(), "--ansi"]);
     assert!(shown && ansi.contains("\u{1b}[0;1mbold") || ansi.contains("\u{1b}[1mbold"), "{ansi:?}");
-    let (_, list) = host.tere(&["session", "list"]);
+    let (_, list) = host.tere(&["list"]);
     assert!(list.contains("the build"), "{list}");
 
     // Only the owner can name a session, and only the operator can look at sessions of others.

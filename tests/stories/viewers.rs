@@ -52,7 +52,7 @@ fn a_long_scrollback_does_not_stand_before_the_screen() {
     }
     assert_eq!(other.screen.terminal().scrollback_lines(), 10_000);
     assert_eq!(other.screen.text(), shell.screen.text());
-    let (_, shown) = host.tere(&["session", "show", shell.session.as_str(), "--json"]);
+    let (_, shown) = host.tere(&["show", shell.session.as_str(), "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["scrollback"].as_array().unwrap().len(), 10_000);
 }

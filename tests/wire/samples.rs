@@ -2,7 +2,7 @@
 
 use tere::names::{
     AccountName, ChangeKind, Label, MachineChange, MachineName, PasskeyId, SessionId, Target, TermSize,
-    Theme, UnixUser,
+    Theme, UnixUser, UserUid,
 };
 use tere::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
 use tere::protocol::login::{FromFront, ToFront};
@@ -84,6 +84,10 @@ macro_rules! every_direction {
 }
 pub(crate) use every_direction;
 
+fn uid() -> UserUid {
+    UserUid::try_from(1000).unwrap()
+}
+
 pub(crate) fn from_front() -> Vec<FromFront> {
     vec![
         FromFront::SignIn,
@@ -105,24 +109,34 @@ pub(crate) fn to_front() -> Vec<ToFront> {
 pub(crate) fn from_cli() -> Vec<FromCli> {
     vec![
         FromCli::AccountAdd(alice()),
-        FromCli::AccountList,
+        FromCli::AccountList { after: None },
+        FromCli::AccountList { after: Some(alice()) },
         FromCli::AccountUnusable,
         FromCli::AccountRemove(alice()),
         FromCli::AccountLink(alice()),
+        FromCli::AccountAddUnixUser(alice(), uid()),
+        FromCli::AccountRemoveUnixUser(alice(), uid()),
         FromCli::Principal,
     ]
 }
 
 pub(crate) fn to_cli() -> Vec<ToCli> {
     let unusable = UnusableFile { file: "1.json".into(), name: Some(alice()) };
-    let summary = AccountSummary { name: alice(), created: 300, passkeys: 2, last_sign_in: Some(301) };
+    let summary = AccountSummary {
+        name: alice(),
+        created: 300,
+        passkeys: 2,
+        last_sign_in: Some(301),
+        unix_users: vec![uid()],
+    };
     vec![
         ToCli::Link { account: alice(), link: "http://x".into(), expires: 300 },
         ToCli::Accounts(vec![summary]),
         ToCli::Unusable { folder: "/x".into(), files: vec![unusable] },
         ToCli::Done,
         ToCli::Refused(Refusal::NotOperator),
-        ToCli::Principal,
+        ToCli::Principal(Principal::Operator),
+        ToCli::Principal(Principal::Account(alice())),
     ]
 }
 
@@ -134,6 +148,7 @@ pub(crate) fn from_auth() -> Vec<FromAuth> {
         FromAuth::Vouch { principal, how: AuthMethod::StepUp(passkey()), at: 300 },
         FromAuth::Vouch { principal: Principal::Operator, how: AuthMethod::PeerUid(0), at: 300 },
         FromAuth::Revoke(alice()),
+        FromAuth::CloseChannels(uid()),
     ]
 }
 

@@ -179,7 +179,7 @@ fn a_person_enrols_and_signs_in_with_any_of_their_passkeys() {
     for passkey in [&mut phone, &mut laptop] {
         assert_signed_in(auth.sign_in(passkey));
     }
-    let summary = auth.pages.accounts.summaries().remove(0);
+    let summary = auth.pages.accounts.summaries(None).remove(0);
     assert_eq!((summary.passkeys, summary.last_sign_in), (2, Some(auth.now.unix)));
 }
 
@@ -359,7 +359,7 @@ proptest::proptest! {
         let files = AccountFiles::open(folder.path()).unwrap();
         std::fs::write(folder.path().join("accounts").join(&WHOLE.0), &bytes).unwrap();
         let accounts = files.read_all().unwrap();
-        let found = accounts.summaries();
+        let found = accounts.summaries(None);
         assert_eq!(found.len() + accounts.unusable().len(), 1);
         // What is understood is kept to the letter, but for white space.
         if let Some(summary) = found.first() {
@@ -393,7 +393,7 @@ fn a_link_works_once_whole_and_for_fifteen_minutes() {
     assert_refused(auth.say(&mut Login::new(), enrol(&token)), Refusal::LinkInvalid);
     let credential = SoftAuthenticator::new(ORIGIN).register(&options);
     assert_refused(auth.answer(&mut login, credential), Refusal::LinkInvalid);
-    assert_eq!(auth.pages.accounts.summaries()[0].passkeys, 1);
+    assert_eq!(auth.pages.accounts.summaries(None)[0].passkeys, 1);
     assert_ne!(auth.files(), before, "the second link is stored");
     assert!(!auth.files()[0].1.contains(&token), "a link is stored as its hash");
 }
@@ -462,8 +462,8 @@ fn what_cannot_be_stored_changes_nothing() {
     let alice = Change::Remove { name: "alice".parse().unwrap() };
     assert_eq!(auth.pages.apply(alice, auth.now), Err(Refusal::StorageFailed));
     std::fs::rename(&aside, &folder).unwrap();
-    assert_eq!(auth.pages.accounts.summaries().len(), 1);
-    assert_eq!(auth.pages.accounts.summaries()[0].passkeys, 1);
+    assert_eq!(auth.pages.accounts.summaries(None).len(), 1);
+    assert_eq!(auth.pages.accounts.summaries(None)[0].passkeys, 1);
     assert_signed_in(auth.sign_in(&mut passkey));
     assert_enrolled(auth.enrol(&token, &mut SoftAuthenticator::new(ORIGIN)));
 }
@@ -482,7 +482,7 @@ fn a_full_disk_keeps_nobody_out_whose_passkey_has_nothing_new() {
     auth.pass(5);
     assert_signed_in(auth.sign_in(&mut passkey));
     assert_eq!(
-        auth.pages.accounts.summaries()[0].last_sign_in,
+        auth.pages.accounts.summaries(None)[0].last_sign_in,
         Some(auth.now.unix),
         "it is known till the end"
     );

@@ -482,6 +482,8 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::TooManyFailures
         | Refusal::BadMessage
         | Refusal::NotOperator
+        | Refusal::NoAccountOfUser
+        | Refusal::UnixUserTaken
         | Refusal::AccountExists
         | Refusal::AccountUnusable
         | Refusal::NoSuchAccount

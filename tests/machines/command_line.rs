@@ -1,0 +1,327 @@
+//! People at the command line of the host: a UNIX user who belongs to an account opens shells,
+//! leaves them, comes back, and gets nothing that the account is not granted.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
+
+use tere::names::{AccountName, TermSize};
+use tere::protocol::principal::{Answer, Ask};
+use tere::protocol::vouch::Principal;
+use tere::terminal::Terminal;
+
+use crate::host::{CommandOutput, Host};
+use crate::parts::shell::{PATIENCE, PrincipalClient};
+use crate::parts::wait::eventually;
+use crate::stories::holder;
+
+/// A host with a UNIX user who belongs to alice, and one who belongs to nobody.
+struct People {
+    host: Host,
+}
+
+const ALICES: &str = "tere-test-alice";
+const NOBODYS: &str = "tere-test-nobody";
+
+impl People {
+    fn new() -> Self {
+        let host = Host::alone();
+        for user in [ALICES, NOBODYS] {
+            host.sh(&format!("id {user} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh {user}"));
+        }
+        host.sh("tere account list --json | grep -q '\"alice\"' || tere account add alice");
+        host.run(&["tere", "account", "add-unix-user", "alice", ALICES]);
+        let people = Self { host };
+        // Other tests leave theirs.
+        people.end_all();
+        eventually("no session", PATIENCE, || sessions(&people, ALICES).is_empty().then_some(()));
+        people
+    }
+
+    /// Runs `tere` as a user.
+    fn tere(&self, user: &str, arguments: &[&str]) -> CommandOutput {
+        let words = [&["runuser", "-u", user, "--", "tere"][..], arguments].concat();
+        self.host.try_run(&words)
+    }
+
+    /// Runs `tere` as a user, in a terminal.
+    fn terminal(&self, user: &str, arguments: &[&str]) -> InTerminal {
+        InTerminal::run(&self.host, user, arguments)
+    }
+
+    fn end_all(&self) {
+        PrincipalClient::vouched(&self.host.path("/run/tere/broker.sock"), Principal::Operator)
+            .end_all_sessions();
+    }
+}
+
+impl Drop for People {
+    fn drop(&mut self) {
+        for user in [ALICES, NOBODYS] {
+            self.host.try_run(&["userdel", "--remove", "--force", user]);
+        }
+        self.host.try_run(&["tere", "account", "remove", "alice"]);
+    }
+}
+
+/// `tere` in a terminal of 80 columns and 24 rows, which script(1) makes, and what a person sees of
+/// it.
+struct InTerminal {
+    child: Child,
+    keys: ChildStdin,
+    output: Receiver<Vec<u8>>,
+    screen: Terminal,
+    /// All that it printed.
+    raw: Vec<u8>,
+}
+
+impl InTerminal {
+    fn run(host: &Host, user: &str, arguments: &[&str]) -> Self {
+        let words = [&["runuser", "-u", user, "--", "tere"][..], arguments].concat();
+        let command = host.command(&words);
+        let line: Vec<_> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| format!("'{}'", word.to_str().unwrap()))
+            .collect();
+        // stty: the terminal of script(1) has no size if its own standard input has none.
+        let line = format!("stty rows 24 cols 80; exec {}", line.join(" "));
+        let mut child = Command::new("script")
+            .args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let (tell, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 65536];
+            while let Ok(length @ 1..) = stdout.read(&mut buffer) {
+                if tell.send(buffer[..length].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let keys = child.stdin.take().unwrap();
+        Self { child, keys, output, screen: Terminal::new(TermSize::new(80, 24).unwrap()), raw: Vec::new() }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits until the screen is as it should be.
+    fn sees(&mut self, what: &str, is: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is(&self.screen.screen_text()) {
+            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.take(&bytes),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("not seen: {what}\n{}", self.screen.screen_text())
+                }
+            }
+        }
+    }
+
+    fn sees_line(&mut self, line: &str) {
+        self.sees(line, |screen| screen.lines().any(|shown| shown.trim_end() == line));
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.screen.print(bytes);
+        self.raw.extend_from_slice(bytes);
+    }
+
+    /// Waits for its end: the exit status, and the screen that it leaves.
+    fn ends(mut self) -> (i32, String) {
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(bytes) = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            self.take(&bytes);
+        }
+        let status = eventually("the command ends", PATIENCE, || self.child.try_wait().unwrap());
+        (status.code().unwrap_or(-1), self.screen.screen_text())
+    }
+}
+
+impl Drop for InTerminal {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The ids of the sessions that a user is shown.
+fn sessions(people: &People, user: &str) -> Vec<String> {
+    let listed = people.tere(user, &["list", "--json"]);
+    assert!(listed.success, "{}", listed.err);
+    let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+    listed.as_array().unwrap().iter().map(|one| one["session"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_person_opens_a_shell_leaves_it_comes_back_and_has_its_exit_status() {
+    let people = People::new();
+    let targets = people.tere(ALICES, &["list", "--targets"]);
+    assert!(targets.out.lines().any(|target| target == "dev@web1"), "{targets:?}");
+    let mut opened = people.terminal(ALICES, &["open", "dev@web1"]);
+    opened.sees("a prompt", |screen| screen.contains('$'));
+    opened.types("stty size; echo $((6*7))\r");
+    // The thread that reads what the worker sends is in a sandbox.
+    let sandboxed = "grep -l '^display$' /proc/[0-9]*/task/[0-9]*/comm | sed 's/comm$/status/' | xargs grep -h '^Seccomp:'";
+    assert_eq!(people.host.sh(sandboxed), "Seccomp:\t2");
+    opened.sees_line("24 80");
+    opened.sees_line("42");
+    assert!(opened.screen.title().starts_with("dev@web1"), "{}", opened.screen.title());
+    opened.types("\r~.");
+    let (status, left) = opened.ends();
+    let ids = sessions(&people, ALICES);
+    let [id] = &*ids else { panic!("{ids:?}") };
+    assert_eq!(status, 0, "{left}");
+    assert!(left.contains(&format!("Back to it: tere attach {id}")), "{left}");
+    assert!(!left.contains("42"), "the screen is not given back: {left}");
+    // The same screen, by a name of its own.
+    assert!(people.tere(ALICES, &["name", id, "my build"]).success);
+    let mut back = people.terminal(ALICES, &["attach", "my b"]);
+    back.sees_line("42");
+    back.types("exit 7\r");
+    assert_eq!(back.ends().0, 7);
+    eventually("the session is gone", PATIENCE, || sessions(&people, ALICES).is_empty().then_some(()));
+    let journal = people.host.sh(&format!(
+        "journalctl -q -o cat -t tere-broker TERE_SESSION={id} --output-fields=TERE_CREDENTIAL,MESSAGE"
+    ));
+    let uid = people.host.run(&["id", "-u", ALICES]);
+    assert!(journal.contains(&format!("uid:{uid}")), "{journal}");
+}
+
+#[test]
+fn a_session_in_a_terminal_comes_back_whatever_of_tere_is_killed() {
+    let people = People::new();
+    let mut opened = people.terminal(ALICES, &["open", "dev@web1"]);
+    opened.sees("a prompt", |screen| screen.contains('$'));
+    let ids = sessions(&people, ALICES);
+    let worker = format!("tere-session@{}.service", ids[0]);
+    for (number, unit) in
+        [&*worker, "tere-broker.service", "tere-auth.service", &*worker].into_iter().enumerate()
+    {
+        people.host.sh(&format!("systemctl kill --signal=KILL {unit}"));
+        // What is typed while there is no view is not kept, so it is typed until it is there.
+        let mark = format!("mark {}", 100 + number);
+        eventually("what is typed arrives", PATIENCE, || {
+            opened.types(&format!("echo mark $((100+{number}))\r"));
+            let deadline = Instant::now() + std::time::Duration::from_secs(2);
+            while let Ok(bytes) =
+                opened.output.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                opened.take(&bytes);
+                if opened.screen.screen_text().lines().any(|line| line.trim_end() == mark) {
+                    return Some(());
+                }
+            }
+            None
+        });
+    }
+    assert_eq!(sessions(&people, ALICES), ids);
+    opened.types("exit\r");
+    assert_eq!(opened.ends().0, 0);
+}
+
+#[test]
+fn whoever_watches_types_nothing_and_changes_no_size() {
+    let people = People::new();
+    let mut opened = people.terminal(ALICES, &["open", "dev@web1"]);
+    opened.sees("a prompt", |screen| screen.contains('$'));
+    let ids = sessions(&people, ALICES);
+    let mut watched = people.terminal(ALICES, &["watch", &ids[0]]);
+    watched.sees("the prompt", |screen| screen.contains('$'));
+    watched.types("echo typed\r");
+    opened.types("echo $((6*7)); stty size\r");
+    opened.sees_line("42");
+    opened.sees_line("24 80");
+    watched.sees_line("24 80");
+    watched.types("\r~.");
+    assert_eq!(watched.ends().0, 0);
+    let shown = people.tere(ALICES, &["show", &ids[0]]);
+    assert!(shown.out.contains("42") && !shown.out.contains("typed"), "{shown:?}");
+    // Nothing that was printed came through as it was: no query, no clipboard, no strange sequence.
+    opened.types(
+        "clear; printf '\\033[c\\033[6n\\033]52;c;aGFja2Vk\\007\\033[?2026h\\033P+q544e\\033\\\\shown\\n'\r",
+    );
+    opened.sees_line("shown");
+    let raw = String::from_utf8_lossy(&opened.raw).into_owned();
+    for sequence in ["\x1b[c", "\x1b[6n", "\x1b]52", "\x1bP"] {
+        assert!(!raw.contains(sequence), "{sequence:?} reached the terminal");
+    }
+    assert!(people.tere(ALICES, &["end", &ids[0]]).success);
+    let (status, left) = opened.ends();
+    assert_eq!(status, 255);
+    assert!(left.contains("it was ended on request"), "{left}");
+}
+
+#[test]
+fn a_unix_user_gets_what_its_account_is_granted_and_nothing_else() {
+    let people = People::new();
+    let host = &people.host;
+    // Nobody's user.
+    for arguments in [&["list"][..], &["list", "--targets"], &["show", "aaaaaaaaaaaa"]] {
+        let refused = people.tere(NOBODYS, arguments);
+        assert!(!refused.success && refused.err.contains("no-account-of-user"), "{refused:?}");
+    }
+    let (status, left) = people.terminal(NOBODYS, &["open", "dev@web1"]).ends();
+    assert!(status == 1 && left.contains("no-account-of-user"), "{status} {left}");
+    // What the account is not granted, and the host itself.
+    for (target, refusal) in
+        [("root@web1", "not-granted"), ("dev@alice-other", "not-granted"), ("ops@.host", "not-granted")]
+    {
+        let (status, left) = people.terminal(ALICES, &["open", target]).ends();
+        assert!(status == 1 && left.contains(refusal), "{target}: {status} {left}");
+    }
+    // Another's session.
+    let mut bob = holder(host, "bob");
+    let theirs = bob.open("dev@web1").unwrap();
+    assert!(sessions(&people, ALICES).is_empty());
+    for arguments in [["end", theirs.session.as_str()], ["name", theirs.session.as_str()]] {
+        let refused = people.tere(ALICES, &arguments);
+        assert!(!refused.success && refused.err.contains("no-such-session"), "{refused:?}");
+    }
+    // What root does is not a user's.
+    for arguments in [
+        &["account", "list"][..],
+        &["account", "add-unix-user", "alice", NOBODYS],
+        &["account", "add", "mallory"],
+    ] {
+        let refused = people.tere(ALICES, arguments);
+        assert!(!refused.success && refused.err.contains("not-operator"), "{refused:?}");
+    }
+    for (user, why) in [
+        ("root", "root is the operator"),
+        ("nobody", "cannot be told apart"),
+        ("no-such-user", "no UNIX user"),
+    ] {
+        let refused = host.try_run(&["tere", "account", "add-unix-user", "alice", user]);
+        assert!(!refused.success && refused.err.contains(why), "{refused:?}");
+    }
+    people.end_all();
+}
+
+#[test]
+fn a_unix_user_that_is_taken_away_loses_what_it_has_attached_at_once() {
+    let people = People::new();
+    let mut opened = people.terminal(ALICES, &["open", "dev@web1"]);
+    opened.sees("a prompt", |screen| screen.contains('$'));
+    people.host.run(&["tere", "account", "remove-unix-user", "alice", ALICES]);
+    let (status, left) = opened.ends();
+    // Whichever it hears first: that its view is closed, or that it may have no other.
+    assert!(
+        status == 255 && (left.contains("no-account-of-user") || left.contains("view-closed")),
+        "{status} {left}"
+    );
+    // The session goes on, for whoever signs in.
+    let alice: AccountName = "alice".parse().unwrap();
+    let mut page =
+        PrincipalClient::vouched(&people.host.path("/run/tere/broker.sock"), Principal::Account(alice));
+    let (Answer::Lobby { sessions, .. }, _) = page.ask(Ask::Lobby) else { panic!("no lobby") };
+    assert_eq!(sessions.len(), 1);
+    people.end_all();
+}
