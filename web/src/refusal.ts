@@ -44,8 +44,8 @@ export const refusalSentences: Record<Refusal, string> = {
   'version-mismatch':
     "tere is being upgraded. Try again in a moment; if it stays like this, ask whoever runs this host to restart tere-broker, or what 'tere check' names.",
   'not-operator': 'Only root may do this.',
-  'no-account-of-user': 'This UNIX user belongs to no account.',
-  'unix-user-taken': 'This UNIX user belongs to another account.',
+  'no-account-of-user': 'Your UNIX user belongs to no account. root can change that: tere account add-unix-user ACCOUNT USER',
+  'unix-user-taken': "This UNIX user belongs to another account. 'tere account list' shows which.",
   'account-exists': 'An account of that name exists already.',
   'account-unusable':
     "The file of this account cannot be used. 'tere account list' shows it: fix it, or remove the account.",
