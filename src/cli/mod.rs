@@ -15,12 +15,14 @@ mod check;
 mod failure;
 mod inheritance;
 mod machine;
+mod picker;
 mod policy;
 mod privileged;
 mod session;
 mod show;
 mod template;
 mod time;
+mod tty;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -44,7 +46,8 @@ struct Flags {
     #[arg(long, global = true, hide = true, value_name = "FOLDER", default_value = "/run/tere")]
     runtime_dir: PathBuf,
     #[command(subcommand)]
-    command: Command,
+    /// Without a command, a list to choose from.
+    command: Option<Command>,
 }
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (build ", env!("TERE_BUILD"), ")");
@@ -56,9 +59,10 @@ enum Command {
     Account(account::Command),
     /// Open a shell, and show it in this terminal.
     Open {
-        /// The target, USER@MACHINE, as 'tere list --targets' shows it.
+        /// The target, USER@MACHINE, as 'tere list --targets' shows it. Not needed if there is only
+        /// one.
         #[arg(value_name = "TARGET")]
-        target: Target,
+        target: Option<Target>,
         #[command(flatten)]
         options: attach::Options,
     },
@@ -103,7 +107,8 @@ enum Command {
 /// The program.
 pub fn main() -> ExitCode {
     let flags = Flags::parse();
-    let done = match flags.command {
+    let Some(command) = flags.command else { return exit(attach::choose(&flags.runtime_dir)) };
+    exit(match command {
         Command::Account(command) => account::run(command, &flags.runtime_dir),
         Command::Open { target, options } => {
             attach::run(&attach::Wanted::Open(target), &options, &flags.runtime_dir)
@@ -123,7 +128,10 @@ pub fn main() -> ExitCode {
         Command::Template(command) => template::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Check(checked) => check::run(&checked, &flags.runtime_dir),
-    };
+    })
+}
+
+fn exit(done: Result<ExitCode, Failure>) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
@@ -171,7 +179,6 @@ mod tests {
             &["tere", "account", "remove", "../x"],
             &["tere", "open", "nowhere"],
             &["tere", "machine", "remove", "../x"],
-            &["tere"],
         ] {
             assert_eq!(Flags::try_parse_from(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }

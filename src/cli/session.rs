@@ -9,13 +9,14 @@ use serde_json::json;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::Failure;
+use super::picker::Line;
 use super::show::{Format, show};
 use super::{print, table, time};
 use crate::clock;
 use crate::names::{AccountName, Label, SessionId, Target, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE};
 use crate::protocol::vouch::Principal;
-use crate::protocol::{GuestRole, SessionSummary};
+use crate::protocol::{GuestRole, Refusal, SessionSummary};
 
 /// `tere list`.
 #[derive(Debug, Args)]
@@ -90,6 +91,11 @@ pub(super) struct Named {
 }
 
 impl Named {
+    /// This session.
+    pub(super) fn of(session: &SessionId) -> Self {
+        Self { session: session.to_string() }
+    }
+
     /// What was written for the session.
     pub(super) fn text(&self) -> &str {
         &self.session
@@ -112,7 +118,7 @@ pub(super) fn list(List { json, targets }: &List, runtime_dir: &Path) -> Result<
         if *json {
             return print(&serde_json::Value::from_iter(sessions.iter().map(object)).to_string());
         }
-        print(&listed(sessions, &targets))
+        print(&listed(&sessions, &targets))
     })
 }
 
@@ -222,6 +228,56 @@ pub(super) async fn size_of(
     Ok(about.map_or(TermSize::DEFAULT, |about| about.size))
 }
 
+/// The target of an account that has only one.
+pub(super) async fn only_target(channel: &mut PrincipalChannel, what: &str) -> Result<Target, Failure> {
+    let Lobby { mut targets, .. } = Lobby::of(channel).await.map_err(|error| error.failure(what))?;
+    if targets.len() > 1 {
+        return Err(Failure {
+            cause: format!("cannot {what}: there are {} targets", targets.len()),
+            next: "Name one of those that 'tere list --targets' shows, or choose from the list that 'tere' alone shows.".to_owned(),
+        });
+    }
+    targets.pop().ok_or_else(|| Failure::refused(what, Refusal::NotGranted))
+}
+
+/// What can be chosen from a list.
+#[derive(Debug)]
+pub(super) enum Chosen {
+    Session(SessionId),
+    Target(Target),
+}
+
+/// The list of what the person may come back to and open, and what each choice of it is.
+pub(super) fn choices(runtime_dir: &Path) -> Result<(Vec<Line>, Vec<Chosen>), Failure> {
+    block_on(async {
+        let failed = |error: Unanswered| error.failure(LIST);
+        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        if channel.principal == Principal::Operator {
+            return Err(Failure {
+                cause: "root opens no shells, and has nothing to choose from".to_owned(),
+                next: "'tere --help' shows what root does. 'tere list' lists the sessions.".to_owned(),
+            });
+        }
+        let Lobby { sessions, targets } = Lobby::of(&mut channel).await.map_err(failed)?;
+        let (mut lines, mut choices) = (Vec::new(), Vec::new());
+        if !sessions.is_empty() {
+            lines.push(Line::Heading("Still running".to_owned()));
+            let table = sessions_table(&sessions);
+            lines.extend(table.lines().skip(1).map(|line| Line::Choice(line.to_owned())));
+            choices.extend(sessions.into_iter().map(|session| Chosen::Session(session.id)));
+        }
+        if !targets.is_empty() {
+            lines.push(Line::Heading("Open a new one".to_owned()));
+            lines.extend(targets.iter().map(|target| Line::Choice(target.to_string())));
+            choices.extend(targets.into_iter().map(Chosen::Target));
+        }
+        if choices.is_empty() {
+            return Err(Failure::refused("open a shell", Refusal::NotGranted));
+        }
+        Ok((lines, choices))
+    })
+}
+
 /// The sessions that this account opened.
 pub(super) fn of(account: &AccountName, runtime_dir: &Path) -> Result<Vec<SessionSummary>, Failure> {
     block_on(async {
@@ -288,9 +344,21 @@ fn find<'a>(sessions: &'a [SessionSummary], text: &str) -> Result<&'a SessionSum
     }
 }
 
-fn listed(sessions: Vec<SessionSummary>, targets: &[Target]) -> String {
+fn listed(sessions: &[SessionSummary], targets: &[Target]) -> String {
+    match (sessions.is_empty(), targets) {
+        (false, _) => sessions_table(sessions),
+        (true, []) => "No session is open.".to_owned(),
+        (true, targets) => format!(
+            "No session is open. 'tere open TARGET' opens one on:\n\n{}",
+            listed_targets(targets, false)
+        ),
+    }
+}
+
+/// A row for each session, under a head.
+fn sessions_table(sessions: &[SessionSummary]) -> String {
     let now = clock::now();
-    let row = |session: SessionSummary| {
+    let row = |session: &SessionSummary| {
         let about = session.about.as_ref();
         let title = about.and_then(|about| about.title.as_ref());
         vec![
@@ -305,14 +373,7 @@ fn listed(sessions: Vec<SessionSummary>, targets: &[Target]) -> String {
         ]
     };
     let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME"];
-    match (sessions.is_empty(), targets) {
-        (false, _) => table(&head, sessions.into_iter().map(row).collect()),
-        (true, []) => "No session is open.".to_owned(),
-        (true, targets) => format!(
-            "No session is open. 'tere open TARGET' opens one on:\n\n{}",
-            listed_targets(targets, false)
-        ),
-    }
+    table(&head, sessions.iter().map(row).collect())
 }
 
 fn listed_targets(targets: &[Target], json: bool) -> String {

@@ -181,6 +181,17 @@ fn a_person_opens_a_shell_leaves_it_comes_back_and_has_its_exit_status() {
     assert_eq!(status, 0, "{left}");
     assert!(left.contains(&format!("Back to it: tere attach {id}")), "{left}");
     assert!(!left.contains("42"), "the screen is not given back: {left}");
+    // From the list of what there is.
+    let mut picked = people.terminal(ALICES, &[]);
+    picked.sees("the list", |screen| {
+        screen.contains("Still running") && screen.contains("> ") && screen.contains("dev@nobus")
+    });
+    picked.types("\x1b[B\x1b[A\r");
+    picked.sees_line("42");
+    picked.types("\r~.");
+    assert_eq!(picked.ends().0, 0);
+    let (status, left) = people.terminal(ALICES, &["open"]).ends();
+    assert!(status == 1 && left.contains("targets"), "{left}");
     // The same screen, by a name of its own.
     assert!(people.tere(ALICES, &["name", id, "my build"]).success);
     let mut back = people.terminal(ALICES, &["attach", "my b"]);

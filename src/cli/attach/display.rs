@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::escape::{Escape, Order, Typed};
-use super::tty;
+use crate::cli::tty;
 use crate::names::{SessionId, TermSize};
 use crate::protocol::SessionEnd;
 use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};

@@ -6,7 +6,6 @@
 
 mod display;
 mod escape;
-mod tty;
 
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -20,14 +19,15 @@ use tokio::sync::mpsc;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::Failure;
-use super::session::{Named, named_session, size_of};
+use super::picker;
+use super::session::{Chosen, Named, choices, named_session, only_target, size_of};
+use super::tty::Tty;
 use crate::backoff::Backoff;
 use crate::names::{SessionId, Target};
 use crate::protocol::principal::{Answer, Ask};
 use crate::protocol::{EndReason, OpeningStep, Refusal, SessionEnd, ShellExit};
 use crate::wire::WireError;
 use display::{FromDisplay, Manner, ToDisplay};
-use tty::Tty;
 
 /// The exit status where the shell has none, as of ssh(1).
 const NO_STATUS: u8 = 255;
@@ -48,6 +48,12 @@ pub(super) struct Options {
     escape: EscapeCharacter,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self { escape: EscapeCharacter(Some(b'~')) }
+    }
+}
+
 /// The escape character, if there is one.
 #[derive(Debug, Clone, Copy)]
 struct EscapeCharacter(Option<u8>);
@@ -63,8 +69,8 @@ fn escape(text: &str) -> Result<EscapeCharacter, String> {
 /// What to show.
 #[derive(Debug)]
 pub(super) enum Wanted {
-    /// A new session on this target.
-    Open(Target),
+    /// A new session on this target, or on the only one that there is.
+    Open(Option<Target>),
     /// A session.
     Attach(Named),
     /// A session, to look only.
@@ -81,6 +87,19 @@ pub(super) fn run(wanted: &Wanted, options: &Options, runtime_dir: &Path) -> Res
     })?;
     drop(tty);
     over.said(&session)
+}
+
+/// Has the person choose what to open or to come back to, and shows it.
+pub(super) fn choose(runtime_dir: &Path) -> Result<ExitCode, Failure> {
+    let tty = Tty::open()?;
+    let (lines, mut choices) = choices(runtime_dir)?;
+    let Some(number) = picker::pick(&tty, lines)? else { return Ok(ExitCode::SUCCESS) };
+    drop(tty);
+    let wanted = match choices.swap_remove(number) {
+        Chosen::Session(session) => Wanted::Attach(Named::of(&session)),
+        Chosen::Target(target) => Wanted::Open(Some(target)),
+    };
+    run(&wanted, &Options::default(), runtime_dir)
 }
 
 /// A view of a session.
@@ -109,7 +128,8 @@ impl<'a> View<'a> {
         runtime_dir: &'a Path,
     ) -> Result<Self, Failure> {
         let what = match wanted {
-            Wanted::Open(target) => format!("open a shell on {target}"),
+            Wanted::Open(Some(target)) => format!("open a shell on {target}"),
+            Wanted::Open(None) => "open a shell".to_owned(),
             Wanted::Attach(named) => format!("attach to {}", named.text()),
             Wanted::Watch(named) => format!("watch {}", named.text()),
         };
@@ -117,7 +137,8 @@ impl<'a> View<'a> {
         let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
         let size = tty.size();
         let ask = match wanted {
-            Wanted::Open(target) => Ask::Open { target: target.clone(), size },
+            Wanted::Open(Some(target)) => Ask::Open { target: target.clone(), size },
+            Wanted::Open(None) => Ask::Open { target: only_target(&mut channel, &what).await?, size },
             Wanted::Attach(named) => {
                 Ask::Attach { session: named_session(&mut channel, named, &what).await?.0, size }
             }
@@ -273,7 +294,7 @@ async fn tell(orders: &mpsc::Sender<ToDisplay>, order: ToDisplay) {
 }
 
 fn offline(why: &dyn std::fmt::Display) -> String {
-    format!(" Offline, trying again: {why}. What you type is not kept.")
+    format!(" Offline, trying again. What you type is not kept. ({why})")
 }
 
 fn say_step(step: OpeningStep) {

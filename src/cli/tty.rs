@@ -6,7 +6,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
-use crate::cli::failure::Failure;
+use super::failure::Failure;
 use crate::names::TermSize;
 use crate::sys::pty;
 
