@@ -49,6 +49,7 @@ fn sessions_are_shared_only_where_the_grant_says_so() {
     assert!(!shares(&bob, "c@box"));
     let said = refusal(&[ORIGIN, &grant("a", "share = \"yes\"")].concat());
     assert_eq!(said, "tere.toml:6:9: \"share\" has a text for its value: write it like share = true");
+    assert!(parse(&[ORIGIN, &grant("a", "share = \"watch\"")].concat()).is_ok());
 }
 
 #[test]

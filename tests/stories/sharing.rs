@@ -4,10 +4,12 @@ use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::Principal;
 use tere::protocol::{EndReason, GuestRole, Refusal, Role, SessionSummary, VIEWS_PER_GUEST_MAX};
 
-use super::{holder, marked};
+use super::{enrolled, holder, marked};
 use crate::host::Host;
 use crate::parts::shell::{PATIENCE, PrincipalClient, Shell};
 use crate::parts::wait::eventually;
+
+const POLICY: &str = "/etc/tere/tere.toml";
 
 /// Shares a session with `account`, or stops sharing it if there is no role.
 fn share(owner: &mut PrincipalClient, shell: &Shell, account: &str, role: Option<GuestRole>) -> Answer {
@@ -158,6 +160,113 @@ fn what_is_shared_stays_so_over_restarts_and_ends_with_the_policy_and_the_accoun
     host.tere(&["account", "add", "carol"]);
     assert_eq!(holder(&host, "carol").attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
     host.tere(&["account", "remove", "carol"]);
+}
+
+/// The policy of a host, which is put back at the end.
+struct Policy<'a> {
+    host: &'a Host,
+    before: String,
+}
+
+impl<'a> Policy<'a> {
+    fn of(host: &'a Host) -> Self {
+        Self { host, before: std::fs::read_to_string(host.path(POLICY)).unwrap() }
+    }
+
+    /// Writes the policy with alice's `share = true` replaced by this.
+    fn write(&self, share: &str) {
+        let text = self.before.replace("share = true", share);
+        std::fs::write(self.host.path(POLICY), text).unwrap();
+    }
+
+    /// The same, and puts it into force.
+    fn share(&self, share: &str) {
+        self.write(share);
+        assert!(self.host.reload_broker(), "{share}");
+    }
+}
+
+impl Drop for Policy<'_> {
+    fn drop(&mut self) {
+        drop(std::fs::write(self.host.path(POLICY), &self.before));
+        self.host.reload_broker();
+    }
+}
+
+#[test]
+fn where_a_session_may_only_be_watched_no_guest_types_whatever_is_asked() {
+    let host = Host::alone();
+    let policy = Policy::of(&host);
+    policy.share("share = \"watch\"");
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let mut shell = marked(&mut alice);
+    let refused = |answer: Answer| assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
+    refused(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)));
+    assert_eq!(bob.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession, "nothing was shared");
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Watcher)), Answer::Shared);
+    let mut view = bob.attach(&shell.session).unwrap();
+    types_nothing(&mut view, &mut shell, "watcher");
+    // Neither the owner nor the guest makes a writer of him afterwards, and nor does a page.
+    refused(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)));
+    refused(share(&mut bob, &shell, "bob", Some(GuestRole::Writer)));
+    let (_passkey, mut page) = enrolled(&host, "carol");
+    for role in ["writer", "owner"] {
+        page.say_raw(&format!(
+            r#"{{"type":"share","session":"{}","account":"bob","role":"{role}"}}"#,
+            shell.session
+        ));
+    }
+    page.expect_closed();
+    types_nothing(&mut view, &mut shell, "still");
+    host.kill_worker(&shell.session);
+    types(&shell, &mut view, "owner");
+    types_nothing(&mut view, &mut shell, "never");
+    host.tere(&["account", "remove", "carol"]);
+}
+
+#[test]
+fn a_policy_that_becomes_narrower_takes_the_keyboard_from_the_guests_who_have_it() {
+    let host = Host::alone();
+    let policy = Policy::of(&host);
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let mut shell = marked(&mut alice);
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
+    let mut view = bob.attach(&shell.session).unwrap();
+    types(&view, &mut shell, "writer");
+
+    policy.share("share = \"watch\"");
+    let watching = [("alice", Role::Owner, 1), ("bob", Role::Watcher, 1)];
+    expect_participants(&mut alice, &shell, &watching);
+    expect_participants(&mut bob, &shell, &watching);
+    // The view that was there types nothing, also in the next worker, and neither does a new one.
+    types_nothing(&mut view, &mut shell, "former");
+    host.kill_worker(&shell.session);
+    types(&shell, &mut view, "owner");
+    types_nothing(&mut view, &mut shell, "next");
+    let mut later = bob.attach(&shell.session).unwrap();
+    types_nothing(&mut later, &mut shell, "later");
+    drop(later);
+
+    // A policy that becomes wider again gives nothing back by itself.
+    policy.share("share = true");
+    types_nothing(&mut view, &mut shell, "wider");
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
+    types(&view, &mut shell, "again");
+
+    // A broker that reads the narrower policy when it starts does the same.
+    policy.write("share = \"watch\"");
+    host.kill_broker();
+    view.expect_closed();
+    let mut bob = eventually("bob can come back", PATIENCE, || {
+        let mut bob = holder(&host, "bob");
+        bob.attach(&shell.session).is_ok().then_some(bob)
+    });
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.attach(&shell.session).unwrap();
+    let mut view = bob.attach(&shell.session).unwrap();
+    types_nothing(&mut view, &mut shell, "restarted");
+    policy.share("share = true");
+    types_nothing(&mut view, &mut shell, "stored");
 }
 
 #[test]
