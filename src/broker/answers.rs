@@ -13,7 +13,6 @@ use super::{Broker, changing, machines, opening};
 use crate::names::{AccountName, Label, SessionId, Target, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX, TASKS_MAX};
 use crate::protocol::vouch::Principal;
-use crate::protocol::worker::UnreadInput;
 use crate::protocol::{EndReason, GuestRole, HostTerms, Refusal, Role};
 
 /// The result of a request, before it is sent.
@@ -200,8 +199,7 @@ fn rename(
     Ok(Answer::Named)
 }
 
-/// Shares a session, or stops sharing it. Only the owner may do so. The policy must permit sharing,
-/// but the owner may stop it at any time.
+/// Shares a session, or stops sharing it. Only the owner may do so, as far as the policy permits.
 async fn share(
     broker: &Broker,
     holder: &Holder,
@@ -212,25 +210,13 @@ async fn share(
     let Principal::Account(_) = holder.principal else { return Err(Refusal::NotGranted) };
     let session = owned(broker, &holder.principal, id)?;
     let record = &session.record;
-    if role.is_some() && !broker.policy.now().lets_share(&record.owner, &record.target) {
-        return Err(Refusal::NotShareable);
-    }
     if *guest == record.owner {
         return Err(Refusal::Yourself);
     }
-    let viewers = broker.registry.share(&session, guest, role)?;
+    broker.registry.share(&session, guest, role, &broker.policy)?;
     let decision = role.map_or(Decision::NotShared(guest), |role| Decision::Shared(guest, role));
     note(decision, Some(holder), record);
-    for viewer in viewers {
-        match role {
-            Some(role) => {
-                // Fails only if the session is over, and then it has no viewers.
-                let _ = session.worker.send(WorkerOrder::SetRole { viewer, role: role.into() }).await;
-            }
-            None => session.close_view(viewer, UnreadInput::Dropped).await,
-        }
-    }
-    session.settled(guest).await?;
+    session.enforce_role(guest).await?;
     Ok(Answer::Shared)
 }
 

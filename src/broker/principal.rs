@@ -157,10 +157,11 @@ impl PrincipalTask {
         sent.await.unwrap_or(Err(WireError::TimedOut))
     }
 
-    /// Corrects the role of a new view: it may have changed while the view was being made.
+    /// Corrects the role of a new view: it may have changed while the view was being made, and the
+    /// policy too.
     async fn set_role(&self, view: &View) -> Result<(), Refusal> {
         let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
-        match view.session.role_of(account).filter(|role| *role != view.role) {
+        match self.broker.policy.view(account, &view.session).ok().filter(|role| *role != view.role) {
             None => Ok(()),
             Some(role) => {
                 // Fails only if the session is over, and then it has no viewers.
@@ -175,7 +176,7 @@ impl PrincipalTask {
         let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
         let Ok(role) = self.broker.policy.view(account, session) else { return Ok(()) };
         let record = &session.record;
-        let shareable = self.broker.policy.now().lets_share(&record.owner, &record.target);
+        let shareable = self.broker.policy.now().share(&record.owner, &record.target);
         let (session, participants) = (record.id.clone(), session.participants_shown());
         self.send(&FromBroker::Sharing { session, participants, role, shareable }, None).await
     }

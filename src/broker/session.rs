@@ -169,6 +169,22 @@ impl Session {
         viewers.iter().map(told).collect()
     }
 
+    /// Has the worker give every viewer of this account its current role, or close it if the account
+    /// has none, and waits as [`Self::settled`] does.
+    pub(super) async fn enforce_role(&self, account: &AccountName) -> Result<(), Refusal> {
+        let viewers = self.participants().viewers_of(account);
+        for viewer in viewers {
+            match self.role_of(account) {
+                Some(role) => {
+                    // Fails only if the session is over, and then it has no viewers.
+                    let _ = self.worker.send(WorkerOrder::SetRole { viewer, role }).await;
+                }
+                None => self.close_view(viewer, UnreadInput::Dropped).await,
+            }
+        }
+        self.settled(account).await
+    }
+
     /// Waits until the worker has acknowledged the current role of every viewer of this account, at
     /// most [`SETTLE_TIMEOUT`].
     pub(super) async fn settled(&self, account: &AccountName) -> Result<(), Refusal> {

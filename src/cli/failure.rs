@@ -53,6 +53,7 @@ impl Failure {
             | Refusal::PasskeyOfAnother
             | Refusal::ReasonRequired
             | Refusal::NotShareable
+            | Refusal::OnlyToWatch
             | Refusal::Yourself
             | Refusal::Busy
             | Refusal::TooManyFailures

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::print;
 use crate::config::{Config, Grant, HostTerms, Machine, Shell};
 use crate::names::{AccountName, GroupName, Target};
+use crate::protocol::GuestRole;
 
 /// The subcommands for the policy.
 #[derive(Debug, Subcommand)]
@@ -26,7 +27,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
         config: PathBuf,
         /// Print JSON: an object with account and grants, an array of objects with target, line (of
-        /// the grant), group (by which the account has it, or null), share, time_limit (seconds, or
+        /// the grant), group (by which the account has it, or null), share (the most that a
+        /// guest may become, watcher or writer, or null), time_limit (seconds, or
         /// null), shell (null for the
         /// user's own), template (null if the machine must be there before), network (what the machine
         /// reaches, in words, or null), allow (the
@@ -90,7 +92,11 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
         return format!("{account} may open nothing: no grant in {file} names the account.");
     }
     let line = |Given { target, grant, group, machine }: &Given<'_>| {
-        let share = if grant.share { " and share the sessions" } else { "" };
+        let share = match grant.share {
+            Some(GuestRole::Writer) => " and share the sessions",
+            Some(GuestRole::Watcher) => " and share the sessions with others who only watch",
+            None => "",
+        };
         let made = match (machine, grant.host) {
             (_, Some(terms)) => on_host(&terms),
             (Some(machine), None) => {
@@ -201,8 +207,25 @@ mod tests {
         let json = for_programs(&alice, &given(&config, &alice));
         assert_eq!(
             json["grants"][1],
-            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": true, "time_limit": null, "shell": "/bin/zsh", "template": null, "network": null, "allow": null, "host": null})
+            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": "writer", "time_limit": null, "shell": "/bin/zsh", "template": null, "network": null, "allow": null, "host": null})
         );
+    }
+
+    #[test]
+    fn how_far_sessions_are_shared_is_said() {
+        let alice: AccountName = "alice".parse().unwrap();
+        for (share, words, role) in [
+            ("true", "dev@lab and share the sessions, by", json!("writer")),
+            ("\"watch\"", "dev@lab and share the sessions with others who only watch, by", json!("watcher")),
+            ("false", "dev@lab, by", json!(null)),
+        ] {
+            let text = POLICY.replace("share = true", &format!("share = {share}"));
+            let config = Config::parse(&text, "tere.toml").unwrap();
+            let given = given(&config, &alice);
+            let said = for_people(&alice, &given, "tere.toml");
+            assert!(said.contains(words), "{said}");
+            assert_eq!(for_programs(&alice, &given)["grants"][1]["share"], role);
+        }
     }
 
     /// What it says to write is what grants the target.

@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::error::{Found, found, position};
 use super::explain::explain;
+use super::share::Share;
 use super::{
     Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, HostTerms, Launch, Limits, Machine,
     Memory, Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start, Tasks, TimeLimit,
@@ -67,8 +68,8 @@ struct GrantTable {
     machine: Spanned<Pattern<MachineName>>,
     /// The UNIX user in the machine.
     user: Spanned<Pattern<UnixUser>>,
-    /// Whether the accounts may share their sessions on this target.
-    share: Option<Spanned<bool>>,
+    /// What the accounts may let others do in their sessions on this target.
+    share: Option<Spanned<Share>>,
     /// How old the touch may be that a session on the host needs.
     fresh_touch: Option<Spanned<FreshTouch>>,
     /// How long a session may last.
@@ -173,7 +174,7 @@ fn grant(text: &str, table: Spanned<GrantTable>, known: &[Group]) -> Result<(Gra
         }
     }
     let (machine, user) = (table.machine.into_inner(), table.user.into_inner());
-    let share = table.share.is_some_and(Spanned::into_inner);
+    let share = table.share.and_then(|share| share.into_inner().0);
     let line = position(text, spans.grant.start).line;
     let launch = Launch { shell: table.shell, environment: table.environment.unwrap_or_default() };
     let time_limit = table.time_limit.or(host.map(|_| TimeLimit::default()));
@@ -185,7 +186,7 @@ fn grant(text: &str, table: Spanned<GrantTable>, known: &[Group]) -> Result<(Gra
 fn host_terms(table: &GrantTable) -> Result<Option<HostTerms>, Found> {
     let GrantTable { fresh_touch, reason, .. } = table;
     if matches!(table.machine.get_ref(), Pattern::Fixed(machine) if machine.is_host()) {
-        if let Some(share) = table.share.as_ref().filter(|share| *share.get_ref()) {
+        if let Some(share) = table.share.as_ref().filter(|share| share.get_ref().0.is_some()) {
             return Err(found(Fault::HostShared, share.span()));
         }
         let fresh_touch = fresh_touch.as_ref().map(|touch| *touch.get_ref()).unwrap_or_default();

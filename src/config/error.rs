@@ -202,7 +202,7 @@ pub enum Fault {
     /// A `[[machine]]` that is the host itself.
     #[error("the host itself (.host) is no machine that tere makes: remove this machine")]
     HostMade,
-    /// A grant on the host with `share = true`.
+    /// A grant on the host of which the sessions may be shared.
     #[error("a shell on the host itself is not shared: remove this line")]
     HostShared,
     /// A key that only a grant on the host may have.

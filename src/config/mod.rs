@@ -38,6 +38,7 @@ mod origin;
 mod pattern;
 mod period;
 mod proxy;
+mod share;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,7 @@ use std::path::Path;
 use crate::names::{
     AccountName, ChangeKind, GroupName, MachineChange, MachineName, Target, TemplateName, UnixGroup, UnixUser,
 };
+use crate::protocol::GuestRole;
 
 pub use error::{ConfigError, Fault, Position};
 pub use launch::{Environment, Launch, Shell};
@@ -98,8 +100,9 @@ pub struct Grant {
     pub machine: Pattern<MachineName>,
     /// The UNIX user in it. The same applies. It is root only on the host.
     pub user: Pattern<UnixUser>,
-    /// Whether they may share the sessions that they open on the target. Never on the host.
-    pub share: bool,
+    /// The most that they may let others do in the sessions that they open on the target; `None` if
+    /// they may not share them, as always on the host.
+    pub share: Option<GuestRole>,
     /// What a shell demands, if it is one on the host itself.
     pub host: Option<HostTerms>,
     /// How long a session may last. There is always a limit on the host.
@@ -200,9 +203,10 @@ impl Config {
         self.grant_of(account, target).is_some()
     }
 
-    /// Whether `account` may share its sessions on `target`.
-    pub fn lets_share(&self, account: &AccountName, target: &Target) -> bool {
-        self.grant_of(account, target).is_some_and(|grant| grant.share)
+    /// The most that `account` may let others do in its sessions on `target`; `None` if it may not
+    /// share them.
+    pub fn share(&self, account: &AccountName, target: &Target) -> Option<GuestRole> {
+        self.grant_of(account, target).and_then(|grant| grant.share)
     }
 
     /// The grant by which `account` may open `target`.

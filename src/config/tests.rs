@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::GuestRole;
 
 const ORIGIN: &str = "origin = \"https://shell.example.org\"\n";
 
@@ -40,16 +41,29 @@ fn sessions_are_shared_only_where_the_grant_says_so() {
     let grant = |user: &str, rest: &str| {
         format!("[[grant]]\naccounts = [\"alice\"]\nmachine = \"box\"\nuser = \"{user}\"\n{rest}\n")
     };
-    let text = [ORIGIN.to_owned(), grant("a", ""), grant("b", "share = false"), grant("c", "share = true")];
+    let text = [
+        ORIGIN.to_owned(),
+        grant("a", ""),
+        grant("b", "share = false"),
+        grant("c", "share = true"),
+        grant("d", "share = \"watch\""),
+    ];
     let config = parse(&text.concat()).unwrap();
     let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
-    let shares = |account, target: &str| config.lets_share(account, &target.parse().unwrap());
-    assert!(shares(&alice, "c@box"));
-    assert!(!shares(&alice, "a@box") && !shares(&alice, "b@box") && !shares(&alice, "c@other"));
-    assert!(!shares(&bob, "c@box"));
-    let said = refusal(&[ORIGIN, &grant("a", "share = \"yes\"")].concat());
-    assert_eq!(said, "tere.toml:6:9: \"share\" has a text for its value: write it like share = true");
-    assert!(parse(&[ORIGIN, &grant("a", "share = \"watch\"")].concat()).is_ok());
+    let share = |account, target: &str| config.share(account, &target.parse().unwrap());
+    assert_eq!(share(&alice, "c@box"), Some(GuestRole::Writer));
+    assert_eq!(share(&alice, "d@box"), Some(GuestRole::Watcher));
+    for (account, target) in [(&alice, "a@box"), (&alice, "b@box"), (&alice, "c@other"), (&bob, "c@box")] {
+        assert_eq!(share(account, target), None, "{target}");
+    }
+    let said = |share: &str| refusal(&[ORIGIN, &grant("a", &format!("share = {share}"))].concat());
+    for word in ["yes", "Watch", "true", ""] {
+        let expected =
+            format!("tere.toml:6:9: \"{word}\" is not a way to share: use true, false or \"watch\"");
+        assert_eq!(said(&format!("\"{word}\"")), expected);
+    }
+    let expected = "tere.toml:6:9: write it like share = true or share = \"watch\"";
+    assert_eq!((said("1"), said("[\"watch\"]")), (expected.to_owned(), expected.to_owned()));
 }
 
 #[test]
@@ -668,7 +682,7 @@ fn a_grant_on_the_host_has_terms_and_no_other_grant_has_them() {
     assert!(!config.allows(&alice, &target("root@.host")) && !config.allows(&alice, &target("ops@host")));
     assert!(config.host_terms(&alice, &target("ops@.host")).is_some());
     assert_eq!(config.host_terms(&bob, &target("ops@.host")), None);
-    assert!(!config.lets_share(&alice, &target("ops@.host")));
+    assert_eq!(config.share(&alice, &target("ops@.host")), None);
 }
 
 #[test]
@@ -687,6 +701,7 @@ fn what_cannot_be_meant_of_the_host_is_refused() {
     let machine = |rest: &str| grant(&format!("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n{rest}\n"));
     for (text, expected) in [
         (on_host("d", "share = true"), "tere.toml:6:9: a shell on the host itself is not shared"),
+        (on_host("d", "share = \"watch\""), "tere.toml:6:9: a shell on the host itself is not shared"),
         (on_host("d", "fresh-touch = 60"), "tere.toml:6:15: \"fresh-touch\" has a number for its value"),
         (on_host("d", "fresh-touch = \"1d\""), "tere.toml:6:15: \"1d\" is not the age of a touch"),
         (on_host("d", "time-limit = \"48h\""), "tere.toml:6:14: \"48h\" is not a time limit"),

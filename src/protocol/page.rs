@@ -65,7 +65,7 @@ use crate::names::{
 };
 
 /// The WebSocket's subprotocol. A new version of these messages gets a new name.
-pub const SUBPROTOCOL: &str = "tere-4";
+pub const SUBPROTOCOL: &str = "tere-5";
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation takes about 3 kB.
 /// A longer frame ends the connection.
@@ -358,8 +358,8 @@ pub enum ToPage {
         participants: Vec<Participant>,
         /// The role of this connection's account.
         role: Role,
-        /// Whether policy lets the owner share the session.
-        shareable: bool,
+        /// The most that the policy lets the owner give a guest; null if it lets nothing be shared.
+        shareable: Option<GuestRole>,
     },
     /// A machine stopped on which this connection viewed a session until a moment ago: the reason
     /// why that shell ended.

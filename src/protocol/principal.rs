@@ -135,8 +135,8 @@ pub enum FromBroker {
         participants: Vec<Participant>,
         /// The role of the channel's principal.
         role: Role,
-        /// Whether policy lets the owner share it.
-        shareable: bool,
+        /// The most that the policy lets the owner give a guest; `None` if it lets nothing be shared.
+        shareable: Option<GuestRole>,
     },
     /// A machine stopped on which this principal had a session until a moment ago: the reason why
     /// that shell ended.

@@ -60,6 +60,8 @@ pub enum Refusal {
     NoSuchSession,
     /// The policy does not let this session be shared.
     NotShareable,
+    /// The policy lets this session be shared with others who watch, and not with others who type.
+    OnlyToWatch,
     /// The session would be shared with its owner.
     Yourself,
     /// A limit on sessions, channels or requests is reached.
@@ -149,6 +151,9 @@ impl Refusal {
             Self::NoSuchSession => "There is no such session of yours. It may have ended.",
             Self::NotShareable => {
                 "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant."
+            }
+            Self::OnlyToWatch => {
+                "Others may watch this session, but not type. Ask whoever runs this host to write 'share = true' into its grant."
             }
             Self::Yourself => "This session is yours already. Name somebody else to share it with.",
             Self::TooMany => "Too many are open already. Close one and try again.",

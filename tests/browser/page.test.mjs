@@ -148,7 +148,7 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   /** @param {object[]} guests */
   const participants = (guests) => [{ account: front.account, role: 'owner', views: 1 }, ...guests];
   /** @param {object[]} guests */
-  const say = (guests) => front.say({ type: 'sharing', session, participants: participants(guests), role: 'owner', shareable: true });
+  const say = (guests) => front.say({ type: 'sharing', session, participants: participants(guests), role: 'owner', shareable: 'writer' });
   const share = tab.page.locator('#bar-share');
   assert.ok(!(await share.isVisible()), 'nothing is said of sharing yet');
   say([]);
@@ -188,6 +188,36 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   tab.assertNoErrors();
 });
 
+test('where others may only watch, nobody is offered the keyboard', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  /** @param {string | null} shareable @param {string} role */
+  const say = (shareable, role) => {
+    const participants = [{ account: front.account, role: 'owner', views: 1 }, { account: 'bob', role, views: 1 }];
+    front.say({ type: 'sharing', session: 'abcdefgh2345', participants, role: 'owner', shareable });
+  };
+  say('watcher', 'watcher');
+  await tab.page.locator('#bar-share').click();
+  await tab.page.getByText('Nobody but you may type here.').waitFor();
+  assert.equal(await tab.page.getByRole('button', { name: 'Hand keyboard over' }).count(), 0);
+  await tab.screenshot('page-share-watch');
+  await tab.page.locator('#share-account').fill('carol');
+  await tab.page.keyboard.press('Enter');
+  await front.hears('share');
+  assert.deepEqual(front.heard.filter((message) => message.type === 'share').map((message) => message['role']), ['watcher']);
+  // The policy becomes wider, and narrower again before the broker has taken the keyboard back.
+  say('writer', 'watcher');
+  await tab.page.getByRole('button', { name: 'Hand keyboard over' }).click();
+  say('watcher', 'writer');
+  await tab.page.getByRole('button', { name: 'Take keyboard back' }).waitFor();
+  // What may not be shared at all can still be taken back.
+  say(null, 'watcher');
+  await tab.page.locator('#share-form').waitFor({ state: 'hidden' });
+  await tab.page.getByRole('button', { name: 'Remove bob' }).click();
+  assert.equal(front.heard.findLast((message) => message.type === 'share')?.['role'], null);
+  tab.assertNoErrors();
+});
+
 test('a watcher is told that keys go nowhere, and when they do not any more', minute, async () => {
   const { front, tab } = await signedIn((front) => {
     front.targets = [];
@@ -202,7 +232,7 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
   /** @param {string} role */
   const say = (role) => {
     const participants = [{ account: 'carol', role: 'owner', views: 1 }, { account: front.account, role, views: 1 }];
-    front.say({ type: 'sharing', session: 'zzzzzzzz2222', participants, role, shareable: true });
+    front.say({ type: 'sharing', session: 'zzzzzzzz2222', participants, role, shareable: 'writer' });
   };
   say('watcher');
   await tab.page.getByText('shell of carol, and you are watching').waitFor();
@@ -667,7 +697,7 @@ test('whoever comes back from the phone has the size of their window again', min
   await tab.page.waitForFunction((rows) => document.querySelectorAll('.xterm-rows > div').length === rows, window.rows);
   assert.deepEqual(claims(), [window, window]);
   const participants = [{ account: 'carol', role: 'owner', views: 1 }, { account: 'alice', role: 'writer', views: 1 }];
-  front.say({ type: 'sharing', session: 'abcdefgh2345', participants, role: 'writer', shareable: true });
+  front.say({ type: 'sharing', session: 'abcdefgh2345', participants, role: 'writer', shareable: 'writer' });
   front.say(onThePhone);
   front.print(1, 'three');
   await tab.sees(/three$/);

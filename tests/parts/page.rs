@@ -49,7 +49,7 @@ impl Page {
         let socket = patient(socket.into());
         let mut request = format!("ws://{HOST}/ws").into_client_request().unwrap();
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-4".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-5".parse().unwrap());
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, socket)
             .unwrap_or_else(|error| panic!("the front does not take the page: {error}"));
         Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
@@ -350,7 +350,7 @@ pub fn status_of(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
     let mut socket = patient(socket.into());
     let mut request = String::from(
         "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-4\r\n",
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-5\r\n",
     );
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");

@@ -194,8 +194,8 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
     ];
     let replies = answers.into_iter().map(|answer| FromBroker::Reply { number: 7, answer });
     let participants = vec![Participant { account: alice(), role: Role::Owner, views: 2 }];
-    let sharing =
-        FromBroker::Sharing { session: session(), participants, role: Role::Owner, shareable: true };
+    let shareable = Some(GuestRole::Watcher);
+    let sharing = FromBroker::Sharing { session: session(), participants, role: Role::Owner, shareable };
     let steps = [OpeningStep::Making, OpeningStep::Booting];
     let progress = steps.map(|step| FromBroker::Progress { number: 7, step });
     let stopped = FromBroker::MachineStopped { machine: machine(), why: Some(StopReason::Idle) };

@@ -1,6 +1,6 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full" | "too-many-failures";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-shareable" | "only-to-watch" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full" | "too-many-failures";
 
 export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "time-limit" | "worker-gone" | "view-closed" | "view-lost";
 
@@ -504,9 +504,9 @@ participants: Array<Participant>,
  */
 role: Role, 
 /**
- * Whether policy lets the owner share the session.
+ * The most that the policy lets the owner give a guest; null if it lets nothing be shared.
  */
-shareable: boolean, } | { "type": "machine-stopped", 
+shareable: GuestRole | null, } | { "type": "machine-stopped", 
 /**
  * The machine.
  */

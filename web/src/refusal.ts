@@ -35,6 +35,8 @@ export const refusalSentences: Record<Refusal, string> = {
   'no-such-session': 'There is no such session of yours. It may have ended.',
   'not-shareable':
     "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant.",
+  'only-to-watch':
+    "Others may watch this session, but not type. Ask whoever runs this host to write 'share = true' into its grant.",
   yourself: 'This session is yours already. Name somebody else to share it with.',
   'too-many': 'Too many are open already. Close one and try again.',
   busy: 'Too many people are signing in just now. Reload the page and try again in a moment.',

@@ -477,6 +477,7 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::PasskeyOfAnother
         | Refusal::ReasonRequired
         | Refusal::NotShareable
+        | Refusal::OnlyToWatch
         | Refusal::Yourself
         | Refusal::Busy
         | Refusal::TooManyFailures

@@ -255,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Page<S> {
     pub(super) async fn over(stream: S, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
         let mut request = "ws://localhost:8080/ws".into_client_request()?;
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-4".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-5".parse().unwrap());
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
