@@ -4,12 +4,10 @@ use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::Principal;
 use tere::protocol::{EndReason, GuestRole, Refusal, Role, SessionSummary, VIEWS_PER_GUEST_MAX};
 
-use super::{enrolled, holder, marked};
+use super::{Policy, enrolled, holder, marked};
 use crate::host::Host;
 use crate::parts::shell::{PATIENCE, PrincipalClient, Shell};
 use crate::parts::wait::eventually;
-
-const POLICY: &str = "/etc/tere/tere.toml";
 
 /// Shares a session with `account`, or stops sharing it if there is no role.
 fn share(owner: &mut PrincipalClient, shell: &Shell, account: &str, role: Option<GuestRole>) -> Answer {
@@ -162,42 +160,11 @@ fn what_is_shared_stays_so_over_restarts_and_ends_with_the_policy_and_the_accoun
     host.tere(&["account", "remove", "carol"]);
 }
 
-/// The policy of a host, which is put back at the end.
-struct Policy<'a> {
-    host: &'a Host,
-    before: String,
-}
-
-impl<'a> Policy<'a> {
-    fn of(host: &'a Host) -> Self {
-        Self { host, before: std::fs::read_to_string(host.path(POLICY)).unwrap() }
-    }
-
-    /// Writes the policy with alice's `share = true` replaced by this.
-    fn write(&self, share: &str) {
-        let text = self.before.replace("share = true", share);
-        std::fs::write(self.host.path(POLICY), text).unwrap();
-    }
-
-    /// The same, and puts it into force.
-    fn share(&self, share: &str) {
-        self.write(share);
-        assert!(self.host.reload_broker(), "{share}");
-    }
-}
-
-impl Drop for Policy<'_> {
-    fn drop(&mut self) {
-        drop(std::fs::write(self.host.path(POLICY), &self.before));
-        self.host.reload_broker();
-    }
-}
-
 #[test]
 fn where_a_session_may_only_be_watched_no_guest_types_whatever_is_asked() {
     let host = Host::alone();
     let policy = Policy::of(&host);
-    policy.share("share = \"watch\"");
+    policy.set("share = \"watch\"");
     let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
     let mut shell = marked(&mut alice);
     let (writer, only_to_watch) = (Some(GuestRole::Writer), Answer::Refused(Refusal::OnlyToWatch));
@@ -234,7 +201,7 @@ fn a_policy_that_becomes_narrower_takes_the_keyboard_from_the_guests_who_have_it
     let mut view = bob.attach(&shell.session).unwrap();
     types(&view, &mut shell, "writer");
 
-    policy.share("share = \"watch\"");
+    policy.set("share = \"watch\"");
     let watching = [("alice", Role::Owner, 1), ("bob", Role::Watcher, 1)];
     expect_participants(&mut alice, &shell, &watching);
     expect_participants(&mut bob, &shell, &watching);
@@ -248,7 +215,7 @@ fn a_policy_that_becomes_narrower_takes_the_keyboard_from_the_guests_who_have_it
     drop(later);
 
     // A policy that becomes wider again gives nothing back by itself.
-    policy.share("share = true");
+    policy.set("share = true");
     types_nothing(&mut view, &mut shell, "wider");
     assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
     types(&view, &mut shell, "again");
@@ -265,7 +232,7 @@ fn a_policy_that_becomes_narrower_takes_the_keyboard_from_the_guests_who_have_it
     let mut shell = alice.attach(&shell.session).unwrap();
     let mut view = bob.attach(&shell.session).unwrap();
     types_nothing(&mut view, &mut shell, "restarted");
-    policy.share("share = true");
+    policy.set("share = true");
     types_nothing(&mut view, &mut shell, "there");
     let mut view = bob.attach(&shell.session).unwrap();
     types_nothing(&mut view, &mut shell, "stored");
