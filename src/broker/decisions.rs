@@ -99,10 +99,6 @@ impl LoggedRequest {
         let (what, session, target, guest) = match ask {
             Ask::Lobby => ("lobby", None, None, None),
             Ask::Open { target, .. } => ("open", None, Some(target), None),
-            Ask::OpenHost { user, .. } => {
-                let target = Some(Target::on_host(user.clone()));
-                return Self { what: "open-host", session: None, target, machine: None, guest: None };
-            }
             Ask::Attach { session, .. } => ("attach", Some(session), None, None),
             Ask::Name { session, .. } => ("name", Some(session), None, None),
             Ask::Share { session, account, .. } => ("share", Some(session), None, Some(account)),

@@ -14,7 +14,7 @@
 //! `start_limiter`. Each session has a task (`session_task`), which talks to its `worker` and takes
 //! `orders`. `reach` reconnects to a restarted worker. `recovery` takes over the sessions of an
 //! earlier broker, and `orphans` stops units that have no record. A `session` has `participants`,
-//! and one on the host has a `time_limit`. `machines` knows which machines there are, and
+//! and may have a `time_limit`. `machines` knows which machines there are, and
 //! `changing` has one of them changed. `decisions` writes the decisions to the journal.
 
 mod answers;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use super::session::Session;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, FreshTouch};
 use crate::names::AccountName;
 use crate::protocol::{GuestRole, Refusal, Role};
 
@@ -43,6 +43,15 @@ impl Policy {
             (Role::Writer | Role::Watcher, None) => None,
         };
         granted.ok_or(Refusal::NotGranted)
+    }
+
+    /// Returns the touch that each view of a session takes by the current policy, if it takes one.
+    ///
+    /// # Errors
+    /// The owner of the session is not granted its target.
+    pub(super) fn touch(&self, session: &Session) -> Result<Option<FreshTouch>, Refusal> {
+        let terms = self.now().terms(&session.record.owner, &session.record.target);
+        Ok(terms.ok_or(Refusal::NotGranted)?.fresh_touch)
     }
 
     /// Returns the policy in force.

@@ -48,6 +48,7 @@ impl Failure {
             | Refusal::ShellRefused
             | Refusal::WorkerUnavailable
             | Refusal::TouchRequired
+            | Refusal::NoTouchNeeded
             | Refusal::TouchStale
             | Refusal::TouchSpent
             | Refusal::PasskeyOfAnother

@@ -188,6 +188,7 @@ mod tests {
             target: "dev@web1".parse().unwrap(),
             opened: 1,
             left: None,
+            touch: false,
             owner: "alice".parse().unwrap(),
             role: Role::Watcher,
             name: None,

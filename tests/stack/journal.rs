@@ -79,7 +79,7 @@ fn an_opening_on_the_host_names_the_passkey_and_the_reason() {
             shell.session
         ),
         format!(
-            "request refused account=\"bob\" credential={} machine=.host user=ops asked=\"open-host\" refusal=not-granted",
+            "request refused account=\"bob\" credential={} machine=.host user=ops asked=\"open\" refusal=not-granted",
             passkey("bob")
         ),
     ] {
