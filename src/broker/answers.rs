@@ -6,15 +6,13 @@ use super::decisions::{Decision, LoggedRequest, note};
 use super::holder::Holder;
 use super::orders::WorkerOrder;
 use super::progress::Progress;
-use super::records::Record;
 use super::request::Claimed;
 use super::session::{Session, View, summaries};
 use super::{Broker, changing, machines, opening};
 use crate::names::{AccountName, Label, SessionId, Target, TermSize};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE, SHARED_MAX, TARGETS_MAX, TASKS_MAX};
 use crate::protocol::vouch::Principal;
-use crate::protocol::worker::UnreadInput;
-use crate::protocol::{EndReason, GuestRole, HostTerms, Refusal, Role};
+use crate::protocol::{EndReason, GrantedTarget, GuestRole, Refusal, Role};
 
 /// The result of a request, before it is sent.
 #[derive(Debug)]
@@ -51,17 +49,13 @@ async fn carry_out(
     let principal = &holder.principal;
     match ask {
         Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
-        Ask::Open { target, size } => {
-            let claimed = Claimed { target, size, reason: None };
-            Box::pin(opening::open(broker, holder, claimed, progress)).await.map(Outcome::View)
-        }
-        Ask::OpenHost { user, size, reason } => {
-            let claimed = Claimed { target: Target::on_host(user), size, reason };
+        Ask::Open { target, size, reason } => {
+            let claimed = Claimed { target, size, reason };
             Box::pin(opening::open(broker, holder, claimed, progress)).await.map(Outcome::View)
         }
         Ask::Attach { session, size } => {
             let (session, account, role) = reachable(broker, principal, &session)?;
-            touched_if_on_host(broker, holder, &session)?;
+            touched_for_view(broker, holder, &session)?;
             view(holder, &session, Some(account), role, size).await.map(Outcome::View)
         }
         Ask::Show { session } => match shown(broker, principal, &session) {
@@ -94,22 +88,20 @@ async fn lobby(broker: &Broker, principal: &Principal) -> Result<Answer, Refusal
     let own = broker.registry.of(account).into_iter().map(|session| (session, Role::Owner));
     let shared = broker.registry.shared_with(account, SHARED_MAX).into_iter();
     let shared = shared.filter(|(session, _)| broker.policy.view(account, session).is_ok());
-    let sessions = summaries(&own.chain(shared).collect::<Vec<_>>()).await;
     let policy = broker.policy.now();
+    let sessions = summaries(&own.chain(shared).collect::<Vec<_>>(), &policy).await;
     let machines = broker.machines.of(account, &policy);
     let mut targets = policy.targets_of(account);
     targets.extend(machines::task_targets(account, &machines, &policy));
     targets.truncate(TARGETS_MAX);
-    let terms = targets.iter().filter_map(|target| {
-        let grant = policy.grant_of(account, target)?;
-        let (terms, limit) = (grant.host?, grant.time_limit?);
-        let limit = u32::try_from(limit.get().as_secs()).unwrap_or(u32::MAX);
-        Some(HostTerms { user: target.user.clone(), reason: terms.reason, limit })
-    });
-    let host = terms.collect();
+    let with_terms = |target: Target| {
+        let terms = policy.terms(account, &target)?.into();
+        Some(GrantedTarget { target, terms })
+    };
+    let targets = targets.into_iter().filter_map(with_terms).collect();
     let mut tasks = machines::task_machines(account, &policy);
     tasks.truncate(TASKS_MAX);
-    Ok(Answer::Lobby { targets, host, sessions, machines, tasks }.that_fits())
+    Ok(Answer::Lobby { targets, sessions, machines, tasks }.that_fits())
 }
 
 async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) -> Result<Answer, Refusal> {
@@ -117,7 +109,7 @@ async fn all(broker: &Broker, principal: &Principal, after: Option<&SessionId>) 
         Principal::Operator => {
             let page = broker.registry.page(after, SESSIONS_A_PAGE);
             let page: Vec<_> = page.into_iter().map(|session| (session, Role::Watcher)).collect();
-            Ok(Answer::AllSessions(summaries(&page).await))
+            Ok(Answer::AllSessions(summaries(&page, &broker.policy.now()).await))
         }
         Principal::Account(_) => Err(Refusal::NotOperator),
     }
@@ -150,22 +142,16 @@ fn reachable(
     }
 }
 
-/// Checks that a view of a session on the host has a fresh touch of its own, which is used up. The
-/// channel of a step-up views nothing else. It may view its own session again: its worker may have
-/// been restarted.
-fn touched_if_on_host(broker: &Broker, holder: &Holder, session: &Session) -> Result<(), Refusal> {
-    let Record { id, owner, target, .. } = &session.record;
-    match (target.machine.is_host(), holder.is_step_up()) {
-        (false, false) => Ok(()),
-        (false, true) => Err(Refusal::NotGranted),
-        (true, _) if holder.touched_for(id) => Ok(()),
-        (true, _) => {
-            let terms = broker.policy.now().host_terms(owner, target).ok_or(Refusal::NotGranted)?;
-            holder.spend_touch(terms.fresh_touch.get())?;
-            holder.used_touch_for(id);
-            Ok(())
-        }
+/// Checks that a view that takes a touch has a fresh one of its own, which is used up. A guest
+/// touches a passkey of the guest's own. The channel of a step-up views nothing else, and may view
+/// its own session again: its worker may have been restarted.
+fn touched_for_view(broker: &Broker, holder: &Holder, session: &Session) -> Result<(), Refusal> {
+    let id = &session.record.id;
+    if !holder.touched_for(id) {
+        holder.spend_touch(broker.policy.touch(session)?)?;
+        holder.used_touch_for(id);
     }
+    Ok(())
 }
 
 /// Returns a session for the operator to watch, no matter who owns it. The operator is root on the
@@ -200,8 +186,7 @@ fn rename(
     Ok(Answer::Named)
 }
 
-/// Shares a session, or stops sharing it. Only the owner may do so. The policy must permit sharing,
-/// but the owner may stop it at any time.
+/// Shares a session, or stops sharing it. Only the owner may do so, as far as the policy permits.
 async fn share(
     broker: &Broker,
     holder: &Holder,
@@ -212,25 +197,13 @@ async fn share(
     let Principal::Account(_) = holder.principal else { return Err(Refusal::NotGranted) };
     let session = owned(broker, &holder.principal, id)?;
     let record = &session.record;
-    if role.is_some() && !broker.policy.now().lets_share(&record.owner, &record.target) {
-        return Err(Refusal::NotShareable);
-    }
     if *guest == record.owner {
         return Err(Refusal::Yourself);
     }
-    let viewers = broker.registry.share(&session, guest, role)?;
+    broker.registry.share(&session, guest, role, &broker.policy)?;
     let decision = role.map_or(Decision::NotShared(guest), |role| Decision::Shared(guest, role));
     note(decision, Some(holder), record);
-    for viewer in viewers {
-        match role {
-            Some(role) => {
-                // Fails only if the session is over, and then it has no viewers.
-                let _ = session.worker.send(WorkerOrder::SetRole { viewer, role: role.into() }).await;
-            }
-            None => session.close_view(viewer, UnreadInput::Dropped).await,
-        }
-    }
-    session.settled(guest).await?;
+    session.enforce_role(guest).await?;
     Ok(Answer::Shared)
 }
 

@@ -22,6 +22,8 @@ pub(super) enum Decision<'a> {
     Shared(&'a AccountName, GuestRole),
     /// The session is no longer shared with this account.
     NotShared(&'a AccountName),
+    /// This guest may not type any more, by a policy that became narrower.
+    KeyboardWithdrawn(&'a AccountName),
     /// The end of the session was requested.
     EndAsked,
     /// The account that opened the session was removed.
@@ -39,6 +41,7 @@ impl Decision<'_> {
             Self::Named => "session named",
             Self::Shared(..) => "session shared",
             Self::NotShared(_) => "session not shared any more",
+            Self::KeyboardWithdrawn(_) => "keyboard withdrawn by the policy",
             Self::EndAsked => "end of session asked for",
             Self::Ownerless => "session is nobody's any more",
             Self::Ended(_) => "session ended",
@@ -54,6 +57,7 @@ pub(super) fn note(decision: Decision<'_>, by: Option<&Holder>, of: &Record) {
         Decision::Viewed(role) => (None, Some(role), None),
         Decision::Shared(guest, role) => (Some(guest), Some(role.into()), None),
         Decision::NotShared(guest) => (Some(guest), None, None),
+        Decision::KeyboardWithdrawn(guest) => (Some(guest), Some(Role::Watcher), None),
         Decision::Ended(end) => (None, None, Some(end)),
         Decision::Opened(_)
         | Decision::TakenUp
@@ -95,10 +99,6 @@ impl LoggedRequest {
         let (what, session, target, guest) = match ask {
             Ask::Lobby => ("lobby", None, None, None),
             Ask::Open { target, .. } => ("open", None, Some(target), None),
-            Ask::OpenHost { user, .. } => {
-                let target = Some(Target::on_host(user.clone()));
-                return Self { what: "open-host", session: None, target, machine: None, guest: None };
-            }
             Ask::Attach { session, .. } => ("attach", Some(session), None, None),
             Ask::Name { session, .. } => ("name", Some(session), None, None),
             Ask::Share { session, account, .. } => ("share", Some(session), None, Some(account)),

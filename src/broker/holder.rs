@@ -1,9 +1,9 @@
 //! The holder of a principal channel: whom auth vouched for, and what the channel is for.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::touch::Touch;
+use crate::config::FreshTouch;
 use crate::names::{PasskeyId, SessionId, UserUid};
 use crate::protocol::Refusal;
 use crate::protocol::principal::Ask;
@@ -33,8 +33,8 @@ pub(super) struct Holder {
     pub(super) principal: Principal,
     /// What the account was verified by. The operator has none: it is root.
     pub(super) credential: Option<Credential>,
-    /// The touch, if the channel is that of a step-up: it opens or views one session on the host,
-    /// and does nothing else.
+    /// The touch, if the channel is that of a step-up: it opens or views one session of which each
+    /// view takes a touch, and does nothing else.
     touch: Option<Touch>,
 }
 
@@ -59,18 +59,15 @@ impl Holder {
     /// Whether a channel of this kind may ask for this at all.
     pub(super) fn may_ask(&self, ask: &Ask) -> Result<(), Refusal> {
         match ask {
-            Ask::Attach { .. } => Ok(()),
-            Ask::OpenHost { .. } if self.is_step_up() => Ok(()),
-            Ask::OpenHost { .. } => Err(Refusal::TouchRequired),
+            Ask::Open { .. } | Ask::Attach { .. } => Ok(()),
             Ask::Lobby
-            | Ask::Open { .. }
             | Ask::Name { .. }
             | Ask::Share { .. }
             | Ask::Show { .. }
             | Ask::End { .. }
             | Ask::Change(_)
             | Ask::AllSessions { .. } => {
-                if self.is_step_up() {
+                if self.touch.is_some() {
                     Err(Refusal::NotGranted)
                 } else {
                     Ok(())
@@ -79,19 +76,28 @@ impl Holder {
         }
     }
 
-    /// Uses the touch up for one session on the host, which needs it to be at most this old.
-    pub(super) fn spend_touch(&self, within: Duration) -> Result<(), Refusal> {
-        self.touch.as_ref().ok_or(Refusal::TouchRequired)?.spend(within)
+    /// Checks that a view that takes a touch, if it takes one, is asked for on the channel of a
+    /// step-up, and any other view on another channel.
+    pub(super) fn may_view(&self, touch: Option<FreshTouch>) -> Result<(), Refusal> {
+        match (&self.touch, touch) {
+            (Some(_), Some(_)) | (None, None) => Ok(()),
+            (None, Some(_)) => Err(Refusal::TouchRequired),
+            (Some(_), None) => Err(Refusal::NoTouchNeeded),
+        }
+    }
+
+    /// The same, and uses the touch up, which must be fresh enough.
+    pub(super) fn spend_touch(&self, touch: Option<FreshTouch>) -> Result<(), Refusal> {
+        self.may_view(touch)?;
+        match (&self.touch, touch) {
+            (Some(of_channel), Some(within)) => of_channel.spend(within.get()),
+            (Some(_), None) | (None, _) => Ok(()),
+        }
     }
 
     /// Whether the channel was got by this uid.
     pub(super) fn is_unix_user(&self, uid: UserUid) -> bool {
         self.credential == Some(Credential::UnixUser(uid))
-    }
-
-    /// Whether the channel is that of a step-up.
-    pub(super) fn is_step_up(&self) -> bool {
-        self.touch.is_some()
     }
 
     /// Whether the touch was used for this session, and the channel may view it again.
@@ -121,19 +127,19 @@ mod tests {
     use crate::names::TermSize;
 
     #[test]
-    fn a_step_up_asks_for_sessions_on_the_host_and_a_sign_in_for_all_else() {
+    fn a_step_up_asks_for_views_that_take_a_touch_and_a_sign_in_for_all_else() {
         let alice = || Principal::Account("alice".parse().unwrap());
         let passkey = || PasskeyId::of(b"a");
         let signed_in = Holder::vouched(alice(), AuthMethod::Passkey(passkey()), 0);
         let enrolled = Holder::vouched(alice(), AuthMethod::Enrolment(passkey()), 0);
         let operator = Holder::vouched(Principal::Operator, AuthMethod::PeerUid(0), 0);
-        let stepped_up = Holder::vouched(alice(), AuthMethod::StepUp(passkey()), 0);
+        let stepped_up = Holder::vouched(alice(), AuthMethod::StepUp(passkey()), crate::clock::now());
+        let touch = Some(FreshTouch::default());
         let (session, size) = (|| "aaaaaaaaaaaa".parse::<SessionId>().unwrap(), TermSize::DEFAULT);
-        let open_host = Ask::OpenHost { user: "ops".parse().unwrap(), size, reason: None };
+        let open = Ask::Open { target: "ops@.host".parse().unwrap(), size, reason: None };
         let attach = Ask::Attach { session: session(), size };
         let others = [
             Ask::Lobby,
-            Ask::Open { target: "ops@.host".parse().unwrap(), size },
             Ask::Name { session: session(), name: None },
             Ask::Share { session: session(), account: "bob".parse().unwrap(), role: None },
             Ask::Show { session: session() },
@@ -142,12 +148,15 @@ mod tests {
             Ask::AllSessions { after: None },
         ];
         for holder in [&signed_in, &enrolled, &operator] {
-            assert_eq!(holder.may_ask(&open_host), Err(Refusal::TouchRequired));
-            assert_eq!(holder.spend_touch(Duration::MAX), Err(Refusal::TouchRequired));
-            assert!(holder.may_ask(&attach).is_ok() && !holder.is_step_up());
+            assert_eq!(holder.spend_touch(touch), Err(Refusal::TouchRequired));
+            assert_eq!((holder.may_view(None), holder.spend_touch(None)), (Ok(()), Ok(())));
+            assert!(holder.may_ask(&open).is_ok() && holder.may_ask(&attach).is_ok());
             assert!(others.iter().all(|ask| holder.may_ask(ask).is_ok()));
         }
-        assert!(stepped_up.may_ask(&open_host).is_ok() && stepped_up.may_ask(&attach).is_ok());
+        assert!(stepped_up.may_ask(&open).is_ok() && stepped_up.may_ask(&attach).is_ok());
+        assert_eq!(stepped_up.spend_touch(None), Err(Refusal::NoTouchNeeded));
+        assert_eq!((stepped_up.may_view(touch), stepped_up.spend_touch(touch)), (Ok(()), Ok(())));
+        assert_eq!(stepped_up.spend_touch(touch), Err(Refusal::TouchSpent));
         for ask in others {
             assert_eq!(stepped_up.may_ask(&ask), Err(Refusal::NotGranted), "{ask:?}");
         }

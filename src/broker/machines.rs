@@ -83,7 +83,9 @@ pub(super) fn task_targets(
 /// The machines for tasks that an account may have made.
 pub(super) fn task_machines(account: &AccountName, policy: &Config) -> Vec<TaskMachines> {
     let parts = policy.tasks_of(account).into_iter();
-    parts.map(|(user, before, after)| TaskMachines { user, before, after }).collect()
+    parts
+        .map(|(user, before, after, terms)| TaskMachines { user, terms: terms.into(), before, after })
+        .collect()
 }
 
 #[cfg(test)]

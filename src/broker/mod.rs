@@ -14,7 +14,7 @@
 //! `start_limiter`. Each session has a task (`session_task`), which talks to its `worker` and takes
 //! `orders`. `reach` reconnects to a restarted worker. `recovery` takes over the sessions of an
 //! earlier broker, and `orphans` stops units that have no record. A `session` has `participants`,
-//! and one on the host has a `time_limit`. `machines` knows which machines there are, and
+//! and may have a `time_limit`. `machines` knows which machines there are, and
 //! `changing` has one of them changed. `decisions` writes the decisions to the journal.
 
 mod answers;
@@ -56,8 +56,10 @@ mod worker;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
+use futures_util::future::join_all;
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
@@ -141,6 +143,10 @@ enum BrokerEvent {
 /// Capacity of the news queue of each principal channel. A channel that falls further behind is
 /// closed, and the person signs in again.
 const EVENT_QUEUE: usize = 64;
+
+/// How long a reload waits for the workers that take the keyboard from guests. `tere-broker --reload`
+/// waits longer. A worker that does not answer is told again when it is back.
+const WITHDRAW_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the program `tere-broker`.
 pub fn main() -> ExitCode {
@@ -244,6 +250,19 @@ impl Broker {
         }
     }
 
+    /// Has guests who may type only watch where a new policy permits no more, and waits until their
+    /// workers enforce it, at most [`WITHDRAW_TIMEOUT`].
+    async fn withdraw_keyboards(&self) {
+        let withdrawn = self.registry.withdraw_keyboards(&self.policy).into_iter();
+        let enforced = withdrawn.map(|(session, guest)| async move { session.enforce_role(&guest).await });
+        // In a task of its own, so that no order is lost with the wait.
+        let enforced = tokio::spawn(join_all(enforced));
+        match tokio::time::timeout(WITHDRAW_TIMEOUT, enforced).await {
+            Ok(Ok(settled)) if settled.iter().all(Result::is_ok) => {}
+            Ok(_) | Err(_) => tracing::warn!("a worker has not confirmed yet that a guest may only watch"),
+        }
+    }
+
     /// Reloads the policy on each SIGHUP. An invalid file changes nothing.
     fn reload_on_request(
         self: Arc<Self>,
@@ -258,6 +277,7 @@ impl Broker {
                         tracing::info!("policy reloaded");
                         // Fails only if no principal channel is open.
                         let _ = self.events.send(BrokerEvent::PolicyChanged);
+                        self.withdraw_keyboards().await;
                     }
                     Err(error) => {
                         tracing::error!(%error, "the new policy is bad; the old one stays: {error}")
@@ -274,8 +294,6 @@ impl Broker {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::sync::oneshot;
 
     use super::orders::ORDERS;

@@ -112,6 +112,16 @@ impl Participants {
         Ok(guests)
     }
 
+    /// Makes every guest who may type one who may only watch, and returns them.
+    pub(super) fn withdraw_keyboard(&mut self) -> Vec<AccountName> {
+        let writers = self.guests.iter_mut().filter(|guest| guest.role == GuestRole::Writer);
+        let watching = |guest: &mut Guest| {
+            guest.role = GuestRole::Watcher;
+            guest.account.clone()
+        };
+        writers.map(watching).collect()
+    }
+
     /// Lists the owner, then the guests, each with the number of their views.
     pub(super) fn all(&self, owner: &AccountName) -> Vec<Participant> {
         let guests = self.guests.iter().map(|guest| (&guest.account, guest.role.into()));
@@ -200,6 +210,19 @@ mod tests {
         assert!(participants.settled(&name(1), Some(Role::Watcher)) && participants.settled(&name(2), None));
         assert!(!participants.settled(&name(1), Some(Role::Writer)) && !participants.settled(&name(1), None));
     }
+
+    #[test]
+    fn guests_whose_keyboard_is_withdrawn_are_watchers() {
+        let mut participants = participants();
+        for (guest, role) in [(1, GuestRole::Writer), (2, GuestRole::Watcher), (3, GuestRole::Writer)] {
+            participants.guests = participants.guests_with(&name(guest), Some(role)).unwrap();
+        }
+        assert_eq!(participants.withdraw_keyboard(), [name(1), name(3)]);
+        assert!((1..=3).all(|guest| participants.role_of(&name(guest)) == Some(Role::Watcher)));
+        assert_eq!(participants.role_of(&name(0)), Some(Role::Owner));
+        assert!(participants.withdraw_keyboard().is_empty());
+    }
+
     #[test]
     fn guests_leave_room_for_the_owner() {
         let mut participants = participants();

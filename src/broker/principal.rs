@@ -126,16 +126,17 @@ impl PrincipalTask {
     async fn reply(&mut self, number: u32, outcome: Outcome) -> Result<(), WireError> {
         let (answer, socket) = match outcome {
             Outcome::Answer(answer) => (answer, None),
-            // The policy may have changed while the session was being opened.
-            Outcome::View(view) if !self.granted(&view.session) => {
-                detach(vec![(view.session, view.viewer)], UnreadInput::Dropped).await;
-                (Answer::Refused(Refusal::NotGranted), None)
-            }
-            Outcome::View(view) if self.set_role(&view).await.is_err() => {
-                detach(vec![(view.session, view.viewer)], UnreadInput::Dropped).await;
-                (Answer::Refused(Refusal::WorkerUnavailable), None)
-            }
             Outcome::View(view) => {
+                // The policy may have changed while the session was being opened.
+                let kept = match self.permits(&view.session) {
+                    Ok(()) => self.set_role(&view).await,
+                    Err(refusal) => Err(refusal),
+                };
+                if let Err(refusal) = kept {
+                    detach(vec![(view.session, view.viewer)], UnreadInput::Dropped).await;
+                    let answer = Answer::Refused(refusal);
+                    return self.send(&FromBroker::Reply { number, answer }, None).await;
+                }
                 let record = &view.session.record;
                 let (session, target) = (record.id.clone(), record.target.clone());
                 let opened = Answer::Opened { session, target, left: record.seconds_left() };
@@ -158,10 +159,11 @@ impl PrincipalTask {
         sent.await.unwrap_or(Err(WireError::TimedOut))
     }
 
-    /// Corrects the role of a new view: it may have changed while the view was being made.
+    /// Corrects the role of a new view: it may have changed while the view was being made, and the
+    /// policy too.
     async fn set_role(&self, view: &View) -> Result<(), Refusal> {
         let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
-        match view.session.role_of(account).filter(|role| *role != view.role) {
+        match self.broker.policy.view(account, &view.session).ok().filter(|role| *role != view.role) {
             None => Ok(()),
             Some(role) => {
                 // Fails only if the session is over, and then it has no viewers.
@@ -176,7 +178,7 @@ impl PrincipalTask {
         let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
         let Ok(role) = self.broker.policy.view(account, session) else { return Ok(()) };
         let record = &session.record;
-        let shareable = self.broker.policy.now().lets_share(&record.owner, &record.target);
+        let shareable = self.broker.policy.now().share(&record.owner, &record.target);
         let (session, participants) = (record.id.clone(), session.participants_shown());
         self.send(&FromBroker::Sharing { session, participants, role, shareable }, None).await
     }
@@ -191,17 +193,21 @@ impl PrincipalTask {
     /// Closes the views that a new policy no longer grants. Their sessions go on without them.
     async fn close_ungranted(&mut self) {
         let views = std::mem::take(&mut self.views);
-        let (kept, closed) = views.into_iter().partition(|(session, _)| self.granted(session));
+        let (kept, closed) = views.into_iter().partition(|(session, _)| self.permits(session).is_ok());
         self.views = kept;
         detach(closed, UnreadInput::Dropped).await;
     }
 
-    /// Whether the current policy lets this principal view the session. The operator may watch any.
-    fn granted(&self, session: &Session) -> bool {
-        match &self.holder.principal {
-            Principal::Account(account) => self.broker.policy.view(account, session).is_ok(),
-            Principal::Operator => true,
+    /// Checks that the current policy lets this principal view the session, with the touch that the
+    /// channel stands for or without one. The operator may watch any.
+    fn permits(&self, session: &Session) -> Result<(), Refusal> {
+        let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
+        let policy = &self.broker.policy;
+        policy.view(account, session)?;
+        if self.holder.touched_for(&session.record.id) {
+            return Ok(());
         }
+        self.holder.may_view(policy.touch(session)?)
     }
 
     /// Closes the channel and then every view in its worker, since its former holder may not keep
@@ -308,6 +314,26 @@ mod tests {
             next(&mut slow).await,
             WorkerOrder::Detach { viewer: ViewerId(2), unread: UnreadInput::Dropped }
         ));
+    }
+
+    /// Whatever a request was allowed under, its view is handed over under the policy then in force.
+    #[tokio::test]
+    async fn a_view_is_not_handed_over_if_a_new_policy_wants_a_touch_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = test_support::broker(folder.path());
+        let (session, mut inbox) = test_support::session(&broker, "aaaaaaaaaaaa");
+        let (front, held) = Front::pair().unwrap();
+        let alice = Principal::Account("alice".parse().unwrap());
+        let alice = Holder::vouched(alice, AuthMethod::PeerUid(0), 0);
+        tokio::spawn(serve(held.into_socket(), alice, Arc::clone(&broker), broker.events.subscribe()));
+        front.greet(Intent::Principal, GREETING_TIMEOUT).await.unwrap();
+        let made = ask(&front, &session, &mut inbox).await;
+        test_support::set_policy(&broker, folder.path(), "fresh-touch = \"60s\"");
+        made(ViewerId(1));
+        assert!(matches!(next(&mut inbox).await, WorkerOrder::Detach { viewer: ViewerId(1), .. }));
+        let refused = Answer::Refused(Refusal::TouchRequired);
+        let (answer, descriptors) = front.receive().await.unwrap();
+        assert_eq!((answer, descriptors.len()), (FromBroker::Reply { number: 0, answer: refused }, 0));
     }
 
     #[test]

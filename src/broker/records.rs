@@ -41,9 +41,8 @@ pub(super) struct Record {
     /// is a different one. Records of earlier builds do not have this field.
     #[serde(default)]
     pub(super) ownerless: bool,
-    /// When the session has to end, in seconds since 1970. Only a session on the host has a time
-    /// limit. Records of earlier builds do not have this field; those builds open no session on the
-    /// host.
+    /// When the session has to end, in seconds since 1970, if it has a time limit. Records of earlier
+    /// builds do not have this field; those builds open no session with a limit.
     #[serde(default)]
     pub(super) ends: Option<u64>,
     /// Fields that a later build has added.

@@ -38,6 +38,8 @@ pub(super) fn restore(broker: &Arc<Broker>) -> Result<(), String> {
         time_limit::watch(&broker.registry.restore(record, orders));
         tokio::spawn(resume_session(Arc::clone(broker), id, inbox));
     }
+    // The policy may have changed since that broker read it. It left no view that goes on.
+    broker.registry.withdraw_keyboards(&broker.policy);
     let (orphans, systemd) = (Arc::clone(&broker.orphans), Arc::clone(&broker.systemd));
     tokio::spawn(async move { orphans.stop_all(&systemd).await });
     Ok(())

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 
 use super::decisions::{Decision, note};
 use super::orders::WorkerOrder;
+use super::policy::Policy;
 use super::records::{LeftBehind, Record, Records};
 use super::session::{Session, Views};
 use crate::names::{AccountName, Label, MachineName, SessionId};
-use crate::protocol::worker::ViewerId;
 use crate::protocol::{GuestRole, Refusal, Role};
 
 /// Maximum number of sessions per account. A further one is refused with `too-many`.
@@ -166,23 +166,64 @@ impl Registry {
         Ok(())
     }
 
-    /// Shares a session with an account in this role, or stops sharing it if `role` is `None`. The
-    /// record is written first. Returns the current viewers of the account.
+    /// Shares a session with an account in this role, as far as the policy lets its owner, or stops
+    /// sharing it if `role` is `None`, which the owner may do at any time. The record is written
+    /// first.
     pub(super) fn share(
         &self,
         session: &Session,
         account: &AccountName,
         role: Option<GuestRole>,
-    ) -> Result<Vec<ViewerId>, Refusal> {
+        policy: &Policy,
+    ) -> Result<(), Refusal> {
         let mut participants = session.participants();
+        // Read under the lock: [`Self::withdraw_keyboards`] takes the lock after a new policy is in
+        // force, so whatever an earlier one permits here is withdrawn there.
+        let Record { owner, target, .. } = &session.record;
+        match (role, policy.now().share(owner, target)) {
+            (Some(_), None) => return Err(Refusal::NotShareable),
+            (Some(GuestRole::Writer), Some(GuestRole::Watcher)) => return Err(Refusal::OnlyToWatch),
+            (Some(GuestRole::Writer), Some(GuestRole::Writer))
+            | (Some(GuestRole::Watcher), Some(_))
+            | (None, _) => {}
+        }
         let guests = participants.guests_with(account, role)?;
         let record = Record { guests, ..participants.record(&session.record) };
         self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
         participants.guests = record.guests;
-        let viewers = participants.viewers_of(account);
         drop(participants);
         session.has_changed();
-        Ok(viewers)
+        Ok(())
+    }
+
+    /// Takes the keyboard from the guests of all sessions that may only be watched by the policy in
+    /// force. Returns these guests, with the session. A policy that is wider again gives nothing
+    /// back. The participants of every session are told what its owner may share now.
+    pub(super) fn withdraw_keyboards(&self, policy: &Policy) -> Vec<(Arc<Session>, AccountName)> {
+        let policy = policy.now();
+        let sessions: Vec<_> = self.live().sessions.values().cloned().collect();
+        let mut withdrawn = Vec::new();
+        for session in sessions {
+            let Record { owner, target, .. } = &session.record;
+            if policy.share(owner, target) == Some(GuestRole::Watcher) {
+                let mut participants = session.participants();
+                let guests = participants.withdraw_keyboard();
+                let record = participants.record(&session.record);
+                if !guests.is_empty()
+                    && let Err(error) = self.records.keep(&record)
+                {
+                    // It holds for as long as this broker runs, and the next one withdraws it again.
+                    not_kept(&record, &error);
+                }
+                drop(participants);
+                for guest in guests {
+                    note(Decision::KeyboardWithdrawn(&guest), None, &session.record);
+                    withdrawn.push((Arc::clone(&session), guest));
+                }
+            }
+            session.has_changed();
+        }
+        withdrawn
     }
 
     /// Removes a session that is over, and its record.
@@ -248,6 +289,7 @@ fn not_kept(record: &Record, error: &io::Error) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_support;
     use super::*;
 
     #[test]
@@ -260,6 +302,37 @@ mod tests {
         assert!(registry.reserve(&"bob".parse().unwrap()).is_ok());
         drop(places);
         assert!(registry.reserve(&alice).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_keyboard_that_the_policy_withdraws_is_given_back_by_the_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = test_support::broker(folder.path());
+        let (session, _orders) = test_support::session(&broker, "aaaaaaaaaaaa");
+        let (registry, bob) = (&broker.registry, "bob".parse().unwrap());
+        let share = |role| registry.share(&session, &bob, role, &broker.policy);
+        let stored = || registry.left_behind().unwrap().records[0].guests[0].role;
+        share(Some(GuestRole::Writer)).unwrap();
+        assert!(registry.withdraw_keyboards(&broker.policy).is_empty());
+
+        test_support::set_policy(&broker, folder.path(), "share = \"watch\"");
+        let changes = session.changes();
+        let withdrawn = registry.withdraw_keyboards(&broker.policy);
+        assert_eq!(withdrawn.iter().map(|(_, guest)| guest).collect::<Vec<_>>(), [&bob]);
+        assert!(changes.has_changed().unwrap(), "the participants are told");
+        assert_eq!((session.role_of(&bob), stored()), (Some(Role::Watcher), GuestRole::Watcher));
+        assert_eq!(share(Some(GuestRole::Writer)), Err(Refusal::OnlyToWatch));
+        assert_eq!(share(Some(GuestRole::Watcher)), Ok(()));
+        assert!(registry.withdraw_keyboards(&broker.policy).is_empty());
+
+        test_support::set_policy(&broker, folder.path(), "share = true");
+        registry.withdraw_keyboards(&broker.policy);
+        assert_eq!((session.role_of(&bob), stored()), (Some(Role::Watcher), GuestRole::Watcher));
+        assert_eq!(share(Some(GuestRole::Writer)), Ok(()));
+        // What may not be shared any more can still be taken back.
+        test_support::set_policy(&broker, folder.path(), "share = false");
+        assert_eq!(share(Some(GuestRole::Watcher)), Err(Refusal::NotShareable));
+        assert_eq!(share(None), Ok(()));
     }
 
     #[test]

@@ -5,14 +5,14 @@
 //! Claimed   what a channel asked for
 //! Vetted    it comes from an account
 //! Granted   the policy gives that account that target
-//! Admitted  a shell on the host has a fresh touch, a reason if need be, and a time limit
+//! Admitted  it has the fresh touch and the reason that the grant demands
 //! ```
 
 use std::time::Duration;
 
 use super::holder::Holder;
 use super::systemd::Unit;
-use crate::config::{Config, HostTerms, Launch, Shell, TimeLimit};
+use crate::config::{Config, Launch, Shell, Terms, TimeLimit};
 use crate::names::{AccountName, Reason, Target, TermSize};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::Principal;
@@ -39,10 +39,8 @@ pub(super) struct Granted {
     vetted: Vetted,
     /// Whether tere makes the machine.
     managed: bool,
-    /// What the grant demands, if the target is on the host itself.
-    host: Option<HostTerms>,
-    /// How long the session may last.
-    time_limit: Option<TimeLimit>,
+    /// What the grant demands.
+    terms: Terms,
     /// Which shell it is, and its environment.
     launch: Launch,
 }
@@ -69,24 +67,21 @@ impl Vetted {
         let target = &self.claimed.target;
         let grant = policy.grant_of(&self.owner, target).ok_or(Refusal::NotGranted)?;
         let managed = policy.machine(&target.machine).is_some();
-        let (host, time_limit, launch) = (grant.host, grant.time_limit, grant.launch.clone());
-        Ok(Granted { vetted: self, managed, host, time_limit, launch })
+        let (terms, launch) = (grant.terms, grant.launch.clone());
+        Ok(Granted { vetted: self, managed, terms, launch })
     }
 }
 
 impl Granted {
-    /// Checks what a shell on the host demands, and uses the touch up. The channel of a step-up
-    /// opens nothing else.
+    /// Checks what the grant demands, and uses the touch up. A request that lacks only the reason
+    /// leaves the touch unused.
     pub(super) fn admit(self, holder: &Holder) -> Result<Admitted, Refusal> {
-        match self.host {
-            None if holder.is_step_up() => return Err(Refusal::NotGranted),
-            None => {}
-            Some(_) if !holder.is_step_up() => return Err(Refusal::TouchRequired),
-            Some(terms) if terms.reason && self.vetted.claimed.reason.is_none() => {
-                return Err(Refusal::ReasonRequired);
-            }
-            Some(terms) => holder.spend_touch(terms.fresh_touch.get())?,
+        let Terms { fresh_touch, reason, .. } = self.terms;
+        holder.may_view(fresh_touch)?;
+        if reason && self.vetted.claimed.reason.is_none() {
+            return Err(Refusal::ReasonRequired);
         }
+        holder.spend_touch(fresh_touch)?;
         Ok(Admitted { granted: self })
     }
 }
@@ -116,7 +111,7 @@ impl Admitted {
 
     /// How long the session may last, if there is a limit.
     pub(super) fn time_limit(&self) -> Option<Duration> {
-        self.granted.time_limit.map(TimeLimit::get)
+        self.granted.terms.time_limit.map(TimeLimit::get)
     }
 
     /// The unit of the machine.
@@ -153,6 +148,16 @@ mod tests {
         accounts = ["alice"]
         machine = ".host"
         user = "root"
+        reason = true
+        [[grant]]
+        accounts = ["alice"]
+        machine = "vault"
+        user = "dev"
+        fresh-touch = "20s"
+        [[grant]]
+        accounts = ["alice"]
+        machine = "lab"
+        user = "dev"
         reason = true
         [[machine]]
         name = "box"
@@ -199,7 +204,7 @@ mod tests {
         let signed_in = holder(&alice(), AuthMethod::Passkey);
         assert_eq!(ask(&signed_in, "ops@.host", None).unwrap_err(), Refusal::TouchRequired);
         let stepped_up = holder(&alice(), AuthMethod::StepUp);
-        assert_eq!(ask(&stepped_up, "dev@box", None).unwrap_err(), Refusal::NotGranted);
+        assert_eq!(ask(&stepped_up, "dev@box", None).unwrap_err(), Refusal::NoTouchNeeded);
         let admitted = ask(&stepped_up, "ops@.host", Some("disk full")).unwrap();
         assert_eq!(admitted.time_limit(), Some(Duration::from_secs(300)));
         assert_eq!(admitted.reason().map(Reason::as_str), Some("disk full"));
@@ -210,6 +215,30 @@ mod tests {
         assert_eq!(in_a_machine.shell().map(Shell::as_str), Some("/usr/bin/zsh"));
         assert!(in_a_machine.environment().contains(&"WHO=alice".to_owned()));
         assert_eq!(admitted.shell(), None);
+    }
+
+    #[test]
+    fn a_machine_needs_a_touch_or_a_reason_where_its_grant_says_so() {
+        let signed_in = holder(&alice(), AuthMethod::Passkey);
+        assert_eq!(ask(&signed_in, "dev@vault", None).unwrap_err(), Refusal::TouchRequired);
+        let stepped_up = holder(&alice(), AuthMethod::StepUp);
+        let admitted = ask(&stepped_up, "dev@vault", None).unwrap();
+        assert_eq!((admitted.time_limit(), admitted.reason()), (None, None));
+        for target in ["dev@vault", "ops@.host"] {
+            assert_eq!(ask(&stepped_up, target, None).unwrap_err(), Refusal::TouchSpent, "{target}");
+        }
+        let old = |age| {
+            let how = AuthMethod::StepUp(PasskeyId::of(b"a"));
+            ask(&Holder::vouched(alice(), how, crate::clock::now() - age), "dev@vault", None)
+        };
+        assert!(old(10).is_ok());
+        assert_eq!(old(21).unwrap_err(), Refusal::TouchStale);
+
+        assert_eq!(ask(&signed_in, "dev@lab", None).unwrap_err(), Refusal::ReasonRequired);
+        let stepped_up = holder(&alice(), AuthMethod::StepUp);
+        assert_eq!(ask(&stepped_up, "dev@lab", Some("disk full")).unwrap_err(), Refusal::NoTouchNeeded);
+        let admitted = ask(&signed_in, "dev@lab", Some("disk full")).unwrap();
+        assert_eq!(admitted.reason().map(Reason::as_str), Some("disk full"));
     }
 
     #[test]

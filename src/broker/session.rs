@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::orders::WorkerOrder;
 use super::participants::{Participants, Viewer};
 use super::records::Record;
+use crate::config::Config;
 use crate::names::{AccountName, TermSize};
 use crate::protocol::worker::{ToWorker, UnreadInput, ViewerId};
 use crate::protocol::{About, Participant, Refusal, Role, SessionSummary};
@@ -58,8 +59,8 @@ impl Session {
         Arc::new(Self { record, participants, changed: watch::Sender::new(()), worker })
     }
 
-    /// Returns the session's entry in a list, for somebody with this role.
-    pub(super) async fn summary(&self, role: Role) -> SessionSummary {
+    /// Returns the session's entry in a list, for somebody with this role, under this policy.
+    pub(super) async fn summary(&self, role: Role, policy: &Config) -> SessionSummary {
         let Record { id, owner, target, opened, .. } = &self.record;
         let about = tokio::time::timeout(DESCRIBE_TIMEOUT, self.describe()).await.ok().flatten();
         let (id, owner, target) = (id.clone(), owner.clone(), target.clone());
@@ -68,7 +69,8 @@ impl Session {
             (participants.name.clone(), participants.viewing())
         };
         let left = self.record.seconds_left();
-        SessionSummary { id, target, opened: *opened, left, owner, role, name, viewing, about }
+        let touch = policy.terms(&owner, &target).is_some_and(|terms| terms.fresh_touch.is_some());
+        SessionSummary { id, target, opened: *opened, left, touch, owner, role, name, viewing, about }
     }
 
     /// Has the worker make a viewer, for an account or, if `account` is `None`, for the operator.
@@ -169,6 +171,22 @@ impl Session {
         viewers.iter().map(told).collect()
     }
 
+    /// Has the worker give every viewer of this account its current role, or close it if the account
+    /// has none, and waits as [`Self::settled`] does.
+    pub(super) async fn enforce_role(&self, account: &AccountName) -> Result<(), Refusal> {
+        let viewers = self.participants().viewers_of(account);
+        for viewer in viewers {
+            match self.role_of(account) {
+                Some(role) => {
+                    // Fails only if the session is over, and then it has no viewers.
+                    let _ = self.worker.send(WorkerOrder::SetRole { viewer, role }).await;
+                }
+                None => self.close_view(viewer, UnreadInput::Dropped).await,
+            }
+        }
+        self.settled(account).await
+    }
+
     /// Waits until the worker has acknowledged the current role of every viewer of this account, at
     /// most [`SETTLE_TIMEOUT`].
     pub(super) async fn settled(&self, account: &AccountName) -> Result<(), Refusal> {
@@ -200,6 +218,6 @@ impl Session {
 
 /// Returns the list entries of sessions, in the given order. All workers are asked at the same
 /// time.
-pub(super) async fn summaries(sessions: &[(Arc<Session>, Role)]) -> Vec<SessionSummary> {
-    join_all(sessions.iter().map(|(session, role)| session.summary(*role))).await
+pub(super) async fn summaries(sessions: &[(Arc<Session>, Role)], policy: &Config) -> Vec<SessionSummary> {
+    join_all(sessions.iter().map(|(session, role)| session.summary(*role, policy))).await
 }

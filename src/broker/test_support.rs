@@ -29,6 +29,12 @@ pub(super) fn broker(folder: &Path) -> Arc<Broker> {
     Broker::new(policy, Records::at(folder.to_owned()), machines, folder.to_owned()).0
 }
 
+/// Puts the same policy into force with its `share = true` replaced by this. No channel is told.
+pub(super) fn set_policy(broker: &Broker, folder: &Path, share: &str) {
+    std::fs::write(folder.join("tere.toml"), POLICY.replace("share = true", share)).unwrap();
+    broker.policy.reload().unwrap();
+}
+
 /// Creates a session of alice's on dev@box, and returns it with the orders for its worker.
 pub(super) fn session(broker: &Broker, id: &str) -> (Arc<Session>, mpsc::Receiver<WorkerOrder>) {
     let record = Record::of_now(id.parse().unwrap(), "alice".parse().unwrap(), "dev@box".parse().unwrap());

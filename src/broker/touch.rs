@@ -1,5 +1,4 @@
-//! The touch of a passkey that a step-up channel stands for. It is good for one session on the
-//! host.
+//! The touch of a passkey that a step-up channel stands for. It is good for one session.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

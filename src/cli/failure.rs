@@ -48,11 +48,13 @@ impl Failure {
             | Refusal::ShellRefused
             | Refusal::WorkerUnavailable
             | Refusal::TouchRequired
+            | Refusal::NoTouchNeeded
             | Refusal::TouchStale
             | Refusal::TouchSpent
             | Refusal::PasskeyOfAnother
             | Refusal::ReasonRequired
             | Refusal::NotShareable
+            | Refusal::OnlyToWatch
             | Refusal::Yourself
             | Refusal::Busy
             | Refusal::TooManyFailures

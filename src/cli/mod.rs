@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::names::Target;
+use crate::names::{Reason, Target};
 use failure::Failure;
 
 /// A secure front door to shells in systemd-nspawn machines: the command line on the host.
@@ -63,6 +63,9 @@ enum Command {
         /// one.
         #[arg(value_name = "TARGET")]
         target: Option<Target>,
+        /// Why, in a few words, where the policy demands it. The journal keeps it.
+        #[arg(long, value_name = "WORDS")]
+        reason: Option<Reason>,
         #[command(flatten)]
         options: attach::Options,
     },
@@ -110,8 +113,8 @@ pub fn main() -> ExitCode {
     let Some(command) = flags.command else { return exit(attach::choose(&flags.runtime_dir)) };
     exit(match command {
         Command::Account(command) => account::run(command, &flags.runtime_dir),
-        Command::Open { target, options } => {
-            attach::run(&attach::Wanted::Open(target), &options, &flags.runtime_dir)
+        Command::Open { target, reason, options } => {
+            attach::run(&attach::Wanted::Open(target, reason), &options, &flags.runtime_dir)
         }
         Command::Attach { named, options } => {
             attach::run(&attach::Wanted::Attach(named), &options, &flags.runtime_dir)

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::print;
-use crate::config::{Config, Grant, HostTerms, Machine, Shell};
+use crate::config::{Config, Grant, Machine, Shell, Terms};
 use crate::names::{AccountName, GroupName, Target};
+use crate::protocol::GuestRole;
 
 /// The subcommands for the policy.
 #[derive(Debug, Subcommand)]
@@ -26,12 +27,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/tere/tere.toml")]
         config: PathBuf,
         /// Print JSON: an object with account and grants, an array of objects with target, line (of
-        /// the grant), group (by which the account has it, or null), share, time_limit (seconds, or
-        /// null), shell (null for the
-        /// user's own), template (null if the machine must be there before), network (what the machine
-        /// reaches, in words, or null), allow (the
-        /// changes of the machine that the account may have made), host (null, or for the host
-        /// itself an object with fresh_touch in seconds, and reason).
+        /// the grant), group (by which the account has it, or null), share (the most that a
+        /// guest may become, watcher or writer, or null), time_limit (seconds, or
+        /// null), fresh_touch (seconds, or null if no touch is needed), reason (whether one is), shell
+        /// (null for the user's own), template (null if the machine must be there before), network
+        /// (what the machine reaches, in words, or null), allow (the changes of the machine that the
+        /// account may have made).
         #[arg(long)]
         json: bool,
     },
@@ -90,27 +91,30 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
         return format!("{account} may open nothing: no grant in {file} names the account.");
     }
     let line = |Given { target, grant, group, machine }: &Given<'_>| {
-        let share = if grant.share { " and share the sessions" } else { "" };
-        let made = match (machine, grant.host) {
-            (_, Some(terms)) => on_host(&terms),
-            (Some(machine), None) => {
+        let share = match grant.share {
+            Some(GuestRole::Writer) => " and share the sessions",
+            Some(GuestRole::Watcher) => " and share the sessions with others who only watch",
+            None => "",
+        };
+        let made = match machine {
+            _ if grant.is_on_host() => {
+                "This is the host itself: polkit must permit it too, see 'tere check'.".to_owned()
+            }
+            Some(machine) => {
                 let (template, network) = (&machine.template, &machine.network);
                 let changes = changes(machine);
                 format!(
                     "The machine is made from the template {template}{changes}. Over the network it reaches {network}."
                 )
             }
-            (None, None) => "The machine must be there: tere does not make it.".to_owned(),
+            None => "The machine must be there: tere does not make it.".to_owned(),
         };
         let group = group.map_or_else(String::new, |group| format!(", as one of the group {group}"));
         let shell = grant.launch.shell.as_ref();
         let shell = shell.map_or_else(String::new, |shell| format!(" The shell is {}.", shell.as_str()));
-        let limit = grant
-            .time_limit
-            .map_or_else(String::new, |limit| format!(" A session ends after {} s.", limit.get().as_secs()));
-        let line = grant.line;
+        let (terms, line) = (demands(&grant.terms), grant.line);
         format!(
-            "{account} may open {target}{share}, by the grant in line {line} of {file}{group}. {made}{shell}{limit}"
+            "{account} may open {target}{share}, by the grant in line {line} of {file}{group}. {made}{shell}{terms}"
         )
     };
     given.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -125,14 +129,15 @@ fn changes(machine: &Machine) -> String {
     format!("; the account may have it changed: {}", allowed.join(", "))
 }
 
-/// What a shell on the host itself takes.
-fn on_host(terms: &HostTerms) -> String {
-    let HostTerms { fresh_touch, reason } = terms;
-    let reason = if *reason { " and a reason in words" } else { "" };
-    format!(
-        "This is the host itself: each view needs a touch of the passkey that is at most {} s old{reason}. polkit must permit it too, see 'tere check'.",
-        fresh_touch.get().as_secs()
-    )
+/// What a grant demands, in sentences that follow another one.
+fn demands(Terms { fresh_touch, reason, time_limit }: &Terms) -> String {
+    let touch = fresh_touch.map(|touch| {
+        let age = touch.get().as_secs();
+        format!(" Each view needs a touch of the passkey, made for it and at most {age} s old.")
+    });
+    let reason = reason.then(|| " Whoever opens a session has to say why.".to_owned());
+    let limit = time_limit.map(|limit| format!(" A session ends after {} s.", limit.get().as_secs()));
+    [touch, reason, limit].into_iter().flatten().collect()
 }
 
 /// Why an account may not open a target, and what would have to be written.
@@ -156,15 +161,13 @@ fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value
             "line": grant.line,
             "group": group,
             "share": grant.share,
-            "time_limit": grant.time_limit.map(|limit| limit.get().as_secs()),
+            "time_limit": grant.terms.time_limit.map(|limit| limit.get().as_secs()),
+            "fresh_touch": grant.terms.fresh_touch.map(|touch| touch.get().as_secs()),
+            "reason": grant.terms.reason,
             "shell": grant.launch.shell.as_ref().map(Shell::as_str),
             "template": machine.map(|machine| &machine.template),
             "network": machine.map(|machine| machine.network.to_string()),
             "allow": machine.map(|machine| &machine.allow),
-            "host": grant.host.map(|terms| json!({
-                "fresh_touch": terms.fresh_touch.get().as_secs(),
-                "reason": terms.reason,
-            })),
         })
     });
     json!({ "account": account, "grants": serde_json::Value::from_iter(grants) })
@@ -201,8 +204,25 @@ mod tests {
         let json = for_programs(&alice, &given(&config, &alice));
         assert_eq!(
             json["grants"][1],
-            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": true, "time_limit": null, "shell": "/bin/zsh", "template": null, "network": null, "allow": null, "host": null})
+            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": "writer", "time_limit": null, "shell": "/bin/zsh", "template": null, "network": null, "allow": null, "fresh_touch": null, "reason": false})
         );
+    }
+
+    #[test]
+    fn how_far_sessions_are_shared_is_said() {
+        let alice: AccountName = "alice".parse().unwrap();
+        for (share, words, role) in [
+            ("true", "dev@lab and share the sessions, by", json!("writer")),
+            ("\"watch\"", "dev@lab and share the sessions with others who only watch, by", json!("watcher")),
+            ("false", "dev@lab, by", json!(null)),
+        ] {
+            let text = POLICY.replace("share = true", &format!("share = {share}"));
+            let config = Config::parse(&text, "tere.toml").unwrap();
+            let given = given(&config, &alice);
+            let said = for_people(&alice, &given, "tere.toml");
+            assert!(said.contains(words), "{said}");
+            assert_eq!(for_programs(&alice, &given)["grants"][1]["share"], role);
+        }
     }
 
     /// What it says to write is what grants the target.
@@ -225,9 +245,27 @@ mod tests {
         let config = Config::parse(&format!("{POLICY}{grant}\nreason = true\n"), "tere.toml").unwrap();
         assert_eq!(
             for_people(&eve, &given(&config, &eve), "tere.toml"),
-            "eve may open root@.host, by the grant in line 26 of tere.toml. This is the host itself: each view needs a touch of the passkey that is at most 60 s old and a reason in words. polkit must permit it too, see 'tere check'. A session ends after 3600 s."
+            "eve may open root@.host, by the grant in line 26 of tere.toml. This is the host itself: polkit must permit it too, see 'tere check'. Each view needs a touch of the passkey, made for it and at most 60 s old. Whoever opens a session has to say why. A session ends after 3600 s."
         );
         let json = for_programs(&eve, &given(&config, &eve));
-        assert_eq!(json["grants"][0]["host"], json!({"fresh_touch": 60, "reason": true}));
+        let grant = &json["grants"][0];
+        assert_eq!(
+            (&grant["fresh_touch"], &grant["reason"], &grant["time_limit"]),
+            (&json!(60), &json!(true), &json!(3600))
+        );
+    }
+
+    #[test]
+    fn what_a_grant_demands_is_said_wherever_it_is() {
+        let alice: AccountName = "alice".parse().unwrap();
+        let text = POLICY.replace("share = true", "fresh-touch = \"20s\"\ntime-limit = \"8h\"");
+        let config = Config::parse(&text, "tere.toml").unwrap();
+        let said = for_people(&alice, &given(&config, &alice), "tere.toml");
+        let lab = said.lines().nth(1).unwrap();
+        assert!(
+            lab.ends_with("Each view needs a touch of the passkey, made for it and at most 20 s old. A session ends after 28800 s."),
+            "{lab}"
+        );
+        assert!(!said.lines().next().unwrap().contains("touch"), "{said}");
     }
 }

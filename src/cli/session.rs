@@ -304,6 +304,7 @@ impl Lobby {
             let Answer::Lobby { sessions, targets, .. } = channel.ask(Ask::Lobby, |_| {}).await?.0 else {
                 return Err(out_of_turn());
             };
+            let targets = targets.into_iter().map(|granted| granted.target).collect();
             return Ok(Self { sessions, targets });
         }
         let mut sessions: Vec<SessionSummary> = Vec::new();
@@ -416,6 +417,7 @@ mod tests {
             target: "dev@web1".parse().unwrap(),
             opened: 1,
             left: None,
+            touch: false,
             owner: "alice".parse().unwrap(),
             role: Role::Watcher,
             name: name.map(|name| name.parse().unwrap()),

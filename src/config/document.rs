@@ -10,10 +10,10 @@ use toml::Spanned;
 
 use super::error::{Found, found, position};
 use super::explain::explain;
+use super::share::Share;
 use super::{
-    Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, HostTerms, Launch, Limits, Machine,
-    Memory, Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start, Tasks, TimeLimit,
-    Update,
+    Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, Launch, Limits, Machine, Memory,
+    Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start, Tasks, Terms, TimeLimit, Update,
 };
 use crate::names::{
     AccountName, BadName, ChangeKind, GroupName, MachineName, Target, TemplateName, UnixGroup, UnixUser,
@@ -67,14 +67,15 @@ struct GrantTable {
     machine: Spanned<Pattern<MachineName>>,
     /// The UNIX user in the machine.
     user: Spanned<Pattern<UnixUser>>,
-    /// Whether the accounts may share their sessions on this target.
-    share: Option<Spanned<bool>>,
-    /// How old the touch may be that a session on the host needs.
-    fresh_touch: Option<Spanned<FreshTouch>>,
+    /// What the accounts may let others do in their sessions on this target.
+    share: Option<Spanned<Share>>,
+    /// How old the touch may be that each view of a session takes.
+    fresh_touch: Option<FreshTouch>,
     /// How long a session may last.
     time_limit: Option<TimeLimit>,
-    /// Whether a session on the host needs a reason in words.
-    reason: Option<Spanned<bool>>,
+    /// Whether a session is opened for a reason in words.
+    #[serde(default)]
+    reason: bool,
     /// The shell.
     shell: Option<Shell>,
     /// Its environment.
@@ -157,47 +158,31 @@ fn grant(text: &str, table: Spanned<GrantTable>, known: &[Group]) -> Result<(Gra
     let span = table.span();
     let table = table.into_inner();
     let spans = Spans { grant: span, machine: table.machine.span() };
-    let host = host_terms(&table)?;
+    let on_host = matches!(table.machine.get_ref(), Pattern::Fixed(machine) if machine.is_host());
+    if let Some(share) = table.share.as_ref().filter(|share| on_host && share.get_ref().0.is_some()) {
+        return Err(found(Fault::HostShared, share.span()));
+    }
     let (accounts, groups) = accounts(table.accounts, Some(known))?;
     for account in &accounts {
         let machine = for_account(&table.machine, account)?;
         let user = for_account(&table.user, account)?;
         // Only a grant that names the host, and only one that names root.
-        if machine.is_host() && host.is_none() {
+        if machine.is_host() && !on_host {
             return Err(found(Fault::HostByPattern, table.machine.span()));
         }
         let names_root = matches!(table.user.get_ref(), Pattern::Fixed(user) if user.is_root());
-        if user.is_root() && !(host.is_some() && names_root) {
-            let fault = if host.is_some() { Fault::RootByPattern } else { Fault::Root };
+        if user.is_root() && !(on_host && names_root) {
+            let fault = if on_host { Fault::RootByPattern } else { Fault::Root };
             return Err(found(fault, table.user.span()));
         }
     }
     let (machine, user) = (table.machine.into_inner(), table.user.into_inner());
-    let share = table.share.is_some_and(Spanned::into_inner);
+    let share = table.share.and_then(|share| share.into_inner().0);
     let line = position(text, spans.grant.start).line;
     let launch = Launch { shell: table.shell, environment: table.environment.unwrap_or_default() };
-    let time_limit = table.time_limit.or(host.map(|_| TimeLimit::default()));
-    Ok((Grant { accounts, groups, machine, user, share, host, time_limit, launch, line }, spans))
-}
-
-/// The terms of a grant that names the host, and `None` for any other grant, which may not have
-/// them.
-fn host_terms(table: &GrantTable) -> Result<Option<HostTerms>, Found> {
-    let GrantTable { fresh_touch, reason, .. } = table;
-    if matches!(table.machine.get_ref(), Pattern::Fixed(machine) if machine.is_host()) {
-        if let Some(share) = table.share.as_ref().filter(|share| *share.get_ref()) {
-            return Err(found(Fault::HostShared, share.span()));
-        }
-        let fresh_touch = fresh_touch.as_ref().map(|touch| *touch.get_ref()).unwrap_or_default();
-        let reason = reason.as_ref().is_some_and(|reason| *reason.get_ref());
-        return Ok(Some(HostTerms { fresh_touch, reason }));
-    }
-    let theirs = [
-        ("fresh-touch", fresh_touch.as_ref().map(Spanned::span)),
-        ("reason", reason.as_ref().map(Spanned::span)),
-    ];
-    let misplaced = theirs.into_iter().find_map(|(key, span)| Some(found(Fault::OnlyOnHost(key), span?)));
-    misplaced.map_or(Ok(None), Err)
+    let terms = Terms { fresh_touch: table.fresh_touch, reason: table.reason, time_limit: table.time_limit };
+    let terms = if on_host { terms.on_host() } else { terms };
+    Ok((Grant { accounts, groups, machine, user, share, terms, launch, line }, spans))
 }
 
 /// The name that a pattern gives this account.

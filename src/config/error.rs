@@ -202,12 +202,9 @@ pub enum Fault {
     /// A `[[machine]]` that is the host itself.
     #[error("the host itself (.host) is no machine that tere makes: remove this machine")]
     HostMade,
-    /// A grant on the host with `share = true`.
+    /// A grant on the host of which the sessions may be shared.
     #[error("a shell on the host itself is not shared: remove this line")]
     HostShared,
-    /// A key that only a grant on the host may have.
-    #[error("{0:?} is only for machine = \".host\", the host itself: remove this line")]
-    OnlyOnHost(&'static str),
 }
 
 /// A fault and the bytes that it concerns. The file name is added by [`Self::in_file`].

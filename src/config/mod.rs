@@ -38,6 +38,7 @@ mod origin;
 mod pattern;
 mod period;
 mod proxy;
+mod share;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,7 @@ use std::path::Path;
 use crate::names::{
     AccountName, ChangeKind, GroupName, MachineChange, MachineName, Target, TemplateName, UnixGroup, UnixUser,
 };
+use crate::protocol::GuestRole;
 
 pub use error::{ConfigError, Fault, Position};
 pub use launch::{Environment, Launch, Shell};
@@ -57,7 +59,7 @@ pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
 pub use period::Period;
 pub use proxy::ProxySource;
-pub use terms::{FreshTouch, HostTerms, TimeLimit};
+pub use terms::{FreshTouch, Terms, TimeLimit};
 
 /// Largest configuration file, bytes. A larger file is refused without parsing it.
 pub const CONFIG_MAX: u64 = 1024 * 1024;
@@ -93,17 +95,16 @@ pub struct Grant {
     pub accounts: Vec<AccountName>,
     /// The groups that it names.
     pub groups: Vec<GroupName>,
-    /// The machine that they may open. For each of the accounts, the pattern gives a valid name. It
-    /// is the host itself if and only if `host` is set.
+    /// The machine that they may open. For each of the accounts, the pattern gives a valid name,
+    /// which is the host itself only if the grant names it.
     pub machine: Pattern<MachineName>,
     /// The UNIX user in it. The same applies. It is root only on the host.
     pub user: Pattern<UnixUser>,
-    /// Whether they may share the sessions that they open on the target. Never on the host.
-    pub share: bool,
-    /// What a shell demands, if it is one on the host itself.
-    pub host: Option<HostTerms>,
-    /// How long a session may last. There is always a limit on the host.
-    pub time_limit: Option<TimeLimit>,
+    /// The most that they may let others do in the sessions that they open on the target; `None` if
+    /// they may not share them, as always on the host.
+    pub share: Option<GuestRole>,
+    /// What a session demands.
+    pub terms: Terms,
     /// Which shell it is, and its environment.
     pub launch: Launch,
     /// The line of the file in which the grant begins.
@@ -149,6 +150,11 @@ impl Grant {
             Some(Target { machine: machine?, user: user? })
         };
         granted.then(target).flatten()
+    }
+
+    /// Whether the grant is for the host itself.
+    pub fn is_on_host(&self) -> bool {
+        matches!(&self.machine, Pattern::Fixed(machine) if machine.is_host())
     }
 
     /// Whether this grant gives `account` this target.
@@ -200,9 +206,10 @@ impl Config {
         self.grant_of(account, target).is_some()
     }
 
-    /// Whether `account` may share its sessions on `target`.
-    pub fn lets_share(&self, account: &AccountName, target: &Target) -> bool {
-        self.grant_of(account, target).is_some_and(|grant| grant.share)
+    /// The most that `account` may let others do in its sessions on `target`; `None` if it may not
+    /// share them.
+    pub fn share(&self, account: &AccountName, target: &Target) -> Option<GuestRole> {
+        self.grant_of(account, target).and_then(|grant| grant.share)
     }
 
     /// The grant by which `account` may open `target`.
@@ -210,10 +217,9 @@ impl Config {
         self.grants.iter().find(|grant| grant.gives(account, target))
     }
 
-    /// What a shell of `account` on `target` demands, if the account may open it and it is one on
-    /// the host itself.
-    pub fn host_terms(&self, account: &AccountName, target: &Target) -> Option<HostTerms> {
-        self.grant_of(account, target).and_then(|grant| grant.host)
+    /// What a session of `account` on `target` demands, if the account may open it.
+    pub fn terms(&self, account: &AccountName, target: &Target) -> Option<Terms> {
+        self.grant_of(account, target).map(|grant| grant.terms)
     }
 
     /// The first group of a grant that `account` is in, if any.
@@ -255,13 +261,13 @@ impl Config {
         users
     }
 
-    /// The machines for tasks that `account` may have: the user in them, and what stands before and
-    /// after the task in their names.
-    pub fn tasks_of(&self, account: &AccountName) -> Vec<(UnixUser, String, String)> {
+    /// The machines for tasks that `account` may have: the user in them, what stands before and after
+    /// the task in their names, and what a session there demands.
+    pub fn tasks_of(&self, account: &AccountName) -> Vec<(UnixUser, String, String, Terms)> {
         let grants = self.grants.iter().filter(|grant| grant.accounts.contains(account));
         let parts = |grant: &Grant| {
             let (before, after) = grant.machine.around_task(account)?;
-            Some((grant.user.for_account(account)?, before, after))
+            Some((grant.user.for_account(account)?, before, after, grant.terms))
         };
         grants.filter_map(parts).collect()
     }

@@ -1,4 +1,4 @@
-//! What a grant demands: a fresh touch and a reason on the host itself, and an end in time anywhere.
+//! What a grant demands: a fresh touch, a reason, and an end in time.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -7,14 +7,35 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::names::BadName;
+use crate::protocol;
 
-/// The terms of a grant on the host.
+/// What a grant demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HostTerms {
-    /// How old the touch may be when a session is opened or viewed.
-    pub fresh_touch: FreshTouch,
-    /// Whether the person must say why in words.
+pub struct Terms {
+    /// How old the touch may be that each view of a session takes, made for it; `None` if it takes
+    /// none. A grant on the host always has it.
+    pub fresh_touch: Option<FreshTouch>,
+    /// Whether the person must say in words why a session is opened.
     pub reason: bool,
+    /// How long a session may last. A grant on the host always has it.
+    pub time_limit: Option<TimeLimit>,
+}
+
+impl Terms {
+    /// These terms on the host itself, which takes a touch and has a limit whatever its grant says.
+    pub(super) fn on_host(self) -> Self {
+        let fresh_touch = Some(self.fresh_touch.unwrap_or_default());
+        let time_limit = Some(self.time_limit.unwrap_or_default());
+        Self { fresh_touch, time_limit, ..self }
+    }
+}
+
+/// What people are told of them.
+impl From<Terms> for protocol::Terms {
+    fn from(terms: Terms) -> Self {
+        let limit = terms.time_limit.map(|limit| u32::try_from(limit.get().as_secs()).unwrap_or(u32::MAX));
+        Self { touch: terms.fresh_touch.is_some(), reason: terms.reason, limit }
+    }
 }
 
 /// How old a touch may be: from 1 s to 10 min. The time between the answer of the passkey and the

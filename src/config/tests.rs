@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::GuestRole;
 
 const ORIGIN: &str = "origin = \"https://shell.example.org\"\n";
 
@@ -40,15 +41,29 @@ fn sessions_are_shared_only_where_the_grant_says_so() {
     let grant = |user: &str, rest: &str| {
         format!("[[grant]]\naccounts = [\"alice\"]\nmachine = \"box\"\nuser = \"{user}\"\n{rest}\n")
     };
-    let text = [ORIGIN.to_owned(), grant("a", ""), grant("b", "share = false"), grant("c", "share = true")];
+    let text = [
+        ORIGIN.to_owned(),
+        grant("a", ""),
+        grant("b", "share = false"),
+        grant("c", "share = true"),
+        grant("d", "share = \"watch\""),
+    ];
     let config = parse(&text.concat()).unwrap();
     let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
-    let shares = |account, target: &str| config.lets_share(account, &target.parse().unwrap());
-    assert!(shares(&alice, "c@box"));
-    assert!(!shares(&alice, "a@box") && !shares(&alice, "b@box") && !shares(&alice, "c@other"));
-    assert!(!shares(&bob, "c@box"));
-    let said = refusal(&[ORIGIN, &grant("a", "share = \"yes\"")].concat());
-    assert_eq!(said, "tere.toml:6:9: \"share\" has a text for its value: write it like share = true");
+    let share = |account, target: &str| config.share(account, &target.parse().unwrap());
+    assert_eq!(share(&alice, "c@box"), Some(GuestRole::Writer));
+    assert_eq!(share(&alice, "d@box"), Some(GuestRole::Watcher));
+    for (account, target) in [(&alice, "a@box"), (&alice, "b@box"), (&alice, "c@other"), (&bob, "c@box")] {
+        assert_eq!(share(account, target), None, "{target}");
+    }
+    let said = |share: &str| refusal(&[ORIGIN, &grant("a", &format!("share = {share}"))].concat());
+    for word in ["yes", "Watch", "true", ""] {
+        let expected =
+            format!("tere.toml:6:9: \"{word}\" is not a way to share: use true, false or \"watch\"");
+        assert_eq!(said(&format!("\"{word}\"")), expected);
+    }
+    let expected = "tere.toml:6:9: write it like share = true or share = \"watch\"";
+    assert_eq!((said("1"), said("[\"watch\"]")), (expected.to_owned(), expected.to_owned()));
 }
 
 #[test]
@@ -647,27 +662,36 @@ fn on_host(user: &str, rest: &str) -> String {
 }
 
 #[test]
-fn a_grant_on_the_host_has_terms_and_no_other_grant_has_them() {
-    let terms = |text: &str| {
-        let config = parse(text).unwrap();
-        config.grants.iter().map(|grant| Some((grant.host?, grant.time_limit?))).collect::<Vec<_>>()
+fn any_grant_has_terms_and_one_on_the_host_always_has_some() {
+    let terms = |text: &str| parse(text).unwrap().grants[0].terms;
+    let written = |touch: &str, limit: &str, reason| Terms {
+        fresh_touch: Some(touch.parse().unwrap()),
+        reason,
+        time_limit: Some(limit.parse().unwrap()),
     };
-    let host = |touch: &str, limit: &str, reason| {
-        (HostTerms { fresh_touch: touch.parse().unwrap(), reason }, limit.parse().unwrap())
-    };
-    assert_eq!(terms(&on_host("ops", "")), [Some(host("60s", "1h", false))], "the defaults");
-    let text = on_host("ops", "fresh-touch = \"20s\"\ntime-limit = \"30m\"\nreason = true\nshare = false");
-    assert_eq!(terms(&text), [Some(host("20s", "30m", true))]);
-    assert_eq!(terms(&grant("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n")), [None]);
+    let in_machine =
+        |rest: &str| grant(&format!("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n{rest}\n"));
+    let all = "fresh-touch = \"20s\"\ntime-limit = \"30m\"\nreason = true\nshare = false";
+    assert_eq!(terms(&on_host("ops", "")), written("60s", "1h", false), "the defaults");
+    assert_eq!(terms(&in_machine("")), Terms::default());
+    for text in [on_host("ops", all), in_machine(all)] {
+        assert_eq!(terms(&text), written("20s", "30m", true));
+    }
+    let touch = terms(&in_machine("fresh-touch = \"10m\""));
+    assert_eq!(touch, Terms { fresh_touch: "10m".parse().ok(), ..Terms::default() });
+    assert_eq!(terms(&in_machine("reason = true")), Terms { reason: true, ..Terms::default() });
+    // Whoever shares such sessions has guests who touch a passkey of their own.
+    assert_eq!(terms(&in_machine("fresh-touch = \"10m\"\nshare = true")), touch);
+    let text = on_host("ops", all);
 
     let (alice, bob) = ("a".parse().unwrap(), "b".parse().unwrap());
     let config = parse(&text).unwrap();
     let target = |target: &str| target.parse::<Target>().unwrap();
     assert!(config.allows(&alice, &target("ops@.host")) && !config.allows(&bob, &target("ops@.host")));
     assert!(!config.allows(&alice, &target("root@.host")) && !config.allows(&alice, &target("ops@host")));
-    assert!(config.host_terms(&alice, &target("ops@.host")).is_some());
-    assert_eq!(config.host_terms(&bob, &target("ops@.host")), None);
-    assert!(!config.lets_share(&alice, &target("ops@.host")));
+    assert!(config.terms(&alice, &target("ops@.host")).is_some());
+    assert_eq!(config.terms(&bob, &target("ops@.host")), None);
+    assert_eq!(config.share(&alice, &target("ops@.host")), None);
 }
 
 #[test]
@@ -686,13 +710,19 @@ fn what_cannot_be_meant_of_the_host_is_refused() {
     let machine = |rest: &str| grant(&format!("accounts = [\"a\"]\nmachine = \"b\"\nuser = \"d\"\n{rest}\n"));
     for (text, expected) in [
         (on_host("d", "share = true"), "tere.toml:6:9: a shell on the host itself is not shared"),
+        (on_host("d", "share = \"watch\""), "tere.toml:6:9: a shell on the host itself is not shared"),
         (on_host("d", "fresh-touch = 60"), "tere.toml:6:15: \"fresh-touch\" has a number for its value"),
         (on_host("d", "fresh-touch = \"1d\""), "tere.toml:6:15: \"1d\" is not the age of a touch"),
         (on_host("d", "time-limit = \"48h\""), "tere.toml:6:14: \"48h\" is not a time limit"),
         (on_host("d", "reason = \"no\""), "tere.toml:6:10: \"reason\" has a text for its value"),
-        (machine("fresh-touch = \"60s\""), "tere.toml:7:15: \"fresh-touch\" is only for machine = \".host\""),
+        (
+            on_host("d", "fresh-touch = false"),
+            "tere.toml:6:15: \"fresh-touch\" has true or false for its value",
+        ),
+        (on_host("d", "fresh-touch = \"0s\""), "tere.toml:6:15: \"0s\" is not the age of a touch"),
+        (machine("fresh-touch = \"0s\""), "tere.toml:7:15: \"0s\" is not the age of a touch"),
         (machine("time-limit = \"25h\""), "tere.toml:7:14: \"25h\" is not a time limit"),
-        (machine("reason = false"), "tere.toml:7:10: \"reason\" is only for machine = \".host\""),
+        (machine("reason = \"no\""), "tere.toml:7:10: \"reason\" has a text for its value"),
     ] {
         let said = refusal(&text);
         assert!(said.starts_with(expected), "{said}");

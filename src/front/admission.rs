@@ -28,7 +28,7 @@ pub(super) enum Rejection {
     NotFound,
     #[error("only GET and HEAD are served here")]
     Method,
-    #[error("this address is for WebSockets of the page, subprotocol tere-4")]
+    #[error("this address is for WebSockets of the page, subprotocol tere-5")]
     NotAWebSocket,
     #[error(
         "this address is for WebSockets, and the header Upgrade is missing: have a proxy pass Upgrade and Connection on"
@@ -141,7 +141,7 @@ mod tests {
         ("Upgrade", "websocket"),
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("Sec-WebSocket-Protocol", "tere-4"),
+        ("Sec-WebSocket-Protocol", "tere-5"),
     ];
 
     fn front() -> Arc<Front> {
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_websocket_of_the_page_is_let_in() {
         assert_eq!(ask("GET /ws", &GOOD), Ok("websocket"));
-        assert_eq!(upgrade_with("Sec-WebSocket-Protocol", &["other, tere-4"]), Ok("websocket"));
+        assert_eq!(upgrade_with("Sec-WebSocket-Protocol", &["other, tere-5"]), Ok("websocket"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::label::is_odd;
 /// Longest reason, bytes.
 const REASON_MAX: usize = 300;
 
-/// Why a person opens a shell on the host, in the person's words, for the journal. 1 to 300 bytes,
+/// Why a person opens a shell, in the person's words, for the journal. 1 to 300 bytes,
 /// without control characters, and without blanks at the ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -23,12 +23,6 @@ super::parsed_text!(
 const HOST: &str = ".host";
 
 impl MachineName {
-    /// The host itself.
-    #[must_use]
-    pub fn host() -> Self {
-        Self(HOST.to_owned())
-    }
-
     /// Whether this is the host itself.
     pub fn is_host(&self) -> bool {
         self.0 == HOST
@@ -102,14 +96,6 @@ pub struct Target {
     pub machine: MachineName,
     /// The user that the shell runs as.
     pub user: UnixUser,
-}
-
-impl Target {
-    /// This user on the host itself.
-    #[must_use]
-    pub fn on_host(user: UnixUser) -> Self {
-        Self { machine: MachineName::host(), user }
-    }
 }
 
 impl fmt::Display for Target {

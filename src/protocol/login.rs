@@ -36,7 +36,7 @@ pub enum FromFront {
         token: SecretText,
     },
     /// Create a challenge for a step-up: a passkey of this account, which front has signed in, is
-    /// to be touched again for one session on the host.
+    /// to be touched again for one session.
     StepUp {
         /// The account. auth accepts a passkey of no other.
         account: AccountName,
@@ -64,7 +64,7 @@ pub enum ToFront {
         account: AccountName,
     },
     /// The step-up is done. Carries a principal channel of the account, which opens or views one
-    /// session on the host and does nothing else.
+    /// session and does nothing else.
     SteppedUp,
     /// The login was refused. The page may start again, unless the refusal is `bad-message`.
     Refused(Refusal),

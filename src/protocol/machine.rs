@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Terms;
 use crate::names::{ChangeKind, MachineName, UnixUser};
 
 /// The folder, which root writes and the broker's group reads.
@@ -106,6 +107,8 @@ pub struct MachineSummary {
 pub struct TaskMachines {
     /// The user that its shells run as.
     pub user: UnixUser,
+    /// What a session there takes.
+    pub terms: Terms,
     /// What stands before the task's name.
     pub before: String,
     /// What stands after it.

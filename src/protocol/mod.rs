@@ -28,7 +28,7 @@ pub mod worker;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{AccountName, Label, SessionId, Target, TermSize, UnixUser};
+use crate::names::{AccountName, Label, SessionId, Target, TermSize};
 
 pub use refusal::Refusal;
 pub use secret_text::SecretText;
@@ -234,6 +234,8 @@ pub struct SessionSummary {
     pub opened: u64,
     /// How many seconds are left until the session ends, if it has a time limit.
     pub left: Option<u32>,
+    /// Whether each view takes a touch of a passkey, made for it.
+    pub touch: bool,
     /// The account that opened the session.
     pub owner: AccountName,
     /// The role of the account that asks. The operator may only look.
@@ -246,17 +248,28 @@ pub struct SessionSummary {
     pub about: Option<About>,
 }
 
-/// What a shell on the host itself demands of an account that may open one.
+/// A target that an account may open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct HostTerms {
-    /// The user that the shell runs as.
-    pub user: UnixUser,
-    /// Whether the person must say why in words.
+pub struct GrantedTarget {
+    /// The target.
+    pub target: Target,
+    /// What a session there takes.
+    pub terms: Terms,
+}
+
+/// What a session takes besides a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Terms {
+    /// Whether each view takes a touch of a passkey, made for it.
+    pub touch: bool,
+    /// Whether the person must say in words why the session is opened.
     pub reason: bool,
-    /// How long the session may last, in seconds.
-    pub limit: u32,
+    /// How long the session may last, in seconds, if there is a limit.
+    pub limit: Option<u32>,
 }
 
 /// What a session's worker reports about the session. It is only displayed; nothing is decided by

@@ -34,7 +34,8 @@
 //!   ◀───────────────────────── closed       (with the reason)
 //! ```
 //!
-//! A shell on the host itself needs the person's passkey once more, for each view:
+//! Where the policy demands it, as always on the host itself, the person's passkey is needed once
+//! more, for each view:
 //!
 //! ```text
 //! page                              front
@@ -57,15 +58,15 @@ use serde_json::Value;
 use super::machine::{MachineSummary, StopReason, TaskMachines};
 use super::viewer::Extent;
 use super::{
-    EndReason, GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SecretText, SessionSummary,
+    EndReason, GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SecretText, SessionSummary,
     ShellExit,
 };
 use crate::names::{
-    AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize, Theme, UnixUser,
+    AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize, Theme,
 };
 
 /// The WebSocket's subprotocol. A new version of these messages gets a new name.
-pub const SUBPROTOCOL: &str = "tere-4";
+pub const SUBPROTOCOL: &str = "tere-5";
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation takes about 3 kB.
 /// A longer frame ends the connection.
@@ -138,6 +139,8 @@ pub enum FromPage {
         target: Target,
         /// The size of the page's terminal.
         size: TermSize,
+        /// Why, in the person's words.
+        reason: Option<Reason>,
     },
     /// Open a stream of kind terminal: view an existing session.
     Attach {
@@ -148,7 +151,7 @@ pub enum FromPage {
         /// The size of the page's terminal.
         size: TermSize,
     },
-    /// Request a challenge for a stream that is to view a session on the host itself. A connection
+    /// Request a challenge for a stream of which the view takes a touch of a passkey. A connection
     /// has one such challenge at a time; another request replaces it.
     StepUp {
         /// The stream's number, chosen by the page.
@@ -162,7 +165,7 @@ pub enum FromPage {
         /// The credential, as in `answer`.
         credential: Value,
         /// What the stream is to view.
-        view: HostView,
+        view: TouchView,
         /// The size of the page's terminal.
         size: TermSize,
     },
@@ -271,9 +274,7 @@ pub enum ToPage {
     /// The targets that this account may open, and its sessions.
     Lobby {
         /// Granted targets, in the order of the policy.
-        targets: Vec<Target>,
-        /// The terms of the targets that are on the host itself.
-        host: Vec<HostTerms>,
+        targets: Vec<GrantedTarget>,
         /// Live sessions, oldest first.
         sessions: Vec<SessionSummary>,
         /// The account's own machines that tere has made, sorted by name.
@@ -358,8 +359,8 @@ pub enum ToPage {
         participants: Vec<Participant>,
         /// The role of this connection's account.
         role: Role,
-        /// Whether policy lets the owner share the session.
-        shareable: bool,
+        /// The most that the policy lets the owner give a guest; null if it lets nothing be shared.
+        shareable: Option<GuestRole>,
     },
     /// A machine stopped on which this connection viewed a session until a moment ago: the reason
     /// why that shell ended.
@@ -384,15 +385,15 @@ pub enum ToPage {
     },
 }
 
-/// What a stream on the host itself views.
+/// What a stream with a touch views.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub enum HostView {
+pub enum TouchView {
     /// A new session.
     Open {
-        /// The user that the shell runs as.
-        user: UnixUser,
+        /// The target to open it on.
+        target: Target,
         /// Why, in the person's words.
         reason: Option<Reason>,
     },
@@ -421,7 +422,7 @@ mod tests {
     use ts_rs::TS;
 
     use super::super::machine::{CheckpointReason, CheckpointSummary};
-    use super::super::{About, Signal};
+    use super::super::{About, Signal, Terms};
     use super::*;
     use crate::names::ChangeKind;
 
@@ -448,8 +449,9 @@ mod tests {
             TermSize::decl(&config),
             Theme::decl(&config),
             About::decl(&config),
-            HostTerms::decl(&config),
-            HostView::decl(&config),
+            Terms::decl(&config),
+            GrantedTarget::decl(&config),
+            TouchView::decl(&config),
             SessionSummary::decl(&config),
             ChangeKind::decl(&config),
             MachineChange::decl(&config),

@@ -10,10 +10,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::machine::{MachineSummary, StopReason, TaskMachines};
-use super::{GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SessionSummary};
-use crate::names::{
-    AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize, UnixUser,
-};
+use super::{GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SessionSummary};
+use crate::names::{AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize};
 use crate::wire::{Message, PACKET_MAX};
 
 /// Most pending requests on one principal channel. One more is refused with `too-many`.
@@ -23,7 +21,7 @@ pub const REQUESTS_MAX: usize = 32;
 pub const SESSIONS_A_PAGE: usize = 96;
 
 /// Most targets in one `Lobby`. Further granted targets are left out of the list.
-pub const TARGETS_MAX: usize = 128;
+pub const TARGETS_MAX: usize = 112;
 
 /// Most sessions of other accounts in one `Lobby`. Further sessions shared with the account are
 /// left out of the list, but the account can still attach to them by id.
@@ -49,23 +47,17 @@ pub struct Request {
 pub enum Ask {
     /// List the principal's targets and sessions.
     Lobby,
-    /// Start a new session on this target, and view it.
+    /// Start a new session on this target, and view it. On the channel of a step-up if, and only if,
+    /// the grant demands a touch.
     Open {
         /// The target.
         target: Target,
         /// The initial size of the terminal.
         size: TermSize,
-    },
-    /// Start a new session on the host itself, and view it. Only on the channel of a step-up.
-    OpenHost {
-        /// The user that the shell runs as.
-        user: UnixUser,
-        /// The initial size of the terminal.
-        size: TermSize,
         /// Why, in the person's words.
         reason: Option<Reason>,
     },
-    /// View an existing session. One on the host can be viewed only on the channel of a step-up.
+    /// View an existing session. The same applies.
     Attach {
         /// The session.
         session: SessionId,
@@ -135,8 +127,8 @@ pub enum FromBroker {
         participants: Vec<Participant>,
         /// The role of the channel's principal.
         role: Role,
-        /// Whether policy lets the owner share it.
-        shareable: bool,
+        /// The most that the policy lets the owner give a guest; `None` if it lets nothing be shared.
+        shareable: Option<GuestRole>,
     },
     /// A machine stopped on which this principal had a session until a moment ago: the reason why
     /// that shell ended.
@@ -154,9 +146,7 @@ pub enum Answer {
     /// Answers `Lobby`.
     Lobby {
         /// Granted targets, in the order of the policy.
-        targets: Vec<Target>,
-        /// The terms of the targets that are on the host itself.
-        host: Vec<HostTerms>,
+        targets: Vec<GrantedTarget>,
         /// The principal's live sessions, oldest first, then those that are shared with it.
         sessions: Vec<SessionSummary>,
         /// The principal's own machines that tere has made, sorted by name, at most
@@ -172,7 +162,7 @@ pub enum Answer {
     Named,
     /// Answers `Share`.
     Shared,
-    /// Answers `Open`, `OpenHost`, `Attach` and `Show`. Carries the viewer socket.
+    /// Answers `Open`, `Attach` and `Show`. Carries the viewer socket.
     Opened {
         /// The session in view.
         session: SessionId,
@@ -234,9 +224,9 @@ impl Message for FromBroker {
 #[cfg(test)]
 mod tests {
     use super::super::machine::{CHECKPOINTS_MAX, CheckpointReason, CheckpointSummary, MACHINES_MAX};
-    use super::super::{About, VIEWING_MAX};
+    use super::super::{About, Terms, VIEWING_MAX};
     use super::*;
-    use crate::names::ChangeKind;
+    use crate::names::{ChangeKind, UnixUser};
 
     /// A summary with the longest possible names.
     fn summary() -> SessionSummary {
@@ -248,6 +238,7 @@ mod tests {
             target: target(),
             opened: u64::MAX,
             left: Some(u32::MAX),
+            touch: true,
             owner: account.clone(),
             role: Role::Watcher,
             name: label.clone(),
@@ -264,7 +255,7 @@ mod tests {
     fn the_longest_lists_fit_into_a_packet() {
         let sessions = vec![summary(); 64 + SHARED_MAX];
         let user: UnixUser = "a".repeat(32).parse().unwrap();
-        let terms = HostTerms { user: user.clone(), reason: true, limit: u32::MAX };
+        let terms = Terms { touch: true, reason: true, limit: Some(u32::MAX) };
         let checkpoint = CheckpointSummary {
             checkpoint: u32::MAX,
             kept: u64::MAX,
@@ -280,21 +271,16 @@ mod tests {
             allow: vec![ChangeKind::Remove; 4],
         };
         let machines = vec![machine; MACHINES_MAX];
-        let task = TaskMachines { user, before: "a".repeat(64), after: "a".repeat(64) };
+        let task = TaskMachines { user, terms, before: "a".repeat(64), after: "a".repeat(64) };
         let tasks = vec![task; TASKS_MAX];
         let lobby = Answer::Lobby {
-            targets: vec![target(); TARGETS_MAX],
-            host: vec![],
-            sessions: sessions.clone(),
-            machines: machines.clone(),
-            tasks: tasks.clone(),
+            targets: vec![GrantedTarget { target: target(), terms }; TARGETS_MAX],
+            sessions,
+            machines,
+            tasks,
         };
-        // A target on the host has terms, and a shorter name.
-        let targets = vec![Target::on_host(terms.user.clone()); TARGETS_MAX];
-        let host = vec![terms; TARGETS_MAX];
-        let on_host = Answer::Lobby { targets, host, sessions, machines, tasks };
         let all = Answer::AllSessions(vec![summary(); SESSIONS_A_PAGE]);
-        for answer in [lobby, on_host, all].map(Answer::that_fits) {
+        for answer in [lobby, all].map(Answer::that_fits) {
             if let Answer::Lobby { targets, sessions, .. } = &answer {
                 assert_eq!((targets.len(), sessions.len()), (TARGETS_MAX, 64 + SHARED_MAX));
             }

@@ -46,8 +46,10 @@ pub enum Refusal {
     ShellRefused,
     /// The session's worker did not start or does not answer.
     WorkerUnavailable,
-    /// A shell on the host itself was asked for without a touch of the passkey for it.
+    /// The policy demands a touch of a passkey for this view, and there is none.
     TouchRequired,
+    /// The policy demands no touch for this view, and the channel of a touch is for nothing else.
+    NoTouchNeeded,
     /// The touch was too long ago.
     TouchStale,
     /// The touch was used for a session before.
@@ -60,6 +62,8 @@ pub enum Refusal {
     NoSuchSession,
     /// The policy does not let this session be shared.
     NotShareable,
+    /// The policy lets this session be shared with others who watch, and not with others who type.
+    OnlyToWatch,
     /// The session would be shared with its owner.
     Yourself,
     /// A limit on sessions, channels or requests is reached.
@@ -143,16 +147,20 @@ impl Refusal {
                 "The host refused to open this shell. Ask whoever runs it to run 'tere check'."
             }
             Self::WorkerUnavailable => "The session's process does not answer. Try again in a moment.",
-            Self::TouchRequired => "A shell on the host itself needs your passkey once more. Try again.",
+            Self::TouchRequired => "This shell needs your passkey once more. Try again.",
+            Self::NoTouchNeeded => "This shell does not need your passkey any more. Try again.",
             Self::TouchStale => "Your passkey was used too long ago. Use it again.",
-            Self::TouchSpent => "Each use of your passkey opens one shell on the host. Use it again.",
+            Self::TouchSpent => "Each use of your passkey opens one shell. Use it again.",
             Self::PasskeyOfAnother => {
                 "This passkey is not one of the account that you are signed in to. Use one that is."
             }
-            Self::ReasonRequired => "Say in a few words why you need a shell on the host.",
+            Self::ReasonRequired => "Say in a few words why you need this shell.",
             Self::NoSuchSession => "There is no such session of yours. It may have ended.",
             Self::NotShareable => {
                 "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant."
+            }
+            Self::OnlyToWatch => {
+                "Others may watch this session, but not type. Ask whoever runs this host to write 'share = true' into its grant."
             }
             Self::Yourself => "This session is yours already. Name somebody else to share it with.",
             Self::TooMany => "Too many are open already. Close one and try again.",

@@ -49,7 +49,7 @@ pub enum AuthMethod {
     /// By a passkey that was just registered with an enrolment link.
     Enrolment(PasskeyId),
     /// By a passkey of the account, once more after signing in. The channel opens or views one
-    /// session on the host and does nothing else.
+    /// session and does nothing else.
     StepUp(PasskeyId),
     /// By the peer uid that the kernel reports for a local socket.
     PeerUid(u32),

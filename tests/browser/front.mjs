@@ -25,13 +25,13 @@ const POLICY =
 export class Front {
   account = 'alice';
   targets = /** @type {Target[]} */ ([{ machine: 'web1', user: 'dev' }]);
-  /** The terms of the targets on the host itself. */
-  host = /** @type {{ user: string, reason: boolean, limit: number }[]} */ ([]);
+  /** What sessions on these targets take. One on the host always takes a touch. */
+  terms = /** @type {Record<string, { touch?: boolean, reason?: boolean, limit?: number | null }>} */ ({});
   /** How many seconds are left of a session on the host, when it is viewed. */
   left = 1800;
   /** The same of a session in a machine; null if it has no limit. @type {number | null} */
   leftInMachine = null;
-  sessions = /** @type {{ id: string, target: Target, opened: number, left?: number | null, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
+  sessions = /** @type {{ id: string, target: Target, opened: number, left?: number | null, touch?: boolean, name?: string | null, about?: object | null, owner?: string, role?: string, viewing?: string[] }[]} */ ([]);
   /** The account's own machines, and the machines for tasks that it may have. */
   machines = /** @type {object[]} */ ([]);
   tasks = /** @type {object[]} */ ([]);
@@ -183,8 +183,7 @@ export class Front {
       }
       case 'touch': {
         const { stream, view, size } = message;
-        const target = { machine: '.host', user: view.open?.user };
-        return this.#answer(view.open ? { type: 'open', stream, target, size } : { type: 'attach', stream, session: view.attach.session, size });
+        return this.#answer(view.open ? { type: 'open', stream, target: view.open.target, size } : { type: 'attach', stream, session: view.attach.session, size });
       }
       case 'open':
       case 'attach': {
@@ -214,7 +213,15 @@ export class Front {
   }
 
   #lobby() {
+    const targets = this.targets.map((target) => ({ target, terms: this.#termsOf(target) }));
+    const tasks = this.tasks.map((task) => ({ terms: { touch: false, reason: false, limit: null }, ...task }));
     const own = { owner: this.account, role: 'owner', viewing: [], left: null };
-    this.say({ type: 'lobby', targets: this.targets, host: this.host, machines: this.machines, tasks: this.tasks, sessions: this.sessions.map((one) => ({ ...own, ...one })) });
+    const sessions = this.sessions.map((one) => ({ ...own, touch: this.#termsOf(one.target).touch, ...one }));
+    this.say({ type: 'lobby', targets, machines: this.machines, tasks, sessions });
+  }
+
+  /** @param {Target} target */
+  #termsOf(target) {
+    return { touch: target.machine === '.host', reason: false, limit: null, ...this.terms[`${target.user}@${target.machine}`] };
   }
 }

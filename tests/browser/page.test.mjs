@@ -148,7 +148,7 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   /** @param {object[]} guests */
   const participants = (guests) => [{ account: front.account, role: 'owner', views: 1 }, ...guests];
   /** @param {object[]} guests */
-  const say = (guests) => front.say({ type: 'sharing', session, participants: participants(guests), role: 'owner', shareable: true });
+  const say = (guests) => front.say({ type: 'sharing', session, participants: participants(guests), role: 'owner', shareable: 'writer' });
   const share = tab.page.locator('#bar-share');
   assert.ok(!(await share.isVisible()), 'nothing is said of sharing yet');
   say([]);
@@ -188,6 +188,36 @@ test('an owner sees who is there, hands the keyboard over, takes it back and rem
   tab.assertNoErrors();
 });
 
+test('where others may only watch, nobody is offered the keyboard', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  /** @param {string | null} shareable @param {string} role */
+  const say = (shareable, role) => {
+    const participants = [{ account: front.account, role: 'owner', views: 1 }, { account: 'bob', role, views: 1 }];
+    front.say({ type: 'sharing', session: 'abcdefgh2345', participants, role: 'owner', shareable });
+  };
+  say('watcher', 'watcher');
+  await tab.page.locator('#bar-share').click();
+  await tab.page.getByText('Nobody but you may type here.').waitFor();
+  assert.equal(await tab.page.getByRole('button', { name: 'Hand keyboard over' }).count(), 0);
+  await tab.screenshot('page-share-watch');
+  await tab.page.locator('#share-account').fill('carol');
+  await tab.page.keyboard.press('Enter');
+  await front.hears('share');
+  assert.deepEqual(front.heard.filter((message) => message.type === 'share').map((message) => message['role']), ['watcher']);
+  // The policy becomes wider, and narrower again before the broker has taken the keyboard back.
+  say('writer', 'watcher');
+  await tab.page.getByRole('button', { name: 'Hand keyboard over' }).click();
+  say('watcher', 'writer');
+  await tab.page.getByRole('button', { name: 'Take keyboard back' }).waitFor();
+  // What may not be shared at all can still be taken back.
+  say(null, 'watcher');
+  await tab.page.locator('#share-form').waitFor({ state: 'hidden' });
+  await tab.page.getByRole('button', { name: 'Remove bob' }).click();
+  assert.equal(front.heard.findLast((message) => message.type === 'share')?.['role'], null);
+  tab.assertNoErrors();
+});
+
 test('a watcher is told that keys go nowhere, and when they do not any more', minute, async () => {
   const { front, tab } = await signedIn((front) => {
     front.targets = [];
@@ -202,7 +232,7 @@ test('a watcher is told that keys go nowhere, and when they do not any more', mi
   /** @param {string} role */
   const say = (role) => {
     const participants = [{ account: 'carol', role: 'owner', views: 1 }, { account: front.account, role, views: 1 }];
-    front.say({ type: 'sharing', session: 'zzzzzzzz2222', participants, role, shareable: true });
+    front.say({ type: 'sharing', session: 'zzzzzzzz2222', participants, role, shareable: 'writer' });
   };
   say('watcher');
   await tab.page.getByText('shell of carol, and you are watching').waitFor();
@@ -360,11 +390,11 @@ test('a machine that was stopped because nobody used it can be started again', m
   tab.assertNoErrors();
 });
 
-test('a link leads to a target or to a session, and never to the host itself', minute, async () => {
+test('a link leads to a target or to a session, and never to what takes a touch', minute, async () => {
   const session = { id: 'aaaaaaaaaaaa', target: web1, opened: 0, viewing: ['alice'] };
   const { front, tab } = await atSignIn((front) => {
-    front.targets = [...two, { user: 'root', machine: '.host' }];
-    front.host = [{ user: 'root', reason: false, limit: 300 }];
+    front.targets = [...two, { user: 'root', machine: '.host' }, { user: 'dev', machine: 'vault' }];
+    front.terms = { 'root@.host': { limit: 300 }, 'dev@vault': { touch: true } };
     front.sessions = [session];
   });
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
@@ -383,7 +413,7 @@ test('a link leads to a target or to a session, and never to the host itself', m
   await follow('#session=aaaaaaaaaaaa');
   await tab.shell();
   assert.equal(front.heard.find((message) => message.type === 'attach')?.['session'], 'aaaaaaaaaaaa');
-  for (const link of ['#open=root@.host', '#open=mallory@web1', '#session=bbbbbbbbbbbb']) {
+  for (const link of ['#open=root@.host', '#open=dev@vault', '#open=mallory@web1', '#session=bbbbbbbbbbbb']) {
     await follow(link);
     await tab.page.locator('#notices').getByText('This link leads to nothing that you may open now.').waitFor();
     assert.equal(front.heard.some((message) => ['open', 'attach', 'step-up'].includes(message.type)), false, link);
@@ -424,7 +454,7 @@ const onHost = { machine: '.host', user: 'ops' };
 async function withHost(prepare = () => {}) {
   return signedIn((front) => {
     front.targets = [web1, onHost];
-    front.host = [{ user: 'ops', reason: true, limit: 1800 }];
+    front.terms = { 'ops@.host': { reason: true, limit: 1800 } };
     prepare(front);
   });
 }
@@ -446,7 +476,7 @@ test('a shell on the host takes a reason and another touch, and its frame is red
   await go.click();
   await tab.shell();
   const touch = front.heard.find((message) => message.type === 'touch');
-  assert.deepEqual(touch?.['view'], { open: { user: 'ops', reason: 'the disk is full' } });
+  assert.deepEqual(touch?.['view'], { open: { target: onHost, reason: 'the disk is full' } });
   assert.equal(typeof touch?.['credential'].response.signature, 'string');
   await tab.page.locator('#bar-limit').filter({ hasText: /^On the host, ends at / }).waitFor();
   assert.equal(await tab.page.evaluate(() => document.body.dataset['host']), '');
@@ -460,9 +490,83 @@ test('a shell on the host takes a reason and another touch, and its frame is red
   tab.assertNoErrors();
 });
 
+const vault = { machine: 'vault', user: 'dev' };
+
+test('a shell in a machine that takes a touch asks for it and says why, without the red frame', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.targets = [web1, vault];
+    front.terms = { 'dev@vault': { touch: true, limit: 1800 } };
+    front.leftInMachine = 1800;
+  });
+  const target = tab.page.getByRole('button', { name: /^dev@vault/ });
+  await target.getByText('with your passkey once more').waitFor();
+  await tab.screenshot('page-touch-lobby');
+  await target.click();
+  const dialog = tab.page.getByRole('dialog');
+  await dialog.getByText('The policy of this host demands your passkey once more for each shell there').waitFor();
+  await tab.screenshot('page-touch');
+  await dialog.getByRole('button', { name: 'Use my passkey' }).click();
+  await tab.shell();
+  const touch = front.heard.find((message) => message.type === 'touch');
+  assert.deepEqual(touch?.['view'], { open: { target: vault, reason: null } });
+  assert.equal(typeof touch?.['credential'].response.signature, 'string');
+  await tab.page.locator('#bar-limit').filter({ hasText: /^Ends at / }).waitFor();
+  assert.equal(await tab.page.evaluate(() => document.body.dataset['host']), undefined);
+  assert.equal(tab.page.url(), `${ORIGIN}/`, 'no link leads there');
+  await tab.screenshot('page-touch-shell');
+
+  // Another view takes another touch; the policy may come to demand one that nobody knew of.
+  front.sessions = [{ id: 'zzzzzzzz2222', target: vault, opened: Date.now() / 1000 }];
+  await tab.page.getByRole('button', { name: 'Shells' }).click();
+  await tab.page.locator('#lobby-sessions li button.choice').click();
+  await dialog.getByText('demands your passkey for each view of this session').waitFor();
+  await tab.screenshot('page-touch-view');
+  await tab.page.keyboard.press('Escape');
+  await tab.page.getByRole('button', { name: /^dev@web1/ }).waitFor();
+  front.refusal = 'touch-required';
+  front.terms = { 'dev@web1': { touch: true, reason: true } };
+  await tab.page.getByRole('button', { name: /^dev@web1/ }).click();
+  await tab.panelSays(/needs your passkey once more/);
+  front.refusal = undefined;
+  await tab.page.getByRole('button', { name: 'Try again' }).click();
+  await dialog.getByText('demands your passkey once more and a reason in words').waitFor();
+  await dialog.getByRole('textbox').fill('the disk is full');
+  await dialog.getByRole('button', { name: 'Use my passkey' }).click();
+  await tab.shell();
+  const last = front.heard.findLast((message) => message.type === 'touch');
+  assert.deepEqual(last?.['view'], { open: { target: web1, reason: 'the disk is full' } });
+  // A view that the policy closes has the page ask what there is now.
+  const lists = front.heard.filter((message) => message.type === 'list').length;
+  front.say({ type: 'closed', stream: last?.['stream'], reason: 'view-closed', exit: null });
+  await tab.panelSays(/may not see this shell any more/);
+  await front.hears('list', lists + 1);
+  tab.assertNoErrors();
+});
+
+test('a shell that takes a reason and no touch asks for the reason alone', minute, async () => {
+  const { front, tab } = await signedIn((front) => {
+    front.targets = [web1, vault];
+    front.terms = { 'dev@vault': { reason: true } };
+  });
+  await tab.page.getByRole('button', { name: /^dev@vault/ }).click();
+  const dialog = tab.page.getByRole('dialog');
+  await dialog.getByText('demands a reason in words for each shell there').waitFor();
+  await tab.screenshot('page-reason');
+  const go = dialog.getByRole('button', { name: 'Open' });
+  await go.click();
+  assert.deepEqual(front.heard.filter((message) => message.type === 'open'), []);
+  await dialog.getByRole('textbox').fill('the disk is full');
+  await go.click();
+  await tab.shell();
+  const open = front.heard.find((message) => message.type === 'open');
+  assert.deepEqual([open?.['target'], open?.['reason']], [vault, 'the disk is full']);
+  assert.equal(tab.page.url(), `${ORIGIN}/#open=dev@vault`);
+  tab.assertNoErrors();
+});
+
 test('the end of a shell on the host is announced before it comes', minute, async () => {
   const { front, tab } = await withHost((front) => {
-    front.host = [];
+    front.terms = {};
     front.left = 61;
   });
   await tab.page.getByRole('button', { name: /^ops@.host/ }).click();
@@ -499,7 +603,7 @@ test('whoever comes back to a shell on the host is asked for a touch, and may le
 });
 
 test('a passkey that gives no answer opens nothing, and can be tried again', minute, async () => {
-  const { front, tab } = await withHost((front) => (front.host = []));
+  const { front, tab } = await withHost((front) => (front.terms = {}));
   const target = tab.page.getByRole('button', { name: /^ops@.host/ });
   // The passkey is registered by then.
   await target.waitFor();
@@ -678,7 +782,7 @@ test('whoever comes back from the phone has the size of their window again', min
   await tab.page.waitForFunction((rows) => document.querySelectorAll('.xterm-rows > div').length === rows, window.rows);
   assert.deepEqual(claims(), [window, window]);
   const participants = [{ account: 'carol', role: 'owner', views: 1 }, { account: 'alice', role: 'writer', views: 1 }];
-  front.say({ type: 'sharing', session: 'abcdefgh2345', participants, role: 'writer', shareable: true });
+  front.say({ type: 'sharing', session: 'abcdefgh2345', participants, role: 'writer', shareable: 'writer' });
   front.say(onThePhone);
   front.print(1, 'three');
   await tab.sees(/three$/);

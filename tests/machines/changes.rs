@@ -22,7 +22,9 @@ fn change(client: &mut PrincipalClient, change: &str) -> Result<(), Refusal> {
 /// The targets in the client's list, and its machines.
 fn lobby(client: &mut PrincipalClient) -> (Vec<Target>, Vec<MachineSummary>) {
     match client.ask(Ask::Lobby) {
-        (Answer::Lobby { targets, machines, .. }, None) => (targets, machines),
+        (Answer::Lobby { targets, machines, .. }, None) => {
+            (targets.into_iter().map(|granted| granted.target).collect(), machines)
+        }
         other => panic!("not an answer to this: {other:?}"),
     }
 }

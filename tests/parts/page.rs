@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use socket2::Socket;
-use tere::names::{SessionId, Target};
-use tere::protocol::page::{FromPage, HostView, SENT_AT_UNKNOWN, StreamKind, ToPage};
-use tere::protocol::{EndReason, Refusal, SessionSummary};
+use tere::names::SessionId;
+use tere::protocol::page::{FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage, TouchView};
+use tere::protocol::{EndReason, GrantedTarget, Refusal, SessionSummary};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
@@ -29,7 +29,7 @@ pub const HOST: &str = "localhost:8022";
 #[derive(Debug)]
 pub struct Lobby {
     pub account: String,
-    pub targets: Vec<Target>,
+    pub targets: Vec<GrantedTarget>,
     pub sessions: Vec<SessionSummary>,
 }
 
@@ -49,7 +49,7 @@ impl Page {
         let socket = patient(socket.into());
         let mut request = format!("ws://{HOST}/ws").into_client_request().unwrap();
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-4".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-5".parse().unwrap());
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, socket)
             .unwrap_or_else(|error| panic!("the front does not take the page: {error}"));
         Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
@@ -218,7 +218,7 @@ impl Page {
 
     /// Opens a session on `stream`.
     pub fn open(&mut self, stream: u16, target: &str) -> Result<SessionId, Refusal> {
-        self.say(&FromPage::Open { stream, target: target.parse().unwrap(), size: size() });
+        self.say(&FromPage::Open { stream, target: target.parse().unwrap(), size: size(), reason: None });
         self.opened(stream)
     }
 
@@ -233,18 +233,18 @@ impl Page {
     }
 
     /// Answers the challenge of a step-up with the passkey's credential.
-    pub fn touch(&mut self, stream: u16, credential: &str, view: HostView) -> Result<SessionId, Refusal> {
+    pub fn touch(&mut self, stream: u16, credential: &str, view: TouchView) -> Result<SessionId, Refusal> {
         let credential: Value = serde_json::from_str(credential).unwrap();
         self.say(&FromPage::Touch { stream, credential, view, size: size() });
         self.opened(stream)
     }
 
-    /// Opens or views a session on the host on `stream`, with a touch of the passkey.
-    pub fn view_host(
+    /// Opens or views a session on `stream`, with a touch of the passkey.
+    pub fn view_touched(
         &mut self,
         stream: u16,
         passkey: &mut SoftAuthenticator,
-        view: HostView,
+        view: TouchView,
     ) -> Result<SessionId, Refusal> {
         let options = self.ask_to_step_up(stream)?;
         self.touch(stream, &passkey.touch(&options), view)
@@ -350,7 +350,7 @@ pub fn status_of(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
     let mut socket = patient(socket.into());
     let mut request = String::from(
         "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-4\r\n",
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-5\r\n",
     );
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");

@@ -112,7 +112,7 @@ impl PrincipalClient {
 
     /// Opens a session on `target`.
     pub fn open(&mut self, target: &str) -> Result<Shell, Refusal> {
-        self.view(Ask::Open { target: target.parse().unwrap(), size: size() })
+        self.view(Ask::Open { target: target.parse().unwrap(), size: size(), reason: None })
     }
 
     /// Views an existing session.

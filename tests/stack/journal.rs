@@ -7,10 +7,10 @@ use tere::protocol::vouch::Principal;
 use tere::protocol::{GuestRole, Refusal};
 
 use crate::host::Host;
-use crate::parts::shell::{PATIENCE, PrincipalClient};
+use crate::parts::shell::{PATIENCE, PrincipalClient, size};
 use crate::parts::wait::eventually;
 use crate::stories::on_host::{OpenHost, open_as, touched};
-use crate::stories::{holder, marked};
+use crate::stories::{Policy, holder, marked};
 
 #[test]
 fn each_decision_names_account_session_and_machine_and_nothing_that_was_typed() {
@@ -64,6 +64,40 @@ fn each_decision_names_account_session_and_machine_and_nothing_that_was_typed() 
 }
 
 #[test]
+fn an_opening_in_a_machine_names_the_reason() {
+    let host = Host::alone();
+    let policy = Policy::of(&host);
+    policy.set("reason = true");
+    let cursor = host.journal_cursor();
+    let (target, reason) = ("dev@web1".parse().unwrap(), "disk full".parse().ok());
+    let mut alice = holder(&host, "alice");
+    let shell = alice.view(Ask::Open { target, size: size(), reason }).unwrap();
+    let wanted = format!(
+        "session opened account=\"alice\" session={} machine=web1 user=dev owner=alice purpose=disk full",
+        shell.session
+    );
+    eventually(&wanted, PATIENCE, || host.journal(&cursor).contains(&wanted).then_some(()));
+}
+
+#[test]
+fn a_keyboard_that_the_policy_withdraws_is_recorded() {
+    let host = Host::alone();
+    let policy = Policy::of(&host);
+    let mut alice = holder(&host, "alice");
+    let shell = marked(&mut alice);
+    let (session, role) = (shell.session.clone(), Some(GuestRole::Writer));
+    let share = Ask::Share { session, account: "bob".parse().unwrap(), role };
+    assert_eq!(alice.ask(share).0, Answer::Shared);
+    let cursor = host.journal_cursor();
+    policy.set("share = \"watch\"");
+    let wanted = format!(
+        "keyboard withdrawn by the policy account=\"alice\" session={} machine=web1 user=dev owner=alice guest=bob role=Watcher",
+        shell.session
+    );
+    assert!(host.journal(&cursor).contains(&wanted), "{}", host.journal(&cursor));
+}
+
+#[test]
 fn an_opening_on_the_host_names_the_passkey_and_the_reason() {
     let open = OpenHost::with("");
     let host = &open.host;
@@ -79,7 +113,7 @@ fn an_opening_on_the_host_names_the_passkey_and_the_reason() {
             shell.session
         ),
         format!(
-            "request refused account=\"bob\" credential={} machine=.host user=ops asked=\"open-host\" refusal=not-granted",
+            "request refused account=\"bob\" credential={} machine=.host user=ops asked=\"open\" refusal=not-granted",
             passkey("bob")
         ),
     ] {

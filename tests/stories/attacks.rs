@@ -69,7 +69,7 @@ fn the_operator_lists_and_ends_but_opens_and_views_nothing() {
     let mut alice = holder(&host, "alice");
     let mut shell = alice.open("dev@web1").unwrap();
     let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
-    let open = Ask::Open { target: "dev@web1".parse().unwrap(), size: size() };
+    let open = Ask::Open { target: "dev@web1".parse().unwrap(), size: size(), reason: None };
     assert_eq!(operator.ask(open).0, Answer::Refused(Refusal::NotGranted));
     assert_eq!(operator.attach(&shell.session).unwrap_err(), Refusal::NotGranted);
     let (all, _) = operator.ask(Ask::AllSessions { after: None });

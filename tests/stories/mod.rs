@@ -30,6 +30,7 @@ pub mod on_host;
 mod pages;
 mod sessions;
 mod sharing;
+mod touches;
 mod trouble;
 mod viewers;
 
@@ -44,6 +45,40 @@ use crate::parts::shell::{PrincipalClient, Shell};
 pub fn holder(host: &Host, account: &str) -> PrincipalClient {
     let principal = Principal::Account(account.parse().unwrap());
     PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), principal)
+}
+
+/// The policy of a host, which is put back at the end.
+pub struct Policy<'a> {
+    host: &'a Host,
+    before: String,
+}
+
+impl<'a> Policy<'a> {
+    const PATH: &'static str = "/etc/tere/tere.toml";
+
+    pub fn of(host: &'a Host) -> Self {
+        Self { host, before: std::fs::read_to_string(host.path(Self::PATH)).unwrap() }
+    }
+
+    /// Writes the policy with the line `share = true` of alice's grant replaced by these.
+    pub fn write(&self, lines: &str) {
+        let text = self.before.replace("share = true", lines);
+        assert!(text != self.before || lines == "share = true");
+        std::fs::write(self.host.path(Self::PATH), text).unwrap();
+    }
+
+    /// The same, and puts it into force.
+    pub fn set(&self, lines: &str) {
+        self.write(lines);
+        assert!(self.host.reload_broker(), "{lines}");
+    }
+}
+
+impl Drop for Policy<'_> {
+    fn drop(&mut self) {
+        drop(std::fs::write(self.host.path(Self::PATH), &self.before));
+        self.host.reload_broker();
+    }
 }
 
 /// Opens a shell and sets a variable in it, which later proves that it is the same shell.

@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tere::names::PasskeyId;
-use tere::protocol::page::{FromPage, HostView, ToPage};
+use tere::protocol::page::{FromPage, ToPage, TouchView};
 use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::{AuthMethod, Principal};
 use tere::protocol::{EndReason, GuestRole, Refusal};
@@ -70,7 +70,7 @@ impl Drop for OpenHost {
 }
 
 /// Seconds since 1970.
-fn now() -> u64 {
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
@@ -85,11 +85,12 @@ pub fn touched(host: &Host, account: &str, seconds_ago: u64) -> PrincipalClient 
 
 /// A request for a new shell on the host.
 pub fn open_as(user: &str) -> Ask {
-    Ask::OpenHost { user: user.parse().unwrap(), size: size(), reason: "disk full".parse().ok() }
+    let target = format!("{user}@.host").parse().unwrap();
+    Ask::Open { target, size: size(), reason: "disk full".parse().ok() }
 }
 
-fn new_shell() -> HostView {
-    HostView::Open { user: "ops".parse().unwrap(), reason: "disk full".parse().ok() }
+fn new_shell() -> TouchView {
+    TouchView::Open { target: "ops@.host".parse().unwrap(), reason: "disk full".parse().ok() }
 }
 
 #[test]
@@ -98,8 +99,8 @@ fn a_touch_opens_a_shell_on_the_host_and_each_view_needs_another() {
     let host = &open.host;
     let (mut passkey, mut page) = enrolled(host, "alice");
     assert_eq!(page.open(0, "ops@.host"), Err(Refusal::TouchRequired));
-    let no_reason = HostView::Open { user: "ops".parse().unwrap(), reason: None };
-    assert_eq!(page.view_host(0, &mut passkey, no_reason), Err(Refusal::ReasonRequired));
+    let no_reason = TouchView::Open { target: "ops@.host".parse().unwrap(), reason: None };
+    assert_eq!(page.view_touched(0, &mut passkey, no_reason), Err(Refusal::ReasonRequired));
 
     let cursor = host.journal_cursor();
     let options = page.ask_to_step_up(0).unwrap();
@@ -145,8 +146,8 @@ fn a_touch_opens_a_shell_on_the_host_and_each_view_needs_another() {
     let mut second = Page::over(host.connect_to_front());
     second.sign_in(&mut passkey);
     assert_eq!(second.attach(0, &session), Err(Refusal::TouchRequired));
-    let attach = HostView::Attach { session: session.clone() };
-    assert_eq!(second.view_host(0, &mut passkey, attach), Ok(session.clone()));
+    let attach = TouchView::Attach { session: session.clone() };
+    assert_eq!(second.view_touched(0, &mut passkey, attach), Ok(session.clone()));
     second.type_in(0, "echo still $mark\r");
     second.expect(0, "still 42");
 
@@ -167,7 +168,7 @@ fn the_passkey_of_another_account_is_no_touch() {
     let host = &open.host;
     let (mut of_bob, _bob) = enrolled(host, "bob");
     let (mut of_alice, mut alice) = enrolled(host, "alice");
-    assert_eq!(alice.view_host(0, &mut of_bob, new_shell()), Err(Refusal::PasskeyOfAnother));
+    assert_eq!(alice.view_touched(0, &mut of_bob, new_shell()), Err(Refusal::PasskeyOfAnother));
     // Nor is an answer to a challenge from another connection, or to one for signing in.
     let mut second = Page::over(host.connect_to_front());
     let sign_in = second.ask_to_sign_in();
@@ -214,8 +215,6 @@ fn a_stale_touch_a_used_one_and_none_open_nothing() {
     // Without a touch, the session can be ended, and the channel of a touch does nothing else.
     for ask in [
         Ask::Lobby,
-        Ask::Open { target: "dev@web1".parse().unwrap(), size: size() },
-        Ask::Open { target: "ops@.host".parse().unwrap(), size: size() },
         Ask::End { session: shell.session.clone() },
         Ask::Name { session: shell.session.clone(), name: None },
         Ask::Share { session: shell.session.clone(), account: "bob".parse().unwrap(), role: None },
@@ -224,7 +223,8 @@ fn a_stale_touch_a_used_one_and_none_open_nothing() {
     }
     let in_a_machine = alice.open("dev@web1").unwrap();
     let attached = touched(host, "alice", 1).attach(&in_a_machine.session);
-    assert_eq!(attached.unwrap_err(), Refusal::NotGranted);
+    assert_eq!(attached.unwrap_err(), Refusal::NoTouchNeeded);
+    assert_eq!(touched(host, "alice", 1).open("dev@web1").unwrap_err(), Refusal::NoTouchNeeded);
     let end = Ask::End { session: shell.session.clone() };
     assert_eq!(alice.ask(end).0, Answer::Ending);
     assert_eq!(shell.expect_end(), EndReason::EndedByRequest);
@@ -272,7 +272,7 @@ fn the_host_has_no_other_name() {
         let target = format!("ops@{alias}");
         assert_eq!(page.open(0, &target), Err(Refusal::NotGranted), "{alias}");
     }
-    let shell = page.view_host(0, &mut passkey, new_shell());
+    let shell = page.view_touched(0, &mut passkey, new_shell());
     assert!(shell.is_ok(), "{shell:?}");
     for alias in ["", ".HOST", ".Host", "./.host", ".host.", ".host/", "/.host", ".host\\u0000"] {
         let mut page = Page::over(host.connect_to_front());
@@ -290,7 +290,7 @@ fn a_session_on_the_host_ends_at_its_time_limit_even_after_a_restart_of_the_brok
     let open = OpenHost::with("time-limit = \"8s\"");
     let host = &open.host;
     let (mut passkey, mut page) = enrolled(host, "alice");
-    let session = page.view_host(0, &mut passkey, new_shell()).unwrap();
+    let session = page.view_touched(0, &mut passkey, new_shell()).unwrap();
     let there = || {
         let (_, list) = host.tere(&["list"]);
         list.contains(session.as_str())

@@ -16,7 +16,7 @@ fn from_the_link_to_the_end_of_the_shell() {
     let mut page = Page::over(host.connect_to_front());
     let lobby = page.enrol(&enrolment_token(&host, "alice"), &mut passkey);
     assert_eq!(lobby.account, "alice");
-    assert_eq!(lobby.targets[0].to_string(), "dev@web1");
+    assert_eq!(lobby.targets[0].target.to_string(), "dev@web1");
     drop(page);
 
     let mut page = Page::over(host.connect_to_front());

@@ -4,7 +4,7 @@ use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::Principal;
 use tere::protocol::{EndReason, GuestRole, Refusal, Role, SessionSummary, VIEWS_PER_GUEST_MAX};
 
-use super::{holder, marked};
+use super::{Policy, enrolled, holder, marked};
 use crate::host::Host;
 use crate::parts::shell::{PATIENCE, PrincipalClient, Shell};
 use crate::parts::wait::eventually;
@@ -158,6 +158,84 @@ fn what_is_shared_stays_so_over_restarts_and_ends_with_the_policy_and_the_accoun
     host.tere(&["account", "add", "carol"]);
     assert_eq!(holder(&host, "carol").attach(&shell.session).unwrap_err(), Refusal::NoSuchSession);
     host.tere(&["account", "remove", "carol"]);
+}
+
+#[test]
+fn where_a_session_may_only_be_watched_no_guest_types_whatever_is_asked() {
+    let host = Host::alone();
+    let policy = Policy::of(&host);
+    policy.set("share = \"watch\"");
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let mut shell = marked(&mut alice);
+    let (writer, only_to_watch) = (Some(GuestRole::Writer), Answer::Refused(Refusal::OnlyToWatch));
+    assert_eq!(share(&mut alice, &shell, "bob", writer), only_to_watch);
+    assert_eq!(bob.attach(&shell.session).unwrap_err(), Refusal::NoSuchSession, "nothing was shared");
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Watcher)), Answer::Shared);
+    let mut view = bob.attach(&shell.session).unwrap();
+    types_nothing(&mut view, &mut shell, "watcher");
+    // Neither the owner nor the guest makes a writer of him afterwards, and nor does a page.
+    assert_eq!(share(&mut alice, &shell, "bob", writer), only_to_watch);
+    assert_eq!(share(&mut bob, &shell, "bob", writer), Answer::Refused(Refusal::NoSuchSession));
+    let (_passkey, mut page) = enrolled(&host, "carol");
+    for role in ["writer", "owner"] {
+        page.say_raw(&format!(
+            r#"{{"type":"share","session":"{}","account":"bob","role":"{role}"}}"#,
+            shell.session
+        ));
+    }
+    page.expect_closed();
+    types_nothing(&mut view, &mut shell, "still");
+    host.kill_worker(&shell.session);
+    types(&shell, &mut view, "owner");
+    types_nothing(&mut view, &mut shell, "never");
+    host.tere(&["account", "remove", "carol"]);
+}
+
+#[test]
+fn a_policy_that_becomes_narrower_takes_the_keyboard_from_the_guests_who_have_it() {
+    let host = Host::alone();
+    let policy = Policy::of(&host);
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let mut shell = marked(&mut alice);
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
+    let mut view = bob.attach(&shell.session).unwrap();
+    types(&view, &mut shell, "writer");
+
+    policy.set("share = \"watch\"");
+    let watching = [("alice", Role::Owner, 1), ("bob", Role::Watcher, 1)];
+    expect_participants(&mut alice, &shell, &watching);
+    expect_participants(&mut bob, &shell, &watching);
+    // The view that was there types nothing, also in the next worker, and neither does a new one.
+    types_nothing(&mut view, &mut shell, "former");
+    host.kill_worker(&shell.session);
+    types(&shell, &mut view, "owner");
+    types_nothing(&mut view, &mut shell, "next");
+    let mut later = bob.attach(&shell.session).unwrap();
+    types_nothing(&mut later, &mut shell, "later");
+    drop(later);
+
+    // A policy that becomes wider again gives nothing back by itself.
+    policy.set("share = true");
+    types_nothing(&mut view, &mut shell, "wider");
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
+    types(&view, &mut shell, "again");
+
+    // A broker that reads the narrower policy when it starts does the same.
+    policy.write("share = \"watch\"");
+    host.kill_broker();
+    view.expect_closed();
+    let mut bob = eventually("bob can come back", PATIENCE, || {
+        let mut bob = holder(&host, "bob");
+        bob.attach(&shell.session).is_ok().then_some(bob)
+    });
+    let mut alice = holder(&host, "alice");
+    let mut shell = alice.attach(&shell.session).unwrap();
+    let mut view = bob.attach(&shell.session).unwrap();
+    types_nothing(&mut view, &mut shell, "restarted");
+    policy.set("share = true");
+    types_nothing(&mut view, &mut shell, "there");
+    let mut view = bob.attach(&shell.session).unwrap();
+    types_nothing(&mut view, &mut shell, "stored");
 }
 
 #[test]

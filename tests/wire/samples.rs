@@ -15,8 +15,8 @@ use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerId};
 use tere::protocol::{
-    About, EndReason, GuestRole, HostTerms, OpeningStep, Participant, Refusal, Role, SessionEnd,
-    SessionSummary, ShellExit, Signal,
+    About, EndReason, GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SessionEnd,
+    SessionSummary, ShellExit, Signal, Terms,
 };
 
 pub(crate) fn alice() -> AccountName {
@@ -53,6 +53,7 @@ fn summary() -> SessionSummary {
         target: target(),
         opened: 300,
         left: Some(300),
+        touch: true,
         owner: alice(),
         role: Role::Writer,
         viewing: vec![alice()],
@@ -159,8 +160,7 @@ pub(crate) fn to_auth() -> Vec<ToAuth> {
 pub(crate) fn requests() -> Vec<Request> {
     let asks = [
         Ask::Lobby,
-        Ask::Open { target: target(), size: size() },
-        Ask::OpenHost { user: user(), size: size(), reason: "why".parse().ok() },
+        Ask::Open { target: target(), size: size(), reason: "why".parse().ok() },
         Ask::Attach { session: session(), size: size() },
         Ask::Name { session: session(), name: Label::cut("build") },
         Ask::Share { session: session(), account: alice(), role: Some(GuestRole::Watcher) },
@@ -189,14 +189,18 @@ fn made() -> MachineSummary {
 }
 
 pub(crate) fn from_broker() -> Vec<FromBroker> {
-    let terms = HostTerms { user: user(), reason: true, limit: 300 };
+    let terms = Terms { touch: true, reason: true, limit: Some(300) };
     let answers = [
         Answer::Lobby {
-            targets: vec![target()],
-            host: vec![terms],
+            targets: vec![GrantedTarget { target: target(), terms }],
             sessions: vec![summary()],
             machines: vec![made()],
-            tasks: vec![TaskMachines { user: user(), before: "alice.".to_owned(), after: String::new() }],
+            tasks: vec![TaskMachines {
+                user: user(),
+                terms,
+                before: "alice.".to_owned(),
+                after: String::new(),
+            }],
         },
         Answer::Changed,
         Answer::Opened { session: session(), target: target(), left: None },
@@ -209,8 +213,8 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
     ];
     let replies = answers.into_iter().map(|answer| FromBroker::Reply { number: 7, answer });
     let participants = vec![Participant { account: alice(), role: Role::Owner, views: 2 }];
-    let sharing =
-        FromBroker::Sharing { session: session(), participants, role: Role::Owner, shareable: true };
+    let shareable = Some(GuestRole::Watcher);
+    let sharing = FromBroker::Sharing { session: session(), participants, role: Role::Owner, shareable };
     let steps = [OpeningStep::Making, OpeningStep::Booting];
     let progress = steps.map(|step| FromBroker::Progress { number: 7, step });
     let stopped = FromBroker::MachineStopped { machine: machine(), why: Some(StopReason::Idle) };

@@ -6,9 +6,9 @@ import { labelOf } from './label.ts';
 import { machineControls, machineNews, newMachineRow, unfoldButton, type MachineCallbacks } from './machines.ts';
 import { announce } from './notice.ts';
 import { showPlace } from './place.ts';
-import type { HostTerms, MachineSummary, SessionId, SessionSummary, Target, TaskMachines } from './protocol.ts';
+import type { GrantedTarget, MachineSummary, SessionId, SessionSummary, TaskMachines } from './protocol.ts';
 import { RowControls } from './rowcontrols.ts';
-import { isOnHost } from './touch.ts';
+import { isOnHost } from './terms.ts';
 import { ago, counted, inTime, targetName } from './words.ts';
 
 /**
@@ -18,9 +18,7 @@ const AGAIN_MS = 10_000;
 const ENDING_AGAIN_MS = 1_000;
 
 export interface Lobby {
-  targets: Target[];
-  /** The terms of the targets on the host itself. */
-  host: HostTerms[];
+  targets: GrantedTarget[];
   sessions: SessionSummary[];
   /** The account's own machines that tere has made. */
   machines: MachineSummary[];
@@ -134,7 +132,7 @@ function focusKey(key: string): void {
   element('lobby').querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
 
-function targetRow(target: Target, at: number, lobby: Lobby, callbacks: LobbyCallbacks): HTMLLIElement {
+function targetRow({ target, terms }: GrantedTarget, at: number, lobby: Lobby, callbacks: LobbyCallbacks): HTMLLIElement {
   const row = document.createElement('li');
   const open = button('', () => callbacks.open(target));
   open.className = 'choice';
@@ -144,9 +142,11 @@ function targetRow(target: Target, at: number, lobby: Lobby, callbacks: LobbyCal
   if (isOnHost(target)) {
     open.classList.add('on-host');
     open.append(span('the host itself, with your passkey once more', 'quiet'));
+  } else if (terms.touch) {
+    open.append(span('with your passkey once more', 'quiet'));
   }
   // If there are several targets in a machine, its controls are beside the first one.
-  const isFirst = lobby.targets.findIndex((one) => one.machine === target.machine) === at;
+  const isFirst = lobby.targets.findIndex((one) => one.target.machine === target.machine) === at;
   const machine = lobby.machines.find((one) => one.machine === target.machine);
   if (machine && isFirst) {
     const news = machineNews(machine);

@@ -54,7 +54,7 @@ export function showOver(over: Over, viewed: SessionId | undefined, note: string
   const { title, target, session, label } = over;
   const others = lobby.targets.length > 1 || lobby.sessions.some((one) => one.id !== viewed);
   // A guest may have no grant for the target of the shell that it viewed.
-  const mayView = session !== undefined || lobby.targets.some((one) => targetName(one) === targetName(target));
+  const mayView = session !== undefined || lobby.targets.some((one) => targetName(one.target) === targetName(target));
   showPanel({
     title,
     detail: targetName(target),

@@ -32,7 +32,7 @@ export class Page {
   /** Set while the connection is lost and the page tries to restore it. */
   #loss: Reconnection | undefined;
   #account: AccountName | undefined;
-  #lobby: Lobby = { targets: [], host: [], sessions: [], machines: [], tasks: [] };
+  #lobby: Lobby = { targets: [], sessions: [], machines: [], tasks: [] };
   #entering = false;
   #shell = new Shell({
     lobby: () => this.#lobby,
@@ -103,8 +103,8 @@ export class Page {
 
   #heard(message: ToPage): void {
     if (message.type === 'lobby') {
-      const { targets, host, sessions, machines, tasks } = message;
-      this.#lobby = { targets, host, sessions, machines, tasks };
+      const { targets, sessions, machines, tasks } = message;
+      this.#lobby = { targets, sessions, machines, tasks };
       if (this.#entering) this.#arrive();
       else if (!element('lobby').hidden) this.#inLobby();
     } else if (message.type === 'machine-changed') {
@@ -135,7 +135,7 @@ export class Page {
     // with viewers belongs to another tab.
     const left = sessions.filter(isLeft);
     if (left.length === 1 && left[0]) this.#shell.view(left[0].target, left[0].id);
-    else if (left.length === 0 && targets.length === 1 && targets[0]) this.#shell.view(targets[0], undefined);
+    else if (left.length === 0 && targets.length === 1 && targets[0]) this.#shell.view(targets[0].target, undefined);
     else this.#inLobby();
   }
 

@@ -1,8 +1,8 @@
 // Where a link into the page leads: to a target or a session, never to a command. So that a person
 // can bookmark a shell, the address bar shows its target while it is in view.
 
-import type { SessionId, Target } from './protocol.ts';
-import { isOnHost } from './touch.ts';
+import type { GrantedTarget, SessionId, Target } from './protocol.ts';
+import { isOnHost } from './terms.ts';
 import { targetName } from './words.ts';
 
 const OPEN = '#open=';
@@ -19,16 +19,17 @@ export function placeOf(hash: string): Place | undefined {
 }
 
 /**
- * The target of a place, if the account may open it. No link leads to the host itself: whoever
- * makes a link must not choose what a person touches a passkey for.
+ * The target of a place, if the account may open it. No link leads to the host itself, nor to
+ * another target that takes a touch: whoever makes a link must not choose what a person touches a
+ * passkey for.
  */
-export function targetOf(place: Place, targets: Target[]): Target | undefined {
+export function targetOf(place: Place, targets: GrantedTarget[]): Target | undefined {
   if (!('target' in place)) return undefined;
-  return targets.find((target) => !isOnHost(target) && targetName(target) === place.target);
+  return targets.find(({ target, terms }) => !terms.touch && !isOnHost(target) && targetName(target) === place.target)?.target;
 }
 
-/** Shows the target in view in the address bar; undefined for none. */
+/** Shows the target in view in the address bar; undefined for none, or for one to which no link leads. */
 export function showPlace(target: Target | undefined): void {
-  const fragment = target === undefined || isOnHost(target) ? '' : OPEN + targetName(target);
+  const fragment = target === undefined ? '' : OPEN + targetName(target);
   history.replaceState(null, '', location.pathname + fragment);
 }

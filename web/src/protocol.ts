@@ -1,6 +1,6 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-shareable" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "no-account-of-user" | "unix-user-taken" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full" | "too-many-failures";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "no-touch-needed" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-shareable" | "only-to-watch" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "no-account-of-user" | "unix-user-taken" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full" | "too-many-failures";
 
 export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "time-limit" | "worker-gone" | "view-closed" | "view-lost";
 
@@ -80,25 +80,35 @@ idle: number,
  */
 viewers: number, };
 
-export type HostTerms = { 
+export type Terms = { 
 /**
- * The user that the shell runs as.
+ * Whether each view takes a touch of a passkey, made for it.
  */
-user: UnixUser, 
+touch: boolean, 
 /**
- * Whether the person must say why in words.
+ * Whether the person must say in words why the session is opened.
  */
 reason: boolean, 
 /**
- * How long the session may last, in seconds.
+ * How long the session may last, in seconds, if there is a limit.
  */
-limit: number, };
+limit: number | null, };
 
-export type HostView = { "open": { 
+export type GrantedTarget = { 
 /**
- * The user that the shell runs as.
+ * The target.
  */
-user: UnixUser, 
+target: Target, 
+/**
+ * What a session there takes.
+ */
+terms: Terms, };
+
+export type TouchView = { "open": { 
+/**
+ * The target to open it on.
+ */
+target: Target, 
 /**
  * Why, in the person's words.
  */
@@ -125,6 +135,10 @@ opened: number,
  * How many seconds are left until the session ends, if it has a time limit.
  */
 left: number | null, 
+/**
+ * Whether each view takes a touch of a passkey, made for it.
+ */
+touch: boolean, 
 /**
  * The account that opened the session.
  */
@@ -238,6 +252,10 @@ export type TaskMachines = {
  */
 user: UnixUser, 
 /**
+ * What a session there takes.
+ */
+terms: Terms, 
+/**
  * What stands before the task's name.
  */
 before: string, 
@@ -268,7 +286,11 @@ target: Target,
 /**
  * The size of the page's terminal.
  */
-size: TermSize, } | { "type": "attach", 
+size: TermSize, 
+/**
+ * Why, in the person's words.
+ */
+reason: Reason | null, } | { "type": "attach", 
 /**
  * The stream's number, chosen by the page.
  */
@@ -296,7 +318,7 @@ credential: JsonValue,
 /**
  * What the stream is to view.
  */
-view: HostView, 
+view: TouchView, 
 /**
  * The size of the page's terminal.
  */
@@ -394,11 +416,7 @@ options: JsonValue, } | { "type": "lobby",
 /**
  * Granted targets, in the order of the policy.
  */
-targets: Array<Target>, 
-/**
- * The terms of the targets that are on the host itself.
- */
-host: Array<HostTerms>, 
+targets: Array<GrantedTarget>, 
 /**
  * Live sessions, oldest first.
  */
@@ -504,9 +522,9 @@ participants: Array<Participant>,
  */
 role: Role, 
 /**
- * Whether policy lets the owner share the session.
+ * The most that the policy lets the owner give a guest; null if it lets nothing be shared.
  */
-shareable: boolean, } | { "type": "machine-stopped", 
+shareable: GuestRole | null, } | { "type": "machine-stopped", 
 /**
  * The machine.
  */

@@ -2,13 +2,15 @@
 // invites accounts, hands the keyboard over and takes it back.
 
 import { button, element, span } from './elements.ts';
+import { otherRole, shareText } from './mayshare.ts';
 import type { AccountName, GuestRole, Participant, Role } from './protocol.ts';
 
 export interface Sharing {
   participants: Participant[];
   /** The role of this account. */
   role: Role;
-  shareable: boolean;
+  /** The most that the policy lets the owner give a guest; null if it lets nothing be shared. */
+  shareable: GuestRole | null;
 }
 
 export interface ShareCallbacks {
@@ -51,15 +53,12 @@ export function showSharing(sharing: Sharing | undefined, callbacks: ShareCallba
   element('bar-participants').textContent = sharing && whose ? participantsSentence(sharing, whose, guests) : '';
   element('bar').dataset['role'] = sharing?.role ?? '';
   // A shared session can be taken back even if the policy no longer allows sharing.
-  opener.hidden = sharing?.role !== 'owner' || !(sharing.shareable || guests.length > 0);
+  opener.hidden = sharing?.role !== 'owner' || (sharing.shareable === null && guests.length === 0);
   if (opener.hidden) hide();
-  element('share-form').hidden = !sharing?.shareable;
-  element('share-text').textContent =
-    guests.length > 0
-      ? 'They see what you see, from the first line on. Who has the keyboard types as you do.'
-      : 'Nobody else sees it. Name an account of this host, and it finds your shell in its list.';
+  element('share-form').hidden = (sharing?.shareable ?? null) === null;
+  element('share-text').textContent = shareText(sharing?.shareable ?? null, guests.length > 0);
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset['key'] : undefined;
-  element('share-participants').replaceChildren(...guests.map((guest) => guestRow(guest, callbacks)));
+  element('share-participants').replaceChildren(...guests.map((guest) => guestRow(guest, sharing?.shareable ?? null, callbacks)));
   if (focused === undefined) return;
   // The button of a removed guest no longer exists.
   const again = panel.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`);
@@ -79,21 +78,24 @@ function participantsSentence({ role }: Sharing, owner: Participant, guests: Par
   return role === 'writer' ? `${whose}, and you may type` : `${whose}, and you are watching`;
 }
 
-function guestRow(guest: Participant, callbacks: ShareCallbacks): HTMLLIElement {
+function guestRow(guest: Participant, shareable: GuestRole | null, callbacks: ShareCallbacks): HTMLLIElement {
   const row = document.createElement('li');
   const writes = guest.role === 'writer';
   const state = `${writes ? 'may type' : 'may watch'}, ${guest.views > 0 ? 'is here' : 'is not here'}`;
   const who = span('');
   who.append(span(guest.account, 'name'), span(state, 'quiet small'));
-  const hand = button(writes ? 'Take keyboard back' : 'Hand keyboard over', () =>
-    callbacks.share(guest.account, writes ? 'watcher' : 'writer'),
-  );
-  hand.dataset['key'] = `hand ${guest.account}`;
+  row.append(who);
+  const other = otherRole(guest.role, shareable);
+  if (other) {
+    const hand = button(writes ? 'Take keyboard back' : 'Hand keyboard over', () => callbacks.share(guest.account, other));
+    hand.dataset['key'] = `hand ${guest.account}`;
+    row.append(hand);
+  }
   const remove = button('Remove', () => callbacks.share(guest.account, null));
   remove.className = 'danger';
   remove.dataset['key'] = `remove ${guest.account}`;
   remove.setAttribute('aria-label', `Remove ${guest.account}`);
-  row.append(who, hand, remove);
+  row.append(remove);
   return row;
 }
 

@@ -27,12 +27,16 @@ import { rememberedSession, rememberSession } from './remembered.ts';
 import { makeShare, openShare, type ShareCallbacks } from './share.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys } from './touchkeys.ts';
-import { askTouch, isOnHost, withdrawTouch } from './touch.ts';
+import { isOnHost, termsOf } from './terms.ts';
+import { askTouch, withdrawTouch } from './touch.ts';
 import { Viewer, type Wanted } from './viewer.ts';
 import { counted, targetName } from './words.ts';
 
 /** A view that takes longer than this to open is reported in a panel. */
 const OPENING_SHOWN_MS = 400;
+
+/** Refusals of what the page did not know that the view takes, or takes no more. */
+const TERMS_CHANGED: readonly Refusal[] = ['touch-required', 'no-touch-needed', 'reason-required'];
 
 export interface ShellCallbacks {
   /** The targets and sessions of this account, as last received. */
@@ -138,15 +142,16 @@ export class Shell {
     this.#terminal?.focus();
   }
 
-  /** Opens a new shell on the target, or views an existing session. On the host, asks first. */
+  /** Opens a new shell on the target, or views an existing session. Asks first for what that takes. */
   view(target: Target, session: SessionId | undefined): void {
-    if (!isOnHost(target)) {
-      this.#view({ target, session });
+    const terms = termsOf(this.#callbacks.lobby(), target, session);
+    const { touch } = terms;
+    if (!touch && !terms.reason) {
+      this.#view({ target, session, touch, reason: null });
       return;
     }
-    const terms = this.#callbacks.lobby().host.find((one) => one.user === target.user);
     askTouch(target, session, terms, {
-      go: (reason) => this.#view({ target, session, onHost: { reason } }),
+      go: (reason) => this.#view({ target, session, touch, reason }),
       leave: () => this.#callbacks.visitLobby(),
     });
   }
@@ -189,13 +194,13 @@ export class Shell {
     }, OPENING_SHOWN_MS);
   }
 
-  /** Has the user touch the passkey for a view of the host. */
+  /** Has the user touch the passkey for a view. */
   async #touch(options: JsonValue): Promise<void> {
     const viewer = this.#viewer;
     if (viewer?.state !== 'opening') return;
     const { target, session } = viewer;
     clearTimeout(this.#slowOpening);
-    showPanel({ title: 'Waiting for your passkey…', detail: `For ${targetName(target)}, the host itself.`, note: this.notSent });
+    showPanel({ title: 'Waiting for your passkey…', detail: `For ${targetName(target)}${isOnHost(target) ? ', the host itself' : ''}.`, note: this.notSent });
     try {
       const credential = await answerChallenge('get', options);
       viewer.touch(credential);
@@ -211,7 +216,7 @@ export class Shell {
   /** Returns from the lobby to the shell. */
   back(): void {
     showSection('shell');
-    if (!this.#over) showPlace(this.#viewer?.target);
+    if (!this.#over) this.#showPlace();
     this.#bar.show();
     this.#terminal?.fit();
     this.#terminal?.focus();
@@ -309,7 +314,7 @@ export class Shell {
     const { session, target, isNew } = viewer;
     clearTimeout(this.#slowOpening);
     endNotices();
-    showPlace(target);
+    this.#showPlace();
     viewer.room(terminal.room);
     hidePanel();
     this.#bar.status('live');
@@ -319,6 +324,11 @@ export class Shell {
     const others = this.#callbacks.lobby().sessions.filter((one) => one.id !== session && one.role === 'owner').length;
     if (isNew && others > 0) notice('others', `${counted(others, 'other shell')} of yours ${others === 1 ? 'is' : 'are'} still running: see Shells.`);
     if (element('lobby').hidden) terminal.focus();
+  }
+
+  /** Shows the target in view in the address bar, unless no link leads there. */
+  #showPlace(): void {
+    showPlace(this.#viewer?.takesTouch ? undefined : this.#viewer?.target);
   }
 
   /** Clears the screen, so that nothing of it is visible any more. */
@@ -334,6 +344,8 @@ export class Shell {
     this.#keyboard.forget();
     this.#participants.leave();
     this.#frame.hide();
+    // The policy has changed: what another view takes may have changed too.
+    if (reason === 'view-closed') this.#connection?.send({ type: 'list' });
     const gone = this.#machineWent;
     const over = gone ? afterMachineGone(viewer.target, gone.why) : afterClose(viewer, reason, exit);
     if (over.session === undefined) rememberSession(undefined);
@@ -356,6 +368,8 @@ export class Shell {
     if (!viewer) return;
     clearTimeout(this.#slowOpening);
     const over = afterRefusal(viewer, refusal);
+    // The policy has changed since the list came: the next attempt asks for what it demands now.
+    if (TERMS_CHANGED.includes(refusal)) this.#connection?.send({ type: 'list' });
     if (viewer.session !== undefined && over.session === undefined) rememberSession(undefined);
     this.#sayOver(over);
   }

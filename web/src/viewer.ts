@@ -2,7 +2,7 @@
 
 import type { Connection, Stream, StreamMessage } from './connection.ts';
 import { Feed, type Screen } from './feed.ts';
-import type { EndReason, HostView, JsonValue, OpeningStep, Refusal, SessionId, ShellExit, Target, TermSize, Theme } from './protocol.ts';
+import type { EndReason, JsonValue, OpeningStep, Reason, Refusal, SessionId, ShellExit, Target, TermSize, Theme, TouchView } from './protocol.ts';
 import { InputQueue } from './inputqueue.ts';
 
 export interface ViewerCallbacks {
@@ -32,13 +32,17 @@ export interface Wanted {
   target: Target;
   /** Undefined for a new session. */
   session: SessionId | undefined;
-  /** Set for a session on the host, with the reason for a new one. */
-  onHost?: { reason: string | null } | undefined;
+  /** Whether the view takes a touch of the passkey, made for it. */
+  touch: boolean;
+  /** Why a new session is opened, if the user said so. */
+  reason: Reason | null;
 }
 
 export class Viewer implements Stream {
   readonly #stream: number;
   readonly target: Target;
+  /** Whether the view takes a touch of the passkey. */
+  readonly takesTouch: boolean;
   /** Whether the session was opened for this view. */
   readonly isNew: boolean;
   /**
@@ -58,15 +62,16 @@ export class Viewer implements Stream {
   #feed: Feed;
   #typing: InputQueue;
   #theme: Theme;
-  readonly #hostView: HostView | undefined;
+  /** What the touch is for. */
+  readonly #touchView: TouchView | undefined;
 
   /**
-   * Requests a view of a new session on the target, or of an existing session. `onHost` is set for
-   * a view of the host, which begins with a challenge.
+   * Requests a view of a new session on the target, or of an existing session. A view that takes a
+   * touch begins with a challenge.
    */
   constructor(
     connection: Connection,
-    { target, session, onHost }: Wanted,
+    { target, session, touch, reason }: Wanted,
     { room: size, theme }: { room: TermSize; theme: Theme },
     screen: Screen,
     callbacks: ViewerCallbacks,
@@ -75,6 +80,7 @@ export class Viewer implements Stream {
     const stream = connection.addStream(this);
     this.#stream = stream;
     this.target = target;
+    this.takesTouch = touch;
     this.session = session;
     this.isNew = session === undefined;
     this.#connection = connection;
@@ -97,22 +103,21 @@ export class Viewer implements Stream {
     });
     this.#feed = new Feed(shows, (bytes) => connection.send({ type: 'shown', stream, bytes }));
     this.#theme = theme;
-    this.#hostView =
-      onHost && (session === undefined ? { open: { user: target.user, reason: onHost.reason } } : { attach: { session } });
-    if (this.#hostView) {
+    if (touch) {
+      this.#touchView = session === undefined ? { open: { target, reason } } : { attach: { session } };
       connection.send({ type: 'step-up', stream });
       return;
     }
     connection.send(
-      session === undefined ? { type: 'open', stream, target, size } : { type: 'attach', stream, session, size },
+      session === undefined ? { type: 'open', stream, target, size, reason } : { type: 'attach', stream, session, size },
     );
     this.theme(theme);
   }
 
-  /** Answers the challenge for a view of the host. */
+  /** Answers the challenge for the view. */
   touch(credential: JsonValue): void {
-    if (this.state === 'over' || !this.#hostView) return;
-    this.#connection.send({ type: 'touch', stream: this.#stream, credential, view: this.#hostView, size: this.#room });
+    if (this.state === 'over' || !this.#touchView) return;
+    this.#connection.send({ type: 'touch', stream: this.#stream, credential, view: this.#touchView, size: this.#room });
     this.theme(this.#theme);
   }
 

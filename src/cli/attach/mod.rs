@@ -23,7 +23,7 @@ use super::picker;
 use super::session::{Chosen, Named, choices, named_session, only_target, size_of};
 use super::tty::Tty;
 use crate::backoff::Backoff;
-use crate::names::{SessionId, Target};
+use crate::names::{Reason, SessionId, Target};
 use crate::protocol::principal::{Answer, Ask};
 use crate::protocol::{EndReason, OpeningStep, Refusal, SessionEnd, ShellExit};
 use crate::wire::WireError;
@@ -69,8 +69,8 @@ fn escape(text: &str) -> Result<EscapeCharacter, String> {
 /// What to show.
 #[derive(Debug)]
 pub(super) enum Wanted {
-    /// A new session on this target, or on the only one that there is.
-    Open(Option<Target>),
+    /// A new session on this target, or on the only one that there is, for this reason.
+    Open(Option<Target>, Option<Reason>),
     /// A session.
     Attach(Named),
     /// A session, to look only.
@@ -97,7 +97,7 @@ pub(super) fn choose(runtime_dir: &Path) -> Result<ExitCode, Failure> {
     drop(tty);
     let wanted = match choices.swap_remove(number) {
         Chosen::Session(session) => Wanted::Attach(Named::of(&session)),
-        Chosen::Target(target) => Wanted::Open(Some(target)),
+        Chosen::Target(target) => Wanted::Open(Some(target), None),
     };
     run(&wanted, &Options::default(), runtime_dir)
 }
@@ -128,8 +128,8 @@ impl<'a> View<'a> {
         runtime_dir: &'a Path,
     ) -> Result<Self, Failure> {
         let what = match wanted {
-            Wanted::Open(Some(target)) => format!("open a shell on {target}"),
-            Wanted::Open(None) => "open a shell".to_owned(),
+            Wanted::Open(Some(target), _) => format!("open a shell on {target}"),
+            Wanted::Open(None, _) => "open a shell".to_owned(),
             Wanted::Attach(named) => format!("attach to {}", named.text()),
             Wanted::Watch(named) => format!("watch {}", named.text()),
         };
@@ -137,8 +137,13 @@ impl<'a> View<'a> {
         let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
         let size = tty.size();
         let ask = match wanted {
-            Wanted::Open(Some(target)) => Ask::Open { target: target.clone(), size },
-            Wanted::Open(None) => Ask::Open { target: only_target(&mut channel, &what).await?, size },
+            Wanted::Open(target, reason) => {
+                let target = match target {
+                    Some(target) => target.clone(),
+                    None => only_target(&mut channel, &what).await?,
+                };
+                Ask::Open { target, size, reason: reason.clone() }
+            }
             Wanted::Attach(named) => {
                 Ask::Attach { session: named_session(&mut channel, named, &what).await?.0, size }
             }

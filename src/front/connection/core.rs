@@ -9,7 +9,7 @@ use super::streams::{Pending, Streams};
 use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
-use crate::protocol::page::{Ceremony, FromPage, HostView, TEXT_FRAME_MAX, ToPage};
+use crate::protocol::page::{Ceremony, FromPage, TEXT_FRAME_MAX, ToPage, TouchView};
 use crate::protocol::principal::{Ask, FromBroker};
 
 /// How long a connection may stay without a signed-in account after it began, or after the last
@@ -174,8 +174,8 @@ impl Core {
             (ConnectionState::SignedIn(streams), FromPage::List {}) => {
                 Ok(streams.ask(Pending::Lobby, Ask::Lobby))
             }
-            (ConnectionState::SignedIn(streams), FromPage::Open { stream, target, size }) => {
-                streams.open(stream, size, Ask::Open { target, size })
+            (ConnectionState::SignedIn(streams), FromPage::Open { stream, target, size, reason }) => {
+                streams.open(stream, size, Ask::Open { target, size, reason })
             }
             (ConnectionState::SignedIn(streams), FromPage::Attach { stream, session, size }) => {
                 streams.open(stream, size, Ask::Attach { session, size })
@@ -188,8 +188,8 @@ impl Core {
                 let credential = credential_text(&credential)?;
                 self.step_up = StepUp::Idle;
                 let ask = match view {
-                    HostView::Open { user, reason } => Ask::OpenHost { user, size, reason },
-                    HostView::Attach { session } => Ask::Attach { session, size },
+                    TouchView::Open { target, reason } => Ask::Open { target, size, reason },
+                    TouchView::Attach { session } => Ask::Attach { session, size },
                 };
                 match streams.open_stepped_up(stream, size, ask)? {
                     Ok((stream, request)) => {

@@ -8,7 +8,7 @@
 //! ([`input`]) of its stream. Three kinds of task run beside it: [`login`] talks to auth, each
 //! [`terminal`] talks to one worker, and the [`writer`] alone writes to the page.
 //!
-//! A stream that views a session on the host has a principal channel of its own, for which the
+//! A stream of which the view takes a touch has a principal channel of its own, for which the
 //! person's passkey was touched once more ([`step_up`]). It is closed once the stream has ended.
 //!
 //! Each stream has a bounded queue in each direction, and no stream waits for another. If a page

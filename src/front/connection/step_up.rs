@@ -1,5 +1,5 @@
 //! The step-up of a signed-in connection: the person's passkey is touched once more, for one view
-//! of a session on the host. There is at most one at a time.
+//! of a session. There is at most one at a time.
 
 use super::steps::StreamId;
 use crate::protocol::principal::Request;

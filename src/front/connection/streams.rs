@@ -194,8 +194,8 @@ impl Streams {
         let asked =
             self.pending.remove(&number).ok_or(Closing::Broken("the broker answered what was not asked"))?;
         match (asked, answer) {
-            (Pending::Lobby, Answer::Lobby { targets, host, sessions, machines, tasks }) => {
-                Ok(tell(ToPage::Lobby { targets, host, sessions, machines, tasks }))
+            (Pending::Lobby, Answer::Lobby { targets, sessions, machines, tasks }) => {
+                Ok(tell(ToPage::Lobby { targets, sessions, machines, tasks }))
             }
             (
                 Pending::Open { stream } | Pending::Again { stream },
@@ -472,11 +472,13 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::ShellTimedOut
         | Refusal::ShellRefused
         | Refusal::TouchRequired
+        | Refusal::NoTouchNeeded
         | Refusal::TouchStale
         | Refusal::TouchSpent
         | Refusal::PasskeyOfAnother
         | Refusal::ReasonRequired
         | Refusal::NotShareable
+        | Refusal::OnlyToWatch
         | Refusal::Yourself
         | Refusal::Busy
         | Refusal::TooManyFailures

@@ -10,9 +10,9 @@ use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::streams::{BROKEN_OFF_MAX, REATTACH_DELAY, REATTACH_TIMEOUT};
 use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::login::FromFront;
-use crate::protocol::page::{Ceremony, FromPage, HostView, STREAMS_MAX, ToPage};
+use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage, TouchView};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
-use crate::protocol::{EndReason, OpeningStep, Refusal};
+use crate::protocol::{EndReason, GrantedTarget, OpeningStep, Refusal, Terms};
 
 /// A core with a clock that only a test advances.
 struct TestCore {
@@ -66,17 +66,10 @@ impl TestCore {
         assert_eq!(
             core.reply(
                 0,
-                Answer::Lobby {
-                    targets: vec![target()],
-                    host: vec![],
-                    sessions: vec![],
-                    machines: vec![],
-                    tasks: vec![]
-                }
+                Answer::Lobby { targets: vec![granted()], sessions: vec![], machines: vec![], tasks: vec![] }
             ),
             [Action::Tell(ToPage::Lobby {
-                targets: vec![target()],
-                host: vec![],
+                targets: vec![granted()],
                 sessions: vec![],
                 machines: vec![],
                 tasks: vec![]
@@ -116,7 +109,11 @@ fn size(cols: u16) -> TermSize {
 }
 
 fn open(stream: u16) -> FromPage {
-    FromPage::Open { stream, target: target(), size: size(80) }
+    FromPage::Open { stream, target: target(), size: size(80), reason: None }
+}
+
+fn granted() -> GrantedTarget {
+    GrantedTarget { target: target(), terms: Terms { touch: true, reason: false, limit: Some(300) } }
 }
 
 fn opened() -> Answer {
@@ -136,9 +133,9 @@ fn start(stream: u16, request: u32, size: Option<TermSize>) -> Action {
     }
 }
 
-/// The answer to the challenge of a step-up, for a new session on the host.
+/// The answer to the challenge of a step-up, for a new session.
 fn touch(stream: u16) -> FromPage {
-    let view = HostView::Open { user: "ops".parse().unwrap(), reason: None };
+    let view = TouchView::Open { target: "ops@.host".parse().unwrap(), reason: None };
     FromPage::Touch { stream, credential: json!({"id": "b"}), view, size: size(80) }
 }
 
@@ -240,8 +237,7 @@ fn what_auth_or_the_broker_was_not_asked_ends_the_connection() {
         assert!(broken(core().take(Input::Login(challenge()))));
     }
     assert!(broken(TestCore::challenged().reply(0, Answer::Ending)), "before anybody signed in");
-    let lobby =
-        || Answer::Lobby { targets: vec![], host: vec![], sessions: vec![], machines: vec![], tasks: vec![] };
+    let lobby = || Answer::Lobby { targets: vec![], sessions: vec![], machines: vec![], tasks: vec![] };
     assert!(broken(TestCore::signed_in().reply(0, lobby())), "answered twice");
     assert!(broken(TestCore::signed_in().reply(99, lobby())), "never asked");
     for answer in [lobby(), Answer::Ending, Answer::AllSessions(vec![])] {
@@ -254,7 +250,7 @@ fn what_auth_or_the_broker_was_not_asked_ends_the_connection() {
 #[test]
 fn a_view_begins_passes_things_on_and_ends() {
     let mut core = TestCore::signed_in();
-    let asked = Request { number: 1, ask: Ask::Open { target: target(), size: size(80) } };
+    let asked = Request { number: 1, ask: Ask::Open { target: target(), size: size(80), reason: None } };
     assert_eq!(core.page(open(7)), [Action::Ask(asked)]);
     assert_eq!(core.take(Input::StrayBytes { stream: 7, length: 1 }), [], "it is not there yet");
     assert_eq!(core.page(FromPage::Resize { stream: 7, size: size(90) }), []);
@@ -585,9 +581,9 @@ impl TestCore {
 }
 
 #[test]
-fn a_view_of_the_host_is_asked_for_on_the_channel_of_its_step_up_and_again() {
+fn a_view_with_a_touch_is_asked_for_on_the_channel_of_its_step_up_and_again() {
     let mut core = TestCore::touched();
-    let ask = Ask::OpenHost { user: "ops".parse().unwrap(), size: size(80), reason: None };
+    let ask = Ask::Open { target: "ops@.host".parse().unwrap(), size: size(80), reason: None };
     let request = Request { number: 1, ask };
     assert_eq!(
         core.take(Input::Login(Verdict::SteppedUp)),
@@ -611,7 +607,7 @@ fn a_view_of_the_host_is_asked_for_on_the_channel_of_its_step_up_and_again() {
 }
 
 #[test]
-fn a_view_of_the_host_that_loses_its_channel_is_not_asked_for_again() {
+fn a_view_with_a_touch_that_loses_its_channel_is_not_asked_for_again() {
     let mut core = TestCore::touched();
     core.take(Input::Login(Verdict::SteppedUp));
     core.reply(1, opened());

@@ -20,11 +20,11 @@ use crate::config::ProxySource;
 use crate::front::Front;
 use crate::front::listener::Listener;
 use crate::names::SessionId;
-use crate::protocol::Refusal;
 use crate::protocol::login::{FromFront, ToFront};
 use crate::protocol::page::{Ceremony, FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, Request};
 use crate::protocol::viewer::{FromViewer, ToViewer};
+use crate::protocol::{GrantedTarget, Refusal, Terms};
 use crate::sandbox::{self, Thread};
 use crate::sys::seqpacket;
 use crate::wire::{Channel, Intent};
@@ -203,8 +203,7 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
         let mut viewer = None;
         let answer = match ask {
             Ask::Lobby => Answer::Lobby {
-                targets: vec![target],
-                host: vec![],
+                targets: vec![GrantedTarget { target, terms: Terms::default() }],
                 sessions: vec![],
                 machines: vec![],
                 tasks: vec![],
@@ -225,7 +224,6 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
             Ask::Name { .. } => Answer::Named,
             Ask::Share { .. } => Answer::Shared,
             Ask::End { .. } => Answer::Ending,
-            Ask::OpenHost { .. } => Answer::Refused(Refusal::NotGranted),
             Ask::Show { .. } | Ask::AllSessions { .. } => Answer::Refused(Refusal::NotOperator),
         };
         let descriptors: Vec<_> = viewer.iter().map(|viewer| viewer.as_fd()).collect();
@@ -255,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Page<S> {
     pub(super) async fn over(stream: S, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
         let mut request = "ws://localhost:8080/ws".into_client_request()?;
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-4".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-5".parse().unwrap());
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
@@ -324,6 +322,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Page<S> {
 
     pub(super) async fn ask_open(&mut self, stream: u16) {
         let size = crate::names::TermSize::new(80, 24).unwrap();
-        self.say(&FromPage::Open { stream, target: "dev@box".parse().unwrap(), size }).await;
+        self.say(&FromPage::Open { stream, target: "dev@box".parse().unwrap(), size, reason: None }).await;
     }
 }

@@ -109,6 +109,7 @@ async fn a_login_that_is_refused_can_begin_again() {
         stream: 9,
         target: "root@box".parse().unwrap(),
         size: TermSize::new(80, 24).unwrap(),
+        reason: None,
     };
     page.say(&open).await;
     assert_eq!(page.heard().await, ToPage::Refused { stream: Some(9), refusal: Refusal::NotGranted });
