@@ -330,7 +330,7 @@ end_vm_beside() {
 on_host() {
     host=$1 failed_before=$failed
     shift
-    "$top/mkosi/host" boot "$host" "$@" --deb "$(package_path)" --machine web1
+    "$top/mkosi/host" boot "$host" "$@" --proxies --deb "$(package_path)" --machine web1
     step "make machine nobus" "$top/mkosi/host" machine "$host" nobus --no-bus
     TERE_HOST=$host
     TERE_HOST_LEADER=$(<"/run/tere-hosts/$host/leader")

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::pty::Winsize;
-use socket2::Socket;
 use tere::protocol::page::{FromPage, TO_PAGE_HEADER, ToPage};
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
 use crate::parts::page::typed;
+use crate::parts::stream::Stream;
 
 /// Maximum duration of any wait. ttyd needs 21 s for a Ctrl-C on a slow link.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -142,7 +142,7 @@ impl Connection for OnTtyd {
 /// A stream of a page of tere. Ends its session on drop.
 #[derive(Debug)]
 pub struct OnTere {
-    pub socket: WebSocket<Socket>,
+    pub socket: WebSocket<Stream>,
     pub session: tere::names::SessionId,
 }
 
@@ -161,7 +161,7 @@ impl Connection for OnTere {
     }
 
     fn receive(&mut self, into: &mut Vec<u8>, at_most: Duration) {
-        self.socket.get_ref().set_read_timeout(Some(at_most)).unwrap();
+        self.socket.get_ref().socket().set_read_timeout(Some(at_most)).unwrap();
         match self.socket.read() {
             Ok(Message::Binary(bytes)) => {
                 into.extend_from_slice(&bytes[TO_PAGE_HEADER..]);

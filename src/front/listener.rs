@@ -205,6 +205,7 @@ async fn keep(
             tracing::warn!(%source, "a socket without a signed-in account is closed: another needs its place");
         }),
     }
+    front.freed_memory.socket_ended();
 }
 
 async fn tcp(

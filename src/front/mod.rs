@@ -8,7 +8,7 @@
 //! front can do what the people connected at that moment can do, and nothing once they have left.
 //!
 //! The path of a socket through this room: `listener` accepts the socket, and `capacity` counts it
-//! among the `places` of its `source`. `proxy` reads which source that is, if a proxy says so.
+//! among the `places` of its `source`; `freed_memory` returns what it took. `proxy` reads which source that is, if a proxy says so.
 //! `socket` reads requests through `incoming` and serves them with hyper. The `router` has
 //! `admission` check each request. Then either a `response` with one of the page's `files` is sent
 //! through `outgoing`, or the socket becomes a `connection`.
@@ -20,6 +20,7 @@ mod connection;
 
 mod error;
 mod files;
+mod freed_memory;
 mod incoming;
 mod listener;
 mod outgoing;
@@ -48,6 +49,7 @@ use capacity::Capacity;
 use certificate::Certificate;
 use error::FrontError;
 use files::Files;
+use freed_memory::FreedMemory;
 use listener::Listener;
 use penalties::Penalties;
 use socket::Timeouts;
@@ -72,6 +74,7 @@ struct Front {
     files: Files,
     auth: PathBuf,
     capacity: Capacity,
+    freed_memory: FreedMemory,
     penalties: Penalties,
     /// For all records of people who are not signed in.
     record_limiter: RecordLimiter<Source>,
@@ -85,6 +88,7 @@ impl Front {
             files: Files::embedded(),
             auth,
             capacity: Capacity::default(),
+            freed_memory: FreedMemory::default(),
             penalties: Penalties::default(),
             record_limiter: RecordLimiter::default(),
             timeouts: Timeouts::default(),
@@ -109,6 +113,8 @@ fn start(mut service: Service, arguments: Arguments) -> Result<(), StartError> {
             tracing::info!(listener = %listener, origin = %front.origin, "listening");
             serving.spawn(listener.serve(Arc::clone(&front)).map_err(|error| error.to_string())?);
         }
+        let memory = Arc::clone(&front);
+        tokio::spawn(async move { memory.freed_memory.give_back().await });
         service::ready()?;
         // Listeners never return.
         while serving.join_next().await.is_some() {}

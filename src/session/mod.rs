@@ -21,6 +21,7 @@ mod pace;
 mod reader;
 mod recovery;
 mod report;
+mod signals;
 mod stats;
 mod store;
 mod viewer;
@@ -34,8 +35,8 @@ use std::process::ExitCode;
 use self::control::Control;
 use self::core::Leave;
 use crate::records;
+use crate::sys::inherited;
 use crate::sys::notify::Notify;
-use crate::sys::{inherited, signals};
 
 /// The exit status that asks systemd for a restart: `RestartForceExitStatus=` of the unit.
 const RESTART: u8 = 75;

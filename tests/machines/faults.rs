@@ -115,7 +115,7 @@ fn works(host: &Host) {
 #[test]
 fn no_fault_ends_a_session_or_loses_a_line() {
     let host = empty_host();
-    let connect = || host.connect_to_front();
+    let connect = || Page::over(host.connect_to_front());
     let mut chance = Rng::of_this_run();
     let passkeys = [enrolled(&host, "alice"), enrolled(&host, "bob")];
     let mut clients: Vec<_> = passkeys.iter().map(|passkey| Client::new(&connect, passkey)).collect();
@@ -180,7 +180,7 @@ fn no_fault_ends_a_session_or_loses_a_line() {
 #[test]
 fn twenty_sessions_go_on_over_an_upgrade() {
     let host = empty_host();
-    let connect = || host.connect_to_front();
+    let connect = || Page::over(host.connect_to_front());
     let passkey = enrolled(&host, "alice");
     let mut client = Client::new(&connect, &passkey);
     (0..2 * SESSIONS).for_each(|number| client.count(&format!("u{number}")));

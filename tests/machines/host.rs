@@ -1,12 +1,15 @@
 //! The booted host that `tests/run` made: a real systemd, machined and polkit, with tere installed
 //! from its package.
 
+use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use socket2::Socket;
+use nix::sched::{CloneFlags, setns};
+use socket2::{Domain, Socket, Type};
 use tere::names::SessionId;
 
 use crate::parts::memory::memory;
@@ -161,6 +164,20 @@ impl Host {
             self.run(&["systemd-run", "--quiet", "--unit=tests-proxy", &listen, proxy, "127.0.0.1:8022"]);
         });
         std::os::unix::net::UnixStream::connect(self.path(PROXY_SOCKET)).unwrap().into()
+    }
+
+    /// A TCP connection in the host's network.
+    pub fn connect(&self, source: SocketAddr, to: SocketAddr) -> Socket {
+        let network = File::open(format!("/proc/{}/ns/net", self.leader)).unwrap();
+        // A thread can change its network alone, and the socket stays in the one that it was made in.
+        let connected = std::thread::spawn(move || {
+            setns(network, CloneFlags::CLONE_NEWNET).unwrap();
+            let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+            socket.bind(&source.into()).unwrap();
+            socket.connect_timeout(&to.into(), PATIENCE).unwrap();
+            socket
+        });
+        connected.join().unwrap()
     }
 
     /// Runs `tere` as root. Returns whether it succeeded, and its output.

@@ -26,6 +26,7 @@ mod leaks;
 mod managed;
 mod network;
 mod probe;
+mod proxies;
 mod soak;
 mod stopped;
 mod upkeep;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::faults::{empty_host, enrolled};
 use crate::host::Host;
 use crate::parts::client::Client;
+use crate::parts::page::Page;
 use crate::parts::rng::Rng;
 use crate::parts::shell::PATIENCE;
 use crate::stories::holder;
@@ -48,7 +49,7 @@ fn sees_what_is_there(host: &Host, client: &mut Client<'_>) {
 fn every_screen_is_right_after_a_long_time_of_trouble() {
     let seconds = std::env::var("TERE_SOAK_SECONDS").map_or(30, |seconds| seconds.parse().unwrap());
     let host = empty_host();
-    let connect = || host.connect_to_front();
+    let connect = || Page::over(host.connect_to_front());
     let passkey = enrolled(&host, "alice");
     let mut chance = Rng::of_this_run();
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::new(&connect, &passkey)).collect();

@@ -69,7 +69,7 @@ fn next_programs() -> PathBuf {
 #[test]
 fn sessions_go_on_over_programs_of_another_version_and_back() {
     let host = Host::alone();
-    let connect = || host.connect_to_front();
+    let connect = || Page::over(host.connect_to_front());
     let passkey = Mutex::new(enrolled(&host, "alice").0);
     let mut client = Client::new(&connect, &passkey);
     ["v0", "v1", "v2"].into_iter().for_each(|tag| client.count(tag));
@@ -95,7 +95,7 @@ fn sessions_go_on_over_programs_of_another_version_and_back() {
 #[test]
 fn a_broker_that_was_not_restarted_says_so_and_ends_no_session() {
     let host = Host::alone();
-    let connect = || host.connect_to_front();
+    let connect = || Page::over(host.connect_to_front());
     let passkey = Mutex::new(enrolled(&host, "alice").0);
     let mut client = Client::new(&connect, &passkey);
     client.count("w0");

@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use socket2::Socket;
 use tere::names::SessionId;
 use tere::protocol::page::{FromPage, ToPage};
 
@@ -39,7 +38,7 @@ pub struct Counted {
 
 /// A client with its sessions.
 pub struct Client<'a> {
-    connect: &'a (dyn Fn() -> Socket + Sync),
+    connect: &'a (dyn Fn() -> Page + Sync),
     passkey: &'a Mutex<SoftAuthenticator>,
     pub page: Option<Page>,
     pub sessions: Vec<Counted>,
@@ -51,7 +50,7 @@ pub struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// Signs in.
-    pub fn new(connect: &'a (dyn Fn() -> Socket + Sync), passkey: &'a Mutex<SoftAuthenticator>) -> Self {
+    pub fn new(connect: &'a (dyn Fn() -> Page + Sync), passkey: &'a Mutex<SoftAuthenticator>) -> Self {
         let mut client =
             Self { connect, passkey, page: None, sessions: Vec::new(), lost: None, away: Vec::new() };
         client.page = client.connect();
@@ -201,7 +200,7 @@ impl<'a> Client<'a> {
     fn connect(&self) -> Option<Page> {
         // The test's page panics if something is not available yet.
         catch_unwind(AssertUnwindSafe(|| {
-            let mut page = Page::over((self.connect)());
+            let mut page = (self.connect)();
             page.sign_in(&mut self.passkey.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
             for (stream, counted) in (0..).zip(&self.sessions) {
                 page.attach(stream, &counted.session).unwrap();

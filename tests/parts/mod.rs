@@ -12,4 +12,5 @@ pub mod rng;
 pub mod screen;
 pub mod shell;
 pub mod stopped;
+pub mod stream;
 pub mod wait;

@@ -8,7 +8,6 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use socket2::Socket;
 use tere::names::SessionId;
 use tere::protocol::page::{FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage, TouchView};
 use tere::protocol::{EndReason, GrantedTarget, Refusal, SessionSummary};
@@ -18,6 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 use super::passkey::SoftAuthenticator;
 use super::screen::Screen;
 use super::shell::{PATIENCE, find, size};
+use super::stream::Stream;
 
 /// The origin of every tested host.
 pub const ORIGIN: &str = "http://localhost:8022";
@@ -36,7 +36,7 @@ pub struct Lobby {
 /// A page with its WebSocket.
 #[derive(Debug)]
 pub struct Page {
-    socket: WebSocket<Socket>,
+    socket: WebSocket<Stream>,
     /// Messages that no test has waited for yet, oldest first.
     heard: VecDeque<ToPage>,
     /// The screen and the output of each stream.
@@ -44,19 +44,28 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page over a connected socket to the front: TCP, or UNIX as from a proxy.
-    pub fn over(socket: impl Into<Socket>) -> Self {
+    /// A page over a connection to the front: TCP, or UNIX as from a proxy.
+    pub fn over(socket: impl Into<Stream>) -> Self {
+        Self::of(ORIGIN, socket, &[])
+    }
+
+    /// A page of another origin, whose first request has these headers in addition.
+    pub fn of(origin: &str, socket: impl Into<Stream>, headers: &[(&'static str, &str)]) -> Self {
         let socket = patient(socket.into());
-        let mut request = format!("ws://{HOST}/ws").into_client_request().unwrap();
-        request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
+        let (_, host) = origin.split_once("://").unwrap();
+        let mut request = format!("ws://{host}/ws").into_client_request().unwrap();
+        request.headers_mut().insert("Origin", origin.parse().unwrap());
         request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-5".parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, socket)
             .unwrap_or_else(|error| panic!("the front does not take the page: {error}"));
         Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
     }
 
     /// Gives up the page and returns its WebSocket.
-    pub fn into_socket(self) -> WebSocket<Socket> {
+    pub fn into_socket(self) -> WebSocket<Stream> {
         self.socket
     }
 
@@ -114,13 +123,13 @@ impl Page {
 
     /// Receives what comes within a time; false once the connection is gone, for whatever reason.
     pub fn poll(&mut self, at_most: Duration) -> bool {
-        self.socket.get_ref().set_read_timeout(Some(at_most)).unwrap();
+        self.socket.get_ref().socket().set_read_timeout(Some(at_most)).unwrap();
         let goes_on = match self.socket.read() {
             Ok(message) => self.take(message),
             Err(Error::Io(error)) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
             Err(_) => false,
         };
-        self.socket.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        self.socket.get_ref().socket().set_read_timeout(Some(PATIENCE)).unwrap();
         goes_on
     }
 
@@ -346,7 +355,7 @@ pub fn typed(stream: u16, bytes: &[u8]) -> Vec<u8> {
 
 /// Sends a request for the WebSocket with these headers in addition to those of RFC 6455, and
 /// returns the status of the response.
-pub fn status_of(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
+pub fn status_of(socket: impl Into<Stream>, headers: &[(&str, &str)]) -> u16 {
     let mut socket = patient(socket.into());
     let mut request = String::from(
         "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -363,8 +372,8 @@ pub fn status_of(socket: impl Into<Socket>, headers: &[(&str, &str)]) -> u16 {
 }
 
 /// Sets timeouts, so that no call on the socket waits forever.
-fn patient(socket: Socket) -> Socket {
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.set_write_timeout(Some(PATIENCE)).unwrap();
-    socket
+fn patient(stream: Stream) -> Stream {
+    stream.socket().set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.socket().set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
 }

@@ -1,12 +1,16 @@
 //! More challenges and sockets than there are places, held by somebody who does nothing with them.
 
+use std::io::Write as _;
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tere::protocol::Refusal;
 use tere::protocol::page::{FromPage, ToPage};
 
 use crate::DEADLINE;
 use crate::host::Host;
+use crate::parts::memory::memory;
 use crate::parts::page::Page;
+use crate::parts::wait::eventually;
 use crate::stories::enrolled;
 
 #[test]
@@ -39,6 +43,26 @@ fn idle_websockets_keep_nobody_out() {
     let lobby = Page::over(host.connect_to_front()).sign_in(&mut passkey);
     assert_eq!(lobby.account, "alice");
     assert_eq!(alice.sessions(), [], "whoever is signed in stays");
+}
+
+#[test]
+fn memory_that_sockets_held_is_given_back() {
+    const HELD: usize = 1000;
+    const MIB: usize = 1 << 20;
+    let host = Host::alone();
+    drop(host.connect_to_front());
+    let front = || {
+        let [(_, pid), ..] = host.programs();
+        memory(&std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap())
+    };
+    let before = front();
+    // Heads that are never complete.
+    let head = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(15 * 1024));
+    let mut held: Vec<_> = (0..HELD).map(|_| host.connect_to_front()).collect();
+    held.iter_mut().for_each(|socket| socket.write_all(head.as_bytes()).unwrap());
+    eventually("the front has read the heads", DEADLINE, || (front() > before + 10 * MIB).then_some(()));
+    drop(held);
+    eventually("the memory is given back", DEADLINE, || (front() < before + 4 * MIB).then_some(()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Signals as a descriptor, for a program without an async runtime. See signalfd(2).
+//! The signals that stop the worker, as a descriptor. See signalfd(2).
 
 use std::io;
 
@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 ///
 /// # Errors
 /// Any error of sigprocmask(2) or signalfd(2).
-pub fn termination() -> io::Result<SignalFd> {
+pub(super) fn termination() -> io::Result<SignalFd> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTERM);
     set.add(Signal::SIGINT);
