@@ -41,6 +41,10 @@ fn types(typist: &Shell, seen_by: &mut Shell, word: &str) {
 /// Checks that the input of `typist` does not reach the shell. The owner's own line marks the end
 /// of the output to search.
 fn types_nothing(typist: &mut Shell, owner: &mut Shell, word: &str) {
+    // The snapshot with which a view begins was not requested.
+    while typist.screen.snapshots == 0 {
+        typist.step(PATIENCE).unwrap();
+    }
     typist.type_in(&format!("echo {word} $((40+2))\r"));
     typist.resize(7, 7);
     // Once the whole snapshot that was requested is there, the worker has read everything sent
@@ -50,8 +54,10 @@ fn types_nothing(typist: &mut Shell, owner: &mut Shell, word: &str) {
     while typist.screen.snapshots == snapshots {
         typist.step(PATIENCE).unwrap();
     }
-    owner.type_in("echo mark $((40+3)); tput cols\r");
-    let before = owner.expect("mark 43");
+    // A mark of its own: the screen of an owner who came back has the earlier ones.
+    let mark: String = word.chars().rev().collect();
+    owner.type_in(&format!("echo {mark} $((40+3)); tput cols\r"));
+    let before = owner.expect(&format!("{mark} 43"));
     assert!(!before.contains(word), "{before}");
     owner.expect("80");
 }
