@@ -7,6 +7,7 @@ pub mod inherited;
 pub mod mapping;
 pub mod notify;
 pub mod pty;
+pub mod quota;
 pub mod reactor;
 pub mod seqpacket;
 pub mod signals;
