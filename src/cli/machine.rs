@@ -19,7 +19,8 @@ pub(super) enum Command {
     List {
         /// Print JSON: an array of objects with machine, state (as systemd names it), template,
         /// version, newest (version of the template), base (first uid), expires (seconds since 1970),
-        /// in_policy, system_bytes, home_bytes, checkpoint_bytes, checkpoints (an array of objects
+        /// in_policy, system_bytes, home_bytes, checkpoint_bytes, disk_used_bytes (of all that counts
+        /// for the limit), disk_limit_bytes (null without a limit), checkpoints (an array of objects
         /// with checkpoint, kept, reason, home), damage. Unknown values are null.
         #[arg(long)]
         json: bool,
@@ -112,6 +113,8 @@ struct Listed {
     system_bytes: Option<u64>,
     home_bytes: Option<u64>,
     checkpoint_bytes: Option<u64>,
+    disk_used_bytes: Option<u64>,
+    disk_limit_bytes: Option<u64>,
     checkpoints: Vec<Checkpoint>,
     expires: Option<u64>,
     damage: Option<String>,
@@ -225,6 +228,7 @@ fn show(name: &MachineName, json: bool) -> Result<ExitCode, Failure> {
         vec!["system".to_owned(), bytes(machine.system_bytes)],
         vec!["home".to_owned(), bytes(machine.home_bytes)],
         vec!["checkpoints".to_owned(), bytes(machine.checkpoint_bytes)],
+        vec!["disk".to_owned(), disk(machine)],
         vec!["removed".to_owned(), expires],
         vec!["remark".to_owned(), remark(machine)],
     ];
@@ -267,10 +271,11 @@ fn list(json: bool) -> Result<ExitCode, Failure> {
             made_from(machine),
             bytes(machine.system_bytes),
             bytes(machine.home_bytes),
+            disk(machine),
             remark(machine),
         ]
     });
-    print(&table(&["MACHINE", "STATE", "TEMPLATE", "SYSTEM", "HOME", ""], rows.collect()))
+    print(&table(&["MACHINE", "STATE", "TEMPLATE", "SYSTEM", "HOME", "DISK", ""], rows.collect()))
 }
 
 fn made_from(machine: &Listed) -> String {
@@ -288,6 +293,15 @@ fn remark(machine: &Listed) -> String {
             format!("{newest} is there: rebuild")
         }
         Listed { .. } => String::new(),
+    }
+}
+
+/// What a machine takes of the disk space that it may take.
+fn disk(machine: &Listed) -> String {
+    match machine.disk_limit_bytes {
+        None if machine.template.is_none() => "-".to_owned(),
+        None => "no limit".to_owned(),
+        Some(limit) => format!("{} of {}", bytes(machine.disk_used_bytes), bytes(Some(limit))),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::print;
-use crate::config::{Config, Grant, Machine, Shell, Terms};
+use crate::config::{Config, DiskSpace, Grant, Machine, Shell, Terms};
 use crate::names::{AccountName, GroupName, Target};
 use crate::protocol::GuestRole;
 
@@ -31,8 +31,8 @@ pub(super) enum Command {
         /// guest may become, watcher or writer, or null), time_limit (seconds, or
         /// null), fresh_touch (seconds, or null if no touch is needed), reason (whether one is), shell
         /// (null for the user's own), template (null if the machine must be there before), network
-        /// (what the machine reaches, in words, or null), allow (the changes of the machine that the
-        /// account may have made).
+        /// (what the machine reaches, in words, or null), disk (the limit of its disk space in bytes,
+        /// or null), allow (the changes of the machine that the account may have made).
         #[arg(long)]
         json: bool,
     },
@@ -103,8 +103,11 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
             Some(machine) => {
                 let (template, network) = (&machine.template, &machine.network);
                 let changes = changes(machine);
+                let disk = machine.limits.disk;
+                let disk =
+                    disk.map_or_else(String::new, |disk| format!(" It takes up to {disk} of the disk."));
                 format!(
-                    "The machine is made from the template {template}{changes}. Over the network it reaches {network}."
+                    "The machine is made from the template {template}{changes}.{disk} Over the network it reaches {network}."
                 )
             }
             None => "The machine must be there: tere does not make it.".to_owned(),
@@ -167,6 +170,7 @@ fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value
             "shell": grant.launch.shell.as_ref().map(Shell::as_str),
             "template": machine.map(|machine| &machine.template),
             "network": machine.map(|machine| machine.network.to_string()),
+            "disk": machine.and_then(|machine| machine.limits.disk).map(DiskSpace::bytes),
             "allow": machine.map(|machine| &machine.allow),
         })
     });
@@ -181,7 +185,7 @@ mod tests {
         [[grant]]\naccounts = [\"alice\", \"bob\"]\nmachine = \"{account}-box\"\nuser = \"dev\"\n\
         [[group]]\nname = \"lab\"\naccounts = [\"alice\"]\n\
         [[grant]]\naccounts = [\"@lab\"]\nmachine = \"lab\"\nuser = \"dev\"\nshare = true\nshell = \"/bin/zsh\"\n\
-        [[machine]]\nname = \"{account}-box\"\ntemplate = \"debian\"\nallow = [\"fork\", \"checkpoint\"]\n\
+        [[machine]]\nname = \"{account}-box\"\ntemplate = \"debian\"\nallow = [\"fork\", \"checkpoint\"]\ndisk = \"20G\"\n\
         [[grant]]\naccounts = [\"bob\"]\nmachine = \"{account}.{task}\"\nuser = \"dev\"\n\
         [[machine]]\nname = \"{account}.{task}\"\ntemplate = \"debian\"\n";
 
@@ -191,12 +195,12 @@ mod tests {
         let (alice, eve) = ("alice".parse().unwrap(), "eve".parse().unwrap());
         assert_eq!(
             for_people(&alice, &given(&config, &alice), "tere.toml"),
-            "alice may open dev@alice-box, by the grant in line 2 of tere.toml. The machine is made from the template debian; the account may have it changed: checkpoint, fork. Over the network it reaches nothing.\n\
+            "alice may open dev@alice-box, by the grant in line 2 of tere.toml. The machine is made from the template debian; the account may have it changed: checkpoint, fork. It takes up to 20G of the disk. Over the network it reaches nothing.\n\
              alice may open dev@lab and share the sessions, by the grant in line 9 of tere.toml, as one of the group lab. The machine must be there: tere does not make it. The shell is /bin/zsh."
         );
         let bob = "bob".parse().unwrap();
         let said = for_people(&bob, &given(&config, &bob), "tere.toml");
-        assert!(said.contains("bob may open dev@bob.{task}, by the grant in line 19"), "{said}");
+        assert!(said.contains("bob may open dev@bob.{task}, by the grant in line 20"), "{said}");
         let given_for_task = given(&config, &bob);
         let target = "dev@bob.try".parse().unwrap();
         assert!(given_for_task.iter().any(|given| given.grant.gives(&bob, &target)));
@@ -204,8 +208,9 @@ mod tests {
         let json = for_programs(&alice, &given(&config, &alice));
         assert_eq!(
             json["grants"][1],
-            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": "writer", "time_limit": null, "shell": "/bin/zsh", "template": null, "network": null, "allow": null, "fresh_touch": null, "reason": false})
+            json!({"target": "dev@lab", "line": 9, "group": "lab", "share": "writer", "time_limit": null, "shell": "/bin/zsh", "template": null, "network": null, "disk": null, "allow": null, "fresh_touch": null, "reason": false})
         );
+        assert_eq!(json["grants"][0]["disk"], 20_u64 << 30);
     }
 
     #[test]
@@ -245,7 +250,7 @@ mod tests {
         let config = Config::parse(&format!("{POLICY}{grant}\nreason = true\n"), "tere.toml").unwrap();
         assert_eq!(
             for_people(&eve, &given(&config, &eve), "tere.toml"),
-            "eve may open root@.host, by the grant in line 26 of tere.toml. This is the host itself: polkit must permit it too, see 'tere check'. Each view needs a touch of the passkey, made for it and at most 60 s old. Whoever opens a session has to say why. A session ends after 3600 s."
+            "eve may open root@.host, by the grant in line 27 of tere.toml. This is the host itself: polkit must permit it too, see 'tere check'. Each view needs a touch of the passkey, made for it and at most 60 s old. Whoever opens a session has to say why. A session ends after 3600 s."
         );
         let json = for_programs(&eve, &given(&config, &eve));
         let grant = &json["grants"][0];

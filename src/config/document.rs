@@ -12,8 +12,9 @@ use super::error::{Found, found, position};
 use super::explain::explain;
 use super::share::Share;
 use super::{
-    Config, CpuWeight, Environment, Fault, FreshTouch, Grant, Group, Launch, Limits, Machine, Memory,
-    Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start, Tasks, Terms, TimeLimit, Update,
+    Config, CpuWeight, DiskSpace, Environment, Fault, FreshTouch, Grant, Group, Launch, Limits, Machine,
+    Memory, Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start, Tasks, Terms, TimeLimit,
+    Update,
 };
 use crate::names::{
     AccountName, BadName, ChangeKind, GroupName, MachineName, Target, TemplateName, UnixGroup, UnixUser,
@@ -99,6 +100,8 @@ struct MachineTable {
     tasks: Option<Tasks>,
     /// The share of the processors.
     cpu_weight: Option<CpuWeight>,
+    /// The most disk space.
+    disk: Option<DiskSpace>,
     /// What the machine reaches over the network.
     #[serde(default)]
     network: Network,
@@ -293,7 +296,12 @@ fn machine(table: MachineTable) -> Result<Machine, Found> {
         name,
         template: table.template,
         update: table.update,
-        limits: Limits { memory: table.memory, tasks: table.tasks, cpu_weight: table.cpu_weight },
+        limits: Limits {
+            memory: table.memory,
+            tasks: table.tasks,
+            cpu_weight: table.cpu_weight,
+            disk: table.disk,
+        },
         network: table.network,
         user_groups: table.user_groups,
         start: table.start,

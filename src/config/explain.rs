@@ -34,6 +34,7 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("machine"), "memory", "memory = \"2G\""),
     (Some("machine"), "tasks", "tasks = 4096"),
     (Some("machine"), "cpu-weight", "cpu-weight = 50"),
+    (Some("machine"), "disk", "disk = \"20G\""),
     (Some("machine"), "network", "network = \"internet\""),
     (Some("machine"), "user-groups", "user-groups = [\"sudo\"]"),
     (Some("machine"), "start", "start = \"at-boot\""),

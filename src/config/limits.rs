@@ -1,12 +1,14 @@
 //! How much of the host a machine may use.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
 use crate::names::BadName;
 
-/// The limits of a machine that tere makes. systemd enforces them, see systemd.resource-control(5).
+/// The limits of a machine that tere makes. systemd enforces those on memory, tasks and processors,
+/// see systemd.resource-control(5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// The most memory; without it, there is no limit but the host's.
@@ -15,6 +17,9 @@ pub struct Limits {
     pub tasks: Option<Tasks>,
     /// Its share of the processors when they are busy; [`CpuWeight::DEFAULT`] without it.
     pub cpu_weight: Option<CpuWeight>,
+    /// The most disk space; without it, there is no limit but the host's. The file system enforces
+    /// it.
+    pub disk: Option<DiskSpace>,
 }
 
 /// An amount of memory, bytes: a number with K, M, G or T (powers of 1024), as systemd writes it.
@@ -36,21 +41,10 @@ impl FromStr for Memory {
     type Err = BadName;
 
     fn from_str(text: &str) -> Result<Self, BadName> {
-        let bytes = || {
-            let (number, unit) = number_and_unit(text)?;
-            let shift = match unit {
-                b'K' => 10,
-                b'M' => 20,
-                b'G' => 30,
-                b'T' => 40,
-                _ => return None,
-            };
-            number.checked_mul(1 << shift).filter(|bytes| *bytes >= Self::MIN)
-        };
         let bad = || {
             BadName::new(text, "an amount of memory", "use a number and K, M, G or T, at least 64M, like 2G")
         };
-        bytes().map(Self).ok_or_else(bad)
+        bytes(text).filter(|bytes| *bytes >= Self::MIN).map(Self).ok_or_else(bad)
     }
 }
 
@@ -60,6 +54,65 @@ impl TryFrom<String> for Memory {
     fn try_from(text: String) -> Result<Self, BadName> {
         text.parse()
     }
+}
+
+/// An amount of disk space, bytes, written like an amount of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DiskSpace(u64);
+
+impl DiskSpace {
+    /// The least with which a machine boots and has some room.
+    const MIN: u64 = 64 << 20;
+
+    /// The amount in bytes.
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for DiskSpace {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let how = "use a number and K, M, G or T, at least 64M, like 20G";
+        let bad = || BadName::new(text, "an amount of disk space", how);
+        bytes(text).filter(|bytes| *bytes >= Self::MIN).map(Self).ok_or_else(bad)
+    }
+}
+
+impl TryFrom<String> for DiskSpace {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for DiskSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shift = [40, 30, 20].into_iter().find(|shift| self.0.is_multiple_of(1 << shift)).unwrap_or(10);
+        let unit = match shift {
+            40 => 'T',
+            30 => 'G',
+            20 => 'M',
+            _ => 'K',
+        };
+        write!(f, "{}{unit}", self.0 >> shift)
+    }
+}
+
+/// The number of bytes that a number with K, M, G or T (powers of 1024) stands for.
+fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = number_and_unit(text)?;
+    let shift = match unit {
+        b'K' => 10,
+        b'M' => 20,
+        b'G' => 30,
+        b'T' => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
 }
 
 /// Splits a text like `2G` into its number and its last byte.

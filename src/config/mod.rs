@@ -53,7 +53,7 @@ use crate::protocol::GuestRole;
 pub use error::{ConfigError, Fault, Position};
 pub use launch::{Environment, Launch, Shell};
 pub use lifecycle::{Start, Update};
-pub use limits::{CpuWeight, Limits, Memory, PerAccount, Tasks};
+pub use limits::{CpuWeight, DiskSpace, Limits, Memory, PerAccount, Tasks};
 pub use network::{Bridge, INTERFACE_MAX, Network, Prefix, Reach};
 pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;

@@ -545,18 +545,23 @@ fn the_limits_of_a_machine_read_as_they_are_written() {
     let with = |limits: &str| parse(&[ORIGIN, &dev("\"a\"", "b"), &machine("b"), limits].concat());
     let limits = |text: &str| with(text).unwrap().machines[0].limits;
     assert_eq!(limits(""), Limits::default());
-    let all = limits("memory = \"2G\"\ntasks = 4096\ncpu-weight = 50\n");
-    assert_eq!(all.memory.unwrap().bytes(), 2 << 30);
+    let all = limits("memory = \"2G\"\ntasks = 4096\ncpu-weight = 50\ndisk = \"20G\"\n");
+    assert_eq!((all.memory.unwrap().bytes(), all.disk.unwrap().bytes()), (2 << 30, 20 << 30));
     assert_eq!((all.tasks.unwrap().get(), all.cpu_weight.unwrap().get()), (4096, 50));
     for (text, bytes) in [("64M", 64 << 20), ("65536K", 64 << 20), ("1T", 1 << 40)] {
         assert_eq!(text.parse::<Memory>().unwrap().bytes(), bytes);
+        assert_eq!(text.parse::<DiskSpace>().unwrap().bytes(), bytes);
+    }
+    for (text, said) in [("65537K", "65537K"), ("1024M", "1G"), ("1500M", "1500M"), ("2048G", "2T")] {
+        assert_eq!(text.parse::<DiskSpace>().unwrap().to_string(), said);
     }
     for bad in ["", "G", "2", "2g", "2GB", "-2G", "+2G", " 2G", "1.5G", "63M", "99999999999T", "2\u{a0}G"] {
-        assert!(bad.parse::<Memory>().is_err(), "{bad:?}");
+        assert!(bad.parse::<Memory>().is_err() && bad.parse::<DiskSpace>().is_err(), "{bad:?}");
     }
     for (text, said) in [
         ("memory = 2\n", "\"memory\" has a number for its value: write it like memory = \"2G\""),
         ("memory = \"2\"\n", "\"2\" is not an amount of memory: use a number and K, M, G or T"),
+        ("disk = \"20\"\n", "\"20\" is not an amount of disk space: use a number and K, M, G or T"),
         ("tasks = 1\n", "a machine may have from 64 to 4194304 tasks"),
         ("tasks = -1\n", "a machine may have from 64 to 4194304 tasks"),
         ("cpu-weight = 0\n", "the weight is from 1 to 10000"),

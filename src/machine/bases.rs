@@ -18,6 +18,9 @@ pub(super) const RANGE: u32 = 65536;
 const FIRST_BASE: u32 = 0x7000_0000;
 const RANGES: u32 = (0x7ffe_0000 - FIRST_BASE) / RANGE;
 
+/// The first uid after all ranges.
+pub(super) const END: u32 = FIRST_BASE + RANGES * RANGE;
+
 /// Whether a range of a machine begins with this uid.
 pub(super) fn is_base(uid: u32) -> bool {
     uid.checked_sub(FIRST_BASE).is_some_and(|above| above.is_multiple_of(RANGE) && above / RANGE < RANGES)

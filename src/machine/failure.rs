@@ -44,6 +44,15 @@ pub(super) enum Failure {
         "its packet filter is not there: 'journalctl -u tere-network@{0}' says why; nft(8) must be installed"
     )]
     NoFilter(MachineName),
+    #[error(
+        "the policy limits its disk space, and the file system of {0} would not enforce that: 'tere check' says what to do"
+    )]
+    NoQuota(PathBuf),
+    #[error(
+        "it would take more disk space than the {} MiB that the policy gives the machine: remove files or checkpoints first",
+        .0 >> 20
+    )]
+    DiskLimit(u64),
     #[error("all ranges of uids are taken: remove a machine that nobody needs")]
     NoRange,
     #[error("cannot {0} {1}: {2}")]
@@ -53,10 +62,17 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Whether a program of the system ran out of disk space: XFS says at a limit what it says of a
+    /// full disk.
+    pub(super) fn is_out_of_space(&self) -> bool {
+        let texts = ["Disk quota exceeded", "No space left on device"];
+        matches!(self, Self::Tool(_, said) if texts.iter().any(|text| said.contains(text)))
+    }
+
     /// The exit status, from which the broker learns what to tell the person.
     pub(super) fn exit_status(&self) -> u8 {
         match self {
-            Self::Policy(_) => exit_status::POLICY,
+            Self::Policy(_) | Self::NoQuota(_) => exit_status::POLICY,
             Self::NotInPolicy | Self::NotItsOwn | Self::NotAllowed => exit_status::NOT_IN_POLICY,
             Self::NoTemplate(..) => exit_status::NO_TEMPLATE,
             Self::Damaged(..) => exit_status::DAMAGED,
@@ -65,8 +81,25 @@ impl Failure {
             Self::NoRange => exit_status::NO_RANGE,
             Self::Changing | Self::TooMuchToCopy(_) | Self::TemplateUsed(_) => exit_status::IN_USE,
             Self::TemplateExists(..) | Self::MachineExists => exit_status::EXISTS,
-            Self::Storage(..) => exit_status::STORAGE,
+            Self::Storage(..) | Self::DiskLimit(_) => exit_status::STORAGE,
             Self::Tool(..) | Self::NoFilter(_) => exit_status::TOOL,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::super::tool::run;
+    use super::*;
+
+    #[test]
+    fn a_program_that_runs_out_of_space_says_so_in_words_that_are_known() {
+        let full = run("cp", Command::new("cp").args(["/etc/passwd", "/dev/full"]).env("LC_ALL", "de_DE"));
+        assert!(full.unwrap_err().is_out_of_space());
+        assert!(Failure::Tool("cp", "cp: /home/x: Disk quota exceeded".to_owned()).is_out_of_space());
+        let other = run("cp", Command::new("cp").args(["/nothing", "/dev/full"]));
+        assert!(!other.unwrap_err().is_out_of_space());
     }
 }

@@ -25,12 +25,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::str::FromStr;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::failure::Failure;
+use super::tool::run;
 use crate::names::{MachineName, TemplateName, TemplateVersion};
 use crate::protocol::machine::{INDEX, STOPPED};
 
@@ -109,6 +111,12 @@ impl Folders {
     /// The state that is about to replace that of a machine.
     pub(super) fn incoming(&self, name: &MachineName) -> PathBuf {
         self.all_incoming().join(name.as_str())
+    }
+
+    /// For links that take the place of others in the machine's files. No machine has such a name, and
+    /// `upkeep` removes it if it is left.
+    pub(super) fn links(&self, name: &MachineName) -> PathBuf {
+        unfinished(&self.incoming(name))
     }
 
     /// For whoever boots or changes a machine: waits until no other process does. It is taken before
@@ -242,10 +250,13 @@ pub(super) fn unfinished(path: &Path) -> PathBuf {
 }
 
 /// Removes a folder with everything in it, if it is there. Symbolic links are not followed.
+/// `fs::remove_dir_all` has each folder on its way open, and a machine's root makes a tree deeper than
+/// the number of files that a process may open. rm(1) does not mind.
 pub(super) fn remove(path: &Path) -> Result<(), Failure> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(storage("remove", path)(error)),
-        Ok(()) | Err(_) => Ok(()),
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(storage("remove", path)(error)),
+        Ok(_) => run("rm", Command::new("rm").args(["--recursive", "--force", "--"]).arg(path)),
     }
 }
 

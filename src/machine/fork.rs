@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::folders::{Folders, empty_trash, remove};
 use super::making::{expires, refuse_too_many};
 use super::record::{MachineRecord, find};
-use super::state;
+use super::{quota, state};
 use crate::config::{Config, Machine};
 use crate::names::MachineName;
 
@@ -35,16 +35,26 @@ pub(super) fn fork(
     if folders.machine(copy).exists() || folders.home(copy).exists() {
         return Err(Failure::MachineExists);
     }
+    quota::refuse_unenforced(folders, machine)?;
     let incoming = state::begin(folders, copy)?;
-    let copied = may_be_made(folders, &policy, machine, copy)
-        .and_then(|()| state::copy_machine(folders, name, &incoming.path))
-        .and_then(|()| state::rename_system(&incoming.path.join("system"), copy));
-    if let Err(failure) = copied {
-        // The disk may be full.
-        remove(&incoming.path)?;
-        return Err(failure);
-    }
-    let base = bases::allocate(folders, copy)?;
+    let mut project = None;
+    let copied = may_be_made(folders, &policy, machine, copy).and_then(|()| {
+        let base = bases::allocate(folders, copy)?;
+        project = quota::begin(folders, machine, base)?;
+        state::copy_machine(folders, name, &incoming.path, project)?;
+        state::rename_system(&incoming.path.join("system"), copy)?;
+        Ok(base)
+    });
+    let base = match copied {
+        Ok(base) => base,
+        Err(failure) => {
+            // The disk, or what the copy may take of it, may be full.
+            remove(&incoming.path)?;
+            quota::lift(folders, project)?;
+            bases::release(folders, copy)?;
+            return Err(failure);
+        }
+    };
     let record = MachineRecord { base, expires: expires(machine), ..source };
     incoming.commit(folders, copy, &record, None)?;
     empty_trash(&folders.all_incoming())?;

@@ -10,6 +10,7 @@ use super::checkpoints;
 use super::failure::Failure;
 use super::folders::{Folders, names_in};
 use super::making::newest;
+use super::quota::Project;
 use super::record::find;
 use crate::config::Config;
 use crate::names::MachineName;
@@ -26,6 +27,9 @@ pub(super) fn list(folders: &Folders, policy: &Path) -> Result<serde_json::Value
             Err(failure) => (None, Some(failure.to_string())),
         };
         let newest = made.as_ref().and_then(|made| newest(folders, &made.template).ok());
+        // A machine without a limit may not be counted as a whole.
+        let disk = Project::of(folders, name).and_then(|project| project.usage(folders).ok());
+        let disk = disk.filter(|disk| disk.bytes_max > 0);
         json!({
             "machine": name,
             "template": made.as_ref().map(|made| &made.template),
@@ -36,6 +40,8 @@ pub(super) fn list(folders: &Folders, policy: &Path) -> Result<serde_json::Value
             "system_bytes": size(&folders.machine(name).join("upper")),
             "home_bytes": size(&folders.home(name)),
             "checkpoint_bytes": size(&folders.checkpoints_of(name)),
+            "disk_used_bytes": disk.map(|disk| disk.bytes),
+            "disk_limit_bytes": disk.map(|disk| disk.bytes_max),
             "checkpoints": checkpoints::list(folders, name).unwrap_or_else(|_| json!([])),
             "expires": made.as_ref().and_then(|made| made.expires),
             "damage": damage,

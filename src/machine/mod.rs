@@ -19,11 +19,13 @@ mod fork;
 mod freezing;
 mod idleness;
 mod index;
+mod labels;
 mod limits;
 mod list;
 mod making;
 mod mounts;
 mod network;
+mod quota;
 mod rebuild;
 mod record;
 mod removal;
@@ -238,12 +240,15 @@ fn boot(
 ) -> Result<Infallible, Failure> {
     let policy = Config::load(policy)?;
     let machine = policy.machine(name).ok_or(Failure::NotInPolicy)?;
+    quota::refuse_unenforced(folders, machine)?;
     limits::set(name, &machine.limits)?;
     // Both locks are held until this process becomes systemd-nspawn. From then on, the machine runs.
     let _machine = folders.lock_machine(name)?;
     state::finish(folders, name)?;
     rebuild::follow_template(folders, name, machine)?;
+    quota::prepare(folders, name, machine)?;
     let (made, _lock) = making::find_or_make(folders, name, &policy)?;
+    quota::set(folders, name, &made, machine)?;
     index::starting(folders, name);
     index::update(folders);
     steps::report(OpeningStep::Booting);

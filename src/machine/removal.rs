@@ -5,6 +5,7 @@
 use super::bases;
 use super::failure::Failure;
 use super::folders::{Folders, empty_trash, move_to_trash};
+use super::quota::{self, Project};
 use super::{index, state, units};
 use crate::names::MachineName;
 use crate::protocol::machine::StopReason;
@@ -22,19 +23,24 @@ pub(super) fn remove_machine(folders: &Folders, name: &MachineName, with_home: b
         machine.remove()?;
         return Err(Failure::NoMachine);
     }
+    let project = Project::of(folders, name);
     let lock = folders.lock_to_change()?;
     move_to_trash(&folders.machine(name), &folders.machines())?;
     move_to_trash(&folders.checkpoints_of(name), &folders.checkpoints())?;
     if with_home {
         move_to_trash(&folders.home(name), &folders.homes())?;
     }
-    // A home that is kept needs no range: it is mapped to the one that the next machine gets.
-    bases::release(folders, name)?;
+    // A home that is kept is mapped to the range that the next machine gets. If its files are counted,
+    // they must not count for the machine of somebody else, who could get the range.
+    if with_home || project.is_none() {
+        bases::release(folders, name)?;
+    }
     machine.remove()?;
     drop(lock);
     empty_trash(&folders.machines())?;
     empty_trash(&folders.checkpoints())?;
     empty_trash(&folders.homes())?;
+    quota::lift(folders, project)?;
     tracing::info!(machine = %name, with_home, "machine removed");
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::bases;
 use super::checkpoints;
 use super::failure::Failure;
 use super::folders::{Folders, empty_trash, make, remove, rename, sync, sync_filesystem, unfinished};
+use super::quota::Project;
 use super::record::{MachineRecord, find, read_record, write_record};
 use super::{index, state, units};
 use crate::names::MachineName;
@@ -28,8 +29,9 @@ pub(super) fn keep(folders: &Folders, name: &MachineName) -> Result<u32, Failure
     let unfinished = unfinished(&path);
     remove(&unfinished)?;
     make(&unfinished, 0o700)?;
-    if let Err(failure) = state::copy_machine(folders, name, &unfinished) {
-        // The disk may be full.
+    let project = Project::of(folders, name);
+    if let Err(failure) = state::copy_machine(folders, name, &unfinished, project) {
+        // The disk, or what the machine may take of it, may be full.
         remove(&unfinished)?;
         return Err(failure);
     }
@@ -59,7 +61,11 @@ pub(super) fn roll_back(folders: &Folders, name: &MachineName, number: Option<u3
     index::stopping(folders, name, StopReason::Rollback);
     units::stop(name)?;
     let incoming = state::begin(folders, name)?;
-    state::copy_checkpoint(&found.path, &incoming.path)?;
+    let project = Project::of(folders, name);
+    if let Err(failure) = state::copy_checkpoint(folders, &found.path, &incoming.path, project) {
+        remove(&incoming.path)?;
+        return Err(failure);
+    }
     let base = bases::allocate(folders, name)?;
     let expires = now.map_or(then.expires, |now| now.expires);
     let record = MachineRecord { base, expires, ..then };

@@ -21,36 +21,69 @@ use super::folders::{
     unfinished_in,
 };
 use super::freezing::Frozen;
+use super::quota::Project;
 use super::record::{MachineRecord, write_record};
 use super::tool;
 use crate::names::MachineName;
 use crate::protocol::machine::CheckpointReason;
 
 /// Copies the system and the home of a machine to `target/system` and `target/home`, which do not
-/// exist. The machine's lock is held. If it runs, its processes are stopped meanwhile.
-pub(super) fn copy_machine(folders: &Folders, name: &MachineName, target: &Path) -> Result<(), Failure> {
+/// exist. The machine's lock is held. If it runs, its processes are stopped meanwhile. The copy counts
+/// for `project`, if there is one.
+pub(super) fn copy_machine(
+    folders: &Folders,
+    name: &MachineName,
+    target: &Path,
+    project: Option<Project>,
+) -> Result<(), Failure> {
     let frozen = Frozen::new(name)?;
     let copy = if frozen.is_some() { tool::copy_frozen } else { tool::copy };
-    copy_parts(&folders.machine(name), &folders.home(name), target, copy)
+    let copied = copy_parts(&folders.machine(name), &folders.home(name), target, project, copy);
+    within_limit(folders, project, copied)
 }
 
 /// The same from a checkpoint, whose home is copied if it has one.
-pub(super) fn copy_checkpoint(checkpoint: &Path, target: &Path) -> Result<(), Failure> {
-    copy_parts(&checkpoint.join("system"), &checkpoint.join("home"), target, tool::copy)
+pub(super) fn copy_checkpoint(
+    folders: &Folders,
+    checkpoint: &Path,
+    target: &Path,
+    project: Option<Project>,
+) -> Result<(), Failure> {
+    let (system, home) = (checkpoint.join("system"), checkpoint.join("home"));
+    within_limit(folders, project, copy_parts(&system, &home, target, project, tool::copy))
+}
+
+fn within_limit(
+    folders: &Folders,
+    project: Option<Project>,
+    copied: Result<(), Failure>,
+) -> Result<(), Failure> {
+    match project {
+        Some(project) => project.refuse_beyond(folders, copied),
+        None => copied,
+    }
 }
 
 fn copy_parts(
     system: &Path,
     home: &Path,
     target: &Path,
+    project: Option<Project>,
     copy: fn(&Path, &Path) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let copied = target.join("system");
     make(&copied, 0o700)?;
+    // Made empty, so that all that is made in them counts.
+    let make_counted = |folder: &Path| {
+        make(folder, 0o700)?;
+        project.map_or(Ok(()), |project| project.count(folder))
+    };
     // What overlayfs keeps here is of no use to a copy.
-    make(&copied.join("work"), 0o700)?;
+    make_counted(&copied.join("work"))?;
+    make_counted(&copied.join("upper"))?;
     copy(&system.join("upper"), &copied.join("upper"))?;
     if home.is_dir() {
+        make_counted(&target.join("home"))?;
         copy(home, &target.join("home"))?;
     }
     Ok(())

@@ -79,6 +79,20 @@ fn only_machines_of_the_policy_are_made() {
     }
 }
 
+/// A limit that nobody enforces would be none. tmpfs knows no project quotas.
+#[test]
+fn a_machine_with_a_limit_that_nobody_would_enforce_is_not_made() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (state, policy) = (Folders::new(folder.path(), folder.path()), folder.path().join("tere.toml"));
+    fs::create_dir(folder.path().join("machines")).unwrap();
+    let limited = POLICY.replace("{account}-box\"\ntemplate", "{account}-box\"\ndisk = \"1G\"\ntemplate");
+    assert_ne!(limited, POLICY);
+    fs::write(&policy, limited).unwrap();
+    let refused = boot(&"alice-box".parse().unwrap(), &policy, &state, Path::new("/nowhere"));
+    assert!(matches!(refused, Err(Failure::NoQuota(_))), "{refused:?}");
+    assert_eq!(fs::read_dir(folder.path().join("machines")).unwrap().count(), 0);
+}
+
 #[test]
 fn a_machine_is_made_once_with_a_range_of_its_own() {
     let fixture = Fixture::new();

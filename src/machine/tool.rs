@@ -21,7 +21,8 @@ pub(super) fn output(name: &'static str, command: &mut Command) -> Result<String
 }
 
 fn finished(name: &'static str, command: &mut Command) -> Result<Output, Failure> {
-    command.output().map_err(|error| Failure::Tool(name, error.to_string()))
+    // Their messages are looked at, see [`Failure::is_out_of_space`].
+    command.env("LC_ALL", "C").output().map_err(|error| Failure::Tool(name, error.to_string()))
 }
 
 fn checked(name: &'static str, output: &Output) -> Result<String, Failure> {

@@ -9,5 +9,6 @@ pub mod mapping;
 pub mod memory;
 pub mod notify;
 pub mod pty;
+pub mod quota;
 pub mod reactor;
 pub mod seqpacket;

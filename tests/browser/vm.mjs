@@ -1,6 +1,7 @@
 // The virtual machine under test, reached through mkosi/vm.
 
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const MKOSI_VM = new URL('../../mkosi/vm', import.meta.url).pathname;
@@ -42,6 +43,16 @@ export async function vmDoes(verb, ...rest) {
  */
 export async function inVm(line) {
   return vmDoes('enter', 'sh', '-euc', line);
+}
+
+/**
+ * Writes a file of the tests to a file in the virtual machine.
+ * @param {URL} file
+ * @param {string} path
+ */
+export async function putInVm(file, path) {
+  const text = await readFile(file, 'base64');
+  await inVm(`echo ${text} | base64 -d >${path}`);
 }
 
 /**

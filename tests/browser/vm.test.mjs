@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { eventually, failsInVm, inVm, origin, packages, vmDoes } from './vm.mjs';
+import { eventually, failsInVm, inVm, origin, packages, putInVm, vmDoes } from './vm.mjs';
 import { launch, newPerson, SLOWNESS, Tab } from './tab.mjs';
 
 /** @type {import('playwright-core').Browser} */
@@ -321,6 +321,197 @@ test('a full disk says what it is, and hurts nobody who needs none', minutes, as
   } finally {
     await inVm('rm -rf /fill');
   }
+  await isSound();
+});
+
+/** Runs a line of shell as root in a machine; what it prints, also if it fails. @param {string} machine @param {string} line */
+async function inMachine(machine, line) {
+  await inVm(`cat >/run/line <<'END'\n${line}\nEND`);
+  return inVm(`systemd-run --quiet --machine=${machine} --pipe --wait sh -c "$(cat /run/line)" 2>&1 || true`);
+}
+
+/** What `tere machine show` says of a machine. @param {string} machine */
+async function shown(machine) {
+  return JSON.parse(await inVm(`tere machine show --json ${machine}`));
+}
+
+const MIB = 1024 * 1024;
+
+/** The policy with two machines that have a limit of disk space, and one for tasks. @param {string} disk */
+function limited(disk) {
+  const machines = ['vault', 'other', '{account}.{task}'];
+  return POLICY + machines.map((name) => `[[grant]]
+accounts = ["alice"]
+machine = "${name}"
+user = "dev"
+[[machine]]
+name = "${name}"
+template = "debian"
+${disk}
+`).join('');
+}
+
+/** Stops a machine and starts it with another limit. @param {string} machine @param {string} disk */
+async function startWith(machine, disk) {
+  await policyIs(limited(disk));
+  await inVm(`tere machine stop --yes ${machine}; tere machine start ${machine}`);
+}
+
+/** How large a file in this folder of a machine can be made, bytes. @param {string} machine @param {string} folder */
+async function largest(machine, folder) {
+  return Number(await inMachine(machine, `dd if=/dev/zero of=${folder}/largest bs=1M count=400 2>/dev/null; sync; stat -c %s ${folder}/largest; rm ${folder}/largest`));
+}
+
+test('a machine with a limit of disk space is not made where nobody would enforce that', minutes, async () => {
+  await policyIs(limited('disk = "128M"'));
+  try {
+    assert.match(await failsInVm('tere check'), /WRONG {2}limits of disk space: .*ext4 on \/dev\/vda1.*\n.*tune2fs -O project,quota/);
+    assert.match(await failsInVm('tere machine start vault'), /would not enforce that/);
+    assert.equal(await inVm('cd /var/lib/tere; ls -d machines/vault homes/vault 2>/dev/null || true'), '');
+  } finally {
+    await policyIs(POLICY);
+  }
+});
+
+test('the file system of the machines is one that enforces limits', minutes, async () => {
+  // As docs/machines.md says it, but on a file. The template is copied because it is read-only here.
+  await inVm(`truncate -s 1400M /machines.ext4
+    mkfs.ext4 -q /machines.ext4
+    tune2fs -O project,quota -Q prjquota /machines.ext4 >/dev/null
+    mkdir -p /run/new
+    mount -o loop,prjquota /machines.ext4 /run/new
+    chmod 0700 /run/new
+    cd /run/new
+    mkdir -m 0700 machines homes bases checkpoints incoming locks templates templates/debian
+    cp -a /var/lib/tere/templates/debian/1 templates/debian/
+    cd /
+    umount /run/new
+    mount -o loop,prjquota /machines.ext4 /var/lib/tere`);
+  await policyIs(limited('disk = "128M"'));
+  assert.match(await inVm('tere check'), /ok {5}limits of disk space/);
+});
+
+test('a machine fills what it may take, and neither another machine nor a sign-in notices', minutes, async () => {
+  await inVm('tere machine start other; tere machine start vault');
+  const before = await shown('vault');
+  assert.equal(before.disk_limit_bytes, 128 * MIB);
+  assert.ok(before.disk_used_bytes < 16 * MIB, JSON.stringify(before));
+  // Both the home and the system, through overlayfs, and a file that is copied up from the template.
+  const said = await inMachine('vault', 'dd if=/dev/zero of=/var/half bs=1M count=64 2>/dev/null; dd if=/dev/zero of=/home/rest bs=1M; df -m / | tail -n 1; cat /usr/bin/perl >>/usr/bin/perl; date >/etc/more');
+  assert.match(said, /Disk quota exceeded/);
+  assert.match(said, / 128 +1(28|27) +[01] +100% \/$/m);
+  const full = await shown('vault');
+  assert.ok(full.disk_used_bytes <= 128 * MIB && full.disk_used_bytes > 126 * MIB, JSON.stringify(full));
+  assert.match(await inVm('tere machine list'), /^vault +active .* 135 MB of 135 MB/m);
+  assert.ok((await largest('other', '/var')) > 100 * MIB);
+  await prints(alice, 'echo $((80+1)); date >~/more', 81);
+  const again = await Tab.open(alice.page.context());
+  await again.takePasskeys(alice);
+  await signIn(again);
+  await shell(again);
+  await again.page.close();
+  // A file costs an inode too.
+  await inMachine('vault', 'rm /var/half /home/rest');
+  const files = Number(await inMachine('vault', 'mkdir /home/many; cd /home/many; seq 20000 | xargs touch 2>/dev/null; ls | wc -l; rm -r /home/many'));
+  assert.ok(files > 4000 && files <= 128 * 64, String(files));
+});
+
+test('a limit holds from the next start on, raised, lowered or removed', minutes, async () => {
+  await startWith('vault', 'disk = "160M"');
+  assert.equal((await shown('vault')).disk_limit_bytes, 160 * MIB);
+  await inMachine('vault', 'dd if=/dev/zero of=/home/most bs=1M count=140 2>/dev/null; sync');
+  assert.ok((await shown('vault')).disk_used_bytes > 140 * MIB);
+  await startWith('vault', 'disk = "128M"');
+  assert.ok((await largest('vault', '/var')) === 0);
+  await inMachine('vault', 'rm /home/most');
+  assert.ok((await largest('vault', '/var')) > 100 * MIB);
+  await startWith('vault', '');
+  assert.equal((await shown('vault')).disk_limit_bytes, null);
+  assert.ok((await largest('vault', '/var')) > 160 * MIB);
+  await startWith('vault', 'disk = "128M"');
+});
+
+test('checkpoints and copies count, and no more is copied than a machine may take', minutes, async () => {
+  await inMachine('vault', 'dd if=/dev/zero of=/var/half bs=1M count=50 2>/dev/null; sync');
+  await inVm('tere machine checkpoint vault');
+  const one = await shown('vault');
+  assert.ok(one.disk_used_bytes > 100 * MIB && one.checkpoint_bytes > 50 * MIB, JSON.stringify(one));
+  assert.match(await failsInVm('tere machine checkpoint vault'), /more disk space than the 128 MiB/);
+  assert.match(await failsInVm('tere machine rollback --yes vault'), /more disk space than the 128 MiB/);
+  assert.equal(await inVm('cd /var/lib/tere; ls -A incoming checkpoints/vault'), 'checkpoints/vault:\n1\n\nincoming:');
+  // The checkpoint has its label too: it can be gone back to, and be removed.
+  await inVm('tere machine start vault');
+  await inMachine('vault', 'rm /var/half; sync');
+  await inVm('tere machine rollback --yes vault 1; tere machine start vault');
+  assert.equal(await inMachine('vault', 'stat -c %s /var/half'), String(50 * MIB));
+  await inVm('tere machine remove-checkpoint vault 1; tere machine remove-checkpoint vault 2');
+  await inVm('tere machine rebuild --yes vault; tere machine start vault');
+  assert.ok((await shown('vault')).disk_used_bytes > 50 * MIB);
+  // A copy counts for its own machine from the first file on.
+  await startWith('alice.one', 'disk = "128M"');
+  await inMachine('alice.one', 'dd if=/dev/zero of=/home/half bs=1M count=80 2>/dev/null; sync');
+  await inVm('tere machine fork alice.one alice.two');
+  const copy = await shown('alice.two');
+  assert.ok(copy.disk_used_bytes > 80 * MIB && copy.disk_limit_bytes === 128 * MIB, JSON.stringify(copy));
+  await policyIs(limited('disk = "64M"'));
+  assert.match(await failsInVm('tere machine fork alice.one alice.three'), /more disk space than the 64 MiB/);
+  assert.equal(await inVm('cd /var/lib/tere; ls -A incoming; readlink bases/* | sort'), 'alice.one\nalice.two\nother\nvault');
+  await policyIs(limited('disk = "128M"'));
+  await inVm('tere machine remove --home --yes alice.one; tere machine remove --home --yes alice.two');
+});
+
+test('the root of a machine can neither leave its project nor touch a limit', minutes, async () => {
+  await putInVm(new URL('projects.pl', import.meta.url), '/run/projects.pl');
+  await inVm('cp /run/projects.pl /var/lib/tere/homes/vault/');
+  const project = (await inVm('perl /run/projects.pl get /var/lib/tere/homes/vault')).replace('200 ', '');
+  const room = await largest('vault', '/opt');
+  const p = 'perl /home/projects.pl';
+  assert.equal(await inMachine('vault', `mkdir -p /home/mine /opt/mine; ${p} get /home/mine; ${p} get /opt/mine`), `200 ${project}\n200 ${project}`);
+  // Its own files; then those of the template, which overlayfs copies with the rights of the host's
+  // root: if they had no project of their own, the copy would have none either.
+  for (const file of ['/home/mine', '/opt/mine', '/usr/share/doc', '/usr/share/man', '/usr/lib', '/etc']) {
+    for (const attempt of [`set ${file} 0 0`, `set ${file} 200 0`, `set ${file} 0 ${project}`, `set ${file} 200 7ffe0000`, `set ${file} 0 7ffe0000`, `flags ${file} 0`, `flags ${file} 40`]) {
+      const said = await inMachine('vault', `${p} ${attempt} && echo done`);
+      assert.match(said, /Invalid argument|quota exceeded/, `${attempt}: ${said}`);
+    }
+    assert.ok((await largest('vault', file)) <= room, file);
+  }
+  for (const attempt of ['set /usr/bin/perl 0 0', 'set /usr/bin/perl 0 7ffe0000', `limit / ${project}`, `limit /home ${project}`, 'limit / 7ffe0000']) {
+    const said = await inMachine('vault', `${p} ${attempt} && echo done`);
+    assert.match(said, /Invalid argument|quota exceeded|not permitted/, `${attempt}: ${said}`);
+  }
+  // What is allowed goes on: other flags, links and renames anywhere in the machine.
+  const moves = `cd /usr/share/doc; ${p} flags bash 20000040; ${p} get bash; mv bash /opt/; ln /usr/bin/perl /srv/perl; mv /opt/bash /usr/share/; ln -s x /opt/l; mv /opt/l /etc/; echo moved`;
+  assert.match(await inMachine('vault', moves), /moved$/);
+  assert.ok((await largest('vault', '/usr/share/bash')) <= room);
+});
+
+test('a limit also counts what a machine had before it, links and removed files included', minutes, async () => {
+  await startWith('vault', '');
+  await inVm('tere machine remove --home --yes vault; tere machine start vault');
+  await inMachine('vault', `rm /etc/motd; rm -r /usr/share/doc/tar; ln -s /nowhere /etc/link; dd if=/dev/zero of=/etc/big bs=1M count=30 2>/dev/null
+    mkdir -p /home/deep; cd /home/deep; for n in $(seq 1500); do mkdir d; cd -P d; done; dd if=/dev/zero of=last bs=1M count=30 2>/dev/null; sync`);
+  await inVm('tere machine checkpoint vault');
+  await startWith('vault', 'disk = "256M"');
+  const { disk_used_bytes: used } = await shown('vault');
+  assert.ok(used > 120 * MIB && used < 160 * MIB, String(used));
+  // overlayfs exchanges the mark of a removed file for a folder; both must be of one project.
+  assert.equal(await inMachine('vault', 'mkdir /etc/motd /usr/share/doc/tar; mv /etc/link /opt/link; readlink /opt/link'), '/nowhere');
+});
+
+test('what is removed leaves no limit, and a home that is kept counts for nobody else', minutes, async () => {
+  const project = (await inVm('perl /run/projects.pl get /var/lib/tere/homes/vault')).replace('200 ', '');
+  await inVm('tere machine remove --yes vault');
+  // The range stays with the home: another machine with it would have the home count for it.
+  assert.match(await inVm(`perl /run/projects.pl usage /var/lib/tere ${project}`), /^0 KiB, 0 files; in use [1-9]/);
+  assert.equal(await inVm('cd /var/lib/tere/bases; readlink * | sort'), 'other\nvault');
+  await inVm('tere machine start vault');
+  assert.equal((await shown('vault')).disk_limit_bytes, 256 * MIB);
+  for (const machine of ['vault', 'other']) await inVm(`tere machine remove --home --yes ${machine}`);
+  assert.equal(await inVm(`perl /run/projects.pl usage /var/lib/tere ${project}`), '0 KiB, 0 files; in use 0 bytes, 0 files');
+  assert.equal(await inVm('cd /var/lib/tere; ls -A bases machines homes incoming'), 'bases:\n\nhomes:\n\nincoming:\n\nmachines:');
+  await inVm('umount --lazy /var/lib/tere; rm /machines.ext4');
+  await policyIs(POLICY);
   await isSound();
 });
 

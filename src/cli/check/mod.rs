@@ -4,6 +4,7 @@
 mod accounts;
 mod builds;
 mod bus;
+mod disk;
 mod files;
 mod host_rule;
 mod inotify;
@@ -128,6 +129,7 @@ pub(super) fn run(flags: &Flags, runtime_dir: &Path) -> Result<ExitCode, Failure
     {
         findings.extend(host_rule::look(&config));
         findings.extend(templates::look(&config));
+        findings.extend(disk::look(&config));
         findings.extend(inotify::look(&config));
         findings.extend(network::look(&config));
         findings.extend(config.proxy.map(|_| proxy::look()));
