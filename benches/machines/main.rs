@@ -11,9 +11,12 @@
 #[path = "../../tests/parts/mod.rs"]
 mod parts;
 
+mod host;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::process::Command;
 use std::time::{Duration, Instant};
+
+use host::{at, enrol, host};
 
 use parts::page::{ORIGIN, Page};
 use parts::passkey::SoftAuthenticator;
@@ -49,29 +52,14 @@ fn main() {
     copies();
 }
 
-/// Runs a line of shell in the host, which must succeed.
-fn host(line: &str) -> String {
-    let leader = std::env::var("TERE_HOST_LEADER").expect("run this by tests/bench machines");
-    let output = Command::new("nsenter")
-        .args(["-t", &leader, "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--", "sh", "-c", line])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-}
-
 fn number(line: &str) -> f64 {
     let said = host(line);
     said.parse().unwrap_or_else(|_| panic!("{line}: {said}"))
 }
 
 fn person(account: &str) -> Person {
-    let link = host(&format!("tere account add {account} --json"));
-    let link: serde_json::Value = serde_json::from_str(&link).unwrap();
-    let token = link["link"].as_str().unwrap().split_once("#enrol=").unwrap().1.to_owned();
-    let mut passkey = SoftAuthenticator::new(ORIGIN);
-    Page::over(TcpStream::connect(FRONT).unwrap()).enrol(&token, &mut passkey);
-    Person { account: account.to_owned(), passkey }
+    let mut page = Page::over(TcpStream::connect(FRONT).unwrap());
+    Person { account: account.to_owned(), passkey: enrol(account, &mut page, ORIGIN) }
 }
 
 /// Has all of them sign in and open a shell at the same moment, and prints how long each waited from
@@ -94,11 +82,6 @@ fn wait_of(person: &mut Person) -> f64 {
     page.open(STREAM, &format!("dev@{}-box", person.account)).unwrap();
     page.expect(STREAM, "$");
     began.elapsed().as_secs_f64()
-}
-
-/// The value that so many percent of the sorted ones do not exceed.
-fn at(sorted: &[f64], percent: usize) -> f64 {
-    sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
 }
 
 /// Starts more machines and prints what each takes while nobody uses it.

@@ -16,11 +16,11 @@ image_builders=(mmdebstrap debian-archive-keyring systemd-container util-linux e
 
 # rooms_of IMAGE, release_of IMAGE: the folders whose files make the image, later ones over earlier
 # ones, and its release. The image `host-testing` is `host` with another release, `vm` is `host` as
-# a disk, and `template` is the one that comes with tere.
+# a disk, `load` is `host` with other servers, and `template` is the one that comes with tere.
 rooms_of() {
     case $1 in
         template) printf '%s/../machines/debian\n' "$mkosi_room" ;;
-        vm) printf '%s\n' "$mkosi_room/image/host" "$mkosi_room/image/vm" ;;
+        vm | load) printf '%s\n' "$mkosi_room/image/host" "$mkosi_room/image/$1" ;;
         *) printf '%s/image/%s\n' "$mkosi_room" "${1%-testing}" ;;
     esac
 }
