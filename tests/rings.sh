@@ -108,7 +108,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,guards,calls} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,guards,calls,fuzz} .ci/run fuzz/rustc debian/{postinst,prerm,postrm}
     check "guards and their tests are there" tests/guards --check
     check "format" as_owner cargo fmt --check
     check "lints" as_owner cargo clippy --locked --all-targets -- -D warnings
@@ -212,19 +212,21 @@ as_nobody() {
     return "$status"
 }
 
-# Each day runs a different part of the guards and of the mutants, so that each part gets its turn.
-# tests/guards --all runs all of them at once.
-guard_parts=50 mutant_parts=20
+# Each day runs a different part of the guards, of the mutants and of the fuzz targets, so that each
+# part gets its turn. tests/guards --all and tests/fuzz run all of them at once.
+guard_parts=50 mutant_parts=20 fuzz_parts=15
 
 ring_guards() {
-    local day part mutants tool
+    local day part mutants fuzz tool
     day=$((10#$(date +%j)))
     part=$((day % guard_parts + 1))/$guard_parts mutants=$((day % mutant_parts + 1))/$mutant_parts
+    fuzz=$((day % fuzz_parts + 1))/$fuzz_parts
     need dbus-daemon
     # Installed here as root, because the cache belongs to root.
     need_cargo_tool cargo-mutants
     runner "guards, part $part" as_owner "${limit[@]}" tests/guards --part "$part" ${name:+"$name"}
     [[ $name ]] || runner "mutants, part $mutants" as_owner "${limit[@]}" tests/guards --mutants "$mutants"
+    [[ $name ]] || runner "fuzz targets, part $fuzz" as_owner "${limit[@]}" tests/fuzz --debug --seconds 30 --part "$fuzz"
 }
 
 # make_images_ahead: makes the images of the rings to run in the background while the first of them

@@ -20,6 +20,8 @@ mod connection;
 
 mod error;
 mod files;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod incoming;
 mod listener;
 mod outgoing;
@@ -28,6 +30,8 @@ mod places;
 mod proxy;
 mod response;
 mod router;
+#[cfg(any(test, feature = "fuzz"))]
+mod script;
 mod socket;
 mod source;
 #[cfg(test)]

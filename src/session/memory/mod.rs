@@ -185,9 +185,24 @@ impl SessionMemory {
     }
 
     /// Sets a word of the header to whatever an attacker or a fault may have left in it.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn set_word_of_header(&self, index: usize, value: u64) {
         self.word(index).store(value, Ordering::Relaxed);
+    }
+
+    /// The same for bytes behind the header.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn set_bytes_behind_header(&self, at: usize, bytes: &[u8]) {
+        self.mapping.write(HEADER + at, bytes);
+    }
+
+    /// Makes an empty memory file of this one.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn start_over(&self) {
+        self.mapping.clear(0, HEADER);
+        self.mapping.free(HEADER, LENGTH.get() - HEADER);
+        self.word(MAGIC_WORD).store(MAGIC, Ordering::Relaxed);
+        self.word(VERSION_WORD).store(VERSION.into(), Ordering::Relaxed);
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {
