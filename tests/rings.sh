@@ -222,6 +222,7 @@ ring_guards() {
     part=$((day % guard_parts + 1))/$guard_parts mutants=$((day % mutant_parts + 1))/$mutant_parts
     fuzz=$((day % fuzz_parts + 1))/$fuzz_parts
     need dbus-daemon
+    need_command g++ g++
     # Installed here as root, because the cache belongs to root.
     need_cargo_tool cargo-mutants
     runner "guards, part $part" as_owner "${limit[@]}" tests/guards --part "$part" ${name:+"$name"}
