@@ -108,7 +108,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,guards,host-guards,calls} .ci/run debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,load,guards,host-guards,calls,fuzz} .ci/run fuzz/rustc debian/{postinst,prerm,postrm}
     check "guards and their tests are there" tests/guards --check
     check "guards of a host and their tests are there" tests/host-guards --check
     check "format" as_owner cargo fmt --check
@@ -213,9 +213,9 @@ as_nobody() {
     return "$status"
 }
 
-# Each day runs a different part of the guards and of the mutants, so that each part gets its turn.
-# tests/guards --all and tests/host-guards run all of them at once.
-guard_parts=50 mutant_parts=20 host_guard_parts=8
+# Each day runs a different part of the guards, of the mutants and of the fuzz targets, so that each
+# part gets its turn. tests/guards --all, tests/host-guards and tests/fuzz run all of them at once.
+guard_parts=50 mutant_parts=20 host_guard_parts=8 fuzz_parts=15
 
 # part_of PARTS: which of so many parts has its turn today, as N/M.
 part_of() {
@@ -223,13 +223,15 @@ part_of() {
 }
 
 ring_guards() {
-    local part mutants tool
-    part=$(part_of "$guard_parts") mutants=$(part_of "$mutant_parts")
+    local part mutants fuzz tool
+    part=$(part_of "$guard_parts") mutants=$(part_of "$mutant_parts") fuzz=$(part_of "$fuzz_parts")
     need dbus-daemon
+    need_command g++ g++
     # Installed here as root, because the cache belongs to root.
     need_cargo_tool cargo-mutants
     runner "guards, part $part" as_owner "${limit[@]}" tests/guards --part "$part" ${name:+"$name"}
     [[ $name ]] || runner "mutants, part $mutants" as_owner "${limit[@]}" tests/guards --mutants "$mutants"
+    [[ $name ]] || runner "fuzz targets, part $fuzz" as_owner "${limit[@]}" tests/fuzz --debug --seconds 30 --part "$fuzz"
 }
 
 # make_images_ahead: makes the images of the rings to run in the background while the first of them

@@ -139,17 +139,23 @@ impl AccountFiles {
 fn read(path: &Path) -> Result<Account, FilesError> {
     let not = |why: String| FilesError::NotAnAccount { path: path.to_owned(), why };
     let bytes = read_bytes(path).map_err(|cause| not(cause.to_string()))?;
+    let account = parse(&bytes).map_err(not)?;
+    if path.file_name() != Some(format!("{}.json", account.id).as_ref()) {
+        return Err(not("its name is not its id".to_owned()));
+    }
+    Ok(account)
+}
+
+/// Reads an account as its file holds it, or says why it is none.
+pub(super) fn parse(bytes: &[u8]) -> Result<Account, String> {
     // serde's messages name a field and a position, never a whole value of a passkey.
-    let account: Account = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
+    let account: Account = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     // The account must serialize to what was read: anything that would be lost is not understood.
     // This includes the passkeys, because webauthn-rs's types accept unknown fields.
     let understood = serde_json::to_value(&account).ok();
-    let whole: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
+    let whole: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if understood.as_ref() != Some(&whole) {
-        return Err(not("it has parts that this version does not understand".to_owned()));
-    }
-    if path.file_name() != Some(format!("{}.json", account.id).as_ref()) {
-        return Err(not("its name is not its id".to_owned()));
+        return Err("it has parts that this version does not understand".to_owned());
     }
     Ok(account)
 }

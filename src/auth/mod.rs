@@ -29,6 +29,8 @@ mod accounts;
 mod bounds;
 mod clock;
 mod control_socket;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod login;
 mod login_socket;
 mod passkeys;

@@ -21,6 +21,8 @@ mod connection;
 mod error;
 mod files;
 mod freed_memory;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod incoming;
 mod listener;
 mod outgoing;
@@ -29,6 +31,8 @@ mod places;
 mod proxy;
 mod response;
 mod router;
+#[cfg(any(test, feature = "fuzz"))]
+mod script;
 mod socket;
 mod source;
 #[cfg(test)]

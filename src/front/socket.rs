@@ -47,14 +47,14 @@ impl Default for Timeouts {
 }
 
 /// Most requests on one socket. The socket is closed after the last one.
-const REQUESTS_MAX: usize = 100;
+pub(super) const REQUESTS_MAX: usize = 100;
 
 /// Longest head of a request (request line and headers), bytes. A longer one is refused with 431.
 /// Not smaller, because browsers send all cookies of `localhost` to every port.
-const HEAD_MAX: usize = 16 * 1024;
+pub(super) const HEAD_MAX: usize = 16 * 1024;
 
 /// Most headers in a request. One more is refused with 431.
-const HEADERS_MAX: usize = 64;
+pub(super) const HEADERS_MAX: usize = 64;
 
 /// Where the source of a request is taken from.
 #[derive(Debug, Clone, Copy)]

@@ -16,6 +16,8 @@
 
 pub mod boot;
 pub mod control;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod login;
 pub mod machine;
 pub mod page;

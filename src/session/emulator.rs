@@ -311,14 +311,13 @@ impl Reading {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
+/// The terminal's thread without the thread, for [`super::fuzz`].
+#[cfg(any(test, feature = "fuzz"))]
+#[allow(clippy::unwrap_used)] // a panic is how a test fails
+pub(super) mod fuzz {
     use super::*;
-    use crate::names::{Color, Theme};
 
-    fn emulator(memory: &Arc<SessionMemory>) -> Emulator {
+    pub(super) fn emulator(memory: &Arc<SessionMemory>) -> Emulator {
         let wake = || Arc::new(Wake::new().unwrap());
         Emulator {
             memory: Arc::clone(memory),
@@ -329,6 +328,37 @@ mod tests {
             viewers: wake(),
         }
     }
+
+    /// Reads all output and leaves a checkpoint.
+    pub(in crate::session) fn leave_checkpoint(memory: &Arc<SessionMemory>) {
+        let worker = emulator(memory);
+        let mut reading = worker.begin();
+        while worker.advance(&mut reading) {}
+        worker.set_checkpoint(&reading);
+    }
+
+    /// Begins from whatever is in the memory file, and reads some of the output.
+    pub(in crate::session) fn run(memory: &Arc<SessionMemory>) {
+        let worker = emulator(memory);
+        let mut reading = worker.begin();
+        for _ in 0..8 {
+            match reading.step(memory, u64::MAX) {
+                Progress::More => {}
+                Progress::Nothing => break,
+                Progress::Lost => reading = worker.begin_blank(),
+            }
+        }
+        worker.note_checkpoint(&reading);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::fuzz::emulator;
+    use super::*;
+    use crate::names::{Color, Theme};
 
     #[test]
     fn what_makes_the_terminal_panic_is_not_read_a_third_time() {
@@ -427,40 +457,5 @@ mod tests {
         }
         assert!(steps >= 300, "{steps} steps");
         assert_eq!((reading.cursor, reading.terminal.screen_text().as_str()), (memory.head(), "end"));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn a_worker_goes_on_from_whatever_is_in_a_memory_file(
-            changes in proptest::collection::vec((0..360_usize, proptest::num::u64::ANY, 0..4_u8), 0..12),
-        ) {
-            let memory = Arc::new(SessionMemory::new().unwrap());
-            memory.add_size(TermSize::new(80, 24).unwrap());
-            let (read, mut write) = io::pipe().unwrap();
-            write.write_all(b"\x1b]2;title\x07some \x1b[1mtext\x1b[m\r\n").unwrap();
-            memory.fill_from(read.as_fd()).unwrap();
-            let worker = emulator(&memory);
-            let mut reading = worker.begin();
-            while worker.advance(&mut reading) {}
-            worker.set_checkpoint(&reading);
-            assert!(memory.add_typed(b"typed"));
-            // The words of the header, but for the mark of the layout. Small numbers come from
-            // counters.
-            for (word, value, kind) in changes {
-                let value = match kind { 0 => value % 64, 1 => value % (4 << 20), 2 => u64::MAX - value % 64, _ => value };
-                memory.set_word_of_header(word + 1, value);
-            }
-            let next = crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
-            let next = Arc::new(next);
-            let worker = emulator(&next);
-            let mut reading = worker.begin();
-            for _ in 0..4 {
-                worker.advance(&mut reading);
-            }
-            drop((next.latest_size(), next.report_key(), next.theme(), next.is_typed_out()));
-            for number in 0..64 {
-                let _ = next.position(crate::protocol::worker::ViewerId(number));
-            }
-        }
     }
 }

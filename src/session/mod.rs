@@ -15,6 +15,8 @@ mod control;
 mod core;
 mod emulator;
 mod exchange;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod lag;
 mod memory;
 mod pace;

@@ -33,6 +33,8 @@ mod cell;
 mod colors;
 mod command;
 mod dispatch;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod interner;
 mod modes;
 mod painter;

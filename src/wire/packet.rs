@@ -97,8 +97,8 @@ pub fn encode<M: Message>(message: &M) -> Result<Vec<u8>, WireError> {
 /// Decodes a packet that came with `descriptors` descriptors.
 ///
 /// # Errors
-/// Every variant of [`WireError`] that concerns a single packet. Never panics, and never allocates
-/// more than the size of the packet at a time.
+/// Every variant of [`WireError`] that concerns a single packet. Never panics. A list is given room
+/// for no more items than the packet has bytes left, and for 1 MiB at most, before it is read.
 pub fn decode<M: Message>(packet: &[u8], descriptors: usize) -> Result<M, WireError> {
     let length = packet.len();
     if length > PACKET_MAX {

@@ -18,6 +18,8 @@
 mod closing;
 mod core;
 mod frames;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) mod fuzz;
 mod input;
 mod login;
 mod pace;

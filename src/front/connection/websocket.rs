@@ -16,7 +16,7 @@ use crate::protocol::page::{BINARY_FRAME_MAX, SIGN_IN_FRAME_MAX};
 
 /// Most frames of one message, which is never longer than one frame may be. With one more the
 /// connection ends. Browsers send a message in one frame, or in a few.
-const FRAGMENTS_MAX: u32 = 64;
+pub(super) const FRAGMENTS_MAX: u32 = 64;
 
 /// The longest head of a frame, bytes. See RFC 6455, section 5.2.
 const HEAD_MAX: usize = 14;

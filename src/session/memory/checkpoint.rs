@@ -107,6 +107,8 @@ mod tests {
     #[test]
     fn the_last_checkpoint_counts() {
         let memory = SessionMemory::new().unwrap();
+        memory.set_word_of_header(super::super::HEAD_WORD, 4);
+        memory.set_word_of_header(super::super::SIZES_WORD, 4);
         assert_eq!(memory.checkpoint(), None);
         let size = TermSize::new(80, 24).unwrap();
         let long = vec![b'x'; 2 * WORTH_FREEING];

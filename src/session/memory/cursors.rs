@@ -47,12 +47,14 @@ impl SessionMemory {
         }
     }
 
-    /// Where the previous worker left a viewer; `None` if the viewer had not greeted.
+    /// Where the previous worker left a viewer; `None` if the viewer had not greeted. One that is
+    /// said to be ahead of the output gets a snapshot: it would wait for what never comes.
     pub(in crate::session) fn position(&self, viewer: ViewerId) -> Option<Position> {
         let place = self.place_of(viewer)?;
         let cursor = self.word(place + 1).load(Ordering::Acquire);
         let sizes = self.word(place + 2).load(Ordering::Relaxed);
-        Some(if cursor == WAITS { Position::Waiting } else { Position::At { cursor, sizes } })
+        let is_there = cursor <= self.head() && sizes <= self.sizes();
+        Some(if is_there { Position::At { cursor, sizes } } else { Position::Waiting })
     }
 
     fn place_of(&self, viewer: ViewerId) -> Option<usize> {
@@ -69,21 +71,28 @@ impl SessionMemory {
 mod tests {
     use std::os::fd::AsFd;
 
+    use super::super::{HEAD_WORD, SIZES_WORD};
     use super::*;
 
     #[test]
     fn viewers_are_found_where_they_were_left() {
         let memory = SessionMemory::new().unwrap();
+        memory.set_word_of_header(HEAD_WORD, 30);
+        memory.set_word_of_header(SIZES_WORD, 3);
         let at = |cursor| Position::At { cursor, sizes: 3 };
         memory.set_position(ViewerId(0), at(10));
         memory.set_position(ViewerId(7), at(20));
         memory.set_position(ViewerId(7), at(30));
         memory.set_position(ViewerId(9), Position::Waiting);
+        memory.set_position(ViewerId(11), at(31));
+        memory.set_position(ViewerId(12), Position::At { cursor: 30, sizes: 4 });
         memory.forget(ViewerId(0));
         let again = crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert_eq!(again.position(ViewerId(0)), None);
         assert_eq!(again.position(ViewerId(7)), Some(at(30)));
-        assert_eq!(again.position(ViewerId(9)), Some(Position::Waiting));
+        for waiting in [9, 11, 12] {
+            assert_eq!(again.position(ViewerId(waiting)), Some(Position::Waiting), "{waiting}");
+        }
         for number in (100..).take(VIEWERS_MAX + 5) {
             again.set_position(ViewerId(number), at(1));
         }

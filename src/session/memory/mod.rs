@@ -80,6 +80,9 @@ const LEADER_WORD: usize = 340;
 const REPORT_KEY_WORD: usize = 341;
 const THEME_WORD: usize = 345;
 
+/// No counter gets as far in the life of a session. A greater one was not written by a worker.
+const COUNT_MAX: u64 = 1 << 62;
+
 const _: () = assert!(SIZE_WORDS + 2 * sizes::SIZES <= CURSOR_WORDS);
 const _: () = assert!(CURSOR_WORDS + cursors::WORDS <= VERSION_WORD);
 const _: () = assert!(READY_WORD >= TYPED_WORD + 2 && THEME_WORD >= REPORT_KEY_WORD + ReportKey::LENGTH / 8);
@@ -113,10 +116,21 @@ impl SessionMemory {
     /// [`super::recovery::open`].
     pub(super) fn open(fd: OwnedFd) -> io::Result<Self> {
         let memory = Self { mapping: Mapping::open(fd, LENGTH)? };
-        if memory.word(MAGIC_WORD).load(Ordering::Relaxed) != MAGIC {
+        if memory.word(MAGIC_WORD).load(Ordering::Relaxed) != MAGIC || !memory.is_consistent() {
             return Err(io::ErrorKind::InvalidData.into());
         }
         Ok(memory)
+    }
+
+    /// Whether the counters can be those of a worker, wherever it was killed. If they cannot, the
+    /// worker would type what nobody has typed, or wait for output that never comes.
+    fn is_consistent(&self) -> bool {
+        let counters = [self.head(), self.sizes(), self.themes(), self.typed_end()];
+        counters.iter().all(|counter| *counter <= COUNT_MAX)
+            && self.checkpoint_offset() <= self.head()
+            && self.answered() <= self.head()
+            && self.checkpoint_sizes() <= self.sizes()
+            && self.typed_end().saturating_sub(self.typed_begin()) <= typed::TYPED as u64
     }
 
     /// Whether the viewers speak this worker's version of the protocols. To be asked once: the call
@@ -171,9 +185,24 @@ impl SessionMemory {
     }
 
     /// Sets a word of the header to whatever an attacker or a fault may have left in it.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn set_word_of_header(&self, index: usize, value: u64) {
         self.word(index).store(value, Ordering::Relaxed);
+    }
+
+    /// The same for bytes behind the header.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn set_bytes_behind_header(&self, at: usize, bytes: &[u8]) {
+        self.mapping.write(HEADER + at, bytes);
+    }
+
+    /// Makes an empty memory file of this one.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(super) fn start_over(&self) {
+        self.mapping.clear(0, HEADER);
+        self.mapping.free(HEADER, LENGTH.get() - HEADER);
+        self.word(MAGIC_WORD).store(MAGIC, Ordering::Relaxed);
+        self.word(VERSION_WORD).store(VERSION.into(), Ordering::Relaxed);
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {
@@ -225,5 +254,36 @@ mod tests {
         memory.replace_an_unreadable_one(TermSize::DEFAULT);
         assert_eq!(memory.head(), 0);
         assert!(memory.is_ready(), "nothing is typed until the shell prints, and an idle one does not");
+    }
+
+    #[test]
+    fn counters_that_no_worker_leaves_are_not_believed() {
+        let next = |words: &[(usize, u64)]| {
+            let memory = SessionMemory::new().unwrap();
+            assert!(memory.add_typed(b"typed"));
+            words.iter().for_each(|(word, value)| memory.set_word_of_header(*word, *value));
+            crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap())
+        };
+        let typed = typed::TYPED as u64;
+        assert!(next(&[]).is_ok());
+        assert!(next(&[(TYPED_WORD, 1000), (TYPED_WORD + 1, 1000 + typed)]).is_ok());
+        assert!(next(&[(HEAD_WORD, 7), (CHECKPOINT_WORD, 1), (CHECKPOINT_WORD + 1, 7)]).is_ok());
+        for words in [
+            // The worker would type whatever is there, until the end of the numbers.
+            &[(TYPED_WORD, 1000), (TYPED_WORD + 1, 1001 + typed)][..],
+            &[(TYPED_WORD + 1, u64::MAX)],
+            &[(TYPED_WORD, u64::MAX - 5), (TYPED_WORD + 1, u64::MAX)],
+            // It would wait until the shell has printed as much.
+            &[(HEAD_WORD, 7), (CHECKPOINT_WORD, 1), (CHECKPOINT_WORD + 1, 8)],
+            &[(HEAD_WORD, 7), (ANSWERED_WORD, 8)],
+            &[(CHECKPOINT_WORD, 2), (CHECKPOINT_WORD + 8, 1)],
+            // And it would count beyond the last number.
+            &[(HEAD_WORD, u64::MAX)],
+            &[(SIZES_WORD, u64::MAX)],
+            &[(THEME_WORD, u64::MAX)],
+        ] {
+            let error = next(words).map(drop).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{words:?}");
+        }
     }
 }

@@ -82,11 +82,11 @@ impl SessionMemory {
         self.word(TYPED_WORD).store(0, Ordering::Release);
     }
 
-    fn typed_begin(&self) -> u64 {
+    pub(super) fn typed_begin(&self) -> u64 {
         self.word(TYPED_WORD).load(Ordering::Acquire)
     }
 
-    fn typed_end(&self) -> u64 {
+    pub(super) fn typed_end(&self) -> u64 {
         self.word(TYPED_WORD + 1).load(Ordering::Acquire)
     }
 }

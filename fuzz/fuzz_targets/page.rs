@@ -1,0 +1,2 @@
+#![no_main]
+tere_fuzz::target!(tere::front::fuzz::page, 64 << 20);

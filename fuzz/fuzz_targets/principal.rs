@@ -1,0 +1,2 @@
+#![no_main]
+tere_fuzz::target!(tere::protocol::fuzz::principal, 4 << 20);

@@ -1,0 +1,2 @@
+#![no_main]
+tere_fuzz::target!(tere::front::fuzz::proxy, 64 << 20);

@@ -1,0 +1,2 @@
+#![no_main]
+tere_fuzz::target!(tere::terminal::fuzz::snapshot, 64 << 20);

@@ -1,0 +1,2 @@
+#![no_main]
+tere_fuzz::target!(tere::terminal::fuzz::terminal, 64 << 20);

@@ -1,0 +1,2 @@
+#![no_main]
+tere_fuzz::target!(tere_fuzz::webauthn::answer, 64 << 20);
