@@ -1,12 +1,13 @@
 //! tere: the command line on the host.
 //!
 //! Reads: its arguments, answers from auth and the broker; `tere check` also the configuration,
-//! systemd, machined, /run/tere, and twelve bytes from the page's address; `show` also a snapshot
-//! from a session's worker.
-//! Holds: nothing that outlives the command. `session` holds the operator's principal channel.
+//! systemd, machined, /run/tere, and twelve bytes from the page's address; `show` and `attach` also
+//! what a session's worker sends.
+//! Holds: nothing that outlives the command: the principal channel of whoever runs it, and a viewer
+//! socket.
 //! Has given up: nothing. It runs with the rights of its user. auth and the broker decide what that
-//! user may do, from the peer uid that the kernel reports. Only the thread that reads a worker's
-//! messages has given up everything that the worker's own terminal thread has.
+//! user may do, from the peer uid that the kernel reports. Only the thread that reads what a worker
+//! sends has given up everything but the sockets and the terminal that it was given.
 
 mod account;
 mod ask;
