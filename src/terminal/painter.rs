@@ -72,6 +72,11 @@ impl Painter {
         out
     }
 
+    /// The bytes that bring a terminal back whose painter is lost, whatever it was told.
+    pub fn give_back() -> Vec<u8> {
+        [b"\x1b[?1l\x1b>\x1b[?9;1000;1002;1003;1004;1006;1016;2004l\x1b[0 q\x1b[?25h", END].concat()
+    }
+
     /// The size of the other terminal.
     pub fn size(&self) -> TermSize {
         self.size
@@ -301,6 +306,14 @@ mod tests {
         assert_eq!(terminal.cursor(), before.cursor());
         assert_eq!((terminal.title(), Settings::of(&terminal)), ("mine", Settings::of(&before)));
         assert!(terminal.state.modes.is_on(CURSOR_VISIBLE) && terminal.state.modes.is_on((true, 7)));
+        // Also by whoever knows nothing of it.
+        let mut lost = Terminal::new(size(20, 4));
+        lost.print(b"\x1b]2;mine\x1b\\$ tere attach");
+        lost.print(&begin);
+        lost.print(b"\x1b[?1h\x1b=\x1b[?2004h\x1b[?1003h\x1b[?1016h\x1b[?25l\x1b[3 q\x1b]2;theirs\x1b\\");
+        lost.print(&Painter::give_back());
+        assert_eq!((lost.title(), Settings::of(&lost)), ("mine", Settings::of(&before)));
+        assert_eq!((lost.screen_text(), lost.cursor()), (before.screen_text(), before.cursor()));
     }
 
     #[test]

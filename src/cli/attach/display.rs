@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until};
 use super::escape::{Escape, Order, Typed};
 use crate::cli::tty;
 use crate::names::{SessionId, TermSize};
-use crate::protocol::SessionEnd;
 use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
+use crate::protocol::{EndReason, SessionEnd};
 use crate::sandbox::{self, SandboxError, Thread};
 use crate::sys::reactor;
 use crate::terminal::{Painter, Terminal};
@@ -103,8 +103,10 @@ struct Display {
     shown: u32,
     size: Option<TermSize>,
     reset: bool,
-    status: Option<String>,
-    hint_until: Option<Instant>,
+    /// Why there is no view just now.
+    offline: Option<String>,
+    /// What is said for a moment, and until when.
+    hint: Option<(String, Instant)>,
     /// Bytes of the snapshot that are still to come.
     snapshot: u32,
 }
@@ -162,8 +164,8 @@ impl Display {
             shown: 0,
             size: None,
             reset: false,
-            status: None,
-            hint_until: None,
+            offline: None,
+            hint: None,
             snapshot: 0,
         }
     }
@@ -177,7 +179,7 @@ impl Display {
         loop {
             self.paint();
             let message = self.message();
-            let hint_ends = self.hint_until;
+            let hint_ends = self.hint.as_ref().map(|(_, until)| *until);
             tokio::select! {
                 // What comes first below is served first, so that neither a flood nor a held key
                 // keeps a person from leaving.
@@ -192,7 +194,8 @@ impl Display {
                     if self.viewer.is_none() {
                         drop(events.send(FromDisplay::Lost));
                     }
-                    self.say(None);
+                    self.offline = None;
+                    self.is_dirty = true;
                 }
                 typed = read(&self.tty), if self.typed.len() < TYPED_MAX => {
                     if self.is_typed(&typed?) { return Ok(FromDisplay::Detached) }
@@ -211,8 +214,8 @@ impl Display {
                 received = receive(self.viewer.as_ref()), if self.viewer.is_some() => {
                     match received.and_then(|message| self.show(message)) {
                         Ok(None) => {}
-                        Ok(Some(end)) => return Ok(FromDisplay::Ended(end)),
-                        Err(_) => {
+                        Ok(Some(end)) if end.reason != EndReason::ViewLost => return Ok(FromDisplay::Ended(end)),
+                        Ok(Some(_)) | Err(_) => {
                             self.viewer = None;
                             drop(events.send(FromDisplay::Lost));
                         }
@@ -220,8 +223,8 @@ impl Display {
                 }
                 () = sleep_until(self.next_frame), if self.is_dirty && self.frame.is_empty() => {}
                 () = sleep_until(hint_ends.unwrap_or_else(Instant::now)), if hint_ends.is_some() => {
-                    self.hint_until = None;
-                    self.say(None);
+                    self.hint = None;
+                    self.is_dirty = true;
                 }
             }
         }
@@ -240,15 +243,16 @@ impl Display {
             ToDisplay::Offline(why) => {
                 // What is typed while nobody listens is not kept.
                 self.typed.clear();
-                self.say(Some(why));
+                self.offline = Some(why);
+                self.is_dirty = true;
             }
         }
     }
 
-    /// The line over the last row of the terminal.
-    fn say(&mut self, status: Option<String>) {
-        self.is_dirty |= self.status != status;
-        self.status = status;
+    /// Says something for a moment, over the last row of the terminal.
+    fn say(&mut self, hint: String) {
+        self.hint = Some((hint, Instant::now() + HINT));
+        self.is_dirty = true;
     }
 
     /// Takes what was typed. Returns whether the person leaves.
@@ -268,8 +272,7 @@ impl Display {
                         " {}   {escape}. leaves it   {escape}R resets the terminal   {escape}{escape} types {escape}",
                         self.manner.session
                     );
-                    self.hint_until = Some(Instant::now() + HINT);
-                    self.say(Some(help));
+                    self.say(help);
                 }
             }
         }
@@ -344,10 +347,9 @@ impl Display {
                 self.is_dirty = true;
             }
             ToViewer::InputDropped(bytes) => {
-                self.hint_until = Some(Instant::now() + HINT);
-                self.say(Some(format!(
+                self.say(format!(
                     " {bytes} bytes of what you typed did not reach the program: it does not read"
-                )));
+                ));
             }
             ToViewer::Ended(end) => return Ok(Some(end)),
         }
@@ -358,7 +360,8 @@ impl Display {
         if !self.is_dirty || !self.frame.is_empty() || Instant::now() < self.next_frame {
             return;
         }
-        self.frame = self.painter.paint(&self.terminal, self.status.as_deref());
+        let status = self.hint.as_ref().map(|(hint, _)| hint).or(self.offline.as_ref());
+        self.frame = self.painter.paint(&self.terminal, status.map(String::as_str));
         self.is_dirty = false;
         self.next_frame = Instant::now() + FRAME;
     }

@@ -26,6 +26,7 @@ use crate::backoff::Backoff;
 use crate::names::{Reason, SessionId, Target};
 use crate::protocol::principal::{Answer, Ask};
 use crate::protocol::{EndReason, OpeningStep, Refusal, SessionEnd, ShellExit};
+use crate::terminal::Painter;
 use crate::wire::WireError;
 use display::{FromDisplay, Manner, ToDisplay};
 
@@ -177,7 +178,10 @@ impl<'a> View<'a> {
         let over = self.keep(tty, socket, &orders, &mut events, &mut signals).await;
         // It gives the terminal back, and has a deadline for that.
         drop(orders);
-        drop(display.join());
+        if display.join().is_err() {
+            // It panicked. Whether the terminal takes this is all that can be hoped for.
+            drop(io::stderr().write_all(&Painter::give_back()));
+        }
         over
     }
 
@@ -279,7 +283,6 @@ impl Signals {
 fn over(event: Option<FromDisplay>) -> Result<Option<Over>, Failure> {
     match event {
         Some(FromDisplay::Lost) => Ok(None),
-        Some(FromDisplay::Ended(SessionEnd { reason: EndReason::ViewLost, .. })) => Ok(None),
         Some(FromDisplay::Ended(end)) => Ok(Some(Over::Ended(end))),
         Some(FromDisplay::Detached) => Ok(Some(Over::Detached)),
         Some(FromDisplay::NoTerminal(error)) => Err(broken(&error)),
