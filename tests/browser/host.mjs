@@ -48,7 +48,7 @@ export async function enrolmentLink(account) {
 /** The ids of all live sessions. */
 async function sessions() {
   /** @type {{ session: string }[]} */
-  const list = JSON.parse(await inHost('tere', 'session', 'list', '--json'));
+  const list = JSON.parse(await inHost('tere', 'list', '--json'));
   return list.map(({ session }) => session);
 }
 
@@ -68,6 +68,6 @@ export async function sessionsAre(count) {
 
 /** Ends every session, so that one test leaves nothing to the next. */
 export async function endSessions() {
-  for (const id of await sessions()) await inHost('tere', 'session', 'end', id);
+  for (const id of await sessions()) await inHost('tere', 'end', id);
   await sessionsAre(0);
 }
