@@ -226,3 +226,15 @@ fn check_names_a_part_of_a_sandbox_that_somebody_took_away() {
     let (is_well, printed) = host.tere(&["check"]);
     assert!(is_well, "{printed}");
 }
+
+#[test]
+fn a_reload_is_over_when_the_broker_has_read_the_policy() {
+    let host = Host::alone();
+    host.sh("systemctl start tere-broker; systemctl reload tere-broker");
+    host.sh("systemctl kill --signal=STOP tere-broker");
+    let reloaded = host.try_run(&["systemctl", "reload", "tere-broker"]);
+    host.sh("systemctl kill --signal=CONT tere-broker");
+    assert!(!reloaded.success, "a broker that stands still was said to have read the policy");
+    // What it was sent meanwhile, it reads now.
+    assert!(host.reload_broker());
+}
