@@ -161,6 +161,10 @@ ring_stack() {
     build_next
     build_test stack || return 0
     runner "stack" as_nobody "${limit[@]}" "$program" ${name:+"$name"}
+    # It runs a part of the same tests again, slowed down, and what it looks at seldom changes.
+    if [[ ! $name && $(part_of 7) == 1/7 ]]; then
+        runner "system calls that nobody makes" "${limit[@]}" tests/calls
+    fi
 }
 
 # Builds the programs that tests with two versions put in place of the package's programs.
