@@ -563,6 +563,23 @@ fn a_user_of_the_host_has_few_connections() {
 }
 
 #[test]
+fn a_user_of_the_host_writes_little_to_the_journal() {
+    let mut auth = Auth::start();
+    auth.add("alice");
+    auth.restart(&["unshare", "--user", "--map-user=1000"]);
+    for _ in 0..20 {
+        let cli: Channel<FromCli, ToCli> = connect(&auth.path("control.sock"), Intent::Control);
+        for _ in 0..20 {
+            cli.send(&FromCli::Principal, &[]).unwrap();
+            assert_eq!(cli.receive_within(DEADLINE).unwrap().0, ToCli::Refused(Refusal::NoAccountOfUser));
+        }
+    }
+    let log = std::fs::read_to_string(auth.path("log")).unwrap();
+    let records = log.lines().filter(|line| line.contains("a control request is refused")).count();
+    assert!((1..=10).contains(&records), "{records} records of 400 refusals");
+}
+
+#[test]
 fn what_is_secret_is_in_no_record_however_much_is_recorded() {
     let auth = Auth::start();
     let _told = broker(auth.folder.path());

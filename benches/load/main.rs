@@ -21,7 +21,7 @@ mod figures;
 mod host;
 mod network;
 #[path = "../shells/processes.rs"]
-#[allow(dead_code)]
+#[allow(dead_code)] // it also measures processes that are started by a bench
 mod processes;
 mod servers;
 mod verdict;

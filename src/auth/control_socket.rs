@@ -3,6 +3,7 @@
 //! account may have the principal channel of that account.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -83,7 +84,9 @@ pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Aut
         let theirs = if is_root { Some(None) } else { per_user.hold(peer.uid()).map(Some) };
         let (Ok(place), Some(theirs)) = (place, theirs) else {
             let (pid, uid) = (peer.pid(), peer.uid());
-            tracing::warn!(refusal = %Refusal::TooMany, pid, uid, "too many control connections");
+            record(peer, &auth, || {
+                tracing::warn!(refusal = %Refusal::TooMany, pid, uid, "too many control connections");
+            });
             continue;
         };
         let auth = Arc::clone(&auth);
@@ -92,7 +95,9 @@ pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Aut
                 Ok(()) | Err(WireError::Closed) => {}
                 Err(error) => {
                     let (pid, uid) = (peer.pid(), peer.uid());
-                    tracing::warn!(refusal = %Refusal::BadMessage, pid, uid, "a control connection is cut: {error}");
+                    record(peer, &auth, || {
+                        tracing::warn!(refusal = %Refusal::BadMessage, pid, uid, "a control connection is cut: {error}");
+                    });
                     drop(send(&cli, &ToCli::Refused(Refusal::BadMessage), None).await);
                 }
             }
@@ -101,7 +106,26 @@ pub(super) async fn serve(listener: AsyncListener<ToCli, FromCli>, auth: Arc<Aut
     }
 }
 
-/// Root, the only peer that may make requests. Created only from what the kernel reports.
+/// A UNIX user whose records are limited.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct LocalUser(u32);
+
+impl fmt::Display for LocalUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "uid {}", self.0)
+    }
+}
+
+/// Writes a record of what a peer did wrong. Those of anybody but root are limited: every user of
+/// the host may connect.
+fn record(peer: Peer, auth: &Auth, write: impl FnOnce()) {
+    match peer.uid() {
+        0 => write(),
+        uid => auth.local_record_limiter.record(LocalUser(uid), write),
+    }
+}
+
+/// Root, the only peer that may make every request. Created only from what the kernel reports.
 #[derive(Debug, Clone, Copy)]
 struct Operator {
     uid: u32,
@@ -127,7 +151,10 @@ async fn converse(cli: &Cli, peer: Peer, auth: &Arc<Auth>) -> Result<(), WireErr
             (_, Err(refusal)) => Err(refusal),
         };
         let (reply, channel) = answered.unwrap_or_else(|refusal| {
-            tracing::warn!(%refusal, how = "refused", pid = peer.pid(), uid = peer.uid(), "a control request is refused");
+            record(peer, auth, || {
+                let (pid, uid) = (peer.pid(), peer.uid());
+                tracing::warn!(%refusal, how = "refused", pid, uid, "a control request is refused");
+            });
             (ToCli::Refused(refusal), None)
         });
         send(cli, &reply, channel).await?;
@@ -204,8 +231,10 @@ async fn answer(
             let change = Change::RemoveUnixUser { name: name.clone(), uid };
             auth.accounts.run(move |stored| stored.apply(change, Now::read())).await??.into_result()?;
             tracing::info!(account = %name, %uid, how = "unix user removed", "a UNIX user may no longer act as the account");
-            // A broker that does not run has no channels.
-            auth.broker.close_channels(uid).await.map_err(|error| error.refusal())?;
+            auth.broker.close_channels(uid).await.map_err(|error| {
+                tracing::error!(account = %name, %uid, %error, "the broker could not be told that a UNIX user is gone");
+                Refusal::NotRevoked
+            })?;
             Ok((ToCli::Done, None))
         }
         FromCli::Principal => {

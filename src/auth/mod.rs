@@ -49,6 +49,7 @@ use crate::record_limiter::RecordLimiter;
 use crate::sandbox::{AllowedPath, Thread};
 use crate::service::{self, Service, StartError};
 use crate::wire::AsyncListener;
+use control_socket::LocalUser;
 use login_socket::ClaimedAccount;
 
 /// tere's auth. systemd starts it; see tere-auth(8).
@@ -84,6 +85,8 @@ struct Auth {
     revocations: revocations::Revocations,
     /// For all records of people who are not signed in.
     record_limiter: RecordLimiter<ClaimedAccount>,
+    /// For the records of users of the host other than root.
+    local_record_limiter: RecordLimiter<LocalUser>,
 }
 
 /// Runs the program `tere-auth`.
@@ -107,7 +110,9 @@ fn run(flags: &Flags) -> Result<(), StartError> {
     service.run(Thread::Auth, &paths, async move || {
         let revocations = revocations::Revocations::new();
         let (party, record_limiter) = (Arc::new(party), RecordLimiter::default());
-        let auth = Arc::new(Auth { accounts, party, broker, revocations, record_limiter });
+        let local_record_limiter = RecordLimiter::default();
+        let auth =
+            Arc::new(Auth { accounts, party, broker, revocations, record_limiter, local_record_limiter });
         tokio::spawn(revocations::serve(Arc::clone(&auth)));
         for socket in logins {
             let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;

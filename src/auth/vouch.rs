@@ -65,17 +65,16 @@ impl Broker {
 
     /// Has the broker close everything that the account holds.
     pub(super) async fn revoke(&self, account: AccountName) -> Result<(), VouchError> {
-        let (answer, _) = self.say(FromAuth::Revoke(account)).await?;
-        match answer {
-            ToAuth::Revoked => Ok(()),
-            ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
-            ToAuth::Vouched => Err(VouchError::OutOfTurn),
-        }
+        self.close(FromAuth::Revoke(account)).await
     }
 
     /// Has the broker close the principal channels that a UNIX user got by its uid.
     pub(super) async fn close_channels(&self, uid: UserUid) -> Result<(), VouchError> {
-        let (answer, _) = self.say(FromAuth::CloseChannels(uid)).await?;
+        self.close(FromAuth::CloseChannels(uid)).await
+    }
+
+    async fn close(&self, message: FromAuth) -> Result<(), VouchError> {
+        let (answer, _) = self.say(message).await?;
         match answer {
             ToAuth::Revoked => Ok(()),
             ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),

@@ -29,8 +29,8 @@ pub(super) enum Command {
     /// List all accounts, and account files that cannot be used.
     List {
         /// Print JSON: an array of objects with account, created, passkeys, last_sign_in, unix_users
-        /// (uids), unusable. Times are seconds since 1970. unusable is the path of a file that cannot be used; for
-        /// such a file only account may be known as well.
+        /// (uids), unusable. Times are seconds since 1970. unusable is the path of a file that
+        /// cannot be used; for such a file only account may be known as well.
         #[arg(long)]
         json: bool,
     },

@@ -8,7 +8,8 @@
 //! front can do what the people connected at that moment can do, and nothing once they have left.
 //!
 //! The path of a socket through this room: `listener` accepts the socket, and `capacity` counts it
-//! among the `places` of its `source`; `freed_memory` returns what it took. `proxy` reads which source that is, if a proxy says so.
+//! among the `places` of its `source`; `freed_memory` returns what it took. `proxy` reads which
+//! source that is, if a proxy says so.
 //! `socket` reads requests through `incoming` and serves them with hyper. The `router` has
 //! `admission` check each request. Then either a `response` with one of the page's `files` is sent
 //! through `outgoing`, or the socket becomes a `connection`.

@@ -68,8 +68,8 @@ impl Project {
         quota::usage(state.as_fd(), self.0).map_err(storage("read the quota of", &path))
     }
 
-    /// Refuses what was copied beyond the limit. The kernel does not hold the host's root to it on ext4.
-    /// `copied` is how the copy ended: if it ran out of space, the limit may be why.
+    /// Refuses what was copied beyond the limit. The kernel does not hold the host's root to it on
+    /// ext4. `copied` is how the copy ended: if it ran out of space, the limit may be why.
     pub(super) fn refuse_beyond(self, folders: &Folders, copied: Result<(), Failure>) -> Result<(), Failure> {
         // Where none is enforced any more, there is no limit.
         let Ok(Usage { bytes, bytes_max, .. }) = self.usage(folders) else { return copied };

@@ -88,8 +88,8 @@ pub enum Refusal {
     AccountUnusable,
     /// There is no account of that name.
     NoSuchAccount,
-    /// The account was removed, but the broker, which may still hold channels of it, could not be
-    /// told.
+    /// The account, or a UNIX user of one, was removed, but the broker, which may still hold channels
+    /// of it, could not be told.
     NotRevoked,
     /// The disk is full or the state folder is not writable. Nothing has changed.
     StorageFailed,
@@ -190,7 +190,7 @@ impl Refusal {
             }
             Self::NoSuchAccount => "There is no account of that name. 'tere account list' shows them.",
             Self::NotRevoked => {
-                "There is no account of this name any more, but tere-broker could not be told: what it had open may still be open. tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once."
+                "This is done, but tere-broker could not be told: what was open may still be open. If an account was removed, tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once."
             }
             Self::StorageFailed => "The host could not store this. Its disk may be full.",
             Self::MayNotLast => {

@@ -78,7 +78,8 @@ pub fn set_project(file: BorrowedFd<'_>, project: u32, inherited: Inherited) -> 
     };
     let then = Attributes { project, flags, ..now };
     if then != now {
-        // SAFETY: the descriptor is open during the call and `then` outlives it; the kernel only reads.
+        // SAFETY: the descriptor is open during the call and `then` outlives it; the kernel only
+        // reads.
         unsafe { ioctl::fssetxattr(file.as_raw_fd(), &raw const then) }?;
     }
     Ok(())

@@ -54,7 +54,7 @@ export const refusalSentences: Record<Refusal, string> = {
     "The file of this account cannot be used. 'tere account list' shows it: fix it, or remove the account.",
   'no-such-account': "There is no account of that name. 'tere account list' shows them.",
   'not-revoked':
-    "There is no account of this name any more, but tere-broker could not be told: what it had open may still be open. tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once.",
+    "This is done, but tere-broker could not be told: what was open may still be open. If an account was removed, tere-auth tells it again until it answers; 'systemctl restart tere-broker' closes all of it at once.",
   'storage-failed': 'The host could not store this. Its disk may be full.',
   'may-not-last':
     "This is done, but the host's disk failed: a power cut may undo it. Ask whoever runs this host to look at the disk.",

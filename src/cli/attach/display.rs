@@ -117,10 +117,10 @@ pub(super) fn run(
     manner: Manner,
     tty: OwnedFd,
     views: mpsc::Receiver<ToDisplay>,
-    events: &mpsc::UnboundedSender<FromDisplay>,
+    events: &mpsc::Sender<FromDisplay>,
 ) {
     // Fails only if nobody listens any more.
-    let tell = |event| drop(events.send(event));
+    let tell = |event| drop(events.try_send(event));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tell(FromDisplay::NoTerminal(error)),
@@ -174,7 +174,7 @@ impl Display {
     async fn serve(
         &mut self,
         mut views: mpsc::Receiver<ToDisplay>,
-        events: &mpsc::UnboundedSender<FromDisplay>,
+        events: &mpsc::Sender<FromDisplay>,
     ) -> io::Result<FromDisplay> {
         loop {
             self.paint();
@@ -192,7 +192,7 @@ impl Display {
                     self.greeting = None;
                     self.viewer = greeted;
                     if self.viewer.is_none() {
-                        drop(events.send(FromDisplay::Lost));
+                        drop(events.try_send(FromDisplay::Lost));
                     }
                     self.offline = None;
                     self.is_dirty = true;
@@ -217,7 +217,7 @@ impl Display {
                         Ok(Some(end)) if end.reason != EndReason::ViewLost => return Ok(FromDisplay::Ended(end)),
                         Ok(Some(_)) | Err(_) => {
                             self.viewer = None;
-                            drop(events.send(FromDisplay::Lost));
+                            drop(events.try_send(FromDisplay::Lost));
                         }
                     }
                 }

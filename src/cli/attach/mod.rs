@@ -36,6 +36,10 @@ const NO_STATUS: u8 = 255;
 /// Orders that the display has not taken. One more waits.
 const ORDERS_MAX: usize = 4;
 
+/// Events of the display that are not read. It has at most one for each view, and a last one: a
+/// further one is dropped, because those before it say that the view is lost.
+const EVENTS_MAX: usize = 16;
+
 /// The pauses between attempts to view a session again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -169,7 +173,7 @@ impl<'a> View<'a> {
         let socket = self.socket.try_clone().map_err(|error| broken(&error))?;
         let raw = tty.make_raw()?;
         let (orders, for_display) = mpsc::channel(ORDERS_MAX);
-        let (told, mut events) = mpsc::unbounded_channel();
+        let (told, mut events) = mpsc::channel(EVENTS_MAX);
         let manner = self.manner.clone();
         let display = std::thread::Builder::new()
             .name("display".to_owned())
@@ -192,7 +196,7 @@ impl<'a> View<'a> {
         tty: &Tty,
         socket: OwnedFd,
         orders: &mpsc::Sender<ToDisplay>,
-        events: &mut mpsc::UnboundedReceiver<FromDisplay>,
+        events: &mut mpsc::Receiver<FromDisplay>,
         signals: &mut Signals,
     ) -> Result<Over, Failure> {
         let mut socket = socket;
