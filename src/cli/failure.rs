@@ -27,6 +27,7 @@ impl Failure {
             Refusal::Unavailable => {
                 "A part of tere is not running. 'tere check' says which, and how to fix it."
             }
+            Refusal::TouchRequired => "It needs a touch of your passkey: open it in the page.",
             Refusal::BadMessage | Refusal::VersionMismatch => RESTART,
             // The sentences for the other refusals suit the operator too.
             Refusal::UnknownPasskey
@@ -47,7 +48,6 @@ impl Failure {
             | Refusal::ShellTimedOut
             | Refusal::ShellRefused
             | Refusal::WorkerUnavailable
-            | Refusal::TouchRequired
             | Refusal::NoTouchNeeded
             | Refusal::TouchStale
             | Refusal::TouchSpent
