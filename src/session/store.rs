@@ -60,9 +60,9 @@ pub(super) struct StoredDescriptors {
 pub(super) struct Store {
     notify: Notify,
     kept: Vec<StoredItem>,
-    /// A duplicate of the worker's end of each viewer's socket: systemd needs the descriptor again
-    /// to keep it under another name.
-    viewers: BTreeMap<ViewerId, OwnedFd>,
+    /// The role under whose name each viewer's socket is kept, and a duplicate of the worker's end of
+    /// it: systemd needs the descriptor again to keep it under another name.
+    viewers: BTreeMap<ViewerId, (Role, OwnedFd)>,
 }
 
 impl Store {
@@ -83,7 +83,7 @@ impl Store {
                 StoredItem::Pty => left.pty = Some(fd),
                 StoredItem::Memory => left.memory = Some(fd),
                 StoredItem::Viewer(number, role) => {
-                    store.viewers.insert(number, fd.try_clone()?);
+                    store.viewers.insert(number, (role, fd.try_clone()?));
                     left.viewers.push((number, role, fd));
                 }
             }
@@ -107,15 +107,19 @@ impl Store {
 
     /// Puts a viewer's socket into the store.
     pub(super) fn keep_viewer(&mut self, number: ViewerId, role: Role, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.viewers.insert(number, fd.try_clone_to_owned()?);
+        self.viewers.insert(number, (role, fd.try_clone_to_owned()?));
         self.keep(StoredItem::Viewer(number, role), fd)
     }
 
-    /// Keeps a viewer's socket under the name of another role. systemd keeps a descriptor only
-    /// once, so it is removed under its old name first. If the worker is killed in between, the
-    /// view is lost and front asks for it again.
+    /// Keeps a viewer's socket under the name of this role. systemd keeps a descriptor only once, so
+    /// it is removed under its old name first. If the worker is killed in between, the view is lost
+    /// and front asks for it again. A role that is unchanged changes nothing: the broker repeats the
+    /// roles to each new worker, which must not cost a view if that one is killed as well.
     pub(super) fn change_role(&mut self, number: ViewerId, role: Role) -> io::Result<()> {
-        let Some(fd) = self.viewers.remove(&number) else { return Ok(()) };
+        if self.viewers.get(&number).is_none_or(|(kept, _)| *kept == role) {
+            return Ok(());
+        }
+        let Some((_, fd)) = self.viewers.remove(&number) else { return Ok(()) };
         self.forget_viewer(number)?;
         self.keep_viewer(number, role, fd.as_fd())
     }
@@ -147,6 +151,28 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_view_is_put_under_another_name_only_for_another_role() {
+        let (notify, systemd) = Notify::pair().unwrap();
+        systemd.set_nonblocking(true).unwrap();
+        let said = || {
+            let mut buffer = [0; 256];
+            let messages =
+                std::iter::from_fn(|| systemd.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec()));
+            messages.map(|message| String::from_utf8(message).unwrap()).collect::<Vec<_>>()
+        };
+        let (mut store, _) = Store::open(notify, Vec::new()).unwrap();
+        let (view, _page) = std::io::pipe().unwrap();
+        store.keep_viewer(ViewerId(1), Role::Writer, view.as_fd()).unwrap();
+        assert_eq!(said(), ["FDSTORE=1\nFDNAME=writer-1\nFDPOLL=0"]);
+        for _ in 0..2 {
+            store.change_role(ViewerId(1), Role::Writer).unwrap();
+            assert_eq!(said(), [""; 0]);
+        }
+        store.change_role(ViewerId(1), Role::Watcher).unwrap();
+        assert_eq!(said(), ["FDSTOREREMOVE=1\nFDNAME=writer-1", "FDSTORE=1\nFDNAME=watcher-1\nFDPOLL=0"]);
+    }
 
     #[test]
     fn a_name_in_the_store_says_what_it_is() {

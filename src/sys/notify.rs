@@ -32,6 +32,13 @@ impl Notify {
         Ok(Self { socket: Some(socket) })
     }
 
+    /// A notify socket of a test, which reads what is sent.
+    #[cfg(test)]
+    pub(crate) fn pair() -> io::Result<(Self, UnixDatagram)> {
+        let (socket, systemd) = UnixDatagram::pair()?;
+        Ok((Self { socket: Some(socket) }, systemd))
+    }
+
     /// Sends one message: lines of `NAME=value`. Does nothing without a socket.
     ///
     /// # Errors
