@@ -37,6 +37,11 @@ export class Front {
   tasks = /** @type {object[]} */ ([]);
   /** The refusal sent in reply to `open` and `attach` instead of `opened`. */
   refusal = /** @type {string | undefined} */ (undefined);
+  /**
+   * The terms from that refusal on: what the policy has come to demand since the page's last list.
+   * A list that is still on its way before the refusal has the terms of before.
+   */
+  termsOnceRefused = /** @type {Front['terms'] | undefined} */ (undefined);
   /** Whether `open` and `attach` are answered; otherwise they wait for `open`. */
   opens = true;
   #waiting = /** @type {Message | undefined} */ (undefined);
@@ -189,7 +194,10 @@ export class Front {
       case 'attach': {
         const { stream } = message;
         if (!this.opens) return void (this.#waiting = message);
-        if (this.refusal) return this.say({ type: 'refused', stream, refusal: this.refusal });
+        if (this.refusal) {
+          this.terms = this.termsOnceRefused ?? this.terms;
+          return this.say({ type: 'refused', stream, refusal: this.refusal });
+        }
         const known = this.sessions.find((session) => session.id === message['session']);
         const target = known?.target ?? message['target'];
         const left = target.machine === '.host' ? this.left : this.leftInMachine;

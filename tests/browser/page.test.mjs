@@ -524,7 +524,7 @@ test('a shell in a machine that takes a touch asks for it and says why, without 
   await tab.page.keyboard.press('Escape');
   await tab.page.getByRole('button', { name: /^dev@web1/ }).waitFor();
   front.refusal = 'touch-required';
-  front.terms = { 'dev@web1': { touch: true, reason: true } };
+  front.termsOnceRefused = { 'dev@web1': { touch: true, reason: true } };
   await tab.page.getByRole('button', { name: /^dev@web1/ }).click();
   await tab.panelSays(/needs your passkey once more/);
   front.refusal = undefined;
