@@ -91,6 +91,8 @@ export class Tab {
   async takePasskeys(from) {
     const { credentials } = await from.devtools.send('WebAuthn.getCredentials', { authenticatorId: from.authenticator });
     for (const credential of credentials) {
+      const { credentialId } = credential;
+      await this.devtools.send('WebAuthn.removeCredential', { authenticatorId: this.authenticator, credentialId }).catch(() => undefined);
       await this.devtools.send('WebAuthn.addCredential', { authenticatorId: this.authenticator, credential });
     }
   }

@@ -296,6 +296,8 @@ test('a clock that jumps a day ahead and back keeps nobody out', minutes, async 
     await again.run('exit');
     await again.panelSays(/The shell has ended/, LONG_MS);
   }
+  // The passkey has counted on, and one that counts back is taken for a copy.
+  await alice.takePasskeys(again);
   await again.page.close();
   await isSound();
 });
@@ -412,6 +414,7 @@ test('a machine fills what it may take, and neither another machine nor a sign-i
   await signIn(again);
   // Whoever has several shells is offered a choice.
   await again.page.locator('#bar[data-state=live], #lobby-sessions li').first().waitFor({ timeout: LONG_MS });
+  await alice.takePasskeys(again);
   await again.page.close();
   // A file costs an inode too.
   await inMachine('vault', 'rm /var/half /home/rest');
