@@ -6,7 +6,7 @@ use super::decisions::{Decision, LoggedRequest, note};
 use super::holder::Holder;
 use super::orders::WorkerOrder;
 use super::progress::Progress;
-use super::request::Claimed;
+use super::request::{Claimed, Program};
 use super::session::{Session, View, summaries};
 use super::{Broker, changing, machines, opening};
 use crate::names::{AccountName, Label, SessionId, Target, TermSize};
@@ -50,7 +50,11 @@ async fn carry_out(
     match ask {
         Ask::Lobby => lobby(broker, principal).await.map(Outcome::Answer),
         Ask::Open { target, size, reason } => {
-            let claimed = Claimed { target, size, reason };
+            let claimed = Claimed { target, program: Program::Shell(size), reason };
+            Box::pin(opening::open(broker, holder, claimed, progress)).await.map(Outcome::View)
+        }
+        Ask::Exec { target, reason } => {
+            let claimed = Claimed { target, program: Program::Command, reason };
             Box::pin(opening::open(broker, holder, claimed, progress)).await.map(Outcome::View)
         }
         Ask::Attach { session, size } => {
@@ -170,6 +174,9 @@ async fn view(
     role: Role,
     size: TermSize,
 ) -> Result<View, Refusal> {
+    if session.record.exec {
+        return Err(Refusal::NotATerminal);
+    }
     let view = session.attach(account, role, size).await?;
     note(Decision::Viewed(role), Some(holder), &view.session.record);
     Ok(view)

@@ -33,8 +33,9 @@ pub(super) enum Decision<'a> {
 }
 
 impl Decision<'_> {
-    fn words(self) -> &'static str {
+    fn words(self, of: &Record) -> &'static str {
         match self {
+            Self::Opened(_) if of.exec => "session opened for a command",
             Self::Opened(_) => "session opened",
             Self::TakenUp => "session taken up",
             Self::Viewed(_) => "session viewed",
@@ -79,7 +80,7 @@ pub(super) fn note(decision: Decision<'_>, by: Option<&Holder>, of: &Record) {
         reason = end.map(|end| display(end.reason)),
         exit_status = end.and_then(|end| end.exit).map(display),
         "{}",
-        decision.words()
+        decision.words(of)
     );
 }
 
@@ -99,6 +100,7 @@ impl LoggedRequest {
         let (what, session, target, guest) = match ask {
             Ask::Lobby => ("lobby", None, None, None),
             Ask::Open { target, .. } => ("open", None, Some(target), None),
+            Ask::Exec { target, .. } => ("exec", None, Some(target), None),
             Ask::Attach { session, .. } => ("attach", Some(session), None, None),
             Ask::Name { session, .. } => ("name", Some(session), None, None),
             Ask::Share { session, account, .. } => ("share", Some(session), None, Some(account)),

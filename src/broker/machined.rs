@@ -12,7 +12,7 @@ use zbus_systemd::machine1::ManagerProxy;
 
 use super::bus::{Bus, BusError, within};
 use super::progress::Progress;
-use super::request::Admitted;
+use super::request::{Admitted, Program};
 use super::shell::OpenedShell;
 use super::stalls::{Responsible, Stalls};
 use super::systemd::{Systemd, Unit};
@@ -96,6 +96,17 @@ else
     printf '\033_tere;%s;%s\033\\' "$3" "$status"
 fi
 exit "$status""#;
+
+/// The scripts that run one command without a terminal (docs/design.md, "A command without a
+/// terminal"). Their argument is the [`ReportKey`].
+const EXEC: &str = include_str!("exec.sh");
+const EXEC_CONTROL: &str = include_str!("exec-control.sh");
+
+/// A script as an argument in which systemd in the machine replaces nothing, without its comments.
+fn literal(script: &str) -> String {
+    let lines = script.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.map(|line| line.replace('$', "$$") + "\n").collect()
+}
 
 /// A client of machined, and of systemd to start machines.
 #[derive(Debug)]
@@ -187,8 +198,8 @@ impl Machined {
         Ok(())
     }
 
-    /// Opens a shell. A reply that comes too late leaves no stray shell behind: zbus closes its
-    /// descriptor, which hangs the shell up.
+    /// Opens a shell, or what a command needs. A reply that comes too late leaves no stray shell
+    /// behind: zbus closes its descriptor, which hangs the shell up.
     pub(super) async fn open_shell(
         self: &Arc<Self>,
         admitted: &Admitted,
@@ -203,13 +214,13 @@ impl Machined {
         let machine = &admitted.target().machine;
         self.allow(machine, responsible)?;
         let mut began = Instant::now();
-        let mut opened = within(SHELL_TIMEOUT, self.try_shell(admitted, &report)).await;
+        let mut opened = within(SHELL_TIMEOUT, self.try_program(admitted, &report)).await;
         let mut is_stalled = self.is_stalled(&opened, began).await;
         if !is_stalled && matches!(opened, Err(BusError::TimedOut(_) | BusError::Unreachable(_))) {
             tracing::warn!(target = %admitted.target(), "no shell yet; asking once more");
             self.bus.forget().await;
             began = Instant::now();
-            opened = within(SHELL_TIMEOUT, self.try_shell(admitted, &report)).await;
+            opened = within(SHELL_TIMEOUT, self.try_program(admitted, &report)).await;
             is_stalled = self.is_stalled(&opened, began).await;
         }
         if is_stalled {
@@ -231,7 +242,7 @@ impl Machined {
                 }
             });
         }
-        opened.map(|pty| OpenedShell { pty, report }).map_err(|error| {
+        opened.map(|(pty, errors)| OpenedShell { pty, errors, report }).map_err(|error| {
             let refusal = refusal_of(&error);
             tracing::warn!(target = %admitted.target(), %error, %refusal, "no shell: {error}");
             refusal
@@ -269,18 +280,42 @@ impl Machined {
         }
     }
 
-    async fn try_shell(&self, admitted: &Admitted, report: &ReportKey) -> Result<OwnedFd, BusError> {
+    async fn try_program(
+        &self,
+        admitted: &Admitted,
+        report: &ReportKey,
+    ) -> Result<(OwnedFd, Option<OwnedFd>), BusError> {
+        match admitted.program() {
+            Program::Shell(size) => {
+                let (rows, cols) = (size.rows().to_string(), size.cols().to_string());
+                let shell = admitted.shell().map_or("", Shell::as_str);
+                let arguments = [&rows, &cols, report.as_str(), shell];
+                Ok((self.try_script(admitted, SCRIPT, &arguments).await?, None))
+            }
+            Program::Command => {
+                let key = [report.as_str()];
+                let errors = self.try_script(admitted, &literal(EXEC_CONTROL), &key).await?;
+                Ok((self.try_script(admitted, &literal(EXEC), &key).await?, Some(errors)))
+            }
+        }
+    }
+
+    /// Has a script run behind a terminal, and returns its master.
+    async fn try_script(
+        &self,
+        admitted: &Admitted,
+        script: &str,
+        arguments: &[&str],
+    ) -> Result<OwnedFd, BusError> {
         let machined = ManagerProxy::new(&self.bus.connection().await?).await?;
-        let (target, size) = (admitted.target(), admitted.size());
-        let (rows, cols) = (size.rows().to_string(), size.cols().to_string());
-        let shell = admitted.shell().map_or("", Shell::as_str);
-        let arguments = ["sh", "-c", SCRIPT, "sh", &rows, &cols, report.as_str(), shell];
+        let target = admitted.target();
+        let arguments = [&["sh", "-c", script, "sh"], arguments].concat();
         let (master, _) = machined
             .open_machine_shell(
                 target.machine.to_string(),
                 target.user.to_string(),
                 "/bin/sh".to_owned(),
-                arguments.map(str::to_owned).to_vec(),
+                arguments.into_iter().map(str::to_owned).collect(),
                 admitted.environment(),
             )
             .await?;

@@ -15,13 +15,14 @@ use super::pool::WaitingWorker;
 use super::progress::Progress;
 use super::records::Record;
 use super::registry::Reservation;
-use super::request::{Admitted, Claimed};
+use super::request::{Admitted, Claimed, Program};
 use super::session::View;
 use super::session_task;
 use super::shell::OpenedShell;
 use super::stalls::Responsible;
 use super::time_limit;
 use super::worker::{self, NotAdopted};
+use crate::names::TermSize;
 use crate::protocol::worker::ViewerId;
 use crate::protocol::{Refusal, Role};
 
@@ -114,7 +115,11 @@ async fn adopt(
 ) -> Result<View, NotTaken> {
     let WaitingWorker { id, channel } = worker;
     let viewer = session_task::first_viewer();
-    let socket = match worker::adopt(&channel, &id, admitted.size(), shell, viewer).await {
+    let size = match admitted.program() {
+        Program::Shell(size) => size,
+        Program::Command => TermSize::DEFAULT,
+    };
+    let socket = match worker::adopt(&channel, &id, size, shell, viewer).await {
         Ok(socket) => socket,
         Err(error) => {
             tracing::error!(session = %id, %error, "the worker does not take the terminal: {error}");
@@ -124,6 +129,7 @@ async fn adopt(
     let (orders, inbox) = mpsc::channel(ORDERS);
     let record = Record::of_now(id.clone(), admitted.owner().clone(), admitted.target().clone());
     let record = record.ending_after(admitted.time_limit());
+    let record = Record { exec: admitted.program() == Program::Command, ..record };
     let session = broker.registry.register(reservation, record, orders).map_err(|refusal| {
         broker.systemd.stop_session_later(&id);
         NotTaken::Refused(refusal)

@@ -45,6 +45,10 @@ pub(super) struct Record {
     /// builds do not have this field; those builds open no session with a limit.
     #[serde(default)]
     pub(super) ends: Option<u64>,
+    /// Whether it is one command without a terminal. Records of earlier builds do not have this
+    /// field; those builds run no commands.
+    #[serde(default)]
+    pub(super) exec: bool,
     /// Fields that a later build has added.
     #[serde(flatten)]
     pub(super) later: serde_json::Map<String, serde_json::Value>,
@@ -66,7 +70,8 @@ impl Record {
     pub(super) fn of_now(id: SessionId, owner: AccountName, target: Target) -> Self {
         let opened = clock::now();
         let (guests, later) = (Vec::new(), serde_json::Map::new());
-        Self { id, owner, target, opened, name: None, guests, ownerless: false, ends: None, later }
+        let (ownerless, exec) = (false, false);
+        Self { id, owner, target, opened, name: None, guests, ownerless, ends: None, exec, later }
     }
 }
 
@@ -176,6 +181,7 @@ mod tests {
             guests: vec![Guest { account: "bob".parse().unwrap(), role: GuestRole::Watcher }],
             ownerless: true,
             ends: Some(9),
+            exec: true,
             later: serde_json::Map::new(),
         };
         records.keep(&record).unwrap();

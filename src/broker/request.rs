@@ -21,9 +21,18 @@ use crate::protocol::vouch::Principal;
 #[derive(Debug)]
 pub(super) struct Claimed {
     pub(super) target: Target,
-    pub(super) size: TermSize,
+    pub(super) program: Program,
     /// Why, in the person's words.
     pub(super) reason: Option<Reason>,
+}
+
+/// What is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Program {
+    /// A shell, in a terminal of this size.
+    Shell(TermSize),
+    /// A command without a terminal, of which only the worker is told.
+    Command,
 }
 
 /// A request that comes from an account.
@@ -120,8 +129,8 @@ impl Admitted {
         if self.granted.managed { Unit::ManagedMachine(machine) } else { Unit::Machine(machine) }
     }
 
-    pub(super) fn size(&self) -> TermSize {
-        self.granted.vetted.claimed.size
+    pub(super) fn program(&self) -> Program {
+        self.granted.vetted.claimed.program
     }
 }
 
@@ -175,7 +184,7 @@ mod tests {
     fn ask(holder: &Holder, target: &str, reason: Option<&str>) -> Result<Admitted, Refusal> {
         let policy = Config::parse(POLICY, "tere.toml").unwrap();
         let (size, reason) = (TermSize::new(80, 24).unwrap(), reason.map(|reason| reason.parse().unwrap()));
-        let claimed = Claimed { target: target.parse().unwrap(), size, reason };
+        let claimed = Claimed { target: target.parse().unwrap(), program: Program::Shell(size), reason };
         claimed.vet(&holder.principal)?.grant(&policy)?.admit(holder)
     }
 
@@ -246,7 +255,8 @@ mod tests {
         let text = POLICY.replace("shell = \"/usr/bin/zsh\"", "time-limit = \"8h\"");
         let policy = Config::parse(&text, "tere.toml").unwrap();
         let size = TermSize::new(80, 24).unwrap();
-        let claimed = Claimed { target: "dev@box".parse().unwrap(), size, reason: None };
+        let program = Program::Shell(size);
+        let claimed = Claimed { target: "dev@box".parse().unwrap(), program, reason: None };
         let granted = claimed.vet(&alice()).unwrap().grant(&policy).unwrap();
         let admitted = granted.admit(&holder(&alice(), AuthMethod::Passkey)).unwrap();
         assert_eq!(admitted.time_limit(), Some(Duration::from_secs(8 * 3600)));

@@ -70,7 +70,8 @@ impl Session {
         };
         let left = self.record.seconds_left();
         let touch = policy.terms(&owner, &target).is_some_and(|terms| terms.fresh_touch.is_some());
-        SessionSummary { id, target, opened: *opened, left, touch, owner, role, name, viewing, about }
+        let exec = self.record.exec;
+        SessionSummary { id, target, opened: *opened, left, touch, owner, role, name, viewing, about, exec }
     }
 
     /// Has the worker make a viewer, for an account or, if `account` is `None`, for the operator.

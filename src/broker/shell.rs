@@ -1,14 +1,16 @@
-//! A shell on its way from machined to a worker.
+//! A shell, or a command, on its way from machined to a worker.
 
 use std::os::fd::OwnedFd;
 
 use crate::names::ReportKey;
 
-/// A shell that machined has opened.
+/// What machined has opened.
 #[derive(Debug)]
 pub(super) struct OpenedShell {
     /// The master side of its terminal. Dropping it hangs the shell up.
     pub(super) pty: OwnedFd,
-    /// The key that marks the report of the shell's exit status.
+    /// The same of the second terminal of a command, for its standard error.
+    pub(super) errors: Option<OwnedFd>,
+    /// The key that marks the report of the shell's exit status, and the messages about a command.
     pub(super) report: ReportKey,
 }

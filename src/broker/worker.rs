@@ -53,9 +53,13 @@ pub(super) async fn adopt(
     shell: &OpenedShell,
     viewer: ViewerId,
 ) -> Result<OwnedFd, NotAdopted> {
-    let adopt = ToWorker::Adopt { session: session.clone(), size, report: shell.report.clone() };
+    let (session, report) = (session.clone(), shell.report.clone());
+    let (adopt, ptys) = match &shell.errors {
+        None => (ToWorker::Adopt { session, size, report }, vec![shell.pty.as_fd()]),
+        Some(errors) => (ToWorker::Exec { session, key: report }, vec![shell.pty.as_fd(), errors.as_fd()]),
+    };
     let given = async {
-        channel.send(&adopt, &[shell.pty.as_fd()]).await?;
+        channel.send(&adopt, &ptys).await?;
         channel.send(&ToWorker::Attach { viewer, role: Role::Owner, size }, &[]).await
     };
     match given.await {
@@ -106,7 +110,7 @@ mod tests {
         }
         drop(worker);
         let pty = crate::sys::seqpacket::pair().unwrap().0;
-        let shell = OpenedShell { pty, report: ReportKey::random().unwrap() };
+        let shell = OpenedShell { pty, errors: None, report: ReportKey::random().unwrap() };
         adopt(&channel, &"abcdefghijkl".parse().unwrap(), TermSize::DEFAULT, &shell, VIEWER).await
     }
 

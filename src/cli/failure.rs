@@ -53,6 +53,7 @@ impl Failure {
             | Refusal::TouchSpent
             | Refusal::PasskeyOfAnother
             | Refusal::ReasonRequired
+            | Refusal::NotATerminal
             | Refusal::NotShareable
             | Refusal::OnlyToWatch
             | Refusal::Yourself

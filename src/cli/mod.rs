@@ -13,6 +13,7 @@ mod account;
 mod ask;
 mod attach;
 mod check;
+mod exec;
 mod failure;
 mod inheritance;
 mod machine;
@@ -84,6 +85,9 @@ enum Command {
         #[command(flatten)]
         options: attach::Options,
     },
+    /// Run one command without a terminal: its input, output and errors are this command's, and so is
+    /// its exit status. It ends with this command.
+    Exec(exec::Exec),
     /// List sessions: one's own and those that are shared; root sees those of all accounts.
     List(session::List),
     /// Print the screen of a session as it is now. For root: the journal records that it was looked
@@ -123,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Watch { named, options } => {
             attach::run(&attach::Wanted::Watch(named), &options, &flags.runtime_dir)
         }
+        Command::Exec(exec) => return exec::run(exec, &flags.runtime_dir),
         Command::List(list) => session::list(&list, &flags.runtime_dir),
         Command::Show(show) => session::show_screen(&show, &flags.runtime_dir),
         Command::End(end) => session::end(&end, &flags.runtime_dir),

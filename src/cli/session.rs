@@ -22,7 +22,8 @@ use crate::protocol::{GuestRole, Refusal, SessionSummary};
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// Print JSON: an array of objects with session, account, target, opened (seconds since 1970),
-    /// left (seconds until its time limit, or null), name, viewing (accounts, at most four), and,
+    /// left (seconds until its time limit, or null), name, viewing (accounts, at most four), exec
+    /// (whether it is a command without a terminal), and,
     /// if the worker answers, title, size, idle (seconds), viewers.
     #[arg(long)]
     json: bool,
@@ -258,7 +259,9 @@ pub(super) fn choices(runtime_dir: &Path) -> Result<(Vec<Line>, Vec<Chosen>), Fa
                 next: "'tere --help' shows what root does. 'tere list' lists the sessions.".to_owned(),
             });
         }
-        let Lobby { sessions, targets } = Lobby::of(&mut channel).await.map_err(failed)?;
+        let Lobby { mut sessions, targets } = Lobby::of(&mut channel).await.map_err(failed)?;
+        // A command has no screen to come back to.
+        sessions.retain(|session| !session.exec);
         let (mut lines, mut choices) = (Vec::new(), Vec::new());
         if !sessions.is_empty() {
             lines.push(Line::Heading("Still running".to_owned()));
@@ -370,7 +373,11 @@ fn sessions_table(sessions: &[SessionSummary]) -> String {
             about
                 .map_or_else(String::new, |about| time::relative(now.saturating_sub(about.idle.into()), now)),
             about.map_or_else(String::new, |about| about.viewers.to_string()),
-            session.name.as_ref().or(title).map_or_else(String::new, ToString::to_string),
+            match session.name.as_ref().or(title) {
+                Some(label) => label.to_string(),
+                None if session.exec => "(a command)".to_owned(),
+                None => String::new(),
+            },
         ]
     };
     let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME"];
@@ -399,6 +406,7 @@ fn object(session: &SessionSummary) -> serde_json::Value {
         "left": session.left,
         "name": session.name,
         "viewing": session.viewing,
+        "exec": session.exec,
         "title": about.map(|about| &about.title),
         "size": about.map(|about| about.size),
         "idle": about.map(|about| about.idle),
@@ -423,6 +431,7 @@ mod tests {
             name: name.map(|name| name.parse().unwrap()),
             viewing: Vec::new(),
             about: None,
+            exec: false,
         }
     }
 

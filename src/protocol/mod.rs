@@ -11,11 +11,13 @@
 //! | `boot` | none: the state of a unit | tere-machine and broker |
 //! | `machine` | none: files in `/run/tere-machines` | tere-machine and broker |
 //! | `viewer` | a socketpair | front or `tere`, and session worker |
+//! | `exec` | a socketpair | `tere`, and the worker of one command |
 //!
 //! All except `page`, `boot` and `machine` are packets of [`crate::wire`].
 
 pub mod boot;
 pub mod control;
+pub mod exec;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod login;
@@ -142,6 +144,30 @@ impl ShellExit {
     }
 }
 
+impl ShellExit {
+    /// The exit status that a shell has for it: 128 and the number of the signal if one killed it.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        let signal = match self {
+            Self::Exited(status) => return status,
+            Self::Killed(signal) => signal,
+        };
+        128 + match signal {
+            Signal::Hup => 1,
+            Signal::Ill => 4,
+            Signal::Trap => 5,
+            Signal::Abrt => 6,
+            Signal::Bus => 7,
+            Signal::Fpe => 8,
+            Signal::Kill => 9,
+            Signal::Segv => 11,
+            Signal::Xcpu => 24,
+            Signal::Xfsz => 25,
+            Signal::Sys => 31,
+        }
+    }
+}
+
 impl std::fmt::Display for ShellExit {
     /// Writes the exit status, or the signal's name without SIG.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -248,6 +274,8 @@ pub struct SessionSummary {
     pub viewing: Vec<AccountName>,
     /// The worker's report; `None` if the worker did not answer in time.
     pub about: Option<About>,
+    /// Whether it is one command without a terminal, which cannot be viewed.
+    pub exec: bool,
 }
 
 /// A target that an account may open.

@@ -5,7 +5,7 @@
 //!
 //! Packets are postcard. The requester chooses a number for each request; the reply has the same
 //! number, and replies may arrive in another order. [`Answer::Opened`] carries one descriptor, the
-//! viewer socket.
+//! viewer socket, or the command socket for `Exec`.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,14 @@ pub enum Ask {
         target: Target,
         /// The initial size of the terminal.
         size: TermSize,
+        /// Why, in the person's words.
+        reason: Option<Reason>,
+    },
+    /// Run one command on this target, without a terminal. The command itself is told to the worker:
+    /// see [`super::exec`]. The same applies.
+    Exec {
+        /// The target.
+        target: Target,
         /// Why, in the person's words.
         reason: Option<Reason>,
     },
@@ -162,7 +170,8 @@ pub enum Answer {
     Named,
     /// Answers `Share`.
     Shared,
-    /// Answers `Open`, `Attach` and `Show`. Carries the viewer socket.
+    /// Answers `Open`, `Attach` and `Show`, and carries the viewer socket; or `Exec`, and carries
+    /// the command socket.
     Opened {
         /// The session in view.
         session: SessionId,
@@ -244,6 +253,7 @@ mod tests {
             name: label.clone(),
             viewing: vec![account; VIEWING_MAX],
             about: Some(About { title: label, size, idle: u32::MAX, viewers: u16::MAX }),
+            exec: true,
         }
     }
 

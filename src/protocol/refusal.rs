@@ -60,6 +60,8 @@ pub enum Refusal {
     ReasonRequired,
     /// The session does not exist, or the account may not use it.
     NoSuchSession,
+    /// The session is one command without a terminal: it cannot be viewed.
+    NotATerminal,
     /// The policy does not let this session be shared.
     NotShareable,
     /// The policy lets this session be shared with others who watch, and not with others who type.
@@ -156,6 +158,7 @@ impl Refusal {
             }
             Self::ReasonRequired => "Say in a few words why you need this shell.",
             Self::NoSuchSession => "There is no such session of yours. It may have ended.",
+            Self::NotATerminal => "This is a command without a terminal, so there is nothing to see of it.",
             Self::NotShareable => {
                 "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant."
             }

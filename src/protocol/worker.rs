@@ -1,8 +1,8 @@
 //! `session/ID.sock`: between the broker and one session's worker. Intent
 //! [`Intent::Worker`](crate::wire::Intent).
 //!
-//! Packets are postcard. [`ToWorker::Adopt`] carries the PTY master, [`FromWorker::Attached`] the
-//! front's end of a viewer socket. A worker trusts the broker; the broker trusts nothing that a
+//! Packets are postcard. [`ToWorker::Adopt`] carries the PTY master, [`ToWorker::Exec`] two,
+//! [`FromWorker::Attached`] the other end of a viewer socket. A worker trusts the broker; the broker trusts nothing that a
 //! worker says about who owns a session.
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,15 @@ pub enum ToWorker {
         size: TermSize,
         /// The key with which the report of the shell's end begins.
         report: ReportKey,
+    },
+    /// Run one command without a terminal behind these two PTYs. Carries both masters: the one for
+    /// its standard input and output, and the one for its standard error. In place of `Adopt`, and
+    /// its one viewer is the client of [`super::exec`].
+    Exec {
+        /// The session that the worker serves from now on.
+        session: SessionId,
+        /// The key with which the messages of the scripts behind the PTYs begin.
+        key: ReportKey,
     },
     /// Create a viewer.
     Attach {
@@ -73,7 +82,7 @@ pub enum UnreadInput {
 pub enum FromWorker {
     /// What the worker holds. Sent once, after the handshake.
     Standing(Standing),
-    /// Answers `Adopt`: the worker holds the PTY.
+    /// Answers `Adopt` and `Exec`: the worker holds the PTYs.
     Adopted,
     /// Answers `Attach`. Carries the other end of the viewer socket.
     Attached(ViewerId),
@@ -107,6 +116,7 @@ impl Message for ToWorker {
     fn descriptors(&self) -> usize {
         match self {
             Self::Adopt { .. } => 1,
+            Self::Exec { .. } => 2,
             Self::Attach { .. }
             | Self::SetRole { .. }
             | Self::Detach { .. }

@@ -11,9 +11,11 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 
+use super::command::{ClientChannel, CommandPtys};
 use super::core::{Action, Core, EndedShell, Input, Leave};
 use super::emulator::Emulator;
 use super::exchange::Exchange;
+use super::exec::{Exec, Links};
 use super::memory::SessionMemory;
 use super::reader::Reader;
 use super::recovery::{self, Recovered, RecoveredSession};
@@ -24,7 +26,7 @@ use super::viewer::Viewer;
 use super::viewers::{LoopState, Viewers, ViewersOrder};
 use super::wake::Wake;
 use super::watchdog::Watchdog;
-use crate::names::{SessionId, TermSize};
+use crate::names::{ReportKey, SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, ToWorker, VIEWERS_MAX, ViewerId};
 use crate::protocol::{self, Role};
 use crate::sandbox::{self, Thread};
@@ -65,14 +67,28 @@ pub(super) struct Control {
     events: Receiver<Input>,
     /// Passes the PTY to the other threads, which wait for it; `None` once that is done.
     handover: Option<Handover>,
+    /// Whether the session is a command.
+    is_command: bool,
 }
 
 /// Channels on which the other threads wait for what they work with. Those threads are started and
 /// sandboxed before it arrives: the control thread cannot start threads once it is sandboxed
-/// itself.
-type Handover = [SyncSender<Shared>; 3];
+/// itself. A thread whose channel is dropped ends.
+#[derive(Debug)]
+struct Handover {
+    reader: SyncSender<Shared>,
+    terminal: SyncSender<Shared>,
+    viewers: SyncSender<Work>,
+}
 
-/// What all threads work with.
+/// What the thread `viewers` is for.
+#[derive(Debug)]
+enum Work {
+    Shell(Shared),
+    Command(CommandPtys, ReportKey),
+}
+
+/// What all threads of a shell work with.
 #[derive(Debug, Clone)]
 struct Shared {
     pty: Arc<OwnedFd>,
@@ -95,7 +111,7 @@ impl Control {
         let (events, events_in) = sync_channel(EVENTS);
         let (reader_handover, reader_in) = sync_channel::<Shared>(1);
         let (terminal_handover, terminal_in) = sync_channel::<Shared>(1);
-        let (viewers_handover, viewers_in) = sync_channel::<Shared>(1);
+        let (viewers_handover, viewers_in) = sync_channel::<Work>(1);
 
         // A sender is dropped unused only when the process ends.
         let printed = [Arc::clone(&viewers), Arc::clone(&terminal)];
@@ -116,9 +132,29 @@ impl Control {
         let (wake, control, noted) = (Arc::clone(&viewers), Arc::clone(&inbox), Arc::clone(&stats));
         std::thread::Builder::new().name("viewers".into()).spawn(move || {
             sandbox::enter_or_abort(Thread::WorkerViewers, &[]);
-            let Ok(Shared { pty, memory }) = viewers_in.recv() else { return };
-            let (state, stats, orders) = (LoopState::default(), noted, orders_in);
-            Viewers { pty, memory, exchange, stats, wake, terminal, orders, events, control, state }.run();
+            let (stats, orders) = (noted, orders_in);
+            match viewers_in.recv() {
+                Ok(Work::Shell(Shared { pty, memory })) => {
+                    let state = LoopState::default();
+                    let viewers = Viewers {
+                        pty,
+                        memory,
+                        exchange,
+                        stats,
+                        wake,
+                        terminal,
+                        orders,
+                        events,
+                        control,
+                        state,
+                    };
+                    viewers.run();
+                }
+                Ok(Work::Command(ptys, key)) => {
+                    Exec::new(Links { wake, stats, orders, events, control }, ptys, &key).run();
+                }
+                Err(_) => {}
+            }
         })?;
         // Made before, because the sandbox lets no memory file be made.
         let empty = SessionMemory::new()?;
@@ -139,7 +175,12 @@ impl Control {
             stats,
             orders,
             events: events_in,
-            handover: Some([reader_handover, terminal_handover, viewers_handover]),
+            handover: Some(Handover {
+                reader: reader_handover,
+                terminal: terminal_handover,
+                viewers: viewers_handover,
+            }),
+            is_command: false,
         };
         if let Some(session) = session {
             control.resume(session);
@@ -239,6 +280,10 @@ impl Control {
     /// Receives one message from the broker.
     fn hear(&mut self) -> Option<Input> {
         match self.broker.as_ref()?.receive() {
+            Ok((ToWorker::Exec { session, key }, descriptors)) => {
+                let [main, errors] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
+                Some(Input::Exec { session, ptys: CommandPtys { main, errors }, key })
+            }
             Ok((message, descriptors)) => Some(Input::Broker(message, descriptors.into_iter().next())),
             Err(WireError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => {
@@ -257,6 +302,8 @@ impl Control {
                 self.memory.set_report_key(&report);
                 self.keep(pty, &session, size)?;
             }
+            Action::Exec { session, ptys, key } => self.exec(ptys, key, &session)?,
+            Action::MakeViewer { viewer, .. } if self.is_command => self.make_client(viewer),
             Action::MakeViewer { viewer, role, size } => self.make_viewer(viewer, role, size),
             Action::SetRole { viewer, role } => {
                 self.store.change_role(viewer, role)?;
@@ -308,8 +355,47 @@ impl Control {
     /// Passes the PTY to the other threads.
     fn hand_over(&mut self, pty: OwnedFd) {
         let shared = Shared { pty: Arc::new(pty), memory: Arc::clone(&self.memory) };
-        for thread in self.handover.take().into_iter().flatten() {
-            drop(thread.send(shared.clone()));
+        let Some(Handover { reader, terminal, viewers }) = self.handover.take() else { return };
+        drop(reader.send(shared.clone()));
+        drop(terminal.send(shared.clone()));
+        drop(viewers.send(Work::Shell(shared)));
+    }
+
+    /// Has a command run. Nothing of it is stored: it ends with this process.
+    fn exec(&mut self, ptys: CommandPtys, key: ReportKey, session: &SessionId) -> io::Result<()> {
+        for pty in [&ptys.main, &ptys.errors] {
+            if !pty::is_master(pty.as_fd()) {
+                return Err(io::Error::other("the broker passed something that is not a PTY master"));
+            }
+            seqpacket::set_nonblocking(pty.as_fd())?;
+        }
+        let Some(Handover { viewers, .. }) = self.handover.take() else { return Ok(()) };
+        drop(viewers.send(Work::Command(ptys, key)));
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.watch_only(&self.viewers);
+        }
+        self.is_command = true;
+        tracing::info!(%session, "session adopted for a command");
+        Ok(())
+    }
+
+    /// Makes the client of the command: a command has one.
+    fn make_client(&mut self, number: ViewerId) {
+        let made = ClientChannel::pair().and_then(|(ours, theirs)| {
+            seqpacket::set_nonblocking(ours.as_fd())?;
+            seqpacket::set_send_buffer(ours.as_fd(), VIEWER_BUFFER)?;
+            ours.send_greeting(Intent::Exec)?;
+            Ok((ours, theirs))
+        });
+        match made {
+            Ok((ours, theirs)) => {
+                self.tell(&FromWorker::Attached(number), &[theirs.as_fd()]);
+                self.order(ViewersOrder::AddClient(number, ours));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the client of a command cannot be made");
+                self.tell(&FromWorker::Full(number), &[]);
+            }
         }
     }
 

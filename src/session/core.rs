@@ -3,6 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
+use super::command::CommandPtys;
 use crate::names::{ReportKey, SessionId, TermSize};
 use crate::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, VIEWERS_MAX, ViewerId};
 use crate::protocol::{EndReason, Role, SessionEnd, ShellExit};
@@ -12,6 +13,8 @@ use crate::protocol::{EndReason, Role, SessionEnd, ShellExit};
 pub(super) enum Input {
     /// A message from the broker. The descriptor is the PTY of `Adopt`.
     Broker(ToWorker, Option<OwnedFd>),
+    /// The broker's message `Exec`.
+    Exec { session: SessionId, ptys: CommandPtys, key: ReportKey },
     /// The broker closed its channel.
     BrokerGone,
     /// The shell has ended, and all of its output is in the ring.
@@ -40,7 +43,9 @@ pub(super) struct EndedShell {
 pub(super) enum Action {
     /// Start to read from this PTY.
     Keep { pty: OwnedFd, session: SessionId, size: TermSize, report: ReportKey },
-    /// Make a viewer and send the other end of its socket to the broker.
+    /// Run a command behind these PTYs.
+    Exec { session: SessionId, ptys: CommandPtys, key: ReportKey },
+    /// Make a viewer, or the client of a command, and send the other end of its socket to the broker.
     MakeViewer { viewer: ViewerId, role: Role, size: TermSize },
     /// Change the role of a viewer.
     SetRole { viewer: ViewerId, role: Role },
@@ -110,6 +115,10 @@ impl Core {
             (Self::Waiting, Input::Broker(ToWorker::Adopt { session, size, report }, Some(pty))) => {
                 *self = Self::Adopted { ended: None };
                 vec![Action::Keep { pty, session, size, report }, Action::Tell(FromWorker::Adopted)]
+            }
+            (Self::Waiting, Input::Exec { session, ptys, key }) => {
+                *self = Self::Adopted { ended: None };
+                vec![Action::Exec { session, ptys, key }, Action::Tell(FromWorker::Adopted)]
             }
             (Self::Adopted { ended }, Input::Broker(ToWorker::Attach { viewer, role, size }, None)) => {
                 let ended = *ended;
@@ -197,7 +206,7 @@ impl Core {
             | (Self::Live { .. }, Input::Flushed) => Vec::new(),
             (
                 Self::Waiting | Self::Adopted { .. } | Self::Live { .. } | Self::Ending(_),
-                Input::Broker(..),
+                Input::Broker(..) | Input::Exec { .. },
             ) => {
                 vec![Action::Exit(Leave::Violation)]
             }

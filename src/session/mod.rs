@@ -10,11 +10,16 @@
 //! each other snapshots and answers through the `exchange`. `about` holds what the broker may ask
 //! about, and `report` reads how the shell ended. systemd keeps what the next worker needs in the
 //! `store`, and that worker starts with `recovery`.
+//!
+//! A worker that is given a command instead of a shell ([`exec`]) has two PTYs and one client. Its
+//! thread `viewers` serves them; `pty` and `terminal` end.
 
+mod command;
 mod control;
 mod core;
 mod emulator;
 mod exchange;
+mod exec;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod lag;

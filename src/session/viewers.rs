@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::command::ClientChannel;
 use super::core::Input;
 use super::exchange::{EXTENTS, Exchange, Snapshot};
 use super::memory::SessionMemory;
@@ -42,6 +43,8 @@ pub(super) enum ViewersOrder {
     Add(Viewer, TermSize),
     /// Continues with a viewer of the previous worker.
     Resume(Viewer),
+    /// Adds the client of a command.
+    AddClient(ViewerId, ClientChannel),
     SetRole(ViewerId, Role),
     Drop(ViewerId, UnreadInput),
     Flush(SessionEnd),
@@ -130,6 +133,8 @@ impl Viewers {
                     self.state.viewers.push(viewer);
                 }
                 ViewersOrder::Resume(viewer) => self.state.viewers.push(viewer),
+                // A shell has no client.
+                ViewersOrder::AddClient(..) => {}
                 ViewersOrder::SetRole(number, role) => {
                     let viewers = self.state.viewers.iter_mut();
                     viewers.filter(|viewer| viewer.id == number).for_each(|viewer| viewer.set_role(role));

@@ -21,14 +21,19 @@ pub(super) struct Watchdog {
     next: Instant,
     /// The wakes of the watched threads, each with its count of [`Wake::lowered`] at the last
     /// check.
-    threads: [(Arc<Wake>, u64); 2],
+    threads: Vec<(Arc<Wake>, u64)>,
 }
 
 impl Watchdog {
     pub(super) fn new(threads: [Arc<Wake>; 2]) -> Option<Self> {
         let interval = watchdog_interval()?;
-        let threads = threads.map(|thread| (thread, 0));
+        let threads = threads.map(|thread| (thread, 0)).into();
         Some(Self { interval, next: Instant::now(), threads })
+    }
+
+    /// Watches only this thread from now on: the others have ended.
+    pub(super) fn watch_only(&mut self, wake: &Arc<Wake>) {
+        self.threads.retain(|(thread, _)| Arc::ptr_eq(thread, wake));
     }
 
     /// Time until the next check.
@@ -63,7 +68,7 @@ mod tests {
     fn the_watchdog_is_pinged_as_long_as_the_threads_turn() {
         let wakes = [(); 2].map(|()| Arc::new(Wake::new().unwrap()));
         let (interval, mut now) = (Duration::from_secs(15), Instant::now());
-        let threads = wakes.clone().map(|wake| (wake, 0));
+        let threads = wakes.clone().map(|wake| (wake, 0)).into();
         let mut watchdog = Watchdog { interval, next: now, threads };
         assert!(watchdog.is_due(now, true), "they wait for a terminal");
         assert!(!watchdog.is_due(now, false), "not yet");
@@ -78,5 +83,9 @@ mod tests {
         wakes.iter().for_each(|wake| wake.lower());
         now += interval;
         assert!(watchdog.is_due(now, false), "it does again");
+        watchdog.watch_only(&wakes[1]);
+        wakes[1].lower();
+        now += interval;
+        assert!(watchdog.is_due(now, false), "the other has ended");
     }
 }

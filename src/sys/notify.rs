@@ -12,7 +12,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags};
 /// The notify socket, or None if systemd did not start the process.
 #[derive(Debug)]
 pub struct Notify {
-    socket: Option<UnixDatagram>,
+    pub(crate) socket: Option<UnixDatagram>,
 }
 
 impl Notify {
@@ -30,13 +30,6 @@ impl Notify {
             None => socket.connect(&address)?,
         }
         Ok(Self { socket: Some(socket) })
-    }
-
-    /// A notify socket of a test, which reads what is sent.
-    #[cfg(test)]
-    pub(crate) fn pair() -> io::Result<(Self, UnixDatagram)> {
-        let (socket, systemd) = UnixDatagram::pair()?;
-        Ok((Self { socket: Some(socket) }, systemd))
     }
 
     /// Sends one message: lines of `NAME=value`. Does nothing without a socket.

@@ -223,7 +223,7 @@ export class Front {
   #lobby() {
     const targets = this.targets.map((target) => ({ target, terms: this.#termsOf(target) }));
     const tasks = this.tasks.map((task) => ({ terms: { touch: false, reason: false, limit: null }, ...task }));
-    const own = { owner: this.account, role: 'owner', viewing: [], left: null };
+    const own = { owner: this.account, role: 'owner', viewing: [], left: null, exec: false };
     const sessions = this.sessions.map((one) => ({ ...own, touch: this.#termsOf(one.target).touch, ...one }));
     this.say({ type: 'lobby', targets, machines: this.machines, tasks, sessions });
   }

@@ -336,3 +336,44 @@ fn a_unix_user_that_is_taken_away_loses_what_it_has_attached_at_once() {
     assert_eq!(sessions.len(), 1);
     people.end_all();
 }
+
+#[test]
+fn a_command_runs_in_pipes_and_ends_with_its_status_or_its_client() {
+    let people = People::new();
+    let host = &people.host;
+    let exec = |script: &str| people.tere(ALICES, &["exec", "dev@web1", "--", "sh", "-c", script]);
+    for status in [0, 1, 7, 126, 255] {
+        let ran = exec(&format!("echo out; echo err >&2; exit {status}"));
+        assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (Some(status), "out", "err"));
+    }
+    assert_eq!(exec("kill -SEGV $$").status, Some(128 + 11));
+    let refused = people.tere(ALICES, &["exec", "root@web1", "true"]);
+    assert!(refused.status == Some(255) && refused.err.contains("not-granted"), "{refused:?}");
+    let refused = people.tere(NOBODYS, &["exec", "dev@web1", "true"]);
+    assert_eq!(refused.status, Some(255), "{refused:?}");
+    let never = people.tere(ALICES, &["exec", "nobody-there@web1", "true"]);
+    assert!(never.status == Some(255) && never.err.contains("did not start"), "{never:?}");
+
+    // Bytes, both ways at once, through pipes on both sides.
+    let tere = format!("runuser -u {ALICES} -- tere exec dev@web1 --");
+    let sums = host.sh(&format!(
+        "head -c 8000000 /dev/urandom >/run/tere-exec-test; sha256sum </run/tere-exec-test; {tere} cat </run/tere-exec-test | sha256sum; rm /run/tere-exec-test"
+    ));
+    let (one, two) = sums.split_once('\n').unwrap();
+    assert_eq!(one, two);
+    let piped = host.run(&["bash", "-c", &format!("{tere} yes | head -n 2; echo ${{PIPESTATUS[0]}}")]);
+    assert_eq!(piped, "y\ny\n141");
+
+    // A signal is passed on, and a client that is killed leaves no process.
+    let quick = format!(
+        "timeout --preserve-status --signal=USR1 --kill-after=60 2 {tere} sh -c 'trap \"exit 3\" USR1; while :; do sleep 0.1; done'"
+    );
+    let signalled = host.sh(&format!("{quick}; echo $?"));
+    assert_eq!(signalled, "3");
+    let deaf = "trap \"\" HUP TERM; while :; do sleep 1; done; : tere-exec-deaf";
+    host.sh(&format!("({tere} sh -c '{deaf}' & sleep 2; kill -KILL $(pgrep -fx 'tere exec dev@web1 -- sh -c .*tere-exec-deaf'); wait) >/dev/null 2>&1 || true"));
+    eventually("no process is left", PATIENCE, || {
+        (exec("pgrep -f '[t]ere-exec-deaf'").status == Some(1)).then_some(())
+    });
+    eventually("no session is left", PATIENCE, || sessions(&people, ALICES).is_empty().then_some(()));
+}

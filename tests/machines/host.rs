@@ -41,6 +41,8 @@ enum HostLock {
 #[derive(Debug)]
 pub struct CommandOutput {
     pub success: bool,
+    /// The exit status; `None` if a signal ended it.
+    pub status: Option<i32>,
     pub out: String,
     pub err: String,
 }
@@ -100,7 +102,12 @@ impl Host {
     pub fn try_run(&self, words: &[&str]) -> CommandOutput {
         let Output { status, stdout, stderr } = self.command(words).output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        CommandOutput { success: status.success(), out: text(&stdout), err: text(&stderr) }
+        CommandOutput {
+            success: status.success(),
+            status: status.code(),
+            out: text(&stdout),
+            err: text(&stderr),
+        }
     }
 
     /// Runs a command in the host that must succeed, and returns its output.

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)] // a module that several test programs include
 
 pub mod client;
+pub mod exec;
 pub mod memory;
 pub mod page;
 pub mod passkey;

@@ -14,6 +14,7 @@ use tere::protocol::{EndReason, OpeningStep, Participant, Refusal, SessionEnd};
 use tere::sys::seqpacket;
 use tere::wire::{Channel, Intent, WireError};
 
+use super::exec::ExecClient;
 use super::screen::Screen;
 
 /// Longest time that any step here may take.
@@ -113,6 +114,15 @@ impl PrincipalClient {
     /// Opens a session on `target`.
     pub fn open(&mut self, target: &str) -> Result<Shell, Refusal> {
         self.view(Ask::Open { target: target.parse().unwrap(), size: size(), reason: None })
+    }
+
+    /// Has a command run on `target`.
+    pub fn exec(&mut self, target: &str) -> Result<ExecClient, Refusal> {
+        match self.ask(Ask::Exec { target: target.parse().unwrap(), reason: None }) {
+            (Answer::Opened { session, .. }, Some(socket)) => Ok(ExecClient::over(session, socket)),
+            (Answer::Refused(refusal), None) => Err(refusal),
+            other => panic!("not an answer to this: {other:?}"),
+        }
     }
 
     /// Views an existing session.

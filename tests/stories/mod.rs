@@ -24,6 +24,7 @@
 
 pub mod attacks;
 mod ends;
+mod exec;
 mod flood;
 mod logins;
 pub mod on_host;

@@ -5,6 +5,7 @@ use tere::names::{
     Theme, UnixUser, UserUid,
 };
 use tere::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
+use tere::protocol::exec::{Command, CommandSignal, FromClient, Output, ToClient};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::machine::{
     CheckpointReason, CheckpointSummary, MachineSummary, StopReason, TaskMachines,
@@ -59,6 +60,7 @@ fn summary() -> SessionSummary {
         viewing: vec![alice()],
         name: Label::cut("build"),
         about: Some(about()),
+        exec: false,
     }
 }
 
@@ -81,6 +83,8 @@ macro_rules! every_direction {
         $visit!("worker, from worker", crate::samples::from_worker());
         $visit!("viewer, to viewer", crate::samples::to_viewer());
         $visit!("viewer, from viewer", crate::samples::from_viewer());
+        $visit!("exec, to client", crate::samples::to_client());
+        $visit!("exec, from client", crate::samples::from_client());
     };
 }
 pub(crate) use every_direction;
@@ -161,6 +165,7 @@ pub(crate) fn requests() -> Vec<Request> {
     let asks = [
         Ask::Lobby,
         Ask::Open { target: target(), size: size(), reason: "why".parse().ok() },
+        Ask::Exec { target: target(), reason: "why".parse().ok() },
         Ask::Attach { session: session(), size: size() },
         Ask::Name { session: session(), name: Label::cut("build") },
         Ask::Share { session: session(), account: alice(), role: Some(GuestRole::Watcher) },
@@ -225,6 +230,7 @@ pub(crate) fn to_worker() -> Vec<ToWorker> {
     let viewer = ViewerId(5);
     vec![
         ToWorker::Adopt { session: session(), size: size(), report: "a2".repeat(16).parse().unwrap() },
+        ToWorker::Exec { session: session(), key: "a2".repeat(16).parse().unwrap() },
         ToWorker::Attach { viewer, role: Role::Watcher, size: size() },
         ToWorker::SetRole { viewer, role: Role::Writer },
         ToWorker::Detach { viewer, unread: UnreadInput::Typed },
@@ -274,5 +280,25 @@ pub(crate) fn from_viewer() -> Vec<FromViewer> {
         FromViewer::ResetTerminal,
         FromViewer::Theme(Theme::DEFAULT),
         FromViewer::End,
+    ]
+}
+
+pub(crate) fn to_client() -> Vec<ToClient> {
+    vec![
+        ToClient::Started,
+        ToClient::Output { output: Output::Standard, bytes: b"hi\n".to_vec() },
+        ToClient::Output { output: Output::Error, bytes: b"no\n".to_vec() },
+        ToClient::Taken(300),
+        ToClient::Ended(EndReason::NeverStarted.into()),
+    ]
+}
+
+pub(crate) fn from_client() -> Vec<FromClient> {
+    vec![
+        FromClient::Start(Command::new(vec![b"ls".to_vec(), b"-l".to_vec()]).unwrap()),
+        FromClient::Input(b"hi\n".to_vec()),
+        FromClient::InputEnd,
+        FromClient::Signal(CommandSignal::Tstp),
+        FromClient::Written { output: Output::Error, bytes: 300 },
     ]
 }

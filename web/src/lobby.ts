@@ -165,13 +165,14 @@ function sessionRow(session: SessionSummary, viewed: SessionId | undefined, call
   const open = button('', () => callbacks.attach(session));
   open.className = 'choice';
   open.dataset['key'] = `view ${session.id}`;
-  open.disabled = isEnding;
+  open.disabled = isEnding || session.exec;
   if (isOnHost(session.target)) open.classList.add('on-host');
   open.append(span(label ?? where, 'name'));
   if (label !== undefined) open.append(span(where, 'quiet'));
   if (session.role !== 'owner') {
     open.append(span(`of ${session.owner}, ${session.role === 'writer' ? 'you may type' : 'to watch'}`, 'quiet'));
   }
+  if (session.exec) open.append(span('a command without a terminal', 'quiet'));
   const state = isEnding ? 'ending…' : session.id === viewed ? 'in view here' : news(session);
   open.append(span(state, 'quiet'), span(session.id, 'quiet id'));
   row.append(open);

@@ -20,7 +20,7 @@ const LINK_IS_SPENT: readonly Refusal[] = ['link-invalid', 'passkey-registered']
 
 /** Whether nobody views this session of the account's own. */
 function isLeft(session: SessionSummary): boolean {
-  return session.role === 'owner' && session.viewing.length === 0;
+  return session.role === 'owner' && session.viewing.length === 0 && !session.exec;
 }
 
 export class Page {

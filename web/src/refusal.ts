@@ -34,6 +34,7 @@ export const refusalSentences: Record<Refusal, string> = {
   'passkey-of-another': 'This passkey is not one of the account that you are signed in to. Use one that is.',
   'reason-required': 'Say in a few words why you need this shell.',
   'no-such-session': 'There is no such session of yours. It may have ended.',
+  'not-a-terminal': 'This is a command without a terminal, so there is nothing to see of it.',
   'not-shareable':
     "This session may not be shared. Ask whoever runs this host to write 'share = true' into its grant.",
   'only-to-watch':

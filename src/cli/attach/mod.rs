@@ -309,7 +309,7 @@ fn offline(why: &dyn std::fmt::Display) -> String {
     format!(" Offline, trying again. What you type is not kept. ({why})")
 }
 
-fn say_step(step: OpeningStep) {
+pub(super) fn say_step(step: OpeningStep) {
     let words = match step {
         OpeningStep::Making => "Making your machine…",
         OpeningStep::Booting => "Starting the machine…",

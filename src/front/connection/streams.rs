@@ -477,6 +477,7 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::TouchSpent
         | Refusal::PasskeyOfAnother
         | Refusal::ReasonRequired
+        | Refusal::NotATerminal
         | Refusal::NotShareable
         | Refusal::OnlyToWatch
         | Refusal::Yourself

@@ -224,6 +224,8 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
             Ask::Name { .. } => Answer::Named,
             Ask::Share { .. } => Answer::Shared,
             Ask::End { .. } => Answer::Ending,
+            // The front asks for no commands.
+            Ask::Exec { .. } => Answer::Refused(Refusal::NotGranted),
             Ask::Show { .. } | Ask::AllSessions { .. } => Answer::Refused(Refusal::NotOperator),
         };
         let descriptors: Vec<_> = viewer.iter().map(|viewer| viewer.as_fd()).collect();

@@ -144,10 +144,12 @@ fn open_shell(
     // setsid does what systemd does for a unit with a terminal: it gives the shell a session of its
     // own with the terminal as its controlling terminal. The first argument is the name of the
     // program, which setsid takes from its path instead.
+    // systemd in a machine reads two dollars as one.
+    let arguments = argv.iter().skip(1).map(|argument| argument.replace("$$", "$"));
     let mut command = Command::new("setsid");
     command
         .args(["--ctty", program])
-        .args(argv.get(1..).unwrap_or_default())
+        .args(arguments)
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("HOME", &home)

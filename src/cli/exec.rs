@@ -1,0 +1,305 @@
+//! `tere exec`: one command in a machine, without a terminal.
+//!
+//! One task moves packets; a thread reads standard input, and one for each output writes, because
+//! those may block. What is on its way is bounded by the windows of [`crate::protocol::exec`]. When
+//! this program ends, however it does, the command is hung up.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+use super::ask::{PrincipalChannel, Unanswered, block_on};
+use super::attach::say_step;
+use super::failure::Failure;
+use crate::names::{Reason, SessionId, Target};
+use crate::protocol::exec::{CHUNK_MAX, Command, CommandSignal, FromClient, Output, ToClient, WINDOW};
+use crate::protocol::principal::{Answer, Ask};
+use crate::protocol::{EndReason, SessionEnd};
+use crate::wire::{AsyncChannel, Intent, WireError};
+
+/// The exit status where the command has none, as of ssh(1).
+const NO_STATUS: u8 = 255;
+
+/// The exit status of a program that SIGPIPE killed, and of one that SIGINT did.
+const PIPE_STATUS: u8 = 128 + 13;
+const INTERRUPTED_STATUS: u8 = 128 + 2;
+
+/// How long the worker has to greet.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// `tere exec`.
+#[derive(Debug, Args)]
+pub(super) struct Exec {
+    /// The target, USER@MACHINE, as 'tere list --targets' shows it.
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// Why, in a few words, where the policy demands it. The journal keeps it.
+    #[arg(long, value_name = "WORDS")]
+    reason: Option<Reason>,
+    /// The program and its arguments. No shell reads them: for one, write sh -c 'COMMANDS'.
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Carries it out. The exit status is the command's; if there is none, it is 255.
+pub(super) fn run(exec: Exec, runtime_dir: &Path) -> ExitCode {
+    match block_on(exec.done(runtime_dir)) {
+        Ok(status) => status.into(),
+        Err(Failure { cause, next }) => {
+            drop(writeln!(io::stderr(), "tere: {cause}\n      {next}"));
+            NO_STATUS.into()
+        }
+    }
+}
+
+impl Exec {
+    async fn done(self, runtime_dir: &Path) -> Result<u8, Failure> {
+        let what = format!("run a command on {}", self.target);
+        let words = self.command.into_iter().map(OsString::into_vec).collect();
+        let command = Command::new(words).map_err(|error| Failure {
+            cause: format!("cannot {what}: {error}"),
+            next: "Write the program and its arguments after the target.".to_owned(),
+        })?;
+        let failed = |error: Unanswered| error.failure(&what);
+        let broken = |error: io::Error| failed(WireError::from(error).into());
+        let mut signals = Signals::new().map_err(broken)?;
+        let mut principal = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let asked = principal.ask(Ask::Exec { target: self.target, reason: self.reason }, say_step);
+        let (Answer::Opened { session, .. }, Some(socket)) = asked.await.map_err(failed)? else {
+            return Err(Failure::out_of_turn("tere-broker"));
+        };
+        let over = Running::begin(socket, command).await.map_err(|error| failed(error.into()))?;
+        // The broker closes the command socket when a right is withdrawn, and when the principal
+        // channel closes.
+        let over = over.until_over(&mut signals).await;
+        drop(principal);
+        over.said(&session)
+    }
+}
+
+/// How it ended.
+#[derive(Debug)]
+enum Over {
+    Ended(SessionEnd),
+    /// Nobody reads standard output any more.
+    Unread,
+    /// A signal came before the command ran.
+    Interrupted,
+    Lost(WireError),
+}
+
+impl Over {
+    fn said(self, session: &SessionId) -> Result<u8, Failure> {
+        let end = match self {
+            Self::Ended(end) => end,
+            Self::Unread => return Ok(PIPE_STATUS),
+            Self::Interrupted => return Ok(INTERRUPTED_STATUS),
+            Self::Lost(error) => {
+                return Err(Failure {
+                    cause: format!("the command was hung up: its process on the host went away ({error})"),
+                    next: format!("The rest is in the journal: journalctl TERE_SESSION={session}"),
+                });
+            }
+        };
+        match (end.reason, end.exit) {
+            (EndReason::ShellEnded, Some(exit)) => Ok(exit.status()),
+            (EndReason::NeverStarted, _) => Err(Failure {
+                cause: "the command did not start".to_owned(),
+                next: "Does the user exist in the machine? It needs sh, stty, dd, cat, tty and setsid there."
+                    .to_owned(),
+            }),
+            (EndReason::ViewClosed, _) => Err(Failure {
+                cause: "the command was hung up: the right to it was withdrawn, or tere-broker restarted"
+                    .to_owned(),
+                next: format!("The rest is in the journal: journalctl TERE_SESSION={session}"),
+            }),
+            _ => Err(Failure::over(session, end)),
+        }
+    }
+}
+
+/// A command that runs, or is about to.
+struct Running {
+    channel: AsyncChannel<FromClient, ToClient>,
+    /// What standard input has; `None` at its end. One piece waits.
+    input: mpsc::Receiver<Option<Vec<u8>>>,
+    /// How much more input the worker takes.
+    room: usize,
+    input_ended: bool,
+    has_started: bool,
+    writers: [Writer; 2],
+    /// How much of which output was written, or that this cannot be done.
+    written: UnboundedReceiver<(Output, io::Result<usize>)>,
+}
+
+/// A thread that writes one output.
+struct Writer {
+    /// Holds at most the window of the output.
+    pieces: std::sync::mpsc::Sender<Vec<u8>>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    async fn begin(socket: OwnedFd, command: Command) -> Result<Self, WireError> {
+        let channel = AsyncChannel::over(socket)?;
+        channel.greet(Intent::Exec, GREETING).await?;
+        // What cannot be sent any more: the worker has closed the socket, and the next packet received
+        // says why. So here and below.
+        drop(channel.send(&FromClient::Start(command), &[]).await);
+        let (pieces, input) = mpsc::channel(1);
+        std::thread::Builder::new().name("input".to_owned()).spawn(move || read_input(&pieces))?;
+        let (told, written) = mpsc::unbounded_channel();
+        let writers = [
+            Writer::start(Output::Standard, &io::stdout(), told.clone())?,
+            Writer::start(Output::Error, &io::stderr(), told)?,
+        ];
+        let (room, input_ended, has_started) = (WINDOW, false, false);
+        Ok(Self { channel, input, room, input_ended, has_started, writers, written })
+    }
+
+    /// Moves everything until it is over, and waits until the output is written.
+    async fn until_over(mut self, signals: &mut Signals) -> Over {
+        let over = loop {
+            match self.step(signals).await {
+                Ok(None) => {}
+                Ok(Some(over)) => break over,
+                Err(error) => break Over::Lost(error),
+            }
+        };
+        let Self { writers, channel, .. } = self;
+        // Closed first: whatever still runs must not wait for a pipe that nobody reads.
+        drop(channel);
+        if !matches!(over, Over::Unread) {
+            for Writer { pieces, thread } in writers {
+                drop(pieces);
+                drop(thread.join());
+            }
+        }
+        over
+    }
+
+    async fn step(&mut self, signals: &mut Signals) -> Result<Option<Over>, WireError> {
+        // The worker reads whatever happens, so a message to it does not wait for one from it.
+        tokio::select! {
+            received = self.channel.receive() => match received?.0 {
+                ToClient::Started => self.has_started = true,
+                ToClient::Output { output, bytes } => {
+                    let [standard, error] = &self.writers;
+                    let writer = match output { Output::Standard => standard, Output::Error => error };
+                    // Fails if the thread has ended, which it has said.
+                    drop(writer.pieces.send(bytes));
+                }
+                ToClient::Taken(bytes) => self.room = self.room.saturating_add(bytes as usize),
+                ToClient::Ended(end) => return Ok(Some(Over::Ended(end))),
+            },
+            Some((output, written)) = self.written.recv() => match (output, written) {
+                (output, Ok(bytes)) => {
+                    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                    drop(self.channel.send(&FromClient::Written { output, bytes }, &[]).await);
+                }
+                (Output::Standard, Err(_)) => return Ok(Some(Over::Unread)),
+                // The thread goes on, and writes nothing any more.
+                (Output::Error, Err(_)) => {}
+            },
+            Some(input) = self.input.recv(), if !self.input_ended && self.room >= CHUNK_MAX => {
+                let message = if let Some(bytes) = input {
+                    self.room -= bytes.len();
+                    FromClient::Input(bytes)
+                } else {
+                    self.input_ended = true;
+                    FromClient::InputEnd
+                };
+                drop(self.channel.send(&message, &[]).await);
+            }
+            signal = signals.next() => {
+                if !self.has_started {
+                    return Ok(Some(Over::Interrupted));
+                }
+                drop(self.channel.send(&FromClient::Signal(signal), &[]).await);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reads standard input until its end. What cannot be read is at its end.
+fn read_input(pieces: &mpsc::Sender<Option<Vec<u8>>>) {
+    let mut buffer = vec![0; CHUNK_MAX];
+    loop {
+        let piece = match io::stdin().read(&mut buffer) {
+            Ok(length @ 1..) => buffer.get(..length).map(<[u8]>::to_vec),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => None,
+        };
+        let is_last = piece.is_none();
+        // Fails once the command is over.
+        if pieces.blocking_send(piece).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+impl Writer {
+    fn start(
+        output: Output,
+        to: &impl AsFd,
+        told: UnboundedSender<(Output, io::Result<usize>)>,
+    ) -> io::Result<Self> {
+        // Without the line buffer of the standard library.
+        let mut to = File::from(to.as_fd().try_clone_to_owned()?);
+        let (pieces, waiting) = std::sync::mpsc::channel::<Vec<u8>>();
+        let write = move || {
+            for piece in waiting {
+                let written = to.write_all(&piece);
+                let failed = written.is_err();
+                // Fails once the command is over.
+                drop(told.send((output, written.map(|()| piece.len()))));
+                if failed && output == Output::Standard {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("output".to_owned()).spawn(write)?;
+        Ok(Self { pieces, thread })
+    }
+}
+
+/// The signals that are passed on.
+struct Signals([(CommandSignal, Signal); 6]);
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let of = |kind, passed| Ok::<_, io::Error>((passed, signal(kind)?));
+        Ok(Self([
+            of(SignalKind::interrupt(), CommandSignal::Int)?,
+            of(SignalKind::terminate(), CommandSignal::Term)?,
+            of(SignalKind::hangup(), CommandSignal::Hup)?,
+            of(SignalKind::quit(), CommandSignal::Quit)?,
+            of(SignalKind::user_defined1(), CommandSignal::Usr1)?,
+            of(SignalKind::user_defined2(), CommandSignal::Usr2)?,
+        ]))
+    }
+
+    /// The next one that arrives.
+    async fn next(&mut self) -> CommandSignal {
+        std::future::poll_fn(|context| {
+            for (passed, signal) in &mut self.0 {
+                if signal.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(*passed);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}
