@@ -18,6 +18,7 @@ const session = (id: string, name: string, touch: boolean): SessionSummary => ({
   name: null,
   viewing: [],
   about: null,
+  exec: false,
 });
 const known = {
   targets: [
