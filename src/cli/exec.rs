@@ -1,13 +1,13 @@
-//! `tere exec`: one command in a machine, without a terminal.
+//! `tere exec` and `tere rsh`: one command in a machine, without a terminal.
 //!
 //! One task moves packets; a thread reads standard input, and one for each output writes, because
 //! those may block. What is on its way is bounded by the windows of [`crate::protocol::exec`]. When
 //! this program ends, however it does, the command is hung up.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,13 +15,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::Args;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::attach::say_step;
 use super::failure::Failure;
-use crate::names::{Reason, SessionId, Target};
+use crate::names::{Reason, SessionId, Target, UnixUser};
 use crate::protocol::exec::{CHUNK_MAX, Command, CommandSignal, FromClient, Output, ToClient, WINDOW};
 use crate::protocol::principal::{Answer, Ask};
 use crate::protocol::{EndReason, SessionEnd};
@@ -51,14 +52,55 @@ pub(super) struct Exec {
     command: Vec<OsString>,
 }
 
-/// Carries it out. The exit status is the command's; if there is none, it is 255.
+/// `tere rsh`.
+#[derive(Debug, Args)]
+pub(super) struct Rsh {
+    /// The UNIX user, if HOST is only a machine.
+    #[arg(short = 'l', value_name = "USER")]
+    user: Option<UnixUser>,
+    /// The target, USER@MACHINE, or its machine.
+    #[arg(value_name = "HOST")]
+    host: String,
+    /// The command. As with ssh(1), its words are joined with spaces, and the user's shell reads them.
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Carries out `tere exec`. The exit status is the command's; if there is none, it is 255.
 pub(super) fn run(exec: Exec, runtime_dir: &Path) -> ExitCode {
-    match block_on(exec.done(runtime_dir)) {
+    status(block_on(exec.done(runtime_dir)))
+}
+
+/// Carries out `tere rsh`.
+pub(super) fn run_as_ssh_does(rsh: Rsh, runtime_dir: &Path) -> ExitCode {
+    status(rsh.into_exec().and_then(|exec| block_on(exec.done(runtime_dir))))
+}
+
+fn status(done: Result<u8, Failure>) -> ExitCode {
+    match done {
         Ok(status) => status.into(),
         Err(Failure { cause, next }) => {
             drop(writeln!(io::stderr(), "tere: {cause}\n      {next}"));
             NO_STATUS.into()
         }
+    }
+}
+
+impl Rsh {
+    fn into_exec(self) -> Result<Exec, Failure> {
+        let Self { user, host, command } = self;
+        let target = match user {
+            Some(user) if !host.contains('@') => format!("{user}@{host}"),
+            _ => host,
+        };
+        let target = target.parse().map_err(|error| Failure {
+            cause: format!("{target} is no target: {error}"),
+            next: "Write USER@MACHINE, as 'tere list --targets' shows it.".to_owned(),
+        })?;
+        let line = command.join(OsStr::new(" "));
+        // machined has set SHELL for the user's session.
+        let words = ["sh", "-c", r#"exec "${SHELL:-/bin/sh}" -c "$1""#, "sh"].map(OsString::from);
+        Ok(Exec { target, reason: None, command: words.into_iter().chain([line]).collect() })
     }
 }
 
@@ -239,6 +281,10 @@ fn read_input(pieces: &mpsc::Sender<Option<Vec<u8>>>) {
         let piece = match io::stdin().read(&mut buffer) {
             Ok(length @ 1..) => buffer.get(..length).map(<[u8]>::to_vec),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                await_ready(io::stdin().as_fd(), PollFlags::POLLIN);
+                continue;
+            }
             Ok(0) | Err(_) => None,
         };
         let is_last = piece.is_none();
@@ -249,6 +295,27 @@ fn read_input(pieces: &mpsc::Sender<Option<Vec<u8>>>) {
     }
 }
 
+/// Waits until a descriptor is ready that whoever started this program has made non-blocking, as rsync
+/// does. There is no deadline: nor is there one for a descriptor that blocks.
+fn await_ready(fd: BorrowedFd<'_>, events: PollFlags) {
+    // If it fails, the next attempt says why.
+    let _ = poll(&mut [PollFd::new(fd, events)], PollTimeout::NONE);
+}
+
+fn write_all(mut to: &File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match to.write(bytes) {
+            Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                await_ready(to.as_fd(), PollFlags::POLLOUT);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 impl Writer {
     fn start(
         output: Output,
@@ -256,11 +323,11 @@ impl Writer {
         told: UnboundedSender<(Output, io::Result<usize>)>,
     ) -> io::Result<Self> {
         // Without the line buffer of the standard library.
-        let mut to = File::from(to.as_fd().try_clone_to_owned()?);
+        let to = File::from(to.as_fd().try_clone_to_owned()?);
         let (pieces, waiting) = std::sync::mpsc::channel::<Vec<u8>>();
         let write = move || {
             for piece in waiting {
-                let written = to.write_all(&piece);
+                let written = write_all(&to, &piece);
                 let failed = written.is_err();
                 // Fails once the command is over.
                 drop(told.send((output, written.map(|()| piece.len()))));
@@ -301,5 +368,55 @@ impl Signals {
             std::task::Poll::Pending
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        rsh: Rsh,
+    }
+
+    #[test]
+    fn whoever_started_it_may_have_made_its_output_non_blocking() {
+        let (mut read, write) = io::pipe().unwrap();
+        let write = File::from(OwnedFd::from(write));
+        crate::sys::seqpacket::set_nonblocking(write.as_fd()).unwrap();
+        let text = vec![b'x'; 1_000_000];
+        let written = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| write_all(&write, &text));
+            let mut all = vec![0; text.len()];
+            read.read_exact(&mut all).unwrap();
+            writer.join().unwrap()
+        });
+        written.unwrap();
+        drop(read);
+        assert_eq!(write_all(&write, b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn what_rsync_and_git_write_is_understood() {
+        for (words, target, line) in [
+            (
+                &["-l", "dev", "web1", "rsync", "--server", "-vlogDtpre.iLsfxCIvu", ".", "a b"][..],
+                "dev@web1",
+                "rsync --server -vlogDtpre.iLsfxCIvu . a b",
+            ),
+            (&["dev@web1", "git-upload-pack 'repo'"], "dev@web1", "git-upload-pack 'repo'"),
+        ] {
+            let Line { rsh } = Line::parse_from([&["rsh"], words].concat());
+            let exec = rsh.into_exec().unwrap();
+            assert_eq!((exec.target.to_string().as_str(), exec.command.last()), (target, Some(&line.into())));
+        }
+        for words in [&["web1", "true"][..], &["-l", "dev", "no machine", "true"]] {
+            let Line { rsh } = Line::parse_from([&["rsh"], words].concat());
+            assert!(rsh.into_exec().is_err(), "{words:?}");
+        }
     }
 }

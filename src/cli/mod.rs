@@ -15,6 +15,7 @@ mod attach;
 mod check;
 mod exec;
 mod failure;
+mod forward;
 mod inheritance;
 mod machine;
 mod picker;
@@ -88,6 +89,10 @@ enum Command {
     /// Run one command without a terminal: its input, output and errors are this command's, and so is
     /// its exit status. It ends with this command.
     Exec(exec::Exec),
+    /// The same, for programs that expect ssh(1): rsync -e 'tere rsh', GIT_SSH_COMMAND='tere rsh'.
+    Rsh(exec::Rsh),
+    /// Have a port of this host lead to one in a machine, or a UNIX socket to one there.
+    Forward(forward::Forward),
     /// List sessions: one's own and those that are shared; root sees those of all accounts.
     List(session::List),
     /// Print the screen of a session as it is now. For root: the journal records that it was looked
@@ -128,6 +133,8 @@ pub fn main() -> ExitCode {
             attach::run(&attach::Wanted::Watch(named), &options, &flags.runtime_dir)
         }
         Command::Exec(exec) => return exec::run(exec, &flags.runtime_dir),
+        Command::Rsh(rsh) => return exec::run_as_ssh_does(rsh, &flags.runtime_dir),
+        Command::Forward(forward) => forward::run(forward, &flags.runtime_dir),
         Command::List(list) => session::list(&list, &flags.runtime_dir),
         Command::Show(show) => session::show_screen(&show, &flags.runtime_dir),
         Command::End(end) => session::end(&end, &flags.runtime_dir),

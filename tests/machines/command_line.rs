@@ -377,3 +377,106 @@ fn a_command_runs_in_pipes_and_ends_with_its_status_or_its_client() {
     });
     eventually("no session is left", PATIENCE, || sessions(&people, ALICES).is_empty().then_some(()));
 }
+
+/// rsync, git and ssh(1) itself, without a port and without anything but the distribution's programs
+/// in the machine.
+#[test]
+fn rsync_git_and_ssh_work_through_commands() {
+    let people = People::new();
+    let host = &people.host;
+    let as_alice = |line: &str| host.run(&["runuser", "-u", ALICES, "--", "bash", "-euc", line]);
+    let in_machine = |script: &str| people.tere(ALICES, &["exec", "dev@web1", "--", "sh", "-c", script]);
+    in_machine("rm -rf copied repo .ssh");
+
+    as_alice(
+        "rm -rf ~/files ~/back; mkdir -p ~/files/deep; cd ~/files; seq 100000 >numbers; printf '\\0\\377' >'a name with spaces'; ln -s numbers link; \
+         chmod 0640 numbers; touch -d '2001-02-03 04:05:06' numbers; seq 500 | sed 's,.*,deep/&,' | xargs touch",
+    );
+    as_alice("rsync -a -e 'tere rsh' ~/files/ dev@web1:copied/");
+    as_alice(
+        "rsync -a -e 'tere rsh' dev@web1:copied/ ~/back/ && diff -r ~/files ~/back && cmp <(stat -c '%a %Y' ~/files/numbers) <(stat -c '%a %Y' ~/back/numbers)",
+    );
+
+    let made = in_machine("git init --quiet --bare repo && git -C repo symbolic-ref HEAD refs/heads/main");
+    assert!(made.success, "{made:?}");
+    as_alice(
+        "export GIT_SSH_COMMAND='tere rsh'; rm -rf ~/work ~/clone; git init --quiet -b main ~/work; cd ~/work; seq 20000 >file; git add file; \
+         git -c user.name=a -c user.email=a@b commit --quiet -m one; git push --quiet dev@web1:repo main; git clone --quiet dev@web1:repo ~/clone; cmp file ~/clone/file",
+    );
+
+    // As tere(1) shows it.
+    let made = in_machine(
+        "mkdir -m 0700 .ssh && ssh-keygen -q -t ed25519 -N '' -f .ssh/host_key && \
+         printf 'HostKey /home/dev/.ssh/host_key\\nUsePAM no\\nPidFile none\\nSubsystem sftp internal-sftp\\n' >.ssh/sshd_config",
+    );
+    assert!(made.success, "{made:?}");
+    let key = as_alice(
+        "rm -rf ~/.ssh; mkdir -m 0700 ~/.ssh; ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519; cat ~/.ssh/id_ed25519.pub",
+    );
+    let made = in_machine(&format!("echo '{key}' >.ssh/authorized_keys"));
+    assert!(made.success, "{made:?}");
+    let said = as_alice(
+        "printf 'Host *.tere\\n    StrictHostKeyChecking accept-new\\n    ProxyCommand tere exec %%r@$(basename %%n .tere) /usr/sbin/sshd -i -f .ssh/sshd_config\\n' >~/.ssh/config; \
+         ssh dev@web1.tere 'id -un; exit 0' 2>/dev/null; scp -q ~/files/numbers dev@web1.tere:by-scp; status=0; ssh dev@web1.tere 'exit 9' 2>/dev/null || status=$?; echo $status",
+    );
+    assert_eq!(said, "dev\n9");
+    assert_eq!(in_machine("sha256sum <by-scp").out, as_alice("sha256sum <~/files/numbers"));
+    in_machine("rm -rf copied repo .ssh by-scp");
+}
+
+#[test]
+fn a_forwarded_port_is_reached_and_ends_with_its_command() {
+    let people = People::new();
+    let host = &people.host;
+    // Something that listens in the machine, which has no network but its loopback.
+    let served = "use Socket; socket(S,PF_INET,SOCK_STREAM,0); setsockopt(S,SOL_SOCKET,SO_REUSEADDR,1); bind(S,pack_sockaddr_in(7011,INADDR_LOOPBACK)) or die; listen(S,9); \
+                  while (accept(C,S)) { if (fork) { close(C); next } local $/; $all=<C>; print C length($all), q(:), $all; exit }";
+    let mut server = host
+        .command(&["runuser", "-u", ALICES, "--", "tere", "exec", "dev@web1", "--", "perl", "-e", served])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let forward = |words: &[&str]| {
+        let words = [&["runuser", "-u", ALICES, "--", "tere", "forward", "dev@web1"][..], words].concat();
+        let mut child = host.command(&words).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = [0; 256];
+        let length = child.stderr.as_mut().unwrap().read(&mut said).unwrap();
+        let said = String::from_utf8_lossy(&said[..length]).into_owned();
+        assert!(said.contains("Ctrl-C ends it"), "{said}");
+        child
+    };
+    let mut port = forward(&["7011", "7012"]);
+    let mut socket = forward(&["7011", "/tmp/tere-forward-test"]);
+    // The server counts what it gets until the end, and then answers: each way ends by itself.
+    let ask = |connect: &str| {
+        let line = format!(
+            "use Socket; use IO::Handle; {connect} or die; print S 'x' x 300000; S->flush; shutdown(S,1); \
+             local $/; $a=<S>; die unless length $a; print substr($a,0,7), length $a"
+        );
+        host.try_run(&["runuser", "-u", ALICES, "--", "perl", "-e", &line])
+    };
+    let tcp = "socket(S,PF_INET,SOCK_STREAM,0); connect(S,pack_sockaddr_in(7012,INADDR_LOOPBACK))";
+    let unix = "socket(S,PF_UNIX,SOCK_STREAM,0); connect(S,pack_sockaddr_un('/tmp/tere-forward-test'))";
+    for way in [tcp, unix] {
+        eventually("it answers", PATIENCE, || {
+            let said = ask(way);
+            (said.out == "300000:300007").then_some(())
+        });
+    }
+    assert_eq!(host.sh("stat -c %a /tmp/tere-forward-test"), "600");
+    // Where nothing listens, the connection is closed and the person is told why.
+    let mut nowhere = forward(&["7013", "7014"]);
+    let said = ask(&tcp.replace("7012", "7014"));
+    assert!(!said.success, "{said:?}");
+    host.sh("pkill -TERM -x -f 'tere forward dev@web1 .*'");
+    let mut why = String::new();
+    nowhere.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+    assert!(why.contains("Connection refused"), "{why}");
+    for child in [&mut port, &mut socket, &mut nowhere] {
+        child.wait().unwrap();
+    }
+    assert!(!host.path("/tmp/tere-forward-test").exists());
+    host.sh("pkill -TERM -x -f 'tere exec dev@web1 -- perl .*'");
+    server.wait().unwrap();
+    eventually("no session is left", PATIENCE, || sessions(&people, ALICES).is_empty().then_some(()));
+}
