@@ -521,21 +521,23 @@ impl Terminal {
         self.to_write.clear();
     }
 
-    /// Reads once; true if there was anything.
+    /// Reads what there is, so that a packet to the client has more of it than the 4 KiB that a
+    /// terminal gives at once. True if there was anything.
     fn read(&mut self, buffer: &mut [u8], said: &mut Vec<Said>) -> bool {
-        let Some(pty) = self.pty.as_ref().filter(|_| self.may_read()) else { return false };
-        match nix::unistd::read(pty.as_fd(), buffer) {
-            Ok(length @ 1..) => {
-                self.scanner.take(buffer.get(..length).unwrap_or_default(), &mut self.unsent, said);
-                true
-            }
-            Err(Errno::EAGAIN | Errno::EINTR) => false,
-            // EIO: nobody has it open any more.
-            Ok(0) | Err(_) => {
-                self.hung_up();
-                false
+        let mut any = false;
+        while let Some(pty) = self.pty.as_ref().filter(|_| self.may_read()) {
+            match nix::unistd::read(pty.as_fd(), buffer) {
+                Ok(length @ 1..) => {
+                    self.scanner.take(buffer.get(..length).unwrap_or_default(), &mut self.unsent, said);
+                    any = true;
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => break,
+                // EIO: nobody has it open any more.
+                Ok(0) | Err(_) => self.hung_up(),
             }
         }
+        any
     }
 
     fn write(&mut self) {
