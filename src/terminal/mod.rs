@@ -18,8 +18,8 @@
 //! # Known limits
 //! - **reflow**: when the screen grows, rows do not return to it from the scrollback.
 //! - **double size**: lines of double width and height (`ESC # 3`) are shown at normal size.
-//! - **protection**: protected cells (DECSCA), operations on rectangles, and left and right margins
-//!   are not supported.
+//! - **areas**: guarded areas (SPA, EPA), operations on rectangles, and left and right margins are not
+//!   supported. Protected cells (DECSCA) are.
 //! - **one column**: a screen of one column cannot show a wide character and drops it.
 //! - **graphemes**: each character has its own width; joined emoji are not combined.
 //! - **pictures**: sixel, kitty and iTerm pictures are ignored.
@@ -153,7 +153,7 @@ impl Terminal {
     /// `scrollback` bytes of them.
     pub fn snapshot_of_recent(&self, scrollback: usize) -> Vec<u8> {
         let mut bytes = self.state.snapshot(scrollback);
-        bytes.extend_from_slice(self.parser.incomplete());
+        bytes.extend(self.parser.incomplete());
         bytes
     }
 
@@ -161,7 +161,7 @@ impl Terminal {
     /// state, which keeps its own scrollback.
     pub fn snapshot_of_screen(&self) -> Vec<u8> {
         let mut bytes = self.state.snapshot_of_screen();
-        bytes.extend_from_slice(self.parser.incomplete());
+        bytes.extend(self.parser.incomplete());
         bytes
     }
 

@@ -8,7 +8,7 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal as Xterm } from '@xterm/xterm';
 
-import { bound } from './bounds.ts';
+import { Decoder, emulate } from './emulation.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
 import { controlSign, endsComposition, shortcutOf, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
@@ -19,7 +19,6 @@ import { type Copy, copyOf } from './osc52.ts';
 import { dark, light, wireTheme } from './themes.ts';
 import { makeTouchScroll } from './touchscroll.ts';
 import { Wheel } from './wheel.ts';
-import { VERSION, widths } from './widths.ts';
 
 /**
  * Bounds of each side in `TermSize`. A window with room for fewer than two columns is in the middle
@@ -49,17 +48,14 @@ const QUIET_MS = 1000;
  * in the network instead, where the server sees it. `writeSync` is not in the published types.
  */
 interface WritesNow {
-  _core: { writeSync(data: string | Uint8Array): void };
+  _core: { writeSync(data: string): void };
 }
 
 export interface TerminalCallbacks {
   input(bytes: Uint8Array): void;
   /** The window has room for this size now. */
   room(size: TermSize): void;
-  /**
-   * The whole scrollback is needed: the user scrolled up where lines are missing, or a sequence was
-   * skipped (see bounds.ts).
-   */
+  /** The whole scrollback is needed: the user scrolled up where lines are missing. */
   incomplete(): void;
   title(title: string): void;
   /** The terminal's colours have changed. */
@@ -94,6 +90,7 @@ export class Terminal {
   #givesWay: () => boolean;
   #takesLines: (lines: number, tooLong: number, paste: () => void) => void;
   #wheel = new Wheel();
+  #decoder = new Decoder();
   #theme = dark;
   /** The size of the place for which the room was calculated. */
   #fitted = '';
@@ -139,16 +136,14 @@ export class Terminal {
     });
 
     const xterm = this.#xterm;
+    emulate(xterm);
     ignoreQueries(xterm.parser);
     xterm.parser.registerOscHandler(52, (data) => {
       callbacks.copied(copyOf(data));
       return true;
     });
-    bound(xterm.parser, () => this.#incomplete());
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
-    xterm.unicode.register(widths);
-    xterm.unicode.activeVersion = VERSION;
     xterm.loadAddon(
       new WebLinksAddon((event, address) => openLink(event, address, xterm.hasSelection()), {
         hover: (_event, address) => callbacks.link(webAddress(address)),
@@ -201,7 +196,7 @@ export class Terminal {
     this.#wroteAt = Date.now();
     this.#writing = true;
     try {
-      (this.#xterm as unknown as WritesNow)._core.writeSync(bytes);
+      (this.#xterm as unknown as WritesNow)._core.writeSync(this.#decoder.text(bytes));
     } finally {
       this.#writing = false;
     }
@@ -217,6 +212,8 @@ export class Terminal {
     if (extent !== 'screen') this.#xterm.reset();
     this.#torn = extent !== 'whole';
     this.resize(size);
+    // What was incomplete before has been left.
+    this.#decoder = new Decoder();
     this.write(snapshot);
     if (above > 0) this.#xterm.scrollToLine(Math.max(0, this.#xterm.buffer.active.baseY - above));
   }

@@ -1,0 +1,96 @@
+// Parameters of SGR in a form that xterm.js and the worker's terminal understand alike. What is wrong
+// or not supported is left out, as src/terminal/sgr.rs does.
+
+/** Parameters as xterm.js passes them to its own handlers. */
+export interface Parameters {
+  readonly length: number;
+  readonly params: ArrayLike<number>;
+  hasSubParams(at: number): boolean;
+  getSubParams(at: number): ArrayLike<number> | null;
+}
+
+/** A parameter, or a sub-parameter; an empty sub-parameter is -1. */
+interface Parameter {
+  value: number;
+  sub: boolean;
+}
+
+const COLOURS = [38, 48, 58];
+const UNDERLINE = 4;
+
+/** xterm.js does not blink rapidly, and ignores it. */
+const [BLINK, RAPID_BLINK] = [5, 6];
+
+/** The largest number of a kind of underline. */
+const UNDERLINES = 5;
+
+export function style(parameters: Parameters): Parameters {
+  for (let at = 0; at < parameters.length; at += 1) {
+    const value = parameters.params[at] ?? 0;
+    if (value === RAPID_BLINK || parameters.hasSubParams(at) || COLOURS.includes(value)) return plain(parameters);
+  }
+  return parameters;
+}
+
+function plain(parameters: Parameters): Parameters {
+  const all = flat(parameters);
+  const params: number[] = [];
+  const underlines = new Map<number, number>();
+  let at = 0;
+  const subs = () => {
+    const begin = at;
+    while (all[at]?.sub) at += 1;
+    return all.slice(begin, at).map(({ value }) => value);
+  };
+  while (at < all.length) {
+    const { value } = all[at] ?? { value: 0 };
+    at += 1;
+    const own = subs();
+    if (value === UNDERLINE && own.length > 0) {
+      const kind = own[0] ?? -1;
+      underlines.set(params.length, kind < 0 || kind > UNDERLINES ? 1 : kind);
+      params.push(value);
+    } else if (!COLOURS.includes(value)) {
+      params.push(value === RAPID_BLINK ? BLINK : value);
+    } else if (own.length > 0) {
+      params.push(...colour(value, own[0], own.slice(own.length > 4 ? 2 : 1)));
+    } else if (at < all.length) {
+      const kind = all[at]?.value;
+      at += 1;
+      const values = subs();
+      if (values.length > 3) values.shift();
+      if (values.length === 0) {
+        const length = kind === 5 ? 1 : kind === 2 ? 3 : 0;
+        values.push(...all.slice(at, at + length).map((parameter) => parameter.value));
+        at = Math.min(at + length, all.length);
+        // What is left of a value with more sub-parameters.
+        subs();
+      }
+      params.push(...colour(value, kind, values));
+    }
+  }
+  return {
+    length: params.length,
+    params,
+    hasSubParams: (place) => underlines.has(place),
+    getSubParams: (place) => [underlines.get(place) ?? 1],
+  };
+}
+
+/** The parameters that set a colour, or none if it is wrong. */
+function colour(what: number, kind: number | undefined, values: number[]): number[] {
+  const length = kind === 5 ? 1 : kind === 2 ? 3 : 0;
+  // An empty value counts as 0.
+  const parts = values.slice(0, length).map((value) => Math.max(value, 0));
+  const isRight = length > 0 && parts.length === length && parts.every((part) => part <= 255);
+  return isRight && kind !== undefined ? [what, kind, ...parts] : [];
+}
+
+function flat(parameters: Parameters): Parameter[] {
+  const all: Parameter[] = [];
+  for (let at = 0; at < parameters.length; at += 1) {
+    all.push({ value: parameters.params[at] ?? 0, sub: false });
+    if (parameters.hasSubParams(at)) all.push(...Array.from(parameters.getSubParams(at) ?? [], (value) => ({ value, sub: true })));
+  }
+  return all;
+}
