@@ -3,6 +3,7 @@
 
 use super::answers;
 use super::cell::{Cell, Style};
+use super::keyboard::Keyboard;
 use super::modes::{INSERT, KEYPAD, NEW_LINE, ORIGIN, REVERSE_WRAP, WRAP};
 use super::parser::Token;
 use super::screen::{Charset, Cursor, Saved, Screen};
@@ -148,6 +149,14 @@ impl TerminalState {
             (0, 0, b'r') => self.set_region(n - 1, usize::from(csi.value(1)).min(rows)),
             (0, 0, b's') => self.save(),
             (0, 0, b'u') => self.restore(),
+            (b'>', 0, b'u') => self.keyboard.push(self.shown(), csi.value(0)),
+            (b'<', 0, b'u') => self.keyboard.pop(self.shown(), n),
+            (b'=', 0, b'u') => self.keyboard.set(self.shown(), csi.value(0), csi.value(1)),
+            (b'?', 0, b'u') => self.answers.push(&self.keyboard.report(self.shown())),
+            // XTMODKEYS: of the resources, modifyOtherKeys.
+            (b'>', 0, b'm') if matches!(csi.value(0), 0 | 4) => self.keyboard.set_other_keys(csi.value(1)),
+            (b'>', 0, b'n') if csi.value(0) == 4 => self.keyboard.set_other_keys(0),
+            (b'?', 0, b'm') if csi.value(0) == 4 => self.answers.push(&self.keyboard.report_other_keys()),
             (0 | b'?', 0, b'h') => self.switch_modes(csi, true),
             (0 | b'?', 0, b'l') => self.switch_modes(csi, false),
             (0, b'!', b'p') => self.soft_reset(),
@@ -427,7 +436,7 @@ impl TerminalState {
         self.obey_origin();
     }
 
-    /// DECSTR: resets everything that xterm.js resets.
+    /// DECSTR: resets everything that xterm.js resets, and how keys are told.
     fn soft_reset(&mut self) {
         for (mode, on) in [
             ((true, 25), true),
@@ -444,6 +453,7 @@ impl TerminalState {
             self.modes.switch(mode, on);
         }
         self.cursor_shape = 0;
+        self.keyboard = Keyboard::default();
         let last = self.rows.saturating_sub(1);
         let screen = self.screen_mut();
         (screen.top, screen.bottom) = (0, last);

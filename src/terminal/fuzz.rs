@@ -215,6 +215,7 @@ fn is_same_screens(one: &TerminalState, other: &TerminalState) -> bool {
         && is_same_screen((one, &one.main), (other, &other.main))
         && is_same_cursor((one, &one.cursor), (other, &other.cursor))
         && (one.cursor_shape, &one.modes, &one.tabs) == (other.cursor_shape, &other.modes, &other.tabs)
+        && one.keyboard == other.keyboard
         && one.alternate_saved.origin == other.alternate_saved.origin
         && is_same_cursor((one, &one.alternate_saved.cursor), (other, &other.alternate_saved.cursor))
         && (&one.titles, &one.palette, one.repeatable) == (&other.titles, &other.palette, other.repeatable)
@@ -268,7 +269,7 @@ pub(super) fn dump_state(terminal: &Terminal) -> Vec<String> {
     let saved = &state.alternate_saved;
     lines.push(format!("alternate saved {} {}", cursor(state, &saved.cursor), saved.origin));
     lines.push(format!("cursor {} shape {}", cursor(state, &state.cursor), state.cursor_shape));
-    lines.push(format!("{:?}", state.modes));
+    lines.push(format!("{:?} {:?}", state.modes, state.keyboard));
     lines.push(format!("tabs {:?}", state.tabs.iter().map(|stop| u8::from(*stop)).collect::<Vec<_>>()));
     lines.push(format!("{:?} {:?}", state.titles, state.palette));
     lines.push(format!("repeats {:?}", state.repeatable));

@@ -36,6 +36,7 @@ mod dispatch;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod interner;
+mod keyboard;
 mod modes;
 mod painter;
 mod parser;

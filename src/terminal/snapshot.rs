@@ -10,6 +10,7 @@
 
 use super::cell::{Cell, Part};
 use super::colors::{self, FOREGROUND};
+use super::keyboard::Shown;
 use super::modes::{INSERT, KEYPAD, Modes, ORIGIN};
 use super::screen::{Charset, Cursor, Saved, Screen, used};
 use super::sgr_writer::{Columns, SgrWriter};
@@ -62,12 +63,15 @@ impl TerminalState {
 
     fn write_rest(&self, mut writer: SgrWriter<'_>) -> Vec<u8> {
         write_screen(&mut writer, &self.main);
+        self.keyboard.write_flags(Shown::Main, &mut writer.out);
         if let Some(screen) = &self.alternate {
             writer.out.extend_from_slice(b"\x1b[?1047h");
             write_screen(&mut writer, screen);
-        } else if self.alternate_saved != Saved::default() {
+            self.keyboard.write_flags(Shown::Alternate, &mut writer.out);
+        } else if self.alternate_saved != Saved::default() || self.keyboard.has_flags(Shown::Alternate) {
             writer.out.extend_from_slice(b"\x1b[?1047h");
             write_saved(&mut writer, &Screen::new(self.cols, self.rows), &self.alternate_saved);
+            self.keyboard.write_flags(Shown::Alternate, &mut writer.out);
             writer.out.extend_from_slice(b"\x1b[?1047l");
         }
         self.write_settings(&mut writer);
@@ -125,6 +129,7 @@ impl TerminalState {
                 _ => write_mode(writer, (private, mode), on),
             }
         }
+        self.keyboard.write_other_keys(&mut writer.out);
         if self.cursor_shape != 0 {
             write(writer, &format!("\x1b[{} q", self.cursor_shape));
         }

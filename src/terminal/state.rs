@@ -7,6 +7,7 @@ use super::answers::Answers;
 use super::cell::{Cell, Part, Style};
 use super::colors::Palette;
 use super::interner::Interner;
+use super::keyboard::{Keyboard, Shown};
 use super::modes::{INSERT, Modes, WRAP};
 use super::screen::{Charset, Cursor, Saved, Screen};
 use super::scrollback::Scrollback;
@@ -41,6 +42,7 @@ pub(super) struct TerminalState {
     pub(super) alternate_saved: Saved,
     pub(super) cursor: Cursor,
     pub(super) modes: Modes,
+    pub(super) keyboard: Keyboard,
     /// For each column, whether it is a tab stop.
     pub(super) tabs: Vec<bool>,
     pub(super) titles: Titles,
@@ -81,6 +83,7 @@ impl TerminalState {
             alternate_saved: Saved::default(),
             cursor: Cursor::default(),
             modes: Modes::new(),
+            keyboard: Keyboard::default(),
             tabs: first_tabs(cols),
             titles: Titles::default(),
             palette: Palette::new(Theme::DEFAULT),
@@ -113,6 +116,11 @@ impl TerminalState {
     /// The screen that is shown.
     pub(super) fn screen(&self) -> &Screen {
         self.alternate.as_ref().unwrap_or(&self.main)
+    }
+
+    /// Which screen is shown.
+    pub(super) fn shown(&self) -> Shown {
+        if self.alternate.is_some() { Shown::Alternate } else { Shown::Main }
     }
 
     /// The screen that is shown, to be changed.
@@ -356,6 +364,7 @@ impl TerminalState {
         self.alternate_saved = Saved::default();
         self.cursor = Cursor::default();
         self.modes = Modes::new();
+        self.keyboard = Keyboard::default();
         self.tabs = first_tabs(cols);
         self.palette.reset_all();
         self.cursor_shape = 0;
@@ -376,6 +385,7 @@ impl TerminalState {
             + self.titles.weight()
             + self.palette.weight()
             + self.answers.weight()
+            + self.keyboard.weight()
             + self.tabs.capacity()
     }
 

@@ -16,6 +16,7 @@ interface Parameter {
 }
 
 const COLOURS = [38, 48, 58];
+const COLOUR_MAX = 255;
 const UNDERLINE = 4;
 
 /** xterm.js does not blink rapidly, and ignores it. */
@@ -25,11 +26,24 @@ const [BLINK, RAPID_BLINK] = [5, 6];
 const UNDERLINES = 5;
 
 export function style(parameters: Parameters): Parameters {
-  for (let at = 0; at < parameters.length; at += 1) {
-    const value = parameters.params[at] ?? 0;
-    if (value === RAPID_BLINK || parameters.hasSubParams(at) || COLOURS.includes(value)) return plain(parameters);
+  const { length, params } = parameters;
+  // Nearly all are right as they are, and a picture has thousands of them.
+  for (let at = 0; at < length; at += 1) {
+    const value = params[at] ?? 0;
+    if (value === RAPID_BLINK || parameters.hasSubParams(at)) return plain(parameters);
+    if (value !== 38 && value !== 48 && value !== 58) continue;
+    const values = valuesOf(params[at + 1]);
+    if (values === 0 || at + 1 + values >= length) return plain(parameters);
+    for (const end = at + 1 + values; at < end; at += 1) {
+      if (Number(params[at + 1]) > COLOUR_MAX || parameters.hasSubParams(at + 1)) return plain(parameters);
+    }
   }
   return parameters;
+}
+
+/** The number of values of a colour of this kind, or 0. */
+function valuesOf(kind: number | undefined): number {
+  return kind === 5 ? 1 : kind === 2 ? 3 : 0;
 }
 
 function plain(parameters: Parameters): Parameters {
@@ -60,7 +74,7 @@ function plain(parameters: Parameters): Parameters {
       const values = subs();
       if (values.length > 3) values.shift();
       if (values.length === 0) {
-        const length = kind === 5 ? 1 : kind === 2 ? 3 : 0;
+        const length = valuesOf(kind);
         values.push(...all.slice(at, at + length).map((parameter) => parameter.value));
         at = Math.min(at + length, all.length);
         // What is left of a value with more sub-parameters.
@@ -79,10 +93,10 @@ function plain(parameters: Parameters): Parameters {
 
 /** The parameters that set a colour, or none if it is wrong. */
 function colour(what: number, kind: number | undefined, values: number[]): number[] {
-  const length = kind === 5 ? 1 : kind === 2 ? 3 : 0;
+  const length = valuesOf(kind);
   // An empty value counts as 0.
   const parts = values.slice(0, length).map((value) => Math.max(value, 0));
-  const isRight = length > 0 && parts.length === length && parts.every((part) => part <= 255);
+  const isRight = length > 0 && parts.length === length && parts.every((part) => part <= COLOUR_MAX);
   return isRight && kind !== undefined ? [what, kind, ...parts] : [];
 }
 

@@ -10,7 +10,8 @@ import { Terminal as Xterm } from '@xterm/xterm';
 
 import { Decoder, emulate } from './emulation.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
-import { controlSign, endsComposition, shortcutOf, pastInputMethod } from './keys.ts';
+import { keyPress, KeyProtocol } from './keyprotocol.ts';
+import { composes, controlSign, endsComposition, shortcutOf, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
 import { lines, longLine, pasteable } from './paste.ts';
 import type { Extent, TermSize, Theme } from './protocol.ts';
@@ -35,6 +36,9 @@ const CELLS_MAX = 250_000;
  * the stylesheet.
  */
 const PADDING = 10;
+
+/** There, Option makes characters. */
+const IS_MAC = /^(Mac|iP)/.test(navigator.platform);
 
 /** The smallest font size, pixels. A terminal that still exceeds the window can be scrolled. */
 const FONT_MIN = 5;
@@ -91,6 +95,7 @@ export class Terminal {
   #takesLines: (lines: number, tooLong: number, paste: () => void) => void;
   #wheel = new Wheel();
   #decoder = new Decoder();
+  #keyProtocol: KeyProtocol;
   #theme = dark;
   /** The size of the place for which the room was calculated. */
   #fitted = '';
@@ -137,6 +142,7 @@ export class Terminal {
 
     const xterm = this.#xterm;
     emulate(xterm);
+    this.#keyProtocol = new KeyProtocol(xterm);
     ignoreQueries(xterm.parser);
     xterm.parser.registerOscHandler(52, (data) => {
       callbacks.copied(copyOf(data));
@@ -159,7 +165,7 @@ export class Terminal {
     // xterm.js has no event for scrolling by the user, but it renders after it.
     xterm.onRender(() => this.#lookAtScrollback());
     xterm.onTitleChange((title) => callbacks.title(title));
-    xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !callbacks.key(event));
+    xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !callbacks.key(event) && !this.#encode(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
     const takesWheel = () => xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
     // Beside a panel, the wheel scrolls the terminal within its place, even if the program takes
@@ -226,6 +232,7 @@ export class Terminal {
 
   reset(): void {
     this.#xterm.reset();
+    this.#keyProtocol.reset();
   }
 
   focus(): void {
@@ -407,7 +414,9 @@ export class Terminal {
     const pressed = { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing };
     const altGraph = event.getModifierState('AltGraph');
     if (event.type === 'keydown' && endsComposition(pressed)) this.#endComposition();
-    const kept = event.type === 'keydown' ? (pastInputMethod(pressed) ?? controlSign({ ...pressed, altGraph })) : undefined;
+    const isEncoded = this.#encoded(event) !== undefined;
+    const sign = () => (isEncoded ? undefined : controlSign({ ...pressed, altGraph }));
+    const kept = event.type === 'keydown' ? (pastInputMethod(pressed) ?? sign()) : undefined;
     if (kept !== undefined) {
       event.preventDefault();
       this.type(kept);
@@ -419,6 +428,21 @@ export class Terminal {
       if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');
     }
     return own === 'copy' || own === 'paste';
+  }
+
+  /** What is sent for a key, if the program wants to be told it otherwise than xterm.js does. */
+  #encoded(event: KeyboardEvent): string | undefined {
+    const press = keyPress(event, IS_MAC);
+    // What an input method composes comes as text.
+    return press === undefined || composes(press) ? undefined : this.#keyProtocol.encode(press);
+  }
+
+  #encode(event: KeyboardEvent): boolean {
+    const encoded = this.#encoded(event);
+    if (encoded === undefined) return false;
+    event.preventDefault();
+    this.type(encoded);
+    return true;
   }
 }
 
