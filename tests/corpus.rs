@@ -22,10 +22,10 @@ use tere::terminal::Terminal;
 /// Places at which each recording is cut.
 const CUTS: u64 = 50;
 
-/// Random streams of a seed, columns and rows of their terminal, and how many of those that differ
+/// Random streams of a seed, columns and rows of their terminals, and how many of those that differ
 /// are shown with only what they need to differ.
 const STREAMS: u64 = 1000;
-const RANDOM_SIZE: (u16, u16) = (12, 6);
+const RANDOM_SIZES: [(u16, u16); 6] = [(12, 6), (12, 6), (2, 3), (7, 1), (20, 2), (80, 24)];
 const SHRUNK: usize = 4;
 
 fn latin1(bytes: &[u8]) -> String {
@@ -134,10 +134,13 @@ impl FarEnd {
         (said, compared.status.success())
     }
 
-    /// The cases that differ, of random streams.
-    fn differing(&self, cases: &[(Vec<Vec<u8>>, usize)]) -> Vec<(usize, String)> {
-        let cases: Vec<Value> =
-            cases.iter().enumerate().map(|(number, (parts, at))| random_case(number, parts, *at)).collect();
+    /// The streams that differ, by their number, and in what.
+    fn differing(&self, streams: &[RandomStream]) -> Vec<(usize, String)> {
+        let cases: Vec<Value> = streams
+            .iter()
+            .enumerate()
+            .map(|(number, stream)| stream.case(&format!("random-{number}")))
+            .collect();
         let (said, _) = self.compare(&cases);
         let mut differing: Vec<(usize, String)> = Vec::new();
         for line in said.lines() {
@@ -152,55 +155,61 @@ impl FarEnd {
             }
         }
         assert!(said.contains("streams compared"), "{said}");
-        // One difference of a case is enough.
+        // One difference of a stream is enough.
         differing.dedup_by_key(|(number, _)| *number);
         differing
     }
 
-    /// The same stream with as few parts as still differ.
-    fn shrunk(&self, parts: &[Vec<u8>], at: usize) -> (Vec<Vec<u8>>, String) {
-        let (mut parts, mut what) = (parts.to_vec(), String::new());
-        let mut whole_at = at;
+    /// The same stream with as few parts as still differ, and in what.
+    fn shrunk(&self, stream: &RandomStream) -> (RandomStream, String) {
+        let (mut stream, mut what) = (stream.clone(), String::new());
         loop {
-            let without: Vec<(Vec<Vec<u8>>, usize)> = (0..parts.len())
-                .map(|gone| {
-                    let left: Vec<Vec<u8>> = parts
-                        .iter()
-                        .enumerate()
-                        .filter(|(at, _)| *at != gone)
-                        .map(|(_, part)| part.clone())
-                        .collect();
-                    (left, whole_at)
-                })
-                .chain([(parts.clone(), usize::MAX)])
-                .collect();
-            match self
-                .differing(&without)
-                .into_iter()
-                .find(|(at, _)| *at != parts.len() || whole_at != usize::MAX)
-            {
-                Some((at, said)) => {
-                    (parts, whole_at) = without[at].clone();
-                    what = said;
-                }
-                None => return (parts, what),
+            let mut smaller: Vec<RandomStream> =
+                (0..stream.parts.len()).map(|gone| stream.without(gone)).collect();
+            if stream.cut.is_some() {
+                smaller.push(RandomStream { cut: None, ..stream.clone() });
+            }
+            match self.differing(&smaller).into_iter().next() {
+                Some((number, said)) => (stream, what) = (smaller[number].clone(), said),
+                None => return (stream, what),
             }
         }
     }
 }
 
-/// A random stream as the far end compares it: from a snapshot of its end, and on from a cut.
-fn random_case(number: usize, parts: &[Vec<u8>], at: usize) -> Value {
-    let bytes = parts.concat();
-    let size = json!({ "cols": RANDOM_SIZE.0, "rows": RANDOM_SIZE.1 });
-    let events = vec![size.clone(), json!({ "bytes": latin1(&bytes) })];
-    let mut streams = vec![restored(&play(&events), Vec::new())];
-    if at != usize::MAX {
-        let (before, behind) = bytes.split_at(at % (bytes.len() + 1));
-        let begun = play(&[size, json!({ "bytes": latin1(before) })]);
-        streams.push(restored(&begun, vec![json!({ "bytes": latin1(behind) })]));
+/// Random output, in parts.
+#[derive(Clone)]
+struct RandomStream {
+    parts: Vec<Vec<u8>>,
+    size: (u16, u16),
+    /// Where a snapshot is made, modulo the length, besides the one at the end.
+    cut: Option<usize>,
+}
+
+impl RandomStream {
+    fn new(random: &mut Random) -> Self {
+        let size = RANDOM_SIZES[random.below(RANDOM_SIZES.len())];
+        Self { parts: stream(random), size, cut: Some(random.below(10_000)) }
     }
-    json!({ "name": format!("random-{number}"), "whole": events, "streams": streams })
+
+    fn without(&self, gone: usize) -> Self {
+        let mut smaller = self.clone();
+        smaller.parts.remove(gone);
+        smaller
+    }
+
+    fn case(&self, name: &str) -> Value {
+        let bytes = self.parts.concat();
+        let size = json!({ "cols": self.size.0, "rows": self.size.1 });
+        let events = vec![size.clone(), json!({ "bytes": latin1(&bytes) })];
+        let mut streams = vec![restored(&play(&events), Vec::new())];
+        if let Some(cut) = self.cut {
+            let (before, behind) = bytes.split_at(cut % (bytes.len() + 1));
+            let begun = play(&[size, json!({ "bytes": latin1(before) })]);
+            streams.push(restored(&begun, vec![json!({ "bytes": latin1(behind) })]));
+        }
+        json!({ "name": name, "whole": events, "streams": streams })
+    }
 }
 
 #[test]
@@ -241,9 +250,10 @@ fn what_is_listed_as_a_difference_is_one() {
     let far = FarEnd::new();
     let text = std::fs::read_to_string(far.top.join("tests/corpus/differences.json")).unwrap();
     let listed: Vec<Value> = serde_json::from_str(&text).unwrap();
-    let streams: Vec<_> = listed
+    let bytes = |one: &Value| one["bytes"].as_str().unwrap().as_bytes().to_vec();
+    let streams: Vec<RandomStream> = listed
         .iter()
-        .map(|one| (vec![one["bytes"].as_str().unwrap().as_bytes().to_vec()], usize::MAX))
+        .map(|one| RandomStream { parts: vec![bytes(one)], size: RANDOM_SIZES[0], cut: None })
         .collect();
     let differing: Vec<usize> = far.differing(&streams).into_iter().map(|(number, _)| number).collect();
     let same: Vec<&Value> =
@@ -265,14 +275,14 @@ fn xterm_js_sees_what_our_terminal_sees_in_random_streams() {
     let seeds = number(SEED).map_or_else(|| vec![1, now], |seed| vec![seed]);
     for seed in seeds {
         let mut random = Random::new(seed);
-        let cases: Vec<_> = (0..count).map(|_| (stream(&mut random), random.below(10_000))).collect();
-        let differing = far.differing(&cases);
+        let streams: Vec<RandomStream> = (0..count).map(|_| RandomStream::new(&mut random)).collect();
+        let differing = far.differing(&streams);
         let mut said = format!("{SEED}={seed}: {} of {count} streams differ", differing.len());
         for (number, _) in differing.iter().take(SHRUNK) {
-            let (parts, at) = &cases[*number];
-            let (parts, what) = far.shrunk(parts, *at);
-            let shown: Vec<String> = parts.iter().map(|part| part.escape_ascii().to_string()).collect();
-            write!(said, "\n\nstream {number}: {shown:?}\n{what}").unwrap();
+            let (stream, what) = far.shrunk(&streams[*number]);
+            let parts: Vec<String> =
+                stream.parts.iter().map(|part| part.escape_ascii().to_string()).collect();
+            write!(said, "\n\nstream {number} at {:?}: {parts:?}\n{what}", stream.size).unwrap();
         }
         assert!(differing.is_empty(), "{said}");
     }

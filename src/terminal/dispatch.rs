@@ -88,7 +88,7 @@ impl TerminalState {
             (0, 0, b'A') => self.up(n),
             (0, 0, b'B') => self.down(n),
             (0, 0, b'e') => self.down_anywhere(n),
-            (0, 0, b'b') => self.repeat(n),
+            (0, 0, b'b') => drop(self.repeat(n, usize::MAX)),
             (0, 0, b'C' | b'a') => self.move_by(0, step(n)),
             (0, 0, b'D') => self.back(n),
             (0, 0, b'E') => {

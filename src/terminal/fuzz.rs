@@ -85,9 +85,10 @@ pub fn terminal(data: &[u8]) {
                 let (mut left, mut stuck) = (part, 0);
                 while !left.is_empty() {
                     let taken = parts.print_within(left, budget);
-                    // What ends a string or a broken character is read after that.
+                    // What ends a string or a broken character is read after that, and REP is
+                    // interrupted after each row.
                     stuck = if taken == 0 { stuck + 1 } else { 0 };
-                    assert!(stuck < 2, "no progress");
+                    assert!(stuck < 2 + usize::from(u16::MAX), "no progress");
                     left = &left[taken..];
                 }
             }

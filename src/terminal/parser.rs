@@ -243,6 +243,15 @@ impl Parser {
         None
     }
 
+    /// Takes REP, which was returned last, for incomplete, with this count. Its last byte is to be
+    /// read again.
+    pub(super) fn interrupt_repetition(&mut self, left: usize) {
+        self.begin();
+        self.pending.extend_from_slice(format!("[{left}").as_bytes());
+        self.state = ParserState::Csi;
+        self.spent = false;
+    }
+
     /// Returns the pending bytes as a token.
     fn give<'a>(&'a mut self, token: impl FnOnce(&'a [u8]) -> Option<Token<'a>>) -> Option<Token<'a>> {
         self.state = ParserState::Ground;

@@ -23,9 +23,6 @@ const MARKS_MAX: usize = 8;
 /// Cost of making or freeing a row, as the number of cells that can be written in the same time.
 pub(super) const ROW_COST: usize = 16;
 
-/// Characters that REP writes at once.
-const REPEATED_AT_ONCE: usize = 1024;
-
 /// Columns between the tab stops at power-on.
 const TAB: usize = 8;
 
@@ -150,19 +147,28 @@ impl TerminalState {
         }
     }
 
-    /// Writes the last character again with its marks, `count` times.
-    pub(super) fn repeat(&mut self, count: usize) {
+    /// Writes the last character again with its marks, `count` times, until at least `cells` cells
+    /// were touched. Returns how many times are left. It may be repeated again only if some are.
+    pub(super) fn repeat(&mut self, count: usize, cells: usize) -> usize {
         let text = match self.repeatable {
             Some(character) => character.to_string(),
             None if self.marked => self.marked_text(),
-            None => return,
+            None => return 0,
         };
-        let mut left = count;
+        let (mut left, mut touched) = (count, 0);
         while left > 0 {
-            let now = left.min(REPEATED_AT_ONCE);
+            if touched >= cells {
+                return left;
+            }
+            // A row at a time, so that a row is scrolled at most.
+            let now = left.min(self.cols);
             self.print(&text.repeat(now));
             left -= now;
+            touched += self.take_touched();
         }
+        self.touched += touched;
+        (self.repeatable, self.marked) = (None, false);
+        0
     }
 
     /// The character before the cursor with its marks.

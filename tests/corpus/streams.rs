@@ -62,7 +62,7 @@ const WORDS: [&[u8]; 22] = [
 ];
 
 /// Sequences without a choice, most of them rare or wrong.
-const FIXED: [&str; 88] = [
+const FIXED: [&str; 92] = [
     "\r",
     "\n",
     "\r\n",
@@ -121,6 +121,10 @@ const FIXED: [&str; 88] = [
     "\x1b#8",
     "\x1b#6",
     "\x1b[!p",
+    "\x1b[4 q",
+    "\x1b[5 q",
+    "\x1b[ q",
+    "\x1b[9 q",
     "\x1b[?5W",
     "\x1b[g",
     "\x1b[3g",

@@ -18,9 +18,16 @@ interface Line {
   setCellFromCodepoint(x: number, code: number, width: number, look: Look): void;
 }
 
+interface Underline {
+  underlineColor: number;
+  clone(): Underline;
+}
+
 interface Look {
   fg: number;
   bg: number;
+  extended: Underline;
+  updateExtended(): void;
   clone(): Look;
 }
 
@@ -49,7 +56,7 @@ interface InputHandler {
     buffers: { onBufferActivate(listener: (event: { activeBuffer: Buffer; inactiveBuffer: Buffer }) => void): void; alt: Buffer };
     scroll(look: Look, isWrapped?: boolean): void;
   };
-  _coreService: { decPrivateModes: { origin: boolean; wraparound: boolean; reverseWraparound: boolean } };
+  _coreService: { isCursorHidden: boolean; decPrivateModes: { origin: boolean; wraparound: boolean; reverseWraparound: boolean } };
   _charsetService: { glevel: number; charset: Charset; _charsets: Charset[]; setgLevel(level: number): void };
   _optionsService: { options: { convertEol: boolean } };
   _parser: {
@@ -130,11 +137,18 @@ export function correct(xterm: Correctable): void {
   correctCharsets(xterm, handler);
 
   // Without this, an extended colour takes its numbers modulo 256 and swallows what follows a wrong
-  // one, and SGR 0 ends protection.
+  // one, SGR 59 makes underlines white, and SGR 0 ends protection.
   const attributes = handler.charAttributes.bind(handler);
   handler.charAttributes = (parameters) => {
     const kept = handler._curAttrData.bg & PROTECTED;
-    attributes(style(parameters));
+    for (const [number, part] of style(parameters).entries()) {
+      if (number > 0) {
+        handler._curAttrData.extended = handler._curAttrData.extended.clone();
+        handler._curAttrData.extended.underlineColor = 0;
+        handler._curAttrData.updateExtended();
+      }
+      attributes(part);
+    }
     handler._curAttrData.bg = (handler._curAttrData.bg & ~PROTECTED) | kept;
     return true;
   };
@@ -484,7 +498,8 @@ interface Saved {
 
 /**
  * Saved and reset state. xterm.js saves the row as one of the scrollback, and neither the pending wrap
- * nor origin mode, underlines, links and character sets; RIS leaves new line mode and colours.
+ * nor origin mode, underlines, links and character sets; RIS leaves new line mode, colours and a hidden
+ * cursor.
  */
 function correctState(handler: InputHandler): void {
   const saved = new WeakMap<Buffer, Saved>();
@@ -516,6 +531,7 @@ function correctState(handler: InputHandler): void {
   const full = handler.fullReset.bind(handler);
   handler.fullReset = () => {
     handler._optionsService.options.convertEol = false;
+    handler._coreService.isCursorHidden = false;
     handler.restoreIndexedColor('');
     handler.restoreFgColor('');
     handler.restoreBgColor('');
@@ -541,6 +557,8 @@ function correctCharsets(xterm: Correctable, handler: InputHandler): void {
   if (handler._charsetService.charset) handler._charsetService.charset['_'] = '\u00a0';
   handler.selectCharset('(B');
 
+  // A cursor style that does not exist switched blinking on or off.
+  xterm.parser.registerCsiHandler({ intermediates: ' ', final: 'q' }, (parameters) => Number(parameters[0]) > 6);
   xterm.parser.registerCsiHandler({ prefix: '?', final: 'W' }, (parameters) => {
     const { tabs } = handler._activeBuffer;
     if (parameters[0] !== 5) return true;

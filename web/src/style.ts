@@ -25,12 +25,16 @@ const [BLINK, RAPID_BLINK] = [5, 6];
 /** The largest number of a kind of underline. */
 const UNDERLINES = 5;
 
-export function style(parameters: Parameters): Parameters {
+/** The colour of the underline is that of the text again: in xterm.js it would be white. */
+const LINE_DEFAULT = 59;
+
+/** The parameters in parts; between two of them, the colour of the underline is reset. */
+export function style(parameters: Parameters): Parameters[] {
   const { length, params } = parameters;
   // Nearly all are right as they are, and a picture has thousands of them.
   for (let at = 0; at < length; at += 1) {
     const value = params[at] ?? 0;
-    if (value === RAPID_BLINK || parameters.hasSubParams(at)) return plain(parameters);
+    if (value === RAPID_BLINK || value === LINE_DEFAULT || parameters.hasSubParams(at)) return plain(parameters);
     if (value !== 38 && value !== 48 && value !== 58) continue;
     const values = valuesOf(params[at + 1]);
     if (values === 0 || at + 1 + values >= length) return plain(parameters);
@@ -38,7 +42,7 @@ export function style(parameters: Parameters): Parameters {
       if (Number(params[at + 1]) > COLOUR_MAX || parameters.hasSubParams(at + 1)) return plain(parameters);
     }
   }
-  return parameters;
+  return [parameters];
 }
 
 /** The number of values of a colour of this kind, or 0. */
@@ -46,10 +50,15 @@ function valuesOf(kind: number | undefined): number {
   return kind === 5 ? 1 : kind === 2 ? 3 : 0;
 }
 
-function plain(parameters: Parameters): Parameters {
+function plain(parameters: Parameters): Parameters[] {
   const all = flat(parameters);
-  const params: number[] = [];
-  const underlines = new Map<number, number>();
+  const parts: Parameters[] = [];
+  let params: number[] = [];
+  let underlines = new Map<number, number>();
+  const end = () => {
+    parts.push(made(params, underlines));
+    [params, underlines] = [[], new Map()];
+  };
   let at = 0;
   const subs = () => {
     const begin = at;
@@ -64,6 +73,8 @@ function plain(parameters: Parameters): Parameters {
       const kind = own[0] ?? -1;
       underlines.set(params.length, kind < 0 || kind > UNDERLINES ? 1 : kind);
       params.push(value);
+    } else if (value === LINE_DEFAULT) {
+      end();
     } else if (!COLOURS.includes(value)) {
       params.push(value === RAPID_BLINK ? BLINK : value);
     } else if (own.length > 0) {
@@ -83,6 +94,11 @@ function plain(parameters: Parameters): Parameters {
       params.push(...colour(value, kind, values));
     }
   }
+  end();
+  return parts;
+}
+
+function made(params: number[], underlines: Map<number, number>): Parameters {
   return {
     length: params.length,
     params,
