@@ -352,8 +352,8 @@ impl TerminalState {
         whole.for_each(|row| fill(self.screen_mut(), row, 0, cols, blank));
     }
 
-    /// DECALN: fills the screen with E, and resets the scrolling region, origin mode and the style,
-    /// as xterm does.
+    /// DECALN: fills the screen with E, and resets the scrolling region, origin mode and the style.
+    /// So does xterm, but for the colours, which DEC's terminals did not have.
     fn fill_with_e(&mut self) {
         let rows = self.rows;
         let screen = self.screen_mut();

@@ -170,7 +170,9 @@ fn indexed(value: u16) -> CellColor {
 
 /// Parses a colour of the form `38;5;n` or `38;2;r;g;b` and removes it from `rest`, which begins
 /// after the 38. Its values may be sub-parameters: `38;5:n`. One that is cut short, or of a kind
-/// that is not supported, is removed as well and changes nothing, as in xterm.
+/// that is not supported, is removed as well and changes nothing. xterm does the same with
+/// `48;2;m`, but takes what is not there at all, as in `48;2m`, for 0; xterm.js does not tell the
+/// two apart.
 fn flat_color(rest: &mut &[Parameter]) -> Option<CellColor> {
     let (&kind, behind) = rest.split_first()?;
     let subs = behind.iter().take_while(|parameter| parameter.sub).count();
