@@ -1108,6 +1108,10 @@ test('on a phone there are the keys that its keyboard lacks', minute, async () =
   await front.typedAll(/^\x03\x1b\[A\x1b\[1;5Cd\x1b\xc3\xa9c$/);
   assert.equal(await control.getAttribute('aria-pressed'), 'false');
   await tab.screenshot('page-phone');
+  front.print(1, '\x1b[>1uencoded');
+  await tab.sees(/encoded$/);
+  await tab.page.getByRole('button', { name: 'Escape' }).tap();
+  await front.typedAll(/c\x1b\[27u$/);
   tab.assertNoErrors();
 });
 

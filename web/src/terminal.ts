@@ -10,6 +10,7 @@ import { Terminal as Xterm } from '@xterm/xterm';
 
 import { Decoder, emulate } from './emulation.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
+import type { KeyPress } from './keyencode.ts';
 import { keyPress, KeyProtocol } from './keyprotocol.ts';
 import { composes, controlSign, endsComposition, shortcutOf, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
@@ -242,6 +243,16 @@ export class Terminal {
   /** Sends text as if the user had typed it, as the touch keys do. */
   type(text: string): void {
     this.#xterm.input(text, true);
+  }
+
+  /**
+   * Presses a key that the keyboard lacks. `asEver` is sent unless the program wants to be told keys
+   * otherwise.
+   */
+  press(key: string, ctrlKey: boolean, asEver: string): void {
+    const held = { ctrlKey, shiftKey: false, altKey: false, metaKey: false, altGraph: false, capsLock: false, numLock: false };
+    const press: KeyPress = { ...held, key, code: key, keyCode: 0, location: 0, type: 'press', isComposing: false, altMakesText: false };
+    this.type(this.#keyProtocol.encode(press) ?? asEver);
   }
 
   paste(text: string): void {
