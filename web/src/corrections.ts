@@ -340,8 +340,8 @@ function correctRows(xterm: Correctable, handler: InputHandler): void {
     handler.markRangeDirty(from, scrollBottom);
   };
   const inRegion = (down: boolean): Method => (parameters) => {
-    handler._restrictCursor();
     const { y, scrollTop, scrollBottom } = handler._activeBuffer;
+    // Outside the region, nothing happens, and a cursor that waits to wrap still does.
     if (y < scrollTop || y > scrollBottom) return true;
     move(y, parameters, down);
     handler._activeBuffer.x = 0;
