@@ -86,6 +86,8 @@ pub(super) struct Cell {
     /// The combining marks, as a number in the table of the state; 0 for none.
     pub(super) marks: u16,
     pub(super) part: Part,
+    /// Whether a selective erase leaves the cell (DECSCA).
+    pub(super) protected: bool,
     pub(super) style: Style,
 }
 
@@ -98,7 +100,7 @@ impl Cell {
 
     /// A character of one cell.
     pub(super) const fn narrow(glyph: char, style: Style) -> Self {
-        Self { glyph, marks: 0, part: Part::Narrow, style }
+        Self { glyph, marks: 0, part: Part::Narrow, protected: false, style }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::answers;
 use super::cell::{Cell, Style};
-use super::modes::{INSERT, KEYPAD, NEW_LINE, ORIGIN, WRAP};
+use super::keyboard::Keyboard;
+use super::modes::{INSERT, KEYPAD, NEW_LINE, ORIGIN, REVERSE_WRAP, WRAP};
 use super::parser::Token;
 use super::screen::{Charset, Cursor, Saved, Screen};
 use super::sequence::Csi;
@@ -14,10 +15,6 @@ impl TerminalState {
     pub(super) fn act(&mut self, token: &Token<'_>) {
         match token {
             Token::Text(text) => return self.print(text),
-            // REP keeps the repeatable character, so another REP can follow.
-            Token::Csi(csi) if (csi.marker, csi.intermediate, csi.last) == (0, 0, b'b') => {
-                return self.repeat(csi.count(0));
-            }
             Token::Csi(csi) => self.csi(csi),
             Token::Control(control) => self.control(*control),
             Token::Escape(between, last) => self.escape(between, *last),
@@ -31,7 +28,7 @@ impl TerminalState {
     fn control(&mut self, control: u8) {
         match control {
             0x07 => self.bell = true,
-            0x08 => self.move_by(0, -1),
+            0x08 => self.back(1),
             0x09 => self.tab_forward(1),
             0x0a..=0x0c => {
                 self.index();
@@ -68,7 +65,7 @@ impl TerminalState {
             ([], b'n') => self.cursor.active = 2,
             ([], b'o') => self.cursor.active = 3,
             ([b'#'], b'8') => self.fill_with_e(),
-            ([designator @ b'('..=b'+'], charset) => {
+            ([designator @ b'('..=b'+'], charset @ (b'0' | b'A' | b'B')) => {
                 let charset = match charset {
                     b'0' => Charset::Drawing,
                     b'A' => Charset::British,
@@ -89,9 +86,11 @@ impl TerminalState {
             (0, 0, b'P') => self.edit_row(|screen, row, col, blank| screen.delete(row, col, n, blank)),
             (0, 0, b'X') => self.edit_row(|screen, row, col, blank| screen.fill(row, col, col + n, blank)),
             (0, 0, b'A') => self.up(n),
-            (0, 0, b'B' | b'e') => self.down(n),
+            (0, 0, b'B') => self.down(n),
+            (0, 0, b'e') => self.down_anywhere(n),
+            (0, 0, b'b') => drop(self.repeat(n, usize::MAX)),
             (0, 0, b'C' | b'a') => self.move_by(0, step(n)),
-            (0, 0, b'D') => self.move_by(0, -step(n)),
+            (0, 0, b'D') => self.back(n),
             (0, 0, b'E') => {
                 self.down(n);
                 self.go_col(0);
@@ -111,8 +110,27 @@ impl TerminalState {
                 _ => {}
             },
             (b'?', 0, b'W') if csi.value(0) == 5 => self.tabs = first_tabs(self.cols),
-            (0 | b'?', 0, b'J') => self.erase_screen(csi.value(0)),
-            (0 | b'?', 0, b'K') => self.erase_row(csi.value(0)),
+            (0, 0, b'J') => self.erase_screen(csi.value(0), Screen::fill),
+            (b'?', 0, b'J') => self.erase_screen(csi.value(0), Screen::fill_unprotected),
+            (0, 0, b'K') => self.erase_row(csi.value(0), Screen::fill),
+            (b'?', 0, b'K') => self.erase_row(csi.value(0), Screen::fill_unprotected),
+            (0, b'"', b'q') => match csi.value(0) {
+                0 | 2 => self.cursor.protected = false,
+                1 => self.cursor.protected = true,
+                _ => {}
+            },
+            (0, b' ', b'@') => {
+                self.edit_columns(0, |screen, row, col, blank| screen.delete(row, col, n, blank))
+            }
+            (0, b' ', b'A') => {
+                self.edit_columns(0, |screen, row, col, blank| screen.insert(row, col, n, blank))
+            }
+            (0, b'\'', b'~') => self.edit_columns(self.cursor.col, |screen, row, col, blank| {
+                screen.delete(row, col, n, blank);
+            }),
+            (0, b'\'', b'}') => self.edit_columns(self.cursor.col, |screen, row, col, blank| {
+                screen.insert(row, col, n, blank);
+            }),
             (0, 0, b'L') => {
                 self.edit_rows(|screen, row, bottom, blank| screen.scroll_down(row, bottom, n, blank))
             }
@@ -131,6 +149,14 @@ impl TerminalState {
             (0, 0, b'r') => self.set_region(n - 1, usize::from(csi.value(1)).min(rows)),
             (0, 0, b's') => self.save(),
             (0, 0, b'u') => self.restore(),
+            (b'>', 0, b'u') => self.keyboard.push(self.shown(), csi.value(0)),
+            (b'<', 0, b'u') => self.keyboard.pop(self.shown(), n),
+            (b'=', 0, b'u') => self.keyboard.set(self.shown(), csi.value(0), csi.value(1)),
+            (b'?', 0, b'u') => self.answers.push(&self.keyboard.report(self.shown())),
+            // XTMODKEYS: of the resources, modifyOtherKeys.
+            (b'>', 0, b'm') if matches!(csi.value(0), 0 | 4) => self.keyboard.set_other_keys(csi.value(1)),
+            (b'>', 0, b'n') if csi.value(0) == 4 => self.keyboard.set_other_keys(0),
+            (b'?', 0, b'm') if csi.value(0) == 4 => self.answers.push(&self.keyboard.report_other_keys()),
             (0 | b'?', 0, b'h') => self.switch_modes(csi, true),
             (0 | b'?', 0, b'l') => self.switch_modes(csi, false),
             (0, b'!', b'p') => self.soft_reset(),
@@ -201,6 +227,33 @@ impl TerminalState {
         self.move_by(step(count.min(end - self.cursor.row)), 0);
     }
 
+    /// VPR: moves the cursor down, past the scrolling region too, but in origin mode not out of it.
+    fn down_anywhere(&mut self, count: usize) {
+        self.move_by(step(count), 0);
+        self.obey_origin();
+    }
+
+    /// Moves the cursor left. In reverse wrap mode, it goes on from the first column to the last of
+    /// the row above, if that row wraps; a cursor that waits to wrap first stops waiting.
+    fn back(&mut self, count: usize) {
+        if !self.modes.is_on(REVERSE_WRAP) || !self.modes.is_on(WRAP) {
+            return self.move_by(0, -step(count));
+        }
+        let mut left = count.min(self.cols * self.rows);
+        if std::mem::take(&mut self.cursor.pending_wrap) {
+            left -= 1;
+        }
+        loop {
+            let in_row = left.min(self.cursor.col);
+            self.cursor.col -= in_row;
+            left -= in_row;
+            let above = self.cursor.row.checked_sub(1).filter(|above| self.screen().wrapped(*above) > 0);
+            let Some(above) = above.filter(|_| left > 0) else { return };
+            (self.cursor.row, self.cursor.col) = (above, self.screen().last_col());
+            left -= 1;
+        }
+    }
+
     fn tab_forward(&mut self, count: usize) {
         if self.cursor.pending_wrap {
             return;
@@ -239,7 +292,23 @@ impl TerminalState {
         let (top, bottom) = (self.screen().top, self.screen().bottom);
         if (top..=bottom).contains(&row) {
             edit(self.screen_mut(), row, bottom, blank);
+            self.end_line_above_screen(row);
             self.go_col(0);
+        }
+    }
+
+    /// Edits every row of the scrolling region at a column, if the cursor is inside the region.
+    /// Their lines end.
+    fn edit_columns(&mut self, col: usize, edit: impl Fn(&mut Screen, usize, usize, Cell)) {
+        let (row, blank) = (self.cursor.row, self.cursor.style.erased());
+        let (top, bottom) = (self.screen().top, self.screen().bottom);
+        if (top..=bottom).contains(&row) {
+            self.end_line_above_screen(top);
+            let screen = self.screen_mut();
+            for row in top..=bottom {
+                screen.end_line_above(row);
+                edit(screen, row, col, blank);
+            }
         }
     }
 
@@ -247,9 +316,10 @@ impl TerminalState {
         let blank = self.cursor.style.erased();
         let (top, bottom) = (self.screen().top, self.screen().bottom);
         edit(self.screen_mut(), top, bottom, blank);
+        self.end_line_above_screen(top);
     }
 
-    fn erase_row(&mut self, which: u16) {
+    fn erase_row(&mut self, which: u16, fill: Fill) {
         let Cursor { row, col, style, pending_wrap, .. } = self.cursor;
         let (from, to) = match which {
             // A cursor with a pending wrap is past the last column: there is nothing to erase.
@@ -259,32 +329,38 @@ impl TerminalState {
             2 => (0, self.cols),
             _ => return,
         };
-        self.screen_mut().fill(row, from, to, style.erased());
+        fill(self.screen_mut(), row, from, to, style.erased());
     }
 
-    fn erase_screen(&mut self, which: u16) {
-        let (row, rows, blank) = (self.cursor.row, self.rows, self.cursor.style.erased());
-        match which {
+    fn erase_screen(&mut self, which: u16, fill: Fill) {
+        let (row, rows) = (self.cursor.row, self.rows);
+        let whole = match which {
             0 => {
-                self.erase_row(0);
-                self.screen_mut().fill_rows(row + 1, rows, blank);
+                self.erase_row(0, fill);
+                self.screen_mut().end_line_above(row + 1);
+                row + 1..rows
             }
             1 => {
-                self.erase_row(1);
-                self.screen_mut().fill_rows(0, row, blank);
+                self.erase_row(1, fill);
+                0..row
             }
-            2 => self.screen_mut().fill_rows(0, rows, blank),
-            3 => self.scrollback.clear(),
-            _ => {}
-        }
+            2 => 0..rows,
+            3 => return self.scrollback.clear(),
+            _ => return,
+        };
+        let (cols, blank) = (self.cols, self.cursor.style.erased());
+        whole.for_each(|row| fill(self.screen_mut(), row, 0, cols, blank));
     }
 
-    /// DECALN: fills the screen with E.
+    /// DECALN: fills the screen with E, and resets the scrolling region, origin mode and the style.
+    /// So does xterm, but for the colours, which DEC's terminals did not have.
     fn fill_with_e(&mut self) {
         let rows = self.rows;
         let screen = self.screen_mut();
         screen.fill_rows(0, rows, Cell::narrow('E', Style::PLAIN));
         (screen.top, screen.bottom) = (0, rows.saturating_sub(1));
+        self.modes.switch(ORIGIN, false);
+        self.cursor.style = Style { link: self.cursor.style.link, ..Style::PLAIN };
         self.go(0, 0);
     }
 
@@ -321,6 +397,8 @@ impl TerminalState {
     fn switch_modes(&mut self, csi: &Csi, on: bool) {
         for parameter in csi.parameters() {
             match ((csi.marker == b'?', parameter.value), on) {
+                // DECANM: leaving VT52 mode, in which this terminal never is, also does this.
+                ((true, 2), true) => self.cursor.charsets = [Charset::Ascii; 4],
                 ((true, 1048), true) => self.save(),
                 ((true, 1048), false) => self.restore(),
                 ((true, 1049), true) => {
@@ -348,6 +426,7 @@ impl TerminalState {
             self.touched += ROW_COST * self.rows;
             let mut screen = Screen::new(self.cols, self.rows);
             screen.fill_rows(0, self.rows, self.cursor.style.erased());
+            screen.saved = std::mem::take(&mut self.alternate_saved);
             self.alternate = Some(screen);
         }
     }
@@ -357,7 +436,7 @@ impl TerminalState {
         self.obey_origin();
     }
 
-    /// DECSTR: resets everything that xterm.js resets.
+    /// DECSTR: resets everything that xterm.js resets, and how keys are told.
     fn soft_reset(&mut self) {
         for (mode, on) in [
             ((true, 25), true),
@@ -374,6 +453,7 @@ impl TerminalState {
             self.modes.switch(mode, on);
         }
         self.cursor_shape = 0;
+        self.keyboard = Keyboard::default();
         let last = self.rows.saturating_sub(1);
         let screen = self.screen_mut();
         (screen.top, screen.bottom) = (0, last);
@@ -382,6 +462,9 @@ impl TerminalState {
         self.cursor = Cursor { row, col, pending_wrap, ..Cursor::default() };
     }
 }
+
+/// An erase of a part of a row: the row, the first column, and the one after the last.
+type Fill = fn(&mut Screen, usize, usize, usize, Cell);
 
 /// A count as a signed distance.
 fn step(count: usize) -> isize {

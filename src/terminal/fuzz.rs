@@ -85,9 +85,10 @@ pub fn terminal(data: &[u8]) {
                 let (mut left, mut stuck) = (part, 0);
                 while !left.is_empty() {
                     let taken = parts.print_within(left, budget);
-                    // What ends a string or a broken character is read after that.
+                    // What ends a string or a broken character is read after that, and REP is
+                    // interrupted after each row.
                     stuck = if taken == 0 { stuck + 1 } else { 0 };
-                    assert!(stuck < 2, "no progress");
+                    assert!(stuck < 2 + usize::from(u16::MAX), "no progress");
                     left = &left[taken..];
                 }
             }
@@ -215,14 +216,16 @@ fn is_same_screens(one: &TerminalState, other: &TerminalState) -> bool {
         && is_same_screen((one, &one.main), (other, &other.main))
         && is_same_cursor((one, &one.cursor), (other, &other.cursor))
         && (one.cursor_shape, &one.modes, &one.tabs) == (other.cursor_shape, &other.modes, &other.tabs)
+        && one.keyboard == other.keyboard
+        && one.alternate_saved.origin == other.alternate_saved.origin
+        && is_same_cursor((one, &one.alternate_saved.cursor), (other, &other.alternate_saved.cursor))
         && (&one.titles, &one.palette, one.repeatable) == (&other.titles, &other.palette, other.repeatable)
 }
 
 fn is_same_screen(one: (&TerminalState, &Screen), other: (&TerminalState, &Screen)) -> bool {
     let ((a, one), (b, other)) = (one, other);
     let same_cell = |(here, there): (&Cell, &Cell)| {
-        here.glyph == there.glyph
-            && here.part == there.part
+        (here.glyph, here.part, here.protected) == (there.glyph, there.part, there.protected)
             && here.style.unlinked() == there.style.unlinked()
             && is_same_text((&a.links, here.style.link), (&b.links, there.style.link))
             && is_same_text((&a.marks, here.marks), (&b.marks, there.marks))
@@ -243,7 +246,8 @@ fn is_same_text(one: (&Interner, u16), other: (&Interner, u16)) -> bool {
 fn is_same_cursor(one: (&TerminalState, &Cursor), other: (&TerminalState, &Cursor)) -> bool {
     let plain = |cursor: &Cursor| {
         let style = cursor.style.unlinked();
-        (cursor.row, cursor.col, cursor.pending_wrap, cursor.charsets, cursor.active, style)
+        let place = (cursor.row, cursor.col, cursor.pending_wrap);
+        (place, cursor.charsets, cursor.active, cursor.protected, style)
     };
     plain(one.1) == plain(other.1)
         && is_same_text((&one.0.links, one.1.style.link), (&other.0.links, other.1.style.link))
@@ -263,8 +267,10 @@ pub(super) fn dump_state(terminal: &Terminal) -> Vec<String> {
     if let Some(alternate) = &state.alternate {
         screen("alternate", state, alternate, &mut lines);
     }
+    let saved = &state.alternate_saved;
+    lines.push(format!("alternate saved {} {}", cursor(state, &saved.cursor), saved.origin));
     lines.push(format!("cursor {} shape {}", cursor(state, &state.cursor), state.cursor_shape));
-    lines.push(format!("{:?}", state.modes));
+    lines.push(format!("{:?} {:?}", state.modes, state.keyboard));
     lines.push(format!("tabs {:?}", state.tabs.iter().map(|stop| u8::from(*stop)).collect::<Vec<_>>()));
     lines.push(format!("{:?} {:?}", state.titles, state.palette));
     lines.push(format!("repeats {:?}", state.repeatable));
@@ -273,8 +279,8 @@ pub(super) fn dump_state(terminal: &Terminal) -> Vec<String> {
 
 fn cursor(state: &TerminalState, cursor: &Cursor) -> String {
     let (style, link) = (cursor.style.unlinked(), state.links.text(cursor.style.link));
-    let Cursor { row, col, pending_wrap, charsets, active, .. } = cursor;
-    format!("{row} {col} {pending_wrap} {charsets:?} {active} {link} {style:?}")
+    let Cursor { row, col, pending_wrap, charsets, active, protected, .. } = cursor;
+    format!("{row} {col} {pending_wrap} {charsets:?} {active} {protected} {link} {style:?}")
 }
 
 fn screen(name: &str, state: &TerminalState, screen: &Screen, lines: &mut Vec<String>) {
@@ -286,8 +292,8 @@ fn screen(name: &str, state: &TerminalState, screen: &Screen, lines: &mut Vec<St
             let (marks, link) = (state.marks.text(cell.marks), state.links.text(cell.style.link));
             let style = cell.style.unlinked();
             lines.push(format!(
-                "{name} {number} {col} {:?} {:?} {marks:?} {link} {style:?}",
-                cell.glyph, cell.part
+                "{name} {number} {col} {:?} {:?} {} {marks:?} {link} {style:?}",
+                cell.glyph, cell.part, cell.protected
             ));
         }
     }

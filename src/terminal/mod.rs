@@ -18,8 +18,8 @@
 //! # Known limits
 //! - **reflow**: when the screen grows, rows do not return to it from the scrollback.
 //! - **double size**: lines of double width and height (`ESC # 3`) are shown at normal size.
-//! - **protection**: protected cells (DECSCA), operations on rectangles, and left and right margins
-//!   are not supported.
+//! - **areas**: guarded areas (SPA, EPA), operations on rectangles, and left and right margins are not
+//!   supported. Protected cells (DECSCA) are.
 //! - **one column**: a screen of one column cannot show a wide character and drops it.
 //! - **graphemes**: each character has its own width; joined emoji are not combined.
 //! - **pictures**: sixel, kitty and iTerm pictures are ignored.
@@ -36,6 +36,7 @@ mod dispatch;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod interner;
+mod keyboard;
 mod modes;
 mod painter;
 mod parser;
@@ -54,7 +55,7 @@ mod tests;
 
 use crate::names::{TermSize, Theme};
 pub use painter::Painter;
-use parser::Parser;
+use parser::{Parser, Token};
 use state::TerminalState;
 
 /// Maximum memory of a terminal in bytes, for any input and any size. Most of it is for two screens
@@ -66,6 +67,19 @@ pub const WEIGHT_MAX: usize = 20 * 1024 * 1024;
 /// selected by SO, and styles.
 const RESET_MODES: &[u8] = b"\x1b[!p\x1b[20l\x1b[?12l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\
     \x1b[?1006l\x1b[?1016l\x0f\x1b[m";
+
+/// The count of REP; None if the token is something else.
+fn repetitions(token: &Token<'_>) -> Option<usize> {
+    match token {
+        Token::Csi(csi) if (csi.marker, csi.intermediate, csi.last) == (0, 0, b'b') => Some(csi.count(0)),
+        Token::Text(_)
+        | Token::Control(_)
+        | Token::Escape(..)
+        | Token::Csi(_)
+        | Token::Osc(_)
+        | Token::Dcs(_) => None,
+    }
+}
 
 /// The terminal of a session.
 #[derive(Debug)]
@@ -89,14 +103,24 @@ impl Terminal {
     /// Interprets output until at least `cells` cells were touched, and returns the number of bytes
     /// consumed. A limit on bytes would not limit the work, because two bytes can clear a whole
     /// screen in colour. The budget is checked between tokens, so the last token may exceed it; an
-    /// erase exceeds it by at most one screen.
+    /// erase exceeds it by at most one screen. REP, which can scroll thousands of rows, is interrupted:
+    /// it is then incomplete, with the remaining count, and its last byte is not consumed.
     pub fn print_within(&mut self, bytes: &[u8], cells: usize) -> usize {
         let mut rest = bytes;
         let mut touched = 0;
         while touched < cells
             && let Some(token) = self.parser.next(&mut rest)
         {
-            self.state.act(&token);
+            let Some(count) = repetitions(&token) else {
+                self.state.act(&token);
+                touched += self.state.take_touched();
+                continue;
+            };
+            let left = self.state.repeat(count, cells - touched);
+            if left > 0 {
+                self.parser.interrupt_repetition(left);
+                return bytes.len() - rest.len() - 1;
+            }
             touched += self.state.take_touched();
         }
         bytes.len() - rest.len()
@@ -153,7 +177,7 @@ impl Terminal {
     /// `scrollback` bytes of them.
     pub fn snapshot_of_recent(&self, scrollback: usize) -> Vec<u8> {
         let mut bytes = self.state.snapshot(scrollback);
-        bytes.extend_from_slice(self.parser.incomplete());
+        bytes.extend(self.parser.incomplete());
         bytes
     }
 
@@ -161,7 +185,7 @@ impl Terminal {
     /// state, which keeps its own scrollback.
     pub fn snapshot_of_screen(&self) -> Vec<u8> {
         let mut bytes = self.state.snapshot_of_screen();
-        bytes.extend_from_slice(self.parser.incomplete());
+        bytes.extend(self.parser.incomplete());
         bytes
     }
 

@@ -8,6 +8,7 @@ pub(super) const INSERT: Number = (false, 4);
 pub(super) const NEW_LINE: Number = (false, 20);
 pub(super) const ORIGIN: Number = (true, 6);
 pub(super) const WRAP: Number = (true, 7);
+pub(super) const REVERSE_WRAP: Number = (true, 45);
 pub(super) const KEYPAD: Number = (true, 66);
 
 /// Independent modes that have a meaning in the page, with their state at power-on. Synchronised
@@ -21,7 +22,7 @@ const SWITCHES: [(Number, bool); 12] = [
     (WRAP, true),
     ((true, 12), false),
     ((true, 25), true),
-    ((true, 45), false),
+    (REVERSE_WRAP, false),
     (KEYPAD, false),
     ((true, 1004), false),
     ((true, 2004), false),

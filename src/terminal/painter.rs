@@ -288,6 +288,15 @@ mod tests {
     }
 
     #[test]
+    fn how_keys_are_told_does_not_reach_the_other_terminal() {
+        let mut inner = Terminal::new(size(20, 4));
+        let mut outer = Outer::new(size(20, 4));
+        outer.paint(&inner, None);
+        inner.print(b"\x1b[>31u\x1b[=5u\x1b[>4;2m\x1b[?1049h\x1b[>1u");
+        assert_eq!(outer.paint(&inner, None), 0);
+    }
+
+    #[test]
     fn the_other_terminal_is_left_as_it_was() {
         let mut outer = Outer::new(size(20, 4));
         let mut before = Terminal::new(size(20, 4));

@@ -4,9 +4,10 @@
 //! exceeds its limit is discarded and its remaining bytes are skipped, so an unterminated one takes
 //! no memory.
 //!
-//! The grammar is that of <https://vt100.net/emu/dec_ansi_parser>, for UTF-8. Between sequences,
-//! the 8-bit codes U+0080 to U+009F act like the escape sequences that they stand for, as in the
-//! page.
+//! The grammar is that of <https://vt100.net/emu/dec_ansi_parser>, for UTF-8. The 8-bit codes U+0080
+//! to U+009F act like the escape sequences that they stand for, also inside a sequence. Any other
+//! character that is not ASCII is a part of a string, and ends another sequence without a trace.
+//! xterm.js does all of this too.
 
 use super::sequence::Csi;
 
@@ -33,6 +34,8 @@ const BEL: u8 = 0x07;
 const CAN: u8 = 0x18;
 const SUB: u8 = 0x1a;
 const DEL: u8 = 0x7f;
+/// The string terminator, as an 8-bit code.
+const ST: u8 = 0x9c;
 
 /// A unit of terminal input.
 #[derive(Debug)]
@@ -78,6 +81,8 @@ pub(super) struct Parser {
     state: ParserState,
     /// All bytes of the incomplete character or sequence.
     pending: Vec<u8>,
+    /// The bytes of an incomplete character inside a sequence.
+    partial: Vec<u8>,
     /// Whether the pending bytes were returned as a token and are to be dropped at the next call.
     spent: bool,
     /// The last complete control sequence.
@@ -86,12 +91,18 @@ pub(super) struct Parser {
 
 impl Parser {
     pub(super) fn new() -> Self {
-        Self { state: ParserState::Ground, pending: Vec::new(), spent: false, sequence: Csi::default() }
+        Self {
+            state: ParserState::Ground,
+            pending: Vec::new(),
+            partial: Vec::new(),
+            spent: false,
+            sequence: Csi::default(),
+        }
     }
 
     /// The bytes that bring a fresh parser to the state of this one.
-    pub(super) fn incomplete(&self) -> &[u8] {
-        match self.state {
+    pub(super) fn incomplete(&self) -> Vec<u8> {
+        let sequence: &[u8] = match self.state {
             ParserState::Ground | ParserState::EightBit => &[],
             ParserState::Character
             | ParserState::Escape
@@ -103,12 +114,13 @@ impl Parser {
             ParserState::Swallow { ends_with_bell: false } => b"\x1bX",
             // A marker after a parameter is malformed, whatever follows.
             ParserState::SwallowCsi => b"\x1b[0?",
-        }
+        };
+        [sequence, &self.partial].concat()
     }
 
     /// Memory use in bytes.
     pub(super) fn weight(&self) -> usize {
-        self.pending.capacity()
+        self.pending.capacity() + self.partial.capacity()
     }
 
     /// Removes the next token from `rest`; None if `rest` is used up.
@@ -156,8 +168,40 @@ impl Parser {
             let byte = if self.state == ParserState::EightBit {
                 self.begin();
                 byte.wrapping_sub(0x40)
-            } else {
+            } else if byte < 0x80 && self.partial.is_empty() {
                 byte
+            } else {
+                let inside = self.inside(byte);
+                if inside != Inside::Broken {
+                    *rest = behind;
+                }
+                match inside {
+                    Inside::Incomplete => continue,
+                    // ST ends a string. Every other 8-bit code abandons it.
+                    Inside::Code(ST) if self.state == ParserState::Osc => {
+                        return self.give(|pending| pending.get(2..).map(Token::Osc));
+                    }
+                    Inside::Code(ST) if self.state == ParserState::Dcs => {
+                        return self.give(|pending| pending.get(2..).map(Token::Dcs));
+                    }
+                    Inside::Code(code) => {
+                        self.begin();
+                        match self.byte(code.wrapping_sub(0x40)) {
+                            Completed::Escape => return self.give_escape(),
+                            Completed::Nothing | Completed::Control | Completed::Osc | Completed::Csi => {
+                                continue;
+                            }
+                        }
+                    }
+                    Inside::Character(character) => {
+                        self.character(character);
+                        continue;
+                    }
+                    Inside::Broken => {
+                        self.character('\u{fffd}');
+                        continue;
+                    }
+                }
             };
             match byte {
                 ESC => {
@@ -175,19 +219,14 @@ impl Parser {
                 CAN | SUB => {
                     *rest = behind;
                     self.leave();
+                    return Some(Token::Control(byte));
                 }
                 _ => {
                     *rest = behind;
                     match self.byte(byte) {
                         Completed::Nothing => {}
                         Completed::Control => return Some(Token::Control(byte)),
-                        Completed::Escape => {
-                            return self.give(|pending| {
-                                pending.get(1..).and_then(|bytes| {
-                                    bytes.split_last().map(|(last, between)| Token::Escape(between, *last))
-                                })
-                            });
-                        }
+                        Completed::Escape => return self.give_escape(),
                         Completed::Osc => return self.give(|pending| pending.get(2..).map(Token::Osc)),
                         Completed::Csi => {
                             let bytes = self.pending.get(2..).unwrap_or_default();
@@ -204,6 +243,15 @@ impl Parser {
         None
     }
 
+    /// Takes REP, which was returned last, for incomplete, with this count. Its last byte is to be
+    /// read again.
+    pub(super) fn interrupt_repetition(&mut self, left: usize) {
+        self.begin();
+        self.pending.extend_from_slice(format!("[{left}").as_bytes());
+        self.state = ParserState::Csi;
+        self.spent = false;
+    }
+
     /// Returns the pending bytes as a token.
     fn give<'a>(&'a mut self, token: impl FnOnce(&'a [u8]) -> Option<Token<'a>>) -> Option<Token<'a>> {
         self.state = ParserState::Ground;
@@ -211,9 +259,65 @@ impl Parser {
         token(&self.pending)
     }
 
+    /// Returns the pending bytes as an escape sequence.
+    fn give_escape(&mut self) -> Option<Token<'_>> {
+        self.give(|pending| {
+            let (last, between) = pending.get(1..)?.split_last()?;
+            Some(Token::Escape(between, *last))
+        })
+    }
+
+    /// Takes a byte of a character that is not ASCII inside a sequence. It is not taken if it does
+    /// not continue the character begun before.
+    fn inside(&mut self, byte: u8) -> Inside {
+        let began = !self.partial.is_empty();
+        self.partial.push(byte);
+        let inside = match std::str::from_utf8(&self.partial) {
+            Ok(text) => match text.chars().next() {
+                Some(code @ '\u{80}'..='\u{9f}') => Inside::Code(u8::try_from(code).unwrap_or(ST)),
+                Some(character) => Inside::Character(character),
+                None => Inside::Incomplete,
+            },
+            Err(error) if error.error_len().is_none() => return Inside::Incomplete,
+            Err(_) if began => Inside::Broken,
+            Err(_) => Inside::Character('\u{fffd}'),
+        };
+        self.partial.clear();
+        inside
+    }
+
+    /// Takes a character that is neither ASCII nor an 8-bit code inside a sequence: it is a part of
+    /// a string, and ends a sequence that is not a string, as in the page.
+    fn character(&mut self, character: char) {
+        match self.state {
+            ParserState::Osc => self.keep_all(character, OSC_MAX, true),
+            ParserState::Dcs if self.pending.iter().skip(2).any(|byte| matches!(byte, 0x40..=0x7e)) => {
+                self.keep_all(character, DCS_MAX, false);
+            }
+            ParserState::Csi if is_malformed(self.pending.get(2..).unwrap_or_default()) => {}
+            ParserState::Swallow { .. } | ParserState::SwallowCsi => {}
+            ParserState::Ground
+            | ParserState::Character
+            | ParserState::EightBit
+            | ParserState::Escape
+            | ParserState::Csi
+            | ParserState::Dcs => self.leave(),
+        }
+    }
+
+    /// Keeps all bytes of a character of a string.
+    fn keep_all(&mut self, character: char, most: usize, ends_with_bell: bool) {
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            if self.pending.len() < most {
+                self.keep(byte, most, ends_with_bell);
+            }
+        }
+    }
+
     /// Returns to the ground state and drops the pending bytes.
     fn leave(&mut self) {
         self.state = ParserState::Ground;
+        self.partial.clear();
         self.pending.clear();
         // Long commands are rare: their buffer is not kept for the next one.
         self.pending.shrink_to(CSI_MAX);
@@ -360,6 +464,14 @@ fn whole_sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     matches!(bytes.get(between), Some(0x40..=0x7e)).then(|| bytes.split_at(between + 1))
 }
 
+/// Whether a control sequence is malformed whatever follows these bytes, its first after `ESC [`.
+fn is_malformed(bytes: &[u8]) -> bool {
+    let intermediate = bytes.iter().position(|byte| matches!(byte, 0x20..=0x2f)).unwrap_or(bytes.len());
+    let (parameters, behind) = bytes.split_at(intermediate);
+    parameters.iter().skip(1).any(|byte| matches!(byte, b'<'..=b'?'))
+        || behind.iter().any(|byte| matches!(byte, 0x30..=0x3f))
+}
+
 /// The number of bytes before the first C0 control or DEL. The loop tests sixteen bytes at a time,
 /// which the processor does in parallel.
 fn before_control(bytes: &[u8]) -> usize {
@@ -387,6 +499,19 @@ enum Ground<'b> {
     Text(&'b str),
     Control(u8),
     Nothing,
+}
+
+/// A byte of a character inside a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// More bytes belong to the character.
+    Incomplete,
+    /// The last byte of an 8-bit code.
+    Code(u8),
+    /// The last byte of another character, or a byte that belongs to none.
+    Character(char),
+    /// The bytes before this one are no character.
+    Broken,
 }
 
 /// The result of one byte of a sequence.

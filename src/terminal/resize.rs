@@ -69,6 +69,7 @@ impl TerminalState {
         self.marked = false;
         clamp(&mut self.cursor, cols, rows);
         clamp(&mut self.main.saved.cursor, cols, rows);
+        clamp(&mut self.alternate_saved.cursor, cols, rows);
         if let Some(screen) = &mut self.alternate {
             clamp(&mut screen.saved.cursor, cols, rows);
         }

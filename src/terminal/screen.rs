@@ -50,6 +50,8 @@ pub(super) struct Cursor {
     /// The last column was written: the next character first moves to the next row.
     pub(super) pending_wrap: bool,
     pub(super) style: Style,
+    /// Whether a selective erase leaves the cells that are written (DECSCA).
+    pub(super) protected: bool,
     /// G0 to G3.
     pub(super) charsets: [Charset; 4],
     /// Index of the one in use.
@@ -93,7 +95,8 @@ impl Screen {
     /// A screen of these rows, each cut to `cols` columns.
     pub(super) fn from_rows(mut rows: VecDeque<Row>, cols: usize, saved: Saved) -> Self {
         for Row { cells, wrapped } in &mut rows {
-            split(cells, cols);
+            let style = cells.get(cols).map_or(Style::PLAIN, |cell| cell.style);
+            split(cells, cols, Cell::narrow(' ', style));
             cells.truncate(cols);
             *wrapped = (*wrapped).min(cols);
             if *wrapped > 0 {
@@ -177,12 +180,31 @@ impl Screen {
         self.touched += to.min(self.cols).saturating_sub(from);
         let cells = self.row_to(row, if with == Cell::BLANK { 0 } else { to });
         let to = to.min(cells.len());
-        split(cells, from);
-        split(cells, to);
+        split(cells, from, with);
+        split(cells, to, with);
         if let Some(cells) = cells.get_mut(from..to) {
             cells.fill(with);
         }
         if whole {
+            self.set_wrapped(row, 0);
+        }
+    }
+
+    /// Like [`Self::fill`], but leaves protected cells as they are.
+    pub(super) fn fill_unprotected(&mut self, row: usize, from: usize, to: usize, with: Cell) {
+        let to = to.min(self.cols);
+        self.touched += to.saturating_sub(from);
+        let cells = self.row_to(row, if with == Cell::BLANK { 0 } else { to });
+        let is_protected = |cells: &[Cell], at| cells.get(at).is_some_and(|cell: &Cell| cell.protected);
+        for border in [from, to] {
+            if !is_protected(cells, border) {
+                split(cells, border, with);
+            }
+        }
+        for cell in cells.iter_mut().take(to).skip(from).filter(|cell| !cell.protected) {
+            *cell = with;
+        }
+        if to == self.cols {
             self.set_wrapped(row, 0);
         }
     }
@@ -204,9 +226,9 @@ impl Screen {
             self.set_wrapped(row, wrapped + count);
         }
         let cells = self.row_mut(row);
-        split(cells, col);
+        split(cells, col, with);
         let edge = cells.len() - count;
-        split(cells, edge);
+        split(cells, edge, with);
         if let Some(cells) = cells.get_mut(col..) {
             cells.rotate_right(count);
             cells.iter_mut().take(count).for_each(|cell| *cell = with);
@@ -218,15 +240,23 @@ impl Screen {
         self.touched += self.cols.saturating_sub(col);
         let cells = self.row_mut(row);
         let count = count.min(cells.len().saturating_sub(col));
-        split(cells, col);
-        split(cells, col + count);
+        split(cells, col, with);
+        split(cells, col + count, with);
         if let Some(cells) = cells.get_mut(col..) {
             cells.rotate_left(count);
             cells.iter_mut().rev().take(count).for_each(|cell| *cell = with);
         }
     }
 
-    /// Moves the rows `top..=bottom` up; rows of `with` enter at the bottom.
+    /// Ends the line of the row above a row, so that it does not continue there.
+    pub(super) fn end_line_above(&mut self, row: usize) {
+        if let Some(above) = row.checked_sub(1) {
+            self.set_wrapped(above, 0);
+        }
+    }
+
+    /// Moves the rows `top..=bottom` up; rows of `with` enter at the bottom. Lines end where rows
+    /// that were neighbours no longer are.
     pub(super) fn scroll_up(&mut self, top: usize, bottom: usize, count: usize, with: Cell) {
         if count == 1 {
             if let Some(row) = self.rows.remove(top) {
@@ -238,9 +268,15 @@ impl Screen {
             self.touched += rows.len();
             self.fill_rows(bottom + 1 - count, bottom + 1, with);
         }
+        self.end_line_above(top);
+        // Below the last row there was no neighbour.
+        if bottom < self.rows.len().saturating_sub(1) {
+            self.end_line_above((bottom + 1).saturating_sub(count).max(top));
+        }
     }
 
-    /// Moves the rows `top..=bottom` down; rows of `with` enter at the top.
+    /// Moves the rows `top..=bottom` down; rows of `with` enter at the top. Lines end where rows
+    /// that were neighbours no longer are.
     pub(super) fn scroll_down(&mut self, top: usize, bottom: usize, count: usize, with: Cell) {
         if count == 1 {
             if let Some(row) = self.rows.remove(bottom) {
@@ -252,6 +288,8 @@ impl Screen {
             self.touched += rows.len();
             self.fill_rows(top, top + count, with);
         }
+        self.end_line_above(top);
+        self.end_line_above(bottom + 1);
     }
 
     /// Fills a row that was taken out and inserts it at another place. `moved` is the number of
@@ -262,15 +300,23 @@ impl Screen {
     }
 
     /// Writes cells into a row, starting at a column. If the line continues in the next row and the
-    /// cells extend past its end, the whole row becomes part of the line.
-    pub(super) fn write(&mut self, row: usize, col: usize, count: usize, cells: impl Iterator<Item = Cell>) {
+    /// cells extend past its end, the whole row becomes part of the line. What remains of a wide
+    /// character becomes a blank in the style of the cells.
+    pub(super) fn write(
+        &mut self,
+        row: usize,
+        col: usize,
+        count: usize,
+        cells: impl Iterator<Item = Cell>,
+        blank: Cell,
+    ) {
         if (1..col + count).contains(&self.wrapped(row)) {
             self.set_wrapped(row, self.cols);
         }
         self.touched += count;
         let places = self.row_to(row, col + count);
-        split(places, col);
-        split(places, col + count);
+        split(places, col, blank);
+        split(places, col + count, blank);
         for (place, cell) in places.iter_mut().skip(col).zip(cells) {
             *place = cell;
         }
@@ -282,13 +328,10 @@ impl Screen {
     }
 }
 
-/// Blanks the wide character that a border before the cell `at` would cut in two.
-fn split(cells: &mut [Cell], at: usize) {
-    if cells.get(at).is_none_or(|cell| cell.part != Part::Right) {
-        return;
-    }
-    for cell in cells.iter_mut().skip(at.saturating_sub(1)).take(2) {
-        *cell = Cell::narrow(' ', cell.style);
+/// Replaces both halves of the wide character that a border before the cell `at` would cut in two.
+fn split(cells: &mut [Cell], at: usize, blank: Cell) {
+    if cells.get(at).is_some_and(|cell| cell.part == Part::Right) {
+        cells.iter_mut().skip(at.saturating_sub(1)).take(2).for_each(|cell| *cell = blank);
     }
 }
 

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::cell::{Cell, Part, Style};
 use super::interner::Interner;
-use super::screen::of_line;
+use super::screen::{of_line, used};
 use super::sgr_writer::{Columns, SgrWriter, untrimmed_text};
 
 /// Maximum number of rows.
@@ -121,8 +121,14 @@ impl Scrollback {
     /// Adds a row of the screen. `wrapped` is the number of cells after which its line continues in
     /// the next row, or 0.
     pub(super) fn push(&mut self, cells: &[Cell], wrapped: usize, links: &Interner, marks: &Interner) {
-        let cells = of_line(cells, wrapped);
+        let mut cells = of_line(cells, wrapped);
         let wrapped = wrapped > 0;
+        // What is protected is not known here.
+        while let Some((last, before)) = cells.split_last().filter(|(last, _)| !wrapped && last.protected)
+            && (Cell { protected: false, ..*last }) == Cell::BLANK
+        {
+            cells = used(before);
+        }
         let mut writer = SgrWriter::onto(std::mem::take(&mut self.draft), links, marks);
         writer.row(cells, Columns::Running);
         writer.style(Style::PLAIN);
@@ -136,6 +142,19 @@ impl Scrollback {
         bytes.clear();
         bytes.shrink_to(LINE_MAX);
         self.draft = bytes;
+    }
+
+    /// Ends the line of the newest row, so that it does not continue on the screen. Blanks at the end
+    /// of a line are not kept.
+    pub(super) fn end_line(&mut self) {
+        let Some(line) = self.lines.back_mut().filter(|line| line.wrapped) else { return };
+        // A row ends in the plain style, so what are spaces here are blank cells.
+        let blanks = line.bytes.iter().rev().take_while(|byte| **byte == b' ').count();
+        let length = line.bytes.len().saturating_sub(blanks);
+        line.bytes = line.bytes.get(..length).unwrap_or_default().into();
+        line.cols = line.cols.saturating_sub(u16::try_from(blanks).unwrap_or(u16::MAX));
+        line.wrapped = false;
+        self.bytes = self.bytes.saturating_sub(blanks);
     }
 
     /// Takes all rows out, oldest first.

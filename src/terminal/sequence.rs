@@ -3,12 +3,16 @@
 /// Maximum number of parameters of a sequence, sub-parameters included; further ones are dropped.
 const PARAMETERS_MAX: usize = 32;
 
+/// In place of the intermediate byte of a sequence that has more of them, which none of the
+/// supported ones does.
+const SEVERAL: u8 = 0xff;
+
 /// A control sequence. The parser reads all sequences into the same value.
 #[derive(Debug, Default)]
 pub(super) struct Csi {
     /// One of `<`, `=`, `>`, `?`, or 0.
     pub(super) marker: u8,
-    /// The intermediate byte, or 0.
+    /// The intermediate byte, 0, or [`SEVERAL`].
     pub(super) intermediate: u8,
     /// The final byte, which selects the function.
     pub(super) last: u8,
@@ -22,6 +26,8 @@ pub(super) struct Parameter {
     pub(super) value: u16,
     /// Whether it follows a colon, as a sub-parameter of the parameter before it.
     pub(super) sub: bool,
+    /// Whether it has no digit. Its value is 0 then.
+    pub(super) empty: bool,
 }
 
 impl Csi {
@@ -34,21 +40,23 @@ impl Csi {
             _ => (0, bytes),
         };
         let mut intermediate = 0;
-        if let Some((&byte @ 0x20..=0x2f, before)) = bytes.split_last() {
-            (intermediate, bytes) = (byte, before);
+        while let Some((&byte @ 0x20..=0x2f, before)) = bytes.split_last() {
+            intermediate = if intermediate == 0 { byte } else { SEVERAL };
+            bytes = before;
         }
-        let mut open = Parameter::default();
+        let mut open = Parameter { empty: true, ..Parameter::default() };
         for byte in bytes.iter().chain((!bytes.is_empty()).then_some(&b';')) {
             match byte {
                 b'0'..=b'9' => {
                     open.value = open.value.saturating_mul(10).saturating_add(u16::from(byte - b'0'));
+                    open.empty = false;
                 }
                 b':' | b';' => {
                     if let Some(place) = self.values.get_mut(self.count) {
                         *place = open;
                         self.count += 1;
                     }
-                    open = Parameter { value: 0, sub: *byte == b':' };
+                    open = Parameter { value: 0, sub: *byte == b':', empty: true };
                 }
                 _ => return false,
             }

@@ -29,8 +29,11 @@ impl Style {
                     }
                 }
                 4 => {
-                    self.underline = subs.first().map_or(1, |sub| u8::try_from(sub.value).unwrap_or(1).min(5))
+                    let kind = subs.first().filter(|sub| !sub.empty).map_or(1, |sub| sub.value);
+                    self.underline = u8::try_from(kind).ok().filter(|kind| *kind <= 5).unwrap_or(1);
                 }
+                // What is left of a colour with more sub-parameters than it takes.
+                _ if first.sub => {}
                 value => self.attribute(value),
             }
         }
@@ -166,15 +169,24 @@ fn indexed(value: u16) -> CellColor {
 }
 
 /// Parses a colour of the form `38;5;n` or `38;2;r;g;b` and removes it from `rest`, which begins
-/// after the 38.
+/// after the 38. Its values may be sub-parameters: `38;5:n`. One that is cut short, or of a kind
+/// that is not supported, is removed as well and changes nothing. xterm does the same with
+/// `48;2;m`, but takes what is not there at all, as in `48;2m`, for 0; xterm.js does not tell the
+/// two apart.
 fn flat_color(rest: &mut &[Parameter]) -> Option<CellColor> {
     let (&kind, behind) = rest.split_first()?;
+    let subs = behind.iter().take_while(|parameter| parameter.sub).count();
+    if subs > 0 {
+        let (values, others) = behind.split_at(subs);
+        *rest = others;
+        return color(kind.value, if subs > 3 { values.get(1..)? } else { values });
+    }
     let length = match kind.value {
         5 => 1,
         2 => 3,
-        _ => return None,
+        _ => 0,
     };
-    let (values, others) = behind.split_at_checked(length)?;
+    let (values, others) = behind.split_at(length.min(behind.len()));
     *rest = others;
     color(kind.value, values)
 }

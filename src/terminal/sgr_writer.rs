@@ -22,6 +22,8 @@ pub(super) struct SgrWriter<'a> {
     links: &'a Interner,
     marks: &'a Interner,
     style: Style,
+    /// Whether the cells that are written are protected. None if protection is not written.
+    protected: Option<bool>,
     /// Bytes of hyperlinks written so far.
     linked: usize,
     /// The output.
@@ -46,7 +48,20 @@ impl<'a> SgrWriter<'a> {
 
     /// A writer that appends to `out`.
     pub(super) fn onto(out: Vec<u8>, links: &'a Interner, marks: &'a Interner) -> Self {
-        Self { links, marks, style: Style::PLAIN, linked: 0, out }
+        Self { links, marks, style: Style::PLAIN, protected: None, linked: 0, out }
+    }
+
+    /// The same, but protected cells are written as such (DECSCA).
+    pub(super) fn with_protection(self) -> Self {
+        Self { protected: Some(false), ..self }
+    }
+
+    /// Switches to writing protected cells, or unprotected ones.
+    pub(super) fn protect(&mut self, wanted: bool) {
+        if self.protected.is_some_and(|protected| protected != wanted) {
+            self.protected = Some(wanted);
+            self.out.extend_from_slice(if wanted { b"\x1b[1\"q" } else { b"\x1b[0\"q" });
+        }
     }
 
     /// Switches to a style.
@@ -76,6 +91,12 @@ impl<'a> SgrWriter<'a> {
         self.style = style;
     }
 
+    /// Switches to the plain style without protection.
+    pub(super) fn plain(&mut self) {
+        self.style(Style::PLAIN);
+        self.protect(false);
+    }
+
     /// Moves to a position counted from 0.
     pub(super) fn go(&mut self, row: usize, col: usize) {
         self.out.extend_from_slice(format!("\x1b[{};{}H", row + 1, col + 1).as_bytes());
@@ -87,6 +108,7 @@ impl<'a> SgrWriter<'a> {
             return;
         }
         self.style(cell.style);
+        self.protect(cell.protected);
         if cell.glyph.is_ascii() && cell.marks == 0 {
             self.out.extend(u8::try_from(cell.glyph));
             return;
@@ -132,7 +154,7 @@ impl<'a> SgrWriter<'a> {
             if blanks >= SKIP_MIN || astray {
                 self.out.extend_from_slice(format!("\x1b[{}G", col + 1).as_bytes());
             } else if blanks > 0 {
-                self.style(Style::PLAIN);
+                self.plain();
                 self.out.extend(std::iter::repeat_n(b' ', blanks));
             }
             self.cell(cell);

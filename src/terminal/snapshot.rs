@@ -8,8 +8,9 @@
 //! character that REP can repeat come last, because they are restored by writing a character again
 //! at its own position.
 
-use super::cell::{Cell, Part, Style};
+use super::cell::{Cell, Part};
 use super::colors::{self, FOREGROUND};
+use super::keyboard::Shown;
 use super::modes::{INSERT, KEYPAD, Modes, ORIGIN};
 use super::screen::{Charset, Cursor, Saved, Screen, used};
 use super::sgr_writer::{Columns, SgrWriter};
@@ -39,31 +40,39 @@ const WIDE_FILLER: &str = "\u{3000}";
 impl TerminalState {
     /// The snapshot, with at most `scrollback` bytes of scrollback.
     pub(super) fn snapshot(&self, scrollback: usize) -> Vec<u8> {
-        let mut writer = SgrWriter::new(&self.links, &self.marks);
+        let mut writer = SgrWriter::new(&self.links, &self.marks).with_protection();
         writer.out.extend_from_slice(POWER_ON);
         writer.out.extend_from_slice(FIRST_COLORS);
+        writer.out.extend(b"\x1b[23;0t".repeat(TITLES_MAX));
         self.write_scrollback(&mut writer, scrollback);
         self.write_rest(writer)
     }
 
     /// The snapshot without scrollback, for a terminal that keeps its own.
     pub(super) fn snapshot_of_screen(&self) -> Vec<u8> {
-        let mut writer = SgrWriter::new(&self.links, &self.marks);
+        let mut writer = SgrWriter::new(&self.links, &self.marks).with_protection();
         writer.out.extend_from_slice(BEGIN_AGAIN);
         writer.out.extend_from_slice(FIRST_COLORS);
+        writer.out.extend(b"\x1b[23;0t".repeat(TITLES_MAX));
         for ((private, mode), on) in Modes::first() {
             write_mode(&mut writer, (private, mode), on);
         }
-        writer.out.extend(b"\x1b[23;0t".repeat(TITLES_MAX));
         self.write_tabs(&mut writer);
         self.write_rest(writer)
     }
 
     fn write_rest(&self, mut writer: SgrWriter<'_>) -> Vec<u8> {
         write_screen(&mut writer, &self.main);
+        self.keyboard.write_flags(Shown::Main, &mut writer.out);
         if let Some(screen) = &self.alternate {
             writer.out.extend_from_slice(b"\x1b[?1047h");
             write_screen(&mut writer, screen);
+            self.keyboard.write_flags(Shown::Alternate, &mut writer.out);
+        } else if self.alternate_saved != Saved::default() || self.keyboard.has_flags(Shown::Alternate) {
+            writer.out.extend_from_slice(b"\x1b[?1047h");
+            write_saved(&mut writer, &Screen::new(self.cols, self.rows), &self.alternate_saved);
+            self.keyboard.write_flags(Shown::Alternate, &mut writer.out);
+            writer.out.extend_from_slice(b"\x1b[?1047l");
         }
         self.write_settings(&mut writer);
         self.write_cursor(&mut writer);
@@ -120,6 +129,7 @@ impl TerminalState {
                 _ => write_mode(writer, (private, mode), on),
             }
         }
+        self.keyboard.write_other_keys(&mut writer.out);
         if self.cursor_shape != 0 {
             write(writer, &format!("\x1b[{} q", self.cursor_shape));
         }
@@ -147,8 +157,7 @@ impl TerminalState {
         let cursor = &self.cursor;
         let row = if origin { cursor.row.saturating_sub(self.screen().top) } else { cursor.row };
         if let Some((col, width, text)) = self.last_written() {
-            writer.style(cursor.style);
-            write_charsets(writer, cursor);
+            write_look(writer, cursor);
             writer.go(row, col);
             if self.modes.is_on(INSERT) && !cursor.pending_wrap {
                 write(writer, &format!("\x1b[{width}P"));
@@ -161,8 +170,7 @@ impl TerminalState {
         if cursor.pending_wrap {
             write_wrapped(writer, self.screen().wrapped(cursor.row));
         }
-        writer.style(cursor.style);
-        write_charsets(writer, cursor);
+        write_look(writer, cursor);
     }
 
     /// The character that REP would repeat, or to which the next combining mark would be added: its
@@ -172,7 +180,9 @@ impl TerminalState {
         let (screen, row) = (self.screen(), self.cursor.row);
         let behind = if self.cursor.pending_wrap { self.cols } else { self.cursor.col };
         let col = left_of(screen, row, behind)?;
-        let cell = Some(screen.cell(row, col)).filter(|cell| cell.style == self.cursor.style)?;
+        let is_alike =
+            |cell: &&Cell| (cell.style, cell.protected) == (self.cursor.style, self.cursor.protected);
+        let cell = Some(screen.cell(row, col)).filter(is_alike)?;
         // The cursor may be in the middle of a wide character.
         if (cell.part == Part::Left) != (behind - col == 2) {
             return None;
@@ -210,22 +220,8 @@ fn write_screen(writer: &mut SgrWriter<'_>, screen: &Screen) {
         }
         writer.row(row, Columns::Absolute);
     }
-    writer.style(Style::PLAIN);
-    let Saved { cursor, origin } = &screen.saved;
-    if screen.saved != Saved::default() {
-        if *origin {
-            write_mode(writer, ORIGIN, true);
-        }
-        write_place(writer, screen, cursor, cursor.row);
-        writer.style(cursor.style);
-        write_charsets(writer, cursor);
-        writer.out.extend_from_slice(b"\x1b7");
-        writer.style(Style::PLAIN);
-        writer.out.extend_from_slice(b"\x1b(B\x1b)B\x1b*B\x1b+B\x0f");
-        if *origin {
-            write_mode(writer, ORIGIN, false);
-        }
-    }
+    writer.plain();
+    write_saved(writer, screen, &screen.saved);
     // After everything that writes to these rows, because a later write could extend a line.
     for number in 0..screen.rows().count() {
         if screen.wrapped(number) > 0 {
@@ -238,6 +234,25 @@ fn write_screen(writer: &mut SgrWriter<'_>, screen: &Screen) {
     }
 }
 
+/// Saves a cursor on a screen.
+fn write_saved(writer: &mut SgrWriter<'_>, screen: &Screen, saved: &Saved) {
+    let Saved { cursor, origin } = saved;
+    if *saved == Saved::default() {
+        return;
+    }
+    if *origin {
+        write_mode(writer, ORIGIN, true);
+    }
+    write_place(writer, screen, cursor, cursor.row);
+    write_look(writer, cursor);
+    writer.out.extend_from_slice(b"\x1b7");
+    writer.plain();
+    writer.out.extend_from_slice(b"\x1b(B\x1b)B\x1b*B\x1b+B\x0f");
+    if *origin {
+        write_mode(writer, ORIGIN, false);
+    }
+}
+
 /// Wraps from a row, which is painted, to the next, which is blank, and leaves the cursor in its
 /// first column. A terminal marks a row as wrapped only when it wraps by itself, at a character
 /// that does not fit.
@@ -245,9 +260,10 @@ fn wrap(writer: &mut SgrWriter<'_>, screen: &Screen, row: usize) {
     let (last_col, next) = (screen.last_col(), *screen.cell(row + 1, 0));
     let last = *screen.cell(row, last_col);
     let filler = filler(screen.wrapped(row), last_col + 1, next.part);
-    let blank_at_end = Cell::narrow(' ', next.style);
+    let blank_at_end = Cell { protected: next.protected, ..Cell::narrow(' ', next.style) };
     if let Some(WIDE_FILLER) = filler.filter(|_| last == blank_at_end) {
         writer.style(next.style);
+        writer.protect(next.protected);
         writer.go(row, last_col);
         write(writer, WIDE_FILLER);
         write(writer, "\r");
@@ -255,7 +271,7 @@ fn wrap(writer: &mut SgrWriter<'_>, screen: &Screen, row: usize) {
     }
     if last == Cell::BLANK {
         writer.go(row, last_col);
-        writer.style(Style::PLAIN);
+        writer.plain();
         write(writer, "  ");
         // Copied text would contain the space.
         writer.go(row, last_col);
@@ -263,7 +279,7 @@ fn wrap(writer: &mut SgrWriter<'_>, screen: &Screen, row: usize) {
         writer.go(row + 1, 0);
     } else {
         // The row was painted up to the last column, so the next character wraps.
-        writer.style(Style::PLAIN);
+        writer.plain();
         write(writer, " \r");
     }
     if next == Cell::BLANK {
@@ -309,6 +325,13 @@ fn left_of(screen: &Screen, row: usize, col: usize) -> Option<usize> {
     let left = col.checked_sub(1)?;
     let half = screen.cell(row, left).part == Part::Right;
     if half { left.checked_sub(1) } else { Some(left) }
+}
+
+/// Writes what a cursor has besides its position.
+fn write_look(writer: &mut SgrWriter<'_>, cursor: &Cursor) {
+    writer.style(cursor.style);
+    writer.protect(cursor.protected);
+    write_charsets(writer, cursor);
 }
 
 fn write_charsets(writer: &mut SgrWriter<'_>, cursor: &Cursor) {

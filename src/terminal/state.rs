@@ -7,11 +7,15 @@ use super::answers::Answers;
 use super::cell::{Cell, Part, Style};
 use super::colors::Palette;
 use super::interner::Interner;
+use super::keyboard::{Keyboard, Shown};
 use super::modes::{INSERT, Modes, WRAP};
-use super::screen::{Charset, Cursor, Screen};
+use super::screen::{Charset, Cursor, Saved, Screen};
 use super::scrollback::Scrollback;
 use super::title::Titles;
 use crate::names::{TermSize, Theme};
+
+/// U+FEFF, which shows nothing.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Maximum number of combining marks on a character; further ones are dropped.
 const MARKS_MAX: usize = 8;
@@ -31,8 +35,11 @@ pub(super) struct TerminalState {
     /// The alternate screen while it is shown; it is discarded when a program leaves it, as in
     /// xterm.js.
     pub(super) alternate: Option<Screen>,
+    /// The saved cursor of the alternate screen while that is not shown.
+    pub(super) alternate_saved: Saved,
     pub(super) cursor: Cursor,
     pub(super) modes: Modes,
+    pub(super) keyboard: Keyboard,
     /// For each column, whether it is a tab stop.
     pub(super) tabs: Vec<bool>,
     pub(super) titles: Titles,
@@ -49,8 +56,8 @@ pub(super) struct TerminalState {
     /// Cells touched on screens that no longer exist, as in [`Screen::take_touched`], and the cost
     /// of making and freeing screens.
     pub(super) touched: usize,
-    /// Whether a combining mark was received last. The next mark then joins the same character;
-    /// xterm.js adds a mark only to a character that was written immediately before.
+    /// Whether a combining mark was received last. REP then repeats the character before the cursor
+    /// with its marks.
     pub(super) marked: bool,
     /// Whether the bell rang and nobody has asked yet.
     pub(super) bell: bool,
@@ -70,8 +77,10 @@ impl TerminalState {
             rows,
             main: Screen::new(cols, rows),
             alternate: None,
+            alternate_saved: Saved::default(),
             cursor: Cursor::default(),
             modes: Modes::new(),
+            keyboard: Keyboard::default(),
             tabs: first_tabs(cols),
             titles: Titles::default(),
             palette: Palette::new(Theme::DEFAULT),
@@ -97,12 +106,18 @@ impl TerminalState {
     pub(super) fn drop_alternate(&mut self) {
         if let Some(mut screen) = self.alternate.take() {
             self.touched += screen.take_touched() + ROW_COST * self.rows;
+            self.alternate_saved = screen.saved;
         }
     }
 
     /// The screen that is shown.
     pub(super) fn screen(&self) -> &Screen {
         self.alternate.as_ref().unwrap_or(&self.main)
+    }
+
+    /// Which screen is shown.
+    pub(super) fn shown(&self) -> Shown {
+        if self.alternate.is_some() { Shown::Alternate } else { Shown::Main }
     }
 
     /// The screen that is shown, to be changed.
@@ -132,13 +147,38 @@ impl TerminalState {
         }
     }
 
-    /// Writes the last character again, `count` times but at most once per cell of the screen.
-    pub(super) fn repeat(&mut self, count: usize) {
-        if let Some(character) = self.repeatable {
-            for _ in 0..count.min(self.cols * self.rows) {
-                self.put(character);
+    /// Writes the last character again with its marks, `count` times, until at least `cells` cells
+    /// were touched. Returns how many times are left. It may be repeated again only if some are.
+    pub(super) fn repeat(&mut self, count: usize, cells: usize) -> usize {
+        let text = match self.repeatable {
+            Some(character) => character.to_string(),
+            None if self.marked => self.marked_text(),
+            None => return 0,
+        };
+        let (mut left, mut touched) = (count, 0);
+        while left > 0 {
+            if touched >= cells {
+                return left;
             }
+            // A row at a time, so that a row is scrolled at most.
+            let now = left.min(self.cols);
+            self.print(&text.repeat(now));
+            left -= now;
+            touched += self.take_touched();
         }
+        self.touched += touched;
+        (self.repeatable, self.marked) = (None, false);
+        0
+    }
+
+    /// The character before the cursor with its marks.
+    fn marked_text(&self) -> String {
+        let (screen, row) = (self.screen(), self.cursor.row);
+        let behind = if self.cursor.pending_wrap { self.cols } else { self.cursor.col };
+        let col = behind.saturating_sub(1);
+        let half = screen.cell(row, col).part == Part::Right;
+        let cell = screen.cell(row, col.saturating_sub(half.into()));
+        format!("{}{}", cell.glyph, self.marks.text(cell.marks))
     }
 
     /// Whether ASCII is written to the screen unchanged, one cell per character.
@@ -155,11 +195,11 @@ impl TerminalState {
         let mut rest = text;
         while !rest.is_empty() {
             self.wrap_if_due();
-            let (row, col, style) = (self.cursor.row, self.cursor.col, self.cursor.style);
+            let (row, col, blank) = (self.cursor.row, self.cursor.col, self.cursor.blank());
             let count = rest.len().min(self.cols.saturating_sub(col)).max(1);
             let (now, behind) = rest.split_at(count);
-            let cells = now.iter().map(|byte| Cell::narrow(char::from(*byte), style));
-            self.screen_mut().write(row, col, count, cells);
+            let cells = now.iter().map(|byte| Cell { glyph: char::from(*byte), ..blank });
+            self.screen_mut().write(row, col, count, cells, blank);
             self.advance(count);
             self.repeatable = now.last().map(|byte| char::from(*byte));
             self.marked = false;
@@ -169,10 +209,13 @@ impl TerminalState {
 
     /// Writes one character at the cursor.
     fn put(&mut self, character: char) {
+        if character == BYTE_ORDER_MARK {
+            return;
+        }
         self.repeatable = None;
         self.marked = false;
         let glyph = self.charset().map(character);
-        let style = self.cursor.style;
+        let blank = self.cursor.blank();
         let wide = match glyph.width() {
             None => return,
             Some(0) => return self.mark(glyph),
@@ -185,21 +228,18 @@ impl TerminalState {
                 return;
             }
             let (row, col) = (self.cursor.row, self.cursor.col);
-            self.screen_mut().fill(row, col, col + 1, Cell::narrow(' ', style));
+            self.screen_mut().fill(row, col, col + 1, blank);
             self.cursor.pending_wrap = true;
             self.wrap_behind(col);
         }
         let (row, col) = (self.cursor.row, self.cursor.col);
         let count = if wide { 2 } else { 1 };
         if self.modes.is_on(INSERT) {
-            self.screen_mut().insert(row, col, count, style.erased());
+            self.screen_mut().insert(row, col, count, blank);
         }
         let first = if wide { Part::Left } else { Part::Narrow };
-        let cells = [
-            Cell { glyph, marks: 0, part: first, style },
-            Cell { glyph: ' ', marks: 0, part: Part::Right, style },
-        ];
-        self.screen_mut().write(row, col, count, cells.into_iter().take(count));
+        let cells = [Cell { glyph, part: first, ..blank }, Cell { part: Part::Right, ..blank }];
+        self.screen_mut().write(row, col, count, cells.into_iter().take(count), blank);
         self.advance(count);
         self.repeatable = Some(character);
     }
@@ -212,10 +252,20 @@ impl TerminalState {
     /// Like [`Self::wrap_if_due`], for a line that continues after `cells` cells of the row.
     fn wrap_behind(&mut self, cells: usize) {
         if self.cursor.pending_wrap && self.modes.is_on(WRAP) {
-            let row = self.cursor.row;
-            self.screen_mut().set_wrapped(row, cells);
+            let Cursor { row, .. } = self.cursor;
+            let bottom = self.screen().bottom;
             self.cursor.col = 0;
+            if row != bottom && row + 1 == self.rows {
+                // Below the scrolling region, the last row has no next.
+                self.cursor.pending_wrap = false;
+                return;
+            }
+            self.screen_mut().set_wrapped(row, cells);
             self.index();
+            // The row has moved up with the region.
+            if let Some(above) = row.checked_sub(1).filter(|_| row == bottom) {
+                self.screen_mut().set_wrapped(above, cells);
+            }
         }
         self.cursor.pending_wrap = false;
     }
@@ -236,12 +286,17 @@ impl TerminalState {
             col = left;
         }
         let cells = self.screen_mut().row_mut(row);
-        if cells.get(col).is_some_and(|cell| cell.part == Part::Right) {
-            col = col.saturating_sub(1);
+        let mut is_behind = true;
+        match cells.get(col).map(|cell| cell.part) {
+            Some(Part::Right) => col = col.saturating_sub(1),
+            // The cursor is in the middle of a wide character.
+            Some(Part::Left) => is_behind = false,
+            Some(Part::Narrow) | None => {}
         }
         let Some(number) = cells.get(col).map(|cell| cell.marks) else { return };
         let mut marks = self.marks.text(number).to_owned();
         if marks.chars().count() >= MARKS_MAX {
+            self.marked = is_behind;
             return;
         }
         marks.push(mark);
@@ -253,7 +308,7 @@ impl TerminalState {
         }
         if let (Some(number), Some(cell)) = (number, self.screen_mut().row_mut(row).get_mut(col)) {
             cell.marks = number;
-            self.marked = true;
+            self.marked = is_behind;
         }
     }
 
@@ -285,28 +340,38 @@ impl TerminalState {
         }
     }
 
+    /// Ends the line that continues from the scrollback, if `row` is the first of the main screen.
+    pub(super) fn end_line_above_screen(&mut self, row: usize) {
+        if row == 0 && self.alternate.is_none() {
+            self.scrollback.end_line();
+        }
+    }
+
     /// Moves the cursor up a row. At the top of the scrolling region, the region scrolls down.
     pub(super) fn reverse_index(&mut self) {
         let blank = self.cursor.style.erased();
         let (top, bottom) = (self.screen().top, self.screen().bottom);
         if self.cursor.row == top {
             self.screen_mut().scroll_down(top, bottom, 1, blank);
+            self.end_line_above_screen(top);
         } else {
             self.cursor.row = self.cursor.row.saturating_sub(1);
         }
         self.cursor.pending_wrap = false;
     }
 
-    /// Returns to the power-on state. Keeps the answers that are not sent yet, and the theme.
+    /// Returns to the power-on state. Keeps the answers that are not sent yet, and the theme; and the
+    /// titles, as xterm does.
     pub(super) fn reset(&mut self) {
         let (cols, rows) = (self.cols, self.rows);
         self.drop_alternate();
         self.touched += ROW_COST * rows;
         self.main = Screen::new(cols, rows);
+        self.alternate_saved = Saved::default();
         self.cursor = Cursor::default();
         self.modes = Modes::new();
+        self.keyboard = Keyboard::default();
         self.tabs = first_tabs(cols);
-        self.titles = Titles::default();
         self.palette.reset_all();
         self.cursor_shape = 0;
         self.scrollback.clear();
@@ -326,12 +391,20 @@ impl TerminalState {
             + self.titles.weight()
             + self.palette.weight()
             + self.answers.weight()
+            + self.keyboard.weight()
             + self.tabs.capacity()
     }
 
     /// The style of the next character.
     pub(super) fn style_mut(&mut self) -> &mut Style {
         &mut self.cursor.style
+    }
+}
+
+impl Cursor {
+    /// A blank, as writing a space leaves.
+    pub(super) fn blank(&self) -> Cell {
+        Cell { protected: self.protected, ..Cell::narrow(' ', self.style) }
     }
 }
 

@@ -3,8 +3,8 @@
 /// Maximum length of a title in characters; the rest is cut off.
 const TITLE_MAX: usize = 256;
 
-/// Maximum number of saved titles; the oldest is dropped first.
-pub(super) const STACK_MAX: usize = 16;
+/// Maximum number of saved titles, as in xterm and in the page; the oldest is dropped first.
+pub(super) const STACK_MAX: usize = 10;
 
 /// The title and the saved titles.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -1108,6 +1108,10 @@ test('on a phone there are the keys that its keyboard lacks', minute, async () =
   await front.typedAll(/^\x03\x1b\[A\x1b\[1;5Cd\x1b\xc3\xa9c$/);
   assert.equal(await control.getAttribute('aria-pressed'), 'false');
   await tab.screenshot('page-phone');
+  front.print(1, '\x1b[>1uencoded');
+  await tab.sees(/encoded$/);
+  await tab.page.getByRole('button', { name: 'Escape' }).tap();
+  await front.typedAll(/c\x1b\[27u$/);
   tab.assertNoErrors();
 });
 
@@ -1466,6 +1470,38 @@ test('Ctrl with a sign is its byte, though the layout has the sign elsewhere', m
     await tab.devtools.send('Input.dispatchKeyEvent', { type: 'keyUp', ...event });
   }
   await front.typedAll(/^\x1f\x1f\x1d\x1c$/);
+  tab.assertNoErrors();
+});
+
+test('keys are told as the program asks, for as long as it asks', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const { keyboard } = tab.page;
+  let typed = '';
+  const types = async (/** @type {string[]} */ keys, /** @type {string} */ more) => {
+    for (const key of keys) await keyboard.press(key);
+    typed += more;
+    await front.typedAll(new RegExp(`^${typed.replace(/[[?+]/g, '\\$&')}$`));
+  };
+  const keys = ['Shift+Enter', 'Enter', 'Control+i', 'Tab', 'Escape', 'x'];
+  await types(keys, '\r\r\t\t\x1bx');
+  front.print(1, '\x1b[>1udisambiguated');
+  await tab.sees(/disambiguated$/);
+  await types([...keys, 'Control+/'], '\x1b[13;2u\r\x1b[105;5u\t\x1b[27ux\x1b[47;5u');
+  // A release is told only where a program asks for it, and the other screen has flags of its own.
+  front.print(1, '\x1b[?1049h\x1b[>3uwith releases');
+  await tab.sees(/with releases$/);
+  await types(['Escape', 'x'], '\x1b[27u\x1b[27;1:3ux');
+  front.print(1, '\x1b[?1049lwithout');
+  await tab.sees(/without$/);
+  await types(['Escape'], '\x1b[27u');
+  // A snapshot begins anew.
+  front.snapshot(1, { cols: 80, rows: 24 }, '\x1bc\x1b[>4;2mother keys', 'whole');
+  await tab.sees(/other keys$/);
+  await types(['Shift+Enter', 'Control+i', 'Escape'], '\x1b[27;2;13~\x1b[27;5;105~\x1b');
+  front.print(1, '\x1b[!pas ever');
+  await tab.sees(/as ever$/);
+  await types(keys, '\r\r\t\t\x1bx');
   tab.assertNoErrors();
 });
 

@@ -24,6 +24,7 @@ const queries = {
   'window title': `${ESC}[21t`,
   'icon title': `${ESC}[20t`,
   'keyboard flags': `${ESC}[?u`,
+  XTQMODKEYS: `${ESC}[?4m`,
   DECREQTPARM: `${ESC}[x`,
   'graphics attributes': `${ESC}[?1;1;0S`,
   'DECRQSS SGR': `${ESC}P$qm${ST}`,

@@ -19,6 +19,7 @@ export function ignoreQueries(parser: IParser): void {
     { prefix: '?', intermediates: '$', final: 'p' }, // DECRQM, private modes
     { prefix: '>', final: 'q' }, // XTVERSION
     { prefix: '?', final: 'u' }, // keyboard flags
+    { prefix: '?', final: 'm' }, // XTQMODKEYS
     { final: 'x' }, // DECREQTPARM
     { prefix: '?', final: 'S' }, // graphics attributes
   ]) {

@@ -64,6 +64,11 @@ export function controlSign(event: Pressed & { altGraph: boolean }): string | un
 /** The `keyCode` of a key that went to an input method. */
 const TO_INPUT_METHOD = 229;
 
+/** Whether a key belongs to an input method. */
+export function composes({ key, keyCode, isComposing }: Pressed): boolean {
+  return isComposing || keyCode === TO_INPUT_METHOD || key === 'Process' || key === 'Dead';
+}
+
 /**
  * Whether a key ends the composition and also goes to the terminal. An input method for Hangul
  * passes Space, Enter and the arrow keys on; other input methods keep every key.

@@ -8,9 +8,11 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal as Xterm } from '@xterm/xterm';
 
-import { bound } from './bounds.ts';
+import { Decoder, emulate } from './emulation.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
-import { controlSign, endsComposition, shortcutOf, pastInputMethod } from './keys.ts';
+import type { KeyPress } from './keyencode.ts';
+import { keyPress, KeyProtocol } from './keyprotocol.ts';
+import { composes, controlSign, endsComposition, shortcutOf, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
 import { lines, longLine, pasteable } from './paste.ts';
 import type { Extent, TermSize, Theme } from './protocol.ts';
@@ -19,7 +21,6 @@ import { type Copy, copyOf } from './osc52.ts';
 import { dark, light, wireTheme } from './themes.ts';
 import { makeTouchScroll } from './touchscroll.ts';
 import { Wheel } from './wheel.ts';
-import { VERSION, widths } from './widths.ts';
 
 /**
  * Bounds of each side in `TermSize`. A window with room for fewer than two columns is in the middle
@@ -37,6 +38,9 @@ const CELLS_MAX = 250_000;
  */
 const PADDING = 10;
 
+/** There, Option makes characters. */
+const IS_MAC = /^(Mac|iP)/.test(navigator.platform);
+
 /** The smallest font size, pixels. A terminal that still exceeds the window can be scrolled. */
 const FONT_MIN = 5;
 
@@ -49,17 +53,14 @@ const QUIET_MS = 1000;
  * in the network instead, where the server sees it. `writeSync` is not in the published types.
  */
 interface WritesNow {
-  _core: { writeSync(data: string | Uint8Array): void };
+  _core: { writeSync(data: string): void };
 }
 
 export interface TerminalCallbacks {
   input(bytes: Uint8Array): void;
   /** The window has room for this size now. */
   room(size: TermSize): void;
-  /**
-   * The whole scrollback is needed: the user scrolled up where lines are missing, or a sequence was
-   * skipped (see bounds.ts).
-   */
+  /** The whole scrollback is needed: the user scrolled up where lines are missing. */
   incomplete(): void;
   title(title: string): void;
   /** The terminal's colours have changed. */
@@ -94,6 +95,8 @@ export class Terminal {
   #givesWay: () => boolean;
   #takesLines: (lines: number, tooLong: number, paste: () => void) => void;
   #wheel = new Wheel();
+  #decoder = new Decoder();
+  #keyProtocol: KeyProtocol;
   #theme = dark;
   /** The size of the place for which the room was calculated. */
   #fitted = '';
@@ -139,16 +142,15 @@ export class Terminal {
     });
 
     const xterm = this.#xterm;
+    emulate(xterm);
+    this.#keyProtocol = new KeyProtocol(xterm);
     ignoreQueries(xterm.parser);
     xterm.parser.registerOscHandler(52, (data) => {
       callbacks.copied(copyOf(data));
       return true;
     });
-    bound(xterm.parser, () => this.#incomplete());
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
-    xterm.unicode.register(widths);
-    xterm.unicode.activeVersion = VERSION;
     xterm.loadAddon(
       new WebLinksAddon((event, address) => openLink(event, address, xterm.hasSelection()), {
         hover: (_event, address) => callbacks.link(webAddress(address)),
@@ -164,7 +166,7 @@ export class Terminal {
     // xterm.js has no event for scrolling by the user, but it renders after it.
     xterm.onRender(() => this.#lookAtScrollback());
     xterm.onTitleChange((title) => callbacks.title(title));
-    xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !callbacks.key(event));
+    xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !callbacks.key(event) && !this.#encode(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
     const takesWheel = () => xterm.buffer.active.type === 'alternate' || xterm.modes.mouseTrackingMode !== 'none';
     // Beside a panel, the wheel scrolls the terminal within its place, even if the program takes
@@ -201,7 +203,7 @@ export class Terminal {
     this.#wroteAt = Date.now();
     this.#writing = true;
     try {
-      (this.#xterm as unknown as WritesNow)._core.writeSync(bytes);
+      (this.#xterm as unknown as WritesNow)._core.writeSync(this.#decoder.text(bytes));
     } finally {
       this.#writing = false;
     }
@@ -217,6 +219,8 @@ export class Terminal {
     if (extent !== 'screen') this.#xterm.reset();
     this.#torn = extent !== 'whole';
     this.resize(size);
+    // What was incomplete before has been left.
+    this.#decoder = new Decoder();
     this.write(snapshot);
     if (above > 0) this.#xterm.scrollToLine(Math.max(0, this.#xterm.buffer.active.baseY - above));
   }
@@ -229,6 +233,7 @@ export class Terminal {
 
   reset(): void {
     this.#xterm.reset();
+    this.#keyProtocol.reset();
   }
 
   focus(): void {
@@ -238,6 +243,16 @@ export class Terminal {
   /** Sends text as if the user had typed it, as the touch keys do. */
   type(text: string): void {
     this.#xterm.input(text, true);
+  }
+
+  /**
+   * Presses a key that the keyboard lacks. `asEver` is sent unless the program wants to be told keys
+   * otherwise.
+   */
+  press(key: string, ctrlKey: boolean, asEver: string): void {
+    const held = { ctrlKey, shiftKey: false, altKey: false, metaKey: false, altGraph: false, capsLock: false, numLock: false };
+    const press: KeyPress = { ...held, key, code: key, keyCode: 0, location: 0, type: 'press', isComposing: false, altMakesText: false };
+    this.type(this.#keyProtocol.encode(press) ?? asEver);
   }
 
   paste(text: string): void {
@@ -410,7 +425,9 @@ export class Terminal {
     const pressed = { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing };
     const altGraph = event.getModifierState('AltGraph');
     if (event.type === 'keydown' && endsComposition(pressed)) this.#endComposition();
-    const kept = event.type === 'keydown' ? (pastInputMethod(pressed) ?? controlSign({ ...pressed, altGraph })) : undefined;
+    const isEncoded = this.#encoded(event) !== undefined;
+    const sign = () => (isEncoded ? undefined : controlSign({ ...pressed, altGraph }));
+    const kept = event.type === 'keydown' ? (pastInputMethod(pressed) ?? sign()) : undefined;
     if (kept !== undefined) {
       event.preventDefault();
       this.type(kept);
@@ -422,6 +439,21 @@ export class Terminal {
       if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');
     }
     return own === 'copy' || own === 'paste';
+  }
+
+  /** What is sent for a key, if the program wants to be told it otherwise than xterm.js does. */
+  #encoded(event: KeyboardEvent): string | undefined {
+    const press = keyPress(event, IS_MAC);
+    // What an input method composes comes as text.
+    return press === undefined || composes(press) ? undefined : this.#keyProtocol.encode(press);
+  }
+
+  #encode(event: KeyboardEvent): boolean {
+    const encoded = this.#encoded(event);
+    if (encoded === undefined) return false;
+    event.preventDefault();
+    this.type(encoded);
+    return true;
   }
 }
 

@@ -7,18 +7,19 @@ let armed = false;
 let controlKey: HTMLButtonElement | undefined;
 
 export function makeTouchKeys(terminal: Terminal): void {
-  const arrow = (letter: string) => () => {
+  const arrow = (letter: string, key: string) => () => {
     const plain = terminal.applicationCursorKeys ? 'O' : '[';
-    terminal.type(`\x1b${takeControl() ? '[1;5' : plain}${letter}`);
+    const ctrlKey = takeControl();
+    terminal.press(key, ctrlKey, `\x1b${ctrlKey ? '[1;5' : plain}${letter}`);
   };
   const keys: [string, string, () => void][] = [
-    ['Esc', 'Escape', () => terminal.type('\x1b')],
+    ['Esc', 'Escape', () => terminal.press('Escape', false, '\x1b')],
     ['Tab', 'Tab', () => terminal.type('\t')],
     ['Ctrl', 'Control, for the next key', () => arm(!armed)],
-    ['←', 'Left', arrow('D')],
-    ['↓', 'Down', arrow('B')],
-    ['↑', 'Up', arrow('A')],
-    ['→', 'Right', arrow('C')],
+    ['←', 'Left', arrow('D', 'ArrowLeft')],
+    ['↓', 'Down', arrow('B', 'ArrowDown')],
+    ['↑', 'Up', arrow('A', 'ArrowUp')],
+    ['→', 'Right', arrow('C', 'ArrowRight')],
     ['Paste', 'Paste', () => void paste(terminal)],
   ];
   for (const [text, label, press] of keys) {

@@ -39,7 +39,18 @@ fn each_query_has_its_answer() {
         ("\x1b]4;1;#123456\x07\x1b]4;1;?\x07", "\x1b]4;1;rgb:1212/3434/5656\x1b\\"),
         ("\x1b[1;31m\x1bP$qm\x1b\\", "\x1bP1$r0;1;31m\x1b\\"),
         ("\x1bP$qx\x1b\\", "\x1bP0$r\x1b\\"),
-        ("\x1b[?u", ""),
+        ("\x1b[?u", "\x1b[?0u"),
+        ("\x1b[>1u\x1b[?u", "\x1b[?1u"),
+        ("\x1b[>1u\x1b[>255u\x1b[?u", "\x1b[?31u"),
+        ("\x1b[>1u\x1b[>3u\x1b[<u\x1b[?u", "\x1b[?1u"),
+        ("\x1b[=8u\x1b[>3u\x1b[<9u\x1b[?u", "\x1b[?0u"),
+        ("\x1b[=5u\x1b[=2;2u\x1b[?u\x1b[=4;3u\x1b[?u", "\x1b[?7u\x1b[?3u"),
+        ("\x1b[>1u\x1b[?1049h\x1b[?u\x1b[>8u\x1b[?1049l\x1b[?u", "\x1b[?0u\x1b[?1u"),
+        ("\x1b[>1u\x1b[?1049h\x1b[>8u\x1b[?1049l\x1b[!p\x1b[?u\x1b[?1049h\x1b[?u", "\x1b[?0u\x1b[?0u"),
+        ("\x1b[>1u\x1b[>4;2m\x1bc\x1b[?u\x1b[?4m", "\x1b[?0u\x1b[>4;0m"),
+        ("\x1b[>4;2m\x1b[?4m\x1b[>4m\x1b[?4m", "\x1b[>4;2m\x1b[>4;0m"),
+        ("\x1b[>4;1m\x1b[>4;7m\x1b[?4m\x1b[>m\x1b[?4m", "\x1b[>4;1m\x1b[>4;0m"),
+        ("\x1b[>4;1m\x1b[>4n\x1b[?4m\x1b[>4;2m\x1b[!p\x1b[?4m", "\x1b[>4;0m\x1b[>4;0m"),
         ("\x1b[21t", ""),
         ("\x05", ""),
         ("\x1b]52;c;?\x07", ""),
@@ -54,6 +65,26 @@ fn each_query_has_its_answer() {
 fn one_who_asks_without_reading_is_not_answered_for_ever() {
     let waiting = answers(&"\x1b[c".repeat(100_000)).len();
     assert!((4000..=4096).contains(&waiting));
+}
+
+#[test]
+fn saved_flags_of_the_keyboard_are_few_and_the_oldest_go_first() {
+    let mut terminal = fed(80, 24, b"");
+    for flags in 1..=100_u16 {
+        terminal.print(format!("\x1b[>{}u", flags % 32).as_bytes());
+    }
+    // 16 are below the current one, which is 100 % 32.
+    let mut cut = fed(80, 24, &terminal.snapshot());
+    for terminal in [&mut terminal, &mut cut] {
+        assert_eq!(ask(terminal, "\x1b[?u\x1b[<16u\x1b[?u\x1b[<u\x1b[?u"), "\x1b[?4u\x1b[?20u\x1b[?0u");
+    }
+}
+
+#[test]
+fn a_person_who_resets_the_terminal_resets_the_keyboard() {
+    let mut terminal = fed(80, 24, b"\x1b[>31u\x1b[?1049h\x1b[>1u\x1b[>4;2m");
+    terminal.reset_modes();
+    assert_eq!(ask(&mut terminal, "\x1b[?u\x1b[?4m\x1b[?1049l\x1b[?u"), "\x1b[?0u\x1b[>4;0m\x1b[?0u");
 }
 
 #[test]

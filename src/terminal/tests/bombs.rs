@@ -206,13 +206,14 @@ fn a_feed_touches_no_more_cells_than_its_budget_and_one_screen() {
     ] {
         let bytes: Vec<u8> =
             b"\x1b[41m".iter().chain(bomb.as_bytes().iter().cycle()).copied().take(4096).collect();
-        let (mut bounded, mut feeds) = (Terminal::new(size(1000, 250)), 0);
+        let (mut bounded, mut feeds, mut stuck) = (Terminal::new(size(1000, 250)), 0, 0);
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let taken = bounded.print_within(rest, BUDGET);
             rest = &rest[taken..];
             feeds += 1;
-            assert!(taken > 0, "{bomb:?} makes no progress");
+            stuck = if taken == 0 { stuck + 1 } else { 0 };
+            assert!(stuck < 10, "{bomb:?} makes no progress");
         }
         // The same bytes, with the cells counted for each token.
         let mut whole = Terminal::new(size(1000, 250));
@@ -226,4 +227,23 @@ fn a_feed_touches_no_more_cells_than_its_budget_and_one_screen() {
         assert!(feeds >= all / (BUDGET + most), "{bomb:?}: {all} cells in {feeds} feeds");
         assert_same(&whole, &bounded, bomb);
     }
+}
+
+#[test]
+fn a_repetition_that_scrolls_for_long_is_interrupted_and_goes_on() {
+    // Each row that scrolls moves hundreds of others.
+    let bytes = "\x1b[300;700r\x1b[700;1H中\u{301}\x1b[65535bx".as_bytes();
+    let whole = fed(3, 1000, bytes);
+    let (mut parts, mut rest, mut feeds) = (Terminal::new(size(3, 1000)), bytes, 0);
+    while !rest.is_empty() {
+        let taken = parts.print_within(rest, 64 * 1024);
+        rest = &rest[taken..];
+        feeds += 1;
+        // Another worker, or a viewer, goes on from here.
+        if feeds % 20 == 3 {
+            parts = fed(3, 1000, &parts.snapshot());
+        }
+    }
+    assert!(feeds > 100, "{feeds} feeds");
+    assert_same(&whole, &parts, "in parts");
 }

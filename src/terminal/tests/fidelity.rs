@@ -32,6 +32,7 @@ fn words() -> impl Strategy<Value = Vec<u8>> {
         Just("┌─┐│└┘".to_owned()),
         "\u{301}{1,12}",
         Just("\u{85}\u{9b}x".to_owned()),
+        Just("\u{feff}".to_owned()),
     ];
     word.prop_map(String::into_bytes)
 }
@@ -93,6 +94,35 @@ fn sequence() -> impl Strategy<Value = Vec<u8>> {
         b"\x1b#8",
         b"\x1b[!p",
         b"\x1b[?5W",
+        b"\x1b[>1u",
+        b"\x1b[>31u",
+        b"\x1b[<u",
+        b"\x1b[<2u",
+        b"\x1b[=5;2u",
+        b"\x1b[=1;3u",
+        b"\x1b[?u",
+        b"\x1b[>4;2m",
+        b"\x1b[>4;1m",
+        b"\x1b[>4n",
+        b"\x1b[1\"q",
+        b"\x1b[1\"q",
+        b"\x1b[0\"q",
+        b"\x1b[?J",
+        b"\x1b[?1J",
+        b"\x1b[?2J",
+        b"\x1b[?K",
+        b"\x1b[?2K",
+        b"\x1b[?45h",
+        b"\x08\x08\x08",
+        b"\x1b[3 @",
+        b"\x1b[2 A",
+        b"\x1b[2'}",
+        b"\x1b[2'~",
+        b"\x1b\xc3\xa9",
+        b"\x1b[3\xe4\xb8\xad",
+        b"\x1b]2;a\xc2\x9cb",
+        b"\x1b]2;\xe4\xb8",
+        b"\x1b[1?2\xc3\xa9h",
         b"\x1b[4 q",
         b"\x1b[22;0t",
         b"\x1b[23;0t",
@@ -236,7 +266,8 @@ proptest! {
 fn at_every_byte_of_a_full_session() {
     let session = "$ ls\r\n\x1b[01;34mdir\x1b[0m  file\r\n\x1b]0;vim\x07\x1b[?1049h\x1b[2;5r\x1b[?25l\x1b[1;1Hline 日本 \
         one\x1b[7m wide 🙂\x1b[m\x1b(0lqk\x1b(B\x1b[6n\x1b[3;1H\x1b[Lx\x1b[3b\x1b]8;;http://x/\x1b\\link\x1b]8;;\x1b\\\
-        \x1b[?2004h\x1b[?1006;1002h\x1b[5;1H\n\n\x1b[?1049l$ e\u{301}xit, and this goes over the edge\r\n\r\n\r\nend"
+        \x1b[>5u\x1b[=2;2u\x1b[>4;1m\x1b[1\"q pro\x1b7tected \x1b[0\"qnot\x1b[?1K\x1b\u{e9}\x1b[2'}\x1b[48;5;300;1mb\x1b[m\
+        \x1b[?2004h\x1b[?1006;1002h\x1b[?45h\x08\x1b[5;1H\n\n\x1b[?1049l$ e\u{301}xit, and this goes over the edge\r\n\r\n\r\nend"
         .as_bytes();
     let whole = fed(20, 5, session);
     for at in 0..=session.len() {
