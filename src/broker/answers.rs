@@ -60,12 +60,22 @@ async fn carry_out(
         Ask::Attach { session, size } => {
             let (session, account, role) = reachable(broker, principal, &session)?;
             touched_for_view(broker, holder, &session)?;
-            view(holder, &session, Some(account), role, size).await.map(Outcome::View)
+            view(holder, &session, Some(account), (role, Role::Owner), size).await.map(Outcome::View)
+        }
+        Ask::AttachAs { session, role: most } => {
+            let (session, account, role) = reachable(broker, principal, &session)?;
+            let most = Role::from(most);
+            if role.limited_to(most) != most {
+                return Err(Refusal::OnlyToWatch);
+            }
+            touched_for_view(broker, holder, &session)?;
+            // Only the window of an owner's view counts for the size.
+            view(holder, &session, Some(account), (most, most), TermSize::DEFAULT).await.map(Outcome::View)
         }
         Ask::Show { session } => match shown(broker, principal, &session) {
             Ok(session) => {
-                let (role, size) = (Role::Watcher, TermSize::DEFAULT);
-                view(holder, &session, None, role, size).await.map(Outcome::View)
+                let (roles, size) = ((Role::Watcher, Role::Watcher), TermSize::DEFAULT);
+                view(holder, &session, None, roles, size).await.map(Outcome::View)
             }
             Err(refusal) => Err(refusal),
         },
@@ -171,14 +181,14 @@ async fn view(
     holder: &Holder,
     session: &Arc<Session>,
     account: Option<AccountName>,
-    role: Role,
+    roles: (Role, Role),
     size: TermSize,
 ) -> Result<View, Refusal> {
     if session.record.exec {
         return Err(Refusal::NotATerminal);
     }
-    let view = session.attach(account, role, size).await?;
-    note(Decision::Viewed(role), Some(holder), &view.session.record);
+    let view = session.attach(account, roles, size).await?;
+    note(Decision::Viewed(view.role), Some(holder), &view.session.record);
     Ok(view)
 }
 

@@ -102,6 +102,7 @@ impl LoggedRequest {
             Ask::Open { target, .. } => ("open", None, Some(target), None),
             Ask::Exec { target, .. } => ("exec", None, Some(target), None),
             Ask::Attach { session, .. } => ("attach", Some(session), None, None),
+            Ask::AttachAs { session, .. } => ("attach-as", Some(session), None, None),
             Ask::Name { session, .. } => ("name", Some(session), None, None),
             Ask::Share { session, account, .. } => ("share", Some(session), None, Some(account)),
             Ask::Show { session } => ("show", Some(session), None, None),

@@ -59,7 +59,7 @@ impl Holder {
     /// Whether a channel of this kind may ask for this at all.
     pub(super) fn may_ask(&self, ask: &Ask) -> Result<(), Refusal> {
         match ask {
-            Ask::Open { .. } | Ask::Exec { .. } | Ask::Attach { .. } => Ok(()),
+            Ask::Open { .. } | Ask::Exec { .. } | Ask::Attach { .. } | Ask::AttachAs { .. } => Ok(()),
             Ask::Lobby
             | Ask::Name { .. }
             | Ask::Share { .. }

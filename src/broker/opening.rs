@@ -134,9 +134,10 @@ async fn adopt(
         broker.systemd.stop_session_later(&id);
         NotTaken::Refused(refusal)
     })?;
-    session.viewer_came(viewer, Some(admitted.owner().clone()), Role::Owner);
+    let (role, most) = (Role::Owner, Role::Owner);
+    session.viewer_came(viewer, Some(admitted.owner().clone()), (role, most));
     session_task::spawn(broker, &id, channel, inbox, ViewerId(viewer.0.wrapping_add(1)));
-    Ok(View { session, viewer, role: Role::Owner, socket })
+    Ok(View { session, viewer, role, most, socket })
 }
 
 /// Stops a worker that has not confirmed the terminal but may have it nevertheless. Another worker

@@ -17,8 +17,9 @@ pub(super) type Attached = oneshot::Sender<Result<(ViewerId, OwnedFd), Refusal>>
 /// An order to the task of a session.
 #[derive(Debug)]
 pub(super) enum WorkerOrder {
-    /// Make a viewer for this account, or for the operator if `account` is `None`.
-    Attach { account: Option<AccountName>, role: Role, size: TermSize, answer: Attached },
+    /// Make a viewer for this account, or for the operator if `account` is `None`. Whatever role
+    /// its account gets later, the viewer may do no more than `most`.
+    Attach { account: Option<AccountName>, role: Role, most: Role, size: TermSize, answer: Attached },
     /// Change the role of a viewer.
     SetRole { viewer: ViewerId, role: Role },
     /// Describe the session. The sender is dropped if the worker cannot be asked.

@@ -31,6 +31,8 @@ pub(super) struct Viewer {
     pub(super) account: Option<AccountName>,
     /// The role that the worker enforces.
     pub(super) role: Role,
+    /// The most that the viewer may do, whatever the account may do.
+    pub(super) most: Role,
     /// Whether the viewer is to be closed and the worker has not confirmed it yet.
     pub(super) closing: bool,
 }
@@ -59,10 +61,10 @@ impl Participants {
 
     /// Returns the current role of a viewer that the worker has, or `None` if it must be closed.
     pub(super) fn role_of_viewer(&self, viewer: ViewerId) -> Option<Role> {
-        let Viewer { account, role, closing } = self.views.get(&viewer)?;
+        let Viewer { account, role, most, closing } = self.views.get(&viewer)?;
         match account {
             _ if *closing => None,
-            Some(account) => self.role_of(account),
+            Some(account) => self.role_of(account).map(|role| role.limited_to(*most)),
             None => Some(*role),
         }
     }
@@ -141,11 +143,11 @@ impl Participants {
         theirs.map(|(number, _)| *number).collect()
     }
 
-    /// Whether the worker enforces exactly this role for every viewer of an account. For `None`,
-    /// whether the account has no viewer.
+    /// Whether the worker enforces exactly this role for every viewer of an account, as far as the
+    /// viewer may do so much. For `None`, whether the account has no viewer.
     pub(super) fn settled(&self, account: &AccountName, role: Option<Role>) -> bool {
         let mut theirs = self.views.values().filter(|viewing| viewing.account.as_ref() == Some(account));
-        theirs.all(|viewing| Some(viewing.role) == role)
+        theirs.all(|viewing| role.is_some_and(|role| viewing.role == role.limited_to(viewing.most)))
     }
 
     /// Returns the accounts that view the session, at most [`VIEWING_MAX`] of them.
@@ -173,7 +175,7 @@ mod tests {
     }
 
     fn viewing(account: Option<usize>) -> Viewer {
-        Viewer { account: account.map(name), role: Role::Watcher, closing: false }
+        Viewer { account: account.map(name), role: Role::Watcher, most: Role::Owner, closing: false }
     }
 
     #[test]
@@ -199,9 +201,7 @@ mod tests {
         participants.guests = participants.guests_with(&name(1), Some(GuestRole::Watcher)).unwrap();
         for (number, account) in [(1, 0), (2, 1), (3, 1)] {
             let role = if account == 0 { Role::Owner } else { Role::Watcher };
-            participants
-                .views
-                .insert(ViewerId(number), Viewer { account: Some(name(account)), role, closing: false });
+            participants.views.insert(ViewerId(number), Viewer { role, ..viewing(Some(account)) });
         }
         let person = |number, role, views| Participant { account: name(number), role, views };
         assert_eq!(participants.all(&name(0)), [person(0, Role::Owner, 1), person(1, Role::Watcher, 2)]);
@@ -209,6 +209,29 @@ mod tests {
         assert_eq!(participants.viewing(), [name(0), name(1)]);
         assert!(participants.settled(&name(1), Some(Role::Watcher)) && participants.settled(&name(2), None));
         assert!(!participants.settled(&name(1), Some(Role::Writer)) && !participants.settled(&name(1), None));
+    }
+
+    #[test]
+    fn a_view_that_was_asked_for_with_fewer_rights_never_has_more() {
+        let mut participants = participants();
+        participants.guests = participants.guests_with(&name(1), Some(GuestRole::Writer)).unwrap();
+        let (owners, guests) = (ViewerId(1), ViewerId(2));
+        for (viewer, account, most) in [(owners, 0, Role::Writer), (guests, 1, Role::Watcher)] {
+            let viewing = Viewer { role: most, most, ..viewing(Some(account)) };
+            participants.views.insert(viewer, viewing);
+        }
+        assert_eq!(participants.role_of_viewer(owners), Some(Role::Writer));
+        assert_eq!(participants.role_of_viewer(guests), Some(Role::Watcher));
+        assert!(participants.settled(&name(0), Some(Role::Owner)));
+        assert!(participants.settled(&name(1), Some(Role::Writer)));
+        assert!(
+            !participants.settled(&name(0), Some(Role::Watcher)) && !participants.settled(&name(0), None)
+        );
+        // Less is less for them too.
+        participants.withdraw_keyboard();
+        assert_eq!(participants.role_of_viewer(guests), Some(Role::Watcher));
+        participants.guests.clear();
+        assert_eq!(participants.role_of_viewer(guests), None);
     }
 
     #[test]

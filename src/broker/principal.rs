@@ -163,7 +163,9 @@ impl PrincipalTask {
     /// policy too.
     async fn set_role(&self, view: &View) -> Result<(), Refusal> {
         let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
-        match self.broker.policy.view(account, &view.session).ok().filter(|role| *role != view.role) {
+        let role = self.broker.policy.view(account, &view.session).ok();
+        let role = role.map(|role| role.limited_to(view.most));
+        match role.filter(|role| *role != view.role) {
             None => Ok(()),
             Some(role) => {
                 // Fails only if the session is over, and then it has no viewers.
@@ -269,9 +271,11 @@ mod tests {
     ) -> impl FnOnce(ViewerId) {
         let (id, size) = (session.record.id.clone(), TermSize::DEFAULT);
         front.send(&Request { number: 0, ask: Ask::Attach { session: id, size } }, &[]).await.unwrap();
-        let WorkerOrder::Attach { account, role, answer, .. } = next(inbox).await else { panic!("no view") };
+        let WorkerOrder::Attach { account, role, most, answer, .. } = next(inbox).await else {
+            panic!("no view")
+        };
         move |viewer| {
-            session.viewer_came(viewer, account, role);
+            session.viewer_came(viewer, account, (role, most));
             answer.send(Ok((viewer, seqpacket::pair().unwrap().0))).unwrap();
         }
     }
@@ -343,7 +347,7 @@ mod tests {
         let (session, _inbox) = test_support::session(&broker, "aaaaaaaaaaaa");
         let mut views = Vec::new();
         for viewer in (0..100).map(ViewerId) {
-            session.viewer_came(viewer, None, Role::Watcher);
+            session.viewer_came(viewer, None, (Role::Watcher, Role::Watcher));
             add_view(&mut views, (Arc::clone(&session), viewer));
             session.viewer_left(viewer);
         }

@@ -32,6 +32,8 @@ pub(super) struct View {
     pub(super) session: Arc<Session>,
     pub(super) viewer: ViewerId,
     pub(super) role: Role,
+    /// The most that it may do, whatever its account may do.
+    pub(super) most: Role,
     /// The viewer's socket, for the principal that asked for the view.
     pub(super) socket: OwnedFd,
 }
@@ -75,21 +77,22 @@ impl Session {
     }
 
     /// Has the worker make a viewer, for an account or, if `account` is `None`, for the operator.
+    /// It never may do more than `most`.
     pub(super) async fn attach(
         self: &Arc<Self>,
         account: Option<AccountName>,
-        role: Role,
+        (role, most): (Role, Role),
         size: TermSize,
     ) -> Result<View, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let order = WorkerOrder::Attach { account, role, size, answer };
+        let order = WorkerOrder::Attach { account, role, most, size, answer };
         let attach = async {
             self.worker.send(order).await.map_err(|_| Refusal::NoSuchSession)?;
             answered.await.unwrap_or(Err(Refusal::NoSuchSession))
         };
         let attached = tokio::time::timeout(ATTACH_TIMEOUT, attach).await;
         let (viewer, socket) = attached.unwrap_or(Err(Refusal::WorkerUnavailable))?;
-        Ok(View { session: Arc::clone(self), viewer, role, socket })
+        Ok(View { session: Arc::clone(self), viewer, role, most, socket })
     }
 
     async fn describe(&self) -> Option<About> {
@@ -129,8 +132,13 @@ impl Session {
     }
 
     /// Records a new viewer. `account` is `None` for the operator.
-    pub(super) fn viewer_came(&self, viewer: ViewerId, account: Option<AccountName>, role: Role) {
-        let viewing = Viewer { account, role, closing: false };
+    pub(super) fn viewer_came(
+        &self,
+        viewer: ViewerId,
+        account: Option<AccountName>,
+        (role, most): (Role, Role),
+    ) {
+        let viewing = Viewer { account, role, most, closing: false };
         self.change(|participants| drop(participants.views.insert(viewer, viewing)));
     }
 
@@ -172,13 +180,15 @@ impl Session {
         viewers.iter().map(told).collect()
     }
 
-    /// Has the worker give every viewer of this account its current role, or close it if the account
-    /// has none, and waits as [`Self::settled`] does.
+    /// Has the worker give every viewer of this account its current role, or close it if the
+    /// account has none, and waits as [`Self::settled`] does.
     pub(super) async fn enforce_role(&self, account: &AccountName) -> Result<(), Refusal> {
         let viewers = self.participants().viewers_of(account);
         for viewer in viewers {
             match self.role_of(account) {
                 Some(role) => {
+                    let most = self.participants().views.get(&viewer).map(|viewing| viewing.most);
+                    let role = most.map_or(role, |most| role.limited_to(most));
                     // Fails only if the session is over, and then it has no viewers.
                     let _ = self.worker.send(WorkerOrder::SetRole { viewer, role }).await;
                 }

@@ -32,6 +32,7 @@ const RECONNECT: Backoff = Backoff::new(Duration::from_millis(50), Duration::fro
 pub(super) struct Wanted {
     account: Option<AccountName>,
     role: Role,
+    most: Role,
     answer: Attached,
 }
 
@@ -139,9 +140,9 @@ impl SessionTask {
             FromWorker::Attached(viewer) => {
                 let asked = self.asked.remove(&viewer);
                 let socket = descriptors.into_iter().next();
-                if let (Some(Wanted { account, role, answer }), Some(socket)) = (asked, socket) {
+                if let (Some(Wanted { account, role, most, answer }), Some(socket)) = (asked, socket) {
                     if let Some(session) = self.session() {
-                        session.viewer_came(viewer, account, role);
+                        session.viewer_came(viewer, account, (role, most));
                     }
                     // If the request has timed out, the socket closes, and the worker notices.
                     let _ = answer.send(Ok((viewer, socket)));
@@ -182,7 +183,7 @@ impl SessionTask {
 
     async fn pass_on(&mut self, order: WorkerOrder) -> Result<(), WireError> {
         let message = match order {
-            WorkerOrder::Attach { account, role, size, answer } => {
+            WorkerOrder::Attach { account, role, most, size, answer } => {
                 if !self.has_room_for(account.as_ref()) {
                     // Fails if the request has timed out.
                     let _ = answer.send(Err(Refusal::TooMany));
@@ -190,7 +191,7 @@ impl SessionTask {
                 }
                 let viewer = self.next_viewer;
                 self.next_viewer = ViewerId(viewer.0.wrapping_add(1));
-                self.asked.insert(viewer, Wanted { account, role, answer });
+                self.asked.insert(viewer, Wanted { account, role, most, answer });
                 ToWorker::Attach { viewer, role, size }
             }
             WorkerOrder::Describe(asker) => {
@@ -297,8 +298,8 @@ mod tests {
             worker.send(&FromWorker::Ended(EndReason::ShellEnded.into()), &[]).await.unwrap();
             drop(worker);
             let (answer, answered) = oneshot::channel();
-            let (account, role, size) = (None, Role::Watcher, TermSize::DEFAULT);
-            session.worker.send(WorkerOrder::Attach { account, role, size, answer }).await.unwrap();
+            let (account, role, most, size) = (None, Role::Watcher, Role::Watcher, TermSize::DEFAULT);
+            session.worker.send(WorkerOrder::Attach { account, role, most, size, answer }).await.unwrap();
             spawn(&broker, &session.record.id, channel, orders, VIEWER);
             let answered = tokio::time::timeout(Duration::from_secs(2), answered).await.unwrap();
             assert!(answered.is_err(), "{answered:?}");

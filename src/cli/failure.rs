@@ -1,3 +1,5 @@
+use std::io::{self, Write as _};
+
 use crate::names::SessionId;
 use crate::protocol::{EndReason, Refusal, SessionEnd, ShellExit};
 use crate::wire::WireError;
@@ -9,7 +11,18 @@ pub(super) struct Failure {
     pub(super) next: String,
 }
 
+/// Whether a refusal may be over in a moment.
+pub(super) fn is_for_now(refusal: Refusal) -> bool {
+    matches!(refusal, Refusal::Unavailable | Refusal::WorkerUnavailable | Refusal::TooMany | Refusal::Busy)
+}
+
 impl Failure {
+    /// Says it to people.
+    pub(super) fn say(&self) {
+        // If standard error is closed, nobody can read the message anyway.
+        drop(writeln!(io::stderr(), "tere: {}\n      {}", self.cause, self.next));
+    }
+
     /// auth or the broker refused the request. `what` completes the error message "cannot ...".
     pub(super) fn refused(what: &str, refusal: Refusal) -> Self {
         let next = match refusal {

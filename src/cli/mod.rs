@@ -1,8 +1,8 @@
 //! tere: the command line on the host.
 //!
 //! Reads: its arguments, answers from auth and the broker; `tere check` also the configuration,
-//! systemd, machined, /run/tere, and twelve bytes from the page's address; `show` and `attach` also
-//! what a session's worker sends.
+//! systemd, machined, /run/tere, and twelve bytes from the page's address; the commands that view a
+//! session also what its worker sends.
 //! Holds: nothing that outlives the command: the principal channel of whoever runs it, and a viewer
 //! socket.
 //! Has given up: nothing. It runs with the rights of its user. auth and the broker decide what that
@@ -17,15 +17,19 @@ mod exec;
 mod failure;
 mod forward;
 mod inheritance;
+mod keys;
 mod machine;
 mod picker;
 mod policy;
 mod privileged;
+mod send;
 mod session;
 mod show;
 mod template;
 mod time;
 mod tty;
+mod view;
+mod wait;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -98,6 +102,10 @@ enum Command {
     /// Print the screen of a session as it is now. For root: the journal records that it was looked
     /// at.
     Show(session::Show),
+    /// Type into a session: a text, keys, or both.
+    Send(send::Send),
+    /// Wait until a text is on the screen of a session, it prints no more, or it is over.
+    Wait(wait::Wait),
     /// End a session: its shell is hung up, as when a terminal is closed.
     End(session::End),
     /// Give a session a name, or take it away.
@@ -137,6 +145,8 @@ pub fn main() -> ExitCode {
         Command::Forward(forward) => forward::run(forward, &flags.runtime_dir),
         Command::List(list) => session::list(&list, &flags.runtime_dir),
         Command::Show(show) => session::show_screen(&show, &flags.runtime_dir),
+        Command::Send(sent) => send::send(&sent, &flags.runtime_dir),
+        Command::Wait(waited) => Ok(wait::wait(&waited, &flags.runtime_dir)),
         Command::End(end) => session::end(&end, &flags.runtime_dir),
         Command::Name(name) => session::name(&name, &flags.runtime_dir),
         Command::Share(share) => session::share(&share, &flags.runtime_dir),
@@ -151,8 +161,7 @@ fn exit(done: Result<ExitCode, Failure>) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            // If standard error is closed, nobody can read the message anyway.
-            drop(writeln!(io::stderr(), "tere: {}\n      {}", failure.cause, failure.next));
+            failure.say();
             ExitCode::FAILURE
         }
     }
@@ -195,6 +204,13 @@ mod tests {
             &["tere", "account", "remove", "../x"],
             &["tere", "open", "nowhere"],
             &["tere", "machine", "remove", "../x"],
+            &["tere", "send", "build"],
+            &["tere", "send", "build", "--keys", "Entre"],
+            &["tere", "send", "build", "--keys", "q", "--raw"],
+            &["tere", "wait", "build"],
+            &["tere", "wait", "build", "--for", ""],
+            &["tere", "wait", "build", "--idle", "soon"],
+            &["tere", "show", "build", "--cells"],
         ] {
             assert_eq!(Flags::try_parse_from(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }

@@ -13,7 +13,7 @@ use super::picker::Line;
 use super::show::{Format, show};
 use super::{print, table, time};
 use crate::clock;
-use crate::names::{AccountName, Label, SessionId, Target, TermSize};
+use crate::names::{AccountName, Label, SessionId, Target};
 use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE};
 use crate::protocol::vouch::Principal;
 use crate::protocol::{GuestRole, Refusal, SessionSummary};
@@ -37,10 +37,13 @@ pub(super) struct List {
 pub(super) struct Show {
     #[command(flatten)]
     named: Named,
-    /// Print JSON: an object with session, title, size, cursor, and the lines of screen and
-    /// scrollback as text.
+    /// Print JSON: an object with session, title, size, cursor, modes, the rows of the screen, and
+    /// its lines and those of the scrollback, in which long lines are whole. See tere(1).
     #[arg(long, conflicts_with = "ansi")]
     json: bool,
+    /// With --json, print the cells of the screen too, with colours and attributes.
+    #[arg(long, requires = "json")]
+    cells: bool,
     /// Print terminal bytes: printed to a terminal of the same size, they give the same screen,
     /// with colours and scrollback.
     #[arg(long)]
@@ -125,25 +128,21 @@ pub(super) fn list(List { json, targets }: &List, runtime_dir: &Path) -> Result<
 
 /// Carries out `tere show`.
 pub(super) fn show_screen(
-    Show { named, json, ansi }: &Show,
+    Show { named, json, cells, ansi }: &Show,
     runtime_dir: &Path,
 ) -> Result<ExitCode, Failure> {
-    let format = match (json, ansi) {
-        (true, _) => Format::Json,
-        (false, true) => Format::Ansi,
-        (false, false) => Format::Text,
+    let format = match (json, cells, ansi) {
+        (true, true, _) => Format::Cells,
+        (true, false, _) => Format::Json,
+        (false, _, true) => Format::Ansi,
+        (false, _, false) => Format::Text,
     };
     let what = format!("show the session {}", named.session);
     block_on(async {
         let failed = |error: Unanswered| error.failure(&what);
         let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
-        let (session, size) = named_session(&mut channel, named, &what).await?;
-        let ask = match channel.principal {
-            Principal::Operator => Ask::Show { session: session.clone() },
-            // The size stays as it is.
-            Principal::Account(_) => Ask::Attach { session: session.clone(), size },
-        };
-        let (_, viewer) = channel.ask(ask, |_| {}).await.map_err(failed)?;
+        let session = named_session(&mut channel, named, &what).await?;
+        let (_, viewer) = channel.ask(looking(&channel, &session), |_| {}).await.map_err(failed)?;
         // The view lasts as long as the channel.
         show(&session, viewer.ok_or_else(|| Failure::out_of_turn("tere-broker"))?, format)
     })
@@ -201,32 +200,30 @@ fn ask_about(
         let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
         let session = match named.session.parse() {
             Ok(session) => session,
-            Err(_) => named_session(&mut channel, named, what).await?.0,
+            Err(_) => named_session(&mut channel, named, what).await?,
         };
         channel.ask(ask(session.clone()), |_| {}).await.map_err(failed)?;
         Ok(session)
     })
 }
 
-/// The session that was named, and the size of its terminal.
+/// The request for a view that types nothing and leaves the size of the terminal as it is.
+pub(super) fn looking(channel: &PrincipalChannel, session: &SessionId) -> Ask {
+    let session = session.clone();
+    match channel.principal {
+        Principal::Operator => Ask::Show { session },
+        Principal::Account(_) => Ask::AttachAs { session, role: GuestRole::Watcher },
+    }
+}
+
+/// The session that was named.
 pub(super) async fn named_session(
     channel: &mut PrincipalChannel,
     named: &Named,
     what: &str,
-) -> Result<(SessionId, TermSize), Failure> {
+) -> Result<SessionId, Failure> {
     let Lobby { sessions, .. } = Lobby::of(channel).await.map_err(|error| error.failure(what))?;
-    let found = find(&sessions, &named.session)?;
-    Ok((found.id.clone(), found.about.as_ref().map_or(TermSize::DEFAULT, |about| about.size)))
-}
-
-/// The size of a session's terminal; that of a VT100 if its worker does not say.
-pub(super) async fn size_of(
-    channel: &mut PrincipalChannel,
-    session: &SessionId,
-) -> Result<TermSize, Unanswered> {
-    let Lobby { sessions, .. } = Lobby::of(channel).await?;
-    let about = sessions.into_iter().find(|one| one.id == *session).and_then(|one| one.about);
-    Ok(about.map_or(TermSize::DEFAULT, |about| about.size))
+    Ok(find(&sessions, &named.session)?.id.clone())
 }
 
 /// The target of an account that has only one.

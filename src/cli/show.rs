@@ -1,8 +1,5 @@
-//! `tere show`: prints the screen of a session without telling its viewers. The worker's
-//! messages are not trusted, and the user of this command is root, so they are read in a thread
-//! that has entered the same sandbox as the worker's terminal thread.
+//! `tere show`: prints the screen of a session.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -11,24 +8,22 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::print;
+use super::view::{SNAPSHOT_MAX, Unseen, ViewerChannel, confined, say};
 use crate::names::{SessionId, TermSize};
-use crate::protocol::SessionEnd;
 use crate::protocol::viewer::{Extent, FromViewer, ToViewer};
-use crate::sandbox::{self, Thread};
-use crate::terminal::Terminal;
-use crate::wire::{Channel, Intent, WireError};
+use crate::terminal::{Lines, Terminal};
+use crate::wire::{Intent, WireError};
 
 /// How long the whole exchange with the worker may take.
 const DEADLINE: Duration = Duration::from_secs(10);
-
-/// Longest snapshot, bytes. A longer one is refused.
-const SNAPSHOT_MAX: usize = 16 * 1024 * 1024;
 
 /// The format to print the screen in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Text,
     Json,
+    /// JSON with the cells of the screen.
+    Cells,
     Ansi,
 }
 
@@ -38,45 +33,14 @@ struct Snapshot {
     bytes: Vec<u8>,
 }
 
-/// Why there is no snapshot.
-#[derive(Debug)]
-enum Unseen {
-    /// The session has ended, or is being ended.
-    Over(SessionEnd),
-    Channel(WireError),
-}
-
-impl From<WireError> for Unseen {
-    fn from(error: WireError) -> Self {
-        Self::Channel(error)
-    }
-}
-
 /// Prints the screen of the session behind this viewer socket.
 pub(super) fn show(session: &SessionId, viewer: OwnedFd, format: Format) -> Result<ExitCode, Failure> {
     print(&confined(|| text(session, viewer, format))??)
 }
 
-/// Runs `work` in a thread of its own, in a sandbox.
-fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    let failed = |why: String| Failure {
-        cause: format!("cannot look at what a worker sends: {why}"),
-        next: "It is looked at in a sandbox or not at all. 'journalctl -k' may tell more.".to_owned(),
-    };
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| sandbox::enter(Thread::Show, &[]).map(|()| work()));
-        let done = thread.join().map_err(|_| failed("the thread that looks at it has ended".to_owned()))?;
-        done.map_err(|error| failed(error.to_string()))
-    })
-}
-
 /// The screen in the given format.
 fn text(session: &SessionId, viewer: OwnedFd, format: Format) -> Result<String, Failure> {
-    let whom = format!("the worker of {session}");
-    let snapshot = snapshot(viewer, format, DEADLINE).map_err(|unseen| match unseen {
-        Unseen::Over(end) => Failure::over(session, end),
-        Unseen::Channel(error) => Failure::channel(&whom, &error),
-    })?;
+    let snapshot = snapshot(viewer, format, DEADLINE).map_err(|unseen| unseen.failure(session))?;
     if format == Format::Ansi {
         // Terminal bytes, meant for a terminal. Nothing else in tere prints them.
         return Ok(String::from_utf8_lossy(&snapshot.bytes).into_owned());
@@ -86,23 +50,35 @@ fn text(session: &SessionId, viewer: OwnedFd, format: Format) -> Result<String, 
     if format == Format::Text {
         return Ok(terminal.screen_text());
     }
+    Ok(object(session, &terminal, format).to_string())
+}
+
+/// The terminal as JSON.
+fn object(session: &SessionId, terminal: &Terminal, format: Format) -> serde_json::Value {
     let (row, col) = terminal.cursor();
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-    let object = json!({
+    let Lines { scrollback, screen } = terminal.lines();
+    let mut object = json!({
         "session": session,
         "title": terminal.title(),
-        "size": { "cols": snapshot.size.cols(), "rows": snapshot.size.rows() },
-        "cursor": { "col": col, "row": row },
-        "screen": lines(&terminal.screen_text()),
-        "scrollback": terminal.scrollback_text().collect::<Vec<_>>(),
+        "size": { "cols": terminal.size().cols(), "rows": terminal.size().rows() },
+        "cursor": { "col": col, "row": row, "visible": terminal.cursor_is_visible() },
+        "modes": terminal.modes(),
+        "screen": terminal.screen_text().lines().collect::<Vec<_>>(),
+        "lines": screen,
+        "scrollback": scrollback,
     });
-    Ok(object.to_string())
+    if format == Format::Cells
+        && let Some(object) = object.as_object_mut()
+    {
+        object.insert("cells".to_owned(), json!(terminal.runs()));
+    }
+    object
 }
 
 /// Reads the snapshot that the view begins with. If it is not complete, and the form shows more
 /// than the screen, requests and reads a complete one.
 fn snapshot(viewer: OwnedFd, format: Format, at_most: Duration) -> Result<Snapshot, Unseen> {
-    let channel: Channel<FromViewer, ToViewer> = Channel::over(viewer);
+    let channel = ViewerChannel::over(viewer);
     let deadline = Instant::now() + at_most;
     channel.greet(Intent::Viewer, at_most)?;
     let mut begun: Option<(TermSize, usize)> = None;
@@ -130,27 +106,12 @@ fn snapshot(viewer: OwnedFd, format: Format, at_most: Duration) -> Result<Snapsh
                 if let Some((size, _)) = begun.filter(|(_, length)| is_enough && bytes.len() >= *length) {
                     return Ok(Snapshot { size, bytes });
                 }
-                // Sending has the same deadline, so that a worker that keeps sending and does not
-                // read cannot block this.
                 let left = deadline.saturating_duration_since(Instant::now());
                 say(&channel, &FromViewer::Shown(shown), left)?;
             }
             ToViewer::Ended(end) => return Err(Unseen::Over(end)),
             ToViewer::Size(_) | ToViewer::InputDropped(_) => {}
         }
-    }
-}
-
-/// Sends the worker a message. If the worker is gone, everything needed may have arrived already;
-/// the next read finds out.
-fn say(
-    channel: &Channel<FromViewer, ToViewer>,
-    words: &FromViewer,
-    within: Duration,
-) -> Result<(), WireError> {
-    match channel.send_within(words, &[], within) {
-        Err(WireError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        said => said,
     }
 }
 
@@ -161,18 +122,18 @@ mod tests {
     use nix::sys::socket::{Shutdown, shutdown};
 
     use super::*;
-    use crate::protocol::{EndReason, ShellExit};
+    use crate::protocol::{EndReason, SessionEnd, ShellExit};
 
-    type ViewerChannel = Channel<ToViewer, FromViewer>;
+    type WorkerChannel = crate::wire::Channel<ToViewer, FromViewer>;
 
     /// A worker that has sent its greeting, and its viewer socket.
-    fn worker() -> (ViewerChannel, OwnedFd) {
-        let (worker, viewer) = ViewerChannel::pair().unwrap();
+    fn worker() -> (WorkerChannel, OwnedFd) {
+        let (worker, viewer) = WorkerChannel::pair().unwrap();
         worker.send_greeting(Intent::Viewer).unwrap();
         (worker, viewer.into_socket())
     }
 
-    fn begin(worker: &ViewerChannel, length: u32) {
+    fn begin(worker: &WorkerChannel, length: u32) {
         let size = TermSize::new(80, 24).unwrap();
         worker.send(&ToViewer::SnapshotBegins { size, length, extent: Extent::Whole }, &[]).unwrap();
     }
@@ -193,10 +154,32 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_has_all_that_the_screen_for_programs_has() {
+        let mut terminal = Terminal::new(TermSize::new(20, 4).unwrap());
+        terminal.print(b"\x1b[1;31;44;4;58;5;3m\x1b]8;;https://example.org/\x1b\\styled");
+        let object = object(&"abcdefghijkl".parse().unwrap(), &terminal, Format::Cells);
+        let words: Vec<_> = include_str!("../../docs/man/tere.1").split_whitespace().collect();
+        let (mut keys, mut values) = (Vec::new(), vec![&object]);
+        while let Some(value) = values.pop() {
+            keys.extend(value.as_object().into_iter().flat_map(|object| object.keys()));
+            values.extend(value.as_object().into_iter().flat_map(|object| object.values()));
+            values.extend(value.as_array().into_iter().flatten());
+        }
+        assert!(keys.len() > 25, "{keys:?}");
+        for key in keys {
+            let is_there =
+                words.windows(2).any(|pair| matches!(pair, [".Va" | "Va", named] if *named == key));
+            assert!(is_there, "{key} is not in tere(1)");
+        }
+    }
+
+    #[test]
     fn the_whole_scrollback_is_asked_for_where_it_is_shown() {
         let size = TermSize::new(80, 24).unwrap();
-        for (format, is_asked) in [(Format::Text, false), (Format::Json, true), (Format::Ansi, true)] {
-            let (worker, viewer) = ViewerChannel::pair().unwrap();
+        for (format, is_asked) in
+            [(Format::Text, false), (Format::Json, true), (Format::Cells, true), (Format::Ansi, true)]
+        {
+            let (worker, viewer) = WorkerChannel::pair().unwrap();
             let asked = std::thread::spawn(move || {
                 let say = |extent, text: &[u8]| {
                     let length = u32::try_from(text.len()).unwrap();
@@ -223,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_a_worker_said_before_it_stopped_listening_is_shown() {
-        let (worker, viewer) = ViewerChannel::pair().unwrap();
+        let (worker, viewer) = WorkerChannel::pair().unwrap();
         let dying = std::thread::spawn(move || {
             worker.greet(Intent::Viewer, DEADLINE).unwrap();
             shutdown(worker.as_fd().as_raw_fd(), Shutdown::Read).unwrap();

@@ -217,6 +217,18 @@ pub enum GuestRole {
     Watcher,
 }
 
+impl Role {
+    /// The role of a view that may do no more than `most`, although its account has this role.
+    #[must_use]
+    pub fn limited_to(self, most: Self) -> Self {
+        match (self, most) {
+            (Self::Watcher, _) | (_, Self::Watcher) => Self::Watcher,
+            (Self::Writer, _) | (_, Self::Writer) => Self::Writer,
+            (Self::Owner, Self::Owner) => Self::Owner,
+        }
+    }
+}
+
 impl From<GuestRole> for Role {
     fn from(role: GuestRole) -> Self {
         match role {

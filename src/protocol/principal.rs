@@ -47,8 +47,8 @@ pub struct Request {
 pub enum Ask {
     /// List the principal's targets and sessions.
     Lobby,
-    /// Start a new session on this target, and view it. On the channel of a step-up if, and only if,
-    /// the grant demands a touch.
+    /// Start a new session on this target, and view it. On the channel of a step-up if, and only
+    /// if, the grant demands a touch.
     Open {
         /// The target.
         target: Target,
@@ -71,6 +71,14 @@ pub enum Ask {
         session: SessionId,
         /// The size of the viewer's terminal.
         size: TermSize,
+    },
+    /// View an existing session with no more rights than this role, whoever owns it. The size of
+    /// its terminal stays as it is. Refused if the principal may do less.
+    AttachAs {
+        /// The session.
+        session: SessionId,
+        /// The most that the view may do.
+        role: GuestRole,
     },
     /// Name one of the principal's own sessions, or remove its name.
     Name {
@@ -135,7 +143,8 @@ pub enum FromBroker {
         participants: Vec<Participant>,
         /// The role of the channel's principal.
         role: Role,
-        /// The most that the policy lets the owner give a guest; `None` if it lets nothing be shared.
+        /// The most that the policy lets the owner give a guest; `None` if it lets nothing be
+        /// shared.
         shareable: Option<GuestRole>,
     },
     /// A machine stopped on which this principal had a session until a moment ago: the reason why

@@ -48,6 +48,7 @@ mod sgr;
 mod sgr_writer;
 mod snapshot;
 mod state;
+mod text;
 mod title;
 
 #[cfg(test)]
@@ -57,6 +58,7 @@ use crate::names::{TermSize, Theme};
 pub use painter::Painter;
 use parser::{Parser, Token};
 use state::TerminalState;
+pub use text::{Lines, ModesShown, Run};
 
 /// Maximum memory of a terminal in bytes, for any input and any size. Most of it is for two screens
 /// of 250,000 cells each; a terminal of 80 by 24 takes 50 kB plus its scrollback.

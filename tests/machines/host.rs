@@ -193,6 +193,17 @@ impl Host {
         (said.success, said.out)
     }
 
+    /// A command line that runs `tere` as the UNIX user of an account. Both are made if they are not
+    /// there.
+    pub fn tere_of(&self, account: &str, arguments: &[&str]) -> Command {
+        let user = format!("tere-test-{account}");
+        self.add_host_user(&user);
+        // Each fails if it is done already.
+        self.try_run(&["tere", "account", "add", account, "--inherit"]);
+        self.try_run(&["tere", "account", "add-unix-user", account, &user]);
+        self.command(&[&["runuser", "-u", &user, "--", "tere"], arguments].concat())
+    }
+
     /// The user as which a shell runs in a machine if it was opened as `user`.
     pub fn user_of_shells(&self, user: &str) -> String {
         user.to_owned()

@@ -1,5 +1,6 @@
 //! The host of one test: tere's programs and the fakes around them, in a folder.
 
+use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -62,9 +63,6 @@ const PROXY: &str = "[proxy]\nsource = \"proxy-protocol\"\n";
 /// The socket for that proxy.
 const FOR_PROXY: &str = "run/tere/front.sock";
 
-/// Creates a user namespace in which the user who runs the tests has uid 0.
-const WE_ARE_ROOT: [&str; 3] = ["unshare", "--user", "--map-root-user"];
-
 /// The folders of a host that the programs write to.
 const FOLDERS: [&str; 6] =
     ["etc/tere", "etc/polkit-1/rules.d", "run/tere/session", "run/tere-broker", "var/lib/tere-auth", "home"];
@@ -73,6 +71,9 @@ const FOLDERS: [&str; 6] =
 #[derive(Debug)]
 pub struct Host {
     // Fields are dropped in this order: clients before the servers they call, and the folder last.
+    /// For each account whose UNIX user runs `tere`, an auth to which whoever runs the tests is that
+    /// user.
+    people: Mutex<BTreeMap<String, Program>>,
     front: Mutex<Program>,
     auth: Mutex<Program>,
     broker: Mutex<Program>,
@@ -106,7 +107,7 @@ impl Host {
         let front_address = listener.local_addr().unwrap();
         let front = front(root, [listener.into(), listen_for_proxy(&root.join(FOR_PROXY))]);
         let (front, auth, broker) = (Mutex::new(front), Mutex::new(auth), Mutex::new(broker));
-        Self { front, auth, broker, fake, front_address, folder }
+        Self { people: Mutex::default(), front, auth, broker, fake, front_address, folder }
     }
 
     /// A path in the host, as this process reaches it.
@@ -135,6 +136,26 @@ impl Host {
         command.arg("--runtime-dir").arg(self.path("/run/tere")).args(arguments);
         let output = command.stderr(log_file(&self.path("/log"))).output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// A command line that runs `tere` as the UNIX user of an account, which is made if it is not
+    /// there.
+    pub fn tere_of(&self, account: &str, arguments: &[&str]) -> Command {
+        let place = self.path("/run").join(format!("tere-of-{account}"));
+        let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = 1000 + people.len();
+        people.entry(account.to_owned()).or_insert_with(|| {
+            // Fails if there is one.
+            self.tere(&["account", "add", account]);
+            assert!(self.tere(&["account", "add-unix-user", account, &uid.to_string()]).0);
+            std::fs::create_dir(&place).unwrap();
+            let listen = |name: &str| seqpacket::listen(&place.join(name)).unwrap();
+            let sockets = [listen("auth.sock"), listen("control.sock")];
+            auth_seen_by(self.folder.path(), format!("--map-user={uid}"), sockets)
+        });
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tere"));
+        command.arg("--runtime-dir").arg(place).args(arguments);
+        command
     }
 
     /// The user as which a shell runs in a machine if it was opened as `user`.
@@ -333,10 +354,17 @@ fn broker(root: &Path, bus: &str, sockets: [OwnedFd; 1]) -> Program {
 }
 
 fn auth(root: &Path, sockets: [OwnedFd; 2]) -> Program {
+    auth_seen_by(root, "--map-root-user".to_owned(), sockets)
+}
+
+/// An auth in a user namespace in which the user who runs the tests is mapped by this option of
+/// unshare(1).
+fn auth_seen_by(root: &Path, mapped: String, sockets: [OwnedFd; 2]) -> Program {
     let root = root.to_owned();
     Program::start("tere-auth", move || {
         let program = env!("CARGO_BIN_EXE_tere-auth");
-        let mut command = program::command(&WE_ARE_ROOT, program, "auth:control", &sockets);
+        let namespace = ["unshare", "--user", &mapped];
+        let mut command = program::command(&namespace, program, "auth:control", &sockets);
         command.arg("--state-dir").arg(root.join("var/lib/tere-auth"));
         with_places(command, &root)
     })

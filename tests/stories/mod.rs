@@ -9,6 +9,7 @@
 //! | `path` | a path in it as the test reaches it; sockets too |
 //! | `connect_to_front` | a connection to the front |
 //! | `tere` | what `tere` prints when root runs it there |
+//! | `tere_of` | a command line of `tere` for the UNIX user of an account |
 //! | `session_units` | the units of sessions that are loaded |
 //! | `journal`, `journal_cursor` | what tere recorded since then |
 //! | `reload_broker` | whether the policy it was told to read is good |
@@ -29,6 +30,7 @@ mod flood;
 mod logins;
 pub mod on_host;
 mod pages;
+mod programs;
 mod sessions;
 mod sharing;
 mod touches;

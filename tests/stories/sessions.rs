@@ -226,10 +226,26 @@ fn a_session_is_listed_with_its_name_and_title_and_shown_as_text() {
     let (shown, json) = host.tere(&["show", session.as_str(), "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(shown && json["title"] == "the title" && json["screen"][0] == "bold", "{json}");
+    assert!(json["modes"]["alternate_screen"] == false && json.get("cells").is_none(), "{json}");
+    let (shown, json) = host.tere(&["show", session.as_str(), "--json", "--cells"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let bold = serde_json::json!([{ "col": 0, "cols": 4, "text": "bold", "attributes": ["bold"] }]);
+    assert!(shown && json["cells"][0] == bold, "{json}");
     let (shown, ansi) = host.tere(&["show", session.as_str(), "--ansi"]);
     assert!(shown && ansi.contains("\u{1b}[0;1mbold") || ansi.contains("\u{1b}[1mbold"), "{ansi:?}");
     let (_, list) = host.tere(&["list"]);
     assert!(list.contains("the build"), "{list}");
+
+    // A line that is longer than the screen is wide is one line.
+    shell.type_in("clear; printf '%090d\\n' 7; echo wrap''ped\r");
+    shell.expect("wrapped");
+    let (_, json) = host.tere(&["show", session.as_str(), "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let long = format!("{:090}", 7);
+    assert!(
+        json["lines"][0] == long && json["screen"][0] == long[..80] && json["screen"][1] == long[80..],
+        "{json}"
+    );
 
     // Only the owner can name a session, and only the operator can look at sessions of others.
     let mut bob = holder(&host, "bob");

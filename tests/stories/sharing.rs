@@ -62,6 +62,43 @@ fn types_nothing(typist: &mut Shell, owner: &mut Shell, word: &str) {
     owner.expect("80");
 }
 
+/// A program that only looks, or only types, has no more rights than it needs, whoever runs it.
+#[test]
+fn a_view_asked_for_with_fewer_rights_never_gets_more() {
+    let host = Host::alone();
+    let (mut alice, mut bob) = (holder(&host, "alice"), holder(&host, "bob"));
+    let mut shell = marked(&mut alice);
+    let attach_as = |role| Ask::AttachAs { session: shell.session.clone(), role };
+    let mut looks = alice.view(attach_as(GuestRole::Watcher)).unwrap();
+    types_nothing(&mut looks, &mut shell, "looks");
+    let attach_as = |role| Ask::AttachAs { session: shell.session.clone(), role };
+    let writes = alice.view(attach_as(GuestRole::Writer)).unwrap();
+    writes.resize(7, 7);
+    types(&writes, &mut shell, "writes");
+    types_nothing(&mut looks, &mut shell, "silent");
+
+    let attach_as = |role| Ask::AttachAs { session: shell.session.clone(), role };
+    assert_eq!(bob.view(attach_as(GuestRole::Watcher)).unwrap_err(), Refusal::NoSuchSession);
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Watcher)), Answer::Shared);
+    assert_eq!(bob.view(attach_as(GuestRole::Writer)).unwrap_err(), Refusal::OnlyToWatch);
+    let mut guest = bob.view(attach_as(GuestRole::Watcher)).unwrap();
+    types_nothing(&mut guest, &mut shell, "guest");
+    // The guest gets the keyboard, and this view of his does not.
+    assert_eq!(share(&mut alice, &shell, "bob", Some(GuestRole::Writer)), Answer::Shared);
+    types_nothing(&mut guest, &mut shell, "later");
+    let both = [("alice", Role::Owner, 3), ("bob", Role::Writer, 1)];
+    expect_participants(&mut alice, &shell, &both);
+    // The worker that comes next knows it too.
+    host.kill_worker(&shell.session);
+    let mut again = eventually("the worker is back", PATIENCE, || alice.attach(&shell.session).ok());
+    types_nothing(&mut guest, &mut again, "survivor");
+    assert_eq!(share(&mut alice, &shell, "bob", None), Answer::Shared);
+    guest.expect_closed();
+    let attach_as = Ask::AttachAs { session: shell.session.clone(), role: GuestRole::Watcher };
+    let mut operator = PrincipalClient::vouched(&host.path("/run/tere/broker.sock"), Principal::Operator);
+    assert_eq!(operator.view(attach_as).unwrap_err(), Refusal::NotGranted);
+}
+
 #[test]
 fn an_owner_shares_a_session_hands_the_keyboard_over_and_takes_it_back() {
     let host = Host::alone();

@@ -167,6 +167,7 @@ pub(crate) fn requests() -> Vec<Request> {
         Ask::Open { target: target(), size: size(), reason: "why".parse().ok() },
         Ask::Exec { target: target(), reason: "why".parse().ok() },
         Ask::Attach { session: session(), size: size() },
+        Ask::AttachAs { session: session(), role: GuestRole::Writer },
         Ask::Name { session: session(), name: Label::cut("build") },
         Ask::Share { session: session(), account: alice(), role: Some(GuestRole::Watcher) },
         Ask::Show { session: session() },

@@ -18,9 +18,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
-use super::failure::Failure;
+use super::failure::{Failure, is_for_now};
 use super::picker;
-use super::session::{Chosen, Named, choices, named_session, only_target, size_of};
+use super::session::{Chosen, Named, choices, looking, named_session, only_target};
 use super::tty::Tty;
 use crate::backoff::Backoff;
 use crate::names::{Reason, SessionId, Target};
@@ -49,7 +49,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 pub(super) struct Options {
     /// The escape character, or 'none'. At the beginning of a line, with a dot it leaves the
     /// session, with 'R' it resets the terminal, with '?' it lists what there is.
-    #[arg(long, short, value_name = "CHARACTER", default_value = "~", value_parser = escape)]
+    #[arg(long, short, value_name = "CHARACTER", default_value = "~", env = "TERE_ESCAPE",
+        value_parser = escape)]
     escape: EscapeCharacter,
 }
 
@@ -150,12 +151,11 @@ impl<'a> View<'a> {
                 Ask::Open { target, size, reason: reason.clone() }
             }
             Wanted::Attach(named) => {
-                Ask::Attach { session: named_session(&mut channel, named, &what).await?.0, size }
+                Ask::Attach { session: named_session(&mut channel, named, &what).await?, size }
             }
             Wanted::Watch(named) => {
-                // Whoever looks only leaves the size as it is.
-                let (session, size) = named_session(&mut channel, named, &what).await?;
-                Ask::Attach { session, size }
+                let session = named_session(&mut channel, named, &what).await?;
+                looking(&channel, &session)
             }
         };
         let answered = channel.ask(ask, say_step).await.map_err(failed)?;
@@ -255,9 +255,12 @@ impl<'a> View<'a> {
 
     async fn attach(&mut self, tty: &Tty) -> Result<OwnedFd, Unanswered> {
         let session = self.manner.session.clone();
-        let size =
-            if self.manner.looks_only { size_of(&mut self.channel, &session).await? } else { tty.size() };
-        match self.channel.ask(Ask::Attach { session, size }, |_| {}).await? {
+        let ask = if self.manner.looks_only {
+            looking(&self.channel, &session)
+        } else {
+            Ask::Attach { session, size: tty.size() }
+        };
+        match self.channel.ask(ask, |_| {}).await? {
             (Answer::Opened { .. }, Some(socket)) => Ok(socket),
             _ => Err(WireError::OutOfTurn.into()),
         }
@@ -293,11 +296,6 @@ fn over(event: Option<FromDisplay>) -> Result<Option<Over>, Failure> {
         Some(FromDisplay::NoSandbox(error)) => Err(broken(&error)),
         None => Err(broken(&"the thread that shows the session has ended")),
     }
-}
-
-/// Whether a refusal may be over in a moment.
-fn is_for_now(refusal: Refusal) -> bool {
-    matches!(refusal, Refusal::Unavailable | Refusal::WorkerUnavailable | Refusal::TooMany | Refusal::Busy)
 }
 
 async fn tell(orders: &mpsc::Sender<ToDisplay>, order: ToDisplay) {
@@ -348,8 +346,7 @@ impl Over {
                 exit: Some(ShellExit::Exited(status)),
             }) => Ok(status.into()),
             Self::Ended(end) => {
-                let failure = Failure::over(session, end);
-                say(&format!("tere: {}\n      {}", failure.cause, failure.next));
+                Failure::over(session, end).say();
                 Ok(NO_STATUS.into())
             }
         }

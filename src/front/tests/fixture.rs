@@ -209,7 +209,7 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
                 tasks: vec![],
             },
             Ask::Open { target, .. } if target.user.as_str() != "dev" => Answer::Refused(Refusal::NotGranted),
-            Ask::Open { .. } | Ask::Attach { .. } => {
+            Ask::Open { .. } | Ask::Attach { .. } | Ask::AttachAs { .. } => {
                 let (ours, theirs) = ViewerChannel::pair().unwrap();
                 viewer = Some(theirs);
                 let workers = workers.clone();
