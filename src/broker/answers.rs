@@ -19,6 +19,8 @@ use crate::protocol::{EndReason, GrantedTarget, GuestRole, Refusal, Role};
 pub(super) enum Outcome {
     Answer(Answer),
     View(View),
+    /// The channel follows the sessions from now on.
+    Follows,
 }
 
 /// Executes a request.
@@ -93,6 +95,7 @@ async fn carry_out(
             Ok(session) => end(holder, &session).await.map(Outcome::Answer),
             Err(refusal) => Err(refusal),
         },
+        Ask::Follow => Ok(Outcome::Follows),
         Ask::AllSessions { after } => all(broker, principal, after.as_ref()).await.map(Outcome::Answer),
     }
 }

@@ -112,6 +112,7 @@ impl LoggedRequest {
             }
             Ask::End { session } => ("end", Some(session), None, None),
             Ask::AllSessions { .. } => ("all-sessions", None, None, None),
+            Ask::Follow => ("follow", None, None, None),
         };
         let (session, target, guest) = (session.cloned(), target.cloned(), guest.cloned());
         Self { what, session, target, machine: None, guest }

@@ -66,6 +66,7 @@ impl Holder {
             | Ask::Show { .. }
             | Ask::End { .. }
             | Ask::Change(_)
+            | Ask::Follow
             | Ask::AllSessions { .. } => {
                 if self.touch.is_some() {
                     Err(Refusal::NotGranted)
@@ -146,6 +147,7 @@ mod tests {
             Ask::End { session: session() },
             Ask::Change("rebuild:alice-box".parse().unwrap()),
             Ask::AllSessions { after: None },
+            Ask::Follow,
         ];
         for holder in [&signed_in, &enrolled, &operator] {
             assert_eq!(holder.spend_touch(touch), Err(Refusal::TouchRequired));

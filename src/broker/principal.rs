@@ -1,6 +1,7 @@
 //! The task of one principal channel: it receives requests and sends replies and viewer sockets.
 //! When the channel closes, every view that was made through it is closed in its worker.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +15,15 @@ use super::answers::{Outcome, answer};
 use super::holder::Holder;
 use super::orders::WorkerOrder;
 use super::progress::OpeningSteps;
-use super::session::{Session, View, Views};
+use super::session::{Session, SessionNews, View, Views};
 use super::watched::WatchedSessions;
 use super::{Broker, BrokerEvent};
-use crate::names::MachineName;
-use crate::protocol::Refusal;
+use crate::names::{MachineName, SessionId};
 use crate::protocol::machine::StopReason;
 use crate::protocol::principal::{Answer, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::vouch::Principal;
 use crate::protocol::worker::{UnreadInput, ViewerId};
+use crate::protocol::{Refusal, Role};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
 /// How long auth has to hand the channel over and its holder has to send the greeting.
@@ -46,8 +47,18 @@ struct PrincipalTask {
     machines: Vec<MachineName>,
     requests: JoinSet<(u32, Outcome)>,
     watched: WatchedSessions,
+    /// What the holder hears of all sessions, if it follows them.
+    followed: Option<Followed>,
     /// How far the openings under way are.
     steps: OpeningSteps,
+}
+
+/// The sessions, for a channel that follows them.
+#[derive(Debug)]
+struct Followed {
+    news: Receiver<SessionNews>,
+    /// The sessions of which the holder was told that they are there.
+    told: BTreeSet<SessionId>,
 }
 
 /// Serves one principal channel until it closes.
@@ -61,9 +72,10 @@ pub(super) async fn serve(
     channel.greet(Intent::Principal, GREETING_TIMEOUT).await?;
     let (views, machines, requests) = (Vec::new(), Vec::new(), JoinSet::new());
     let watched = WatchedSessions::new();
-    let steps = OpeningSteps::new();
+    let (followed, steps) = (None, OpeningSteps::new());
     let holder = Arc::new(holder);
-    let mut task = PrincipalTask { holder, broker, channel, views, machines, requests, watched, steps };
+    let mut task =
+        PrincipalTask { holder, broker, channel, views, machines, requests, watched, followed, steps };
     let served = task.run(events).await;
     // A holder that closes the channel has typed its unread input, so the input still counts. In
     // every other case a right was withdrawn.
@@ -93,6 +105,18 @@ impl PrincipalTask {
                     self.send(&FromBroker::Progress { number, step }, None).await?;
                 }
                 session = self.watched.changed() => self.tell_sharing(&session).await?,
+                news = next_news(self.followed.as_mut()) => match news {
+                    Ok(SessionNews::Changed(session)) => self.tell_session(&session).await?,
+                    Ok(SessionNews::Ended(session, end)) => {
+                        let session = &session.record.id;
+                        if self.followed.as_mut().is_some_and(|followed| followed.told.remove(session)) {
+                            let session = session.clone();
+                            self.send(&FromBroker::SessionEnded { session, end }, None).await?;
+                        }
+                    }
+                    // Whoever missed something asks again, on another channel.
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => return Ok(()),
+                },
                 heard = events.recv() => match heard {
                     Ok(BrokerEvent::Revoked(account)) if self.holder.principal == Principal::Account(account.clone()) => {
                         return Ok(());
@@ -125,6 +149,7 @@ impl PrincipalTask {
 
     async fn reply(&mut self, number: u32, outcome: Outcome) -> Result<(), WireError> {
         let (answer, socket) = match outcome {
+            Outcome::Follows => return self.follow(number).await,
             Outcome::Answer(answer) => (answer, None),
             Outcome::View(view) => {
                 // The policy may have changed while the session was being opened.
@@ -185,8 +210,62 @@ impl PrincipalTask {
         self.send(&FromBroker::Sharing { session, participants, role, shareable }, None).await
     }
 
+    /// Begins to tell the holder what happens to the sessions.
+    async fn follow(&mut self, number: u32) -> Result<(), WireError> {
+        let (news, mut sessions) = self.broker.registry.follow();
+        sessions.retain(|session| self.role_in(session).is_some());
+        self.followed = Some(Followed { news, told: BTreeSet::new() });
+        let ids = sessions.iter().map(|session| session.record.id.clone());
+        let answer = Answer::Following(ids.collect());
+        self.send(&FromBroker::Reply { number, answer }, None).await?;
+        for session in sessions {
+            self.tell_session(&session).await?;
+        }
+        Ok(())
+    }
+
+    /// What the holder may do in a session by the current policy, without regard to a touch.
+    fn role_in(&self, session: &Session) -> Option<Role> {
+        match &self.holder.principal {
+            Principal::Operator => Some(Role::Watcher),
+            Principal::Account(account) => self.broker.policy.view(account, session).ok(),
+        }
+    }
+
+    /// Tells a follower how a session is, or that it may not be viewed any more.
+    async fn tell_session(&mut self, session: &Session) -> Result<(), WireError> {
+        let (role, id) = (self.role_in(session), &session.record.id);
+        let Some(followed) = &mut self.followed else {
+            return Ok(());
+        };
+        let Some(role) = role else {
+            if followed.told.remove(id) {
+                self.send(&FromBroker::SessionHidden(id.clone()), None).await?;
+            }
+            return Ok(());
+        };
+        followed.told.insert(id.clone());
+        let summary = session.known_summary(role, &self.broker.policy.now());
+        let is_shown = self.permits(session).is_ok();
+        let participants = if is_shown { session.participants_shown() } else { Vec::new() };
+        self.send(&FromBroker::Session { summary, participants }, None).await
+    }
+
+    /// Whether a follower hears of a machine: the operator of all, an account of those on which it
+    /// is granted a target.
+    fn hears_of(&self, machine: &MachineName) -> bool {
+        let is_granted = match &self.holder.principal {
+            Principal::Operator => true,
+            Principal::Account(account) => {
+                let targets = self.broker.policy.now().targets_of(account);
+                targets.iter().any(|target| target.machine == *machine)
+            }
+        };
+        self.followed.is_some() && is_granted
+    }
+
     async fn tell_removed(&mut self, machine: MachineName, why: Option<StopReason>) -> Result<(), WireError> {
-        if !self.machines.contains(&machine) {
+        if !self.machines.contains(&machine) && !self.hears_of(&machine) {
             return Ok(());
         }
         self.send(&FromBroker::MachineStopped { machine, why }, None).await
@@ -231,6 +310,14 @@ impl PrincipalTask {
     }
 }
 
+/// The next news for a follower; never any for another channel.
+async fn next_news(followed: Option<&mut Followed>) -> Result<SessionNews, RecvError> {
+    match followed {
+        Some(followed) => followed.news.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Adds a view, and removes the entries of closed ones, so that there are never more entries than
 /// the sessions have viewers, no matter how often somebody comes and goes.
 fn add_view(views: &mut Views, view: (Arc<Session>, ViewerId)) {
@@ -251,7 +338,7 @@ mod tests {
     use super::super::test_support;
     use super::*;
     use crate::names::{TermSize, UserUid};
-    use crate::protocol::Role;
+    use crate::protocol::GuestRole;
     use crate::protocol::principal::Ask;
     use crate::protocol::vouch::AuthMethod;
     use crate::sys::seqpacket;
@@ -338,6 +425,74 @@ mod tests {
         let refused = Answer::Refused(Refusal::TouchRequired);
         let (answer, descriptors) = front.receive().await.unwrap();
         assert_eq!((answer, descriptors.len()), (FromBroker::Reply { number: 0, answer: refused }, 0));
+    }
+
+    /// A channel of this account that follows the sessions, and the answer to that.
+    async fn follower(broker: &Arc<Broker>, account: &str) -> (Front, Vec<SessionId>) {
+        let (front, held) = Front::pair().unwrap();
+        let holder = Principal::Account(account.parse().unwrap());
+        let holder = Holder::vouched(holder, AuthMethod::PeerUid(0), 0);
+        tokio::spawn(serve(held.into_socket(), holder, Arc::clone(broker), broker.events.subscribe()));
+        front.greet(Intent::Principal, GREETING_TIMEOUT).await.unwrap();
+        front.send(&Request { number: 1, ask: Ask::Follow }, &[]).await.unwrap();
+        let (told, _) = front.receive().await.unwrap();
+        let FromBroker::Reply { number: 1, answer: Answer::Following(sessions) } = told else {
+            panic!("{told:?}")
+        };
+        (front, sessions)
+    }
+
+    #[tokio::test]
+    async fn a_follower_hears_of_what_it_may_view_and_of_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = test_support::broker(folder.path());
+        let (session, _inbox) = test_support::session(&broker, "aaaaaaaaaaaa");
+        let id = session.record.id.clone();
+        let (hers, listed) = follower(&broker, "alice").await;
+        assert!(listed == std::slice::from_ref(&id));
+        let told = hers.receive().await.unwrap().0;
+        assert!(matches!(told, FromBroker::Session { summary, .. } if summary.role == Role::Owner));
+        let (his, listed) = follower(&broker, "bob").await;
+        assert!(listed.is_empty());
+        let share = |role| {
+            let bob = "bob".parse().unwrap();
+            broker.registry.share(&session, &bob, role, &broker.policy).unwrap();
+        };
+        session.has_changed();
+        // Whatever was told before the answer would have come before it.
+        let end = |number| Request { number, ask: Ask::End { session: id.clone() } };
+        his.send(&end(2), &[]).await.unwrap();
+        assert!(matches!(his.receive().await.unwrap().0, FromBroker::Reply { number: 2, .. }));
+        share(Some(GuestRole::Watcher));
+        let told = his.receive().await.unwrap().0;
+        let FromBroker::Session { summary, participants } = told else { panic!("{told:?}") };
+        assert_eq!((summary.id, summary.role, participants.len()), (id.clone(), Role::Watcher, 2));
+        share(None);
+        assert_eq!(his.receive().await.unwrap().0, FromBroker::SessionHidden(id.clone()));
+        session.has_ended(crate::protocol::EndReason::ShellEnded.into());
+        his.send(&end(3), &[]).await.unwrap();
+        assert!(matches!(his.receive().await.unwrap().0, FromBroker::Reply { number: 3, .. }));
+        // A view of it takes a touch from now on: who else is there is not said.
+        test_support::set_policy(&broker, folder.path(), "fresh-touch = \"60s\"");
+        session.has_changed();
+        let mut last = hers.receive().await.unwrap().0;
+        while !matches!(last, FromBroker::SessionEnded { .. }) {
+            last = hers.receive().await.unwrap().0;
+        }
+        let told = hers.receive().await.unwrap().0;
+        assert!(matches!(told, FromBroker::Session { participants, .. } if participants.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_follower_that_misses_news_loses_its_channel() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = test_support::broker(folder.path());
+        let (session, _inbox) = test_support::session(&broker, "aaaaaaaaaaaa");
+        let (front, _) = follower(&broker, "alice").await;
+        // More than the queue has room for, before the channel's task has its turn.
+        (0..300).for_each(|_| session.has_changed());
+        let closed = async { while front.receive().await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(2), closed).await.expect("it goes on");
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::decisions::{Decision, note};
 use super::orders::WorkerOrder;
 use super::policy::Policy;
 use super::records::{LeftBehind, Record, Records};
-use super::session::{Session, Views};
+use super::session::{Session, SessionNews, Views};
 use crate::names::{AccountName, Label, MachineName, SessionId};
 use crate::protocol::{GuestRole, Refusal, Role};
 
@@ -20,11 +20,16 @@ const PER_ACCOUNT_MAX: usize = 64;
 /// Maximum number of sessions in total. A further one is refused with `too-many`.
 const SESSIONS_MAX: usize = 1024;
 
+/// Capacity of the queue of news of the sessions, of which each follower has read a part. A channel
+/// that falls further behind is closed.
+const NEWS_QUEUE: usize = 256;
+
 /// The live sessions, and the folder of their records.
 #[derive(Debug)]
 pub(super) struct Registry {
     live: Mutex<Live>,
     records: Records,
+    news: broadcast::Sender<SessionNews>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +74,14 @@ impl Drop for Reservation<'_> {
 impl Registry {
     /// Creates a registry without sessions.
     pub(super) fn new(records: Records) -> Self {
-        Self { live: Mutex::default(), records }
+        Self { live: Mutex::default(), records, news: broadcast::Sender::new(NEWS_QUEUE) }
+    }
+
+    /// Returns a receiver of what happens to the sessions from now on, and the sessions that there
+    /// are. A session that is added meanwhile may be in both.
+    pub(super) fn follow(&self) -> (broadcast::Receiver<SessionNews>, Vec<Arc<Session>>) {
+        let news = self.news.subscribe();
+        (news, self.page(None, SESSIONS_MAX))
     }
 
     /// Reserves room for one more session of this account.
@@ -98,7 +110,7 @@ impl Registry {
         worker: mpsc::Sender<WorkerOrder>,
     ) -> Result<Arc<Session>, Refusal> {
         self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
-        let session = Session::of(record, worker);
+        let session = Session::of(record, worker, self.news.clone());
         let mut live = self.live();
         // The check and the insertion hold the same lock, so `part_with` either finds the session
         // among the live ones or has already invalidated its reservation.
@@ -115,7 +127,7 @@ impl Registry {
 
     /// Adds a session whose record exists already.
     pub(super) fn restore(&self, record: Record, worker: mpsc::Sender<WorkerOrder>) -> Arc<Session> {
-        let session = Session::of(record, worker);
+        let session = Session::of(record, worker, self.news.clone());
         self.live().sessions.insert(session.record.id.clone(), Arc::clone(&session));
         session
     }
@@ -163,6 +175,8 @@ impl Registry {
         let record = Record { name, ..participants.record(&session.record) };
         self.records.keep(&record).map_err(|error| not_kept(&record, &error))?;
         participants.name = record.name;
+        drop(participants);
+        session.has_changed();
         Ok(())
     }
 
@@ -212,7 +226,8 @@ impl Registry {
                 if !guests.is_empty()
                     && let Err(error) = self.records.keep(&record)
                 {
-                    // It holds for as long as this broker runs, and the next one withdraws it again.
+                    // It holds for as long as this broker runs, and the next one withdraws it
+                    // again.
                     not_kept(&record, &error);
                 }
                 drop(participants);

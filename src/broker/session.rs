@@ -1,11 +1,11 @@
 //! One live session: its record, its participants, and the way to its worker.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::orders::WorkerOrder;
 use super::participants::{Participants, Viewer};
@@ -13,7 +13,7 @@ use super::records::Record;
 use crate::config::Config;
 use crate::names::{AccountName, TermSize};
 use crate::protocol::worker::{ToWorker, UnreadInput, ViewerId};
-use crate::protocol::{About, Participant, Refusal, Role, SessionSummary};
+use crate::protocol::{About, Participant, Refusal, Role, SessionEnd, SessionSummary};
 
 /// How long a worker has to describe its session. A session whose worker does not answer in time,
 /// for example because it is restarting, is listed without a description.
@@ -41,6 +41,14 @@ pub(super) struct View {
 /// Sessions and the viewers in them.
 pub(super) type Views = Vec<(Arc<Session>, ViewerId)>;
 
+/// What happens to sessions, for the channels that follow them.
+#[derive(Debug, Clone)]
+pub(super) enum SessionNews {
+    /// Its name or its participants are others, or it is new.
+    Changed(Arc<Session>),
+    Ended(Arc<Session>, SessionEnd),
+}
+
 /// One live session.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -50,21 +58,37 @@ pub(super) struct Session {
     participants: Mutex<Participants>,
     /// Notified when the participants have changed: who may view the session, or who does.
     changed: watch::Sender<()>,
+    /// The news of all sessions, and this session as it is named in them.
+    news: broadcast::Sender<SessionNews>,
+    itself: Weak<Self>,
     /// Orders to the task that talks to the worker.
     pub(super) worker: mpsc::Sender<WorkerOrder>,
 }
 
 impl Session {
     /// Creates a session without viewers.
-    pub(super) fn of(record: Record, worker: mpsc::Sender<WorkerOrder>) -> Arc<Self> {
+    pub(super) fn of(
+        record: Record,
+        worker: mpsc::Sender<WorkerOrder>,
+        news: broadcast::Sender<SessionNews>,
+    ) -> Arc<Self> {
         let participants = Mutex::new(Participants::of(&record));
-        Arc::new(Self { record, participants, changed: watch::Sender::new(()), worker })
+        let changed = watch::Sender::new(());
+        Arc::new_cyclic(|itself| {
+            let itself = Weak::clone(itself);
+            Self { record, participants, changed, news, itself, worker }
+        })
     }
 
     /// Returns the session's entry in a list, for somebody with this role, under this policy.
     pub(super) async fn summary(&self, role: Role, policy: &Config) -> SessionSummary {
-        let Record { id, owner, target, opened, .. } = &self.record;
         let about = tokio::time::timeout(DESCRIBE_TIMEOUT, self.describe()).await.ok().flatten();
+        SessionSummary { about, ..self.known_summary(role, policy) }
+    }
+
+    /// The same, without the worker's report.
+    pub(super) fn known_summary(&self, role: Role, policy: &Config) -> SessionSummary {
+        let Record { id, owner, target, opened, .. } = &self.record;
         let (id, owner, target) = (id.clone(), owner.clone(), target.clone());
         let (name, viewing) = {
             let participants = self.participants();
@@ -72,7 +96,7 @@ impl Session {
         };
         let left = self.record.seconds_left();
         let touch = policy.terms(&owner, &target).is_some_and(|terms| terms.fresh_touch.is_some());
-        let exec = self.record.exec;
+        let (about, exec) = (None, self.record.exec);
         SessionSummary { id, target, opened: *opened, left, touch, owner, role, name, viewing, about, exec }
     }
 
@@ -216,9 +240,21 @@ impl Session {
         self.has_changed();
     }
 
-    /// Notifies the receivers that the participants have changed.
+    /// Notifies the receivers that the participants or the name have changed.
     pub(super) fn has_changed(&self) {
         self.changed.send_replace(());
+        // Nothing changes in a session that is over: its task has ended.
+        if let Some(itself) = self.itself.upgrade().filter(|_| !self.worker.is_closed()) {
+            // Fails only if no channel follows the sessions.
+            let _ = self.news.send(SessionNews::Changed(itself));
+        }
+    }
+
+    /// Notifies the channels that follow the sessions that this one is over.
+    pub(super) fn has_ended(&self, end: SessionEnd) {
+        if let Some(itself) = self.itself.upgrade() {
+            let _ = self.news.send(SessionNews::Ended(itself, end));
+        }
     }
 
     /// Locks the fields that can change. The lock is held while the record is written.

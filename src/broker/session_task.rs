@@ -70,6 +70,7 @@ pub(super) fn first_viewer() -> ViewerId {
 pub(super) async fn clean_up(broker: &Broker, id: &SessionId, end: SessionEnd) {
     if let Some(session) = broker.registry.forget(id) {
         note(Decision::Ended(end), None, &session.record);
+        session.has_ended(end);
     }
     broker.systemd.stop_session(id).await;
 }

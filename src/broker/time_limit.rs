@@ -89,7 +89,8 @@ mod tests {
     async fn a_session_ends_at_its_time_limit_whoever_watches_it() {
         for (ends, is_over) in [(Some(now()), true), (Some(now() + 1), true), (Some(now() + 600), false)] {
             let (orders, mut inbox) = mpsc::channel(ORDERS);
-            let session = Session::of(record(now() - 5, ends), orders);
+            let session =
+                Session::of(record(now() - 5, ends), orders, tokio::sync::broadcast::Sender::new(1));
             watch(&session);
             let told = tokio::time::timeout(Duration::from_secs(3), inbox.recv()).await;
             let ended = matches!(told, Ok(Some(WorkerOrder::End(EndReason::TimeLimit))));

@@ -124,10 +124,22 @@ impl PrincipalChannel {
                     progress(step);
                     deadline = Instant::now() + DEADLINE;
                 }
-                // For those who view a session.
-                (FromBroker::Sharing { .. } | FromBroker::MachineStopped { .. }, _) => {}
+                // For those who view or follow sessions.
+                (
+                    FromBroker::Sharing { .. }
+                    | FromBroker::Session { .. }
+                    | FromBroker::SessionEnded { .. }
+                    | FromBroker::SessionHidden(_)
+                    | FromBroker::MachineStopped { .. },
+                    _,
+                ) => {}
             }
         }
+    }
+
+    /// Waits for what the broker says next. It may say nothing for as long as nothing happens.
+    pub(super) async fn next(&self) -> Result<FromBroker, WireError> {
+        Ok(self.channel.receive().await?.0)
     }
 
     /// Waits until the broker closes the channel, and throws away what it says meanwhile.

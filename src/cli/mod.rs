@@ -13,6 +13,7 @@ mod account;
 mod ask;
 mod attach;
 mod check;
+mod events;
 mod exec;
 mod failure;
 mod forward;
@@ -99,6 +100,8 @@ enum Command {
     Forward(forward::Forward),
     /// List sessions: one's own and those that are shared; root sees those of all accounts.
     List(session::List),
+    /// Print what happens to the sessions, as it happens: one opened, named, viewed, ended.
+    Events(events::Events),
     /// Print the screen of a session as it is now. For root: the journal records that it was looked
     /// at.
     Show(session::Show),
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Rsh(rsh) => return exec::run_as_ssh_does(rsh, &flags.runtime_dir),
         Command::Forward(forward) => forward::run(forward, &flags.runtime_dir),
         Command::List(list) => session::list(&list, &flags.runtime_dir),
+        Command::Events(followed) => events::events(&followed, &flags.runtime_dir),
         Command::Show(show) => session::show_screen(&show, &flags.runtime_dir),
         Command::Send(sent) => send::send(&sent, &flags.runtime_dir),
         Command::Wait(waited) => Ok(wait::wait(&waited, &flags.runtime_dir)),

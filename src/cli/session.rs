@@ -393,7 +393,7 @@ fn listed_targets(targets: &[Target], json: bool) -> String {
 }
 
 /// A session as JSON.
-fn object(session: &SessionSummary) -> serde_json::Value {
+pub(super) fn object(session: &SessionSummary) -> serde_json::Value {
     let about = session.about.as_ref();
     json!({
         "session": session.id,

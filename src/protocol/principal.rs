@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::machine::{MachineSummary, StopReason, TaskMachines};
-use super::{GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SessionSummary};
+use super::{GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SessionEnd, SessionSummary};
 use crate::names::{AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize};
 use crate::wire::{Message, PACKET_MAX};
 
@@ -109,6 +109,9 @@ pub enum Ask {
     },
     /// Have a machine of the principal's own changed. Answered when the change is made.
     Change(MachineChange),
+    /// Be told of every session that the principal may view, for as long as the channel lives: how
+    /// it is now, and of each change.
+    Follow,
     /// List the sessions of all accounts, sorted by id, at most [`SESSIONS_A_PAGE`] of them. For
     /// the operator.
     AllSessions {
@@ -147,8 +150,25 @@ pub enum FromBroker {
         /// shared.
         shareable: Option<GuestRole>,
     },
+    /// How a session is now: after `Follow`, for each session that the principal may view, and then
+    /// whenever one of these facts is another.
+    Session {
+        /// The session, without its worker's report.
+        summary: SessionSummary,
+        /// The people, the owner first. Empty if a view of the session takes a touch.
+        participants: Vec<Participant>,
+    },
+    /// A session of which the follower was told is over.
+    SessionEnded {
+        /// The session.
+        session: SessionId,
+        /// How.
+        end: SessionEnd,
+    },
+    /// The follower may not view a session any more of which it was told.
+    SessionHidden(SessionId),
     /// A machine stopped on which this principal had a session until a moment ago: the reason why
-    /// that shell ended.
+    /// that shell ended. A follower is told of every machine on which it is granted a target.
     MachineStopped {
         /// The machine.
         machine: MachineName,
@@ -179,6 +199,8 @@ pub enum Answer {
     Named,
     /// Answers `Share`.
     Shared,
+    /// Answers `Follow`, with the sessions that there are. Each comes as a `Session`.
+    Following(Vec<SessionId>),
     /// Answers `Open`, `Attach` and `Show`, and carries the viewer socket; or `Exec`, and carries
     /// the command socket.
     Opened {
@@ -227,6 +249,7 @@ impl Message for FromBroker {
                     | Answer::Changed
                     | Answer::Named
                     | Answer::Shared
+                    | Answer::Following(_)
                     | Answer::Ending
                     | Answer::AllSessions(_)
                     | Answer::Refused(_),
@@ -234,6 +257,9 @@ impl Message for FromBroker {
             }
             | Self::Progress { .. }
             | Self::Sharing { .. }
+            | Self::Session { .. }
+            | Self::SessionEnded { .. }
+            | Self::SessionHidden(_)
             | Self::MachineStopped { .. } => 0,
         }
     }
@@ -299,7 +325,8 @@ mod tests {
             tasks,
         };
         let all = Answer::AllSessions(vec![summary(); SESSIONS_A_PAGE]);
-        for answer in [lobby, all].map(Answer::that_fits) {
+        let following = Answer::Following(vec!["abcdefghijkl".parse().unwrap(); 1024]);
+        for answer in [lobby, all, following].map(Answer::that_fits) {
             if let Answer::Lobby { targets, sessions, .. } = &answer {
                 assert_eq!((targets.len(), sessions.len()), (TARGETS_MAX, 64 + SHARED_MAX));
             }

@@ -22,7 +22,7 @@ pub enum Thread {
     Auth,
     /// Every thread of the broker.
     Broker,
-    /// The thread of `tere show` that reads what a worker sends.
+    /// The thread of `tere show`, `send` and `wait` that reads what a worker sends.
     Show,
     /// The thread of `tere attach` that shows what a worker sends, and sends what is typed.
     Attach,

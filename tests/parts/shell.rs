@@ -92,6 +92,9 @@ impl PrincipalClient {
                 FromBroker::Sharing { session, participants, .. } => {
                     self.sharing.insert(session, participants);
                 }
+                FromBroker::Session { .. }
+                | FromBroker::SessionEnded { .. }
+                | FromBroker::SessionHidden(_) => {}
                 FromBroker::Progress { step, .. } => self.steps.push(step),
                 FromBroker::MachineStopped { machine, why } => self.stopped.push((machine, why)),
             }
@@ -144,7 +147,12 @@ impl PrincipalClient {
         loop {
             match self.channel.receive_within(PATIENCE).unwrap().0 {
                 FromBroker::MachineStopped { machine, .. } => return machine,
-                FromBroker::Reply { .. } | FromBroker::Progress { .. } | FromBroker::Sharing { .. } => {}
+                FromBroker::Reply { .. }
+                | FromBroker::Progress { .. }
+                | FromBroker::Session { .. }
+                | FromBroker::SessionEnded { .. }
+                | FromBroker::SessionHidden(_)
+                | FromBroker::Sharing { .. } => {}
             }
         }
     }

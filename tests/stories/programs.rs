@@ -1,7 +1,9 @@
 //! Programs at the command line: they type into a session of their account, wait for what comes, and
 //! read the screen.
 
+use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
 use tere::protocol::principal::{Answer, Ask};
@@ -54,7 +56,9 @@ fn expect_views(alice: &mut PrincipalClient, shell: &Shell, views: u16) {
 fn filters_of_threads(name: &str) -> Vec<String> {
     let mut filters = Vec::new();
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(threads) = std::fs::read_dir(process.path().join("task")) else { continue };
+        let Ok(threads) = std::fs::read_dir(process.path().join("task")) else {
+            continue;
+        };
         for thread in threads.flatten() {
             // It may have ended meanwhile.
             let read = |file| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
@@ -177,4 +181,85 @@ fn whoever_may_only_watch_types_nothing_and_waits_for_all_that_is_shown() {
     for account in ["alice", "bob"] {
         host.tere(&["account", "remove", account]);
     }
+}
+
+/// `tere events`, as it prints.
+struct Followed {
+    child: Child,
+    events: Receiver<Value>,
+}
+
+impl Followed {
+    fn by(host: &Host, account: &str) -> Self {
+        let mut child = start(host.tere_of(account, &["events", "--json"]));
+        let out = std::io::BufReader::new(child.stdout.take().unwrap());
+        let (tell, events) = channel();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                if tell.send(serde_json::from_str(&line).unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, events }
+    }
+
+    /// Waits for an event.
+    fn hears(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let event =
+                self.events.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("no {what}: {error}"));
+            if event["event"] == what && is(&event) {
+                return event;
+            }
+        }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn whoever_follows_the_sessions_is_told_what_happens_to_those_that_they_may_view() {
+    let host = Host::alone();
+    let mut alice = holder(&host, "alice");
+    let first = marked(&mut alice);
+    let of = |session: &tere::names::SessionId| {
+        let session = session.to_string();
+        move |event: &Value| event["session"] == session.as_str()
+    };
+    let (hers, his) = (Followed::by(&host, "alice"), Followed::by(&host, "bob"));
+    his.hears("following", |_| true);
+    let listed = hers.hears("listed", of(&first.session));
+    assert!(listed["account"] == "alice" && listed["target"] == "dev@web1", "{listed}");
+    let second = alice.open("dev@web1").unwrap();
+    hers.hears("opened", of(&second.session));
+    let name = tere::names::Label::cut("build");
+    assert_eq!(alice.ask(Ask::Name { session: second.session.clone(), name }).0, Answer::Named);
+    assert_eq!(hers.hears("named", of(&second.session))["name"], "build");
+    let share = |role| Ask::Share { session: second.session.clone(), account: "bob".parse().unwrap(), role };
+    assert_eq!(alice.ask(share(Some(GuestRole::Watcher))).0, Answer::Shared);
+    // The first that bob hears of: nothing of what is not shared with him.
+    let shown = his.events.recv_timeout(PATIENCE).unwrap();
+    assert!(shown["event"] == "shown" && of(&second.session)(&shown) && shown["name"] == "build", "{shown}");
+    hers.hears("participants", |event| event["participants"][1]["account"] == "bob");
+    assert_eq!(alice.ask(share(None)).0, Answer::Shared);
+    his.hears("hidden", of(&second.session));
+    host.kill_broker();
+    hers.hears("resumed", |_| true);
+    let mut alice = holder(&host, "alice");
+    let session = second.session.clone();
+    let second = eventually("the worker is reached", PATIENCE, || alice.attach(&session).ok());
+    second.type_in("exit 3\r");
+    let ended = hers.hears("ended", of(&second.session));
+    assert!(ended["status"] == 3 && ended["reason"] == "shell-ended", "{ended}");
+    assert_eq!(his.events.try_iter().filter(|event| event["event"] != "resumed").count(), 0);
+    for account in ["alice", "bob"] {
+        host.tere(&["account", "remove", account]);
+    }
+    drop(first);
 }

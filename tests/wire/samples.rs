@@ -174,6 +174,7 @@ pub(crate) fn requests() -> Vec<Request> {
         Ask::End { session: session() },
         Ask::AllSessions { after: Some(session()) },
         Ask::Change(change()),
+        Ask::Follow,
     ];
     asks.into_iter().map(|ask| Request { number: 7, ask }).collect()
 }
@@ -216,6 +217,7 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
         Answer::Ending,
         Answer::AllSessions(vec![summary()]),
         Answer::Refused(Refusal::NotGranted),
+        Answer::Following(vec![session()]),
     ];
     let replies = answers.into_iter().map(|answer| FromBroker::Reply { number: 7, answer });
     let participants = vec![Participant { account: alice(), role: Role::Owner, views: 2 }];
@@ -224,7 +226,11 @@ pub(crate) fn from_broker() -> Vec<FromBroker> {
     let steps = [OpeningStep::Making, OpeningStep::Booting];
     let progress = steps.map(|step| FromBroker::Progress { number: 7, step });
     let stopped = FromBroker::MachineStopped { machine: machine(), why: Some(StopReason::Idle) };
-    replies.chain(progress).chain([sharing, stopped]).collect()
+    let participants = vec![Participant { account: alice(), role: Role::Owner, views: 2 }];
+    let is_now = FromBroker::Session { summary: summary(), participants };
+    let ended = FromBroker::SessionEnded { session: session(), end: EndReason::ShellEnded.into() };
+    let hidden = FromBroker::SessionHidden(session());
+    replies.chain(progress).chain([sharing, stopped, is_now, ended, hidden]).collect()
 }
 
 pub(crate) fn to_worker() -> Vec<ToWorker> {

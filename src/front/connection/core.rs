@@ -440,6 +440,10 @@ impl Core {
                 Ok(tell(ToPage::MachineStopped { machine, why }))
             }
             (
+                ConnectionState::SignedIn(_),
+                FromBroker::Session { .. } | FromBroker::SessionEnded { .. } | FromBroker::SessionHidden(_),
+            ) => Err(Closing::Broken("the broker told what was not asked")),
+            (
                 ConnectionState::Anonymous
                 | ConnectionState::LoginAsked
                 | ConnectionState::Challenged
@@ -447,6 +451,9 @@ impl Core {
                 FromBroker::Reply { .. }
                 | FromBroker::Progress { .. }
                 | FromBroker::Sharing { .. }
+                | FromBroker::Session { .. }
+                | FromBroker::SessionEnded { .. }
+                | FromBroker::SessionHidden(_)
                 | FromBroker::MachineStopped { .. },
             ) => Err(Closing::Broken("the broker spoke before anybody signed in")),
             (
@@ -454,6 +461,9 @@ impl Core {
                 FromBroker::Reply { .. }
                 | FromBroker::Progress { .. }
                 | FromBroker::Sharing { .. }
+                | FromBroker::Session { .. }
+                | FromBroker::SessionEnded { .. }
+                | FromBroker::SessionHidden(_)
                 | FromBroker::MachineStopped { .. },
             ) => Ok(Vec::new()),
         }

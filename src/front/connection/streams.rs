@@ -233,6 +233,7 @@ impl Streams {
                 | Answer::Named
                 | Answer::Changed
                 | Answer::Shared
+                | Answer::Following(_)
                 | Answer::Ending
                 | Answer::AllSessions(_),
             ) => Err(Closing::Broken("the broker answered something else than was asked")),

@@ -223,6 +223,7 @@ fn answer_requests(front: &Channel<FromBroker, Request>, workers: &mpsc::Sender<
             Ask::Change(_) => Answer::Changed,
             Ask::Name { .. } => Answer::Named,
             Ask::Share { .. } => Answer::Shared,
+            Ask::Follow => Answer::Following(Vec::new()),
             Ask::End { .. } => Answer::Ending,
             // The front asks for no commands.
             Ask::Exec { .. } => Answer::Refused(Refusal::NotGranted),
