@@ -13,12 +13,14 @@ mod account;
 mod ask;
 mod attach;
 mod check;
+mod completion;
 mod events;
 mod exec;
 mod failure;
 mod forward;
 mod inheritance;
 mod keys;
+mod lobby;
 mod machine;
 mod picker;
 mod policy;
@@ -36,7 +38,9 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::CompleteEnv;
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::names::{Reason, Target};
 use failure::Failure;
@@ -69,7 +73,7 @@ enum Command {
     Open {
         /// The target, USER@MACHINE, as 'tere list --targets' shows it. Not needed if there is only
         /// one.
-        #[arg(value_name = "TARGET")]
+        #[arg(value_name = "TARGET", add = ArgValueCompleter::new(completion::targets))]
         target: Option<Target>,
         /// Why, in a few words, where the policy demands it. The journal keeps it.
         #[arg(long, value_name = "WORDS")]
@@ -130,6 +134,12 @@ enum Command {
 
 /// The program.
 pub fn main() -> ExitCode {
+    // Ends here if a shell asks what it may complete.
+    CompleteEnv::with_factory(Flags::command)
+        .var(completion::VARIABLE)
+        .bin("tere")
+        .completer("tere")
+        .complete();
     let flags = Flags::parse();
     let Some(command) = flags.command else { return exit(attach::choose(&flags.runtime_dir)) };
     exit(match command {
@@ -192,13 +202,26 @@ fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn a_shell_is_offered_what_can_be_written() {
+        let offered = |words: &[&str]| {
+            let words: Vec<std::ffi::OsString> =
+                std::iter::once("tere").chain(words.iter().copied()).map(Into::into).collect();
+            let last = words.len() - 1;
+            let offered = clap_complete::engine::complete(&mut Flags::command(), words, last, None).unwrap();
+            let texts = offered.iter().map(|one| one.get_value().to_string_lossy().into_owned());
+            texts.collect::<Vec<_>>()
+        };
+        assert_eq!(offered(&["att"]), ["attach"]);
+        assert_eq!(offered(&["machine", "ro"]), ["rollback"]);
+        assert_eq!(offered(&["wait", "build", "--t"]), ["--timeout"]);
     }
 
     #[test]

@@ -5,16 +5,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::json;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
+use super::completion;
 use super::failure::Failure;
+use super::lobby::Lobby;
 use super::picker::Line;
 use super::show::{Format, show};
 use super::{print, table, time};
 use crate::clock;
 use crate::names::{AccountName, Label, SessionId, Target};
-use crate::protocol::principal::{Answer, Ask, SESSIONS_A_PAGE};
+use crate::protocol::principal::Ask;
 use crate::protocol::vouch::Principal;
 use crate::protocol::{GuestRole, Refusal, SessionSummary};
 
@@ -90,7 +93,7 @@ pub(super) struct Share {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Named {
     /// The session: its id or its name, as 'tere list' shows them, or the beginning of one.
-    #[arg(value_name = "SESSION")]
+    #[arg(value_name = "SESSION", add = ArgValueCompleter::new(completion::sessions))]
     session: String,
 }
 
@@ -287,39 +290,6 @@ pub(super) fn of(account: &AccountName, runtime_dir: &Path) -> Result<Vec<Sessio
         sessions.retain(|session| session.owner == *account);
         Ok(sessions)
     })
-}
-
-/// What a principal may view and open.
-#[derive(Debug, Default)]
-struct Lobby {
-    sessions: Vec<SessionSummary>,
-    /// None for the operator.
-    targets: Vec<Target>,
-}
-
-impl Lobby {
-    async fn of(channel: &mut PrincipalChannel) -> Result<Self, Unanswered> {
-        let out_of_turn = || crate::wire::WireError::OutOfTurn.into();
-        if matches!(channel.principal, Principal::Account(_)) {
-            let Answer::Lobby { sessions, targets, .. } = channel.ask(Ask::Lobby, |_| {}).await?.0 else {
-                return Err(out_of_turn());
-            };
-            let targets = targets.into_iter().map(|granted| granted.target).collect();
-            return Ok(Self { sessions, targets });
-        }
-        let mut sessions: Vec<SessionSummary> = Vec::new();
-        loop {
-            let after = sessions.last().map(|session| session.id.clone());
-            let Answer::AllSessions(page) = channel.ask(Ask::AllSessions { after }, |_| {}).await?.0 else {
-                return Err(out_of_turn());
-            };
-            let is_last = page.len() < SESSIONS_A_PAGE;
-            sessions.extend(page);
-            if is_last {
-                return Ok(Self { sessions, targets: Vec::new() });
-            }
-        }
-    }
 }
 
 /// The session whose id or name this is, or the only one whose id or name begins with it.

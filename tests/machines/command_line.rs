@@ -480,3 +480,16 @@ fn a_forwarded_port_is_reached_and_ends_with_its_command() {
     server.wait().unwrap();
     eventually("no session is left", PATIENCE, || sessions(&people, ALICES).is_empty().then_some(()));
 }
+
+#[test]
+fn shells_complete_what_is_written_to_them() {
+    let people = People::new();
+    let bash = ". /usr/share/bash-completion/completions/tere; COMP_WORDS=(tere att); COMP_CWORD=1; \
+        _clap_complete_tere tere att tere 2>/dev/null; echo \"${COMPREPLY[@]}\"";
+    assert_eq!(people.host.run(&["bash", "-c", bash]).trim(), "attach");
+    for file in ["/usr/share/zsh/vendor-completions/_tere", "/usr/share/fish/vendor_completions.d/tere.fish"]
+    {
+        let text = std::fs::read_to_string(people.host.path(file)).unwrap();
+        assert!(text.contains("TERE_COMPLETE="), "{file}: {text}");
+    }
+}

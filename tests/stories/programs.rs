@@ -183,6 +183,24 @@ fn whoever_may_only_watch_types_nothing_and_waits_for_all_that_is_shown() {
     }
 }
 
+#[test]
+fn a_shell_is_offered_the_sessions_and_targets_that_there_are() {
+    let host = Host::alone();
+    let shell = marked(&mut holder(&host, "alice"));
+    let offered = |account: &str, words: &[&str]| {
+        let mut command = host.tere_of(account, &[&["--", "tere"][..], words].concat());
+        command.env("TERE_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+        run(command).out
+    };
+    let begun = &shell.session.as_str()[..3];
+    assert_eq!(offered("alice", &["attach", begun]), shell.session.as_str());
+    assert!(offered("alice", &["open", "dev@"]).lines().any(|target| target == "dev@web1"));
+    assert_eq!(offered("bob", &["attach", begun]), "");
+    for account in ["alice", "bob"] {
+        host.tere(&["account", "remove", account]);
+    }
+}
+
 /// `tere events`, as it prints.
 struct Followed {
     child: Child,
