@@ -19,7 +19,7 @@ use crate::names::SessionId;
 use crate::protocol::principal::Ask;
 use crate::protocol::viewer::{CHUNK_MAX, Extent, FromViewer};
 use crate::protocol::vouch::Principal;
-use crate::protocol::{GuestRole, Refusal};
+use crate::protocol::{EndReason, GuestRole, Refusal};
 use crate::terminal::ModesShown;
 use crate::wire::WireError;
 
@@ -168,7 +168,14 @@ fn typed(viewer: OwnedFd, typing: &Typing, at_most: Duration) -> Result<Typed, U
     view.say(&FromViewer::Refresh)?;
     let mut dropped = 0;
     loop {
-        match until(&mut view, deadline)? {
+        let news = match until(&mut view, deadline) {
+            // As after 'exit': what was typed, or what was under way, has ended the session.
+            Err(Unseen::Over(end)) if !matches!(end.reason, EndReason::ViewClosed | EndReason::ViewLost) => {
+                return Ok(Typed { bytes: bytes.len(), dropped });
+            }
+            news => news?,
+        };
+        match news {
             News::Begins(Extent::Whole) => return Ok(Typed { bytes: bytes.len(), dropped }),
             News::Dropped(bytes) => dropped += bytes,
             News::Begins(_) | News::Snapshot | News::Output(_) | News::Size => {}
@@ -249,6 +256,29 @@ mod tests {
             assert!(text.parse::<Pasted>().is_err(), "{text:?}");
         }
         assert_eq!("a\tb\n".parse::<Pasted>().unwrap(), Pasted("a\tb\r".to_owned()));
+    }
+
+    #[test]
+    fn a_session_that_ends_of_what_is_typed_has_taken_it_and_one_that_ended_before_has_not() {
+        let ends = |reason: EndReason, is_shown: bool| {
+            let (worker, viewer) = WorkerChannel::pair().unwrap();
+            let worker = std::thread::spawn(move || {
+                worker.greet(Intent::Viewer, DEADLINE).unwrap();
+                if is_shown {
+                    let (size, extent) = (TermSize::DEFAULT, Extent::Whole);
+                    worker.send(&ToViewer::SnapshotBegins { size, length: 0, extent }, &[]).unwrap();
+                    while worker.receive_within(DEADLINE).unwrap().0 != FromViewer::Refresh {}
+                }
+                worker.send(&ToViewer::Ended(reason.into()), &[]).unwrap();
+            });
+            let done = typed(viewer.into_socket(), &typing("exit", &["Enter"]), DEADLINE);
+            worker.join().unwrap();
+            done.ok()
+        };
+        assert_eq!(ends(EndReason::ShellEnded, true), Some(Typed { bytes: 5, dropped: 0 }));
+        assert_eq!(ends(EndReason::ShellEnded, false), None);
+        // The right to type was withdrawn.
+        assert_eq!(ends(EndReason::ViewClosed, true), None);
     }
 
     #[test]
