@@ -15,12 +15,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::attach::say_step;
+use super::completion;
 use super::failure::Failure;
 use crate::names::{Reason, SessionId, Target, UnixUser};
 use crate::protocol::exec::{CHUNK_MAX, Command, CommandSignal, FromClient, Output, ToClient, WINDOW};
@@ -42,7 +44,7 @@ const GREETING: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(super) struct Exec {
     /// The target, USER@MACHINE, as 'tere list --targets' shows it.
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = ArgValueCompleter::new(completion::targets))]
     target: Target,
     /// Why, in a few words, where the policy demands it. The journal keeps it.
     #[arg(long, value_name = "WORDS")]

@@ -14,12 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
+use super::completion;
 use super::failure::Failure;
 use crate::names::Target;
 use crate::protocol::exec::{CHUNK_MAX, Command, FromClient, Output, ToClient, WINDOW};
@@ -46,7 +48,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(super) struct Forward {
     /// The target, USER@MACHINE, as 'tere list --targets' shows it.
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = ArgValueCompleter::new(completion::targets))]
     target: Target,
     /// The port in the machine, or the path of a UNIX socket there.
     #[arg(value_name = "THERE")]
