@@ -64,6 +64,13 @@ impl Failure {
             | Refusal::AccountUnusable
             | Refusal::NoSuchAccount
             | Refusal::NotRevoked
+            | Refusal::NotByKey
+            | Refusal::UnknownKey
+            | Refusal::KeyExpired
+            | Refusal::CodeInvalid
+            | Refusal::KeyDeclined
+            | Refusal::KeysFull
+            | Refusal::NoSuchKey
             | Refusal::PasskeysFull => refusal.sentence(),
         };
         Self { cause: format!("cannot {what}: {refusal}"), next: next.to_owned() }

@@ -14,7 +14,7 @@ use super::WireError;
 
 /// The version of the protocols between the processes of tere. Raise it with any change to a
 /// message.
-pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 7 } else { 6 };
+pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 8 } else { 7 };
 
 /// The build id of this program: a hash of its sources.
 pub const BUILD: &str = env!("TERE_BUILD");
