@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::host::Host;
 use super::{ask, inheritance, print, session, table, time};
 use crate::clock;
 use crate::names::{AccountName, ClientKeyId, MachineName, UserUid};
@@ -173,8 +174,10 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
             let what = format!("remove the account {account}");
             match ask::auth(runtime_dir, &FromCli::AccountRemove(account.clone()), &what)? {
                 ToCli::Done => {
-                    let (sessions, machines) =
-                        (session::of(&account, runtime_dir), inheritance::machines_of(&account));
+                    let (sessions, machines) = (
+                        session::of(&account, &Host::Here(runtime_dir.to_owned())),
+                        inheritance::machines_of(&account),
+                    );
                     print(&removed(&account, sessions, &machines, json))
                 }
                 ToCli::Link { .. }

@@ -1,7 +1,6 @@
 //! The sessions of whoever runs the command: those of all accounts for root, for anybody else their
 //! own and those that are shared with them.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,6 +8,7 @@ use serde_json::json;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::Failure;
+use super::host::Host;
 use super::picker::Line;
 use super::show::{Format, show};
 use super::{print, table, time};
@@ -105,10 +105,10 @@ impl Named {
 const LIST: &str = "list the sessions";
 
 /// Carries out `tere list`.
-pub(super) fn list(List { json, targets }: &List, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn list(List { json, targets }: &List, host: &Host) -> Result<ExitCode, Failure> {
     block_on(async {
         let failed = |error: Unanswered| error.failure(LIST);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         if *targets {
             let Lobby { targets, .. } = Lobby::of(&mut channel).await.map_err(failed)?;
             return print(&listed_targets(&targets, *json));
@@ -123,10 +123,7 @@ pub(super) fn list(List { json, targets }: &List, runtime_dir: &Path) -> Result<
 }
 
 /// Carries out `tere show`.
-pub(super) fn show_screen(
-    Show { named, json, ansi }: &Show,
-    runtime_dir: &Path,
-) -> Result<ExitCode, Failure> {
+pub(super) fn show_screen(Show { named, json, ansi }: &Show, host: &Host) -> Result<ExitCode, Failure> {
     let format = match (json, ansi) {
         (true, _) => Format::Json,
         (false, true) => Format::Ansi,
@@ -135,7 +132,7 @@ pub(super) fn show_screen(
     let what = format!("show the session {}", named.session);
     block_on(async {
         let failed = |error: Unanswered| error.failure(&what);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let (session, size) = named_session(&mut channel, named, &what).await?;
         let ask = match channel.principal {
             Principal::Operator => Ask::Show { session: session.clone() },
@@ -149,9 +146,9 @@ pub(super) fn show_screen(
 }
 
 /// Carries out `tere end`.
-pub(super) fn end(End { named, json }: &End, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn end(End { named, json }: &End, host: &Host) -> Result<ExitCode, Failure> {
     let what = format!("end the session {}", named.session);
-    let session = ask_about(named, runtime_dir, &what, |session| Ask::End { session })?;
+    let session = ask_about(named, host, &what, |session| Ask::End { session })?;
     if *json {
         print(&json!({ "session": session }).to_string())
     } else {
@@ -160,9 +157,9 @@ pub(super) fn end(End { named, json }: &End, runtime_dir: &Path) -> Result<ExitC
 }
 
 /// Carries out `tere name`.
-pub(super) fn name(Name { named, name }: &Name, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn name(Name { named, name }: &Name, host: &Host) -> Result<ExitCode, Failure> {
     let what = format!("name the session {}", named.session);
-    let session = ask_about(named, runtime_dir, &what, |session| Ask::Name { session, name: name.clone() })?;
+    let session = ask_about(named, host, &what, |session| Ask::Name { session, name: name.clone() })?;
     match name {
         Some(name) => print(&format!("The session {session} is called {name}.")),
         None => print(&format!("The session {session} has no name.")),
@@ -170,17 +167,11 @@ pub(super) fn name(Name { named, name }: &Name, runtime_dir: &Path) -> Result<Ex
 }
 
 /// Carries out `tere share`.
-pub(super) fn share(
-    Share { named, account, write, stop }: &Share,
-    runtime_dir: &Path,
-) -> Result<ExitCode, Failure> {
+pub(super) fn share(Share { named, account, write, stop }: &Share, host: &Host) -> Result<ExitCode, Failure> {
     let what = format!("share the session {}", named.session);
     let role = (!stop).then_some(if *write { GuestRole::Writer } else { GuestRole::Watcher });
-    let session = ask_about(named, runtime_dir, &what, |session| Ask::Share {
-        session,
-        account: account.clone(),
-        role,
-    })?;
+    let session =
+        ask_about(named, host, &what, |session| Ask::Share { session, account: account.clone(), role })?;
     print(&match role {
         Some(GuestRole::Writer) => format!("{account} may type in the session {session}."),
         Some(GuestRole::Watcher) => format!("{account} may watch the session {session}."),
@@ -191,13 +182,13 @@ pub(super) fn share(
 /// Sends one request about a session, and returns the session.
 fn ask_about(
     named: &Named,
-    runtime_dir: &Path,
+    host: &Host,
     what: &str,
     ask: impl FnOnce(SessionId) -> Ask,
 ) -> Result<SessionId, Failure> {
     block_on(async {
         let failed = |error: Unanswered| error.failure(what);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let session = match named.session.parse() {
             Ok(session) => session,
             Err(_) => named_session(&mut channel, named, what).await?.0,
@@ -248,10 +239,10 @@ pub(super) enum Chosen {
 }
 
 /// The list of what the person may come back to and open, and what each choice of it is.
-pub(super) fn choices(runtime_dir: &Path) -> Result<(Vec<Line>, Vec<Chosen>), Failure> {
+pub(super) fn choices(host: &Host) -> Result<(Vec<Line>, Vec<Chosen>), Failure> {
     block_on(async {
         let failed = |error: Unanswered| error.failure(LIST);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         if channel.principal == Principal::Operator {
             return Err(Failure {
                 cause: "root opens no shells, and has nothing to choose from".to_owned(),
@@ -279,10 +270,10 @@ pub(super) fn choices(runtime_dir: &Path) -> Result<(Vec<Line>, Vec<Chosen>), Fa
 }
 
 /// The sessions that this account opened.
-pub(super) fn of(account: &AccountName, runtime_dir: &Path) -> Result<Vec<SessionSummary>, Failure> {
+pub(super) fn of(account: &AccountName, host: &Host) -> Result<Vec<SessionSummary>, Failure> {
     block_on(async {
         let failed = |error: Unanswered| error.failure(LIST);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let Lobby { mut sessions, .. } = Lobby::of(&mut channel).await.map_err(failed)?;
         sessions.retain(|session| session.owner == *account);
         Ok(sessions)

@@ -228,7 +228,10 @@ impl Streams {
             (Pending::EndSession, Answer::Ending) => Ok(self.done()),
             // The broker sends `sharing` to each viewer of the session.
             (Pending::Share, Answer::Shared) => Ok(self.done()),
-            (Pending::Name, Answer::Named) => Ok(self.ask(Pending::Lobby, Ask::Lobby)),
+            (Pending::Name, Answer::Named) => Ok(match self.client {
+                Client::Page => self.ask(Pending::Lobby, Ask::Lobby),
+                Client::CommandLine => self.done(),
+            }),
             (Pending::Change(change), Answer::Changed) => Ok(self.changed(change, None)),
             (Pending::Change(change), Answer::Refused(refusal)) => Ok(self.changed(change, Some(refusal))),
             (
