@@ -6,6 +6,8 @@ pub mod auth;
 pub mod backoff;
 pub mod broker;
 pub mod cli;
+pub mod client;
+pub mod client_key;
 pub mod clock;
 pub mod config;
 pub mod front;

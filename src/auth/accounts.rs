@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::{AuthenticationResult, Passkey, Uuid};
 
 use super::secret::SecretHash;
-use crate::names::{AccountName, UserUid};
+use crate::names::{AccountName, ClientKeyId, ClientPublicKey, Label, UserUid};
 use crate::protocol::Refusal;
-use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, UNUSABLE_MAX};
+use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, KeySummary, UNUSABLE_MAX};
 
 /// Maximum number of accounts.
 pub(super) const ACCOUNTS_MAX: usize = 1000;
@@ -21,6 +22,9 @@ pub(super) const PASSKEYS_MAX: usize = 16;
 
 /// Maximum number of UNIX users of one account: more than a person has on one host.
 pub(super) const UNIX_USERS_MAX: usize = 4;
+
+/// Maximum number of client keys of one account: more than a person has computers.
+pub(super) const CLIENT_KEYS_MAX: usize = 16;
 
 /// How long an enrolment link is valid, in seconds.
 pub(super) const LINK_LIFE: u64 = 15 * 60;
@@ -66,6 +70,10 @@ pub(super) struct Account {
     /// The UNIX users of the host who may act as the account. No other account has one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unix_users: Vec<UserUid>,
+    /// The client keys by which the command line may act as the account from afar. No other account
+    /// has one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) client_keys: Vec<BoundKey>,
 }
 
 /// An enrolment link that has not been used.
@@ -88,6 +96,20 @@ pub(super) struct Enrolled {
     pub(super) passkey: Passkey,
 }
 
+/// A client key that is bound to an account, and its last use.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BoundKey {
+    pub(super) key: ClientPublicKey,
+    pub(super) name: Label,
+    /// When the key was bound, in seconds since 1970.
+    pub(super) bound: u64,
+    /// Where it was bound from, if that was not this host.
+    pub(super) source: Option<IpAddr>,
+    /// When the key was last used to sign in, in seconds since 1970.
+    pub(super) last_sign_in: Option<u64>,
+}
+
 /// A requested change.
 #[derive(Debug)]
 pub(super) enum Change {
@@ -103,6 +125,12 @@ pub(super) enum Change {
     AddUnixUser { name: AccountName, uid: UserUid },
     /// No longer let a UNIX user act as an account.
     RemoveUnixUser { name: AccountName, uid: UserUid },
+    /// Bind a client key to the account of the passkey that was touched for it.
+    BindKey { account: AccountId, result: Box<AuthenticationResult>, key: BoundKey },
+    /// Record that a client key was used to sign in.
+    UseKey { account: AccountId, key: ClientKeyId },
+    /// Remove a client key.
+    RemoveKey { name: AccountName, key: ClientKeyId },
     /// Record that a passkey was used to sign in.
     SignIn { account: AccountId, result: Box<AuthenticationResult> },
 }
@@ -148,6 +176,18 @@ impl Accounts {
     /// Returns the account that this UNIX user may act as.
     pub(super) fn by_unix_user(&self, uid: UserUid) -> Option<&Account> {
         self.by_id.values().find(|account| account.unix_users.contains(&uid))
+    }
+
+    /// Returns the account that the client key with this id is bound to, and the key.
+    pub(super) fn by_client_key(&self, id: &ClientKeyId) -> Option<(&Account, &BoundKey)> {
+        let mut accounts = self.by_id.values();
+        accounts.find_map(|account| Some((account, account.client_key(id)?)))
+    }
+
+    /// Returns the client keys of an account, for `tere`.
+    pub(super) fn keys(&self, name: &AccountName) -> Result<Vec<KeySummary>, Refusal> {
+        let account = self.by_name(name).ok_or_else(|| self.missing(name))?;
+        Ok(account.client_keys.iter().map(BoundKey::summary).collect())
     }
 
     /// Returns the account for which the link with this hash is valid at this time.
@@ -214,6 +254,23 @@ impl Accounts {
                 Ok(Planned::Write(account))
             }
             Change::Enrol { account, link, passkey } => self.plan_enrol(account, &link, *passkey, now),
+            Change::BindKey { account, result, key } => self.plan_bind_key(account, &result, key, now),
+            Change::UseKey { account, key } => {
+                let mut account = self.by_id(account).ok_or(Refusal::UnknownKey)?.clone();
+                let mut keys = account.client_keys.iter_mut();
+                let used = keys.find(|bound| bound.key.id() == key).ok_or(Refusal::UnknownKey)?;
+                used.last_sign_in = Some(now);
+                Ok(Planned::Note(account))
+            }
+            Change::RemoveKey { name, key } => {
+                let mut account = self.by_name(&name).ok_or_else(|| self.missing(&name))?.clone();
+                let before = account.client_keys.len();
+                account.client_keys.retain(|bound| bound.key.id() != key);
+                if account.client_keys.len() == before {
+                    return Err(Refusal::NoSuchKey);
+                }
+                Ok(Planned::Write(account))
+            }
             Change::SignIn { account, result } => self.plan_sign_in(account, &result, now),
         }
     }
@@ -247,6 +304,7 @@ impl Accounts {
                 link,
                 passkeys: Vec::new(),
                 unix_users: Vec::new(),
+                client_keys: Vec::new(),
             }))
         }
     }
@@ -285,6 +343,30 @@ impl Accounts {
         Ok(Planned::Write(account))
     }
 
+    fn plan_bind_key(
+        &self,
+        id: AccountId,
+        result: &AuthenticationResult,
+        key: BoundKey,
+        now: u64,
+    ) -> Result<Planned, Refusal> {
+        let (Planned::Write(mut account) | Planned::Note(mut account)) =
+            self.plan_sign_in(id, result, now)?
+        else {
+            return Err(Refusal::UnknownPasskey);
+        };
+        // A key belongs to one account. Whoever binds one has shown to hold it, so a duplicate is
+        // the same command line again.
+        if self.by_client_key(&key.key.id()).is_some() {
+            return Err(Refusal::CodeInvalid);
+        }
+        if account.client_keys.len() >= CLIENT_KEYS_MAX {
+            return Err(Refusal::KeysFull);
+        }
+        account.client_keys.push(key);
+        Ok(Planned::Write(account))
+    }
+
     fn plan_sign_in(
         &self,
         id: AccountId,
@@ -303,7 +385,24 @@ impl Accounts {
     }
 }
 
+impl BoundKey {
+    fn summary(&self) -> KeySummary {
+        KeySummary {
+            key: self.key.id(),
+            name: self.name.clone(),
+            bound: self.bound,
+            last_sign_in: self.last_sign_in,
+            source: self.source,
+        }
+    }
+}
+
 impl Account {
+    /// The client key with this id.
+    pub(super) fn client_key(&self, id: &ClientKeyId) -> Option<&BoundKey> {
+        self.client_keys.iter().find(|bound| bound.key.id() == *id)
+    }
+
     fn link_works(&self, hash: &SecretHash, now: u64) -> bool {
         self.link.as_ref().is_some_and(|link| link.hash == *hash && now < link.expires)
     }

@@ -237,6 +237,20 @@ async fn answer(
             })?;
             Ok((ToCli::Done, None))
         }
+        FromCli::AccountKeys(name) => {
+            let keys = auth.accounts.run(move |stored| stored.accounts.keys(&name)).await??;
+            Ok((ToCli::Keys(keys), None))
+        }
+        FromCli::AccountRemoveKey(name, key) => {
+            let change = Change::RemoveKey { name: name.clone(), key: key.clone() };
+            auth.accounts.run(move |stored| stored.apply(change, Now::read())).await??.into_result()?;
+            tracing::info!(account = %name, how = "client key removed", credential = %format_args!("key:{key}"), "a client key is removed by the operator");
+            auth.broker.close_key_channels(key.clone()).await.map_err(|error| {
+                tracing::error!(account = %name, %key, %error, "the broker could not be told that a client key is gone");
+                Refusal::NotRevoked
+            })?;
+            Ok((ToCli::Done, None))
+        }
         FromCli::Principal => {
             let how = AuthMethod::PeerUid(operator.uid);
             let vouched = auth.broker.vouch(Principal::Operator, how, Now::read().unix).await;

@@ -9,22 +9,29 @@
 //!                               └─ question: a new challenge in place of the old
 //! ```
 //!
-//! A question is one of SignIn, Enrol and StepUp.
+//! A question is one of SignIn, Enrol and StepUp, and of the command line from afar KeySignIn,
+//! BindKey and RemoveKey. A claimed key ([`Input::Claimed`]) is one too: it is to be bound with a
+//! touch of a passkey. A change that binds or removes a key is followed by nothing, and one that was
+//! asked for with BindKey by the wait for a person ([`Action::Wait`]).
 //!
 //! Every input consumes the state. The first answer to a challenge, right or wrong, uses the
 //! challenge up, and only `Vouching` leads to signed in.
 
+use std::fmt;
 use std::time::Instant;
 
 use webauthn_rs::prelude::{
     AuthenticationResult, DiscoverableAuthentication, PasskeyRegistration, WebauthnError,
 };
 
-use super::accounts::{Account, AccountId, Accounts, Change};
+use super::accounts::{Account, AccountId, Accounts, BoundKey, Change};
+use super::bindings::{ClaimedKey, UnboundKey};
 use super::clock::Now;
 use super::passkeys::{RelyingParty, Unverified};
 use super::secret::{EnrolSecret, SecretHash};
-use crate::names::{AccountName, PasskeyId};
+use super::vouch::KeyRule;
+use crate::client_key::{self, NONCE_LENGTH, Nonce, Purpose};
+use crate::names::{AccountName, ClientKeyId, PasskeyId};
 use crate::protocol::Refusal;
 use crate::protocol::login::{CHALLENGE, FromFront, ToFront};
 use crate::protocol::page::Ceremony;
@@ -51,7 +58,7 @@ enum LoginState {
     /// A challenge was sent.
     Challenged(Challenge),
     /// The answer is valid, and the resulting change is being stored.
-    Storing(Authenticated),
+    Storing(Next),
     /// The change is stored, and the broker is being told.
     Vouching(Authenticated),
     /// Signed in, or ended by a violation.
@@ -65,11 +72,48 @@ struct Challenge {
     asked: CeremonyState,
 }
 
+/// What follows once a change is stored.
+#[derive(Debug)]
+enum Next {
+    /// The broker is told of the principal.
+    Vouch(Authenticated),
+    /// The command line is told that its key is bound.
+    Bound { account: AccountName, passkey: PasskeyId, claimed: Box<ClaimedKey> },
+    /// The key was removed, and what it has open is closed.
+    Removed { account: AccountName, key: ClientKeyId },
+}
+
 #[derive(Debug)]
 enum CeremonyState {
     SignIn(Box<DiscoverableAuthentication>),
-    Enrol { account: AccountId, link: SecretHash, kept: Box<PasskeyRegistration> },
-    StepUp { account: AccountId, kept: Box<DiscoverableAuthentication> },
+    Enrol {
+        account: AccountId,
+        link: SecretHash,
+        kept: Box<PasskeyRegistration>,
+    },
+    StepUp {
+        account: AccountId,
+        kept: Box<DiscoverableAuthentication>,
+    },
+    /// A client key is bound by a touch of a passkey of this account.
+    Bind {
+        account: AccountId,
+        claimed: Box<ClaimedKey>,
+        kept: Box<DiscoverableAuthentication>,
+    },
+    /// A client key signs.
+    Key {
+        what: KeyQuestion,
+        nonce: Nonce,
+    },
+}
+
+/// What a client key signs for.
+#[derive(Debug)]
+enum KeyQuestion {
+    SignIn(ClientKeyId),
+    Bind(UnboundKey),
+    Remove(ClientKeyId),
 }
 
 /// How somebody has authenticated.
@@ -81,6 +125,26 @@ pub(super) enum How {
     Enrolment,
     /// With a passkey of the account that is signed in, once more.
     StepUp,
+    /// With a client key.
+    ClientKey,
+}
+
+/// What somebody has authenticated with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Proof {
+    Passkey(PasskeyId),
+    /// A client key, and when it was bound.
+    ClientKey(ClientKeyId, u64),
+}
+
+impl fmt::Display for Proof {
+    /// Writes it as the journal's field `credential` has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passkey(passkey) => passkey.fmt(f),
+            Self::ClientKey(key, _) => write!(f, "key:{key}"),
+        }
+    }
 }
 
 /// Who has authenticated, and how.
@@ -89,7 +153,7 @@ struct Authenticated {
     id: AccountId,
     name: AccountName,
     how: How,
-    passkey: PasskeyId,
+    proof: Proof,
     /// When, in seconds since 1970.
     at: u64,
 }
@@ -97,8 +161,11 @@ struct Authenticated {
 /// An input to the state machine.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// A message from the front.
+    /// A message from the front, but not [`FromFront::FindBinding`].
     Asked(FromFront),
+    /// Somebody who is signed in to this account gave the code of this key, and this is what the
+    /// policy lets the account do with one. Or there is none.
+    Claimed { account: AccountName, claimed: Result<(ClaimedKey, KeyRule), Refusal> },
     /// The result of [`Action::Store`].
     Stored(Result<(), Refusal>),
     /// The result of [`Action::Vouch`].
@@ -115,7 +182,14 @@ pub(super) enum Action {
     /// Vouch for this principal to the broker, and pass the result in as [`Input::Vouched`].
     Vouch { account: AccountName, how: AuthMethod, at: u64 },
     /// Hand over the principal channel. The connection is done.
-    SignedIn { account: AccountName, how: How, passkey: PasskeyId },
+    SignedIn { account: AccountName, how: How, proof: Proof },
+    /// Have this key wait until somebody binds it to an account.
+    Wait(UnboundKey),
+    /// Tell both sides that the key is bound. The connection is done.
+    Bound { account: AccountName, passkey: PasskeyId, claimed: Box<ClaimedKey> },
+    /// Have the broker close what the key has open, and say that it is removed. The connection is
+    /// done.
+    KeyRemoved { account: AccountName, key: ClientKeyId },
     /// Send a refusal, and log the reason.
     Refuse { refusal: Refusal, account: Option<AccountName>, why: RefusalReason },
     /// End the connection: the input is not allowed in this state.
@@ -145,6 +219,18 @@ pub(super) enum RefusalReason {
     Removed,
     #[error("the thread that keeps the accounts is gone")]
     Storage,
+    #[error("no account has this client key, or the signature is not its own")]
+    ClientKey,
+    #[error("the client key is bound already")]
+    KnownKey,
+    #[error("no client key can be found by this code")]
+    Code,
+    #[error("the command line does not wait any more")]
+    CommandLineGone,
+    #[error("the person declined")]
+    Declined,
+    #[error("no random bytes can be had")]
+    Random,
 }
 
 impl Login {
@@ -165,7 +251,7 @@ impl Login {
             (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::SignIn)) => {
                 Self { state: LoginState::Idle, ..self }.challenge(now, || {
                     let asked = party.ask_to_sign_in().map_err(no_challenge)?;
-                    Ok((Ceremony::Get, asked.options, CeremonyState::SignIn(asked.kept)))
+                    Ok((passkey_challenge(Ceremony::Get, asked.options), CeremonyState::SignIn(asked.kept)))
                 })
             }
             (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::Enrol { token })) => {
@@ -176,7 +262,7 @@ impl Login {
                     let account = account.ok_or((Refusal::LinkInvalid, RefusalReason::Link))?;
                     let asked = party.ask_to_register(account).map_err(no_challenge)?;
                     let asked_of = CeremonyState::Enrol { account: account.id, link, kept: asked.kept };
-                    Ok((Ceremony::Create, asked.options, asked_of))
+                    Ok((passkey_challenge(Ceremony::Create, asked.options), asked_of))
                 })
             }
             (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::StepUp { account })) => {
@@ -185,8 +271,65 @@ impl Login {
                     let account = account.ok_or((Refusal::UnknownPasskey, RefusalReason::Removed))?;
                     let asked = party.ask_to_step_up(account).map_err(no_challenge)?;
                     let asked_of = CeremonyState::StepUp { account: account.id, kept: asked.kept };
-                    Ok((Ceremony::Get, asked.options, asked_of))
+                    Ok((passkey_challenge(Ceremony::Get, asked.options), asked_of))
                 })
+            }
+            // Whether there is such a key is not told before it has signed.
+            (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::KeySignIn { key })) => {
+                Self { state: LoginState::Idle, ..self }.key_challenge(KeyQuestion::SignIn(key), now)
+            }
+            (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::RemoveKey { key })) => {
+                Self { state: LoginState::Idle, ..self }.key_challenge(KeyQuestion::Remove(key), now)
+            }
+            (
+                LoginState::Idle | LoginState::Challenged(_),
+                Input::Asked(FromFront::BindKey { key, name, source }),
+            ) => Self { state: LoginState::Idle, ..self }
+                .key_challenge(KeyQuestion::Bind(UnboundKey { key, name, source }), now),
+            (
+                LoginState::Idle | LoginState::Challenged(_),
+                Input::Claimed { account, claimed: Ok((claimed, rule)) },
+            ) => Self { state: LoginState::Idle, ..self }.ask_to_bind(
+                &account,
+                Box::new(claimed),
+                rule,
+                accounts,
+                party,
+                now,
+            ),
+            (
+                LoginState::Idle | LoginState::Challenged(_),
+                Input::Claimed { account, claimed: Err(refusal) },
+            ) => Self { state: LoginState::Idle, ..self }.refuse(refusal, Some(account), RefusalReason::Code),
+            // The command line learns of it when the claimed key is dropped.
+            (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::DeclineBinding)) => {
+                Self { state: LoginState::Idle, ..self }.refuse(
+                    Refusal::KeyDeclined,
+                    None,
+                    RefusalReason::Declined,
+                )
+            }
+            (LoginState::Idle, Input::Asked(FromFront::KeyAnswer { .. })) => {
+                let login = Self { state: LoginState::Idle, ..self };
+                login.refuse(Refusal::ChallengeExpired, None, RefusalReason::NoChallenge)
+            }
+            (LoginState::Challenged(challenge), Input::Asked(FromFront::KeyAnswer { signature })) => {
+                // The challenge is used up from here on, whatever the result is.
+                let login = Self { state: LoginState::Idle, ..self };
+                if now.instant >= challenge.deadline {
+                    return login.refuse(Refusal::ChallengeExpired, None, RefusalReason::TooLate);
+                }
+                match challenge.asked {
+                    CeremonyState::Key { what, nonce } => {
+                        login.check_key(what, &nonce, &signature, accounts, party, now)
+                    }
+                    CeremonyState::SignIn(_)
+                    | CeremonyState::Enrol { .. }
+                    | CeremonyState::StepUp { .. }
+                    | CeremonyState::Bind { .. } => {
+                        login.refuse(Refusal::ChallengeExpired, None, RefusalReason::NoChallenge)
+                    }
+                }
             }
             (LoginState::Idle, Input::Asked(FromFront::Answer { .. })) => {
                 let login = Self { state: LoginState::Idle, ..self };
@@ -222,10 +365,11 @@ impl Login {
                         match party.check_registration(&credential, &kept) {
                             Ok(passkey) => {
                                 let credential = passkey.cred_id();
-                                let authenticated =
-                                    Authenticated::of(account, How::Enrolment, credential, now);
+                                let proof = Proof::Passkey(PasskeyId::of(credential));
+                                let authenticated = Authenticated::of(account, How::Enrolment, proof, now);
                                 let (account, passkey) = (account.id, Box::new(passkey));
-                                login.store(authenticated, Change::Enrol { account, link, passkey })
+                                let change = Change::Enrol { account, link, passkey };
+                                login.store(Next::Vouch(authenticated), change)
                             }
                             Err(why) => {
                                 let name = Some(account.name.clone());
@@ -247,9 +391,30 @@ impl Login {
                             }
                         }
                     }
+                    CeremonyState::Bind { account, claimed, kept } => {
+                        let Some(account) = accounts.by_id(account) else {
+                            return login.refuse(Refusal::UnknownPasskey, None, RefusalReason::Removed);
+                        };
+                        let name = Some(account.name.clone());
+                        match party.check_step_up(&credential, *kept, account) {
+                            Ok(_) if !claimed.is_wanted() => {
+                                login.refuse(Refusal::CodeInvalid, name, RefusalReason::CommandLineGone)
+                            }
+                            Ok(result) => login.bind(account, claimed, result, now),
+                            Err(why) => {
+                                let another = matches!(why, Unverified::NoPasskey);
+                                let refusal =
+                                    if another { Refusal::PasskeyOfAnother } else { Refusal::UnknownPasskey };
+                                login.refuse(refusal, name, why.into())
+                            }
+                        }
+                    }
+                    CeremonyState::Key { .. } => {
+                        login.refuse(Refusal::ChallengeExpired, None, RefusalReason::NoChallenge)
+                    }
                 }
             }
-            (LoginState::Storing(authenticated), Input::Stored(Ok(()))) => {
+            (LoginState::Storing(Next::Vouch(authenticated)), Input::Stored(Ok(()))) => {
                 let action = Action::Vouch {
                     account: authenticated.name.clone(),
                     how: authenticated.method(),
@@ -257,32 +422,47 @@ impl Login {
                 };
                 (Self { state: LoginState::Vouching(authenticated), ..self }, action)
             }
-            (LoginState::Storing(authenticated), Input::Stored(Err(refusal))) => {
-                Self { state: LoginState::Idle, ..self }.refuse(
-                    refusal,
-                    Some(authenticated.name),
-                    RefusalReason::Change,
-                )
+            (LoginState::Storing(Next::Bound { account, passkey, claimed }), Input::Stored(Ok(()))) => {
+                let action = Action::Bound { account, passkey, claimed };
+                (Self { state: LoginState::Over, ..self }, action)
+            }
+            (LoginState::Storing(Next::Removed { account, key }), Input::Stored(Ok(()))) => {
+                (Self { state: LoginState::Over, ..self }, Action::KeyRemoved { account, key })
+            }
+            (
+                LoginState::Storing(
+                    Next::Vouch(Authenticated { name: account, .. })
+                    | Next::Bound { account, .. }
+                    | Next::Removed { account, .. },
+                ),
+                Input::Stored(Err(refusal)),
+            ) => {
+                Self { state: LoginState::Idle, ..self }.refuse(refusal, Some(account), RefusalReason::Change)
             }
             (LoginState::Vouching(authenticated), Input::Vouched(Ok(()))) => {
                 // The account may have been removed after the change was stored, and the broker
                 // told of the removal before it was told of this principal. A removal after this
                 // check is told to the broker after the vouching, and closes the channel.
-                if accounts.by_id(authenticated.id).is_none() {
+                // The same goes for a client key.
+                let account = accounts.by_id(authenticated.id);
+                let (is_there, refusal) = match &authenticated.proof {
+                    Proof::Passkey(_) => (account.is_some(), Refusal::UnknownPasskey),
+                    Proof::ClientKey(key, _) => {
+                        let bound = account.and_then(|account| account.client_key(key));
+                        (bound.is_some(), Refusal::UnknownKey)
+                    }
+                };
+                if !is_there {
                     let login = Self { state: LoginState::Idle, ..self };
-                    return login.refuse(
-                        Refusal::UnknownPasskey,
-                        Some(authenticated.name),
-                        RefusalReason::Removed,
-                    );
+                    return login.refuse(refusal, Some(authenticated.name), RefusalReason::Removed);
                 }
-                let Authenticated { name: account, how, passkey, .. } = authenticated;
-                let action = Action::SignedIn { account, how, passkey };
+                let Authenticated { name: account, how, proof, .. } = authenticated;
+                let action = Action::SignedIn { account, how, proof };
                 (Self { state: LoginState::Over, ..self }, action)
             }
             (LoginState::Vouching(authenticated), Input::Vouched(Err(refusal))) => {
                 let refusal = match authenticated.how {
-                    How::SignIn | How::StepUp => refusal,
+                    How::SignIn | How::StepUp | How::ClientKey => refusal,
                     // The link is used up, so another attempt with it would fail.
                     How::Enrolment => Refusal::PasskeyRegistered,
                 };
@@ -294,36 +474,140 @@ impl Login {
             }
             // Nothing else is allowed in these states: the front sends a message when it must wait
             // or after the end, or a result arrives for an action that was not requested.
-            (LoginState::Storing(_), Input::Asked(_) | Input::Vouched(_))
-            | (LoginState::Vouching(_), Input::Asked(_) | Input::Stored(_))
-            | (LoginState::Idle | LoginState::Challenged(_), Input::Stored(_) | Input::Vouched(_))
-            | (LoginState::Over, Input::Asked(_) | Input::Stored(_) | Input::Vouched(_)) => {
-                (Self { state: LoginState::Over, ..self }, Action::Violation)
-            }
+            (LoginState::Storing(_), Input::Asked(_) | Input::Claimed { .. } | Input::Vouched(_))
+            | (LoginState::Vouching(_), Input::Asked(_) | Input::Claimed { .. } | Input::Stored(_))
+            | (
+                LoginState::Idle | LoginState::Challenged(_),
+                Input::Asked(FromFront::FindBinding { .. }) | Input::Stored(_) | Input::Vouched(_),
+            )
+            | (
+                LoginState::Over,
+                Input::Asked(_) | Input::Claimed { .. } | Input::Stored(_) | Input::Vouched(_),
+            ) => (Self { state: LoginState::Over, ..self }, Action::Violation),
         }
     }
 
     fn challenge(
         self,
         now: Now,
-        make: impl FnOnce() -> Result<(Ceremony, String, CeremonyState), (Refusal, RefusalReason)>,
+        make: impl FnOnce() -> Result<(ToFront, CeremonyState), (Refusal, RefusalReason)>,
+    ) -> (Self, Action) {
+        self.challenge_until(now.instant + CHALLENGE, make)
+    }
+
+    fn challenge_until(
+        self,
+        deadline: Instant,
+        make: impl FnOnce() -> Result<(ToFront, CeremonyState), (Refusal, RefusalReason)>,
     ) -> (Self, Action) {
         if self.challenges >= CHALLENGES_MAX {
             return self.refuse(Refusal::Busy, None, RefusalReason::Challenges);
         }
         let login = Self { challenges: self.challenges + 1, ..self };
         match make() {
-            Ok((ceremony, options, asked)) => {
-                let challenge = Challenge { deadline: now.instant + CHALLENGE, asked };
-                let action = Action::Challenge(ToFront::Challenge { ceremony, options });
+            Ok((message, asked)) => {
+                let challenge = Challenge { deadline, asked };
+                let action = Action::Challenge(message);
                 (Self { state: LoginState::Challenged(challenge), ..login }, action)
             }
             Err((refusal, why)) => login.refuse(refusal, None, why),
         }
     }
 
-    fn store(self, authenticated: Authenticated, change: Change) -> (Self, Action) {
-        (Self { state: LoginState::Storing(authenticated), ..self }, Action::Store(change))
+    fn key_challenge(self, what: KeyQuestion, now: Now) -> (Self, Action) {
+        self.challenge(now, || {
+            let mut nonce = [0; NONCE_LENGTH];
+            getrandom::fill(&mut nonce).map_err(|_| (Refusal::Unavailable, RefusalReason::Random))?;
+            Ok((ToFront::KeyChallenge { nonce }, CeremonyState::Key { what, nonce }))
+        })
+    }
+
+    /// Asks for a touch that binds a key, which may be given as long as the key waits: the person
+    /// reads first what it is for.
+    fn ask_to_bind(
+        self,
+        name: &AccountName,
+        claimed: Box<ClaimedKey>,
+        rule: KeyRule,
+        accounts: &Accounts,
+        party: &RelyingParty,
+        now: Now,
+    ) -> (Self, Action) {
+        let deadline = claimed.deadline.max(now.instant);
+        self.challenge_until(deadline, || {
+            let account = accounts.by_name(name);
+            let account = account.ok_or((Refusal::UnknownPasskey, RefusalReason::Removed))?;
+            let asked = party.ask_to_step_up(account).map_err(no_challenge)?;
+            let message = ToFront::Binding {
+                key: claimed.key.key.id(),
+                name: claimed.key.name.clone(),
+                source: claimed.key.source,
+                allow: rule.allow,
+                seconds: rule.seconds,
+                options: asked.options,
+            };
+            Ok((message, CeremonyState::Bind { account: account.id, claimed, kept: asked.kept }))
+        })
+    }
+
+    fn bind(
+        self,
+        account: &Account,
+        claimed: Box<ClaimedKey>,
+        result: AuthenticationResult,
+        now: Now,
+    ) -> (Self, Action) {
+        let UnboundKey { key, name, source } = &claimed.key;
+        let (key, name, source) = (key.clone(), name.clone(), *source);
+        let key = BoundKey { key, name, bound: now.unix, source, last_sign_in: None };
+        let passkey = PasskeyId::of(result.cred_id());
+        let change = Change::BindKey { account: account.id, result: Box::new(result), key };
+        self.store(Next::Bound { account: account.name.clone(), passkey, claimed }, change)
+    }
+
+    /// Checks a signature, and does what it is for.
+    fn check_key(
+        self,
+        what: KeyQuestion,
+        nonce: &Nonce,
+        signature: &[u8],
+        accounts: &Accounts,
+        party: &RelyingParty,
+        now: Now,
+    ) -> (Self, Action) {
+        let has_signed =
+            |purpose, key: &_| client_key::verify(purpose, party.origin(), key, nonce, signature);
+        let (purpose, id) = match what {
+            KeyQuestion::Bind(unbound) => {
+                return if !has_signed(Purpose::Bind, &unbound.key) {
+                    self.refuse(Refusal::UnknownKey, None, RefusalReason::ClientKey)
+                } else if accounts.by_client_key(&unbound.key.id()).is_some() {
+                    self.refuse(Refusal::UnknownKey, None, RefusalReason::KnownKey)
+                } else {
+                    (Self { state: LoginState::Over, ..self }, Action::Wait(unbound))
+                };
+            }
+            KeyQuestion::SignIn(id) => (Purpose::SignIn, id),
+            KeyQuestion::Remove(id) => (Purpose::Remove, id),
+        };
+        let found = accounts.by_client_key(&id).filter(|(_, bound)| has_signed(purpose, &bound.key));
+        match (purpose, found) {
+            (_, None) => self.refuse(Refusal::UnknownKey, None, RefusalReason::ClientKey),
+            (Purpose::Remove, Some((account, _))) => {
+                let (account, name) = (account.name.clone(), account.name.clone());
+                let change = Change::RemoveKey { name, key: id.clone() };
+                self.store(Next::Removed { account, key: id }, change)
+            }
+            (Purpose::SignIn | Purpose::Bind, Some((account, bound))) => {
+                let proof = Proof::ClientKey(id.clone(), bound.bound);
+                let authenticated = Authenticated::of(account, How::ClientKey, proof, now);
+                self.store(Next::Vouch(authenticated), Change::UseKey { account: account.id, key: id })
+            }
+        }
+    }
+
+    fn store(self, next: Next, change: Change) -> (Self, Action) {
+        (Self { state: LoginState::Storing(next), ..self }, Action::Store(change))
     }
 
     fn store_sign_in(
@@ -333,9 +617,10 @@ impl Login {
         result: AuthenticationResult,
         now: Now,
     ) -> (Self, Action) {
-        let authenticated = Authenticated::of(account, how, result.cred_id(), now);
+        let proof = Proof::Passkey(PasskeyId::of(result.cred_id()));
+        let authenticated = Authenticated::of(account, how, proof, now);
         let (account, result) = (account.id, Box::new(result));
-        self.store(authenticated, Change::SignIn { account, result })
+        self.store(Next::Vouch(authenticated), Change::SignIn { account, result })
     }
 
     fn refuse(self, refusal: Refusal, account: Option<AccountName>, why: RefusalReason) -> (Self, Action) {
@@ -344,20 +629,28 @@ impl Login {
 }
 
 impl Authenticated {
-    fn of(account: &Account, how: How, credential: &[u8], now: Now) -> Self {
-        let passkey = PasskeyId::of(credential);
-        Self { id: account.id, name: account.name.clone(), how, passkey, at: now.unix }
+    fn of(account: &Account, how: How, proof: Proof, now: Now) -> Self {
+        Self { id: account.id, name: account.name.clone(), how, proof, at: now.unix }
     }
 
     /// How the principal was verified, for the broker.
     fn method(&self) -> AuthMethod {
-        let passkey = self.passkey.clone();
+        let passkey = match &self.proof {
+            Proof::ClientKey(key, bound) => {
+                return AuthMethod::ClientKey { key: key.clone(), bound: *bound };
+            }
+            Proof::Passkey(passkey) => passkey.clone(),
+        };
         match self.how {
-            How::SignIn => AuthMethod::Passkey(passkey),
+            How::SignIn | How::ClientKey => AuthMethod::Passkey(passkey),
             How::Enrolment => AuthMethod::Enrolment(passkey),
             How::StepUp => AuthMethod::StepUp(passkey),
         }
     }
+}
+
+fn passkey_challenge(ceremony: Ceremony, options: String) -> ToFront {
+    ToFront::Challenge { ceremony, options }
 }
 
 fn no_challenge(error: WebauthnError) -> (Refusal, RefusalReason) {

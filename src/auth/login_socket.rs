@@ -10,12 +10,14 @@ use tokio::sync::Semaphore;
 
 use super::Auth;
 use super::account_store::Persistence;
+use super::bindings::{ClaimedKey, UnboundKey};
 use super::bounds::{LOGINS_MAX, PEER_TIMEOUT};
 use super::clock::Now;
 use super::login::{Action, How, Input, Login, RefusalReason};
+use super::vouch::KeyRule;
 use crate::names::AccountName;
 use crate::protocol::Refusal;
-use crate::protocol::login::{FromFront, IDLE, ToFront};
+use crate::protocol::login::{BINDING, FromFront, IDLE, ToFront};
 use crate::protocol::vouch::Principal;
 use crate::sys::seqpacket::Peer;
 use crate::wire::{AsyncChannel, AsyncListener, Intent, WireError};
@@ -94,7 +96,22 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
             Err(WireError::Closed | WireError::TimedOut) => return Ok(Ending::Done),
             Err(error) => return Err(error),
         };
-        let (next, action) = turn(auth, login, Input::Asked(asked)).await;
+        let input = match asked {
+            FromFront::FindBinding { account, code } => {
+                let claimed = claim(auth, &account, code.reveal()).await;
+                Input::Claimed { account, claimed }
+            }
+            asked @ (FromFront::SignIn
+            | FromFront::Enrol { .. }
+            | FromFront::StepUp { .. }
+            | FromFront::KeySignIn { .. }
+            | FromFront::BindKey { .. }
+            | FromFront::RemoveKey { .. }
+            | FromFront::KeyAnswer { .. }
+            | FromFront::DeclineBinding
+            | FromFront::Answer { .. }) => Input::Asked(asked),
+        };
+        let (next, action) = turn(auth, login, input).await;
         let (next, action, channel) = match action {
             Action::Vouch { account, how, at } => {
                 let principal = Principal::Account(account.clone());
@@ -108,9 +125,12 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
                 let (next, action) = turn(auth, next, Input::Vouched(outcome)).await;
                 (next, action, channel)
             }
+            Action::Wait(unbound) => return wait(front, auth, unbound).await,
             action @ (Action::Challenge(_)
             | Action::Store(_)
             | Action::SignedIn { .. }
+            | Action::Bound { .. }
+            | Action::KeyRemoved { .. }
             | Action::Refuse { .. }
             | Action::Violation) => (next, action, None),
         };
@@ -119,6 +139,40 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
         }
         login = next;
     }
+}
+
+/// Takes out the client key that waits with this code, if the policy lets the account have one.
+async fn claim(auth: &Auth, account: &AccountName, code: &str) -> Result<(ClaimedKey, KeyRule), Refusal> {
+    let rule = auth.broker.key_rule(account.clone()).await.map_err(|error| error.refusal())?;
+    let claimed = auth.bindings.claim(account, code, Now::read().instant)?;
+    Ok((claimed, rule))
+}
+
+/// Has a client key wait until somebody binds it to their account, and tells its command line.
+async fn wait(front: &FrontChannel, auth: &Auth, unbound: UnboundKey) -> Result<Ending, WireError> {
+    let source = unbound.source.map(|source| source.to_string());
+    let mut waiting = match auth.bindings.wait(unbound, Now::read().instant) {
+        Ok(waiting) => waiting,
+        Err(refusal) => {
+            auth.record_limiter.record(ClaimedAccount(None), || {
+                tracing::warn!(source, %refusal, how = "refused", "a client key may not wait for its binding");
+            });
+            send(front, &ToFront::Refused(refusal), None).await?;
+            return Ok(Ending::Done);
+        }
+    };
+    let seconds = u32::try_from(BINDING.as_secs()).unwrap_or(u32::MAX);
+    send(front, &ToFront::BindingCode { code: waiting.code.clone(), seconds }, None).await?;
+    let bound = tokio::select! {
+        bound = waiting.bound() => bound,
+        asked = front.receive() => return asked.map(|_| Ending::Violation),
+    };
+    let message = match bound {
+        Ok(account) => ToFront::KeyBound { account },
+        Err(refusal) => ToFront::Refused(refusal),
+    };
+    send(front, &message, None).await?;
+    Ok(Ending::Done)
 }
 
 /// Handles an input in one job of the account store: lookup, decision and write, with nothing in
@@ -137,6 +191,9 @@ async fn turn(auth: &Arc<Auth>, login: Login, input: Input) -> (Login, Action) {
                 action @ (Action::Challenge(_)
                 | Action::Vouch { .. }
                 | Action::SignedIn { .. }
+                | Action::Wait(_)
+                | Action::Bound { .. }
+                | Action::KeyRemoved { .. }
                 | Action::Refuse { .. }
                 | Action::Violation),
             ) => (next, action),
@@ -168,20 +225,53 @@ async fn act(
             send(front, &ToFront::Refused(refusal), None).await?;
             Ok(None)
         }
-        (Action::SignedIn { account, how, passkey }, Some(channel)) => {
+        (Action::Bound { account, passkey, claimed }, _) => {
+            let key = &claimed.key;
+            tracing::info!(
+                %account,
+                how = "client key bound",
+                credential = %passkey,
+                key = %key.key.id(),
+                name = %key.name,
+                source = key.source.map(tracing::field::display),
+                "a client key is bound to the account"
+            );
+            claimed.was_bound(account);
+            send(front, &ToFront::Bound, None).await?;
+            Ok(Some(Ending::Done))
+        }
+        (Action::KeyRemoved { account, key }, _) => {
+            tracing::info!(%account, how = "client key removed", credential = %format_args!("key:{key}"), "a client key is removed by its command line");
+            let message = match auth.broker.close_key_channels(key.clone()).await {
+                Ok(()) => ToFront::KeyRemoved,
+                Err(error) => {
+                    tracing::error!(%account, %key, %error, "the broker could not be told that a client key is gone");
+                    ToFront::Refused(Refusal::NotRevoked)
+                }
+            };
+            send(front, &message, None).await?;
+            Ok(Some(Ending::Done))
+        }
+        (Action::SignedIn { account, how, proof }, Some(channel)) => {
             let signed_in = ToFront::SignedIn { account: account.clone() };
             let (how, message) = match how {
                 How::SignIn => ("signed in", signed_in),
+                How::ClientKey => ("signed in with a client key", signed_in),
                 How::Enrolment => ("enrolled", signed_in),
                 How::StepUp => ("stepped up", ToFront::SteppedUp),
             };
             send(front, &message, Some(channel)).await?;
-            tracing::info!(%account, how, credential = %passkey, "account signed in");
+            tracing::info!(%account, how, credential = %proof, "account signed in");
             Ok(Some(Ending::Done))
         }
-        (Action::Store(_) | Action::Vouch { .. } | Action::SignedIn { .. } | Action::Violation, _) => {
-            Ok(Some(Ending::Violation))
-        }
+        (
+            Action::Store(_)
+            | Action::Vouch { .. }
+            | Action::Wait(_)
+            | Action::SignedIn { .. }
+            | Action::Violation,
+            _,
+        ) => Ok(Some(Ending::Violation)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! tere-auth: verifies who somebody is.
 //!
 //! Reads: logins from the front, requests of `tere` on the host, its own account files.
-//! Holds: accounts with their public keys, hashes of enrolment links; in memory, challenges and
-//! removed accounts that the broker has not confirmed.
+//! Holds: accounts with their public keys, hashes of enrolment links; in memory, challenges, codes of
+//! client keys that wait, and removed accounts that the broker has not confirmed.
 //! Has given up: the network, D-Bus, all files but its state folder, starting programs.
 //!
 //! The broker decides what somebody may do. Auth vouches for a principal on a fresh connection to
@@ -15,6 +15,7 @@
 //! | `login_socket` | `auth.sock`: the login connections themselves |
 //! | `control_socket` | `control.sock`: requests of `tere` on the host |
 //! | `bounds` | limits on connections, and deadlines for peers |
+//! | `bindings` | client keys that wait until a person binds them to an account |
 //! | `passkeys` | the ceremonies of WebAuthn |
 //! | `secret` | the secret of an enrolment link, and its hash |
 //! | `accounts` | all accounts, and the rules for changing them |
@@ -26,6 +27,7 @@
 mod account_files;
 mod account_store;
 mod accounts;
+mod bindings;
 mod bounds;
 mod clock;
 mod control_socket;
@@ -82,6 +84,7 @@ struct Auth {
     accounts: account_store::AccountStore,
     party: Arc<passkeys::RelyingParty>,
     broker: vouch::Broker,
+    bindings: Arc<bindings::Bindings>,
     revocations: revocations::Revocations,
     /// For all records of people who are not signed in.
     record_limiter: RecordLimiter<ClaimedAccount>,
@@ -111,8 +114,10 @@ fn run(flags: &Flags) -> Result<(), StartError> {
         let revocations = revocations::Revocations::new();
         let (party, record_limiter) = (Arc::new(party), RecordLimiter::default());
         let local_record_limiter = RecordLimiter::default();
+        let bindings = Arc::default();
         let auth =
-            Arc::new(Auth { accounts, party, broker, revocations, record_limiter, local_record_limiter });
+            Auth { accounts, party, broker, bindings, revocations, record_limiter, local_record_limiter };
+        let auth = Arc::new(auth);
         tokio::spawn(revocations::serve(Arc::clone(&auth)));
         for socket in logins {
             let listener = AsyncListener::over(socket).map_err(|error| error.to_string())?;

@@ -1,10 +1,11 @@
 //! Auth's end of `broker.sock`: [`crate::protocol::vouch`].
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::names::{AccountName, UserUid};
+use crate::names::{AccountName, ClientKeyId, KeyRight, UserUid};
 use crate::protocol::Refusal;
 use crate::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use crate::wire::{AsyncChannel, Intent, WireError};
@@ -37,6 +38,15 @@ impl VouchError {
     }
 }
 
+/// What the policy lets an account do with a client key.
+#[derive(Debug)]
+pub(super) struct KeyRule {
+    /// What the key may do.
+    pub(super) allow: BTreeSet<KeyRight>,
+    /// How many seconds it is good after it was bound.
+    pub(super) seconds: u32,
+}
+
 /// The broker's socket.
 #[derive(Debug)]
 pub(super) struct Broker {
@@ -59,7 +69,7 @@ impl Broker {
         match answer {
             ToAuth::Vouched => Ok(channel.into_socket()),
             ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
-            ToAuth::Revoked => Err(VouchError::OutOfTurn),
+            ToAuth::Revoked | ToAuth::KeyRule { .. } => Err(VouchError::OutOfTurn),
         }
     }
 
@@ -73,12 +83,26 @@ impl Broker {
         self.close(FromAuth::CloseChannels(uid)).await
     }
 
+    /// Has the broker close the principal channels that a client key got.
+    pub(super) async fn close_key_channels(&self, key: ClientKeyId) -> Result<(), VouchError> {
+        self.close(FromAuth::CloseKeyChannels(key)).await
+    }
+
+    /// What the policy lets the account do with a client key.
+    pub(super) async fn key_rule(&self, account: AccountName) -> Result<KeyRule, VouchError> {
+        match self.say(FromAuth::KeyRule(account)).await?.0 {
+            ToAuth::KeyRule { allow, seconds } => Ok(KeyRule { allow, seconds }),
+            ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
+            ToAuth::Vouched | ToAuth::Revoked => Err(VouchError::OutOfTurn),
+        }
+    }
+
     async fn close(&self, message: FromAuth) -> Result<(), VouchError> {
         let (answer, _) = self.say(message).await?;
         match answer {
             ToAuth::Revoked => Ok(()),
             ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
-            ToAuth::Vouched => Err(VouchError::OutOfTurn),
+            ToAuth::Vouched | ToAuth::KeyRule { .. } => Err(VouchError::OutOfTurn),
         }
     }
 

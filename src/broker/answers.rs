@@ -31,7 +31,8 @@ pub(super) async fn answer(
     progress: &Progress,
 ) -> Result<Outcome, Refusal> {
     let asked = LoggedRequest::by(&ask);
-    let outcome = match holder.may_ask(&ask) {
+    let may_ask = holder.may_ask(&ask).and_then(|()| holder.may_ask_by_key(&ask, &broker.policy.now()));
+    let outcome = match may_ask {
         Ok(()) => carry_out(broker, holder, ask, progress).await,
         Err(refusal) => Err(refusal),
     };

@@ -1,10 +1,12 @@
 //! The holder of a principal channel: whom auth vouched for, and what the channel is for.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::touch::Touch;
-use crate::config::FreshTouch;
-use crate::names::{PasskeyId, SessionId, UserUid};
+use crate::clock;
+use crate::config::{ClientKeyRule, Config, FreshTouch};
+use crate::names::{ClientKeyId, KeyRight, PasskeyId, SessionId, UserUid};
 use crate::protocol::Refusal;
 use crate::protocol::principal::Ask;
 use crate::protocol::vouch::{AuthMethod, Principal};
@@ -16,6 +18,8 @@ pub(super) enum Credential {
     Passkey(PasskeyId),
     /// The UNIX user that a command on the host was run by.
     UnixUser(UserUid),
+    /// A client key.
+    ClientKey(ClientKeyId),
 }
 
 impl fmt::Display for Credential {
@@ -23,6 +27,7 @@ impl fmt::Display for Credential {
         match self {
             Self::Passkey(passkey) => passkey.fmt(f),
             Self::UnixUser(uid) => write!(f, "uid:{uid}"),
+            Self::ClientKey(key) => write!(f, "key:{key}"),
         }
     }
 }
@@ -36,6 +41,9 @@ pub(super) struct Holder {
     /// The touch, if the channel is that of a step-up: it opens or views one session of which each
     /// view takes a touch, and does nothing else.
     touch: Option<Touch>,
+    /// When the client key was bound to the account, in seconds since 1970, if the channel was got
+    /// with one. It has no touch, and does what the policy says of such keys.
+    bound: Option<u64>,
 }
 
 impl Holder {
@@ -43,15 +51,21 @@ impl Holder {
     pub(super) fn vouched(principal: Principal, how: AuthMethod, at: u64) -> Self {
         match how {
             AuthMethod::Passkey(passkey) | AuthMethod::Enrolment(passkey) => {
-                Self { principal, credential: Some(Credential::Passkey(passkey)), touch: None }
+                let credential = Some(Credential::Passkey(passkey));
+                Self { principal, credential, touch: None, bound: None }
             }
             AuthMethod::StepUp(passkey) => {
                 let touch = Some(Touch::vouched(at));
-                Self { principal, credential: Some(Credential::Passkey(passkey)), touch }
+                let credential = Some(Credential::Passkey(passkey));
+                Self { principal, credential, touch, bound: None }
             }
             AuthMethod::PeerUid(uid) => {
                 let credential = UserUid::try_from(uid).ok().map(Credential::UnixUser);
-                Self { principal, credential, touch: None }
+                Self { principal, credential, touch: None, bound: None }
+            }
+            AuthMethod::ClientKey { key, bound } => {
+                let credential = Some(Credential::ClientKey(key));
+                Self { principal, credential, touch: None, bound: Some(bound) }
             }
         }
     }
@@ -75,6 +89,59 @@ impl Holder {
                 }
             }
         }
+    }
+
+    /// Checks that the policy lets a channel got with a client key ask for this.
+    pub(super) fn may_ask_by_key(&self, ask: &Ask, policy: &Config) -> Result<(), Refusal> {
+        let right = match ask {
+            Ask::Lobby => Some(KeyRight::List),
+            Ask::Open { .. } => Some(KeyRight::Open),
+            Ask::Attach { .. } | Ask::AttachAs { .. } => Some(KeyRight::Attach),
+            Ask::Name { .. } => Some(KeyRight::Name),
+            Ask::Share { .. } => Some(KeyRight::Share),
+            Ask::End { .. } => Some(KeyRight::End),
+            Ask::Exec { .. } | Ask::Follow | Ask::Show { .. } | Ask::Change(_) | Ask::AllSessions { .. } => {
+                None
+            }
+        };
+        match self.key_rule(policy)? {
+            None => Ok(()),
+            Some(rule) if right.is_some_and(|right| rule.allow.contains(&right)) => Ok(()),
+            Some(_) => Err(Refusal::NotByKey),
+        }
+    }
+
+    /// Checks that the policy lets a channel got with a client key have views at all.
+    pub(super) fn may_view_by_key(&self, policy: &Config) -> Result<(), Refusal> {
+        let views = [KeyRight::Open, KeyRight::Attach];
+        match self.key_rule(policy)? {
+            Some(rule) if views.iter().all(|right| !rule.allow.contains(right)) => Err(Refusal::NotByKey),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What the policy says of the client key that the channel was got with; `None` without one.
+    ///
+    /// # Errors
+    /// The policy says nothing of keys of this account, or the key is too old.
+    pub(super) fn key_rule<'a>(&self, policy: &'a Config) -> Result<Option<&'a ClientKeyRule>, Refusal> {
+        let Some(bound) = self.bound else { return Ok(None) };
+        let Principal::Account(account) = &self.principal else { return Err(Refusal::NotByKey) };
+        let rule = policy.client_key_rule(account).ok_or(Refusal::NotByKey)?;
+        if clock::now() < expiry(bound, rule) { Ok(Some(rule)) } else { Err(Refusal::KeyExpired) }
+    }
+
+    /// How long the client key is still good by this policy, if the channel was got with one.
+    pub(super) fn key_lasts(&self, policy: &Config) -> Option<Duration> {
+        self.bound?;
+        let rule = self.key_rule(policy).ok().flatten();
+        let left = rule.map(|rule| expiry(self.bound.unwrap_or_default(), rule).saturating_sub(clock::now()));
+        Some(Duration::from_secs(left.unwrap_or_default()))
+    }
+
+    /// Whether the channel was got with this client key.
+    pub(super) fn is_client_key(&self, key: &ClientKeyId) -> bool {
+        matches!(&self.credential, Some(Credential::ClientKey(of_channel)) if of_channel == key)
     }
 
     /// Checks that a view that takes a touch, if it takes one, is asked for on the channel of a
@@ -122,10 +189,15 @@ impl Holder {
     }
 }
 
+/// When a client key that was bound at this time is no longer good, in seconds since 1970.
+fn expiry(bound: u64, rule: &ClientKeyRule) -> u64 {
+    bound.saturating_add(rule.max_age.get().as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::TermSize;
+    use crate::names::{ClientPublicKey, TermSize};
 
     #[test]
     fn a_step_up_asks_for_views_that_take_a_touch_and_a_sign_in_for_all_else() {
@@ -162,5 +234,75 @@ mod tests {
         for ask in others {
             assert_eq!(stepped_up.may_ask(&ask), Err(Refusal::NotGranted), "{ask:?}");
         }
+    }
+
+    #[test]
+    fn a_client_key_may_do_what_the_policy_says_for_as_long_as_it_says() {
+        let policy = |tables: &str| {
+            Config::parse(&format!("origin = \"https://a.example\"\n{tables}"), "tere.toml").unwrap()
+        };
+        let rule = |allow: &str| {
+            let rule =
+                format!("[[client-key]]\naccounts = [\"alice\"]\nallow = [{allow}]\nmax-age = \"1h\"\n");
+            policy(&rule)
+        };
+        let holder = |account: &str, age: u64| {
+            let key = ClientPublicKey::of(&[7; 32]).id();
+            let how = AuthMethod::ClientKey { key, bound: clock::now() - age };
+            Holder::vouched(Principal::Account(account.parse().unwrap()), how, clock::now())
+        };
+        let session = || "aaaaaaaaaaaa".parse::<SessionId>().unwrap();
+        let size = TermSize::DEFAULT;
+        let asks = [
+            ("list", Ask::Lobby),
+            ("open", Ask::Open { target: "dev@box".parse().unwrap(), size, reason: None }),
+            ("attach", Ask::Attach { session: session(), size }),
+            ("name", Ask::Name { session: session(), name: None }),
+            ("share", Ask::Share { session: session(), account: "bob".parse().unwrap(), role: None }),
+            ("end", Ask::End { session: session() }),
+        ];
+        let alice = holder("alice", 0);
+        for (right, _) in &asks {
+            let policy = rule(&format!("\"{right}\""));
+            for (asked, ask) in &asks {
+                let may = alice.may_ask_by_key(ask, &policy);
+                assert_eq!(may, if asked == right { Ok(()) } else { Err(Refusal::NotByKey) }, "{asked}");
+            }
+            let views = ["open", "attach"].contains(right);
+            assert_eq!(alice.may_view_by_key(&policy).is_ok(), views, "{right}");
+        }
+        let all = rule(r#""list", "open", "attach", "name", "share", "end""#);
+        for ask in [
+            Ask::Show { session: session() },
+            Ask::AllSessions { after: None },
+            Ask::Change("rebuild:box".parse().unwrap()),
+        ] {
+            assert_eq!(alice.may_ask_by_key(&ask, &all), Err(Refusal::NotByKey), "{ask:?}");
+        }
+        for (holder, policy, expected) in [
+            (holder("bob", 0), &all, Refusal::NotByKey),
+            (holder("alice", 0), &policy(""), Refusal::NotByKey),
+            (holder("alice", 3600), &all, Refusal::KeyExpired),
+        ] {
+            assert_eq!(holder.may_ask_by_key(&Ask::Lobby, policy), Err(expected));
+            assert_eq!(holder.may_view_by_key(policy), Err(expected));
+            assert_eq!(holder.key_lasts(policy), Some(Duration::ZERO));
+        }
+        assert!(holder("alice", 3500).may_ask_by_key(&Ask::Lobby, &all).is_ok());
+        assert!(holder("alice", 3500).key_lasts(&all).unwrap() <= Duration::from_secs(100));
+        // It never has a touch.
+        assert_eq!(alice.may_view(Some(FreshTouch::default())), Err(Refusal::TouchRequired));
+        // Nor does the rule concern anybody else.
+        let by_passkey = AuthMethod::Passkey(PasskeyId::of(b"a"));
+        let signed_in = Holder::vouched(alice.principal.clone(), by_passkey, 0);
+        assert_eq!(
+            (signed_in.may_ask_by_key(&Ask::Lobby, &policy("")), signed_in.key_lasts(&all)),
+            (Ok(()), None)
+        );
+        let key = ClientPublicKey::of(&[7; 32]).id();
+        assert!(alice.is_client_key(&key) && !signed_in.is_client_key(&key));
+        let operator =
+            Holder::vouched(Principal::Operator, AuthMethod::ClientKey { key, bound: u64::MAX }, 0);
+        assert_eq!(operator.may_ask_by_key(&Ask::Lobby, &all), Err(Refusal::NotByKey));
     }
 }

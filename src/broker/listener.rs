@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::holder::Holder;
 use super::{Broker, BrokerEvent, principal};
+use crate::config::ClientKeyRule;
 use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::vouch::{FromAuth, ToAuth};
@@ -71,6 +72,11 @@ async fn receive(
         FromAuth::Vouch { principal, how, at } => {
             tracing::debug!(?principal, ?how, at, "to be vouched for");
             let holder = Holder::vouched(principal, how, at);
+            if let Err(refusal) = holder.key_rule(&broker.policy.now()) {
+                let credential = holder.credential.as_ref().map(tracing::field::display);
+                tracing::warn!(account = holder.account(), credential, %refusal, "a client key is refused by the policy");
+                return tell(&channel, &ToAuth::Refused(refusal)).await;
+            }
             let _held = match broker.channels.permit(&holder.principal) {
                 Ok(held) => held,
                 Err(refusal) => {
@@ -90,6 +96,27 @@ async fn receive(
             let answer = match revoke(&broker, account) {
                 Ok(()) => ToAuth::Revoked,
                 Err(refusal) => ToAuth::Refused(refusal),
+            };
+            tell(&channel, &answer).await
+        }
+        FromAuth::CloseKeyChannels(key) => {
+            tracing::info!(%key, "a client key was removed");
+            // Fails only if no principal channel is open.
+            let _ = broker.events.send(BrokerEvent::ClientKeyRemoved(key));
+            tell(&channel, &ToAuth::Revoked).await
+        }
+        FromAuth::KeyRule(account) => {
+            let policy = broker.policy.now();
+            let answer = match policy.client_key_rule(&account) {
+                Some(ClientKeyRule { allow, max_age, .. }) => {
+                    let seconds = u32::try_from(max_age.get().as_secs()).unwrap_or(u32::MAX);
+                    ToAuth::KeyRule { allow: allow.clone(), seconds }
+                }
+                None => {
+                    let refusal = Refusal::NotByKey;
+                    tracing::warn!(%account, %refusal, "the policy lets this account have no client key");
+                    ToAuth::Refused(refusal)
+                }
             };
             tell(&channel, &answer).await
         }

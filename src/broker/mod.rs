@@ -78,7 +78,7 @@ use self::registry::Registry;
 use self::reload::ReloadCounter;
 use self::start_limiter::StartLimiter;
 use self::systemd::Systemd;
-use crate::names::{AccountName, MachineName, UserUid};
+use crate::names::{AccountName, ClientKeyId, MachineName, UserUid};
 use crate::protocol::EndReason;
 use crate::protocol::machine::{self, StopReason};
 use crate::sandbox::{AllowedPath, Thread};
@@ -134,6 +134,8 @@ enum BrokerEvent {
     Revoked(AccountName),
     /// A UNIX user no longer belongs to its account.
     UnixUserRemoved(UserUid),
+    /// A client key was removed.
+    ClientKeyRemoved(ClientKeyId),
     /// The policy was reloaded.
     PolicyChanged,
     /// The machine went away, for this reason if tere stopped it.

@@ -32,6 +32,9 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the holder may leave a reply unread. Its socket buffer has room for many.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often the age of a client key is looked at while it has a channel, at least.
+const KEY_CHECK: Duration = Duration::from_secs(60);
+
 type PrincipalChannel = AsyncChannel<FromBroker, Request>;
 
 /// State of the task of one channel.
@@ -91,6 +94,7 @@ pub(super) async fn serve(
 impl PrincipalTask {
     async fn run(&mut self, mut events: Receiver<BrokerEvent>) -> Result<(), WireError> {
         loop {
+            let key_lasts = self.holder.key_lasts(&self.broker.policy.now());
             tokio::select! {
                 received = self.channel.receive() => self.take(received?.0).await?,
                 Some(done) = self.requests.join_next() => {
@@ -103,6 +107,11 @@ impl PrincipalTask {
                 }
                 (number, step) = self.steps.next() => {
                     self.send(&FromBroker::Progress { number, step }, None).await?;
+                }
+                () = key_looked_at(key_lasts) => {
+                    if self.holder.key_rule(&self.broker.policy.now()).is_err() {
+                        return Ok(());
+                    }
                 }
                 session = self.watched.changed() => self.tell_sharing(&session).await?,
                 news = next_news(self.followed.as_mut()) => match news {
@@ -122,8 +131,20 @@ impl PrincipalTask {
                         return Ok(());
                     }
                     Ok(BrokerEvent::UnixUserRemoved(uid)) if self.holder.is_unix_user(uid) => return Ok(()),
-                    Ok(BrokerEvent::Revoked(_) | BrokerEvent::UnixUserRemoved(_)) => {}
-                    Ok(BrokerEvent::PolicyChanged) => self.close_ungranted().await,
+                    Ok(BrokerEvent::ClientKeyRemoved(key)) if self.holder.is_client_key(&key) => {
+                        return Ok(());
+                    }
+                    Ok(
+                        BrokerEvent::Revoked(_)
+                        | BrokerEvent::UnixUserRemoved(_)
+                        | BrokerEvent::ClientKeyRemoved(_),
+                    ) => {}
+                    Ok(BrokerEvent::PolicyChanged) => {
+                        if self.holder.key_rule(&self.broker.policy.now()).is_err() {
+                            return Ok(());
+                        }
+                        self.close_ungranted().await;
+                    }
                     Ok(BrokerEvent::MachineRemoved(machine, why)) => self.tell_removed(machine, why).await?,
                     // A missed event may be a revocation: close the channel, and the person signs
                     // in again.
@@ -285,6 +306,7 @@ impl PrincipalTask {
         let Principal::Account(account) = &self.holder.principal else { return Ok(()) };
         let policy = &self.broker.policy;
         policy.view(account, session)?;
+        self.holder.may_view_by_key(&policy.now())?;
         if self.holder.touched_for(&session.record.id) {
             return Ok(());
         }
@@ -314,6 +336,15 @@ impl PrincipalTask {
 async fn next_news(followed: Option<&mut Followed>) -> Result<SessionNews, RecvError> {
     match followed {
         Some(followed) => followed.news.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a client key that lasts this long has to be looked at again: at its end, or after
+/// [`KEY_CHECK`], because the clock of the host may be set. For ever if there is none.
+async fn key_looked_at(lasts: Option<Duration>) {
+    match lasts {
+        Some(lasts) => tokio::time::sleep(lasts.min(KEY_CHECK)).await,
         None => std::future::pending().await,
     }
 }

@@ -5,11 +5,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::host::Host;
 use super::{ask, inheritance, print, session, table, time};
 use crate::clock;
-use crate::names::{AccountName, MachineName, UserUid};
+use crate::names::{AccountName, ClientKeyId, MachineName, UserUid};
 use crate::protocol::SessionSummary;
-use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, FromCli, ToCli, UnusableFile};
+use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, FromCli, KeySummary, ToCli, UnusableFile};
 
 /// The subcommands for accounts.
 #[derive(Debug, Subcommand)]
@@ -58,6 +59,27 @@ pub(super) enum Command {
     AddUnixUser(UnixUserOf),
     /// No longer let a UNIX user act as an account. What it had attached is closed; sessions go on.
     RemoveUnixUser(UnixUserOf),
+    /// List the client keys of an account: with each, a command line signs in from afar.
+    ///
+    /// The person binds one with 'tere login'. What it may do is written in /etc/tere/tere.toml.
+    ListKeys {
+        /// The account.
+        #[arg(value_name = "ACCOUNT")]
+        account: AccountName,
+        /// Print JSON: an array of objects with key, name, bound, last_sign_in, source (the address
+        /// that it was bound from, or null for this host). Times are seconds since 1970.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a client key of an account. What it has open is closed at once; sessions go on.
+    RemoveKey {
+        /// The account.
+        #[arg(value_name = "ACCOUNT")]
+        account: AccountName,
+        /// The key, as 'tere account list-keys' shows it.
+        #[arg(value_name = "KEY")]
+        key: ClientKeyId,
+    },
 }
 
 /// A UNIX user of the host, and an account.
@@ -130,23 +152,72 @@ pub(super) fn run(command: Command, runtime_dir: &Path) -> Result<ExitCode, Fail
             ask::auth(runtime_dir, &FromCli::AccountRemoveUnixUser(of.account.clone(), of.uid()?), &what)?;
             print(&format!("The UNIX user {} may no longer act as {}.", of.user, of.account))
         }
-        Command::List { json } => list(all(runtime_dir)?, unusable(runtime_dir)?, json),
-        Command::Remove { account, json } => {
-            let what = format!("remove the account {account}");
-            match ask::auth(runtime_dir, &FromCli::AccountRemove(account.clone()), &what)? {
-                ToCli::Done => {
-                    let (sessions, machines) =
-                        (session::of(&account, runtime_dir), inheritance::machines_of(&account));
-                    print(&removed(&account, sessions, &machines, json))
-                }
-                ToCli::Link { .. }
+        Command::ListKeys { account, json } => {
+            let what = format!("list the client keys of {account}");
+            match ask::auth(runtime_dir, &FromCli::AccountKeys(account.clone()), &what)? {
+                ToCli::Keys(keys) => list_keys(&account, keys, json),
+                ToCli::Done
+                | ToCli::Link { .. }
                 | ToCli::Accounts(_)
                 | ToCli::Unusable { .. }
                 | ToCli::Refused(_)
                 | ToCli::Principal(_) => out_of_turn(),
             }
         }
+        Command::RemoveKey { account, key } => {
+            let what = format!("remove the client key {key} of {account}");
+            ask::auth(runtime_dir, &FromCli::AccountRemoveKey(account.clone(), key.clone()), &what)?;
+            print(&format!("The client key {key} is removed. Nobody signs in as {account} with it."))
+        }
+        Command::List { json } => list(all(runtime_dir)?, unusable(runtime_dir)?, json),
+        Command::Remove { account, json } => {
+            let what = format!("remove the account {account}");
+            match ask::auth(runtime_dir, &FromCli::AccountRemove(account.clone()), &what)? {
+                ToCli::Done => {
+                    let (sessions, machines) = (
+                        session::of(&account, &Host::Here(runtime_dir.to_owned())),
+                        inheritance::machines_of(&account),
+                    );
+                    print(&removed(&account, sessions, &machines, json))
+                }
+                ToCli::Link { .. }
+                | ToCli::Accounts(_)
+                | ToCli::Unusable { .. }
+                | ToCli::Keys(_)
+                | ToCli::Refused(_)
+                | ToCli::Principal(_) => out_of_turn(),
+            }
+        }
     }
+}
+
+fn list_keys(account: &AccountName, keys: Vec<KeySummary>, json: bool) -> Result<ExitCode, Failure> {
+    if json {
+        let object = |key: KeySummary| {
+            json!({
+                "key": key.key,
+                "name": key.name,
+                "bound": key.bound,
+                "last_sign_in": key.last_sign_in,
+                "source": key.source,
+            })
+        };
+        return print(&serde_json::Value::from_iter(keys.into_iter().map(object)).to_string());
+    }
+    if keys.is_empty() {
+        return print(&format!("{account} has no client keys. The person binds one: tere login"));
+    }
+    let now = clock::now();
+    let row = |key: KeySummary| {
+        vec![
+            key.key.to_string(),
+            key.name.to_string(),
+            time::told(key.bound, now),
+            key.source.map_or_else(|| "this host".to_owned(), |source| source.to_string()),
+            key.last_sign_in.map_or_else(|| "never".to_owned(), |last| time::told(last, now)),
+        ]
+    };
+    print(&table(&["KEY", "NAME", "BOUND", "FROM", "LAST SIGN-IN"], keys.into_iter().map(row).collect()))
 }
 
 /// Reports that an account was removed, with its sessions, because they continue, and its machines,
@@ -203,6 +274,7 @@ fn link(reply: ToCli, json: bool) -> Result<ExitCode, Failure> {
         }
         ToCli::Accounts(_)
         | ToCli::Unusable { .. }
+        | ToCli::Keys(_)
         | ToCli::Done
         | ToCli::Refused(_)
         | ToCli::Principal(_) => out_of_turn(),
@@ -228,9 +300,12 @@ pub(super) fn unusable(runtime_dir: &Path) -> Result<Vec<Unusable>, Failure> {
                 |file: UnusableFile| Unusable { account: file.name, path: folder.join(shown(&file.file)) };
             Ok(files.into_iter().map(one).collect())
         }
-        ToCli::Link { .. } | ToCli::Accounts(_) | ToCli::Done | ToCli::Refused(_) | ToCli::Principal(_) => {
-            Err(Failure::out_of_turn("tere-auth"))
-        }
+        ToCli::Link { .. }
+        | ToCli::Accounts(_)
+        | ToCli::Keys(_)
+        | ToCli::Done
+        | ToCli::Refused(_)
+        | ToCli::Principal(_) => Err(Failure::out_of_turn("tere-auth")),
     }
 }
 

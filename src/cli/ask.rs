@@ -5,9 +5,12 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::Failure;
+use super::host::Host;
+use crate::client::{self, ClientError, Opened};
 use crate::protocol::control::{FromCli, ToCli};
 use crate::protocol::principal::{Answer, Ask, FromBroker, Request};
 use crate::protocol::vouch::Principal;
@@ -23,7 +26,8 @@ const AUTH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs a command that waits for answers.
 pub(super) fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // One thread more: what speaks for a host from afar goes on while this one waits for another.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| Failure {
         cause: format!("cannot begin: {error}"),
         next: "Are too many files open, or too many processes running? ulimit -a".to_owned(),
@@ -61,6 +65,8 @@ pub(super) enum Unanswered {
     Refused(Refusal),
     /// The channel to this program failed.
     Channel(String, WireError),
+    /// A host from afar cannot be used just now.
+    Afar(ClientError),
 }
 
 impl Unanswered {
@@ -69,7 +75,15 @@ impl Unanswered {
         match self {
             Self::Refused(refusal) => Failure::refused(what, *refusal),
             Self::Channel(whom, error) => Failure::channel(whom, error),
+            Self::Afar(error) => Failure::afar(what, error),
         }
+    }
+}
+
+/// A host from afar refused, or could not be used.
+impl From<ClientError> for Unanswered {
+    fn from(error: ClientError) -> Self {
+        if let ClientError::Refused(refusal) = error { Self::Refused(refusal) } else { Self::Afar(error) }
     }
 }
 
@@ -88,17 +102,40 @@ pub(super) struct PrincipalChannel {
     channel: AsyncChannel<Request, FromBroker>,
     /// The number of the last request.
     number: u32,
+    /// What speaks for a host from afar.
+    bridge: Option<JoinHandle<()>>,
 }
 
 impl PrincipalChannel {
-    /// Obtains the channel: auth vouches for the user who runs this command.
-    pub(super) async fn vouched(runtime_dir: &Path) -> Result<Self, Unanswered> {
-        let (ToCli::Principal(principal), socket) = exchange(runtime_dir, &FromCli::Principal).await? else {
-            return Err(WireError::OutOfTurn.into());
+    /// Obtains the channel: auth vouches for the user who runs this command, or from afar for whoever
+    /// has bound the key.
+    pub(super) async fn vouched(host: &Host) -> Result<Self, Unanswered> {
+        let (principal, socket, bridge) = match host {
+            Host::Here(runtime_dir) => {
+                let (ToCli::Principal(principal), socket) =
+                    exchange(runtime_dir, &FromCli::Principal).await?
+                else {
+                    return Err(WireError::OutOfTurn.into());
+                };
+                (principal, socket.ok_or(WireError::OutOfTurn)?, None)
+            }
+            Host::Afar(login) => {
+                let Opened { account, channel, bridge } = client::open(login).await?;
+                (Principal::Account(account), channel, Some(bridge))
+            }
         };
-        let channel = AsyncChannel::over(socket.ok_or(WireError::OutOfTurn)?)?;
+        let channel = AsyncChannel::over(socket)?;
         channel.greet(Intent::Principal, AUTH_DEADLINE).await?;
-        Ok(Self { principal, channel, number: 0 })
+        Ok(Self { principal, channel, number: 0, bridge })
+    }
+
+    /// Closes the channel, and waits until what was typed has been sent.
+    pub(super) async fn finish(self) {
+        drop(self.channel);
+        if let Some(bridge) = self.bridge {
+            // It has a deadline of its own.
+            drop(bridge.await);
+        }
     }
 
     /// Sends a request and waits for its answer. `progress` is told the steps of an opening.

@@ -10,6 +10,7 @@ use clap_complete::CompletionCandidate;
 
 use super::ask::{PrincipalChannel, block_on};
 use super::failure::Failure;
+use super::host::Host;
 use super::lobby::Lobby;
 
 /// The variable with the name of the shell that asks for completions.
@@ -43,9 +44,10 @@ fn offered(all: impl Iterator<Item = (String, String)>, begun: &OsStr) -> Vec<Co
 
 /// What there is; nothing if the broker does not say.
 fn lobby() -> Lobby {
+    let Ok(host) = Host::chosen(None, &runtime_dir()) else { return Lobby::default() };
     let asked = block_on(async {
         let lobby = async {
-            let mut channel = PrincipalChannel::vouched(&runtime_dir()).await?;
+            let mut channel = PrincipalChannel::vouched(&host).await?;
             Lobby::of(&mut channel).await
         };
         Ok::<_, Failure>(tokio::time::timeout(PATIENCE, lobby).await)

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::{Failure, is_for_now};
+use super::host::Host;
 use super::session::object;
 use crate::backoff::Backoff;
 use crate::clock;
@@ -83,7 +84,7 @@ impl From<io::Error> for Stopped {
 
 /// Follows the sessions on one channel until it closes.
 async fn follow(following: &mut Following, json: bool, runtime_dir: &Path) -> Result<(), Stopped> {
-    let mut channel = PrincipalChannel::vouched(runtime_dir).await?;
+    let mut channel = PrincipalChannel::vouched(&Host::Here(runtime_dir.to_owned())).await?;
     let (Answer::Following(sessions), _) = channel.ask(Ask::Follow, |_| {}).await? else {
         return Err(Unanswered::from(WireError::OutOfTurn).into());
     };

@@ -24,6 +24,7 @@ use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::attach::say_step;
 use super::completion;
 use super::failure::Failure;
+use super::host::Host;
 use crate::names::{Reason, SessionId, Target, UnixUser};
 use crate::protocol::exec::{CHUNK_MAX, Command, CommandSignal, FromClient, Output, ToClient, WINDOW};
 use crate::protocol::principal::{Answer, Ask};
@@ -117,7 +118,8 @@ impl Exec {
         let failed = |error: Unanswered| error.failure(&what);
         let broken = |error: io::Error| failed(WireError::from(error).into());
         let mut signals = Signals::new().map_err(broken)?;
-        let mut principal = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut principal =
+            PrincipalChannel::vouched(&Host::Here(runtime_dir.to_owned())).await.map_err(failed)?;
         let asked = principal.ask(Ask::Exec { target: self.target, reason: self.reason }, say_step);
         let (Answer::Opened { session, .. }, Some(socket)) = asked.await.map_err(failed)? else {
             return Err(Failure::out_of_turn("tere-broker"));

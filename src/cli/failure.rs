@@ -1,5 +1,6 @@
 use std::io::{self, Write as _};
 
+use crate::client::ClientError;
 use crate::names::SessionId;
 use crate::protocol::{EndReason, Refusal, SessionEnd, ShellExit};
 use crate::wire::WireError;
@@ -78,9 +79,34 @@ impl Failure {
             | Refusal::AccountUnusable
             | Refusal::NoSuchAccount
             | Refusal::NotRevoked
+            | Refusal::NotByKey
+            | Refusal::UnknownKey
+            | Refusal::KeyExpired
+            | Refusal::CodeInvalid
+            | Refusal::KeyDeclined
+            | Refusal::KeysFull
+            | Refusal::NoSuchKey
             | Refusal::PasskeysFull => refusal.sentence(),
         };
         Self { cause: format!("cannot {what}: {refusal}"), next: next.to_owned() }
+    }
+
+    /// A host from afar cannot be used. `what` completes the error message "cannot ...".
+    pub(super) fn afar(what: &str, error: &ClientError) -> Self {
+        let next = match error {
+            ClientError::Unreachable { .. } => {
+                "Is the network there, and the address right? Open it in a browser."
+            }
+            ClientError::NotTere { .. } => {
+                "Is it the address of the page? A proxy there has to pass WebSockets on. If it is of another version, use the tere of that version."
+            }
+            ClientError::NoRoots { .. } => "Install ca-certificates, or set SSL_CERT_FILE.",
+            ClientError::Lost => "Try again.",
+            ClientError::OutOfTurn | ClientError::Channel(_) | ClientError::Refused(_) => {
+                "Is this tere of another version than the host's? Use one of that version."
+            }
+        };
+        Self { cause: format!("cannot {what}: {error}"), next: next.to_owned() }
     }
 
     /// The channel to `whom` failed.

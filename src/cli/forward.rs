@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::completion;
 use super::failure::Failure;
+use super::host::Host;
 use crate::names::Target;
 use crate::protocol::exec::{CHUNK_MAX, Command, FromClient, Output, ToClient, WINDOW};
 use crate::protocol::principal::{Answer, Ask};
@@ -101,16 +102,12 @@ pub(super) fn run(forward: Forward, runtime_dir: &Path) -> Result<ExitCode, Fail
             });
         }
     };
-    let leads = Arc::new(Leads { runtime_dir: runtime_dir.to_owned(), target, there });
+    let leads = Arc::new(Leads { host: Host::Here(runtime_dir.to_owned()), target, there });
     let done = block_on(async {
         let listener = Listener::at(&here).await?;
         let stopped = stopped().map_err(|error| cannot_listen(&here, &error))?;
         // Asked once now, so that somebody who may not do this learns it before the first connection.
-        drop(
-            PrincipalChannel::vouched(&leads.runtime_dir)
-                .await
-                .map_err(|error| error.failure(&leads.what()))?,
-        );
+        drop(PrincipalChannel::vouched(&leads.host).await.map_err(|error| error.failure(&leads.what()))?);
         say(&format!("{here} leads to {} of {}. Ctrl-C ends it.", leads.there, leads.target));
         tokio::select! {
             () = listener.serve(&leads) => {}
@@ -153,7 +150,7 @@ fn cannot_listen(here: &Place, error: &io::Error) -> Failure {
 /// Where connections lead.
 #[derive(Debug)]
 struct Leads {
-    runtime_dir: PathBuf,
+    host: Host,
     target: Target,
     there: Place,
 }
@@ -218,7 +215,7 @@ impl Leads {
     /// Carries one connection to its end.
     async fn carry(&self, stream: Box<dyn Stream>) -> Result<(), Failure> {
         let failed = |error: Unanswered| error.failure(&self.what());
-        let mut principal = PrincipalChannel::vouched(&self.runtime_dir).await.map_err(failed)?;
+        let mut principal = PrincipalChannel::vouched(&self.host).await.map_err(failed)?;
         let ask = Ask::Exec { target: self.target.clone(), reason: None };
         let (Answer::Opened { session, .. }, Some(socket)) =
             principal.ask(ask, |_| {}).await.map_err(failed)?

@@ -1,10 +1,11 @@
-//! tere: the command line on the host.
+//! tere: the command line, on the host and from afar.
 //!
 //! Reads: its arguments, answers from auth and the broker; `tere check` also the configuration,
 //! systemd, machined, /run/tere, and twelve bytes from the page's address; the commands that view a
 //! session also what its worker sends.
-//! Holds: nothing that outlives the command: the principal channel of whoever runs it, and a viewer
-//! socket.
+//! From afar it reads what `client` gives it, as if that were auth, the broker and a worker.
+//! Holds: nothing that outlives the command but the key of a login: the principal channel of whoever
+//! runs it, and a viewer socket.
 //! Has given up: nothing. It runs with the rights of its user. auth and the broker decide what that
 //! user may do, from the peer uid that the kernel reports. Only the thread that reads what a worker
 //! sends has given up everything but the sockets and the terminal that it was given.
@@ -18,9 +19,11 @@ mod events;
 mod exec;
 mod failure;
 mod forward;
+mod host;
 mod inheritance;
 mod keys;
 mod lobby;
+mod login;
 mod machine;
 mod picker;
 mod policy;
@@ -44,6 +47,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::names::{Reason, Target};
 use failure::Failure;
+use host::Host;
 
 /// A secure front door to shells in systemd-nspawn machines: the command line on the host.
 ///
@@ -57,6 +61,10 @@ struct Flags {
     /// Where tere's sockets are.
     #[arg(long, global = true, hide = true, value_name = "FOLDER", default_value = "/run/tere")]
     runtime_dir: PathBuf,
+    /// The host: a name or an address that you have signed in to with 'tere login'. By default this
+    /// one, or if it has no tere, the one that you have signed in to last.
+    #[arg(long, global = true, value_name = "HOST", env = "TERE_HOST")]
+    host: Option<String>,
     #[command(subcommand)]
     /// Without a command, a list to choose from.
     command: Option<Command>,
@@ -119,6 +127,10 @@ enum Command {
     Name(session::Name),
     /// Share a session with another account, or no longer.
     Share(session::Share),
+    /// Sign in at a host from afar, once: a key of this computer is bound to your account in its page.
+    Login(login::LogIn),
+    /// Sign out there: the key is removed, on the host and here.
+    Logout(login::LogOut),
     /// Machines: the containers that tere makes.
     #[command(subcommand)]
     Machine(machine::Command),
@@ -141,34 +153,73 @@ pub fn main() -> ExitCode {
         .completer("tere")
         .complete();
     let flags = Flags::parse();
-    let Some(command) = flags.command else { return exit(attach::choose(&flags.runtime_dir)) };
-    exit(match command {
-        Command::Account(command) => account::run(command, &flags.runtime_dir),
+    exit(carry_out(flags))
+}
+
+fn carry_out(flags: Flags) -> Result<ExitCode, Failure> {
+    let Flags { runtime_dir, host: named, command } = flags;
+    let named = named.filter(|named| !named.is_empty());
+    let host = || Host::chosen(named.as_deref(), &runtime_dir);
+    let only_here = |what| login::only_here(named.as_deref(), what);
+    let Some(command) = command else { return attach::choose(&host()?) };
+    match command {
+        Command::Login(log_in) => login::log_in(&log_in),
+        Command::Logout(log_out) => login::log_out(&log_out),
+        Command::Account(command) => {
+            only_here("account")?;
+            account::run(command, &runtime_dir)
+        }
         Command::Open { target, reason, options } => {
-            attach::run(&attach::Wanted::Open(target, reason), &options, &flags.runtime_dir)
+            attach::run(&attach::Wanted::Open(target, reason), &options, &host()?)
         }
-        Command::Attach { named, options } => {
-            attach::run(&attach::Wanted::Attach(named), &options, &flags.runtime_dir)
+        Command::Attach { named, options } => attach::run(&attach::Wanted::Attach(named), &options, &host()?),
+        Command::Watch { named, options } => attach::run(&attach::Wanted::Watch(named), &options, &host()?),
+        Command::Exec(exec) => {
+            only_here("exec")?;
+            Ok(exec::run(exec, &runtime_dir))
         }
-        Command::Watch { named, options } => {
-            attach::run(&attach::Wanted::Watch(named), &options, &flags.runtime_dir)
+        Command::Rsh(rsh) => {
+            only_here("rsh")?;
+            Ok(exec::run_as_ssh_does(rsh, &runtime_dir))
         }
-        Command::Exec(exec) => return exec::run(exec, &flags.runtime_dir),
-        Command::Rsh(rsh) => return exec::run_as_ssh_does(rsh, &flags.runtime_dir),
-        Command::Forward(forward) => forward::run(forward, &flags.runtime_dir),
-        Command::List(list) => session::list(&list, &flags.runtime_dir),
-        Command::Events(followed) => events::events(&followed, &flags.runtime_dir),
-        Command::Show(show) => session::show_screen(&show, &flags.runtime_dir),
-        Command::Send(sent) => send::send(&sent, &flags.runtime_dir),
-        Command::Wait(waited) => Ok(wait::wait(&waited, &flags.runtime_dir)),
-        Command::End(end) => session::end(&end, &flags.runtime_dir),
-        Command::Name(name) => session::name(&name, &flags.runtime_dir),
-        Command::Share(share) => session::share(&share, &flags.runtime_dir),
-        Command::Machine(command) => machine::run(command),
-        Command::Template(command) => template::run(command),
-        Command::Policy(command) => policy::run(command),
-        Command::Check(checked) => check::run(&checked, &flags.runtime_dir),
-    })
+        Command::Forward(forward) => {
+            only_here("forward")?;
+            forward::run(forward, &runtime_dir)
+        }
+        Command::Events(followed) => {
+            only_here("events")?;
+            events::events(&followed, &runtime_dir)
+        }
+        Command::Send(sent) => {
+            only_here("send")?;
+            send::send(&sent, &Host::Here(runtime_dir))
+        }
+        Command::Wait(waited) => {
+            only_here("wait")?;
+            Ok(wait::wait(&waited, &Host::Here(runtime_dir)))
+        }
+        Command::List(list) => session::list(&list, &host()?),
+        Command::Show(show) => session::show_screen(&show, &host()?),
+        Command::End(end) => session::end(&end, &host()?),
+        Command::Name(name) => session::name(&name, &host()?),
+        Command::Share(share) => session::share(&share, &host()?),
+        Command::Machine(command) => {
+            only_here("machine")?;
+            machine::run(command)
+        }
+        Command::Template(command) => {
+            only_here("template")?;
+            template::run(command)
+        }
+        Command::Policy(command) => {
+            only_here("policy")?;
+            policy::run(command)
+        }
+        Command::Check(checked) => {
+            only_here("check")?;
+            check::run(&checked, &runtime_dir)
+        }
+    }
 }
 
 fn exit(done: Result<ExitCode, Failure>) -> ExitCode {

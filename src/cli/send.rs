@@ -1,7 +1,6 @@
 //! `tere send`: types into a session, in the way that the program in it expects at that moment.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use serde_json::json;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::Failure;
+use super::host::Host;
 use super::keys::Key;
 use super::print;
 use super::session::{Named, named_session};
@@ -98,10 +98,7 @@ impl Typing {
 }
 
 /// Carries out `tere send`.
-pub(super) fn send(
-    Send { named, text, keys, raw, json }: &Send,
-    runtime_dir: &Path,
-) -> Result<ExitCode, Failure> {
+pub(super) fn send(Send { named, text, keys, raw, json }: &Send, host: &Host) -> Result<ExitCode, Failure> {
     let text = text.clone().unwrap_or_default();
     let text = if *raw { Text::Raw(text) } else { Text::Pasted(text.parse()?) };
     let typing = Typing { text, keys: keys.clone() };
@@ -113,9 +110,9 @@ pub(super) fn send(
                 next: "You may watch it. Its owner can let you type: tere share SESSION ACCOUNT --write"
                     .to_owned(),
             },
-            Unanswered::Refused(_) | Unanswered::Channel(..) => error.failure(&what),
+            Unanswered::Refused(_) | Unanswered::Channel(..) | Unanswered::Afar(_) => error.failure(&what),
         };
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         if channel.principal == Principal::Operator {
             return Err(Failure {
                 cause: format!("cannot {what}: root looks at sessions, and types into none"),

@@ -1,7 +1,6 @@
 //! The sessions of whoever runs the command: those of all accounts for root, for anybody else their
 //! own and those that are shared with them.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,6 +10,7 @@ use serde_json::json;
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::completion;
 use super::failure::Failure;
+use super::host::Host;
 use super::lobby::Lobby;
 use super::picker::Line;
 use super::show::{Format, show};
@@ -112,10 +112,10 @@ impl Named {
 const LIST: &str = "list the sessions";
 
 /// Carries out `tere list`.
-pub(super) fn list(List { json, targets }: &List, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn list(List { json, targets }: &List, host: &Host) -> Result<ExitCode, Failure> {
     block_on(async {
         let failed = |error: Unanswered| error.failure(LIST);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         if *targets {
             let Lobby { targets, .. } = Lobby::of(&mut channel).await.map_err(failed)?;
             return print(&listed_targets(&targets, *json));
@@ -132,7 +132,7 @@ pub(super) fn list(List { json, targets }: &List, runtime_dir: &Path) -> Result<
 /// Carries out `tere show`.
 pub(super) fn show_screen(
     Show { named, json, cells, ansi }: &Show,
-    runtime_dir: &Path,
+    host: &Host,
 ) -> Result<ExitCode, Failure> {
     let format = match (json, cells, ansi) {
         (true, true, _) => Format::Cells,
@@ -143,7 +143,7 @@ pub(super) fn show_screen(
     let what = format!("show the session {}", named.session);
     block_on(async {
         let failed = |error: Unanswered| error.failure(&what);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let session = named_session(&mut channel, named, &what).await?;
         let (_, viewer) = channel.ask(looking(&channel, &session), |_| {}).await.map_err(failed)?;
         // The view lasts as long as the channel.
@@ -152,9 +152,9 @@ pub(super) fn show_screen(
 }
 
 /// Carries out `tere end`.
-pub(super) fn end(End { named, json }: &End, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn end(End { named, json }: &End, host: &Host) -> Result<ExitCode, Failure> {
     let what = format!("end the session {}", named.session);
-    let session = ask_about(named, runtime_dir, &what, |session| Ask::End { session })?;
+    let session = ask_about(named, host, &what, |session| Ask::End { session })?;
     if *json {
         print(&json!({ "session": session }).to_string())
     } else {
@@ -163,9 +163,9 @@ pub(super) fn end(End { named, json }: &End, runtime_dir: &Path) -> Result<ExitC
 }
 
 /// Carries out `tere name`.
-pub(super) fn name(Name { named, name }: &Name, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn name(Name { named, name }: &Name, host: &Host) -> Result<ExitCode, Failure> {
     let what = format!("name the session {}", named.session);
-    let session = ask_about(named, runtime_dir, &what, |session| Ask::Name { session, name: name.clone() })?;
+    let session = ask_about(named, host, &what, |session| Ask::Name { session, name: name.clone() })?;
     match name {
         Some(name) => print(&format!("The session {session} is called {name}.")),
         None => print(&format!("The session {session} has no name.")),
@@ -173,17 +173,11 @@ pub(super) fn name(Name { named, name }: &Name, runtime_dir: &Path) -> Result<Ex
 }
 
 /// Carries out `tere share`.
-pub(super) fn share(
-    Share { named, account, write, stop }: &Share,
-    runtime_dir: &Path,
-) -> Result<ExitCode, Failure> {
+pub(super) fn share(Share { named, account, write, stop }: &Share, host: &Host) -> Result<ExitCode, Failure> {
     let what = format!("share the session {}", named.session);
     let role = (!stop).then_some(if *write { GuestRole::Writer } else { GuestRole::Watcher });
-    let session = ask_about(named, runtime_dir, &what, |session| Ask::Share {
-        session,
-        account: account.clone(),
-        role,
-    })?;
+    let session =
+        ask_about(named, host, &what, |session| Ask::Share { session, account: account.clone(), role })?;
     print(&match role {
         Some(GuestRole::Writer) => format!("{account} may type in the session {session}."),
         Some(GuestRole::Watcher) => format!("{account} may watch the session {session}."),
@@ -194,13 +188,13 @@ pub(super) fn share(
 /// Sends one request about a session, and returns the session.
 fn ask_about(
     named: &Named,
-    runtime_dir: &Path,
+    host: &Host,
     what: &str,
     ask: impl FnOnce(SessionId) -> Ask,
 ) -> Result<SessionId, Failure> {
     block_on(async {
         let failed = |error: Unanswered| error.failure(what);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let session = match named.session.parse() {
             Ok(session) => session,
             Err(_) => named_session(&mut channel, named, what).await?,
@@ -249,10 +243,10 @@ pub(super) enum Chosen {
 }
 
 /// The list of what the person may come back to and open, and what each choice of it is.
-pub(super) fn choices(runtime_dir: &Path) -> Result<(Vec<Line>, Vec<Chosen>), Failure> {
+pub(super) fn choices(host: &Host) -> Result<(Vec<Line>, Vec<Chosen>), Failure> {
     block_on(async {
         let failed = |error: Unanswered| error.failure(LIST);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         if channel.principal == Principal::Operator {
             return Err(Failure {
                 cause: "root opens no shells, and has nothing to choose from".to_owned(),
@@ -282,10 +276,10 @@ pub(super) fn choices(runtime_dir: &Path) -> Result<(Vec<Line>, Vec<Chosen>), Fa
 }
 
 /// The sessions that this account opened.
-pub(super) fn of(account: &AccountName, runtime_dir: &Path) -> Result<Vec<SessionSummary>, Failure> {
+pub(super) fn of(account: &AccountName, host: &Host) -> Result<Vec<SessionSummary>, Failure> {
     block_on(async {
         let failed = |error: Unanswered| error.failure(LIST);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let Lobby { mut sessions, .. } = Lobby::of(&mut channel).await.map_err(failed)?;
         sessions.retain(|session| session.owner == *account);
         Ok(sessions)

@@ -4,7 +4,6 @@
 //! viewed again when a view breaks off; another one looks at what the worker sends, in a sandbox.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::{Failure, is_for_now};
+use super::host::Host;
 use super::print;
 use super::session::{Named, looking, named_session};
 use super::view::{News, Unseen, View, unconfined};
@@ -103,12 +103,12 @@ enum Lost {
 }
 
 /// Carries out `tere wait`.
-pub(super) fn wait(wait: &Wait, runtime_dir: &Path) -> ExitCode {
+pub(super) fn wait(wait: &Wait, host: &Host) -> ExitCode {
     let Wait { named, texts, idle, exit, timeout, json } = wait;
     let conditions = Conditions { texts: texts.clone(), idle: *idle };
     let deadline = Instant::now() + *timeout;
     let waited = block_on(async {
-        let mut waiting = Waiting::begin(named, runtime_dir, deadline).await?;
+        let mut waiting = Waiting::begin(named, host, deadline).await?;
         // What answers late is not waited for either.
         let outcome = tokio::time::timeout_at((deadline + GRACE).into(), waiting.outcome(&conditions)).await;
         Ok((waiting.session, outcome.unwrap_or(Ok(Outcome::TimedOut))?))
@@ -126,19 +126,19 @@ pub(super) fn wait(wait: &Wait, runtime_dir: &Path) -> ExitCode {
 
 /// The wait for a session.
 struct Waiting<'a> {
-    runtime_dir: &'a Path,
+    host: &'a Host,
     channel: PrincipalChannel,
     session: SessionId,
     deadline: Instant,
 }
 
 impl<'a> Waiting<'a> {
-    async fn begin(named: &Named, runtime_dir: &'a Path, deadline: Instant) -> Result<Self, Failure> {
+    async fn begin(named: &Named, host: &'a Host, deadline: Instant) -> Result<Self, Failure> {
         let what = format!("wait for the session {}", named.text());
         let failed = |error: Unanswered| error.failure(&what);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let session = named_session(&mut channel, named, &what).await?;
-        Ok(Self { runtime_dir, channel, session, deadline })
+        Ok(Self { host, channel, session, deadline })
     }
 
     /// Looks at the session, and again whenever a view or the principal channel breaks off.
@@ -155,7 +155,7 @@ impl<'a> Waiting<'a> {
                 // It was there, and ended while nobody looked.
                 Err(Unanswered::Refused(Refusal::NoSuchSession)) => return Ok(Outcome::Over(None)),
                 Err(Unanswered::Refused(refusal)) if is_for_now(refusal) => {}
-                Err(Unanswered::Channel(..)) if is_again => {}
+                Err(Unanswered::Channel(..) | Unanswered::Afar(_)) if is_again => {}
                 Err(error) => return Err(error.failure(&format!("wait for {}", self.session))),
             }
             is_again = true;
@@ -170,7 +170,7 @@ impl<'a> Waiting<'a> {
     /// Views the session, on a new channel if the last one may be closed.
     async fn view(&mut self, is_again: bool) -> Result<OwnedFd, Unanswered> {
         if is_again {
-            self.channel = PrincipalChannel::vouched(self.runtime_dir).await?;
+            self.channel = PrincipalChannel::vouched(self.host).await?;
         }
         let ask = looking(&self.channel, &self.session);
         let (_, socket) = self.channel.ask(ask, |_| {}).await?;

@@ -12,12 +12,13 @@ use super::error::{Found, found, position};
 use super::explain::explain;
 use super::share::Share;
 use super::{
-    Config, CpuWeight, DiskSpace, Environment, Fault, FreshTouch, Grant, Group, Launch, Limits, Machine,
-    Memory, Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start, Tasks, Terms, TimeLimit,
-    Update,
+    ClientKeyRule, Config, CpuWeight, DiskSpace, Environment, Fault, FreshTouch, Grant, Group, Launch,
+    Limits, Machine, MaxAge, Memory, Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start,
+    Tasks, Terms, TimeLimit, Update,
 };
 use crate::names::{
-    AccountName, BadName, ChangeKind, GroupName, MachineName, Target, TemplateName, UnixGroup, UnixUser,
+    AccountName, BadName, ChangeKind, GroupName, KeyRight, MachineName, Target, TemplateName, UnixGroup,
+    UnixUser,
 };
 
 /// The whole file.
@@ -37,6 +38,9 @@ struct Document {
     /// The machines that tere makes.
     #[serde(default)]
     machine: Vec<MachineTable>,
+    /// What may be done from afar with a client key.
+    #[serde(default, rename = "client-key")]
+    client_key: Vec<Spanned<ClientKeyTable>>,
 }
 
 /// The `[proxy]`.
@@ -121,6 +125,18 @@ struct MachineTable {
     allow: Option<Spanned<BTreeSet<ChangeKind>>>,
 }
 
+/// One `[[client-key]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ClientKeyTable {
+    /// Names of accounts, and of groups after a `@`.
+    accounts: Spanned<Vec<Spanned<String>>>,
+    /// What the key is good for.
+    allow: Spanned<BTreeSet<KeyRight>>,
+    /// How long the key is good.
+    max_age: Option<Period>,
+}
+
 /// Parses a configuration.
 pub(super) fn read(text: &str) -> Result<Config, Found> {
     let document: Document = toml::from_str(text).map_err(|error| explain(text, &error))?;
@@ -133,8 +149,9 @@ pub(super) fn read(text: &str) -> Result<Config, Found> {
     }
     let machines = machines(text, document.machine, &grants)?;
     let grants = grants.into_iter().map(|(grant, _)| grant).collect();
+    let client_keys = client_keys(document.client_key, &groups)?;
     let proxy = document.proxy.map(|table| table.source);
-    Ok(Config { origin: document.origin, proxy, groups, grants, machines })
+    Ok(Config { origin: document.origin, proxy, groups, grants, machines, client_keys })
 }
 
 /// Where a grant stands in the file, and its machine.
@@ -155,6 +172,24 @@ fn groups(tables: Vec<Spanned<GroupTable>>) -> Result<Vec<Group>, Found> {
         groups.push(Group { name: name.into_inner(), accounts });
     }
     Ok(groups)
+}
+
+fn client_keys(tables: Vec<Spanned<ClientKeyTable>>, known: &[Group]) -> Result<Vec<ClientKeyRule>, Found> {
+    let mut rules: Vec<ClientKeyRule> = Vec::new();
+    for table in tables {
+        let span = table.span();
+        let ClientKeyTable { accounts: named, allow, max_age } = table.into_inner();
+        let (accounts, _) = accounts(named, Some(known))?;
+        let taken = |account: &&AccountName| rules.iter().any(|rule| rule.accounts.contains(account));
+        if let Some(account) = accounts.iter().find(taken) {
+            return Err(found(Fault::ClientKeysTwice(account.clone()), span));
+        }
+        if allow.get_ref().is_empty() {
+            return Err(found(Fault::ClientKeyForNothing, allow.span()));
+        }
+        rules.push(ClientKeyRule { accounts, allow: allow.into_inner(), max_age: MaxAge::of(max_age) });
+    }
+    Ok(rules)
 }
 
 fn grant(text: &str, table: Spanned<GrantTable>, known: &[Group]) -> Result<(Grant, Spans), Found> {

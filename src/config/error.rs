@@ -186,6 +186,14 @@ pub enum Fault {
         "an account may only change machines of its own: remove this line, or use {{account}} in the name"
     )]
     OnlyForOwned,
+    /// The same account appears in two rules for client keys.
+    #[error("the account {0} is in another [[client-key]] already: remove it from one of the two")]
+    ClientKeysTwice(AccountName),
+    /// A rule for client keys that lets them do nothing.
+    #[error(
+        "a key that may do nothing is of no use: name what it may do, like allow = [\"list\", \"attach\"]"
+    )]
+    ClientKeyForNothing,
     /// A grant for root in a machine.
     #[error(
         "tere opens no shell as root in a machine, and polkit would refuse it: grant another user, who may use sudo in the machine"

@@ -16,6 +16,7 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (None, "group", "[[group]]"),
     (None, "grant", "[[grant]]"),
     (None, "machine", "[[machine]]"),
+    (None, "client-key", "[[client-key]]"),
     (Some("proxy"), "source", "source = \"x-forwarded-for\""),
     (Some("group"), "name", "name = \"staff\""),
     (Some("group"), "accounts", "accounts = [\"alice\", \"bob\"]"),
@@ -42,6 +43,9 @@ pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (Some("machine"), "per-account", "per-account = 4"),
     (Some("machine"), "lifetime", "lifetime = \"7d\""),
     (Some("machine"), "allow", "allow = [\"checkpoint\", \"fork\"]"),
+    (Some("client-key"), "accounts", "accounts = [\"alice\"]"),
+    (Some("client-key"), "allow", "allow = [\"list\", \"attach\", \"open\", \"end\"]"),
+    (Some("client-key"), "max-age", "max-age = \"30d\""),
 ];
 
 /// Turns an error of toml and serde into one that says what to write instead. Their errors consist

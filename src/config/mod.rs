@@ -27,6 +27,7 @@
 //! file, the line, the column and what to write instead: a grant with a typo must never grant
 //! something else.
 
+mod client_key;
 mod document;
 mod error;
 mod explain;
@@ -50,6 +51,7 @@ use crate::names::{
 };
 use crate::protocol::GuestRole;
 
+pub use client_key::{ClientKeyRule, MaxAge};
 pub use error::{ConfigError, Fault, Position};
 pub use launch::{Environment, Launch, Shell};
 pub use lifecycle::{Start, Update};
@@ -77,6 +79,8 @@ pub struct Config {
     pub grants: Vec<Grant>,
     /// The machines that tere makes, in the order of the file.
     pub machines: Vec<Machine>,
+    /// What may be done from afar with a client key, in the order of the file.
+    pub client_keys: Vec<ClientKeyRule>,
 }
 
 /// One `[[group]]`.
@@ -270,6 +274,11 @@ impl Config {
             Some((grant.user.for_account(account)?, before, after, grant.terms))
         };
         grants.filter_map(parts).collect()
+    }
+
+    /// What `account` may do from afar with a client key, if it may have one.
+    pub fn client_key_rule(&self, account: &AccountName) -> Option<&ClientKeyRule> {
+        self.client_keys.iter().find(|rule| rule.accounts.contains(account))
     }
 
     /// How many machines the policy has tere make at most.

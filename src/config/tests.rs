@@ -1,4 +1,5 @@
 use super::*;
+use crate::names::KeyRight;
 use crate::protocol::GuestRole;
 
 const ORIGIN: &str = "origin = \"https://shell.example.org\"\n";
@@ -99,6 +100,47 @@ fn a_group_stands_for_its_accounts() {
         ),
     ] {
         let said = refusal(&text);
+        assert!(said.starts_with(expected), "{said}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn a_client_key_is_good_for_what_the_policy_says_and_for_nobody_else() {
+    let with = |tables: &str| format!("{ORIGIN}[[group]]\nname = \"staff\"\naccounts = [\"bob\"]\n{tables}");
+    let rule = "[[client-key]]\naccounts = [\"alice\", \"@staff\"]\nallow = [\"list\", \"attach\"]\n";
+    let config = parse(&with(&format!("{rule}max-age = \"8h\"\n"))).unwrap();
+    for account in ["alice", "bob"] {
+        let rule = config.client_key_rule(&account.parse().unwrap()).unwrap();
+        assert_eq!(rule.allow, BTreeSet::from([KeyRight::List, KeyRight::Attach]));
+        assert_eq!(rule.max_age.get().as_secs(), 8 * 3600);
+    }
+    assert_eq!(config.client_key_rule(&"eve".parse().unwrap()), None);
+    assert_eq!(parse(ORIGIN).unwrap().client_keys, [], "off by default");
+    let default = parse(&with(rule)).unwrap().client_keys.remove(0).max_age.get();
+    assert_eq!(default.as_secs(), 30 * 24 * 3600);
+    for (tables, expected) in [
+        (
+            format!("{rule}[[client-key]]\naccounts = [\"bob\"]\nallow = [\"list\"]\n"),
+            "tere.toml:8:1: the account bob is in another [[client-key]] already",
+        ),
+        (
+            "[[client-key]]\naccounts = [\"bob\"]\nallow = []\n".to_owned(),
+            "tere.toml:7:9: a key that may do nothing is of no use",
+        ),
+        (
+            "[[client-key]]\naccounts = [\"bob\"]\nallow = [\"exec\"]\n".to_owned(),
+            "tere.toml:7:10: \"exec\" is none of list, attach, open, end, name, share: write it like",
+        ),
+        (
+            "[[client-key]]\naccounts = [\"bob\"]\n".to_owned(),
+            "tere.toml:5:1: \"allow\" is missing in a client-key",
+        ),
+        (
+            "[[client-key]]\naccounts = [\"@nobody\"]\nallow = [\"list\"]\n".to_owned(),
+            "tere.toml:6:13: no [[group]] has name = \"nobody\"",
+        ),
+    ] {
+        let said = refusal(&with(&tables));
         assert!(said.starts_with(expected), "{said}\nexpected {expected}");
     }
 }
@@ -312,7 +354,7 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
         ),
         (
             format!("{ORIGIN}zzz = 1"),
-            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, group, grant, machine",
+            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, group, grant, machine, client-key",
         ),
         (
             format!("{ORIGIN}[grant]\n"),
@@ -587,7 +629,7 @@ fn a_report_points_at_the_place() {
     let report = parse(&text).unwrap_err().report();
     assert_eq!(
         report,
-        "there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, group, grant, machine\n \
+        "there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, group, grant, machine, client-key\n \
          --> tere.toml:3:1\n  |\n3 | zzz = 1\n  | ^^^ here"
     );
     // A missing key is reported at a position without a character.
@@ -626,6 +668,7 @@ fn every_option_has_an_example_and_is_named_where_a_key_is_unknown() {
         (Some("group"), format!("{ORIGIN}[[group]]\nzzz = 1")),
         (Some("grant"), grant("zzz = 1")),
         (Some("machine"), format!("{ORIGIN}[[machine]]\nzzz = 1")),
+        (Some("client-key"), format!("{ORIGIN}[[client-key]]\nzzz = 1")),
     ] {
         let line = refusal(&text);
         let (_, known) = line.split_once("the keys there are ").expect(&line);

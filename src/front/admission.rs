@@ -8,12 +8,18 @@ use axum::extract::Request;
 use axum::http::header::{self, AsHeaderName, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, Version};
 
+use super::client::Client;
 use crate::config::Origin;
-use crate::protocol::page::SUBPROTOCOL;
+use crate::protocol::page::CLIENT_SUBPROTOCOL;
 
-/// The value of `Sec-WebSocket-Accept` for an admitted WebSocket.
+/// An admitted WebSocket.
 #[derive(Debug)]
-pub(super) struct Accept(pub(super) HeaderValue);
+pub(super) struct Accept {
+    /// The value of `Sec-WebSocket-Accept`.
+    pub(super) header: HeaderValue,
+    /// Who is at its other end.
+    pub(super) client: Client,
+}
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +34,7 @@ pub(super) enum Rejection {
     NotFound,
     #[error("only GET and HEAD are served here")]
     Method,
-    #[error("this address is for WebSockets of the page, subprotocol tere-5")]
+    #[error("this address is for WebSockets of the page, subprotocol tere-6")]
     NotAWebSocket,
     #[error(
         "this address is for WebSockets, and the header Upgrade is missing: have a proxy pass Upgrade and Connection on"
@@ -77,7 +83,10 @@ pub(super) fn admit(request: &Request, origin: &Origin) -> Result<(), Rejection>
     Ok(())
 }
 
-/// Checks a WebSocket request of the page that [`admit`] has admitted. See RFC 6455, section 4.2.1.
+/// Checks a WebSocket request of the page, or of `tere` from afar, that [`admit`] has admitted. See
+/// RFC 6455, section 4.2.1. A browser sends `Origin` with each such request (RFC 6455, section 4.1),
+/// so a request with one, whatever it is, is not of `tere`.
+///
 /// axum's own extractor accepts any key, and accepts a substring where a header is a list.
 pub(super) fn websocket(request: &Request, origin: &Origin) -> Result<Accept, Rejection> {
     let headers = request.headers();
@@ -89,9 +98,12 @@ pub(super) fn websocket(request: &Request, origin: &Origin) -> Result<Accept, Re
     if !headers.contains_key(header::UPGRADE) {
         return Err(Rejection::NoUpgrade);
     }
-    if all(headers, header::ORIGIN) != [origin.as_str().as_bytes()] {
-        return Err(Rejection::Origin);
-    }
+    let from_tere = lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, CLIENT_SUBPROTOCOL);
+    let client = match all(headers, header::ORIGIN).as_slice() {
+        [] if from_tere => Client::CommandLine,
+        [one] if *one == origin.as_str().as_bytes() && !from_tere => Client::Page,
+        _ => return Err(Rejection::Origin),
+    };
     let is_upgrade = lists(headers, &header::UPGRADE, "websocket")
         && lists(headers, &header::CONNECTION, "upgrade")
         && request.version() == Version::HTTP_11;
@@ -99,14 +111,15 @@ pub(super) fn websocket(request: &Request, origin: &Origin) -> Result<Accept, Re
         [key] if data_encoding::BASE64.decode(key).is_ok_and(|key| key.len() == 16) => *key,
         _ => return Err(Rejection::NotAWebSocket),
     };
-    if !is_upgrade || !lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+    if !is_upgrade || !lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, client.subprotocol()) {
         return Err(Rejection::NotAWebSocket);
     }
     if all(headers, header::SEC_WEBSOCKET_VERSION) != [b"13"] {
         return Err(Rejection::WebSocketVersion);
     }
     let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key);
-    HeaderValue::try_from(accept).map(Accept).map_err(|_| Rejection::NotAWebSocket)
+    let header = HeaderValue::try_from(accept).map_err(|_| Rejection::NotAWebSocket)?;
+    Ok(Accept { header, client })
 }
 
 /// All values of a header.
@@ -141,7 +154,7 @@ mod tests {
         ("Upgrade", "websocket"),
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("Sec-WebSocket-Protocol", "tere-5"),
+        ("Sec-WebSocket-Protocol", "tere-6"),
     ];
 
     fn front() -> Arc<Front> {
@@ -168,7 +181,11 @@ mod tests {
             StatusCode::SWITCHING_PROTOCOLS => {
                 let accept = &response.headers()["Sec-WebSocket-Accept"];
                 assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "RFC 6455, section 1.3");
-                Ok("websocket")
+                match response.headers()["Sec-WebSocket-Protocol"].to_str().unwrap() {
+                    "tere-6" => Ok("websocket"),
+                    "tere-cli-1" => Ok("tere-cli-1"),
+                    other => panic!("{other}"),
+                }
             }
             other => panic!("{other}"),
         }
@@ -184,7 +201,7 @@ mod tests {
     #[test]
     fn a_websocket_of_the_page_is_let_in() {
         assert_eq!(ask("GET /ws", &GOOD), Ok("websocket"));
-        assert_eq!(upgrade_with("Sec-WebSocket-Protocol", &["other, tere-5"]), Ok("websocket"));
+        assert_eq!(upgrade_with("Sec-WebSocket-Protocol", &["other, tere-6"]), Ok("websocket"));
     }
 
     #[test]
@@ -230,6 +247,28 @@ mod tests {
             &["https://shell.example.org, https://evil.example.org"],
         ] {
             assert_eq!(upgrade_with("Origin", values), Err(Rejection::Origin), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_let_in_and_no_browser_in_its_place() {
+        let (protocol, origin) = ("Sec-WebSocket-Protocol", "Origin");
+        let ask_with = |protocols: &str, origins: &[&str]| {
+            let mut headers: Vec<_> =
+                GOOD.into_iter().filter(|header| header.0 != origin && header.0 != protocol).collect();
+            headers.push((protocol, protocols));
+            headers.extend(origins.iter().map(|value| (origin, *value)));
+            ask("GET /ws", &headers)
+        };
+        assert_eq!(ask_with("tere-cli-1", &[]), Ok("tere-cli-1"));
+        for origins in [&["https://shell.example.org"][..], &["https://evil.example.org"], &["null"], &[""]] {
+            for protocols in ["tere-cli-1", "tere-6, tere-cli-1", "tere-cli-1, tere-6"] {
+                let answered = ask_with(protocols, origins);
+                assert_eq!(answered, Err(Rejection::Origin), "{protocols} {origins:?}");
+            }
+        }
+        for protocols in ["tere-6", "tere-cli-0", ""] {
+            assert_eq!(ask_with(protocols, &[]), Err(Rejection::Origin), "{protocols}");
         }
     }
 

@@ -234,7 +234,7 @@ mod tests {
 
     const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: shell.example.org\r\nOrigin: https://shell.example.org\r\n\
         Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-5\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-6\r\n\
         X-Forwarded-For: 192.0.2.1\r\n\r\n";
     const FILES: &str = "GET / HTTP/1.1\r\nHost: shell.example.org\r\n\r\n\
         HEAD /?x HTTP/1.1\r\nhost: shell.example.org\r\nContent-Length: 0\r\n\r\n";

@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use super::admission::{Accept, Rejection, lists};
 use super::files::File;
 use crate::config::Origin;
-use crate::protocol::page::SUBPROTOCOL;
 
 /// The headers of every response, including errors and the WebSocket upgrade. xterm.js creates
 /// style elements without a nonce, so inline styles are allowed. Inline scripts never are, and no
@@ -88,15 +87,17 @@ pub(super) fn file(file: &File, request: &Request) -> Response {
     response
 }
 
-/// The response that turns the socket into a WebSocket. See RFC 6455, section 4.2.2.
-pub(super) fn websocket(Accept(accept): Accept) -> Response {
+/// The response that turns the socket into a WebSocket. The client is an extension of it. See RFC 6455, section 4.2.2.
+pub(super) fn websocket(Accept { header: accept, client }: Accept) -> Response {
     let headers = [
         (header::CONNECTION, HeaderValue::from_static("Upgrade")),
         (header::UPGRADE, HeaderValue::from_static("websocket")),
         (header::SEC_WEBSOCKET_ACCEPT, accept),
-        (header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL)),
+        (header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(client.subprotocol())),
     ];
-    (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
+    let mut response = (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response();
+    response.extensions_mut().insert(client);
+    response
 }
 
 impl IntoResponse for Rejection {
@@ -161,6 +162,7 @@ fn title_case(name: &HeaderName) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::Client;
     use super::*;
     use crate::front::files::Files;
 
@@ -188,7 +190,7 @@ mod tests {
         let mut responses = vec![
             file(page, &request(header::ACCEPT_ENCODING, brotli)),
             file(page, &request(header::IF_NONE_MATCH, page.form(&[]).tag.clone())),
-            websocket(Accept(HeaderValue::from_static("x"))),
+            websocket(Accept { header: HeaderValue::from_static("x"), client: Client::Page }),
         ];
         responses.extend(REJECTIONS.map(Rejection::into_response));
         responses

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::Front;
 use super::admission::Rejection;
 use super::capacity::SocketPlace;
+use super::client::Client;
 use super::connection;
 use super::incoming::{BareLineFeed, Incoming as IncomingBytes};
 use super::outgoing::{Announced, Outgoing};
@@ -80,7 +81,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (announced, bare) = (Announced::default(), BareLineFeed::default());
-    // The source of the request that turned the socket into a WebSocket.
+    // The source and the client of the request that turned the socket into a WebSocket.
     let (requests, websocket) = (AtomicUsize::new(0), Mutex::new(None));
     let router = TowerToHyperService::new(router(front));
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -103,7 +104,9 @@ where
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                *websocket.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
+                let client = response.extensions().get::<Client>().copied();
+                *websocket.lock().unwrap_or_else(PoisonError::into_inner) =
+                    client.map(|client| (source, client));
             }
             announced.push(if asked.is_head { 0 } else { length(&response) });
             Ok::<_, Infallible>(response)
@@ -125,11 +128,12 @@ where
     let mut stream = stream.into_stream();
     match served {
         Ok(()) => {
-            if let Some(source) = websocket.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if let Some((source, client)) = websocket.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 if matches!(source_from, SourceFrom::Header) {
                     place.move_to(source);
                 }
-                return connection::run(stream, read_buf.into(), Arc::clone(front), source, place).await;
+                return connection::run(stream, read_buf.into(), Arc::clone(front), (source, client), place)
+                    .await;
             }
         }
         Err(error) => {

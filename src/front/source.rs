@@ -25,6 +25,14 @@ impl Source {
         if address.is_loopback() { Self::Local } else { Self::Remote(address) }
     }
 
+    /// The address, if it is not this host's.
+    pub(super) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Remote(address) => Some(address),
+            Self::Local => None,
+        }
+    }
+
     /// The networks in which the source is counted, the widest first: an IPv4 address alone, and of
     /// an IPv6 address the /48, the /56 and the /64. A customer of a provider typically gets a /56
     /// or a /48, and a rented server a /64; each can use all addresses in it. Empty for local

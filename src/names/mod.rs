@@ -3,7 +3,9 @@
 
 mod account;
 mod change;
+mod client_key;
 mod group;
+mod key_right;
 mod label;
 mod passkey;
 mod reason;
@@ -18,7 +20,9 @@ mod uid;
 
 pub use account::AccountName;
 pub use change::{ChangeKind, MachineChange};
+pub use client_key::{ClientKeyId, ClientPublicKey};
 pub use group::GroupName;
+pub use key_right::KeyRight;
 pub use label::Label;
 pub use passkey::PasskeyId;
 pub use reason::Reason;

@@ -6,11 +6,13 @@
 //! Packets are postcard. Each request gets one reply, in order. [`ToCli::Principal`] carries one
 //! descriptor, the principal channel.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::vouch::Principal;
 use super::{Refusal, SecretText};
-use crate::names::{AccountName, UserUid};
+use crate::names::{AccountName, ClientKeyId, Label, UserUid};
 use crate::wire::Message;
 
 /// From `tere` to auth.
@@ -34,6 +36,10 @@ pub enum FromCli {
     AccountAddUnixUser(AccountName, UserUid),
     /// No longer let a UNIX user act as an account.
     AccountRemoveUnixUser(AccountName, UserUid),
+    /// List the client keys of an account.
+    AccountKeys(AccountName),
+    /// Remove a client key from an account, and close what it has open.
+    AccountRemoveKey(AccountName, ClientKeyId),
     /// Hand over the principal channel of whoever asks.
     Principal,
 }
@@ -59,6 +65,8 @@ pub enum ToCli {
         /// The files.
         files: Vec<UnusableFile>,
     },
+    /// The client keys of an account, in the order in which they were bound.
+    Keys(Vec<KeySummary>),
     /// The request was carried out.
     Done,
     /// The request was refused.
@@ -85,6 +93,21 @@ pub struct AccountSummary {
     pub unix_users: Vec<UserUid>,
 }
 
+/// One client key in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySummary {
+    /// Its id.
+    pub key: ClientKeyId,
+    /// Its name.
+    pub name: Label,
+    /// When it was bound, in seconds since 1970.
+    pub bound: u64,
+    /// When it was last used to sign in, in seconds since 1970; `None` if it never was.
+    pub last_sign_in: Option<u64>,
+    /// Where it was bound from, if that was not this host.
+    pub source: Option<IpAddr>,
+}
+
 /// Most unusable account files in one reply. Files beyond it appear in the journal only.
 pub const UNUSABLE_MAX: usize = 128;
 
@@ -103,9 +126,12 @@ impl Message for ToCli {
     fn descriptors(&self) -> usize {
         match self {
             Self::Principal(_) => 1,
-            Self::Link { .. } | Self::Accounts(_) | Self::Unusable { .. } | Self::Done | Self::Refused(_) => {
-                0
-            }
+            Self::Link { .. }
+            | Self::Accounts(_)
+            | Self::Unusable { .. }
+            | Self::Keys(_)
+            | Self::Done
+            | Self::Refused(_) => 0,
         }
     }
 }

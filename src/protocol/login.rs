@@ -7,16 +7,19 @@
 //!
 //! JSON is passed through as text: only auth and the browser parse it.
 //!
-//! auth closes the connection after either of them, after `refused: bad-message`, and after
+//! auth closes the connection after either of them, after the end of a binding or a removal, after `refused: bad-message`, and after
 //! [`IDLE`] without a request. So front connects only when the page sends its first request.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::page::Ceremony;
 use super::{Refusal, SecretText};
-use crate::names::AccountName;
+use crate::client_key::Nonce;
+use crate::names::{AccountName, ClientKeyId, ClientPublicKey, KeyRight, Label};
 use crate::wire::Message;
 
 /// How long a connection may be open without a request before auth closes it.
@@ -24,6 +27,9 @@ pub const IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// How long a challenge may be answered. It may be answered once.
 pub const CHALLENGE: Duration = Duration::from_secs(60);
+
+/// How long a client key waits to be bound, and its code is good.
+pub const BINDING: Duration = Duration::from_secs(4 * 60);
 
 /// From front to auth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +47,42 @@ pub enum FromFront {
         /// The account. auth accepts a passkey of no other.
         account: AccountName,
     },
+    /// Create a challenge to sign in with this client key.
+    KeySignIn {
+        /// The key.
+        key: ClientKeyId,
+    },
+    /// Create a challenge to have this client key bound to an account.
+    BindKey {
+        /// The public half of the key.
+        key: ClientPublicKey,
+        /// What the person is to know it by.
+        name: Label,
+        /// Where its command line is, if it is not on this host.
+        source: Option<IpAddr>,
+    },
+    /// Create a challenge to remove this client key.
+    RemoveKey {
+        /// The key.
+        key: ClientKeyId,
+    },
+    /// The signature of the challenge. After one to bind a key, auth sends the code, and a second
+    /// message when the binding has come to its end.
+    KeyAnswer {
+        /// At most [`SIGNATURE_LENGTH`](crate::client_key::SIGNATURE_LENGTH) bytes.
+        #[serde(with = "serde_bytes")]
+        signature: Vec<u8>,
+    },
+    /// Find the client key that waits with this code, and create a challenge to bind it to this
+    /// account, which front has signed in. The answer to the challenge is an `Answer`.
+    FindBinding {
+        /// The account. auth accepts a passkey of no other.
+        account: AccountName,
+        /// The code, as a person typed it.
+        code: SecretText,
+    },
+    /// The key that was found is not to be bound.
+    DeclineBinding,
     /// The browser's answer, as JSON.
     Answer {
         /// At most [`TEXT_FRAME_MAX`](super::page::TEXT_FRAME_MAX) bytes.
@@ -58,6 +100,42 @@ pub enum ToFront {
         /// The options of the ceremony, as JSON.
         options: String,
     },
+    /// This challenge must be signed within 60 seconds.
+    KeyChallenge {
+        /// The challenge.
+        nonce: Nonce,
+    },
+    /// The key waits to be bound, and this is its code.
+    BindingCode {
+        /// The code.
+        code: SecretText,
+        /// How many seconds it is good.
+        seconds: u32,
+    },
+    /// The key is bound to this account.
+    KeyBound {
+        /// The account.
+        account: AccountName,
+    },
+    /// The key is removed.
+    KeyRemoved,
+    /// The key that waits with the code, and a challenge to bind it.
+    Binding {
+        /// The id of the key.
+        key: ClientKeyId,
+        /// The name that its command line gave it.
+        name: Label,
+        /// Where that command line is, if it is not on this host.
+        source: Option<IpAddr>,
+        /// What the key may do.
+        allow: BTreeSet<KeyRight>,
+        /// How many seconds it is good.
+        seconds: u32,
+        /// The options of the ceremony, as JSON.
+        options: String,
+    },
+    /// The key that was found is bound.
+    Bound,
     /// The connection is signed in. Carries the principal channel.
     SignedIn {
         /// The account, for the page to display.
@@ -76,7 +154,14 @@ impl Message for ToFront {
     fn descriptors(&self) -> usize {
         match self {
             Self::SignedIn { .. } | Self::SteppedUp => 1,
-            Self::Challenge { .. } | Self::Refused(_) => 0,
+            Self::Challenge { .. }
+            | Self::KeyChallenge { .. }
+            | Self::BindingCode { .. }
+            | Self::KeyBound { .. }
+            | Self::KeyRemoved
+            | Self::Binding { .. }
+            | Self::Bound
+            | Self::Refused(_) => 0,
         }
     }
 }

@@ -45,11 +45,33 @@
 //!   ◀──────────────────────── opened        (or refused with the stream)
 //! ```
 //!
+//! `tere` from afar speaks the same, with a subprotocol of its own ([`CLIENT_SUBPROTOCOL`]). It has
+//! no passkey. It signs in with a client key, which a person has bound to their account before, in
+//! the page, with a fresh touch of their passkey. None of the two may send what is the other's.
+//!
+//! ```text
+//! tere                              front                             page, signed in
+//!   bind-key(key, name) ─────────────▶
+//!   ◀────────────────── key-challenge
+//!   key-answer(signature) ───────────▶
+//!   ◀─────────────────── binding-code       (or refused)
+//!                                       ◀───────────────────── find-binding(code)
+//!                                       binding ──────────────────────────────▶   (or refused)
+//!                                       ◀──── bind(credential) | decline-binding
+//!   ◀────────────────────── key-bound       bound ────────────────────────────▶   (or refused)
+//!
+//!   key-sign-in(key) | remove-key(key) ▶
+//!   ◀────────────────── key-challenge
+//!   key-answer(signature) ───────────▶
+//!   ◀──────── signed-in | key-removed       (or refused)
+//! ```
+//!
 //! A stream's number is free again after `closed`, `close` or a `refused` that names it. A frame
 //! that cannot be decoded, is not allowed in the current state, or has another kind than its
 //! stream, is answered with `refused: bad-message` and the end of the connection.
 //! `web/src/protocol.ts` is generated from these types by the test in this file.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -62,11 +84,16 @@ use super::{
     ShellExit,
 };
 use crate::names::{
-    AccountName, Label, MachineChange, MachineName, Reason, SessionId, Target, TermSize, Theme,
+    AccountName, ClientKeyId, ClientPublicKey, KeyRight, Label, MachineChange, MachineName, Reason,
+    SessionId, Target, TermSize, Theme,
 };
 
 /// The WebSocket's subprotocol. A new version of these messages gets a new name.
-pub const SUBPROTOCOL: &str = "tere-5";
+pub const SUBPROTOCOL: &str = "tere-6";
+
+/// The subprotocol of `tere` from afar. Its requests have no `Origin`, which each browser sends, so
+/// no page of any site can use it. A new version of these messages gets a new name.
+pub const CLIENT_SUBPROTOCOL: &str = "tere-cli-1";
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation takes about 3 kB.
 /// A longer frame ends the connection.
@@ -129,6 +156,41 @@ pub enum FromPage {
         /// The credential.
         credential: Value,
     },
+    /// From `tere`: have this key bound to the account of whoever enters the code that follows.
+    BindKey {
+        /// The public half of the key.
+        key: ClientPublicKey,
+        /// What the person is to know it by.
+        name: Label,
+    },
+    /// From `tere`: start to sign in with a key that is bound to an account.
+    KeySignIn {
+        /// The key.
+        key: ClientKeyId,
+    },
+    /// From `tere`: start to have the key removed from its account.
+    RemoveKey {
+        /// The key.
+        key: ClientKeyId,
+    },
+    /// From `tere`: the answer to `key-challenge`.
+    KeyAnswer {
+        /// The signature (see `src/client_key.rs`), in base64url.
+        signature: String,
+    },
+    /// Request the key that waits for its binding with this code, and a challenge to bind it to the
+    /// account that is signed in. The code is used up.
+    FindBinding {
+        /// The code, as the person typed it.
+        code: SecretText,
+    },
+    /// The browser's answer to the challenge of `binding`. It binds the key.
+    Bind {
+        /// The credential, as in `answer`.
+        credential: Value,
+    },
+    /// The key is not to be bound.
+    DeclineBinding {},
     /// Request a new `lobby`.
     List {},
     /// Open a stream of kind terminal: start a new session on a target, and view it.
@@ -263,6 +325,44 @@ pub enum ToPage {
         /// The account.
         account: AccountName,
     },
+    /// To `tere`: this challenge must be signed, within 60 seconds.
+    KeyChallenge {
+        /// 32 bytes, in base64url.
+        nonce: String,
+    },
+    /// To `tere`: the key waits to be bound. A signed-in page has to be given this code.
+    BindingCode {
+        /// The code.
+        code: SecretText,
+        /// How many seconds it is good.
+        seconds: u32,
+    },
+    /// To `tere`: the key is bound to this account.
+    KeyBound {
+        /// The account.
+        account: AccountName,
+    },
+    /// To `tere`: the key is removed.
+    KeyRemoved {},
+    /// A key that waits to be bound, and what it would be good for.
+    Binding {
+        /// The id of the key.
+        key: ClientKeyId,
+        /// The name that its command line gave it.
+        name: Label,
+        /// Where that command line is, if it is not on this host.
+        #[cfg_attr(test, ts(type = "string | null"))]
+        source: Option<IpAddr>,
+        /// What the key may do.
+        allow: Vec<KeyRight>,
+        /// How many seconds it is good.
+        seconds: u32,
+        /// `PublicKeyCredentialRequestOptionsJSON`, for the passkeys of the account. The answer
+        /// binds this key and does nothing else.
+        options: Value,
+    },
+    /// The key is bound.
+    Bound {},
     /// The page must answer this challenge with a passkey of the account that is signed in, within
     /// 60 seconds.
     TouchChallenge {
@@ -378,6 +478,9 @@ pub enum ToPage {
         /// Why the request was refused.
         refusal: Refusal,
     },
+    /// To `tere`: the last `name`, `share` or `end-session` is done. A page gets a `lobby`, or learns
+    /// it from the views.
+    Done {},
     /// The answer to `ping`.
     Pong {
         /// The front's clock, milliseconds since this connection began.
@@ -453,6 +556,7 @@ mod tests {
             GrantedTarget::decl(&config),
             TouchView::decl(&config),
             SessionSummary::decl(&config),
+            KeyRight::decl(&config),
             ChangeKind::decl(&config),
             MachineChange::decl(&config),
             CheckpointReason::decl(&config),
@@ -466,9 +570,18 @@ mod tests {
             write!(text, "\nexport {declaration}\n").unwrap();
         }
         // These types are strings in a message, so they are strings in the page.
-        for name in
-            ["AccountName", "Label", "Reason", "SessionId", "MachineName", "UnixUser", "Color", "SecretText"]
-        {
+        for name in [
+            "AccountName",
+            "Label",
+            "Reason",
+            "SessionId",
+            "MachineName",
+            "UnixUser",
+            "Color",
+            "SecretText",
+            "ClientKeyId",
+            "ClientPublicKey",
+        ] {
             write!(text, "\nexport type {name} = string;\n").unwrap();
         }
         text.push_str("\nexport type JsonValue = unknown;\n");

@@ -99,8 +99,24 @@ pub enum Refusal {
     MayNotLast,
     /// The account has the maximum number of passkeys.
     PasskeysFull,
-    /// Too many sign-ins from the person's network have failed just now.
+    /// Too many sign-ins from the person's network have failed just now, or too many codes of one
+    /// account.
     TooManyFailures,
+    /// The policy lets this account have no client key, or not do this with one.
+    NotByKey,
+    /// The client key is bound to no account, or its signature does not verify.
+    UnknownKey,
+    /// The client key was bound longer ago than the policy lets one be used.
+    KeyExpired,
+    /// No client key waits with this code: it was used, it is older than 4 minutes, the command line
+    /// is gone, or it never existed.
+    CodeInvalid,
+    /// The person in the page did not bind the client key.
+    KeyDeclined,
+    /// The account has as many client keys as it may have.
+    KeysFull,
+    /// The account has no client key of this id.
+    NoSuchKey,
 }
 
 impl Refusal {
@@ -198,6 +214,21 @@ impl Refusal {
             Self::StorageFailed => "The host could not store this. Its disk may be full.",
             Self::MayNotLast => {
                 "This is done, but the host's disk failed: a power cut may undo it. Ask whoever runs this host to look at the disk."
+            }
+            Self::NotByKey => {
+                "Not with a client key: sign in to the page for this, or ask whoever runs this host for a [[client-key]] in its policy."
+            }
+            Self::UnknownKey => "This client key is not known here any more. Sign in again: tere login",
+            Self::KeyExpired => "This client key is too old. Sign in again: tere login",
+            Self::CodeInvalid => {
+                "No command line waits with this code. Each code is good once, for a few minutes: run 'tere login' again."
+            }
+            Self::KeyDeclined => "It was declined in the page. Nothing has changed.",
+            Self::KeysFull => {
+                "This account has as many client keys as it may have. Remove one: tere logout there, or 'tere account remove-key' on the host."
+            }
+            Self::NoSuchKey => {
+                "This account has no such client key. 'tere account list-keys' shows those that it has."
             }
             Self::PasskeysFull => {
                 "This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account."

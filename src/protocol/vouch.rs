@@ -4,10 +4,12 @@
 //!
 //! Packets are postcard and carry no descriptors. Each connection carries one request.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Refusal;
-use crate::names::{AccountName, PasskeyId, UserUid};
+use crate::names::{AccountName, ClientKeyId, KeyRight, PasskeyId, UserUid};
 use crate::wire::Message;
 
 /// Most principal channels of one account at once. One more is refused with `too-many`.
@@ -30,6 +32,10 @@ pub enum FromAuth {
     /// This UNIX user no longer belongs to its account: close the principal channels and the
     /// viewers that it got by its uid.
     CloseChannels(UserUid),
+    /// This client key was removed: close the principal channels and the viewers that it got.
+    CloseKeyChannels(ClientKeyId),
+    /// What may this account do with a client key?
+    KeyRule(AccountName),
 }
 
 /// The principal that a channel stands for.
@@ -53,6 +59,13 @@ pub enum AuthMethod {
     StepUp(PasskeyId),
     /// By the peer uid that the kernel reports for a local socket.
     PeerUid(u32),
+    /// By a client key of the command line from afar.
+    ClientKey {
+        /// The key.
+        key: ClientKeyId,
+        /// When it was bound to the account, in seconds since 1970.
+        bound: u64,
+    },
 }
 
 /// From the broker to auth.
@@ -62,6 +75,13 @@ pub enum ToAuth {
     Vouched,
     /// The channels have been closed.
     Revoked,
+    /// What the policy lets the account do with a client key.
+    KeyRule {
+        /// What the key may do.
+        allow: BTreeSet<KeyRight>,
+        /// How many seconds it is good after it was bound.
+        seconds: u32,
+    },
     /// The broker refused the request.
     Refused(Refusal),
 }

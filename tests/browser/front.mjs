@@ -25,6 +25,8 @@ const POLICY =
 export class Front {
   account = 'alice';
   targets = /** @type {Target[]} */ ([{ machine: 'web1', user: 'dev' }]);
+  /** The client key that waits to be bound, without its challenge. @type {object | undefined} */
+  binding = undefined;
   /** What sessions on these targets take. One on the host always takes a touch. */
   terms = /** @type {Record<string, { touch?: boolean, reason?: boolean, limit?: number | null }>} */ ({});
   /** How many seconds are left of a session on the host, when it is viewed. */
@@ -186,6 +188,17 @@ export class Front {
           options: { challenge: 'AAAAAAAAAAAAAAAAAAAAAA', rpId: 'localhost', userVerification: 'required', allowCredentials },
         });
       }
+      case 'find-binding': {
+        if (this.binding === undefined) return this.say({ type: 'refused', stream: null, refusal: 'code-invalid' });
+        const id = this.heard.find((said) => said.type === 'answer')?.['credential'].id;
+        const allowCredentials = [{ type: 'public-key', id }];
+        const options = { challenge: 'AAAAAAAAAAAAAAAAAAAAAA', rpId: 'localhost', userVerification: 'required', allowCredentials };
+        return this.say({ type: 'binding', options, ...this.binding });
+      }
+      case 'bind':
+        return this.say({ type: 'bound' });
+      case 'decline-binding':
+        return this.say({ type: 'refused', stream: null, refusal: 'key-declined' });
       case 'touch': {
         const { stream, view, size } = message;
         return this.#answer(view.open ? { type: 'open', stream, target: view.open.target, size } : { type: 'attach', stream, session: view.attach.session, size });

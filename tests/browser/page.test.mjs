@@ -492,6 +492,44 @@ test('a shell on the host takes a reason and another touch, and its frame is red
 
 const vault = { machine: 'vault', user: 'dev' };
 
+test('a command line is signed in by its code and a touch, and the default answer is no', minute, async () => {
+  const { front, tab } = await atSignIn((front) => {
+    front.targets = two;
+    front.binding = { key: '0123456789abcdef', name: 'laptop', source: '192.0.2.1', allow: ['list', 'attach'], seconds: 2592000 };
+  });
+  const sent = () => front.heard.map((message) => message.type).filter((type) => /bind/.test(type));
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.pressSignIn();
+  const dialog = tab.page.locator('#key');
+  const type = async () => {
+    await tab.page.getByRole('button', { name: 'Sign in a command line' }).click();
+    await tab.page.locator('#key-code').fill('01az-9k01');
+    await tab.page.keyboard.press('Enter');
+    await dialog.getByText('Let laptop act as you?').waitFor();
+  };
+  await type();
+  assert.match((await dialog.textContent()) ?? '', /For 30 days, without asking again, it may list your targets/);
+  assert.match((await dialog.textContent()) ?? '', /192\.0\.2\.1/);
+  await tab.screenshot('page-key');
+  // Whoever presses a key without reading says no.
+  await tab.page.keyboard.press('Enter');
+  await dialog.waitFor({ state: 'hidden' });
+  await front.hears('decline-binding');
+  assert.deepEqual(sent(), ['find-binding', 'decline-binding']);
+  await type();
+  await dialog.getByRole('button', { name: 'Use my passkey to allow it' }).click();
+  await dialog.getByText('The command line is signed in').waitFor();
+  assert.deepEqual(sent().slice(2), ['find-binding', 'bind']);
+  assert.equal(typeof front.heard.find((message) => message.type === 'bind')?.['credential'].response.signature, 'string');
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  front.binding = undefined;
+  await tab.page.getByRole('button', { name: 'Sign in a command line' }).click();
+  await tab.page.locator('#key-code').fill('wrong');
+  await tab.page.keyboard.press('Enter');
+  await dialog.getByText('No command line waits with this code').waitFor();
+  tab.assertNoErrors();
+});
+
 test('a shell in a machine that takes a touch asks for it and says why, without the red frame', minute, async () => {
   const { front, tab } = await signedIn((front) => {
     front.targets = [web1, vault];

@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
-use tere::names::SessionId;
-use tere::protocol::page::{FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage, TouchView};
+use tere::client_key::{ClientKey, Nonce, Purpose};
+use tere::names::{Label, SessionId};
+use tere::protocol::page::{CLIENT_SUBPROTOCOL, FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage, TouchView};
 use tere::protocol::{EndReason, GrantedTarget, Refusal, SessionSummary};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
@@ -55,13 +57,92 @@ impl Page {
         let (_, host) = origin.split_once("://").unwrap();
         let mut request = format!("ws://{host}/ws").into_client_request().unwrap();
         request.headers_mut().insert("Origin", origin.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-5".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-6".parse().unwrap());
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, socket)
             .unwrap_or_else(|error| panic!("the front does not take the page: {error}"));
         Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
+    }
+
+    /// A command line from afar. It can say and hear all that a page can.
+    pub fn of_command_line(socket: impl Into<Stream>) -> Self {
+        let socket = patient(socket.into());
+        let mut request = format!("ws://{HOST}/ws").into_client_request().unwrap();
+        request.headers_mut().insert("Sec-WebSocket-Protocol", CLIENT_SUBPROTOCOL.parse().unwrap());
+        let (socket, _) = tokio_tungstenite::tungstenite::client(request, socket)
+            .unwrap_or_else(|error| panic!("the front does not take the command line: {error}"));
+        Self { socket, heard: VecDeque::new(), screens: BTreeMap::new() }
+    }
+
+    /// Asks something for which a client key has to sign, and returns the challenge.
+    pub fn key_challenge(&mut self, asked: &FromPage) -> Nonce {
+        self.say(asked);
+        match self.hear() {
+            ToPage::KeyChallenge { nonce } => {
+                BASE64URL_NOPAD.decode(nonce.as_bytes()).unwrap().try_into().unwrap()
+            }
+            other => panic!("no challenge: {other:?}"),
+        }
+    }
+
+    /// Answers the challenge, and returns what follows.
+    pub fn answer_by_key(&mut self, signature: &[u8]) -> ToPage {
+        self.say(&FromPage::KeyAnswer { signature: BASE64URL_NOPAD.encode(signature) });
+        self.hear()
+    }
+
+    /// Has a key wait for its binding, and returns the code.
+    pub fn ask_to_bind(&mut self, key: &ClientKey) -> Result<String, Refusal> {
+        let name = Label::cut("laptop").unwrap();
+        let nonce = self.key_challenge(&FromPage::BindKey { key: key.public(), name });
+        match self.answer_by_key(&key.sign(Purpose::Bind, ORIGIN, &nonce)) {
+            ToPage::BindingCode { code, .. } => Ok(code.reveal().to_owned()),
+            ToPage::Refused { refusal, .. } => Err(refusal),
+            other => panic!("no code: {other:?}"),
+        }
+    }
+
+    /// Signs in with a key.
+    pub fn sign_in_by_key(&mut self, key: &ClientKey) -> Result<String, Refusal> {
+        let nonce = self.key_challenge(&FromPage::KeySignIn { key: key.public().id() });
+        match self.answer_by_key(&key.sign(Purpose::SignIn, ORIGIN, &nonce)) {
+            ToPage::SignedIn { account } => {
+                // The first list comes by itself, if the policy allows it.
+                let first = self.hear();
+                assert!(matches!(first, ToPage::Lobby { .. } | ToPage::Refused { .. }), "{first:?}");
+                Ok(account.to_string())
+            }
+            ToPage::Refused { refusal, .. } => Err(refusal),
+            other => panic!("not signed in: {other:?}"),
+        }
+    }
+
+    /// Gives the code of a key that waits, and returns the options of the touch that binds it.
+    pub fn find_binding(&mut self, code: &str) -> Result<String, Refusal> {
+        self.say(&FromPage::FindBinding { code: code.into() });
+        self.hear_of("the key", |message| match message {
+            ToPage::Binding { options, .. } => Some(Ok(options.to_string())),
+            ToPage::Refused { stream: None, refusal } => Some(Err(*refusal)),
+            _ => None,
+        })
+    }
+
+    /// Declines to bind the key that was found.
+    pub fn decline_binding(&mut self) {
+        self.say(&FromPage::DeclineBinding {});
+        assert_eq!(self.hear(), ToPage::Refused { stream: None, refusal: Refusal::KeyDeclined });
+    }
+
+    /// Answers the challenge to bind a key.
+    pub fn bind(&mut self, credential: &str) -> Result<(), Refusal> {
+        self.say(&FromPage::Bind { credential: serde_json::from_str(credential).unwrap() });
+        self.hear_of("the binding", |message| match message {
+            ToPage::Bound {} => Some(Ok(())),
+            ToPage::Refused { stream: None, refusal } => Some(Err(*refusal)),
+            _ => None,
+        })
     }
 
     /// Gives up the page and returns its WebSocket.
@@ -359,7 +440,7 @@ pub fn status_of(socket: impl Into<Stream>, headers: &[(&str, &str)]) -> u16 {
     let mut socket = patient(socket.into());
     let mut request = String::from(
         "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-5\r\n",
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-6\r\n",
     );
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");

@@ -62,7 +62,7 @@ impl PrincipalClient {
         match channel.receive_within(PATIENCE).unwrap().0 {
             ToAuth::Vouched => Ok(Self::over(channel.into_socket())),
             ToAuth::Refused(refusal) => Err(refusal),
-            ToAuth::Revoked => panic!("nobody was to be revoked"),
+            ToAuth::Revoked | ToAuth::KeyRule { .. } => panic!("that was not asked"),
         }
     }
 

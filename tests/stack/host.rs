@@ -90,12 +90,28 @@ impl Host {
 
     /// A host for a test that needs it for itself.
     pub fn alone() -> Self {
+        Self::with_origin(|_| ORIGIN.to_owned())
+    }
+
+    /// A host whose origin is that at which its front can be reached.
+    pub fn at_its_own_address() -> Self {
+        Self::with_origin(|address| format!("http://localhost:{}", address.port()))
+    }
+
+    /// The origin of [`Self::at_its_own_address`].
+    pub fn origin(&self) -> String {
+        format!("http://localhost:{}", self.front_address.port())
+    }
+
+    fn with_origin(origin: impl FnOnce(SocketAddr) -> String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let front_address = listener.local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for name in FOLDERS {
             std::fs::create_dir_all(root.join(name)).unwrap();
         }
-        let policy = format!("origin = \"{ORIGIN}\"\n{PROXY}{POLICY}");
+        let policy = format!("origin = \"{}\"\n{PROXY}{POLICY}", origin(front_address));
         std::fs::write(root.join("etc/tere/tere.toml"), policy).unwrap();
         // Independent of who runs the tests and of their shell's startup files.
         std::fs::write(root.join("home/.profile"), "PS1='$ '\n").unwrap();
@@ -103,8 +119,6 @@ impl Host {
         let listen = |name: &str| seqpacket::listen(&root.join("run/tere").join(name)).unwrap();
         let broker = broker(root, fake.address(), [listen("broker.sock")]);
         let auth = auth(root, [listen("auth.sock"), listen("control.sock")]);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let front_address = listener.local_addr().unwrap();
         let front = front(root, [listener.into(), listen_for_proxy(&root.join(FOR_PROXY))]);
         let (front, auth, broker) = (Mutex::new(front), Mutex::new(auth), Mutex::new(broker));
         Self { people: Mutex::default(), front, auth, broker, fake, front_address, folder }

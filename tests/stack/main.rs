@@ -18,6 +18,7 @@ mod parts;
 #[path = "../stories/mod.rs"]
 mod stories;
 
+mod afar;
 mod descriptors;
 mod fake;
 mod frozen;

@@ -23,6 +23,7 @@
 //! The policy of the host: alice and bob may be `dev@web1`, and alice may share her sessions there.
 //! alice may also be `dev@nobus`, `dev@absent` and `nobody-there@web1`.
 
+mod afar;
 pub mod attacks;
 mod ends;
 mod exec;
@@ -70,7 +71,13 @@ impl<'a> Policy<'a> {
         std::fs::write(self.host.path(Self::PATH), text).unwrap();
     }
 
-    /// The same, and puts it into force.
+    /// Puts the policy into force with these tables in addition.
+    pub fn add(&self, tables: &str) {
+        std::fs::write(self.host.path(Self::PATH), format!("{}\n{tables}", self.before)).unwrap();
+        assert!(self.host.reload_broker(), "{tables}");
+    }
+
+    /// Writes the policy as [`Self::write`] does, and puts it into force.
     pub fn set(&self, lines: &str) {
         self.write(lines);
         assert!(self.host.reload_broker(), "{lines}");

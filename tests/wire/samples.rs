@@ -1,10 +1,12 @@
 //! One of each message that there is.
 
+use std::collections::BTreeSet;
+
 use tere::names::{
-    AccountName, ChangeKind, Label, MachineChange, MachineName, PasskeyId, SessionId, Target, TermSize,
-    Theme, UnixUser, UserUid,
+    AccountName, ChangeKind, ClientKeyId, ClientPublicKey, KeyRight, Label, MachineChange, MachineName,
+    PasskeyId, SessionId, Target, TermSize, Theme, UnixUser, UserUid,
 };
-use tere::protocol::control::{AccountSummary, FromCli, ToCli, UnusableFile};
+use tere::protocol::control::{AccountSummary, FromCli, KeySummary, ToCli, UnusableFile};
 use tere::protocol::exec::{Command, CommandSignal, FromClient, Output, ToClient};
 use tere::protocol::login::{FromFront, ToFront};
 use tere::protocol::machine::{
@@ -26,6 +28,18 @@ pub(crate) fn alice() -> AccountName {
 
 fn passkey() -> PasskeyId {
     "0123456789abcdef".parse().unwrap()
+}
+
+fn client_key() -> ClientKeyId {
+    ClientPublicKey::of(&[7; 32]).id()
+}
+
+fn label() -> Label {
+    Label::cut("laptop").unwrap()
+}
+
+fn rights() -> BTreeSet<KeyRight> {
+    BTreeSet::from([KeyRight::List, KeyRight::Share])
 }
 
 fn user() -> UnixUser {
@@ -98,6 +112,17 @@ pub(crate) fn from_front() -> Vec<FromFront> {
         FromFront::SignIn,
         FromFront::Enrol { token: "tok".into() },
         FromFront::StepUp { account: alice() },
+        FromFront::KeySignIn { key: client_key() },
+        FromFront::BindKey {
+            key: ClientPublicKey::of(&[7; 32]),
+            name: label(),
+            source: "192.0.2.1".parse().ok(),
+        },
+        FromFront::BindKey { key: ClientPublicKey::of(&[7; 32]), name: label(), source: None },
+        FromFront::RemoveKey { key: client_key() },
+        FromFront::KeyAnswer { signature: vec![7; 64] },
+        FromFront::FindBinding { account: alice(), code: "01AZ-9K01".into() },
+        FromFront::DeclineBinding,
         FromFront::Answer { credential: "{}".into() },
     ]
 }
@@ -105,6 +130,19 @@ pub(crate) fn from_front() -> Vec<FromFront> {
 pub(crate) fn to_front() -> Vec<ToFront> {
     vec![
         ToFront::Challenge { ceremony: Ceremony::Get, options: "{}".into() },
+        ToFront::KeyChallenge { nonce: [7; 32] },
+        ToFront::BindingCode { code: "01AZ-9K01".into(), seconds: 240 },
+        ToFront::KeyBound { account: alice() },
+        ToFront::KeyRemoved,
+        ToFront::Binding {
+            key: client_key(),
+            name: label(),
+            source: "192.0.2.1".parse().ok(),
+            allow: rights(),
+            seconds: 300,
+            options: "{}".into(),
+        },
+        ToFront::Bound,
         ToFront::SignedIn { account: alice() },
         ToFront::SteppedUp,
         ToFront::Refused(Refusal::LinkInvalid),
@@ -121,6 +159,8 @@ pub(crate) fn from_cli() -> Vec<FromCli> {
         FromCli::AccountLink(alice()),
         FromCli::AccountAddUnixUser(alice(), uid()),
         FromCli::AccountRemoveUnixUser(alice(), uid()),
+        FromCli::AccountKeys(alice()),
+        FromCli::AccountRemoveKey(alice(), client_key()),
         FromCli::Principal,
     ]
 }
@@ -134,7 +174,15 @@ pub(crate) fn to_cli() -> Vec<ToCli> {
         last_sign_in: Some(301),
         unix_users: vec![uid()],
     };
+    let key = KeySummary {
+        key: client_key(),
+        name: label(),
+        bound: 300,
+        last_sign_in: Some(301),
+        source: "192.0.2.1".parse().ok(),
+    };
     vec![
+        ToCli::Keys(vec![key]),
         ToCli::Link { account: alice(), link: "http://x".into(), expires: 300 },
         ToCli::Accounts(vec![summary]),
         ToCli::Unusable { folder: "/x".into(), files: vec![unusable] },
@@ -152,13 +200,25 @@ pub(crate) fn from_auth() -> Vec<FromAuth> {
         FromAuth::Vouch { principal: principal.clone(), how: AuthMethod::Enrolment(passkey()), at: 300 },
         FromAuth::Vouch { principal, how: AuthMethod::StepUp(passkey()), at: 300 },
         FromAuth::Vouch { principal: Principal::Operator, how: AuthMethod::PeerUid(0), at: 300 },
+        FromAuth::Vouch {
+            principal: Principal::Account(alice()),
+            how: AuthMethod::ClientKey { key: client_key(), bound: 300 },
+            at: 300,
+        },
         FromAuth::Revoke(alice()),
         FromAuth::CloseChannels(uid()),
+        FromAuth::CloseKeyChannels(client_key()),
+        FromAuth::KeyRule(alice()),
     ]
 }
 
 pub(crate) fn to_auth() -> Vec<ToAuth> {
-    vec![ToAuth::Vouched, ToAuth::Revoked, ToAuth::Refused(Refusal::TooMany)]
+    vec![
+        ToAuth::Vouched,
+        ToAuth::Revoked,
+        ToAuth::KeyRule { allow: rights(), seconds: 300 },
+        ToAuth::Refused(Refusal::TooMany),
+    ]
 }
 
 pub(crate) fn requests() -> Vec<Request> {

@@ -7,7 +7,7 @@ import type { FromPage, Refusal, ToPage } from './protocol.ts';
 import { isReport } from './reports.ts';
 import { InputCount } from './inputcount.ts';
 
-export const SUBPROTOCOL = 'tere-5';
+export const SUBPROTOCOL = 'tere-6';
 
 const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 30_000;

@@ -7,6 +7,9 @@ import { placeOf } from './place.ts';
 
 const ENROL = '#enrol=';
 
+/** The link that tere login prints. It carries no code: see docs/design.md. */
+const KEY = '#key';
+
 /**
  * What a link says after its `#`. The token of an enrolment link must not stay in the address bar
  * and the history, so it is removed before anything else.
@@ -18,12 +21,12 @@ function takeFragment(): string {
 }
 
 const hash = takeFragment();
-new Page(hash.startsWith(ENROL) ? hash.slice(ENROL.length) : undefined, placeOf(hash));
+new Page(hash.startsWith(ENROL) ? hash.slice(ENROL.length) : undefined, placeOf(hash), hash === KEY);
 refuseFiles();
 
 // A link that is opened in this tab changes only the fragment, so the page has to be reloaded.
 window.addEventListener('hashchange', () => {
-  if (location.hash.startsWith(ENROL) || placeOf(location.hash)) location.reload();
+  if (location.hash.startsWith(ENROL) || location.hash === KEY || placeOf(location.hash)) location.reload();
 });
 
 // In some browsers, a phone's keyboard covers the page without changing its height, so the page

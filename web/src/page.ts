@@ -1,6 +1,7 @@
 // The page as a whole: the sign-in form, the lobby, a shell, and what happens when the connection
 // is lost.
 
+import { askCode, bindingHeard, withdrawCode } from './bindkey.ts';
 import type { Connection } from './connection.ts';
 import { signInWaits, showSignIn } from './signin.ts';
 import { element } from './elements.ts';
@@ -27,6 +28,8 @@ export class Page {
   #enrolToken: string | undefined;
   /** Where the user is to be led after signing in. */
   #place: Place | undefined;
+  /** Whether the user came to sign in a command line. */
+  #bindsKey: boolean;
   /** The signed-in connection; undefined before sign-in and after a loss. */
   #connection: Connection | undefined;
   /** Set while the connection is lost and the page tries to restore it. */
@@ -39,10 +42,12 @@ export class Page {
     visitLobby: () => this.#visitLobby(),
   });
 
-  /** `place` is where the link leads by which the user came. */
-  constructor(enrolToken: string | undefined, place: Place | undefined) {
+  /** `place` is where the link leads by which the user came; `bindsKey`, that it is that of tere login. */
+  constructor(enrolToken: string | undefined, place: Place | undefined, bindsKey: boolean) {
     this.#enrolToken = enrolToken;
     this.#place = place;
+    this.#bindsKey = bindsKey;
+    element<HTMLButtonElement>('lobby-key').onclick = () => this.#askCode();
     window.addEventListener('online', () => this.#wake());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.#wake();
@@ -102,6 +107,7 @@ export class Page {
   // Messages from the front.
 
   #heard(message: ToPage): void {
+    if (bindingHeard(message)) return;
     if (message.type === 'lobby') {
       const { targets, sessions, machines, tasks } = message;
       this.#lobby = { targets, sessions, machines, tasks };
@@ -124,6 +130,12 @@ export class Page {
   #arrive(): void {
     this.#entering = false;
     const { targets, sessions } = this.#lobby;
+    if (this.#bindsKey) {
+      this.#bindsKey = false;
+      this.#inLobby();
+      this.#askCode();
+      return;
+    }
     if (this.#shell.sayOverAgain() || this.#follow()) return;
     const there = sessions.find((session) => session.id === this.#shell.wanted);
     if (there) {
@@ -170,6 +182,10 @@ export class Page {
 
   // The lobby.
 
+  #askCode(): void {
+    if (this.#connection) askCode(this.#connection);
+  }
+
   #visitLobby(): void {
     endNotices();
     this.#connection?.send({ type: 'list' });
@@ -195,6 +211,7 @@ export class Page {
   // Loss of the connection.
 
   #lost(): void {
+    withdrawCode();
     this.#connection = undefined;
     this.#entering = false;
     const shell = this.#shell;

@@ -1,6 +1,6 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "no-touch-needed" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-a-terminal" | "not-shareable" | "only-to-watch" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "no-account-of-user" | "unix-user-taken" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full" | "too-many-failures";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "no-touch-needed" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-shareable" | "only-to-watch" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "no-account-of-user" | "unix-user-taken" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full" | "too-many-failures" | "not-by-key" | "unknown-key" | "key-expired" | "code-invalid" | "key-declined" | "keys-full" | "no-such-key";
 
 export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "time-limit" | "worker-gone" | "view-closed" | "view-lost";
 
@@ -164,6 +164,8 @@ about: About | null,
  */
 exec: boolean, };
 
+export type KeyRight = "list" | "attach" | "open" | "end" | "name" | "share";
+
 export type ChangeKind = "checkpoint" | "rebuild" | "fork" | "remove";
 
 export type MachineChange = { "checkpoint": { 
@@ -278,7 +280,35 @@ token: SecretText, } | { "type": "answer",
 /**
  * The credential.
  */
-credential: JsonValue, } | { "type": "list", } | { "type": "open", 
+credential: JsonValue, } | { "type": "bind-key", 
+/**
+ * The public half of the key.
+ */
+key: ClientPublicKey, 
+/**
+ * What the person is to know it by.
+ */
+name: Label, } | { "type": "key-sign-in", 
+/**
+ * The key.
+ */
+key: ClientKeyId, } | { "type": "remove-key", 
+/**
+ * The key.
+ */
+key: ClientKeyId, } | { "type": "key-answer", 
+/**
+ * The signature (see `src/client_key.rs`), in base64url.
+ */
+signature: string, } | { "type": "find-binding", 
+/**
+ * The code, as the person typed it.
+ */
+code: SecretText, } | { "type": "bind", 
+/**
+ * The credential, as in `answer`.
+ */
+credential: JsonValue, } | { "type": "decline-binding", } | { "type": "list", } | { "type": "open", 
 /**
  * The stream's number, chosen by the page.
  */
@@ -408,7 +438,48 @@ options: JsonValue, } | { "type": "signed-in",
 /**
  * The account.
  */
-account: AccountName, } | { "type": "touch-challenge", 
+account: AccountName, } | { "type": "key-challenge", 
+/**
+ * 32 bytes, in base64url.
+ */
+nonce: string, } | { "type": "binding-code", 
+/**
+ * The code.
+ */
+code: SecretText, 
+/**
+ * How many seconds it is good.
+ */
+seconds: number, } | { "type": "key-bound", 
+/**
+ * The account.
+ */
+account: AccountName, } | { "type": "key-removed", } | { "type": "binding", 
+/**
+ * The id of the key.
+ */
+key: ClientKeyId, 
+/**
+ * The name that its command line gave it.
+ */
+name: Label, 
+/**
+ * Where that command line is, if it is not on this host.
+ */
+source: string | null, 
+/**
+ * What the key may do.
+ */
+allow: Array<KeyRight>, 
+/**
+ * How many seconds it is good.
+ */
+seconds: number, 
+/**
+ * `PublicKeyCredentialRequestOptionsJSON`, for the passkeys of the account. The answer
+ * binds this key and does nothing else.
+ */
+options: JsonValue, } | { "type": "bound", } | { "type": "touch-challenge", 
 /**
  * The stream of the request.
  */
@@ -544,7 +615,7 @@ stream: number | null,
 /**
  * Why the request was refused.
  */
-refusal: Refusal, } | { "type": "pong", 
+refusal: Refusal, } | { "type": "done", } | { "type": "pong", 
 /**
  * The front's clock, milliseconds since this connection began.
  */
@@ -565,5 +636,9 @@ export type UnixUser = string;
 export type Color = string;
 
 export type SecretText = string;
+
+export type ClientKeyId = string;
+
+export type ClientPublicKey = string;
 
 export type JsonValue = unknown;

@@ -59,6 +59,16 @@ export const refusalSentences: Record<Refusal, string> = {
   'storage-failed': 'The host could not store this. Its disk may be full.',
   'may-not-last':
     "This is done, but the host's disk failed: a power cut may undo it. Ask whoever runs this host to look at the disk.",
+  'not-by-key':
+    'Not with a client key: sign in to the page for this, or ask whoever runs this host for a [[client-key]] in its policy.',
+  'unknown-key': 'This client key is not known here any more. Sign in again: tere login',
+  'key-expired': 'This client key is too old. Sign in again: tere login',
+  'code-invalid':
+    "No command line waits with this code. Each code is good once, for a few minutes: run 'tere login' again.",
+  'key-declined': 'It was declined in the page. Nothing has changed.',
+  'keys-full':
+    "This account has as many client keys as it may have. Remove one: tere logout there, or 'tere account remove-key' on the host.",
+  'no-such-key': "This account has no such client key. 'tere account list-keys' shows those that it has.",
   'passkeys-full':
     'This account has as many passkeys as it may have. Sign in with one of them, or ask for a new account.',
 };

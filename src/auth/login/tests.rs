@@ -1,3 +1,4 @@
+#![allow(clippy::wildcard_enum_match_arm)] // one outcome among many is the right one
 #![allow(clippy::needless_pass_by_value)] // an outcome is looked at once and done with
 
 use std::time::Duration;
@@ -15,6 +16,8 @@ use passkey::SoftAuthenticator;
 #[path = "../../../tests/parts/passkey.rs"]
 mod passkey;
 
+mod keys;
+
 const ORIGIN: &str = "https://shell.example.org";
 
 /// auth without its sockets: the account files are real, and the tests send the login messages.
@@ -29,6 +32,12 @@ struct Auth {
 #[derive(Debug)]
 enum Outcome {
     Challenge(String),
+    KeyChallenge(Nonce),
+    /// A key was found, with these options for the touch that binds it.
+    Binding(String),
+    Wait(UnboundKey),
+    Bound(String),
+    KeyRemoved(ClientKeyId),
     SignedIn(String, How),
     Refused(Refusal),
     Violation,
@@ -75,7 +84,10 @@ impl Auth {
 
     /// Handles one message, with the real store. `broker` is the broker's answer to vouching.
     fn step(&mut self, login: &mut Login, asked: FromFront, broker: Result<(), Refusal>) -> Outcome {
-        let mut input = Input::Asked(asked);
+        self.input(login, Input::Asked(asked), broker)
+    }
+
+    fn input(&mut self, login: &mut Login, mut input: Input, broker: Result<(), Refusal>) -> Outcome {
         loop {
             let taken = std::mem::replace(login, Login::new());
             let (next, action) = taken.handle(input, &self.pages.accounts, &self.party, self.now);
@@ -86,7 +98,15 @@ impl Auth {
                 }
                 Action::Vouch { .. } => Input::Vouched(broker),
                 Action::Challenge(ToFront::Challenge { options, .. }) => return Outcome::Challenge(options),
+                Action::Challenge(ToFront::KeyChallenge { nonce }) => return Outcome::KeyChallenge(nonce),
+                Action::Challenge(ToFront::Binding { options, .. }) => return Outcome::Binding(options),
                 Action::Challenge(other) => panic!("{other:?}"),
+                Action::Wait(unbound) => return Outcome::Wait(unbound),
+                Action::Bound { account, claimed, .. } => {
+                    claimed.was_bound(account.clone());
+                    return Outcome::Bound(account.to_string());
+                }
+                Action::KeyRemoved { key, .. } => return Outcome::KeyRemoved(key),
                 Action::SignedIn { account, how, .. } => return Outcome::SignedIn(account.to_string(), how),
                 Action::Refuse { refusal, .. } => return Outcome::Refused(refusal),
                 Action::Violation => return Outcome::Violation,
@@ -101,9 +121,7 @@ impl Auth {
     fn challenge(&mut self, login: &mut Login, asked: FromFront) -> String {
         match self.say(login, asked) {
             Outcome::Challenge(options) => options,
-            other @ (Outcome::SignedIn(..) | Outcome::Refused(_) | Outcome::Violation) => {
-                panic!("no challenge: {other:?}")
-            }
+            other => panic!("no challenge: {other:?}"),
         }
     }
 
@@ -322,7 +340,7 @@ fn an_answer_that_is_not_to_the_letter_what_was_signed_signs_nobody_in() {
                 assert!(account == "alice" && (same || name.is_none()), "{name:?}: {text}")
             }
             Outcome::Refused(_) | Outcome::Violation => assert_ne!(text, right),
-            Outcome::Challenge(_) => panic!("another challenge: {text}"),
+            other => panic!("another challenge: {other:?} for {text}"),
         }
         let token = auth.link("alice");
         let mut login = Login::new();

@@ -9,7 +9,6 @@ mod escape;
 
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::{Failure, is_for_now};
+use super::host::Host;
 use super::picker;
 use super::session::{Chosen, Named, choices, looking, named_session, only_target};
 use super::tty::Tty;
@@ -84,33 +84,36 @@ pub(super) enum Wanted {
 }
 
 /// Shows a session until it is over or the person leaves.
-pub(super) fn run(wanted: &Wanted, options: &Options, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn run(wanted: &Wanted, options: &Options, host: &Host) -> Result<ExitCode, Failure> {
     let tty = Tty::open()?;
     let (session, over) = block_on(async {
-        let mut view = View::begin(wanted, options, &tty, runtime_dir).await?;
+        let mut view = View::begin(wanted, options, &tty, host).await?;
         let over = view.show(&tty).await?;
-        Ok((view.manner.session, over))
+        let View { channel, manner, socket, .. } = view;
+        drop(socket);
+        channel.finish().await;
+        Ok((manner.session, over))
     })?;
     drop(tty);
     over.said(&session)
 }
 
 /// Has the person choose what to open or to come back to, and shows it.
-pub(super) fn choose(runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn choose(host: &Host) -> Result<ExitCode, Failure> {
     let tty = Tty::open()?;
-    let (lines, mut choices) = choices(runtime_dir)?;
+    let (lines, mut choices) = choices(host)?;
     let Some(number) = picker::pick(&tty, lines)? else { return Ok(ExitCode::SUCCESS) };
     drop(tty);
     let wanted = match choices.swap_remove(number) {
         Chosen::Session(session) => Wanted::Attach(Named::of(&session)),
         Chosen::Target(target) => Wanted::Open(Some(target), None),
     };
-    run(&wanted, &Options::default(), runtime_dir)
+    run(&wanted, &Options::default(), host)
 }
 
 /// A view of a session.
 struct View<'a> {
-    runtime_dir: &'a Path,
+    host: &'a Host,
     channel: PrincipalChannel,
     manner: Manner,
     socket: OwnedFd,
@@ -127,12 +130,7 @@ enum Over {
 
 impl<'a> View<'a> {
     /// Opens or attaches.
-    async fn begin(
-        wanted: &Wanted,
-        options: &Options,
-        tty: &Tty,
-        runtime_dir: &'a Path,
-    ) -> Result<Self, Failure> {
+    async fn begin(wanted: &Wanted, options: &Options, tty: &Tty, host: &'a Host) -> Result<Self, Failure> {
         let what = match wanted {
             Wanted::Open(Some(target), _) => format!("open a shell on {target}"),
             Wanted::Open(None, _) => "open a shell".to_owned(),
@@ -140,7 +138,7 @@ impl<'a> View<'a> {
             Wanted::Watch(named) => format!("watch {}", named.text()),
         };
         let failed = |error: Unanswered| error.failure(&what);
-        let mut channel = PrincipalChannel::vouched(runtime_dir).await.map_err(failed)?;
+        let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let size = tty.size();
         let ask = match wanted {
             Wanted::Open(target, reason) => {
@@ -164,7 +162,7 @@ impl<'a> View<'a> {
         };
         let looks_only = matches!(wanted, Wanted::Watch(_));
         let manner = Manner { session, looks_only, escape: options.escape.0 };
-        Ok(Self { runtime_dir, channel, manner, socket })
+        Ok(Self { host, channel, manner, socket })
     }
 
     /// Shows it. The terminal is raw meanwhile.
@@ -236,6 +234,7 @@ impl<'a> View<'a> {
                 Err(Unanswered::Refused(refusal)) if !is_for_now(refusal) => return Err(refusal),
                 Err(Unanswered::Refused(refusal)) => refusal.to_string(),
                 Err(Unanswered::Channel(whom, error)) => format!("{whom}: {error}"),
+                Err(Unanswered::Afar(error)) => error.to_string(),
             };
             tell(orders, ToDisplay::Offline(offline(&why))).await;
             tokio::time::sleep(backoff.pause()).await;
@@ -245,8 +244,8 @@ impl<'a> View<'a> {
     /// Views the session on the channel that there is, or on a new one.
     async fn view_again(&mut self, tty: &Tty) -> Result<OwnedFd, Unanswered> {
         match self.attach(tty).await {
-            Err(Unanswered::Channel(..)) => {
-                self.channel = PrincipalChannel::vouched(self.runtime_dir).await?;
+            Err(Unanswered::Channel(..) | Unanswered::Afar(_)) => {
+                self.channel = PrincipalChannel::vouched(self.host).await?;
                 self.attach(tty).await
             }
             attached => attached,

@@ -1,16 +1,20 @@
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
+use super::super::client::Client;
 use super::closing::Closing;
 use super::step_up::StepUp;
 use super::steps::{Action, Control, Input, StreamId, Verdict, tell};
 use super::streams::{Pending, Streams};
+use crate::client_key::SIGNATURE_LENGTH;
 use crate::names::AccountName;
-use crate::protocol::Refusal;
-use crate::protocol::login::FromFront;
+use crate::protocol::login::{BINDING, FromFront};
 use crate::protocol::page::{Ceremony, FromPage, TEXT_FRAME_MAX, ToPage, TouchView};
 use crate::protocol::principal::{Ask, FromBroker};
+use crate::protocol::{Refusal, SecretText};
 
 /// How long a connection may stay without a signed-in account after it began, or after the last
 /// question of a sign-in, before it is closed. A challenge may be answered for 60 s. The page opens a
@@ -42,6 +46,8 @@ enum ConnectionState {
     Challenged,
     /// auth is verifying the page's answer.
     Answered,
+    /// The key of the command line waits until somebody binds it to their account.
+    Binding,
     /// An account is signed in.
     SignedIn(Streams),
     /// Closed. Further input is ignored.
@@ -52,6 +58,9 @@ enum ConnectionState {
 #[derive(Debug)]
 pub(super) struct Core {
     state: ConnectionState,
+    client: Client,
+    /// Where the client is, if it is not on this host.
+    address: Option<IpAddr>,
     /// The account that is signed in.
     account: Option<AccountName>,
     step_up: StepUp,
@@ -67,11 +76,13 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, client: Client, address: Option<IpAddr>) -> Self {
         let (sign_in_by, probe_at) = (now + SIGN_IN_TIMEOUT, now + PROBE_AFTER);
         let (state, account, step_up) = (ConnectionState::Anonymous, None, StepUp::Idle);
         Self {
             state,
+            client,
+            address,
             account,
             step_up,
             refused: 0,
@@ -91,7 +102,8 @@ impl Core {
             ConnectionState::Anonymous
             | ConnectionState::LoginAsked
             | ConnectionState::Challenged
-            | ConnectionState::Answered => quiet.min(self.sign_in_by),
+            | ConnectionState::Answered
+            | ConnectionState::Binding => quiet.min(self.sign_in_by),
             ConnectionState::SignedIn(streams) => {
                 streams.next_again().map_or(quiet, |again| quiet.min(again))
             }
@@ -128,7 +140,7 @@ impl Core {
             Input::Alive | Input::Pong { .. } => Ok(Vec::new()),
             Input::Unreadable(what) => Err(Closing::BadMessage(what)),
             Input::PageGone => Err(Closing::PageGone),
-            Input::Login(verdict) => self.login(verdict),
+            Input::Login(verdict) => self.login(verdict, now),
             Input::Broker(message) => self.broker(message, now),
             Input::StepUpLost(stream) => Ok(self.of_stream(|streams| streams.step_up_lost(stream))),
             Input::BrokerLost => Err(Closing::BrokerLost),
@@ -152,6 +164,9 @@ impl Core {
     }
 
     fn page(&mut self, message: FromPage, now: Instant) -> Result<Vec<Action>, Closing> {
+        if !self.client.may_send(&message) {
+            return Err(Closing::BadMessage("a message of another kind of client"));
+        }
         match (&mut self.state, message) {
             (_, FromPage::Ping {}) => Ok(tell(ToPage::Pong { at: clock(self.began, now) })),
             // A page may start a new login while it has a challenge: its user gave up the first
@@ -165,6 +180,22 @@ impl Core {
                 self.state = ConnectionState::LoginAsked;
                 self.sign_in_by = (now + SIGN_IN_TIMEOUT).min(self.began + SIGN_IN_MAX);
                 Ok(vec![Action::Login(FromFront::Enrol { token })])
+            }
+            (
+                ConnectionState::Anonymous | ConnectionState::Challenged,
+                message
+                @ (FromPage::KeySignIn { .. } | FromPage::BindKey { .. } | FromPage::RemoveKey { .. }),
+            ) => {
+                self.state = ConnectionState::LoginAsked;
+                self.sign_in_by = (now + SIGN_IN_TIMEOUT).min(self.began + SIGN_IN_MAX);
+                Ok(key_question(message, self.address).map(Action::Login).into_iter().collect())
+            }
+            (ConnectionState::Challenged, FromPage::KeyAnswer { signature }) => {
+                let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok();
+                let signature = signature.filter(|signature| signature.len() == SIGNATURE_LENGTH);
+                let signature = signature.ok_or(Closing::BadMessage("the answer is not a signature"))?;
+                self.state = ConnectionState::Answered;
+                Ok(vec![Action::Login(FromFront::KeyAnswer { signature })])
             }
             (ConnectionState::Challenged, FromPage::Answer { credential }) => {
                 let credential = credential_text(&credential)?;
@@ -199,6 +230,22 @@ impl Core {
                     Err(no_room) => Ok(no_room),
                 }
             }
+            (ConnectionState::SignedIn(_), FromPage::FindBinding { code }) => Ok(self.find_binding(code)),
+            (ConnectionState::SignedIn(_), FromPage::Bind { credential }) => {
+                let StepUp::BindingFound = self.step_up else {
+                    return Err(Closing::BadMessage("a binding without a challenge"));
+                };
+                let credential = credential_text(&credential)?;
+                self.step_up = StepUp::BindingAnswered;
+                Ok(vec![Action::Login(FromFront::Answer { credential })])
+            }
+            (ConnectionState::SignedIn(_), FromPage::DeclineBinding {}) => {
+                let StepUp::BindingFound = self.step_up else {
+                    return Err(Closing::BadMessage("nothing to decline"));
+                };
+                self.step_up = StepUp::BindingAnswered;
+                Ok(vec![Action::Login(FromFront::DeclineBinding)])
+            }
             (ConnectionState::SignedIn(streams), FromPage::Name { session, name }) => {
                 Ok(streams.ask(Pending::Name, Ask::Name { session, name }))
             }
@@ -232,8 +279,12 @@ impl Core {
                 ConnectionState::Anonymous
                 | ConnectionState::LoginAsked
                 | ConnectionState::Challenged
-                | ConnectionState::Answered,
-                FromPage::List {}
+                | ConnectionState::Answered
+                | ConnectionState::Binding,
+                FromPage::FindBinding { .. }
+                | FromPage::Bind { .. }
+                | FromPage::DeclineBinding {}
+                | FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
                 | FromPage::StepUp { .. }
@@ -251,22 +302,42 @@ impl Core {
                 | FromPage::Close { .. },
             ) => Err(Closing::BadMessage("a request before signing in")),
             (
-                ConnectionState::Anonymous | ConnectionState::LoginAsked | ConnectionState::Answered,
-                FromPage::Answer { .. },
+                ConnectionState::Anonymous
+                | ConnectionState::LoginAsked
+                | ConnectionState::Answered
+                | ConnectionState::Binding,
+                FromPage::Answer { .. } | FromPage::KeyAnswer { .. },
             ) => Err(Closing::BadMessage("an answer without a challenge")),
             (
-                ConnectionState::LoginAsked | ConnectionState::Answered,
-                FromPage::SignIn {} | FromPage::Enrol { .. },
+                ConnectionState::LoginAsked | ConnectionState::Answered | ConnectionState::Binding,
+                FromPage::SignIn {}
+                | FromPage::Enrol { .. }
+                | FromPage::KeySignIn { .. }
+                | FromPage::BindKey { .. }
+                | FromPage::RemoveKey { .. },
             ) => Err(Closing::BadMessage("a second login while one is under way")),
             (
                 ConnectionState::SignedIn(_),
-                FromPage::SignIn {} | FromPage::Enrol { .. } | FromPage::Answer { .. },
+                FromPage::SignIn {}
+                | FromPage::Enrol { .. }
+                | FromPage::Answer { .. }
+                | FromPage::KeySignIn { .. }
+                | FromPage::BindKey { .. }
+                | FromPage::RemoveKey { .. }
+                | FromPage::KeyAnswer { .. },
             ) => Err(Closing::BadMessage("a login on a signed-in connection")),
             (
                 ConnectionState::Over,
                 FromPage::SignIn {}
                 | FromPage::Enrol { .. }
                 | FromPage::Answer { .. }
+                | FromPage::KeySignIn { .. }
+                | FromPage::BindKey { .. }
+                | FromPage::RemoveKey { .. }
+                | FromPage::KeyAnswer { .. }
+                | FromPage::FindBinding { .. }
+                | FromPage::Bind { .. }
+                | FromPage::DeclineBinding {}
                 | FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
@@ -293,7 +364,8 @@ impl Core {
             ConnectionState::Anonymous
             | ConnectionState::LoginAsked
             | ConnectionState::Challenged
-            | ConnectionState::Answered => Err(Closing::BadMessage("input before signing in")),
+            | ConnectionState::Answered
+            | ConnectionState::Binding => Err(Closing::BadMessage("input before signing in")),
             ConnectionState::Over => Ok(Vec::new()),
         }
     }
@@ -305,6 +377,15 @@ impl Core {
         };
         self.step_up = StepUp::Asked { stream };
         vec![Action::Login(FromFront::StepUp { account })]
+    }
+
+    /// Asks auth for the client key that waits with this code.
+    fn find_binding(&mut self, code: SecretText) -> Vec<Action> {
+        let Some(account) = self.account.clone().filter(|_| !self.step_up.is_waiting()) else {
+            return tell(ToPage::Refused { stream: None, refusal: Refusal::Busy });
+        };
+        self.step_up = StepUp::BindingAsked;
+        vec![Action::Login(FromFront::FindBinding { account, code })]
     }
 
     /// auth's answer to a question of the step-up.
@@ -331,22 +412,36 @@ impl Core {
             (StepUp::Answered { stream: StreamId { stream, .. }, request }, Verdict::SteppedUp) => {
                 Ok(vec![Action::KeepStepUp(stream), Action::AskSteppedUp { stream, request }])
             }
+            (StepUp::BindingAsked, Verdict::Binding(binding)) => {
+                self.step_up = StepUp::BindingFound;
+                Ok(tell(*binding))
+            }
+            (StepUp::BindingAnswered, Verdict::Bound) => Ok(tell(ToPage::Bound {})),
+            (StepUp::BindingAnswered, Verdict::Refused(Refusal::BadMessage)) => {
+                Err(Closing::BadMessage("auth cannot read the page's message"))
+            }
+            (StepUp::BindingAsked | StepUp::BindingAnswered, Verdict::Refused(refusal)) => {
+                Ok(tell(ToPage::Refused { stream: None, refusal }))
+            }
             (
-                StepUp::Idle | StepUp::Challenged { .. },
+                StepUp::Idle
+                | StepUp::Asked { .. }
+                | StepUp::Challenged { .. }
+                | StepUp::Answered { .. }
+                | StepUp::BindingAsked
+                | StepUp::BindingFound
+                | StepUp::BindingAnswered,
                 Verdict::Challenge { .. }
+                | Verdict::KeyChallenge { .. }
+                | Verdict::BindingCode { .. }
+                | Verdict::KeyBound { .. }
+                | Verdict::KeyRemoved
+                | Verdict::Binding(_)
+                | Verdict::Bound
                 | Verdict::SignedIn { .. }
                 | Verdict::SteppedUp
                 | Verdict::Refused(_),
-            )
-            | (
-                StepUp::Asked { .. },
-                Verdict::Challenge { ceremony: Ceremony::Create, .. }
-                | Verdict::SignedIn { .. }
-                | Verdict::SteppedUp,
-            )
-            | (StepUp::Answered { .. }, Verdict::Challenge { .. } | Verdict::SignedIn { .. }) => {
-                Err(Closing::Broken("auth answered what was not asked"))
-            }
+            ) => Err(Closing::Broken("auth answered what was not asked")),
         }
     }
 
@@ -358,18 +453,37 @@ impl Core {
             | ConnectionState::LoginAsked
             | ConnectionState::Challenged
             | ConnectionState::Answered
+            | ConnectionState::Binding
             | ConnectionState::Over => false,
         }
     }
 
-    fn login(&mut self, verdict: Verdict) -> Result<Vec<Action>, Closing> {
+    fn login(&mut self, verdict: Verdict, now: Instant) -> Result<Vec<Action>, Closing> {
         match (&self.state, verdict) {
             (ConnectionState::LoginAsked, Verdict::Challenge { ceremony, options }) => {
                 self.state = ConnectionState::Challenged;
                 Ok(tell(ToPage::Challenge { ceremony, options }))
             }
+            (ConnectionState::LoginAsked, Verdict::KeyChallenge { nonce }) => {
+                self.state = ConnectionState::Challenged;
+                Ok(tell(ToPage::KeyChallenge { nonce: BASE64URL_NOPAD.encode(&nonce) }))
+            }
+            (ConnectionState::Answered, Verdict::BindingCode { code, seconds }) => {
+                self.state = ConnectionState::Binding;
+                // auth gives it up by itself.
+                self.sign_in_by = (now + BINDING + SIGN_IN_TIMEOUT).min(self.began + SIGN_IN_MAX);
+                Ok(tell(ToPage::BindingCode { code, seconds }))
+            }
+            (ConnectionState::Binding, Verdict::KeyBound { account }) => {
+                self.state = ConnectionState::Anonymous;
+                Ok(tell(ToPage::KeyBound { account }))
+            }
+            (ConnectionState::Answered, Verdict::KeyRemoved) => {
+                self.state = ConnectionState::Anonymous;
+                Ok(tell(ToPage::KeyRemoved {}))
+            }
             (ConnectionState::Answered, Verdict::SignedIn { account }) => {
-                let mut streams = Streams::default();
+                let mut streams = Streams::new(self.client);
                 self.account = Some(account.clone());
                 let mut actions = tell(ToPage::SignedIn { account });
                 actions.extend(streams.ask(Pending::Lobby, Ask::Lobby));
@@ -382,7 +496,10 @@ impl Core {
             ) => Err(Closing::BadMessage("auth cannot read the page's message")),
             // A challenge that nobody has answered yet is given up if another login needs its place.
             (
-                ConnectionState::LoginAsked | ConnectionState::Challenged | ConnectionState::Answered,
+                ConnectionState::LoginAsked
+                | ConnectionState::Challenged
+                | ConnectionState::Answered
+                | ConnectionState::Binding,
                 Verdict::Refused(refusal),
             ) => {
                 self.state = ConnectionState::Anonymous;
@@ -397,30 +514,34 @@ impl Core {
             (
                 ConnectionState::SignedIn(_),
                 verdict @ (Verdict::Challenge { .. }
+                | Verdict::KeyChallenge { .. }
+                | Verdict::BindingCode { .. }
+                | Verdict::KeyBound { .. }
+                | Verdict::KeyRemoved
+                | Verdict::Binding(_)
+                | Verdict::Bound
                 | Verdict::SignedIn { .. }
                 | Verdict::SteppedUp
                 | Verdict::Refused(_)),
             ) => self.stepped_up(verdict),
-            (ConnectionState::LoginAsked, Verdict::SignedIn { .. } | Verdict::SteppedUp)
-            | (ConnectionState::Answered, Verdict::Challenge { .. } | Verdict::SteppedUp)
-            | (
-                ConnectionState::Challenged,
-                Verdict::Challenge { .. } | Verdict::SignedIn { .. } | Verdict::SteppedUp,
-            )
-            | (
-                ConnectionState::Anonymous,
+            (ConnectionState::Over, _) => Ok(Vec::new()),
+            (
+                ConnectionState::Anonymous
+                | ConnectionState::LoginAsked
+                | ConnectionState::Challenged
+                | ConnectionState::Answered
+                | ConnectionState::Binding,
                 Verdict::Challenge { .. }
+                | Verdict::KeyChallenge { .. }
+                | Verdict::BindingCode { .. }
+                | Verdict::KeyBound { .. }
+                | Verdict::KeyRemoved
+                | Verdict::Binding(_)
+                | Verdict::Bound
                 | Verdict::SignedIn { .. }
                 | Verdict::SteppedUp
                 | Verdict::Refused(_),
             ) => Err(Closing::Broken("auth answered what was not asked")),
-            (
-                ConnectionState::Over,
-                Verdict::Challenge { .. }
-                | Verdict::SignedIn { .. }
-                | Verdict::SteppedUp
-                | Verdict::Refused(_),
-            ) => Ok(Vec::new()),
         }
     }
 
@@ -447,7 +568,8 @@ impl Core {
                 ConnectionState::Anonymous
                 | ConnectionState::LoginAsked
                 | ConnectionState::Challenged
-                | ConnectionState::Answered,
+                | ConnectionState::Answered
+                | ConnectionState::Binding,
                 FromBroker::Reply { .. }
                 | FromBroker::Progress { .. }
                 | FromBroker::Sharing { .. }
@@ -483,6 +605,7 @@ impl Core {
             | ConnectionState::LoginAsked
             | ConnectionState::Challenged
             | ConnectionState::Answered
+            | ConnectionState::Binding
             | ConnectionState::Over => Vec::new(),
         }
     }
@@ -501,6 +624,19 @@ impl Core {
             actions.push(Action::Probe { number: self.probed });
         }
         Ok(actions)
+    }
+}
+
+/// The question of the command line as auth reads it. `None` if it is another message.
+fn key_question(message: FromPage, source: Option<IpAddr>) -> Option<FromFront> {
+    if let FromPage::KeySignIn { key } = message {
+        Some(FromFront::KeySignIn { key })
+    } else if let FromPage::BindKey { key, name } = message {
+        Some(FromFront::BindKey { key, name, source })
+    } else if let FromPage::RemoveKey { key } = message {
+        Some(FromFront::RemoveKey { key })
+    } else {
+        None
     }
 }
 

@@ -11,11 +11,13 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
+use super::super::client::Client;
 use super::super::script::{Script, run_at_once};
 use super::core::Core;
 use super::frames::{Frame, read, text};
 use super::steps::{Action, Input, StreamId, Verdict};
 use super::websocket::{FRAGMENTS_MAX, open};
+use crate::client_key::NONCE_LENGTH;
 use crate::protocol::Refusal;
 use crate::protocol::page::{
     BINARY_FRAME_MAX, Ceremony, FROM_PAGE_HEADER, FromPage, SIGN_IN_FRAME_MAX, STREAMS_MAX, TEXT_FRAME_MAX,
@@ -127,11 +129,16 @@ fn frame(bytes: &[u8]) -> Option<OneFrame<'_>> {
     Some(((*first, payload), behind))
 }
 
-/// What a connection decides. The input has one event a line: a text frame of the page, or, after a
+/// What a connection decides. The first line may say that the client is a command line. The rest of
+/// the input has one event a line: a text frame of the page, or, after a
 /// byte that says which, a binary frame, an answer of auth or of the broker, or the end of a stream.
 pub fn page(data: &[u8]) {
     let mut now = Instant::now();
-    let mut core = Core::new(now);
+    let (client, data) = match data.strip_prefix(b"cli\n") {
+        Some(rest) => (Client::CommandLine, rest),
+        None => (Client::Page, data),
+    };
+    let mut core = Core::new(now, client, None);
     let mut seen = Seen::default();
     for line in data.split(|byte| *byte == b'\n').take(200) {
         let Some((input, pass)) = event(line, &seen) else { continue };
@@ -246,7 +253,10 @@ fn check_again(message: &FromPage) {
     let again = serde_json::to_string(message).unwrap();
     let mut messages = [message.clone(), serde_json::from_str(&again).unwrap()];
     for message in &mut messages {
-        if let FromPage::Answer { credential } | FromPage::Touch { credential, .. } = message {
+        if let FromPage::Answer { credential }
+        | FromPage::Touch { credential, .. }
+        | FromPage::Bind { credential } = message
+        {
             without_fractions(credential);
         }
     }
@@ -271,6 +281,12 @@ fn verdict(rest: &[u8]) -> Option<Verdict> {
         b'r' => Verdict::Challenge { ceremony: Ceremony::Create, options: serde_json::json!({}) },
         b's' => Verdict::SignedIn { account: std::str::from_utf8(rest).ok()?.parse().ok()? },
         b'u' => Verdict::SteppedUp,
+        b'k' => Verdict::KeyChallenge { nonce: [7; NONCE_LENGTH] },
+        b'w' => Verdict::BindingCode { code: "01AZ-9K01".into(), seconds: 240 },
+        b'o' => Verdict::KeyBound { account: std::str::from_utf8(rest).ok()?.parse().ok()? },
+        b'x' => Verdict::KeyRemoved,
+        b'f' => Verdict::Binding(Box::new(ToPage::Bound {})),
+        b'd' => Verdict::Bound,
         b'n' => Verdict::Refused(Refusal::UnknownPasskey),
         b'b' => Verdict::Refused(Refusal::BadMessage),
         _ => return None,

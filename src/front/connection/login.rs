@@ -2,6 +2,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::super::Front;
@@ -9,7 +10,8 @@ use super::super::places::Place;
 use super::super::source::Source;
 use super::steps::Verdict;
 use crate::protocol::Refusal;
-use crate::protocol::login::{FromFront, ToFront};
+use crate::protocol::login::{BINDING, FromFront, ToFront};
+use crate::protocol::page::ToPage;
 use crate::protocol::principal::{FromBroker, Request};
 use crate::wire::{AsyncChannel, Intent, WireError};
 
@@ -65,21 +67,28 @@ impl Login {
         mut questions: mpsc::Receiver<FromFront>,
         answers: mpsc::Sender<Answered>,
     ) {
-        let mut given_up = false;
+        let (mut given_up, mut waits) = (false, false);
         loop {
             let question = tokio::select! {
                 biased;
                 question = questions.recv() => question,
                 () = displaced(self.channel.as_ref()) => {
-                    (self.channel, given_up) = (None, true);
+                    (self.channel, given_up, waits) = (None, true, false);
                     if answers.send(refused(Refusal::Busy)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                bound = binding_over(self.channel.as_ref()), if waits => {
+                    (self.channel, waits) = (None, false);
+                    if answers.send(bound.unwrap_or_else(|_| refused(Refusal::Unavailable))).await.is_err() {
                         return;
                     }
                     continue;
                 }
             };
             let Some(question) = question else { return };
-            if let FromFront::Answer { .. } = question
+            if let FromFront::Answer { .. } | FromFront::KeyAnswer { .. } = question
                 && std::mem::take(&mut given_up)
             {
                 // The page answered just when its challenge was given up, and has been told.
@@ -93,7 +102,8 @@ impl Login {
             } else {
                 refused(Refusal::TooManyFailures)
             };
-            if !matches!(answered.verdict, Verdict::Challenge { .. }) {
+            waits = matches!(answered.verdict, Verdict::BindingCode { .. });
+            if !answered.goes_on() {
                 self.channel = None;
             }
             if answers.send(answered).await.is_err() {
@@ -105,18 +115,25 @@ impl Login {
     /// Whether auth is asked at all: not if too many sign-ins from this source have failed.
     fn may_ask(&self, question: &FromFront) -> bool {
         match question {
-            FromFront::SignIn | FromFront::Enrol { .. } => {
-                self.front.penalties.allow(self.source, Instant::now())
-            }
+            FromFront::SignIn
+            | FromFront::Enrol { .. }
+            | FromFront::KeySignIn { .. }
+            | FromFront::BindKey { .. }
+            | FromFront::RemoveKey { .. } => self.front.penalties.allow(self.source, Instant::now()),
             // A challenge was made for it, or somebody is signed in.
-            FromFront::Answer { .. } | FromFront::StepUp { .. } => true,
+            FromFront::Answer { .. }
+            | FromFront::KeyAnswer { .. }
+            | FromFront::StepUp { .. }
+            | FromFront::FindBinding { .. }
+            | FromFront::DeclineBinding => true,
         }
     }
 
     /// Counts a sign-in that failed and whose source may be guessing.
     fn count(&self, verdict: &Verdict) {
-        if let Verdict::Refused(Refusal::UnknownPasskey | Refusal::LinkInvalid | Refusal::BadMessage) =
-            verdict
+        if let Verdict::Refused(
+            Refusal::UnknownPasskey | Refusal::UnknownKey | Refusal::LinkInvalid | Refusal::BadMessage,
+        ) = verdict
         {
             self.front.penalties.failed(self.source, Instant::now());
         }
@@ -127,8 +144,14 @@ impl Login {
         // The first question of a login can be repeated to the next auth process. An answer to a
         // challenge cannot: the challenge is gone.
         let attempts = match &question {
-            FromFront::SignIn | FromFront::Enrol { .. } | FromFront::StepUp { .. } => ATTEMPTS,
-            FromFront::Answer { .. } => 1,
+            FromFront::SignIn
+            | FromFront::Enrol { .. }
+            | FromFront::StepUp { .. }
+            | FromFront::KeySignIn { .. }
+            | FromFront::BindKey { .. }
+            | FromFront::RemoveKey { .. }
+            | FromFront::FindBinding { .. } => ATTEMPTS,
+            FromFront::Answer { .. } | FromFront::KeyAnswer { .. } | FromFront::DeclineBinding => 1,
         };
         let mut result = self.attempt(&question).await;
         for _ in 1..attempts {
@@ -153,36 +176,88 @@ impl Login {
     async fn attempt(&mut self, question: &FromFront) -> Result<Answered, WireError> {
         let channel = match (self.channel.take(), question) {
             (Some(channel), _) => channel,
-            (None, FromFront::SignIn | FromFront::Enrol { .. } | FromFront::StepUp { .. }) => {
-                let is_step_up = matches!(question, FromFront::StepUp { .. });
+            (
+                None,
+                FromFront::SignIn
+                | FromFront::Enrol { .. }
+                | FromFront::StepUp { .. }
+                | FromFront::KeySignIn { .. }
+                | FromFront::BindKey { .. }
+                | FromFront::RemoveKey { .. }
+                | FromFront::FindBinding { .. },
+            ) => {
+                let is_step_up = matches!(question, FromFront::StepUp { .. } | FromFront::FindBinding { .. });
                 let place = (!is_step_up).then(|| self.front.capacity.login(self.source));
                 let channel =
                     AsyncChannel::connect(&self.front.auth, Intent::Login, GREETING_TIMEOUT).await?;
                 OpenChannel { channel, place }
             }
-            (None, FromFront::Answer { .. }) => return Err(WireError::Closed),
+            (None, FromFront::Answer { .. } | FromFront::KeyAnswer { .. } | FromFront::DeclineBinding) => {
+                return Err(WireError::Closed);
+            }
         };
         let OpenChannel { channel, .. } = self.channel.insert(channel);
         channel.send(question, &[]).await?;
         let (reply, descriptors) = channel.receive_within(ANSWER_TIMEOUT).await?;
-        match reply {
+        Answered::of(reply, descriptors).await
+    }
+}
+
+impl Answered {
+    async fn of(reply: ToFront, descriptors: Vec<OwnedFd>) -> Result<Self, WireError> {
+        let verdict = match reply {
             ToFront::Challenge { ceremony, options } => {
-                let Ok(options) = serde_json::from_str(&options) else {
-                    return Err(WireError::Unreadable { length: options.len() });
-                };
-                Ok(Answered { verdict: Verdict::Challenge { ceremony, options }, principal: None })
+                Verdict::Challenge { ceremony, options: parsed(&options)? }
             }
+            ToFront::KeyChallenge { nonce } => Verdict::KeyChallenge { nonce },
+            ToFront::BindingCode { code, seconds } => Verdict::BindingCode { code, seconds },
+            ToFront::KeyBound { account } => Verdict::KeyBound { account },
+            ToFront::KeyRemoved => Verdict::KeyRemoved,
+            ToFront::Binding { key, name, source, allow, seconds, options } => {
+                let (allow, options) = (allow.into_iter().collect(), parsed(&options)?);
+                Verdict::Binding(Box::new(ToPage::Binding { key, name, source, allow, seconds, options }))
+            }
+            ToFront::Bound => Verdict::Bound,
             ToFront::SignedIn { account } => {
                 let principal = principal(descriptors).await?;
-                Ok(Answered { verdict: Verdict::SignedIn { account }, principal: Some(principal) })
+                return Ok(Self { verdict: Verdict::SignedIn { account }, principal: Some(principal) });
             }
             ToFront::SteppedUp => {
                 let principal = principal(descriptors).await?;
-                Ok(Answered { verdict: Verdict::SteppedUp, principal: Some(principal) })
+                return Ok(Self { verdict: Verdict::SteppedUp, principal: Some(principal) });
             }
-            ToFront::Refused(refusal) => Ok(refused(refusal)),
+            ToFront::Refused(refusal) => Verdict::Refused(refusal),
+        };
+        Ok(Self { verdict, principal: None })
+    }
+
+    /// Whether auth goes on with this login, so that its channel is kept.
+    fn goes_on(&self) -> bool {
+        match &self.verdict {
+            Verdict::Challenge { .. }
+            | Verdict::KeyChallenge { .. }
+            | Verdict::BindingCode { .. }
+            | Verdict::Binding(_) => true,
+            Verdict::KeyBound { .. }
+            | Verdict::KeyRemoved
+            | Verdict::Bound
+            | Verdict::SignedIn { .. }
+            | Verdict::SteppedUp
+            | Verdict::Refused(_) => false,
         }
     }
+}
+
+/// The options of a ceremony.
+fn parsed(options: &str) -> Result<Value, WireError> {
+    serde_json::from_str(options).map_err(|_| WireError::Unreadable { length: options.len() })
+}
+
+/// Waits until auth says how the binding of a key has ended.
+async fn binding_over(open: Option<&OpenChannel>) -> Result<Answered, WireError> {
+    let Some(OpenChannel { channel, .. }) = open else { return Err(WireError::Closed) };
+    let (reply, descriptors) = channel.receive_within(BINDING + ANSWER_TIMEOUT).await?;
+    Answered::of(reply, descriptors).await
 }
 
 /// Waits until another login needs the place of this one. Never resolves if it has none.

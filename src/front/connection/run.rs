@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::super::Front;
 use super::super::capacity::SocketPlace;
+use super::super::client::Client;
 use super::super::source::Source;
 use super::closing::Closing;
 use super::core::{Core, clock};
@@ -52,13 +53,14 @@ pub(in super::super) async fn run<S>(
     stream: S,
     read: Vec<u8>,
     front: Arc<Front>,
-    source: Source,
+    (source, client): (Source, Client),
     place: Arc<SocketPlace>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (page, signed_in) = websocket::open(stream, read).await;
-    let (connection, mut page) = Connection::new(page, signed_in, Arc::clone(&front), source, place);
+    let (connection, mut page) =
+        Connection::new(page, signed_in, Arc::clone(&front), (source, client), place);
     let (closing, account) = connection.serve(&mut page).await;
     match account {
         Some(account) if closing.is_fault() => {
@@ -127,7 +129,7 @@ impl Connection {
         page: WebSocketStream<S>,
         signed_in: SignedIn,
         front: Arc<Front>,
-        source: Source,
+        (source, client): (Source, Client),
         place: Arc<SocketPlace>,
     ) -> (Self, SplitStream<WebSocketStream<S>>)
     where
@@ -145,7 +147,7 @@ impl Connection {
         writer.spawn(writer::run(sink, Written { control: control_written, streams: streams_written }));
         let began = Instant::now();
         let connection = Self {
-            core: Core::new(began),
+            core: Core::new(began, client, source.address()),
             front,
             source,
             place,
@@ -222,7 +224,14 @@ impl Connection {
                             self.principal = principal;
                         }
                         Verdict::SteppedUp => self.stepped_up = principal,
-                        Verdict::Challenge { .. } | Verdict::Refused(_) => {}
+                        Verdict::Challenge { .. }
+                        | Verdict::KeyChallenge { .. }
+                        | Verdict::BindingCode { .. }
+                        | Verdict::KeyBound { .. }
+                        | Verdict::KeyRemoved
+                        | Verdict::Binding(_)
+                        | Verdict::Bound
+                        | Verdict::Refused(_) => {}
                     }
                     Input::Login(verdict)
                 }
@@ -419,6 +428,13 @@ impl Connection {
             | ToPage::Progress { .. }
             | ToPage::MachineStopped { .. }
             | ToPage::MachineChanged { .. }
+            | ToPage::KeyChallenge { .. }
+            | ToPage::BindingCode { .. }
+            | ToPage::KeyBound { .. }
+            | ToPage::KeyRemoved {}
+            | ToPage::Binding { .. }
+            | ToPage::Bound {}
+            | ToPage::Done {}
             | ToPage::Pong { .. } => {}
         }
         self.waiting.push_back(text(message));

@@ -1,5 +1,5 @@
 //! The step-up of a signed-in connection: the person's passkey is touched once more, for one view
-//! of a session. There is at most one at a time.
+//! of a session, or to bind one client key to the account. There is at most one at a time.
 
 use super::steps::StreamId;
 use crate::protocol::principal::Request;
@@ -16,14 +16,20 @@ pub(super) enum StepUp {
     Challenged { stream: u16 },
     /// auth is verifying the answer. The request then goes to the broker on the new channel.
     Answered { stream: StreamId, request: Request },
+    /// auth is looking for a client key that waits to be bound.
+    BindingAsked,
+    /// The page has to bind the key that was found, with a touch, or to decline.
+    BindingFound,
+    /// auth is verifying the answer, or is told that there is none.
+    BindingAnswered,
 }
 
 impl StepUp {
     /// Whether auth has been asked something and has not answered yet.
     pub(super) fn is_waiting(&self) -> bool {
         match self {
-            Self::Asked { .. } | Self::Answered { .. } => true,
-            Self::Idle | Self::Challenged { .. } => false,
+            Self::Asked { .. } | Self::Answered { .. } | Self::BindingAsked | Self::BindingAnswered => true,
+            Self::Idle | Self::Challenged { .. } | Self::BindingFound => false,
         }
     }
 

@@ -1,10 +1,11 @@
 //! The inputs and actions of the connection's core.
 
+use crate::client_key::Nonce;
 use crate::names::{AccountName, SessionId, Target, TermSize, Theme};
-use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{Ceremony, FromPage, ToPage};
 use crate::protocol::principal::{FromBroker, Request};
+use crate::protocol::{Refusal, SecretText};
 
 use super::closing::Closing;
 
@@ -57,6 +58,18 @@ pub(super) enum Verdict {
     Challenge { ceremony: Ceremony, options: serde_json::Value },
     /// This account is signed in. The caller holds its principal channel.
     SignedIn { account: AccountName },
+    /// The command line must sign this challenge.
+    KeyChallenge { nonce: Nonce },
+    /// The key of the command line waits to be bound. Another verdict follows.
+    BindingCode { code: SecretText, seconds: u32 },
+    /// The key of the command line is bound to this account.
+    KeyBound { account: AccountName },
+    /// The key of the command line is removed.
+    KeyRemoved,
+    /// A key that waits, and a challenge to bind it: [`ToPage::Binding`].
+    Binding(Box<ToPage>),
+    /// The key is bound to the account that is signed in.
+    Bound,
     /// The account that is signed in has stepped up. The caller holds the channel for it.
     SteppedUp,
     /// The step was refused.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::super::client::Client;
 use super::closing::Closing;
 use super::steps::{Action, Control, StreamId, tell};
 use crate::names::{MachineChange, SessionId, Target, TermSize, Theme};
@@ -22,8 +23,9 @@ pub(super) const REATTACH_DELAY: Duration = Duration::from_millis(250);
 pub(in crate::front) const BROKEN_OFF_MAX: u32 = 8;
 
 /// The streams of a connection, and its pending requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Streams {
+    client: Client,
     /// The number of the next request.
     next: u32,
     pending: BTreeMap<u32, Pending>,
@@ -113,6 +115,19 @@ impl Stream {
 }
 
 impl Streams {
+    /// Creates the state of a connection that has just signed in.
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, next: 0, pending: BTreeMap::new(), streams: BTreeMap::new() }
+    }
+
+    /// Says that a request without a stream is done, to a client that has no other way to learn it.
+    fn done(&self) -> Vec<Action> {
+        match self.client {
+            Client::Page => Vec::new(),
+            Client::CommandLine => tell(ToPage::Done {}),
+        }
+    }
+
     /// Sends a request to the broker, unless [`REQUESTS_MAX`] requests are pending.
     pub(super) fn ask(&mut self, asked: Pending, ask: Ask) -> Vec<Action> {
         self.ask_via(asked, ask, Via::SignIn)
@@ -210,10 +225,13 @@ impl Streams {
                 Ok(if wanted { tell(refused) } else { Vec::new() })
             }
             // The page is told by the views of the session, which end.
-            (Pending::EndSession, Answer::Ending) => Ok(Vec::new()),
+            (Pending::EndSession, Answer::Ending) => Ok(self.done()),
             // The broker sends `sharing` to each viewer of the session.
-            (Pending::Share, Answer::Shared) => Ok(Vec::new()),
-            (Pending::Name, Answer::Named) => Ok(self.ask(Pending::Lobby, Ask::Lobby)),
+            (Pending::Share, Answer::Shared) => Ok(self.done()),
+            (Pending::Name, Answer::Named) => Ok(match self.client {
+                Client::Page => self.ask(Pending::Lobby, Ask::Lobby),
+                Client::CommandLine => self.done(),
+            }),
             (Pending::Change(change), Answer::Changed) => Ok(self.changed(change, None)),
             (Pending::Change(change), Answer::Refused(refusal)) => Ok(self.changed(change, Some(refusal))),
             (
@@ -451,7 +469,7 @@ impl Streams {
 fn after(refusal: Refusal) -> EndReason {
     match refusal {
         Refusal::NoSuchSession => EndReason::WorkerGone,
-        Refusal::NotGranted => EndReason::ViewClosed,
+        Refusal::NotGranted | Refusal::NotByKey | Refusal::KeyExpired => EndReason::ViewClosed,
         // The session still exists, and can be reopened from the list.
         Refusal::WorkerUnavailable
         | Refusal::TooMany
@@ -495,6 +513,11 @@ fn after(refusal: Refusal) -> EndReason {
         | Refusal::StorageFailed
         | Refusal::MayNotLast
         | Refusal::MachineNotMade
+        | Refusal::UnknownKey
+        | Refusal::CodeInvalid
+        | Refusal::KeyDeclined
+        | Refusal::KeysFull
+        | Refusal::NoSuchKey
         | Refusal::PasskeysFull => EndReason::ViewLost,
     }
 }

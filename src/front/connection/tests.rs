@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::json;
 
+use super::super::client::Client;
 use super::closing::Closing;
 use super::core::{Core, PROBE_AFTER, REFUSED_MAX, SIGN_IN_MAX, SIGN_IN_TIMEOUT, SILENCE_MAX};
 use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::streams::{BROKEN_OFF_MAX, REATTACH_DELAY, REATTACH_TIMEOUT};
-use crate::names::{SessionId, Target, TermSize, Theme};
-use crate::protocol::login::FromFront;
+use crate::names::{ClientPublicKey, KeyRight, Label, SessionId, Target, TermSize, Theme};
+use crate::protocol::login::{BINDING, FromFront};
 use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage, TouchView};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, GrantedTarget, OpeningStep, Refusal, Terms};
@@ -23,7 +25,7 @@ struct TestCore {
 impl TestCore {
     fn new() -> Self {
         let now = Instant::now();
-        Self { core: Core::new(now), now }
+        Self { core: Core::new(now, Client::Page, None), now }
     }
 
     fn take(&mut self, input: Input) -> Vec<Action> {
@@ -52,6 +54,64 @@ impl TestCore {
         let mut core = Self::challenged();
         let answer = FromFront::Answer { credential: r#"{"id":"a"}"#.into() };
         assert_eq!(core.page(FromPage::Answer { credential: json!({"id": "a"}) }), [Action::Login(answer)]);
+        core
+    }
+
+    fn command_line() -> Self {
+        let now = Instant::now();
+        Self { core: Core::new(now, Client::CommandLine, "192.0.2.1".parse().ok()), now }
+    }
+
+    fn key_asked() -> Self {
+        let mut core = Self::command_line();
+        let key = client_key().id();
+        let asked = Action::Login(FromFront::KeySignIn { key: key.clone() });
+        assert_eq!(core.page(FromPage::KeySignIn { key }), [asked]);
+        core
+    }
+
+    fn key_challenged() -> Self {
+        let mut core = Self::key_asked();
+        let nonce = BASE64URL_NOPAD.encode(&[8; 32]);
+        let told = Action::Tell(ToPage::KeyChallenge { nonce });
+        assert_eq!(core.take(Input::Login(Verdict::KeyChallenge { nonce: [8; 32] })), [told]);
+        core
+    }
+
+    fn key_answered() -> Self {
+        let mut core = Self::key_challenged();
+        let answer = Action::Login(FromFront::KeyAnswer { signature: vec![7; 64] });
+        assert_eq!(core.page(key_answer()), [answer]);
+        core
+    }
+
+    fn key_waits() -> Self {
+        let mut core = Self::key_answered();
+        let code = || "01AZ-9K01".into();
+        let told = Action::Tell(ToPage::BindingCode { code: code(), seconds: 240 });
+        let verdict = Verdict::BindingCode { code: code(), seconds: 240 };
+        assert_eq!(core.take(Input::Login(verdict)), [told]);
+        core
+    }
+
+    fn key_signed_in() -> Self {
+        let mut core = Self::key_answered();
+        let account: crate::names::AccountName = "alice".parse().unwrap();
+        let verdict = Verdict::SignedIn { account: account.clone() };
+        let lobby = Action::Ask(Request { number: 0, ask: Ask::Lobby });
+        let told = Action::Tell(ToPage::SignedIn { account });
+        assert_eq!(core.take(Input::Login(verdict)), [told, lobby]);
+        core
+    }
+
+    fn with_binding_found() -> Self {
+        let mut core = Self::signed_in();
+        let (account, code) = ("alice".parse().unwrap(), || "01AZ-9K01".into());
+        let asked = Action::Login(FromFront::FindBinding { account, code: code() });
+        assert_eq!(core.page(FromPage::FindBinding { code: code() }), [asked]);
+        assert_eq!(core.page(FromPage::FindBinding { code: code() }), [refused(None, Refusal::Busy)]);
+        let found = core.take(Input::Login(Verdict::Binding(Box::new(binding()))));
+        assert_eq!(found, [Action::Tell(binding())]);
         core
     }
 
@@ -143,6 +203,14 @@ fn refused(stream: Option<u16>, refusal: Refusal) -> Action {
     Action::Tell(ToPage::Refused { stream, refusal })
 }
 
+fn client_key() -> ClientPublicKey {
+    ClientPublicKey::of(&[7; 32])
+}
+
+fn key_answer() -> FromPage {
+    FromPage::KeyAnswer { signature: BASE64URL_NOPAD.encode(&[7; 64]) }
+}
+
 fn every_page_message() -> Vec<FromPage> {
     vec![
         FromPage::SignIn {},
@@ -153,6 +221,13 @@ fn every_page_message() -> Vec<FromPage> {
         FromPage::Attach { stream: 2, session: session(), size: size(80) },
         FromPage::StepUp { stream: 3 },
         touch(3),
+        FromPage::KeySignIn { key: client_key().id() },
+        FromPage::BindKey { key: client_key(), name: Label::cut("laptop").unwrap() },
+        FromPage::RemoveKey { key: client_key().id() },
+        key_answer(),
+        FromPage::FindBinding { code: "01AZ-9K01".into() },
+        FromPage::Bind { credential: json!({}) },
+        FromPage::DeclineBinding {},
         FromPage::Resize { stream: 1, size: size(80) },
         FromPage::Theme { stream: 1, theme: Theme::DEFAULT },
         FromPage::Close { stream: 1 },
@@ -168,15 +243,36 @@ fn word(message: &FromPage) -> String {
 
 #[test]
 fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
-    const IN_ACCOUNT: [&str; 10] =
-        ["list", "open", "attach", "step-up", "resize", "theme", "close", "end", "end-session", "ping"];
-    type Case = (&'static str, fn() -> TestCore, &'static [&'static str]);
-    let cases: [Case; 5] = [
-        ("anonymous", TestCore::new, &["sign-in", "enrol", "ping"]),
-        ("asked", TestCore::asked, &["ping"]),
-        ("challenged", TestCore::challenged, &["sign-in", "enrol", "answer", "ping"]),
-        ("answered", TestCore::answered, &["ping"]),
-        ("signed in", TestCore::signed_in, &IN_ACCOUNT),
+    const IN_ACCOUNT: [&str; 11] = [
+        "list",
+        "open",
+        "attach",
+        "step-up",
+        "find-binding",
+        "resize",
+        "theme",
+        "close",
+        "end",
+        "end-session",
+        "ping",
+    ];
+    const OF_CLI: [&str; 8] = ["list", "open", "attach", "resize", "theme", "close", "end", "end-session"];
+    const BEGINNINGS: [&str; 4] = ["key-sign-in", "bind-key", "remove-key", "ping"];
+    const FOUND: [&str; 2] = ["bind", "decline-binding"];
+    type Case = (&'static str, fn() -> TestCore, Vec<&'static str>);
+    let cases: [Case; 12] = [
+        ("anonymous", TestCore::new, vec!["sign-in", "enrol", "ping"]),
+        ("asked", TestCore::asked, vec!["ping"]),
+        ("challenged", TestCore::challenged, vec!["sign-in", "enrol", "answer", "ping"]),
+        ("answered", TestCore::answered, vec!["ping"]),
+        ("signed in", TestCore::signed_in, IN_ACCOUNT.to_vec()),
+        ("found", TestCore::with_binding_found, [&IN_ACCOUNT[..], &FOUND].concat()),
+        ("command line", TestCore::command_line, BEGINNINGS.to_vec()),
+        ("key asked", TestCore::key_asked, vec!["ping"]),
+        ("key challenged", TestCore::key_challenged, [&BEGINNINGS[..], &["key-answer"]].concat()),
+        ("key answered", TestCore::key_answered, vec!["ping"]),
+        ("key waits", TestCore::key_waits, vec!["ping"]),
+        ("command line signed in", TestCore::key_signed_in, [&OF_CLI[..], &["ping"]].concat()),
     ];
     for (state, core, allowed) in cases {
         for message in every_page_message() {
@@ -190,7 +286,64 @@ fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
         let mut core = core();
         let typed = core.take(Input::StrayBytes { stream: 1, length: 1 });
         let ended = matches!(typed.as_slice(), [Action::Close(Closing::BadMessage(_))]);
-        assert_eq!(ended, state != "signed in", "input when {state}");
+        let takes_input = state.ends_with("signed in") || state == "found";
+        assert_eq!(ended, !takes_input, "input when {state}");
+    }
+}
+
+fn binding() -> ToPage {
+    ToPage::Binding {
+        key: client_key().id(),
+        name: Label::cut("laptop").unwrap(),
+        source: "192.0.2.1".parse().ok(),
+        allow: vec![KeyRight::List],
+        seconds: 60,
+        options: json!({}),
+    }
+}
+
+#[test]
+fn a_key_is_bound_or_declined_once_it_is_found() {
+    let mut core = TestCore::with_binding_found();
+    let answer = FromFront::Answer { credential: r#"{"id":"a"}"#.into() };
+    assert_eq!(core.page(FromPage::Bind { credential: json!({"id": "a"}) }), [Action::Login(answer)]);
+    assert_eq!(core.page(FromPage::StepUp { stream: 3 }), [refused(Some(3), Refusal::Busy)]);
+    assert_eq!(core.take(Input::Login(Verdict::Bound)), [Action::Tell(ToPage::Bound {})]);
+
+    let mut core = TestCore::with_binding_found();
+    assert_eq!(core.page(FromPage::DeclineBinding {}), [Action::Login(FromFront::DeclineBinding)]);
+    let declined = core.take(Input::Login(Verdict::Refused(Refusal::KeyDeclined)));
+    assert_eq!(declined, [refused(None, Refusal::KeyDeclined)]);
+    let closed = core.page(FromPage::Bind { credential: json!({}) });
+    assert!(matches!(closed.as_slice(), [Action::Close(Closing::BadMessage(_))]), "{closed:?}");
+}
+
+#[test]
+fn a_key_waits_with_the_source_of_its_socket_until_it_is_bound_or_its_time_is_over() {
+    let mut core = TestCore::command_line();
+    let (key, name) = (client_key(), Label::cut("laptop").unwrap());
+    let source = "192.0.2.1".parse().ok();
+    let asked = Action::Login(FromFront::BindKey { key: key.clone(), name: name.clone(), source });
+    assert_eq!(core.page(FromPage::BindKey { key, name }), [asked]);
+
+    let mut core = TestCore::key_waits();
+    let account: crate::names::AccountName = "alice".parse().unwrap();
+    let bound = core.take(Input::Login(Verdict::KeyBound { account: account.clone() }));
+    assert_eq!(bound, [Action::Tell(ToPage::KeyBound { account })]);
+
+    let mut core = TestCore::key_waits();
+    for _ in 0..BINDING.as_secs() {
+        core.now += Duration::from_secs(1);
+        core.take(Input::Alive);
+        assert_ne!(core.take(Input::Tick).last(), Some(&Action::Close(Closing::NeverSignedIn)));
+    }
+    core.now += SIGN_IN_TIMEOUT;
+    core.take(Input::Alive);
+    assert_eq!(core.take(Input::Tick), [Action::Close(Closing::NeverSignedIn)]);
+    for bad in ["", "AAAA", "é"] {
+        let mut core = TestCore::key_challenged();
+        let closed = core.page(FromPage::KeyAnswer { signature: bad.into() });
+        assert!(matches!(closed.as_slice(), [Action::Close(Closing::BadMessage(_))]), "{bad}");
     }
 }
 

@@ -187,7 +187,14 @@ fn log_in(
                 drop(principals.send(ours.as_fd().try_clone_to_owned().unwrap()));
                 return answer_requests(&ours, workers);
             }
-            FromFront::Answer { .. } | FromFront::StepUp { .. } => {
+            FromFront::Answer { .. }
+            | FromFront::StepUp { .. }
+            | FromFront::KeySignIn { .. }
+            | FromFront::BindKey { .. }
+            | FromFront::RemoveKey { .. }
+            | FromFront::KeyAnswer { .. }
+            | FromFront::FindBinding { .. }
+            | FromFront::DeclineBinding => {
                 front.send(&ToFront::Refused(Refusal::UnknownPasskey), &[]).unwrap();
             }
         }
@@ -256,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Page<S> {
     pub(super) async fn over(stream: S, headers: &[(&'static str, &str)]) -> Result<Self, Error> {
         let mut request = "ws://localhost:8080/ws".into_client_request()?;
         request.headers_mut().insert("Origin", ORIGIN.parse().unwrap());
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-5".parse().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tere-6".parse().unwrap());
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }

@@ -74,7 +74,7 @@ async fn a_second_visit_costs_one_answer_without_a_body() {
 async fn what_is_refused_is_refused_before_the_upgrade_and_with_every_guard() {
     let fixture = Fixture::without_auth();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-5\r\n";
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-6\r\n";
     let host = "Host: localhost:8080\r\n";
     for (request, status) in [
         (format!("GET /ws HTTP/1.1\r\n{host}{upgrade}\r\n"), "403"),
@@ -262,7 +262,7 @@ async fn a_frame_right_behind_the_upgrade_is_heard() {
     let upgrade = format!(
         "GET /ws HTTP/1.1\r\nHost: localhost:8080\r\nOrigin: {ORIGIN}\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Sec-WebSocket-Protocol: tere-5\r\n\r\n"
+         Sec-WebSocket-Protocol: tere-6\r\n\r\n"
     );
     // A text frame, masked with zeros.
     let message = br#"{"type":"sign-in"}"#;

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
 use super::fixture::{Fixture, Page, SOON};
 use crate::front::capacity::{ANONYMOUS_MAX, LOGINS_MAX, LOGINS_PER_SOURCE_MAX, SIGNED_IN_MAX};
+use crate::front::client::Client;
 use crate::front::connection;
 use crate::front::source::Source;
 use crate::protocol::Refusal;
@@ -26,7 +27,7 @@ async fn page_from(fixture: &Fixture, address: &str) -> Page {
     let (front, source) = (Arc::clone(&fixture.front), Source::of(address.parse().unwrap()));
     tokio::spawn(async move {
         let place = Arc::new(front.capacity.socket(source));
-        connection::run(theirs, Vec::new(), front, source, place).await;
+        connection::run(theirs, Vec::new(), front, (source, Client::Page), place).await;
     });
     Page(WebSocketStream::from_raw_socket(ours, Role::Client, None).await)
 }

@@ -1,0 +1,268 @@
+//! `tere` from afar, with the real program: it signs in once by a code, then lists, opens, attaches
+//! and ends by the key that it keeps, and comes back by itself after trouble.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use tempfile::TempDir;
+use tere::names::TermSize;
+use tere::terminal::Terminal;
+
+use crate::host::Host;
+use crate::parts::page::Page;
+use crate::parts::passkey::SoftAuthenticator;
+use crate::parts::shell::PATIENCE;
+use crate::parts::wait::eventually;
+use crate::stories::enrolment_token;
+
+const RULE: &str = "[[client-key]]\naccounts = [\"alice\"]\n\
+                    allow = [\"list\", \"attach\", \"open\", \"end\", \"name\"]\n";
+
+/// Another computer of alice's: a home of its own, and no tere but the command line.
+struct Computer {
+    host: Host,
+    home: TempDir,
+    page: Page,
+    passkey: SoftAuthenticator,
+}
+
+impl Computer {
+    fn new() -> Self {
+        let host = Host::at_its_own_address();
+        let origin = host.origin();
+        let mut passkey = SoftAuthenticator::new(&origin);
+        let mut page = Page::of(&origin, host.connect_to_front(), &[]);
+        page.enrol(&enrolment_token(&host, "alice"), &mut passkey);
+        let policy = host.path("/etc/tere/tere.toml");
+        let text = std::fs::read_to_string(&policy).unwrap();
+        std::fs::write(&policy, format!("{text}\n{RULE}")).unwrap();
+        assert!(host.reload_broker());
+        Self { host, home: tempfile::tempdir().unwrap(), page, passkey }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tere"));
+        command.args(arguments).arg("--runtime-dir").arg(self.home.path().join("nothing"));
+        command.env_remove("TERE_HOST").env("XDG_STATE_HOME", self.home.path());
+        command
+    }
+
+    fn tere(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Begins to sign in, and returns the code that is shown.
+    fn begin_login(&self) -> (Child, String) {
+        let mut command = self.command(&["login", &self.host.origin(), "--name", "laptop"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let is_code = |line: &str| {
+            let line = line.trim();
+            line.len() == 9 && line.as_bytes()[4] == b'-'
+        };
+        let code = said.find(|line| is_code(line)).expect("no code is shown").trim().to_owned();
+        (child, code)
+    }
+
+    fn log_in(&mut self) {
+        let (child, code) = self.begin_login();
+        let options = self.page.find_binding(&code).unwrap();
+        self.page.bind(&self.passkey.touch(&options)).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8_lossy(&output.stdout).contains("as alice"), "{output:?}");
+    }
+
+    fn sessions(&self) -> Vec<serde_json::Value> {
+        let listed = self.tere(&["list", "--json"]);
+        assert!(listed.status.success(), "{listed:?}");
+        serde_json::from_slice(&listed.stdout).unwrap()
+    }
+
+    fn terminal(&self, arguments: &[&str]) -> InTerminal {
+        InTerminal::run(&self.command(arguments))
+    }
+}
+
+/// `tere` in a terminal that script(1) makes, and what a person sees of it.
+struct InTerminal {
+    child: Child,
+    keys: ChildStdin,
+    output: Receiver<Vec<u8>>,
+    screen: Terminal,
+}
+
+impl InTerminal {
+    fn run(command: &Command) -> Self {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        // stty: the terminal of script(1) has no size if its own standard input has none.
+        let line = format!("stty rows 24 cols 80; exec {}", words.join(" "));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = script.spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let (tell, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 65536];
+            while let Ok(length @ 1..) = stdout.read(&mut buffer) {
+                if tell.send(buffer[..length].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let keys = child.stdin.take().unwrap();
+        Self { child, keys, output, screen: Terminal::new(TermSize::new(80, 24).unwrap()) }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits until the screen is as it should be.
+    fn sees(&mut self, what: &str, is: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is(&self.screen.screen_text()) {
+            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.screen.print(&bytes),
+                Err(_) => panic!("not seen: {what}\n{}", self.screen.screen_text()),
+            }
+        }
+    }
+
+    fn sees_line(&mut self, line: &str) {
+        self.sees(line, |screen| screen.lines().any(|shown| shown.trim_end() == line));
+    }
+
+    /// Waits for its end: the exit status, and the screen that it leaves.
+    fn ends(mut self) -> (i32, String) {
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(bytes) = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            self.screen.print(&bytes);
+        }
+        let status = eventually("the command ends", PATIENCE, || self.child.try_wait().unwrap());
+        (status.code().unwrap_or(-1), self.screen.screen_text())
+    }
+}
+
+impl Drop for InTerminal {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_person_signs_in_once_and_has_the_same_sessions_from_afar() {
+    let mut computer = Computer::new();
+    computer.log_in();
+    let file = std::fs::read_dir(computer.home.path().join("tere")).unwrap().next().unwrap().unwrap();
+    assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+    assert!(computer.sessions().is_empty());
+
+    let mut opened = computer.terminal(&["open", "dev@web1"]);
+    opened.sees("a prompt", |screen| screen.contains('$'));
+    opened.types("stty size; mark=$((6*7)); echo set $mark\r");
+    opened.sees_line("24 80");
+    opened.sees_line("set 42");
+    let id = computer.sessions()[0]["session"].as_str().unwrap().to_owned();
+    computer.page.attach(0, &id.parse().unwrap()).unwrap();
+    computer.page.type_in(0, "echo from the page $mark\r");
+    opened.sees_line("from the page 42");
+    opened.types("echo last $mark\r");
+    computer.page.expect(0, "last 42");
+    opened.types("~.");
+    let (status, left) = opened.ends();
+    assert!(status == 0 && left.contains(&format!("Back to it: tere attach {id}")), "{left}");
+
+    // From the list of what there is, and with the exit status of the shell.
+    let mut picked = computer.terminal(&[]);
+    picked.sees("the list", |screen| screen.contains("Still running") && screen.contains("> "));
+    picked.types("\r");
+    picked.sees_line("last 42");
+    assert!(computer.tere(&["name", &id, "build"]).status.success());
+    assert_eq!(computer.sessions()[0]["name"], "build");
+    let refused = computer.tere(&["share", "build", "bob"]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not-by-key"), "{refused:?}");
+    let mut watching = computer.terminal(&["watch", "build"]);
+    watching.sees_line("last 42");
+    picked.types("exit 7\r");
+    assert_eq!(picked.ends().0, 7);
+    assert_eq!(watching.ends().0, 7);
+
+    let mut second = computer.terminal(&["open", "dev@web1"]);
+    second.sees("a prompt", |screen| screen.contains('$'));
+    let id = computer.sessions()[0]["session"].as_str().unwrap().to_owned();
+    assert!(computer.tere(&["end", &id]).status.success());
+    assert!(second.ends().1.contains("ended"), "the owner ended it");
+
+    // What is for the host alone is not taken for another.
+    let wrong = computer.tere(&["account", "list", "--host", "localhost"]);
+    assert!(!wrong.status.success());
+    let out = computer.tere(&["logout"]);
+    assert!(out.status.success(), "{out:?}");
+    assert_eq!(std::fs::read_dir(computer.home.path().join("tere")).unwrap().count(), 0);
+    assert!(!computer.tere(&["list", "--host", "localhost"]).status.success());
+}
+
+#[test]
+fn a_view_from_afar_comes_back_after_each_program_was_restarted() {
+    let mut computer = Computer::new();
+    computer.log_in();
+    let mut opened = computer.terminal(&["open", "dev@web1"]);
+    opened.sees("a prompt", |screen| screen.contains('$'));
+    opened.types("mark=$((6*7)); echo set $mark\r");
+    opened.sees_line("set 42");
+    for (number, restart) in
+        [Host::restart_front_and_auth as fn(&Host), Host::restart_broker, Host::kill_broker]
+            .into_iter()
+            .enumerate()
+    {
+        restart(&computer.host);
+        let line = format!("again 42 {number}");
+        // What is typed while there is no view is thrown away.
+        eventually("the view is back", PATIENCE, || {
+            opened.types(&format!("echo again $mark {number}\r"));
+            let deadline = Instant::now() + std::time::Duration::from_millis(500);
+            while let Ok(bytes) =
+                opened.output.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                opened.screen.print(&bytes);
+            }
+            opened.screen.screen_text().lines().any(|shown| shown.trim_end() == line).then_some(())
+        });
+    }
+    drop(opened);
+}
+
+#[test]
+fn a_login_that_is_declined_or_whose_key_is_gone_says_so() {
+    let mut computer = Computer::new();
+    let (child, code) = computer.begin_login();
+    computer.page.find_binding(&code).unwrap();
+    computer.page.decline_binding();
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    assert!(!computer.home.path().join("tere").exists(), "no key is kept");
+
+    computer.log_in();
+    let (_, keys) = computer.host.tere(&["account", "list-keys", "alice", "--json"]);
+    let keys: serde_json::Value = serde_json::from_str(&keys).unwrap();
+    assert!(computer.host.tere(&["account", "remove-key", "alice", keys[0]["key"].as_str().unwrap()]).0);
+    let refused = computer.tere(&["list"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("unknown-key"), "{refused:?}");
+    // Signing out forgets a key that the host does not know any more.
+    assert!(computer.tere(&["logout"]).status.success());
+}
