@@ -338,10 +338,9 @@ on_host() {
     shift
     "$top/mkosi/host" boot "$host" "$@" --proxies --deb "$(package_path)" --machine web1
     step "make machine nobus" "$top/mkosi/host" machine "$host" nobus --no-bus
-    TERE_HOST=$host
     TERE_HOST_LEADER=$(<"/run/tere-hosts/$host/leader")
     TERE_ORIGIN=http://localhost:8022
-    export TERE_HOST TERE_HOST_LEADER TERE_ORIGIN
+    export TERE_HOST_LEADER TERE_ORIGIN
     step "write the policy" write_policy machines
     printf -- '-- %s\n' "$("$top/mkosi/host" enter "$host" systemctl --version | head -n 1)"
     if build_test probe; then export TERE_PROBE=$program; fi
