@@ -11,7 +11,7 @@
 //! about, and `report` reads how the shell ended. systemd keeps what the next worker needs in the
 //! `store`, and that worker starts with `recovery`.
 //!
-//! A worker that is given a command instead of a shell ([`exec`]) has two PTYs and one client. Its
+//! A worker that is given a command instead of a shell (`exec`) has two PTYs and one client. Its
 //! thread `viewers` serves them; `pty` and `terminal` end.
 
 mod command;
