@@ -63,7 +63,7 @@ pub(super) struct Rsh {
     user: Option<UnixUser>,
     /// The target, USER@MACHINE, or its machine.
     #[arg(value_name = "HOST")]
-    host: String,
+    target: String,
     /// The command. As with ssh(1), its words are joined with spaces, and the user's shell reads them.
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
@@ -91,10 +91,10 @@ fn status(done: Result<u8, Failure>) -> ExitCode {
 
 impl Rsh {
     fn into_exec(self) -> Result<Exec, Failure> {
-        let Self { user, host, command } = self;
+        let Self { user, target, command } = self;
         let target = match user {
-            Some(user) if !host.contains('@') => format!("{user}@{host}"),
-            _ => host,
+            Some(user) if !target.contains('@') => format!("{user}@{target}"),
+            _ => target,
         };
         let target = target.parse().map_err(|error| Failure {
             cause: format!("{target} is no target: {error}"),

@@ -275,6 +275,21 @@ mod tests {
         assert_eq!(offered(&["wait", "build", "--t"]), ["--timeout"]);
     }
 
+    /// An argument of a command that has the id of an option of all commands would be taken for it.
+    #[test]
+    fn no_argument_is_taken_for_the_host() {
+        let flags = Flags::try_parse_from(["tere", "rsh", "dev@web1", "true"]).unwrap();
+        assert_eq!(flags.host, None);
+        let mut command = Flags::command();
+        command.build();
+        let global: Vec<_> = command.get_arguments().map(|argument| argument.get_id().clone()).collect();
+        for one in command.get_subcommands() {
+            for argument in one.get_arguments().filter(|argument| argument.is_positional()) {
+                assert!(!global.contains(argument.get_id()), "{} {}", one.get_name(), argument.get_id());
+            }
+        }
+    }
+
     #[test]
     fn names_are_looked_at_before_anybody_is_asked() {
         for bad in [

@@ -129,13 +129,14 @@ impl Host {
         listed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
     }
 
-    /// Records of the journal since a cursor, as text.
+    /// Records of the journal since a cursor, as text: the message and the credential of each.
     pub fn journal(&self, since: &str) -> String {
         self.run(&[
             "journalctl",
             "--no-pager",
             "-o",
             "cat",
+            "--output-fields=MESSAGE,TERE_CREDENTIAL",
             "--after-cursor",
             since,
             "-t",
@@ -196,7 +197,7 @@ impl Host {
     /// A command line that runs `tere` as the UNIX user of an account. Both are made if they are not
     /// there.
     pub fn tere_of(&self, account: &str, arguments: &[&str]) -> Command {
-        let user = format!("tere-test-{account}");
+        let user = format!("user-of-{account}");
         self.add_host_user(&user);
         // Each fails if it is done already.
         self.try_run(&["tere", "account", "add", account, "--inherit"]);
