@@ -31,7 +31,7 @@ pub(super) struct LogIn {
 pub(super) struct LogOut {
     /// The host. The one that you have signed in to last if left out.
     #[arg(value_name = "HOST")]
-    host: Option<String>,
+    origin: Option<String>,
 }
 
 /// Carries out `tere login`.
@@ -90,8 +90,9 @@ fn of_this_computer() -> Option<Label> {
     Label::cut(&std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?)
 }
 
-/// Carries out `tere logout`.
-pub(super) fn log_out(LogOut { host: named }: &LogOut) -> Result<ExitCode, Failure> {
+/// Carries out `tere logout`. Without a host of its own, the one of all commands counts.
+pub(super) fn log_out(LogOut { origin }: &LogOut, host: Option<&str>) -> Result<ExitCode, Failure> {
+    let named = origin.as_deref().or(host);
     let logins = Logins::of_user().map_err(|error| host::failure(&error))?;
     let login = match named {
         Some(name) => logins.by_name(name.trim_end_matches('/')),

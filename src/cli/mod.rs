@@ -164,7 +164,7 @@ fn carry_out(flags: Flags) -> Result<ExitCode, Failure> {
     let Some(command) = command else { return attach::choose(&host()?) };
     match command {
         Command::Login(log_in) => login::log_in(&log_in),
-        Command::Logout(log_out) => login::log_out(&log_out),
+        Command::Logout(log_out) => login::log_out(&log_out, named.as_deref()),
         Command::Account(command) => {
             only_here("account")?;
             account::run(command, &runtime_dir)
