@@ -108,7 +108,7 @@ count_of() {
 
 ring_unit() {
     if [[ ! $name ]]; then need shellcheck; fi
-    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,load,guards,host-guards,calls,fuzz} .ci/run fuzz/rustc debian/{postinst,prerm,postrm}
+    check "shell scripts" shellcheck -x mkosi/{demo,host,images,package,vm} mkosi/parts/* mkosi/image/*/mkosi.{finalize,postinst.chroot} mkosi/image/vm/vm.postinst.chroot tests/{run,rings.sh,next,removal,bench,load,guards,host-guards,calls,fuzz} .ci/run fuzz/rustc debian/{postinst,prerm,postrm} src/{broker,cli}/*.sh
     check "guards and their tests are there" tests/guards --check
     check "guards of a host and their tests are there" tests/host-guards --check
     check "format" as_owner cargo fmt --check

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Beside exec.sh, behind the second terminal: passes signals on to the command, and ends it when the
 # terminal hangs up. $1 is the key with which every message of this script to the worker begins.
 key=$1

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Connects standard input and output to a port of this machine, or to a socket ($1). Each way ends by
 # itself.
 if command -v perl >/dev/null; then
