@@ -30,6 +30,7 @@ fn main() {
         ("principal", ["principal, request", "principal, from broker"]),
         ("worker", ["worker, to worker", "worker, from worker"]),
         ("viewer", ["viewer, from viewer", "viewer, to viewer"]),
+        ("exec", ["exec, from client", "exec, to client"]),
     ] {
         write(target, packets(&golden, directions));
     }

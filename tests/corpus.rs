@@ -1,8 +1,8 @@
 //! The recordings in `tests/corpus`, with the terminal of the page as the far end: xterm.js without a
 //! window, in Node. What our terminal says in a snapshot is what xterm.js has made of the same bytes
 //! by itself; and xterm.js that is given a snapshot in the middle and the rest after it ends up
-//! where it would have without. The same holds for random streams. Where the two differ for a reason
-//! is listed in `tests/corpus/differences.json`.
+//! where it would have without. The same holds for random streams. Where the two differ for a
+//! reason is listed in `tests/corpus/differences.json`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a panic is how a test fails
 #![allow(clippy::needless_pass_by_value)] // a message is said once

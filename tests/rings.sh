@@ -219,7 +219,7 @@ as_nobody() {
 
 # Each day runs a different part of the guards, of the mutants and of the fuzz targets, so that each
 # part gets its turn. tests/guards --all, tests/host-guards and tests/fuzz run all of them at once.
-guard_parts=50 mutant_parts=10 host_guard_parts=8 fuzz_parts=15
+guard_parts=50 mutant_parts=10 host_guard_parts=8 fuzz_parts=16
 
 # part_of PARTS: which of so many parts has its turn today, as N/M.
 part_of() {

@@ -23,12 +23,12 @@ use crate::protocol::{Refusal, SecretText};
 /// Maximum number of keys that wait. A further one is refused with `busy`.
 pub(super) const WAITING_MAX: usize = 64;
 
-/// Maximum number of keys that wait from one source: an IPv4 address, the /64 of an IPv6 address, or
-/// this host. A further one is refused with `too-many`.
+/// Maximum number of keys that wait from one source: an IPv4 address, the /64 of an IPv6 address,
+/// or this host. A further one is refused with `too-many`.
 pub(super) const WAITING_PER_SOURCE_MAX: usize = 4;
 
-/// Maximum number of wrong codes that one account gives within [`WRONG_CODES_TIME`]. After that, even
-/// a right one is refused with `too-many-failures`. There are 2^40 codes.
+/// Maximum number of wrong codes that one account gives within [`WRONG_CODES_TIME`]. After that,
+/// even a right one is refused with `too-many-failures`. There are 2^40 codes.
 pub(super) const WRONG_CODES_MAX: u32 = 10;
 
 /// See [`WRONG_CODES_MAX`].

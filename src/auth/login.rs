@@ -11,8 +11,8 @@
 //!
 //! A question is one of SignIn, Enrol and StepUp, and of the command line from afar KeySignIn,
 //! BindKey and RemoveKey. A claimed key ([`Input::Claimed`]) is one too: it is to be bound with a
-//! touch of a passkey. A change that binds or removes a key is followed by nothing, and one that was
-//! asked for with BindKey by the wait for a person ([`Action::Wait`]).
+//! touch of a passkey. A change that binds or removes a key is followed by nothing, and one that
+//! was asked for with BindKey by the wait for a person ([`Action::Wait`]).
 //!
 //! Every input consumes the state. The first answer to a challenge, right or wrong, uses the
 //! challenge up, and only `Vouching` leads to signed in.

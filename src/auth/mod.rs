@@ -1,8 +1,8 @@
 //! tere-auth: verifies who somebody is.
 //!
 //! Reads: logins from the front, requests of `tere` on the host, its own account files.
-//! Holds: accounts with their public keys, hashes of enrolment links; in memory, challenges, codes of
-//! client keys that wait, and removed accounts that the broker has not confirmed.
+//! Holds: accounts with their public keys, hashes of enrolment links; in memory, challenges, codes
+//! of client keys that wait, and removed accounts that the broker has not confirmed.
 //! Has given up: the network, D-Bus, all files but its state folder, starting programs.
 //!
 //! The broker decides what somebody may do. Auth vouches for a principal on a fresh connection to

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Runs one command without a terminal behind this terminal, which carries its standard input and
-# output, and behind a second one, which carries its standard error. docs/design.md has the protocol.
-# $1 is the key with which every message of this script to the worker begins.
+# output, and behind a second one, which carries its standard error. docs/design.md has the
+# protocol. $1 is the key with which every message of this script to the worker begins.
 key=$1
 stty raw -echo || exit
 printf '%sr' "$key"

@@ -198,8 +198,8 @@ impl Machined {
         Ok(())
     }
 
-    /// Opens a shell, or what a command needs. A reply that comes too late leaves no stray shell
-    /// behind: zbus closes its descriptor, which hangs the shell up.
+    /// Opens a shell, or what a command needs. A reply that comes too late leaves no shell behind
+    /// that nobody has: zbus closes its descriptor, which hangs the shell up.
     pub(super) async fn open_shell(
         self: &Arc<Self>,
         admitted: &Admitted,

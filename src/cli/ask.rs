@@ -107,8 +107,8 @@ pub(super) struct PrincipalChannel {
 }
 
 impl PrincipalChannel {
-    /// Obtains the channel: auth vouches for the user who runs this command, or from afar for whoever
-    /// has bound the key.
+    /// Obtains the channel: auth vouches for the user who runs this command, or from afar for
+    /// whoever has bound the key.
     pub(super) async fn vouched(host: &Host) -> Result<Self, Unanswered> {
         let (principal, socket, bridge) = match host {
             Host::Here(runtime_dir) => {

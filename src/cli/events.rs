@@ -240,19 +240,7 @@ mod tests {
     use crate::protocol::EndReason;
 
     fn summary(id: &str, role: Role, name: Option<&str>) -> SessionSummary {
-        SessionSummary {
-            id: id.parse().unwrap(),
-            target: "dev@web1".parse().unwrap(),
-            opened: 1,
-            left: None,
-            touch: false,
-            owner: "alice".parse().unwrap(),
-            role,
-            name: name.and_then(Label::cut),
-            viewing: Vec::new(),
-            about: None,
-            exec: false,
-        }
+        SessionSummary { role, ..super::super::session::tests::summary(id, name) }
     }
 
     fn is_now(id: &str, role: Role, name: Option<&str>, views: u16) -> FromBroker {

@@ -7,12 +7,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
@@ -20,16 +19,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::ask::{PrincipalChannel, Unanswered, block_on};
+use super::ask::{Unanswered, block_on};
 use super::attach::say_step;
+use super::command::CommandClient;
 use super::completion;
 use super::failure::Failure;
 use super::host::Host;
 use crate::names::{Reason, SessionId, Target, UnixUser};
-use crate::protocol::exec::{CHUNK_MAX, Command, CommandSignal, FromClient, Output, ToClient, WINDOW};
-use crate::protocol::principal::{Answer, Ask};
+use crate::protocol::exec::{CHUNK_MAX, Command, CommandSignal, Output, ToClient};
 use crate::protocol::{EndReason, SessionEnd};
-use crate::wire::{AsyncChannel, Intent, WireError};
+use crate::wire::WireError;
 
 /// The exit status where the command has none, as of ssh(1).
 const NO_STATUS: u8 = 255;
@@ -37,9 +36,6 @@ const NO_STATUS: u8 = 255;
 /// The exit status of a program that SIGPIPE killed, and of one that SIGINT did.
 const PIPE_STATUS: u8 = 128 + 13;
 const INTERRUPTED_STATUS: u8 = 128 + 2;
-
-/// How long the worker has to greet.
-const GREETING: Duration = Duration::from_secs(10);
 
 /// `tere exec`.
 #[derive(Debug, Args)]
@@ -64,7 +60,8 @@ pub(super) struct Rsh {
     /// The target, USER@MACHINE, or its machine.
     #[arg(value_name = "HOST")]
     target: String,
-    /// The command. As with ssh(1), its words are joined with spaces, and the user's shell reads them.
+    /// The command. As with ssh(1), its words are joined with spaces, and the user's shell reads
+    /// them.
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
 }
@@ -118,18 +115,12 @@ impl Exec {
         let failed = |error: Unanswered| error.failure(&what);
         let broken = |error: io::Error| failed(WireError::from(error).into());
         let mut signals = Signals::new().map_err(broken)?;
-        let mut principal =
-            PrincipalChannel::vouched(&Host::Here(runtime_dir.to_owned())).await.map_err(failed)?;
-        let asked = principal.ask(Ask::Exec { target: self.target, reason: self.reason }, say_step);
-        let (Answer::Opened { session, .. }, Some(socket)) = asked.await.map_err(failed)? else {
-            return Err(Failure::out_of_turn("tere-broker"));
-        };
-        let over = Running::begin(socket, command).await.map_err(|error| failed(error.into()))?;
-        // The broker closes the command socket when a right is withdrawn, and when the principal
-        // channel closes.
-        let over = over.until_over(&mut signals).await;
-        drop(principal);
-        over.said(&session)
+        let host = Host::Here(runtime_dir.to_owned());
+        let command = CommandClient::begin(&host, (self.target, self.reason), command, say_step).await;
+        let command = command.map_err(failed)?;
+        let session = command.session.clone();
+        let running = Running::begin(command).map_err(broken)?;
+        running.until_over(&mut signals).await.said(&session)
     }
 }
 
@@ -176,12 +167,9 @@ impl Over {
 
 /// A command that runs, or is about to.
 struct Running {
-    channel: AsyncChannel<FromClient, ToClient>,
+    command: CommandClient,
     /// What standard input has; `None` at its end. One piece waits.
     input: mpsc::Receiver<Option<Vec<u8>>>,
-    /// How much more input the worker takes.
-    room: usize,
-    input_ended: bool,
     has_started: bool,
     writers: [Writer; 2],
     /// How much of which output was written, or that this cannot be done.
@@ -196,12 +184,7 @@ struct Writer {
 }
 
 impl Running {
-    async fn begin(socket: OwnedFd, command: Command) -> Result<Self, WireError> {
-        let channel = AsyncChannel::over(socket)?;
-        channel.greet(Intent::Exec, GREETING).await?;
-        // What cannot be sent any more: the worker has closed the socket, and the next packet received
-        // says why. So here and below.
-        drop(channel.send(&FromClient::Start(command), &[]).await);
+    fn begin(command: CommandClient) -> io::Result<Self> {
         let (pieces, input) = mpsc::channel(1);
         std::thread::Builder::new().name("input".to_owned()).spawn(move || read_input(&pieces))?;
         let (told, written) = mpsc::unbounded_channel();
@@ -209,8 +192,7 @@ impl Running {
             Writer::start(Output::Standard, &io::stdout(), told.clone())?,
             Writer::start(Output::Error, &io::stderr(), told)?,
         ];
-        let (room, input_ended, has_started) = (WINDOW, false, false);
-        Ok(Self { channel, input, room, input_ended, has_started, writers, written })
+        Ok(Self { command, input, has_started: false, writers, written })
     }
 
     /// Moves everything until it is over, and waits until the output is written.
@@ -222,9 +204,9 @@ impl Running {
                 Err(error) => break Over::Lost(error),
             }
         };
-        let Self { writers, channel, .. } = self;
-        // Closed first: whatever still runs must not wait for a pipe that nobody reads.
-        drop(channel);
+        let Self { writers, command, .. } = self;
+        // First: whatever still runs must not wait for a pipe that nobody reads.
+        drop(command);
         if !matches!(over, Over::Unread) {
             for Writer { pieces, thread } in writers {
                 drop(pieces);
@@ -235,9 +217,8 @@ impl Running {
     }
 
     async fn step(&mut self, signals: &mut Signals) -> Result<Option<Over>, WireError> {
-        // The worker reads whatever happens, so a message to it does not wait for one from it.
         tokio::select! {
-            received = self.channel.receive() => match received?.0 {
+            received = self.command.receive() => match received? {
                 ToClient::Started => self.has_started = true,
                 ToClient::Output { output, bytes } => {
                     let [standard, error] = &self.writers;
@@ -245,33 +226,23 @@ impl Running {
                     // Fails if the thread has ended, which it has said.
                     drop(writer.pieces.send(bytes));
                 }
-                ToClient::Taken(bytes) => self.room = self.room.saturating_add(bytes as usize),
+                ToClient::Taken(bytes) => self.command.took(bytes),
                 ToClient::Ended(end) => return Ok(Some(Over::Ended(end))),
             },
             Some((output, written)) = self.written.recv() => match (output, written) {
-                (output, Ok(bytes)) => {
-                    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-                    drop(self.channel.send(&FromClient::Written { output, bytes }, &[]).await);
-                }
+                (output, Ok(bytes)) => self.command.written(output, bytes).await,
                 (Output::Standard, Err(_)) => return Ok(Some(Over::Unread)),
                 // The thread goes on, and writes nothing any more.
                 (Output::Error, Err(_)) => {}
             },
-            Some(input) = self.input.recv(), if !self.input_ended && self.room >= CHUNK_MAX => {
-                let message = if let Some(bytes) = input {
-                    self.room -= bytes.len();
-                    FromClient::Input(bytes)
-                } else {
-                    self.input_ended = true;
-                    FromClient::InputEnd
-                };
-                drop(self.channel.send(&message, &[]).await);
+            Some(piece) = self.input.recv(), if self.command.takes_input() => {
+                self.command.input(piece).await;
             }
             signal = signals.next() => {
                 if !self.has_started {
                     return Ok(Some(Over::Interrupted));
                 }
-                drop(self.channel.send(&FromClient::Signal(signal), &[]).await);
+                self.command.signal(signal).await;
             }
         }
         Ok(None)
@@ -299,8 +270,8 @@ fn read_input(pieces: &mpsc::Sender<Option<Vec<u8>>>) {
     }
 }
 
-/// Waits until a descriptor is ready that whoever started this program has made non-blocking, as rsync
-/// does. There is no deadline: nor is there one for a descriptor that blocks.
+/// Waits until a descriptor is ready that whoever started this program has made non-blocking, as
+/// rsync does. There is no deadline: nor is there one for a descriptor that blocks.
 fn await_ready(fd: BorrowedFd<'_>, events: PollFlags) {
     // If it fails, the next attempt says why.
     let _ = poll(&mut [PollFd::new(fd, events)], PollTimeout::NONE);
@@ -390,7 +361,7 @@ mod tests {
     #[test]
     fn whoever_started_it_may_have_made_its_output_non_blocking() {
         let (mut read, write) = io::pipe().unwrap();
-        let write = File::from(OwnedFd::from(write));
+        let write = File::from(std::os::fd::OwnedFd::from(write));
         crate::sys::seqpacket::set_nonblocking(write.as_fd()).unwrap();
         let text = vec![b'x'; 1_000_000];
         let written = std::thread::scope(|scope| {

@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,14 +20,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
+use super::command::CommandClient;
 use super::completion;
 use super::failure::Failure;
 use super::host::Host;
 use crate::names::Target;
-use crate::protocol::exec::{CHUNK_MAX, Command, FromClient, Output, ToClient, WINDOW};
-use crate::protocol::principal::{Answer, Ask};
+use crate::protocol::exec::{CHUNK_MAX, Command, NotACommand, Output, ToClient};
 use crate::protocol::{EndReason, SessionEnd, ShellExit};
-use crate::wire::{AsyncChannel, Intent, WireError};
+use crate::wire::WireError;
 
 /// The program in the machine that connects.
 const CONNECT: &str = include_str!("forward.sh");
@@ -38,9 +37,6 @@ const CONNECTIONS_MAX: usize = 32;
 
 /// Most bytes that are kept of what the program in the machine says about a connection.
 const SAID_MAX: usize = 1024;
-
-/// How long the worker has to greet.
-const GREETING: Duration = Duration::from_secs(10);
 
 /// How long to wait after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -89,6 +85,18 @@ impl fmt::Display for Place {
     }
 }
 
+impl Place {
+    /// The command in the machine that connects there.
+    fn connecting(&self) -> Result<Command, NotACommand> {
+        let there = match self {
+            Self::Port(port) => port.to_string().into_bytes(),
+            Self::Socket(path) => path.as_os_str().as_encoded_bytes().to_vec(),
+        };
+        let words = ["sh", "-c", CONNECT, "sh"].map(|word| word.as_bytes().to_vec());
+        Command::new(words.into_iter().chain([there]).collect())
+    }
+}
+
 /// Carries it out until a signal comes.
 pub(super) fn run(forward: Forward, runtime_dir: &Path) -> Result<ExitCode, Failure> {
     let Forward { target, there, here } = forward;
@@ -106,7 +114,8 @@ pub(super) fn run(forward: Forward, runtime_dir: &Path) -> Result<ExitCode, Fail
     let done = block_on(async {
         let listener = Listener::at(&here).await?;
         let stopped = stopped().map_err(|error| cannot_listen(&here, &error))?;
-        // Asked once now, so that somebody who may not do this learns it before the first connection.
+        // Asked once now, so that somebody who may not do this learns it before the first
+        // connection.
         drop(PrincipalChannel::vouched(&leads.host).await.map_err(|error| error.failure(&leads.what()))?);
         say(&format!("{here} leads to {} of {}. Ctrl-C ends it.", leads.there, leads.target));
         tokio::select! {
@@ -215,18 +224,14 @@ impl Leads {
     /// Carries one connection to its end.
     async fn carry(&self, stream: Box<dyn Stream>) -> Result<(), Failure> {
         let failed = |error: Unanswered| error.failure(&self.what());
-        let mut principal = PrincipalChannel::vouched(&self.host).await.map_err(failed)?;
-        let ask = Ask::Exec { target: self.target.clone(), reason: None };
-        let (Answer::Opened { session, .. }, Some(socket)) =
-            principal.ask(ask, |_| {}).await.map_err(failed)?
-        else {
-            return Err(Failure::out_of_turn("tere-broker"));
-        };
-        let carried = Connection::begin(socket, stream, &self.there).await;
-        let (end, said) = match carried {
-            Ok(connection) => connection.until_over().await.map_err(|error| failed(error.into()))?,
-            Err(error) => return Err(failed(error.into())),
-        };
+        let command = self.there.connecting().map_err(|error| Failure {
+            cause: format!("cannot {}: {error}", self.what()),
+            next: "Use a shorter path.".to_owned(),
+        })?;
+        let begun = CommandClient::begin(&self.host, (self.target.clone(), None), command, |_| {}).await;
+        let command = begun.map_err(failed)?;
+        let session = command.session.clone();
+        let (end, said) = carry(command, stream).await.map_err(|error| failed(error.into()))?;
         match end {
             // The person's program has closed its connection.
             None => Ok(()),
@@ -240,83 +245,42 @@ impl Leads {
     }
 }
 
-/// A connection and the program in the machine that carries it.
-struct Connection {
-    channel: AsyncChannel<FromClient, ToClient>,
-    reader: tokio::io::ReadHalf<Box<dyn Stream>>,
-    writer: tokio::io::WriteHalf<Box<dyn Stream>>,
-    /// How much more input the worker takes.
-    room: usize,
-    input_ended: bool,
-    /// What the program said, for the person.
-    said: Vec<u8>,
-}
-
-impl Connection {
-    async fn begin(socket: OwnedFd, stream: Box<dyn Stream>, there: &Place) -> Result<Self, WireError> {
-        let there = match there {
-            Place::Port(port) => port.to_string().into_bytes(),
-            Place::Socket(path) => path.as_os_str().as_encoded_bytes().to_vec(),
-        };
-        let words = ["sh", "-c", CONNECT, "sh"].map(|word| word.as_bytes().to_vec());
-        let command = Command::new(words.into_iter().chain([there]).collect());
-        let command = command.map_err(|_| WireError::Oversize)?;
-        let channel = AsyncChannel::over(socket)?;
-        channel.greet(Intent::Exec, GREETING).await?;
-        // If the worker has closed the socket already, its last packet says why.
-        drop(channel.send(&FromClient::Start(command), &[]).await);
-        let (reader, writer) = tokio::io::split(stream);
-        let (room, input_ended, said) = (WINDOW, false, Vec::new());
-        Ok(Self { channel, reader, writer, room, input_ended, said })
-    }
-
-    /// Moves bytes until the program has ended, or this end of the connection is gone.
-    async fn until_over(mut self) -> Result<(Option<SessionEnd>, String), WireError> {
-        let mut buffer = vec![0; CHUNK_MAX];
-        let end = loop {
-            tokio::select! {
-                received = self.channel.receive() => match received?.0 {
-                    ToClient::Output { output: Output::Standard, bytes } => {
-                        if self.writer.write_all(&bytes).await.is_err() {
-                            break None;
-                        }
-                        self.say_written(Output::Standard, bytes.len()).await;
+/// Moves bytes until the program in the machine has ended, or this end of the connection is gone.
+/// Returns how it ended, and what it said.
+async fn carry(
+    mut command: CommandClient,
+    stream: Box<dyn Stream>,
+) -> Result<(Option<SessionEnd>, String), WireError> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (mut buffer, mut said) = (vec![0; CHUNK_MAX], Vec::new());
+    let end = loop {
+        tokio::select! {
+            received = command.receive() => match received? {
+                ToClient::Output { output: Output::Standard, bytes } => {
+                    if writer.write_all(&bytes).await.is_err() {
+                        break None;
                     }
-                    ToClient::Output { output: Output::Error, bytes } => {
-                        let kept = bytes.len().min(SAID_MAX - self.said.len());
-                        self.said.extend(bytes.get(..kept).unwrap_or_default());
-                        self.say_written(Output::Error, bytes.len()).await;
-                    }
-                    ToClient::Taken(bytes) => self.room = self.room.saturating_add(bytes as usize),
-                    ToClient::Ended(end) => break Some(end),
-                    ToClient::Started => {}
-                },
-                read = self.reader.read(&mut buffer), if !self.input_ended && self.room >= CHUNK_MAX => {
-                    let message = match read {
-                        Ok(length @ 1..) => {
-                            self.room -= length;
-                            FromClient::Input(buffer.get(..length).unwrap_or_default().to_vec())
-                        }
-                        Ok(0) => {
-                            self.input_ended = true;
-                            FromClient::InputEnd
-                        }
-                        Err(_) => break None,
-                    };
-                    drop(self.channel.send(&message, &[]).await);
+                    command.written(Output::Standard, bytes.len()).await;
                 }
-            }
-        };
-        // Printable, because it comes from a machine.
-        let said =
-            String::from_utf8_lossy(&self.said).chars().filter(|c| !c.is_control() || *c == ' ').collect();
-        Ok((end, said))
-    }
-
-    async fn say_written(&self, output: Output, bytes: usize) {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        drop(self.channel.send(&FromClient::Written { output, bytes }, &[]).await);
-    }
+                ToClient::Output { output: Output::Error, bytes } => {
+                    let kept = bytes.len().min(SAID_MAX - said.len());
+                    said.extend(bytes.get(..kept).unwrap_or_default());
+                    command.written(Output::Error, bytes.len()).await;
+                }
+                ToClient::Taken(bytes) => command.took(bytes),
+                ToClient::Ended(end) => break Some(end),
+                ToClient::Started => {}
+            },
+            read = reader.read(&mut buffer), if command.takes_input() => match read {
+                Ok(0) => command.input(None).await,
+                Ok(length) => command.input(buffer.get(..length).map(<[u8]>::to_vec)).await,
+                Err(_) => break None,
+            },
+        }
+    };
+    // Printable, because it comes from a machine.
+    let said = String::from_utf8_lossy(&said).chars().filter(|c| !c.is_control()).collect();
+    Ok((end, said))
 }
 
 #[cfg(test)]

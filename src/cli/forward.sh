@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Connects standard input and output to a port of this machine, or to a socket ($1). Each way ends by
-# itself.
+# Connects standard input and output to a port of this machine, or to a socket ($1). Each way ends
+# by itself.
 if command -v perl >/dev/null; then
     exec perl -e '
         use Socket qw(:all);

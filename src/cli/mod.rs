@@ -4,8 +4,8 @@
 //! systemd, machined, /run/tere, and twelve bytes from the page's address; the commands that view a
 //! session also what its worker sends.
 //! From afar it reads what `client` gives it, as if that were auth, the broker and a worker.
-//! Holds: nothing that outlives the command but the key of a login: the principal channel of whoever
-//! runs it, and a viewer socket.
+//! Holds: nothing that outlives the command but the key of a login: the principal channel of
+//! whoever runs it, and a viewer socket.
 //! Has given up: nothing. It runs with the rights of its user. auth and the broker decide what that
 //! user may do, from the peer uid that the kernel reports. Only the thread that reads what a worker
 //! sends has given up everything but the sockets and the terminal that it was given.
@@ -14,6 +14,7 @@ mod account;
 mod ask;
 mod attach;
 mod check;
+mod command;
 mod completion;
 mod events;
 mod exec;
@@ -49,7 +50,7 @@ use crate::names::{Reason, Target};
 use failure::Failure;
 use host::Host;
 
-/// A secure front door to shells in systemd-nspawn machines: the command line on the host.
+/// A secure front door to shells in systemd-nspawn machines: the command line.
 ///
 /// An account is a person as tere knows them: a name and passkeys. What an account may open is
 /// written in /etc/tere/tere.toml. A session is one open shell. root is the operator, who opens
@@ -103,8 +104,8 @@ enum Command {
         #[command(flatten)]
         options: attach::Options,
     },
-    /// Run one command without a terminal: its input, output and errors are this command's, and so is
-    /// its exit status. It ends with this command.
+    /// Run one command without a terminal: its input, output and errors are this command's, and so
+    /// is its exit status. It ends with this command.
     Exec(exec::Exec),
     /// The same, for programs that expect ssh(1): rsync -e 'tere rsh', GIT_SSH_COMMAND='tere rsh'.
     Rsh(exec::Rsh),
@@ -127,7 +128,8 @@ enum Command {
     Name(session::Name),
     /// Share a session with another account, or no longer.
     Share(session::Share),
-    /// Sign in at a host from afar, once: a key of this computer is bound to your account in its page.
+    /// Sign in at a host from afar, once: a key of this computer is bound to your account in its
+    /// page.
     Login(login::LogIn),
     /// Sign out there: the key is removed, on the host and here.
     Logout(login::LogOut),

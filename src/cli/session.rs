@@ -376,11 +376,12 @@ pub(super) fn object(session: &SessionSummary) -> serde_json::Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::protocol::Role;
 
-    fn summary(id: &str, name: Option<&str>) -> SessionSummary {
+    /// A session of alice's.
+    pub(in crate::cli) fn summary(id: &str, name: Option<&str>) -> SessionSummary {
         SessionSummary {
             id: id.parse().unwrap(),
             target: "dev@web1".parse().unwrap(),

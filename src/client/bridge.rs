@@ -1,12 +1,12 @@
-//! The bridge: it holds the WebSocket of a login, and speaks to the rest of `tere` as the broker and
-//! the workers do on the host itself. So `tere` lists, opens and shows sessions in one way.
+//! The bridge: it holds the WebSocket of a login, and speaks to the rest of `tere` as the broker
+//! and the workers do on the host itself. So `tere` lists, opens and shows sessions in one way.
 //!
 //! A request without a stream has no number on the WebSocket. So at most one of them is under way,
 //! and its answer is the next message that can be one.
 //!
-//! The terminal bytes of a view go from the WebSocket to its viewer socket and are not looked at. If
-//! nobody takes them, nothing more is read: the worker sends no more than a window beyond what was
-//! shown, so that lasts as long as the display takes to show it.
+//! The terminal bytes of a view go from the WebSocket to its viewer socket and are not looked at.
+//! If nobody takes them, nothing more is read: the worker sends no more than a window beyond what
+//! was shown, so that lasts as long as the display takes to show it.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -4,8 +4,8 @@ use std::time::Duration;
 use super::Period;
 use crate::names::{AccountName, KeyRight};
 
-/// One `[[client-key]]`: what the command lines of these accounts may do from afar, signed in with a
-/// client key. Without one, an account has no use of such a key.
+/// One `[[client-key]]`: what the command lines of these accounts may do from afar, signed in with
+/// a client key. Without one, an account has no use of such a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientKeyRule {
     /// The accounts, those of its groups included. Never empty. No other rule has one of them.

@@ -84,8 +84,8 @@ pub(super) fn admit(request: &Request, origin: &Origin) -> Result<(), Rejection>
 }
 
 /// Checks a WebSocket request of the page, or of `tere` from afar, that [`admit`] has admitted. See
-/// RFC 6455, section 4.2.1. A browser sends `Origin` with each such request (RFC 6455, section 4.1),
-/// so a request with one, whatever it is, is not of `tere`.
+/// RFC 6455, section 4.2.1. A browser sends `Origin` with each such request (RFC 6455, section
+/// 4.1), so a request with one, whatever it is, is not of `tere`.
 ///
 /// axum's own extractor accepts any key, and accepts a substring where a header is a list.
 pub(super) fn websocket(request: &Request, origin: &Origin) -> Result<Accept, Rejection> {

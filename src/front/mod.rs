@@ -11,8 +11,9 @@
 //! among the `places` of its `source`; `freed_memory` returns what it took. `proxy` reads which
 //! source that is, if a proxy says so.
 //! `socket` reads requests through `incoming` and serves them with hyper. The `router` has
-//! `admission` check each request, and say which `client` a WebSocket is for. Then either a `response` with one of the page's `files` is sent
-//! through `outgoing`, or the socket becomes a `connection`.
+//! `admission` check each request, and say which `client` a WebSocket is for. Then either a
+//! `response` with one of the page's `files` is sent through `outgoing`, or the socket becomes a
+//! `connection`.
 
 mod admission;
 mod capacity;

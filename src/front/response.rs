@@ -87,7 +87,8 @@ pub(super) fn file(file: &File, request: &Request) -> Response {
     response
 }
 
-/// The response that turns the socket into a WebSocket. The client is an extension of it. See RFC 6455, section 4.2.2.
+/// The response that turns the socket into a WebSocket. The client is an extension of it. See RFC
+/// 6455, section 4.2.2.
 pub(super) fn websocket(Accept { header: accept, client }: Accept) -> Response {
     let headers = [
         (header::CONNECTION, HeaderValue::from_static("Upgrade")),

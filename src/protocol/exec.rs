@@ -1,10 +1,10 @@
 //! The command socket: between the worker that runs one command without a terminal and the program
-//! that has it run, `tere`. The worker makes a socketpair, and one end is passed through the broker.
-//! Intent [`Intent::Exec`](crate::wire::Intent).
+//! that has it run, `tere`. The worker makes a socketpair, and one end is passed through the
+//! broker. Intent [`Intent::Exec`](crate::wire::Intent).
 //!
-//! Packets are postcard and carry no descriptors. The client begins with [`FromClient::Start`]. Each
-//! of the three streams has credit of its own, so that none holds up another, nor a signal: neither
-//! side sends more than [`WINDOW`] bytes of a stream that the other has not passed on.
+//! Packets are postcard and carry no descriptors. The client begins with [`FromClient::Start`].
+//! Each of the three streams has credit of its own, so that none holds up another, nor a signal:
+//! neither side sends more than [`WINDOW`] bytes of a stream that the other has not passed on.
 
 use serde::{Deserialize, Serialize};
 

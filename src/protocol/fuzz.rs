@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::control::{FromCli, ToCli};
+use super::exec::{FromClient, ToClient};
 use super::login::{FromFront, ToFront};
 use super::principal::{FromBroker, Request};
 use super::viewer::{FromViewer, ToViewer};
@@ -40,6 +41,11 @@ pub fn worker(data: &[u8]) {
 /// A viewer socket.
 pub fn viewer(data: &[u8]) {
     either::<FromViewer, ToViewer>(data);
+}
+
+/// A command socket.
+pub fn exec(data: &[u8]) {
+    either::<FromClient, ToClient>(data);
 }
 
 fn either<One, Other>(data: &[u8])
@@ -99,7 +105,7 @@ mod tests {
             direction in 0..3_u8,
         ) {
             let data = [&[direction][..], &packet].concat();
-            for socket in [login, control, vouch, principal, worker, viewer] {
+            for socket in [login, control, vouch, principal, worker, viewer, exec] {
                 socket(&data);
             }
         }

@@ -478,8 +478,8 @@ pub enum ToPage {
         /// Why the request was refused.
         refusal: Refusal,
     },
-    /// To `tere`: the last `name`, `share` or `end-session` is done. A page gets a `lobby`, or learns
-    /// it from the views.
+    /// To `tere`: the last `name`, `share` or `end-session` is done. A page gets a `lobby`, or
+    /// learns it from the views.
     Done {},
     /// The answer to `ping`.
     Pong {

@@ -57,8 +57,8 @@ pub enum Ask {
         /// Why, in the person's words.
         reason: Option<Reason>,
     },
-    /// Run one command on this target, without a terminal. The command itself is told to the worker:
-    /// see [`super::exec`]. The same applies.
+    /// Run one command on this target, without a terminal. The command itself is told to the
+    /// worker: see [`super::exec`]. The same applies.
     Exec {
         /// The target.
         target: Target,

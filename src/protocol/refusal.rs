@@ -90,8 +90,8 @@ pub enum Refusal {
     AccountUnusable,
     /// There is no account of that name.
     NoSuchAccount,
-    /// The account, or a UNIX user of one, was removed, but the broker, which may still hold channels
-    /// of it, could not be told.
+    /// The account, or a UNIX user of one, was removed, but the broker, which may still hold
+    /// channels of it, could not be told.
     NotRevoked,
     /// The disk is full or the state folder is not writable. Nothing has changed.
     StorageFailed,
@@ -108,8 +108,8 @@ pub enum Refusal {
     UnknownKey,
     /// The client key was bound longer ago than the policy lets one be used.
     KeyExpired,
-    /// No client key waits with this code: it was used, it is older than 4 minutes, the command line
-    /// is gone, or it never existed.
+    /// No client key waits with this code: it was used, it is older than 4 minutes, the command
+    /// line is gone, or it never existed.
     CodeInvalid,
     /// The person in the page did not bind the client key.
     KeyDeclined,

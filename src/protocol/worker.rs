@@ -2,8 +2,8 @@
 //! [`Intent::Worker`](crate::wire::Intent).
 //!
 //! Packets are postcard. [`ToWorker::Adopt`] carries the PTY master, [`ToWorker::Exec`] two,
-//! [`FromWorker::Attached`] the other end of a viewer socket. A worker trusts the broker; the broker trusts nothing that a
-//! worker says about who owns a session.
+//! [`FromWorker::Attached`] the other end of a viewer socket. A worker trusts the broker; the
+//! broker trusts nothing that a worker says about who owns a session.
 
 use serde::{Deserialize, Serialize};
 

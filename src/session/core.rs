@@ -45,7 +45,8 @@ pub(super) enum Action {
     Keep { pty: OwnedFd, session: SessionId, size: TermSize, report: ReportKey },
     /// Run a command behind these PTYs.
     Exec { session: SessionId, ptys: CommandPtys, key: ReportKey },
-    /// Make a viewer, or the client of a command, and send the other end of its socket to the broker.
+    /// Make a viewer, or the client of a command, and send the other end of its socket to the
+    /// broker.
     MakeViewer { viewer: ViewerId, role: Role, size: TermSize },
     /// Change the role of a viewer.
     SetRole { viewer: ViewerId, role: Role },

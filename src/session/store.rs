@@ -60,8 +60,8 @@ pub(super) struct StoredDescriptors {
 pub(super) struct Store {
     notify: Notify,
     kept: Vec<StoredItem>,
-    /// The role under whose name each viewer's socket is kept, and a duplicate of the worker's end of
-    /// it: systemd needs the descriptor again to keep it under another name.
+    /// The role under whose name each viewer's socket is kept, and a duplicate of the worker's end
+    /// of it: systemd needs the descriptor again to keep it under another name.
     viewers: BTreeMap<ViewerId, (Role, OwnedFd)>,
 }
 
@@ -111,10 +111,11 @@ impl Store {
         self.keep(StoredItem::Viewer(number, role), fd)
     }
 
-    /// Keeps a viewer's socket under the name of this role. systemd keeps a descriptor only once, so
-    /// it is removed under its old name first. If the worker is killed in between, the view is lost
-    /// and front asks for it again. A role that is unchanged changes nothing: the broker repeats the
-    /// roles to each new worker, which must not cost a view if that one is killed as well.
+    /// Keeps a viewer's socket under the name of this role. systemd keeps a descriptor only once,
+    /// so it is removed under its old name first. If the worker is killed in between, the view is
+    /// lost and front asks for it again. A role that is unchanged changes nothing: the broker
+    /// repeats the roles to each new worker, which must not cost a view if that one is killed as
+    /// well.
     pub(super) fn change_role(&mut self, number: ViewerId, role: Role) -> io::Result<()> {
         if self.viewers.get(&number).is_none_or(|(kept, _)| *kept == role) {
             return Ok(());

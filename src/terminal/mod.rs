@@ -18,7 +18,8 @@
 //! # Known limits
 //! - **reflow**: when the screen grows, rows do not return to it from the scrollback.
 //! - **double size**: lines of double width and height (`ESC # 3`) are shown at normal size.
-//! - **areas**: guarded areas (SPA, EPA), operations on rectangles, and left and right margins are not
+//! - **areas**: guarded areas (SPA, EPA), operations on rectangles, and left and right margins are
+//!   not
 //!   supported. Protected cells (DECSCA) are.
 //! - **one column**: a screen of one column cannot show a wide character and drops it.
 //! - **graphemes**: each character has its own width; joined emoji are not combined.
@@ -105,8 +106,9 @@ impl Terminal {
     /// Interprets output until at least `cells` cells were touched, and returns the number of bytes
     /// consumed. A limit on bytes would not limit the work, because two bytes can clear a whole
     /// screen in colour. The budget is checked between tokens, so the last token may exceed it; an
-    /// erase exceeds it by at most one screen. REP, which can scroll thousands of rows, is interrupted:
-    /// it is then incomplete, with the remaining count, and its last byte is not consumed.
+    /// erase exceeds it by at most one screen. REP, which can scroll thousands of rows, is
+    /// interrupted: it is then incomplete, with the remaining count, and its last byte is not
+    /// consumed.
     pub fn print_within(&mut self, bytes: &[u8], cells: usize) -> usize {
         let mut rest = bytes;
         let mut touched = 0;

@@ -4,10 +4,10 @@
 //! exceeds its limit is discarded and its remaining bytes are skipped, so an unterminated one takes
 //! no memory.
 //!
-//! The grammar is that of <https://vt100.net/emu/dec_ansi_parser>, for UTF-8. The 8-bit codes U+0080
-//! to U+009F act like the escape sequences that they stand for, also inside a sequence. Any other
-//! character that is not ASCII is a part of a string, and ends another sequence without a trace.
-//! xterm.js does all of this too.
+//! The grammar is that of <https://vt100.net/emu/dec_ansi_parser>, for UTF-8. The 8-bit codes
+//! U+0080 to U+009F act like the escape sequences that they stand for, also inside a sequence. Any
+//! other character that is not ASCII is a part of a string, and ends another sequence without a
+//! trace. xterm.js does all of this too.
 
 use super::sequence::Csi;
 

@@ -144,8 +144,8 @@ impl Scrollback {
         self.draft = bytes;
     }
 
-    /// Ends the line of the newest row, so that it does not continue on the screen. Blanks at the end
-    /// of a line are not kept.
+    /// Ends the line of the newest row, so that it does not continue on the screen. Blanks at the
+    /// end of a line are not kept.
     pub(super) fn end_line(&mut self) {
         let Some(line) = self.lines.back_mut().filter(|line| line.wrapped) else { return };
         // A row ends in the plain style, so what are spaces here are blank cells.

@@ -360,8 +360,8 @@ impl TerminalState {
         self.cursor.pending_wrap = false;
     }
 
-    /// Returns to the power-on state. Keeps the answers that are not sent yet, and the theme; and the
-    /// titles, as xterm does.
+    /// Returns to the power-on state. Keeps the answers that are not sent yet, and the theme; and
+    /// the titles, as xterm does.
     pub(super) fn reset(&mut self) {
         let (cols, rows) = (self.cols, self.rows);
         self.drop_alternate();

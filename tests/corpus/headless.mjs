@@ -1,7 +1,7 @@
 // Compares the screen that xterm.js builds from each recording with the screens that it builds from
-// our snapshots. tests/corpus.rs passes a file of {name, whole, streams}, one a line, and the page's
-// emulation.ts as JavaScript. The first stream is a snapshot of the end; the others continue after a
-// cut.
+// our snapshots. tests/corpus.rs passes a file of {name, whole, streams}, one a line, and the
+// page's emulation.ts as JavaScript. The first stream is a snapshot of the end; the others continue
+// after a cut.
 
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -55,8 +55,8 @@ function portrait(xterm) {
 }
 
 /**
- * xterm.js forgets a link with the last row of it, also if that row is deleted before the text of the
- * link is printed. The worker does not.
+ * xterm.js forgets a link with the last row of it, also if that row is deleted before the text of
+ * the link is printed. The worker does not.
  */
 const FORGOTTEN = 'to what is forgotten';
 

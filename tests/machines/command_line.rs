@@ -1,17 +1,16 @@
 //! People at the command line of the host: a UNIX user who belongs to an account opens shells,
 //! leaves them, comes back, and gets nothing that the account is not granted.
 
-use std::io::{Read as _, Write as _};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
+use std::io::Read as _;
+use std::process::Stdio;
+use std::time::Duration;
 
-use tere::names::{AccountName, TermSize};
+use tere::names::AccountName;
 use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::Principal;
-use tere::terminal::Terminal;
 
 use crate::host::{CommandOutput, Host};
+use crate::parts::in_terminal::InTerminal;
 use crate::parts::shell::{PATIENCE, PrincipalClient};
 use crate::parts::wait::eventually;
 use crate::stories::holder;
@@ -47,7 +46,8 @@ impl People {
 
     /// Runs `tere` as a user, in a terminal.
     fn terminal(&self, user: &str, arguments: &[&str]) -> InTerminal {
-        InTerminal::run(&self.host, user, arguments)
+        let words = [&["runuser", "-u", user, "--", "tere"][..], arguments].concat();
+        InTerminal::run(&self.host.command(&words))
     }
 
     fn end_all(&self) {
@@ -62,93 +62,6 @@ impl Drop for People {
             self.host.try_run(&["userdel", "--remove", "--force", user]);
         }
         self.host.try_run(&["tere", "account", "remove", "alice"]);
-    }
-}
-
-/// `tere` in a terminal of 80 columns and 24 rows, which script(1) makes, and what a person sees of
-/// it.
-struct InTerminal {
-    child: Child,
-    keys: ChildStdin,
-    output: Receiver<Vec<u8>>,
-    screen: Terminal,
-    /// All that it printed.
-    raw: Vec<u8>,
-}
-
-impl InTerminal {
-    fn run(host: &Host, user: &str, arguments: &[&str]) -> Self {
-        let words = [&["runuser", "-u", user, "--", "tere"][..], arguments].concat();
-        let command = host.command(&words);
-        let line: Vec<_> = std::iter::once(command.get_program())
-            .chain(command.get_args())
-            .map(|word| format!("'{}'", word.to_str().unwrap()))
-            .collect();
-        // stty: the terminal of script(1) has no size if its own standard input has none.
-        let line = format!("stty rows 24 cols 80; exec {}", line.join(" "));
-        let mut child = Command::new("script")
-            .args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let (tell, output) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 65536];
-            while let Ok(length @ 1..) = stdout.read(&mut buffer) {
-                if tell.send(buffer[..length].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        let keys = child.stdin.take().unwrap();
-        Self { child, keys, output, screen: Terminal::new(TermSize::new(80, 24).unwrap()), raw: Vec::new() }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
-    }
-
-    /// Waits until the screen is as it should be.
-    fn sees(&mut self, what: &str, is: impl Fn(&str) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is(&self.screen.screen_text()) {
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.take(&bytes),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("not seen: {what}\n{}", self.screen.screen_text())
-                }
-            }
-        }
-    }
-
-    fn sees_line(&mut self, line: &str) {
-        self.sees(line, |screen| screen.lines().any(|shown| shown.trim_end() == line));
-    }
-
-    fn take(&mut self, bytes: &[u8]) {
-        self.screen.print(bytes);
-        self.raw.extend_from_slice(bytes);
-    }
-
-    /// Waits for its end: the exit status, and the screen that it leaves.
-    fn ends(mut self) -> (i32, String) {
-        let deadline = Instant::now() + PATIENCE;
-        while let Ok(bytes) = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            self.take(&bytes);
-        }
-        let status = eventually("the command ends", PATIENCE, || self.child.try_wait().unwrap());
-        (status.code().unwrap_or(-1), self.screen.screen_text())
-    }
-}
-
-impl Drop for InTerminal {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 
@@ -174,13 +87,17 @@ fn a_person_opens_a_shell_leaves_it_comes_back_and_has_its_exit_status() {
     opened.sees_line("24 80");
     opened.sees_line("42");
     assert!(opened.screen.title().starts_with("dev@web1"), "{}", opened.screen.title());
-    opened.types("\r~.");
+    // What is typed before the order to leave is typed, though both come at once.
+    opened.types("\recho le''ft >left-behind\r~.");
     let (status, left) = opened.ends();
     let ids = sessions(&people, ALICES);
     let [id] = &*ids else { panic!("{ids:?}") };
     assert_eq!(status, 0, "{left}");
     assert!(left.contains(&format!("Back to it: tere attach {id}")), "{left}");
     assert!(!left.contains("42"), "the screen is not given back: {left}");
+    let left_behind =
+        people.tere(ALICES, &["exec", "dev@web1", "--", "sh", "-c", "cat left-behind; rm left-behind"]);
+    assert_eq!(left_behind.out, "left", "{left_behind:?}");
     // From the list of what there is.
     let mut picked = people.terminal(ALICES, &[]);
     picked.sees("the list", |screen| {
@@ -221,16 +138,7 @@ fn a_session_in_a_terminal_comes_back_whatever_of_tere_is_killed() {
         let mark = format!("mark {}", 100 + number);
         eventually("what is typed arrives", PATIENCE, || {
             opened.types(&format!("echo mark $((100+{number}))\r"));
-            let deadline = Instant::now() + std::time::Duration::from_secs(2);
-            while let Ok(bytes) =
-                opened.output.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
-                opened.take(&bytes);
-                if opened.screen.screen_text().lines().any(|line| line.trim_end() == mark) {
-                    return Some(());
-                }
-            }
-            None
+            opened.sees_line_within(&mark, Duration::from_secs(2)).then_some(())
         });
     }
     assert_eq!(sessions(&people, ALICES), ids);
@@ -378,8 +286,8 @@ fn a_command_runs_in_pipes_and_ends_with_its_status_or_its_client() {
     eventually("no session is left", PATIENCE, || sessions(&people, ALICES).is_empty().then_some(()));
 }
 
-/// rsync, git and ssh(1) itself, without a port and without anything but the distribution's programs
-/// in the machine.
+/// rsync, git and ssh(1) itself, without a port and without anything but the distribution's
+/// programs in the machine.
 #[test]
 fn rsync_git_and_ssh_work_through_commands() {
     let people = People::new();

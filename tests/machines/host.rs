@@ -194,8 +194,8 @@ impl Host {
         (said.success, said.out)
     }
 
-    /// A command line that runs `tere` as the UNIX user of an account. Both are made if they are not
-    /// there.
+    /// A command line that runs `tere` as the UNIX user of an account. Both are made if they are
+    /// not there.
     pub fn tere_of(&self, account: &str, arguments: &[&str]) -> Command {
         let user = format!("user-of-{account}");
         self.add_host_user(&user);

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod exec;
+pub mod in_terminal;
 pub mod memory;
 pub mod page;
 pub mod passkey;

@@ -1,17 +1,15 @@
 //! `tere` from afar, with the real program: it signs in once by a code, then lists, opens, attaches
 //! and ends by the key that it keeps, and comes back by itself after trouble.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
-use tere::names::TermSize;
-use tere::terminal::Terminal;
 
 use crate::host::Host;
+use crate::parts::in_terminal::InTerminal;
 use crate::parts::page::Page;
 use crate::parts::passkey::SoftAuthenticator;
 use crate::parts::shell::PATIENCE;
@@ -87,82 +85,6 @@ impl Computer {
     }
 }
 
-/// `tere` in a terminal that script(1) makes, and what a person sees of it.
-struct InTerminal {
-    child: Child,
-    keys: ChildStdin,
-    output: Receiver<Vec<u8>>,
-    screen: Terminal,
-}
-
-impl InTerminal {
-    fn run(command: &Command) -> Self {
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-        // stty: the terminal of script(1) has no size if its own standard input has none.
-        let line = format!("stty rows 24 cols 80; exec {}", words.join(" "));
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => script.env(name, value),
-                None => script.env_remove(name),
-            };
-        }
-        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = script.spawn().unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let (tell, output) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 65536];
-            while let Ok(length @ 1..) = stdout.read(&mut buffer) {
-                if tell.send(buffer[..length].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        let keys = child.stdin.take().unwrap();
-        Self { child, keys, output, screen: Terminal::new(TermSize::new(80, 24).unwrap()) }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
-    }
-
-    /// Waits until the screen is as it should be.
-    fn sees(&mut self, what: &str, is: impl Fn(&str) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is(&self.screen.screen_text()) {
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.screen.print(&bytes),
-                Err(_) => panic!("not seen: {what}\n{}", self.screen.screen_text()),
-            }
-        }
-    }
-
-    fn sees_line(&mut self, line: &str) {
-        self.sees(line, |screen| screen.lines().any(|shown| shown.trim_end() == line));
-    }
-
-    /// Waits for its end: the exit status, and the screen that it leaves.
-    fn ends(mut self) -> (i32, String) {
-        let deadline = Instant::now() + PATIENCE;
-        while let Ok(bytes) = self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            self.screen.print(&bytes);
-        }
-        let status = eventually("the command ends", PATIENCE, || self.child.try_wait().unwrap());
-        (status.code().unwrap_or(-1), self.screen.screen_text())
-    }
-}
-
-impl Drop for InTerminal {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 #[test]
 fn a_person_signs_in_once_and_has_the_same_sessions_from_afar() {
     let mut computer = Computer::new();
@@ -235,13 +157,7 @@ fn a_view_from_afar_comes_back_after_each_program_was_restarted() {
         // What is typed while there is no view is thrown away.
         eventually("the view is back", PATIENCE, || {
             opened.types(&format!("echo again $mark {number}\r"));
-            let deadline = Instant::now() + std::time::Duration::from_millis(500);
-            while let Ok(bytes) =
-                opened.output.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
-                opened.screen.print(&bytes);
-            }
-            opened.screen.screen_text().lines().any(|shown| shown.trim_end() == line).then_some(())
+            opened.sees_line_within(&line, Duration::from_millis(500)).then_some(())
         });
     }
     drop(opened);

@@ -71,8 +71,8 @@ const FOLDERS: [&str; 6] =
 #[derive(Debug)]
 pub struct Host {
     // Fields are dropped in this order: clients before the servers they call, and the folder last.
-    /// For each account whose UNIX user runs `tere`, an auth to which whoever runs the tests is that
-    /// user.
+    /// For each account whose UNIX user runs `tere`, an auth to which whoever runs the tests is
+    /// that user.
     people: Mutex<BTreeMap<String, Program>>,
     front: Mutex<Program>,
     auth: Mutex<Program>,

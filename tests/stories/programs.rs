@@ -1,5 +1,5 @@
-//! Programs at the command line: they type into a session of their account, wait for what comes, and
-//! read the screen.
+//! Programs at the command line: they type into a session of their account, wait for what comes,
+//! and read the screen.
 
 use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,7 @@
-// Corrections of xterm.js 6.0 where it does not do what ECMA-48, DEC's manuals or xterm say, and the
-// worker's terminal does. They replace methods of its input handler, which its types do not publish:
-// each says what xterm.js does without it. tests/corpus.rs compares the two terminals with random
-// streams, so a version of xterm.js that needs other corrections fails there.
+// Corrections of xterm.js 6.0 where it does not do what ECMA-48, DEC's manuals or xterm say, and
+// the worker's terminal does. They replace methods of its input handler, which its types do not
+// publish: each says what xterm.js does without it. tests/corpus.rs compares the two terminals with
+// random streams, so a version of xterm.js that needs other corrections fails there.
 
 import type { Terminal } from '@xterm/xterm';
 
@@ -152,7 +152,8 @@ export function correct(xterm: Correctable): void {
     handler._curAttrData.bg = (handler._curAttrData.bg & ~PROTECTED) | kept;
     return true;
   };
-  // A string that is ignored ended at the first character that is not ASCII, and the rest was shown.
+  // A string that is ignored ended at the first character that is not ASCII, and the rest was
+  // shown.
   handler._parser._transitions.table[(IGNORED_STRING << 8) | NOT_ASCII] = IGNORED_STRING;
   // U+008D is RI, as U+0084 is IND.
   handler._parser.setExecuteHandler('\x8d', () => handler.reverseIndex());
@@ -172,8 +173,8 @@ function isMark(code: number | undefined): boolean {
 }
 
 /**
- * Combining marks. xterm.js adds a mark only to a character that it was given immediately before; any
- * other takes a cell without a width, and a character keeps any number of marks.
+ * Combining marks. xterm.js adds a mark only to a character that it was given immediately before;
+ * any other takes a cell without a width, and a character keeps any number of marks.
  */
 function correctText(handler: InputHandler): void {
   const print = handler.print.bind(handler);
@@ -209,8 +210,8 @@ function correctText(handler: InputHandler): void {
       else print(data, begin, at);
     }
   };
-  // Without automatic wrapping, a character in the last column that overwrites half of a wide one left
-  // the other half, and a mark after a wide one that did not fit widened the cell before.
+  // Without automatic wrapping, a character in the last column that overwrites half of a wide one
+  // left the other half, and a mark after a wide one that did not fit widened the cell before.
   const printInRow = (data: Uint32Array, start: number, end: number): void => {
     const { _activeBuffer: buffer, _bufferService: service } = handler;
     for (let at = start; at < end; at += 1) {
@@ -241,9 +242,9 @@ function correctText(handler: InputHandler): void {
 }
 
 /**
- * The cursor. In origin mode, xterm.js adds the top of the scrolling region at each relative move; in
- * reverse wrap mode, it ignores CUB; while it waits to wrap, CBT does nothing and tab stops are set
- * beyond the last column.
+ * The cursor. In origin mode, xterm.js adds the top of the scrolling region at each relative move;
+ * in reverse wrap mode, it ignores CUB; while it waits to wrap, CBT does nothing and tab stops are
+ * set beyond the last column.
  */
 function correctMoves(handler: InputHandler): void {
   const cols = () => handler._bufferService.cols;
@@ -316,9 +317,9 @@ function correctMoves(handler: InputHandler): void {
 }
 
 /**
- * Rows that are moved. xterm.js repeats an operation as often as it is told to, fills with the default
- * background for SD, and leaves lines joined whose rows are no longer neighbours. It forgets that rows
- * are joined when a line feed moves onto the second.
+ * Rows that are moved. xterm.js repeats an operation as often as it is told to, fills with the
+ * default background for SD, and leaves lines joined whose rows are no longer neighbours. It
+ * forgets that rows are joined when a line feed moves onto the second.
  */
 function correctRows(xterm: Correctable, handler: InputHandler): void {
   const endLineAbove = (row: number) => {
@@ -415,8 +416,8 @@ function correctRows(xterm: Correctable, handler: InputHandler): void {
 }
 
 /**
- * Erasing. In xterm.js, it separates a row from the one above, not from the one below; and ED 1 in the
- * last row and column throws.
+ * Erasing. In xterm.js, it separates a row from the one above, not from the one below; and ED 1 in
+ * the last row and column throws.
  */
 function correctErasing(handler: InputHandler): void {
   const lineOf = (row: number) => {
@@ -497,9 +498,9 @@ interface Saved {
 }
 
 /**
- * Saved and reset state. xterm.js saves the row as one of the scrollback, and neither the pending wrap
- * nor origin mode, underlines, links and character sets; RIS leaves new line mode, colours and a hidden
- * cursor.
+ * Saved and reset state. xterm.js saves the row as one of the scrollback, and neither the pending
+ * wrap nor origin mode, underlines, links and character sets; RIS leaves new line mode, colours and
+ * a hidden cursor.
  */
 function correctState(handler: InputHandler): void {
   const saved = new WeakMap<Buffer, Saved>();
@@ -541,9 +542,10 @@ function correctState(handler: InputHandler): void {
 }
 
 /**
- * Character sets. xterm.js knows national ones without the mode that they need (DECNRCM), takes sets
- * of 96 characters for others of the same letter, designates sets at a switch to UTF-8, and locks
- * shifts of the right half into the left. It has no tab stops at every eighth column (DECST8C).
+ * Character sets. xterm.js knows national ones without the mode that they need (DECNRCM), takes
+ * sets of 96 characters for others of the same letter, designates sets at a switch to UTF-8, and
+ * locks shifts of the right half into the left. It has no tab stops at every eighth column
+ * (DECST8C).
  */
 function correctCharsets(xterm: Correctable, handler: InputHandler): void {
   const ignore = (id: { intermediates?: string; final: string }) => xterm.parser.registerEscHandler(id, () => true);

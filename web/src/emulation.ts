@@ -5,8 +5,8 @@ import { type Correctable, correct } from './corrections.ts';
 import { VERSION, widths } from './widths.ts';
 
 /**
- * Decodes output like the worker's terminal, which shows U+FFFD for bytes that are no text; xterm.js
- * drops them.
+ * Decodes output like the worker's terminal, which shows U+FFFD for bytes that are no text;
+ * xterm.js drops them.
  */
 export class Decoder {
   #utf8 = new TextDecoder('utf-8', { ignoreBOM: true });

@@ -1,6 +1,6 @@
 // Encodes keys as programs ask for them: the kitty keyboard protocol
-// (https://sw.kovidgoyal.net/kitty/keyboard-protocol/) and xterm's modifyOtherKeys. A key that is told
-// as ever is left to xterm.js.
+// (https://sw.kovidgoyal.net/kitty/keyboard-protocol/) and xterm's modifyOtherKeys. A key that is
+// told as ever is left to xterm.js.
 
 import type { Pressed } from './keys.ts';
 
@@ -82,8 +82,9 @@ const needsModifiers = (press: KeyPress) =>
   isText(press) && (press.altGraph || (press.altMakesText && press.altKey && !press.ctrlKey));
 
 /**
- * The number of a key that writes a character: the character without Shift. The browser does not tell
- * what another layout has there, so only signs where the layout of the United States has them count.
+ * The number of a key that writes a character: the character without Shift. The browser does not
+ * tell what another layout has there, so only signs where the layout of the United States has them
+ * count.
  */
 function textNumber({ key, code, shiftKey }: KeyPress): number {
   const us = usKey(code);

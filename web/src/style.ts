@@ -1,5 +1,5 @@
-// Parameters of SGR in a form that xterm.js and the worker's terminal understand alike. What is wrong
-// or not supported is left out, as src/terminal/sgr.rs does.
+// Parameters of SGR in a form that xterm.js and the worker's terminal understand alike. What is
+// wrong or not supported is left out, as src/terminal/sgr.rs does.
 
 /** Parameters as xterm.js passes them to its own handlers. */
 export interface Parameters {

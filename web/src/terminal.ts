@@ -246,8 +246,8 @@ export class Terminal {
   }
 
   /**
-   * Presses a key that the keyboard lacks. `asEver` is sent unless the program wants to be told keys
-   * otherwise.
+   * Presses a key that the keyboard lacks. `asEver` is sent unless the program wants to be told
+   * keys otherwise.
    */
   press(key: string, ctrlKey: boolean, asEver: string): void {
     const held = { ctrlKey, shiftKey: false, altKey: false, metaKey: false, altGraph: false, capsLock: false, numLock: false };

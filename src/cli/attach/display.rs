@@ -32,6 +32,9 @@ const TYPED_MAX: usize = 64 * 1024;
 /// The pause between two frames. A frame is painted at once if the last one is older.
 const FRAME: Duration = Duration::from_millis(8);
 
+/// How long what was typed before the person leaves may take to be sent.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long a hint stands.
 const HINT: Duration = Duration::from_secs(6);
 
@@ -107,6 +110,8 @@ struct Display {
     offline: Option<String>,
     /// What is said for a moment, and until when.
     hint: Option<(String, Instant)>,
+    /// Set once the person leaves: until when what was typed before that is still sent.
+    leaves_by: Option<Instant>,
     /// Bytes of the snapshot that are still to come.
     snapshot: u32,
 }
@@ -166,6 +171,7 @@ impl Display {
             reset: false,
             offline: None,
             hint: None,
+            leaves_by: None,
             snapshot: 0,
         }
     }
@@ -177,8 +183,12 @@ impl Display {
         events: &mpsc::Sender<FromDisplay>,
     ) -> io::Result<FromDisplay> {
         loop {
+            if self.has_left() {
+                return Ok(FromDisplay::Detached);
+            }
             self.paint();
             let message = self.message();
+            let leaves_by = self.leaves_by;
             let hint_ends = self.hint.as_ref().map(|(_, until)| *until);
             tokio::select! {
                 // What comes first below is served first, so that neither a flood nor a held key
@@ -197,8 +207,8 @@ impl Display {
                     self.offline = None;
                     self.is_dirty = true;
                 }
-                typed = read(&self.tty), if self.typed.len() < TYPED_MAX => {
-                    if self.is_typed(&typed?) { return Ok(FromDisplay::Detached) }
+                typed = read(&self.tty), if self.typed.len() < TYPED_MAX && self.leaves_by.is_none() => {
+                    self.take_typed(&typed?);
                 }
                 Some(()) = self.resized.recv() => self.resize(),
                 written = write(&self.tty, &self.frame), if !self.frame.is_empty() => {
@@ -221,6 +231,7 @@ impl Display {
                         }
                     }
                 }
+                () = sleep_until(leaves_by.unwrap_or_else(Instant::now)), if leaves_by.is_some() => {}
                 () = sleep_until(self.next_frame), if self.is_dirty && self.frame.is_empty() => {}
                 () = sleep_until(hint_ends.unwrap_or_else(Instant::now)), if hint_ends.is_some() => {
                     self.hint = None;
@@ -255,15 +266,18 @@ impl Display {
         self.is_dirty = true;
     }
 
-    /// Takes what was typed. Returns whether the person leaves.
-    fn is_typed(&mut self, bytes: &[u8]) -> bool {
+    /// Takes what was typed, up to the order to leave.
+    fn take_typed(&mut self, bytes: &[u8]) {
         for typed in self.escape.take(bytes) {
             match typed {
                 Typed::Input(input) if self.viewer.is_some() && !self.manner.looks_only => {
                     self.typed.extend(input);
                 }
                 Typed::Input(_) => {}
-                Typed::Order(Order::Detach) => return true,
+                Typed::Order(Order::Detach) => {
+                    self.leaves_by = Some(Instant::now() + LEAVE_TIMEOUT);
+                    return;
+                }
                 Typed::Order(Order::Reset) if self.manner.looks_only => {}
                 Typed::Order(Order::Reset) => self.reset = true,
                 Typed::Order(Order::Help) => {
@@ -276,7 +290,12 @@ impl Display {
                 }
             }
         }
-        false
+    }
+
+    /// Whether the person leaves, and what was typed before that has been sent, or cannot be.
+    fn has_left(&self) -> bool {
+        let is_late = |by| Instant::now() >= by || self.viewer.is_none() || self.typed.is_empty();
+        self.leaves_by.is_some_and(is_late)
     }
 
     fn resize(&mut self) {

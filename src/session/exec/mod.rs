@@ -1,12 +1,13 @@
 //! A worker that runs one command without a terminal, in the thread `viewers`: one loop around
-//! poll(2) between the client and the two terminals behind which the scripts of the broker run the
-//! command. Nothing is kept: when the client goes, or this process does, the terminals hang up, and
+//! poll(2) between the client and the two PTYs behind which the scripts of the broker run the
+//! command. Nothing is kept: when the client goes, or this process does, the PTYs hang up, and
 //! the control script ends the command.
 
 mod messages;
+mod pty;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use self::messages::{Said, Scanner};
+use self::messages::Said;
+use self::pty::{CommandPty, READ_MAX, framed, quoted};
 use super::command::{ClientChannel, CommandPtys};
 use super::core::{EndedShell, Input};
 use super::stats::SessionStats;
@@ -36,9 +38,7 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the client may take to receive the rest when the session is ended on request.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Most bytes read from a terminal in one turn, and most input in one frame: each costs a process in
-/// the machine.
-const READ_MAX: usize = 64 * 1024;
+/// Most input in one frame: each costs a process in the machine.
 const FRAME_MAX: usize = WINDOW;
 
 /// Most packets received from the client in one turn.
@@ -48,9 +48,6 @@ const PER_TURN: usize = 16;
 /// are on their way already.
 const SIGNALS_MAX: usize = 512;
 
-/// Bytes of the length at the beginning of a frame.
-const LENGTH_BYTES: usize = 8;
-
 /// What the loop works with.
 #[derive(Debug)]
 pub(super) struct Exec {
@@ -59,8 +56,8 @@ pub(super) struct Exec {
     orders: Receiver<ViewersOrder>,
     events: SyncSender<Input>,
     control: Arc<Wake>,
-    main: Terminal,
-    errors: Terminal,
+    main: CommandPty,
+    errors: CommandPty,
     client: Option<Client>,
     /// What is being read, [`READ_MAX`] bytes.
     buffer: Vec<u8>,
@@ -97,23 +94,6 @@ struct Ending {
     deadline: Instant,
 }
 
-/// One of the two terminals.
-#[derive(Debug)]
-struct Terminal {
-    output: Output,
-    /// `None` once it has hung up.
-    pty: Option<OwnedFd>,
-    scanner: Scanner,
-    /// Output that the client has not been sent. Nothing is read beyond [`READ_MAX`].
-    unsent: Vec<u8>,
-    /// How much the client takes.
-    room: usize,
-    /// No more output comes.
-    is_complete: bool,
-    /// What is to be written to the terminal.
-    to_write: Vec<u8>,
-}
-
 /// The client.
 #[derive(Debug)]
 struct Client {
@@ -143,26 +123,18 @@ pub(super) struct Links {
 }
 
 impl Exec {
-    /// A command behind these terminals, whose scripts have this key.
+    /// A command behind these PTYs, whose scripts have this key.
     pub(super) fn new(links: Links, ptys: CommandPtys, key: &ReportKey) -> Self {
         let Links { wake, stats, orders, events, control } = links;
-        let terminal = |output, pty| Terminal {
-            output,
-            pty: Some(pty),
-            scanner: Scanner::new(key),
-            unsent: Vec::new(),
-            room: WINDOW,
-            is_complete: false,
-            to_write: Vec::new(),
-        };
+        let pty = |output, master| CommandPty::new(output, master, key);
         Self {
             wake,
             stats,
             orders,
             events,
             control,
-            main: terminal(Output::Standard, ptys.main),
-            errors: terminal(Output::Error, ptys.errors),
+            main: pty(Output::Standard, ptys.main),
+            errors: pty(Output::Error, ptys.errors),
             client: None,
             buffer: vec![0; READ_MAX],
             progress: Progress::Starting { ready: false, path: None, command: None },
@@ -233,8 +205,8 @@ impl Exec {
     /// The client is gone, and the command with it.
     fn part(&mut self) {
         self.hang_up();
-        for terminal in [&mut self.main, &mut self.errors] {
-            terminal.unsent.clear();
+        for pty in [&mut self.main, &mut self.errors] {
+            pty.unsent.clear();
         }
         if let Some(client) = self.client.take() {
             self.stats.set_viewers(0);
@@ -244,8 +216,8 @@ impl Exec {
 
     /// Hangs the command up, if it still runs.
     fn hang_up(&mut self) {
-        for terminal in [&mut self.main, &mut self.errors] {
-            terminal.hung_up();
+        for pty in [&mut self.main, &mut self.errors] {
+            pty.hung_up();
         }
     }
 
@@ -303,22 +275,22 @@ impl Exec {
                 }
             }
             FromClient::Written { output, bytes } => {
-                let terminal = match output {
+                let pty = match output {
                     Output::Standard => &mut self.main,
                     Output::Error => &mut self.errors,
                 };
-                terminal.room = terminal.room.saturating_add(bytes as usize);
-                return terminal.room <= WINDOW;
+                pty.room = pty.room.saturating_add(bytes as usize);
+                return pty.room <= WINDOW;
             }
         }
         true
     }
 
-    /// Reads what the terminals print, and takes the next step if a script says so.
+    /// Reads what the PTYs have, and takes the next step if a script says so.
     fn read(&mut self) {
         let mut said = Vec::new();
-        for terminal in [&mut self.main, &mut self.errors] {
-            if terminal.read(&mut self.buffer, &mut said) {
+        for pty in [&mut self.main, &mut self.errors] {
+            if pty.read(&mut self.buffer, &mut said) {
                 self.stats.note_activity();
             }
         }
@@ -349,8 +321,8 @@ impl Exec {
                 self.progress = Progress::Running;
                 self.deadline = None;
                 if let Some(client) = &self.client {
-                    // Fails if the client is gone, which is noticed when it is heard next. Its socket
-                    // has room: this is the first packet.
+                    // Fails if the client is gone, which is noticed when it is heard next. Its
+                    // socket has room: this is the first packet.
                     drop(client.channel.send(&ToClient::Started, &[]));
                 }
             }
@@ -383,8 +355,8 @@ impl Exec {
     }
 
     fn write(&mut self) {
-        for terminal in [&mut self.main, &mut self.errors] {
-            terminal.write();
+        for pty in [&mut self.main, &mut self.errors] {
+            pty.write();
         }
         // What was written makes room for the next frame.
         self.feed();
@@ -404,20 +376,21 @@ impl Exec {
                 return;
             }
         }
-        for terminal in [&mut self.main, &mut self.errors] {
-            while let next @ 1.. = terminal.unsent.len().min(terminal.room).min(CHUNK_MAX) {
-                let bytes = terminal.unsent.get(..next).unwrap_or_default().to_vec();
-                if !client.send(&ToClient::Output { output: terminal.output, bytes }) {
+        for pty in [&mut self.main, &mut self.errors] {
+            while let next @ 1.. = pty.unsent.len().min(pty.room).min(CHUNK_MAX) {
+                let bytes = pty.unsent.get(..next).unwrap_or_default().to_vec();
+                if !client.send(&ToClient::Output { output: pty.output, bytes }) {
                     return;
                 }
-                terminal.unsent.drain(..next);
-                terminal.room -= next;
+                pty.unsent.drain(..next);
+                pty.room -= next;
             }
         }
     }
 
     /// Tells the control thread when the command is over: it has ended, its client has everything
-    /// and the scripts are gone; or a terminal has hung up before that, or it did not start in time.
+    /// and the scripts are gone; or a PTY has hung up before that, or it did not start in
+    /// time.
     fn note_end(&mut self) {
         if self.told || self.ending.is_some() {
             return;
@@ -426,12 +399,12 @@ impl Exec {
         let is_sent = self.main.unsent.is_empty() && self.errors.unsent.is_empty();
         let (started, exit) = match self.progress {
             Progress::Over(status) => {
-                let is_complete = self.errors.is_complete || self.errors.pty.is_none() || is_late;
+                let is_complete = self.errors.is_complete || self.errors.has_hung_up() || is_late;
                 if !(is_complete && is_sent) {
                     return;
                 }
                 // The control script leaves the command's process group alone, and exits.
-                if self.errors.pty.is_some() && !is_late {
+                if !self.errors.has_hung_up() && !is_late {
                     if !self.dismissed {
                         self.dismissed = true;
                         self.errors.to_write.extend(b"end\n");
@@ -443,7 +416,7 @@ impl Exec {
             }
             _ if is_late => (false, None),
             // A control script that is gone watches over nothing.
-            _ if self.main.pty.is_none() || self.errors.pty.is_none() => {
+            _ if self.main.has_hung_up() || self.errors.has_hung_up() => {
                 if !is_sent && self.client.is_some() {
                     return;
                 }
@@ -474,13 +447,13 @@ impl Exec {
 
     fn wait(&self) -> io::Result<()> {
         let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
-        for terminal in [&self.main, &self.errors] {
+        for pty in [&self.main, &self.errors] {
             let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, terminal.may_read());
-            events.set(PollFlags::POLLOUT, !terminal.to_write.is_empty());
-            // A terminal that has hung up reports that on every poll.
-            if let Some(pty) = terminal.pty.as_ref().filter(|_| !events.is_empty()) {
-                fds.push(PollFd::new(pty.as_fd(), events));
+            events.set(PollFlags::POLLIN, pty.may_read());
+            events.set(PollFlags::POLLOUT, !pty.to_write.is_empty());
+            // A PTY that has hung up reports that on every poll.
+            if let Some(master) = pty.master.as_ref().filter(|_| !events.is_empty()) {
+                fds.push(PollFd::new(master.as_fd(), events));
             }
         }
         if let Some(client) = &self.client {
@@ -510,49 +483,6 @@ impl Exec {
     }
 }
 
-impl Terminal {
-    fn may_read(&self) -> bool {
-        self.unsent.len() < READ_MAX
-    }
-
-    fn hung_up(&mut self) {
-        self.pty = None;
-        self.scanner.end(&mut self.unsent);
-        self.to_write.clear();
-    }
-
-    /// Reads what there is, so that a packet to the client has more of it than the 4 KiB that a
-    /// terminal gives at once. True if there was anything.
-    fn read(&mut self, buffer: &mut [u8], said: &mut Vec<Said>) -> bool {
-        let mut any = false;
-        while let Some(pty) = self.pty.as_ref().filter(|_| self.may_read()) {
-            match nix::unistd::read(pty.as_fd(), buffer) {
-                Ok(length @ 1..) => {
-                    self.scanner.take(buffer.get(..length).unwrap_or_default(), &mut self.unsent, said);
-                    any = true;
-                }
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => break,
-                // EIO: nobody has it open any more.
-                Ok(0) | Err(_) => self.hung_up(),
-            }
-        }
-        any
-    }
-
-    fn write(&mut self) {
-        while let Some(pty) = self.pty.as_ref().filter(|_| !self.to_write.is_empty()) {
-            match nix::unistd::write(pty.as_fd(), &self.to_write) {
-                Ok(length) => drop(self.to_write.drain(..length)),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return,
-                // It has hung up, which the next read reports after the last output.
-                Err(_) => self.to_write.clear(),
-            }
-        }
-    }
-}
-
 impl Client {
     /// Sends a packet; false if the socket is full. A broken socket is noticed when it is read.
     fn send(&mut self, message: &ToClient) -> bool {
@@ -563,23 +493,42 @@ impl Client {
     }
 }
 
-/// A frame for the script: see `src/broker/exec.sh`.
-fn framed(bytes: &[u8]) -> Vec<u8> {
-    let mut frame = bytes.len().to_string().into_bytes();
-    frame.resize(LENGTH_BYTES, b'\n');
-    frame.extend(bytes);
-    frame
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
 
-/// One word for the shell.
-fn quoted(word: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'\''];
-    for byte in word {
-        match byte {
-            b'\'' => quoted.extend(b"'\\''"),
-            _ => quoted.push(*byte),
+    use super::*;
+
+    /// A machine in which no script ever says anything, or a client that never says what to run.
+    #[test]
+    fn a_command_that_does_not_start_in_time_is_over() {
+        let wake = || Arc::new(Wake::new().unwrap());
+        let ((orders, orders_in), (events, events_in)) = (sync_channel(4), sync_channel(4));
+        let links = Links {
+            wake: wake(),
+            stats: Arc::new(SessionStats::new()),
+            orders: orders_in,
+            events,
+            control: wake(),
+        };
+        let woken = Arc::clone(&links.wake);
+        let ptys = [(); 2].map(|()| nix::pty::openpty(None, None).unwrap());
+        for pty in &ptys {
+            crate::sys::seqpacket::set_nonblocking(pty.master.as_fd()).unwrap();
         }
+        let [main, errors] = &ptys;
+        let masters = CommandPtys {
+            main: main.master.try_clone().unwrap(),
+            errors: errors.master.try_clone().unwrap(),
+        };
+        let mut exec = Exec::new(links, masters, &ReportKey::random().unwrap());
+        exec.deadline = Some(Instant::now() + Duration::from_millis(50));
+        let thread = std::thread::spawn(move || exec.run());
+        let event = || events_in.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(matches!(event(), Input::ShellEnded(EndedShell { printed: 0, exit: None })));
+        orders.send(ViewersOrder::Flush(EndReason::NeverStarted.into())).unwrap();
+        woken.raise();
+        assert!(matches!(event(), Input::Flushed));
+        thread.join().unwrap();
     }
-    quoted.push(b'\'');
-    quoted
 }

@@ -1,0 +1,2 @@
+#![no_main]
+tere_fuzz::target!(tere::protocol::fuzz::exec, 4 << 20);
