@@ -156,14 +156,26 @@ impl TerminalState {
         }
         let cursor = &self.cursor;
         let row = if origin { cursor.row.saturating_sub(self.screen().top) } else { cursor.row };
-        if let Some((col, width, text)) = self.last_written() {
-            write_look(writer, cursor);
+        if let Some(Last { col, width, cell, written }) = self.last_written() {
+            let wrapped = self.screen().wrapped(cursor.row);
+            if let Written::Character(_) = written {
+                write_look(writer, cursor);
+            }
             writer.go(row, col);
             if self.modes.is_on(INSERT) && !cursor.pending_wrap {
                 write(writer, &format!("\x1b[{width}P"));
-                write_wrapped(writer, self.screen().wrapped(cursor.row).saturating_sub(width));
+                write_wrapped(writer, wrapped.saturating_sub(width));
             }
-            write(writer, &text);
+            match written {
+                Written::Character(character) => write(writer, &character.to_string()),
+                // Everything but the marks may come between a character and its marks.
+                Written::Marks => {
+                    writer.cell(&Cell { marks: 0, ..cell });
+                    write_wrapped(writer, wrapped);
+                    write_look(writer, cursor);
+                    write(writer, self.marks.text(cell.marks));
+                }
+            }
             return;
         }
         write_place(writer, self.screen(), cursor, row);
@@ -173,38 +185,54 @@ impl TerminalState {
         write_look(writer, cursor);
     }
 
-    /// The character that REP would repeat, or to which the next combining mark would be added: its
-    /// column, its width, and the text that writes it again. None if there is no such character, or
-    /// if writing it again would change the screen.
-    fn last_written(&self) -> Option<(usize, usize, String)> {
+    /// The character that REP would repeat, with its marks if a mark was received last. None if
+    /// there is no such character, or if writing it again would change the screen.
+    fn last_written(&self) -> Option<Last> {
         let (screen, row) = (self.screen(), self.cursor.row);
         let behind = if self.cursor.pending_wrap { self.cols } else { self.cursor.col };
         let col = left_of(screen, row, behind)?;
-        let is_alike =
-            |cell: &&Cell| (cell.style, cell.protected) == (self.cursor.style, self.cursor.protected);
-        let cell = Some(screen.cell(row, col)).filter(is_alike)?;
+        let cell = *screen.cell(row, col);
         // The cursor may be in the middle of a wide character.
         if (cell.part == Part::Left) != (behind - col == 2) {
             return None;
         }
+        let written = match self.repeatable {
+            Some(character) if self.would_write_again(&cell, character, col, behind) => {
+                Written::Character(character)
+            }
+            None if self.marked => Written::Marks,
+            Some(_) | None => return None,
+        };
+        Some(Last { col, width: behind - col, cell, written })
+    }
+
+    /// Whether the character, written again at the column, leaves the screen as it is.
+    fn would_write_again(&self, cell: &Cell, character: char, col: usize, behind: usize) -> bool {
+        let is_alike = (cell.style, cell.protected) == (self.cursor.style, self.cursor.protected)
+            && (cell.marks, cell.glyph) == (0, self.charset().map(character));
         // Written again past the end of its line in this row, the character would become part of
         // the line. If it is all of the line in this row, it cannot be inserted again: the number
         // of cells of the line would have to be 0 before, which `write_wrapped` cannot express.
-        let wrapped = screen.wrapped(row);
+        let wrapped = self.screen().wrapped(self.cursor.row);
         let is_alone = self.modes.is_on(INSERT) && !self.cursor.pending_wrap && wrapped == behind && col == 0;
-        if (1..behind).contains(&wrapped) || is_alone {
-            return None;
-        }
-        let is_written_as = |character: char| cell.glyph == self.charset().map(character);
-        let text = match self.repeatable {
-            Some(character) if cell.marks == 0 && is_written_as(character) => character.to_string(),
-            None if self.marked && is_written_as(cell.glyph) => {
-                format!("{}{}", cell.glyph, self.marks.text(cell.marks))
-            }
-            Some(_) | None => return None,
-        };
-        Some((col, behind - col, text))
+        is_alike && !(1..behind).contains(&wrapped) && !is_alone
     }
+}
+
+/// The character before the cursor, which is restored by writing it again.
+struct Last {
+    col: usize,
+    width: usize,
+    cell: Cell,
+    written: Written,
+}
+
+/// What was received last.
+enum Written {
+    /// The character itself.
+    Character(char),
+    /// A mark of it. The look of the cursor may have changed since the character.
+    Marks,
 }
 
 /// Paints a screen, blank before, with its saved cursor and its scrolling region.

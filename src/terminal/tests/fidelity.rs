@@ -1,6 +1,8 @@
 //! A stream is cut, the snapshot at the cut is fed to a fresh terminal, and the rest follows: the
 //! result is that of the whole stream.
 
+use std::fmt;
+
 use proptest::prelude::*;
 
 use super::super::Terminal;
@@ -8,10 +10,20 @@ use super::{assert_same, fed, size};
 use crate::names::TermSize;
 
 /// An event for a terminal: output or a new size.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Input {
     Bytes(Vec<u8>),
     Size(TermSize),
+}
+
+/// As a byte string that can be put into a test.
+impl fmt::Debug for Input {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(formatter, "b\"{}\"", bytes.escape_ascii()),
+            Self::Size(size) => write!(formatter, "{size:?}"),
+        }
+    }
 }
 
 fn bytes(text: impl Into<Vec<u8>>) -> Input {
@@ -208,7 +220,7 @@ fn check(inputs: &[Input], at: usize, inside: usize, first: TermSize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_cut_stream_shows_what_the_whole_one_shows(
@@ -277,6 +289,19 @@ fn at_every_byte_of_a_full_session() {
         assert_same(&whole, &cut, &format!("cut at {at}"));
     }
     assert!(whole.scrollback_lines() > 1);
+}
+
+/// Marks apply to what is before the cursor, whatever has changed since it was written.
+#[test]
+fn a_mark_after_a_change_of_look_is_repeated_after_a_cut() {
+    for change in ["\x1b[31m", "\x1b[1\"q", "\x1b(0", "\x0e", "\x1b[4h", "\x1b[>1w"] {
+        for before in ["a", "xxa", "日本", "0123456789abcdefghija"] {
+            let stream = format!("\x1b[38;5;0m{before}{change}\u{301}\u{302}");
+            let mut cut = restored(&fed(20, 5, stream.as_bytes()));
+            cut.print(b"\x1b[3b.");
+            assert_same(&fed(20, 5, format!("{stream}\x1b[3b.").as_bytes()), &cut, &format!("{stream:?}"));
+        }
+    }
 }
 
 #[test]
