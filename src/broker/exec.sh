@@ -37,5 +37,10 @@ status=$(
         } 9>&1 | cat >&4 3<&- 5>&- 6>&-
     } 5>&1
 )
+# Each terminal changes before something is said in the midst of output, which the worker learns
+# before that. Input must not stop the output of this one.
+stty ixon <&6
 printf '%se' "$key" >&6
+stty ixon <&4
+stty -ixon <&4
 printf '%ss%s.' "$key" "$status" >&4

@@ -168,7 +168,12 @@ pub(super) const TABLE: &[Row] = &[
         &[&[is(1, libc::TIOCSWINSZ)], &[is(1, libc::TIOCGWINSZ)], &[is(1, libc::TIOCGPTN)]],
         "the size of the PTY, and whether it is one",
     ),
-    row_if(libc::SYS_ioctl, &[WorkerViewers], &[&[is(1, libc::TIOCSWINSZ)]], "the size of the PTY"),
+    row_if(
+        libc::SYS_ioctl,
+        &[WorkerViewers],
+        &[&[is(1, libc::TIOCSWINSZ)], &[is(1, libc::TIOCPKT)]],
+        "the size of the PTY, packet mode of a command's",
+    ),
     row_if(libc::SYS_ioctl, &[Attach], &[&[is(1, libc::TIOCGWINSZ)]], "the size of the terminal"),
     row_if(libc::SYS_ioctl, &[WorkerPty], &[&[is(1, libc::TIOCGSID)]], "whether the shell still has the PTY"),
     // The programs with a tokio runtime: front, auth and the broker.

@@ -151,7 +151,14 @@ impl Control {
                     viewers.run();
                 }
                 Ok(Work::Command(ptys, key)) => {
-                    Exec::new(Links { wake, stats, orders, events, control }, ptys, &key).run();
+                    match Exec::new(Links { wake, stats, orders, events, control }, ptys, &key) {
+                        Ok(exec) => exec.run(),
+                        Err(error) => {
+                            // The broker notices, and the command never ran.
+                            tracing::error!(%error, "a command's PTY has no packet mode");
+                            std::process::abort();
+                        }
+                    }
                 }
                 Err(_) => {}
             }

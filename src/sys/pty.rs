@@ -12,6 +12,7 @@ mod ioctl {
     nix::ioctl_read_bad!(tiocgwinsz, nix::libc::TIOCGWINSZ, nix::libc::winsize);
     nix::ioctl_read_bad!(tiocgsid, nix::libc::TIOCGSID, nix::libc::pid_t);
     nix::ioctl_read_bad!(tiocgptn, nix::libc::TIOCGPTN, nix::libc::c_uint);
+    nix::ioctl_write_ptr_bad!(tiocpkt, nix::libc::TIOCPKT, nix::libc::c_int);
 }
 
 /// Sets the size. If it changed, the kernel sends SIGWINCH to the foreground process group.
@@ -58,4 +59,16 @@ pub fn is_master(fd: BorrowedFd<'_>) -> bool {
     let mut number = 0;
     // SAFETY: the descriptor is open during the call; the kernel writes one integer to `number`.
     unsafe { ioctl::tiocgptn(fd.as_raw_fd(), &raw mut number) }.is_ok()
+}
+
+/// Switches packet mode on, TIOCPKT(2const): what is read begins with a byte that is 0 before
+/// output, and else tells, alone, a change of the terminal, before all output that follows it.
+///
+/// # Errors
+/// Any error of ioctl(2).
+pub fn set_packet_mode(master: BorrowedFd<'_>) -> io::Result<()> {
+    let on = 1;
+    // SAFETY: the descriptor is open during the call and `on` outlives it; the kernel only reads.
+    unsafe { ioctl::tiocpkt(master.as_raw_fd(), &raw const on) }?;
+    Ok(())
 }

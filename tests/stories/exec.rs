@@ -106,6 +106,26 @@ fn input_and_output_are_bytes_and_neither_waits_for_the_other() {
     assert_eq!(client.end(), exited(ShellExit::Exited(0)));
 }
 
+/// Programs that take turns, as rsync and git do, would wait for each other for ever.
+#[test]
+fn no_byte_waits_for_the_one_behind_it() {
+    let host = Host::shared();
+    let mut alice = holder(&host, "alice");
+    let mut client = exec(&mut alice, &["sh", "-c", "tee /dev/stderr"]);
+    client.until("it runs", |client| client.started);
+    for byte in 0..=u8::MAX {
+        client.send(&FromClient::Input(vec![byte])).unwrap();
+        let all = usize::from(byte) + 1;
+        client.until(&format!("byte {byte}"), |client| {
+            client.stdout.len() == all && client.stderr.len() == all
+        });
+    }
+    client.send(&FromClient::InputEnd).unwrap();
+    assert_eq!(client.end(), exited(ShellExit::Exited(0)));
+    let all: Vec<u8> = (0..=u8::MAX).collect();
+    assert_eq!((&client.stdout, &client.stderr), (&all, &all));
+}
+
 #[test]
 fn an_output_that_is_not_read_holds_up_neither_the_other_nor_a_signal() {
     let host = Host::shared();

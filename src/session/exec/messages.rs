@@ -10,6 +10,8 @@
 //! KEY s STATUS . the standard output is complete, and the command ended with this status
 //! ```
 //!
+//! Before the last message on each terminal its flow control changes: see [`super::pty`].
+//!
 //! The machine may lie. All that it can achieve is that its own command looks another way.
 
 use memchr::memmem::Finder;

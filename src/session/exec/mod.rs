@@ -124,17 +124,20 @@ pub(super) struct Links {
 
 impl Exec {
     /// A command behind these PTYs, whose scripts have this key.
-    pub(super) fn new(links: Links, ptys: CommandPtys, key: &ReportKey) -> Self {
+    ///
+    /// # Errors
+    /// Any error of ioctl(2).
+    pub(super) fn new(links: Links, ptys: CommandPtys, key: &ReportKey) -> io::Result<Self> {
         let Links { wake, stats, orders, events, control } = links;
         let pty = |output, master| CommandPty::new(output, master, key);
-        Self {
+        Ok(Self {
             wake,
             stats,
             orders,
             events,
             control,
-            main: pty(Output::Standard, ptys.main),
-            errors: pty(Output::Error, ptys.errors),
+            main: pty(Output::Standard, ptys.main)?,
+            errors: pty(Output::Error, ptys.errors)?,
             client: None,
             buffer: vec![0; READ_MAX],
             progress: Progress::Starting { ready: false, path: None, command: None },
@@ -142,7 +145,7 @@ impl Exec {
             dismissed: false,
             told: false,
             ending: None,
-        }
+        })
     }
 
     /// Runs until the session is over and the client has been told.
@@ -320,6 +323,9 @@ impl Exec {
                 self.main.to_write.extend(framed(b"\n"));
                 self.progress = Progress::Running;
                 self.deadline = None;
+                // What they print from now on is the command's, until a terminal changes.
+                self.main.script_speaks = false;
+                self.errors.script_speaks = false;
                 if let Some(client) = &self.client {
                     // Fails if the client is gone, which is noticed when it is heard next. Its
                     // socket has room: this is the first packet.
@@ -521,7 +527,7 @@ mod tests {
             main: main.master.try_clone().unwrap(),
             errors: errors.master.try_clone().unwrap(),
         };
-        let mut exec = Exec::new(links, masters, &ReportKey::random().unwrap());
+        let mut exec = Exec::new(links, masters, &ReportKey::random().unwrap()).unwrap();
         exec.deadline = Some(Instant::now() + Duration::from_millis(50));
         let thread = std::thread::spawn(move || exec.run());
         let event = || events_in.recv_timeout(Duration::from_secs(10)).unwrap();
