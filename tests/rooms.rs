@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const PROGRAMS: [&str; 6] = ["auth", "broker", "cli", "front", "machine", "session"];
 
 /// Most lines in the room of `unsafe`, tests included.
-const SYS_LINES_MAX: usize = 790;
+const SYS_LINES_MAX: usize = 800;
 
 /// Documents whose paths are checked.
 const DOCUMENTS: [&str; 9] = [
