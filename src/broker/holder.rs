@@ -96,13 +96,12 @@ impl Holder {
         let right = match ask {
             Ask::Lobby => Some(KeyRight::List),
             Ask::Open { .. } => Some(KeyRight::Open),
+            Ask::Exec { .. } => Some(KeyRight::Exec),
             Ask::Attach { .. } | Ask::AttachAs { .. } => Some(KeyRight::Attach),
             Ask::Name { .. } => Some(KeyRight::Name),
             Ask::Share { .. } => Some(KeyRight::Share),
             Ask::End { .. } => Some(KeyRight::End),
-            Ask::Exec { .. } | Ask::Follow | Ask::Show { .. } | Ask::Change(_) | Ask::AllSessions { .. } => {
-                None
-            }
+            Ask::Follow | Ask::Show { .. } | Ask::Change(_) | Ask::AllSessions { .. } => None,
         };
         match self.key_rule(policy)? {
             None => Ok(()),
@@ -111,9 +110,9 @@ impl Holder {
         }
     }
 
-    /// Checks that the policy lets a channel got with a client key have views at all.
+    /// Checks that the policy lets a channel got with a client key have a session at all.
     pub(super) fn may_view_by_key(&self, policy: &Config) -> Result<(), Refusal> {
-        let views = [KeyRight::Open, KeyRight::Attach];
+        let views = [KeyRight::Open, KeyRight::Attach, KeyRight::Exec];
         match self.key_rule(policy)? {
             Some(rule) if views.iter().all(|right| !rule.allow.contains(right)) => Err(Refusal::NotByKey),
             Some(_) | None => Ok(()),
@@ -256,6 +255,7 @@ mod tests {
         let asks = [
             ("list", Ask::Lobby),
             ("open", Ask::Open { target: "dev@box".parse().unwrap(), size, reason: None }),
+            ("exec", Ask::Exec { target: "dev@box".parse().unwrap(), reason: None }),
             ("attach", Ask::Attach { session: session(), size }),
             ("name", Ask::Name { session: session(), name: None }),
             ("share", Ask::Share { session: session(), account: "bob".parse().unwrap(), role: None }),
@@ -268,11 +268,12 @@ mod tests {
                 let may = alice.may_ask_by_key(ask, &policy);
                 assert_eq!(may, if asked == right { Ok(()) } else { Err(Refusal::NotByKey) }, "{asked}");
             }
-            let views = ["open", "attach"].contains(right);
+            let views = ["open", "attach", "exec"].contains(right);
             assert_eq!(alice.may_view_by_key(&policy).is_ok(), views, "{right}");
         }
         let all = rule(r#""list", "open", "attach", "name", "share", "end""#);
         for ask in [
+            Ask::Follow,
             Ask::Show { session: session() },
             Ask::AllSessions { after: None },
             Ask::Change("rebuild:box".parse().unwrap()),

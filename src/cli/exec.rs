@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::thread::JoinHandle;
 
@@ -67,13 +66,14 @@ pub(super) struct Rsh {
 }
 
 /// Carries out `tere exec`. The exit status is the command's; if there is none, it is 255.
-pub(super) fn run(exec: Exec, runtime_dir: &Path) -> ExitCode {
-    status(block_on(exec.done(runtime_dir)))
+pub(super) fn run(exec: Exec, host: &impl Fn() -> Result<Host, Failure>) -> ExitCode {
+    status(host().and_then(|host| block_on(exec.done(&host))))
 }
 
 /// Carries out `tere rsh`.
-pub(super) fn run_as_ssh_does(rsh: Rsh, runtime_dir: &Path) -> ExitCode {
-    status(rsh.into_exec().and_then(|exec| block_on(exec.done(runtime_dir))))
+pub(super) fn run_as_ssh_does(rsh: Rsh, host: &impl Fn() -> Result<Host, Failure>) -> ExitCode {
+    let done = rsh.into_exec().and_then(|exec| host().and_then(|host| block_on(exec.done(&host))));
+    status(done)
 }
 
 fn status(done: Result<u8, Failure>) -> ExitCode {
@@ -105,7 +105,7 @@ impl Rsh {
 }
 
 impl Exec {
-    async fn done(self, runtime_dir: &Path) -> Result<u8, Failure> {
+    async fn done(self, host: &Host) -> Result<u8, Failure> {
         let what = format!("run a command on {}", self.target);
         let words = self.command.into_iter().map(OsString::into_vec).collect();
         let command = Command::new(words).map_err(|error| Failure {
@@ -115,8 +115,7 @@ impl Exec {
         let failed = |error: Unanswered| error.failure(&what);
         let broken = |error: io::Error| failed(WireError::from(error).into());
         let mut signals = Signals::new().map_err(broken)?;
-        let host = Host::Here(runtime_dir.to_owned());
-        let command = CommandClient::begin(&host, (self.target, self.reason), command, say_step).await;
+        let command = CommandClient::begin(host, (self.target, self.reason), command, say_step).await;
         let command = command.map_err(failed)?;
         let session = command.session.clone();
         let running = Running::begin(command).map_err(broken)?;
@@ -143,8 +142,8 @@ impl Over {
             Self::Interrupted => return Ok(INTERRUPTED_STATUS),
             Self::Lost(error) => {
                 return Err(Failure {
-                    cause: format!("the command was hung up: its process on the host went away ({error})"),
-                    next: format!("The rest is in the journal: journalctl TERE_SESSION={session}"),
+                    cause: format!("the command was hung up: the connection to it was lost ({error})"),
+                    next: format!("The journal of the host has the rest: journalctl TERE_SESSION={session}"),
                 });
             }
         };
@@ -158,7 +157,7 @@ impl Over {
             (EndReason::ViewClosed, _) => Err(Failure {
                 cause: "the command was hung up: the right to it was withdrawn, or tere-broker restarted"
                     .to_owned(),
-                next: format!("The rest is in the journal: journalctl TERE_SESSION={session}"),
+                next: format!("The journal of the host has the rest: journalctl TERE_SESSION={session}"),
             }),
             _ => Err(Failure::over(session, end)),
         }

@@ -1,4 +1,4 @@
-//! `tere forward`: a port or a socket of this host leads to one in a machine. Each connection is a
+//! `tere forward`: a port or a socket of this computer leads to one in a machine. Each connection is a
 //! command of its own there, which connects: see [`super::exec`].
 
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(super) struct Forward {
     /// The port in the machine, or the path of a UNIX socket there.
     #[arg(value_name = "THERE")]
     there: Place,
-    /// The port of this host's loopback, or the path of a socket to make, which only this user may
+    /// The port of this computer's loopback, or the path of a socket to make, which only this user may
     /// open. The same port as in the machine if it is left out.
     #[arg(value_name = "HERE")]
     here: Option<Place>,
@@ -98,7 +98,7 @@ impl Place {
 }
 
 /// Carries it out until a signal comes.
-pub(super) fn run(forward: Forward, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn run(forward: Forward, host: Host) -> Result<ExitCode, Failure> {
     let Forward { target, there, here } = forward;
     let here = match (here, &there) {
         (Some(here), _) => here,
@@ -110,7 +110,7 @@ pub(super) fn run(forward: Forward, runtime_dir: &Path) -> Result<ExitCode, Fail
             });
         }
     };
-    let leads = Arc::new(Leads { host: Host::Here(runtime_dir.to_owned()), target, there });
+    let leads = Arc::new(Leads { host, target, there });
     let done = block_on(async {
         let listener = Listener::at(&here).await?;
         let stopped = stopped().map_err(|error| cannot_listen(&here, &error))?;

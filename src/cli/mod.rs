@@ -109,7 +109,7 @@ enum Command {
     Exec(exec::Exec),
     /// The same, for programs that expect ssh(1): rsync -e 'tere rsh', GIT_SSH_COMMAND='tere rsh'.
     Rsh(exec::Rsh),
-    /// Have a port of this host lead to one in a machine, or a UNIX socket to one there.
+    /// Have a port of this computer lead to one in a machine, or a UNIX socket to one there.
     Forward(forward::Forward),
     /// List sessions: one's own and those that are shared; root sees those of all accounts.
     List(session::List),
@@ -176,18 +176,9 @@ fn carry_out(flags: Flags) -> Result<ExitCode, Failure> {
         }
         Command::Attach { named, options } => attach::run(&attach::Wanted::Attach(named), &options, &host()?),
         Command::Watch { named, options } => attach::run(&attach::Wanted::Watch(named), &options, &host()?),
-        Command::Exec(exec) => {
-            only_here("exec")?;
-            Ok(exec::run(exec, &runtime_dir))
-        }
-        Command::Rsh(rsh) => {
-            only_here("rsh")?;
-            Ok(exec::run_as_ssh_does(rsh, &runtime_dir))
-        }
-        Command::Forward(forward) => {
-            only_here("forward")?;
-            forward::run(forward, &runtime_dir)
-        }
+        Command::Exec(exec) => Ok(exec::run(exec, &host)),
+        Command::Rsh(rsh) => Ok(exec::run_as_ssh_does(rsh, &host)),
+        Command::Forward(forward) => forward::run(forward, host()?),
         Command::Events(followed) => {
             only_here("events")?;
             events::events(&followed, &runtime_dir)

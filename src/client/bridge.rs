@@ -4,9 +4,10 @@
 //! A request without a stream has no number on the WebSocket. So at most one of them is under way,
 //! and its answer is the next message that can be one.
 //!
-//! The terminal bytes of a view go from the WebSocket to its viewer socket and are not looked at.
-//! If nobody takes them, nothing more is read: the worker sends no more than a window beyond what
-//! was shown, so that lasts as long as the display takes to show it.
+//! The terminal bytes of a view go from the WebSocket to its viewer socket and are not looked at,
+//! and the packets of a command to its command socket. If nobody takes them, nothing more is read:
+//! the worker sends no more than a window beyond what was shown or passed on, so that lasts as long
+//! as a display takes to show it.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -22,13 +23,12 @@ use super::logins::Login;
 use super::sign_in::sign_in;
 use super::socket::{Heard, Socket};
 use crate::names::{AccountName, SessionId, TermSize};
-use crate::protocol::page::{
-    FROM_PAGE_HEADER, FromPage, SENT_AT_UNKNOWN, STREAMS_MAX, StreamKind, TO_PAGE_HEADER, ToPage,
-};
+use crate::protocol::exec::{FromClient, ToClient};
+use crate::protocol::page::{FromPage, SENT_AT_UNKNOWN, STREAMS_MAX, StreamKind, TO_PAGE_HEADER, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, Request};
 use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
 use crate::protocol::{Refusal, SessionEnd, SessionSummary};
-use crate::wire::{AsyncChannel, Intent, WireError};
+use crate::wire::{self, AsyncChannel, Intent, Message, WireError};
 
 /// How often the host is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -46,17 +46,35 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what was typed may take to be sent once `tere` leaves.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Messages of the host that wait for a display. With more, the host is not read from.
-const TO_DISPLAY: usize = 16;
+/// Messages of the host that wait for a stream's program. With more, the host is not read from.
+const TO_PROGRAM: usize = 16;
 
-/// Messages of displays that wait for the network. With more, they are not read from.
-const FROM_DISPLAYS: usize = 16;
+/// Messages of the streams' programs that wait for the network. With more, they are not read from.
+const FROM_PROGRAMS: usize = 16;
 
 type ToTere = AsyncChannel<FromBroker, Request>;
-/// What a display says, with the number of its stream. `None` if it has left.
-type Said = (u16, Option<FromViewer>);
+/// What the program at the end of a stream says, with the number of the stream. `None` if it has
+/// left.
+type Said = (u16, Option<FromProgram>);
 
-type ViewerChannel = AsyncChannel<ToViewer, FromViewer>;
+/// What the program at the end of a stream says.
+#[derive(Debug)]
+enum FromProgram {
+    Viewer(FromViewer),
+    Command(FromClient),
+}
+
+impl From<FromViewer> for FromProgram {
+    fn from(message: FromViewer) -> Self {
+        Self::Viewer(message)
+    }
+}
+
+impl From<FromClient> for FromProgram {
+    fn from(message: FromClient) -> Self {
+        Self::Command(message)
+    }
+}
 
 /// What there is once somebody is signed in.
 #[derive(Debug)]
@@ -89,14 +107,20 @@ enum Asked {
     End,
 }
 
-/// A view, whose socket is held by two tasks.
+/// A stream, with the queue to the program at its end. The socket is held by two tasks.
 #[derive(Debug)]
-struct View {
-    to_display: mpsc::Sender<ToViewer>,
+struct Stream {
+    to: ToProgram,
     tasks: [AbortHandle; 2],
 }
 
-impl Drop for View {
+#[derive(Debug)]
+enum ToProgram {
+    Viewer(mpsc::Sender<ToViewer>),
+    Command(mpsc::Sender<ToClient>),
+}
+
+impl Drop for Stream {
     /// The task that writes ends by itself once it has written all.
     fn drop(&mut self) {
         let [reads, _writes] = &self.tasks;
@@ -111,14 +135,14 @@ struct Bridge {
     /// The request without a stream that is under way, and its number.
     asked: Option<(u32, Asked)>,
     /// The streams that are being opened, and the number of the request for each.
-    opening: BTreeMap<u16, u32>,
-    views: BTreeMap<u16, View>,
+    opening: BTreeMap<u16, (StreamKind, u32)>,
+    streams: BTreeMap<u16, Stream>,
     /// The sizes of the sessions in the last list.
     sizes: Vec<(SessionId, TermSize)>,
     last_stream: u16,
-    /// What displays say.
+    /// What the programs at the ends of streams say.
     said: mpsc::Receiver<Said>,
-    /// Cloned for each display.
+    /// Cloned for each of them.
     says: mpsc::Sender<Said>,
     tasks: JoinSet<()>,
     /// The clock of the host, and when it was told.
@@ -128,13 +152,13 @@ struct Bridge {
 
 impl Bridge {
     fn new(socket: Socket, tere: ToTere) -> Self {
-        let (says, said) = mpsc::channel(FROM_DISPLAYS);
+        let (says, said) = mpsc::channel(FROM_PROGRAMS);
         Self {
             socket,
             tere,
             asked: None,
             opening: BTreeMap::new(),
-            views: BTreeMap::new(),
+            streams: BTreeMap::new(),
             sizes: Vec::new(),
             last_stream: 0,
             said,
@@ -169,7 +193,7 @@ impl Bridge {
                     self.heard = Instant::now();
                     match heard? {
                         Heard::Message(message) => self.hear(message).await?,
-                        Heard::Bytes(bytes) => self.show(&bytes).await?,
+                        Heard::Bytes(bytes) => self.pass_to_program(&bytes).await?,
                         Heard::Nothing => {}
                     }
                 }
@@ -186,9 +210,9 @@ impl Bridge {
         }
     }
 
-    /// Passes on what displays have said before they left.
+    /// Passes on what programs have said before they left.
     async fn leave(&mut self) -> Result<(), ClientError> {
-        while !self.views.is_empty() {
+        while !self.streams.is_empty() {
             let Some((stream, said)) = self.said.recv().await else { break };
             self.pass_on(stream, said).await?;
         }
@@ -199,16 +223,28 @@ impl Bridge {
     async fn ask(&mut self, number: u32, ask: Ask) -> Result<(), ClientError> {
         let (asked, message) = match ask {
             Ask::Open { target, size, reason } => {
-                let Some(stream) = self.new_stream(number) else { return self.refuse(number).await };
+                let Some(stream) = self.new_stream(StreamKind::Terminal, number) else {
+                    return self.refuse(number).await;
+                };
                 return self.socket.say(&FromPage::Open { stream, target, size, reason }).await;
             }
+            Ask::Exec { target, reason } => {
+                let Some(stream) = self.new_stream(StreamKind::Exec, number) else {
+                    return self.refuse(number).await;
+                };
+                return self.socket.say(&FromPage::Exec { stream, target, reason }).await;
+            }
             Ask::Attach { session, size } => {
-                let Some(stream) = self.new_stream(number) else { return self.refuse(number).await };
+                let Some(stream) = self.new_stream(StreamKind::Terminal, number) else {
+                    return self.refuse(number).await;
+                };
                 return self.socket.say(&FromPage::Attach { stream, session, size }).await;
             }
             // The page's protocol has no view with fewer rights. The size at least stays as it is.
             Ask::AttachAs { session, .. } => {
-                let Some(stream) = self.new_stream(number) else { return self.refuse(number).await };
+                let Some(stream) = self.new_stream(StreamKind::Terminal, number) else {
+                    return self.refuse(number).await;
+                };
                 let known = self.sizes.iter().find(|(listed, _)| *listed == session);
                 let size = known.map_or(TermSize::DEFAULT, |(_, size)| *size);
                 return self.socket.say(&FromPage::Attach { stream, session, size }).await;
@@ -220,7 +256,7 @@ impl Bridge {
             }
             Ask::End { session } => (Asked::End, FromPage::EndSession { session }),
             // No key may do these: they need not be asked for.
-            Ask::Exec { .. } | Ask::Follow | Ask::Show { .. } | Ask::AllSessions { .. } | Ask::Change(_) => {
+            Ask::Follow | Ask::Show { .. } | Ask::AllSessions { .. } | Ask::Change(_) => {
                 return self.reply(number, Answer::Refused(Refusal::NotByKey), None).await;
             }
         };
@@ -235,15 +271,15 @@ impl Bridge {
         self.reply(number, Answer::Refused(Refusal::TooMany), None).await
     }
 
-    fn new_stream(&mut self, number: u32) -> Option<u16> {
-        if self.opening.len() + self.views.len() >= STREAMS_MAX {
+    fn new_stream(&mut self, kind: StreamKind, number: u32) -> Option<u16> {
+        if self.opening.len() + self.streams.len() >= STREAMS_MAX {
             return None;
         }
         loop {
             self.last_stream = self.last_stream.wrapping_add(1);
             let stream = self.last_stream;
-            if !self.opening.contains_key(&stream) && !self.views.contains_key(&stream) {
-                self.opening.insert(stream, number);
+            if !self.opening.contains_key(&stream) && !self.streams.contains_key(&stream) {
+                self.opening.insert(stream, (kind, number));
                 return Some(stream);
             }
         }
@@ -273,19 +309,26 @@ impl Bridge {
                 self.answered(|_| Some(Answer::Refused(refusal))).await
             }
             ToPage::Refused { stream: Some(stream), refusal } => match self.opening.remove(&stream) {
-                Some(number) => self.reply(number, Answer::Refused(refusal), None).await,
+                Some((_, number)) => self.reply(number, Answer::Refused(refusal), None).await,
                 None => Ok(()),
             },
             ToPage::Progress { stream, step } => match self.opening.get(&stream) {
-                Some(number) => self.tell(&FromBroker::Progress { number: *number, step }, None).await,
+                Some((_, number)) => self.tell(&FromBroker::Progress { number: *number, step }, None).await,
                 None => Ok(()),
             },
             ToPage::Opened { stream, session, target, left } => {
-                let Some(number) = self.opening.remove(&stream) else {
+                let Some((kind, number)) = self.opening.remove(&stream) else {
                     return Err(ClientError::OutOfTurn);
                 };
-                let viewer = self.view(stream)?;
-                self.reply(number, Answer::Opened { session, target, left }, Some(viewer)).await
+                let socket = match kind {
+                    StreamKind::Terminal => {
+                        self.begin::<_, FromViewer>(stream, Intent::Viewer, ToProgram::Viewer)?
+                    }
+                    StreamKind::Exec => {
+                        self.begin::<_, FromClient>(stream, Intent::Exec, ToProgram::Command)?
+                    }
+                };
+                self.reply(number, Answer::Opened { session, target, left }, Some(socket)).await
             }
             ToPage::Snapshot { stream, size, bytes: length, extent } => {
                 self.display(stream, ToViewer::SnapshotBegins { size, length, extent }).await
@@ -295,8 +338,13 @@ impl Bridge {
                 self.display(stream, ToViewer::InputDropped(bytes)).await
             }
             ToPage::Closed { stream, reason, exit } => {
-                self.display(stream, ToViewer::Ended(SessionEnd { reason, exit })).await?;
-                self.views.remove(&stream);
+                let end = SessionEnd { reason, exit };
+                match self.streams.get(&stream).map(|stream| &stream.to) {
+                    Some(ToProgram::Viewer(_)) => self.display(stream, ToViewer::Ended(end)).await?,
+                    Some(ToProgram::Command(to)) => drop(to.send(ToClient::Ended(end)).await),
+                    None => {}
+                }
+                self.streams.remove(&stream);
                 Ok(())
             }
             ToPage::Sharing { session, participants, role, shareable } => {
@@ -340,63 +388,91 @@ impl Bridge {
         Ok(told.unwrap_or(Err(WireError::TimedOut))?)
     }
 
-    /// Makes the viewer socket of a stream, and returns the end of the display.
-    fn view(&mut self, stream: u16) -> Result<OwnedFd, ClientError> {
-        let (ours, theirs) = ViewerChannel::pair()?;
+    /// Makes the socket of a stream, and returns the end of the program.
+    fn begin<Out, In>(
+        &mut self,
+        stream: u16,
+        intent: Intent,
+        to: impl FnOnce(mpsc::Sender<Out>) -> ToProgram,
+    ) -> Result<OwnedFd, ClientError>
+    where
+        Out: Message + Send + Sync + 'static,
+        In: Message + Into<FromProgram> + Send + Sync + 'static,
+    {
+        let (ours, theirs) = AsyncChannel::<Out, In>::pair()?;
         let ours = Arc::new(ours);
-        let (to_display, messages) = mpsc::channel(TO_DISPLAY);
+        let (sender, messages) = mpsc::channel(TO_PROGRAM);
         let (greeted, is_greeted) = tokio::sync::oneshot::channel();
-        let reads = self.tasks.spawn(read(Arc::clone(&ours), greeted, stream, self.says.clone()));
+        let reads = self.tasks.spawn(read(Arc::clone(&ours), intent, greeted, stream, self.says.clone()));
         let writes = self.tasks.spawn(write(ours, is_greeted, messages));
-        self.views.insert(stream, View { to_display, tasks: [reads, writes] });
+        self.streams.insert(stream, Stream { to: to(sender), tasks: [reads, writes] });
         Ok(theirs.into_socket())
     }
 
     /// Gives a display a message. One that is gone has left the stream.
     async fn display(&mut self, stream: u16, message: ToViewer) -> Result<(), ClientError> {
-        if let Some(view) = self.views.get(&stream) {
-            drop(view.to_display.send(message).await);
+        match self.streams.get(&stream).map(|stream| &stream.to) {
+            Some(ToProgram::Viewer(to)) => drop(to.send(message).await),
+            Some(ToProgram::Command(_)) => return Err(ClientError::OutOfTurn),
+            None => {}
         }
         Ok(())
     }
 
-    /// Terminal bytes of the host.
-    async fn show(&mut self, frame: &[u8]) -> Result<(), ClientError> {
+    /// A binary frame of the host.
+    async fn pass_to_program(&mut self, frame: &[u8]) -> Result<(), ClientError> {
         let Some((header, bytes)) = frame.split_first_chunk::<TO_PAGE_HEADER>() else {
             return Err(ClientError::OutOfTurn);
         };
         let [high, low, kind] = *header;
-        if StreamKind::from_byte(kind).is_none() || bytes.len() > CHUNK_MAX {
-            return Err(ClientError::OutOfTurn);
+        let stream = u16::from_be_bytes([high, low]);
+        match StreamKind::from_byte(kind) {
+            Some(StreamKind::Terminal) if bytes.len() <= CHUNK_MAX => {
+                self.display(stream, ToViewer::Output(bytes.to_vec())).await
+            }
+            Some(StreamKind::Exec) => {
+                let packet = wire::decode(bytes, 0).map_err(|_| ClientError::OutOfTurn)?;
+                match self.streams.get(&stream).map(|stream| &stream.to) {
+                    Some(ToProgram::Command(to)) => drop(to.send(packet).await),
+                    Some(ToProgram::Viewer(_)) => return Err(ClientError::OutOfTurn),
+                    None => {}
+                }
+                Ok(())
+            }
+            Some(StreamKind::Terminal) | None => Err(ClientError::OutOfTurn),
         }
-        self.display(u16::from_be_bytes([high, low]), ToViewer::Output(bytes.to_vec())).await
     }
 
-    /// What a display says; `None` if it has left.
-    async fn pass_on(&mut self, stream: u16, said: Option<FromViewer>) -> Result<(), ClientError> {
-        if !self.views.contains_key(&stream) {
+    /// What the program at the end of a stream says; `None` if it has left.
+    async fn pass_on(&mut self, stream: u16, said: Option<FromProgram>) -> Result<(), ClientError> {
+        if !self.streams.contains_key(&stream) {
             return Ok(());
         }
         let message = match said {
             None => {
-                self.views.remove(&stream);
+                self.streams.remove(&stream);
                 FromPage::Close { stream }
             }
-            Some(FromViewer::Input(bytes)) => {
-                let header = [&stream.to_be_bytes()[..], &[StreamKind::Terminal as u8], &self.sent_at()];
-                let mut frame = Vec::with_capacity(FROM_PAGE_HEADER + bytes.len());
-                frame.extend(header.concat());
-                frame.extend(bytes);
-                return self.socket.send_bytes(frame).await;
+            Some(FromProgram::Command(packet)) => {
+                return self.send_bytes(stream, StreamKind::Exec, &wire::encode(&packet)?).await;
             }
-            Some(FromViewer::End) => FromPage::End { stream },
-            Some(FromViewer::Resize(size)) => FromPage::Resize { stream, size },
-            Some(FromViewer::Shown(bytes)) => FromPage::Shown { stream, bytes },
-            Some(FromViewer::Refresh) => FromPage::Refresh { stream },
-            Some(FromViewer::ResetTerminal) => FromPage::ResetTerminal { stream },
-            Some(FromViewer::Theme(theme)) => FromPage::Theme { stream, theme },
+            Some(FromProgram::Viewer(FromViewer::Input(bytes))) => {
+                return self.send_bytes(stream, StreamKind::Terminal, &bytes).await;
+            }
+            Some(FromProgram::Viewer(FromViewer::End)) => FromPage::End { stream },
+            Some(FromProgram::Viewer(FromViewer::Resize(size))) => FromPage::Resize { stream, size },
+            Some(FromProgram::Viewer(FromViewer::Shown(bytes))) => FromPage::Shown { stream, bytes },
+            Some(FromProgram::Viewer(FromViewer::Refresh)) => FromPage::Refresh { stream },
+            Some(FromProgram::Viewer(FromViewer::ResetTerminal)) => FromPage::ResetTerminal { stream },
+            Some(FromProgram::Viewer(FromViewer::Theme(theme))) => FromPage::Theme { stream, theme },
         };
         self.socket.say(&message).await
+    }
+
+    /// Sends the host bytes of a stream.
+    async fn send_bytes(&mut self, stream: u16, kind: StreamKind, bytes: &[u8]) -> Result<(), ClientError> {
+        let header = [&stream.to_be_bytes()[..], &[kind as u8], &self.sent_at()].concat();
+        self.socket.send_bytes([&header, bytes].concat()).await
     }
 
     /// Now, on the clock of the host, so that input that comes too late is dropped there.
@@ -409,16 +485,17 @@ impl Bridge {
     }
 }
 
-/// Reads what a display says until it has left.
-async fn read(
-    display: Arc<ViewerChannel>,
+/// Reads what a program says until it has left.
+async fn read<Out: Message, In: Message + Into<FromProgram>>(
+    program: Arc<AsyncChannel<Out, In>>,
+    intent: Intent,
     greeted: tokio::sync::oneshot::Sender<()>,
     stream: u16,
     said: mpsc::Sender<Said>,
 ) {
-    if display.greet(Intent::Viewer, GREETING_TIMEOUT).await.is_ok() && greeted.send(()).is_ok() {
-        while let Ok((message, _)) = display.receive().await {
-            if said.send((stream, Some(message))).await.is_err() {
+    if program.greet(intent, GREETING_TIMEOUT).await.is_ok() && greeted.send(()).is_ok() {
+        while let Ok((message, _)) = program.receive().await {
+            if said.send((stream, Some(message.into()))).await.is_err() {
                 return;
             }
         }
@@ -426,17 +503,17 @@ async fn read(
     drop(said.send((stream, None)).await);
 }
 
-/// Writes what is for a display, once it has greeted.
-async fn write(
-    display: Arc<ViewerChannel>,
+/// Writes what is for a program, once it has greeted.
+async fn write<Out: Message, In: Message>(
+    program: Arc<AsyncChannel<Out, In>>,
     greeted: tokio::sync::oneshot::Receiver<()>,
-    mut messages: mpsc::Receiver<ToViewer>,
+    mut messages: mpsc::Receiver<Out>,
 ) {
     if greeted.await.is_err() {
         return;
     }
     while let Some(message) = messages.recv().await {
-        if display.send(&message, &[]).await.is_err() {
+        if program.send(&message, &[]).await.is_err() {
             return;
         }
     }

@@ -34,7 +34,8 @@ impl Client {
             FromPage::BindKey { .. }
             | FromPage::KeySignIn { .. }
             | FromPage::RemoveKey { .. }
-            | FromPage::KeyAnswer { .. } => self == Self::CommandLine,
+            | FromPage::KeyAnswer { .. }
+            | FromPage::Exec { .. } => self == Self::CommandLine,
             FromPage::List {}
             | FromPage::Open { .. }
             | FromPage::Attach { .. }

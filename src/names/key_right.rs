@@ -13,6 +13,8 @@ pub enum KeyRight {
     Attach,
     /// Open a session, and view it.
     Open,
+    /// Run commands without a terminal.
+    Exec,
     /// End a session.
     End,
     /// Name a session.

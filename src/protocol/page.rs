@@ -1,9 +1,9 @@
 //! The messages between the page and the front, over the page's WebSocket.
 //!
 //! A connection carries *streams*. Each stream has a number, which the page chooses, and a kind
-//! ([`StreamKind`]); at present the only kind is a terminal. Text frames hold one JSON object each,
-//! [`FromPage`] to the front and [`ToPage`] to the page, and open, control and close streams.
-//! Binary frames hold a header and bytes of a stream:
+//! ([`StreamKind`]): a terminal or, for `tere` from afar, a command. Text frames hold one JSON
+//! object each, [`FromPage`] to the front and [`ToPage`] to the page, and open, control and close
+//! streams. Binary frames hold a header and bytes of a stream:
 //!
 //! ```text
 //! to the front   stream (2 bytes) | kind (1) | sent at (4) | bytes        big-endian
@@ -66,6 +66,18 @@
 //!   ◀──────── signed-in | key-removed       (or refused)
 //! ```
 //!
+//! Each binary frame of a stream of kind exec holds one packet of [`super::exec`], whose windows
+//! bound the stream. `closed` stands for its last packet, `Ended`, and `sent at` is not looked at.
+//!
+//! ```text
+//! tere                              front
+//!   exec ────────────────────────────▶
+//!   ◀──────────────────────── opened        (or refused with the stream)
+//!   ═══════════ binary frames ═══════
+//!   close ───────────────────────────▶      (the command is hung up)
+//!   ◀───────────────────────── closed       (with the reason and the exit status)
+//! ```
+//!
 //! A stream's number is free again after `closed`, `close` or a `refused` that names it. A frame
 //! that cannot be decoded, is not allowed in the current state, or has another kind than its
 //! stream, is answered with `refused: bad-message` and the end of the connection.
@@ -87,6 +99,7 @@ use crate::names::{
     AccountName, ClientKeyId, ClientPublicKey, KeyRight, Label, MachineChange, MachineName, Reason,
     SessionId, Target, TermSize, Theme,
 };
+use crate::wire::PACKET_MAX;
 
 /// The WebSocket's subprotocol. A new version of these messages gets a new name.
 pub const SUBPROTOCOL: &str = "tere-6";
@@ -108,9 +121,13 @@ pub const FROM_PAGE_HEADER: usize = 7;
 /// Length of the header of a binary frame to the page, bytes.
 pub const TO_PAGE_HEADER: usize = 3;
 
-/// Longest binary frame in either direction, bytes. A longer one from a page ends the connection.
-/// The page splits a long paste into several frames.
-pub const BINARY_FRAME_MAX: usize = 32 * 1024 + FROM_PAGE_HEADER;
+/// Longest binary frame in either direction, bytes: a packet and its header. A longer one from a
+/// page ends the connection.
+pub const BINARY_FRAME_MAX: usize = PACKET_MAX + FROM_PAGE_HEADER;
+
+/// Most bytes of a terminal in one frame. More from a page ends the connection. The page splits a
+/// long paste into several frames.
+pub const TERMINAL_BYTES_MAX: usize = super::viewer::CHUNK_MAX;
 
 /// How old input may be when it reaches the front. After the same time without a sign of life the
 /// page gives the connection up, and tells its user that the last input may be lost.
@@ -128,14 +145,15 @@ pub const STREAMS_MAX: usize = 32;
 pub enum StreamKind {
     /// A view of a session's terminal: input to the front, output to the page.
     Terminal = 1,
+    /// A command without a terminal. Only `tere` has it.
+    Exec = 3,
 }
 
 impl StreamKind {
-    /// The kind for a byte. 2 (file), 3 (exec) and 4 (forward) are reserved; no version supports
-    /// them yet.
+    /// The kind for a byte. 2 (file) and 4 (forward) are reserved; no version supports them yet.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
-        (byte == Self::Terminal as u8).then_some(Self::Terminal)
+        [Self::Terminal, Self::Exec].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -212,6 +230,15 @@ pub enum FromPage {
         session: SessionId,
         /// The size of the page's terminal.
         size: TermSize,
+    },
+    /// From `tere`: open a stream of kind exec. What is to be run comes on the stream.
+    Exec {
+        /// The stream's number, chosen by `tere`.
+        stream: u16,
+        /// The target to run it on.
+        target: Target,
+        /// Why, in the person's words.
+        reason: Option<Reason>,
     },
     /// Request a challenge for a stream of which the view takes a touch of a passkey. A connection
     /// has one such challenge at a time; another request replaces it.
@@ -396,7 +423,7 @@ pub enum ToPage {
         /// The step that has begun.
         step: OpeningStep,
     },
-    /// The stream now is a view of `session`.
+    /// The stream now is a view of `session`, or the command that it runs.
     Opened {
         /// The stream of the request.
         stream: u16,
@@ -470,8 +497,8 @@ pub enum ToPage {
         /// Why, if tere stopped it.
         why: Option<StopReason>,
     },
-    /// A request was refused. If `stream` is present, it was the `open` or `attach` of that stream;
-    /// otherwise it was the last request without a stream.
+    /// A request was refused. If `stream` is present, it was the `open`, `attach` or `exec` of that
+    /// stream; otherwise it was the last request without a stream.
     Refused {
         /// The stream of the request, if it had one.
         stream: Option<u16>,

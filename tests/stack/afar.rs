@@ -1,8 +1,10 @@
 //! `tere` from afar, with the real program: it signs in once by a code, then lists, opens, attaches
 //! and ends by the key that it keeps, and comes back by itself after trouble.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use crate::parts::wait::eventually;
 use crate::stories::enrolment_token;
 
 const RULE: &str = "[[client-key]]\naccounts = [\"alice\"]\n\
-                    allow = [\"list\", \"attach\", \"open\", \"end\", \"name\"]\n";
+                    allow = [\"list\", \"attach\", \"open\", \"exec\", \"end\", \"name\"]\n";
 
 /// Another computer of alice's: a home of its own, and no tere but the command line.
 struct Computer {
@@ -43,7 +45,7 @@ impl Computer {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tere"));
-        command.args(arguments).arg("--runtime-dir").arg(self.home.path().join("nothing"));
+        command.arg("--runtime-dir").arg(self.home.path().join("nothing")).args(arguments);
         command.env_remove("TERE_HOST").env("XDG_STATE_HOME", self.home.path());
         command
     }
@@ -137,6 +139,74 @@ fn a_person_signs_in_once_and_has_the_same_sessions_from_afar() {
     assert!(out.status.success(), "{out:?}");
     assert_eq!(std::fs::read_dir(computer.home.path().join("tere")).unwrap().count(), 0);
     assert!(!computer.tere(&["list", "--host", "localhost"]).status.success());
+}
+
+#[test]
+fn a_command_from_afar_has_its_streams_apart_and_its_own_status() {
+    const LENGTH: usize = 3_000_000;
+    let mut computer = Computer::new();
+    computer.log_in();
+    let run = |words: &[&str], input: &[u8]| {
+        let mut command = computer.command(&[&["exec", "dev@web1", "--"][..], words].concat());
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // A command that reads nothing closes its input.
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().unwrap()
+        })
+    };
+    let ran = run(&["sh", "-c", "printf out; printf err >&2; exit 7"], b"");
+    assert_eq!((ran.status.code(), &*ran.stdout, &*ran.stderr), (Some(7), &b"out"[..], &b"err"[..]));
+    // Each length of command that is one fits into a frame.
+    let long = "x".repeat(47 * 1024);
+    let ran = run(&["printf", "%s", &long], b"");
+    assert!(ran.status.success() && ran.stdout == long.as_bytes());
+    let bytes: Vec<u8> = (0..LENGTH).map(|at| u8::try_from(at * at % 251).unwrap()).collect();
+    let ran = run(&["sh", "-c", "tee /dev/stderr"], &bytes);
+    assert!(ran.status.success() && ran.stdout == bytes && ran.stderr == bytes, "{}", ran.stdout.len());
+    let refused = computer.tere(&["exec", "root@web1", "true"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not-granted"), "{refused:?}");
+    assert_eq!(refused.status.code(), Some(255));
+
+    // It ends with its client.
+    let mut command = computer.command(&["exec", "dev@web1", "--", "sh", "-c", "echo on; exec sleep 600"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!((line.as_str(), computer.sessions().len()), ("on\n", 1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually("no session is left", PATIENCE, || computer.sessions().is_empty().then_some(()));
+}
+
+#[test]
+fn a_port_is_forwarded_from_afar() {
+    let mut computer = Computer::new();
+    computer.log_in();
+    // The machines of this ring have the network of this host.
+    let there = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = there.local_addr().unwrap().port().to_string();
+    let socket = computer.home.path().join("here");
+    let mut command = computer.command(&["forward", "dev@web1", &port, socket.to_str().unwrap()]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("Ctrl-C ends it"), "{said}");
+    let mut here = UnixStream::connect(&socket).unwrap();
+    here.write_all(b"ping").unwrap();
+    here.shutdown(std::net::Shutdown::Write).unwrap();
+    let (mut connection, _) = there.accept().unwrap();
+    let mut all = String::new();
+    connection.read_to_string(&mut all).unwrap();
+    connection.write_all(b"pong").unwrap();
+    drop(connection);
+    let mut answer = String::new();
+    here.read_to_string(&mut answer).unwrap();
+    assert_eq!((all.as_str(), answer.as_str()), ("ping", "pong"));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -177,7 +177,9 @@ fn no_code_is_good_twice_and_none_is_found_by_guessing() {
     let options = bobs.find_binding(&code).unwrap();
     bobs.bind(&of_bob.touch(&options)).unwrap();
     assert!(matches!(waiting.hear(), ToPage::KeyBound { account } if account.as_str() == "bob"));
-    // auth counts in memory, and another test on this host may want codes of alice's.
+    // auth counts in memory, and another test on this host may want codes of alice's. It reads the
+    // policy when it starts.
+    drop(policy);
     host.restart_front_and_auth();
 }
 
@@ -202,6 +204,9 @@ fn a_browser_does_not_get_to_be_a_command_line_nor_the_other_way_round() {
     let mut page = Page::over(host.connect_to_front());
     page.say(&FromPage::KeySignIn { key: key.id() });
     assert_eq!(page.expect_closed(), bad);
+    let (_, mut signed_in) = enrolled(&host, "alice");
+    signed_in.say(&FromPage::Exec { stream: 0, target: "dev@web1".parse().unwrap(), reason: None });
+    assert_eq!(signed_in.expect_closed(), bad);
     for message in [FromPage::SignIn {}, FromPage::Enrol { token: "token".into() }] {
         let mut cli = command_line(&host);
         cli.say(&message);
@@ -236,6 +241,10 @@ fn a_key_does_no_more_than_the_policy_says_and_for_no_longer() {
     assert_eq!(refused(&mut cli, &share), Refusal::NotByKey);
     let change = FromPage::ChangeMachine { change: "rebuild:web1".parse().unwrap() };
     assert_eq!(refused(&mut cli, &change), Refusal::NotByKey);
+    let exec = FromPage::Exec { stream: 9, target: "dev@web1".parse().unwrap(), reason: None };
+    cli.say(&exec);
+    let refusal = ToPage::Refused { stream: Some(9), refusal: Refusal::NotByKey };
+    cli.hear_of("no command either", |message| (*message == refusal).then_some(()));
 
     // A narrower policy closes its views, and one without the account its channel.
     policy.add("[[client-key]]\naccounts = [\"alice\"]\nallow = [\"list\"]\n");

@@ -22,6 +22,7 @@ const RIGHTS: Record<KeyRight, string> = {
   list: 'list your targets and sessions',
   attach: 'see your sessions and type into them',
   open: 'open shells',
+  exec: 'run commands without a terminal',
   end: 'end your sessions',
   name: 'name your sessions',
   share: 'share your sessions with others',

@@ -164,7 +164,7 @@ about: About | null,
  */
 exec: boolean, };
 
-export type KeyRight = "list" | "attach" | "open" | "end" | "name" | "share";
+export type KeyRight = "list" | "attach" | "open" | "exec" | "end" | "name" | "share";
 
 export type ChangeKind = "checkpoint" | "rebuild" | "fork" | "remove";
 
@@ -336,7 +336,19 @@ session: SessionId,
 /**
  * The size of the page's terminal.
  */
-size: TermSize, } | { "type": "step-up", 
+size: TermSize, } | { "type": "exec", 
+/**
+ * The stream's number, chosen by `tere`.
+ */
+stream: number, 
+/**
+ * The target to run it on.
+ */
+target: Target, 
+/**
+ * Why, in the person's words.
+ */
+reason: Reason | null, } | { "type": "step-up", 
 /**
  * The stream's number, chosen by the page.
  */

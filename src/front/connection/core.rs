@@ -211,6 +211,9 @@ impl Core {
             (ConnectionState::SignedIn(streams), FromPage::Attach { stream, session, size }) => {
                 streams.open(stream, size, Ask::Attach { session, size })
             }
+            (ConnectionState::SignedIn(streams), FromPage::Exec { stream, target, reason }) => {
+                streams.exec(stream, Ask::Exec { target, reason })
+            }
             (ConnectionState::SignedIn(_), FromPage::StepUp { stream }) => Ok(self.ask_to_step_up(stream)),
             (ConnectionState::SignedIn(streams), FromPage::Touch { stream, credential, view, size }) => {
                 if !self.step_up.is_challenged(stream) {
@@ -259,19 +262,19 @@ impl Core {
                 Ok(streams.ask(Pending::Change(change.clone()), Ask::Change(change)))
             }
             (ConnectionState::SignedIn(streams), FromPage::Resize { stream, size }) => {
-                Ok(streams.resize(stream, size))
+                streams.resize(stream, size)
             }
             (ConnectionState::SignedIn(streams), FromPage::Shown { stream, bytes }) => {
-                Ok(streams.control(stream, Control::Shown(bytes)))
+                streams.control(stream, Control::Shown(bytes))
             }
             (ConnectionState::SignedIn(streams), FromPage::Refresh { stream }) => {
-                Ok(streams.control(stream, Control::Refresh))
+                streams.control(stream, Control::Refresh)
             }
             (ConnectionState::SignedIn(streams), FromPage::ResetTerminal { stream }) => {
-                Ok(streams.control(stream, Control::ResetTerminal))
+                streams.control(stream, Control::ResetTerminal)
             }
             (ConnectionState::SignedIn(streams), FromPage::Theme { stream, theme }) => {
-                Ok(streams.theme(stream, theme))
+                streams.theme(stream, theme)
             }
             (ConnectionState::SignedIn(streams), FromPage::End { stream }) => streams.end(stream),
             (ConnectionState::SignedIn(streams), FromPage::Close { stream }) => Ok(streams.close(stream)),
@@ -287,6 +290,7 @@ impl Core {
                 | FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
+                | FromPage::Exec { .. }
                 | FromPage::StepUp { .. }
                 | FromPage::Touch { .. }
                 | FromPage::Name { .. }
@@ -341,6 +345,7 @@ impl Core {
                 | FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
+                | FromPage::Exec { .. }
                 | FromPage::StepUp { .. }
                 | FromPage::Touch { .. }
                 | FromPage::Name { .. }

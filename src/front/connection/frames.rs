@@ -4,7 +4,9 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::websocket::FrameFault;
-use crate::protocol::page::{FROM_PAGE_HEADER, FromPage, StreamKind, TEXT_FRAME_MAX, TO_PAGE_HEADER, ToPage};
+use crate::protocol::page::{
+    FROM_PAGE_HEADER, FromPage, StreamKind, TERMINAL_BYTES_MAX, TEXT_FRAME_MAX, TO_PAGE_HEADER, ToPage,
+};
 
 /// A frame from the page.
 #[derive(Debug)]
@@ -69,11 +71,15 @@ fn read_bytes(frame: &Bytes) -> Frame {
     let Some(kind) = StreamKind::from_byte(*kind) else {
         return Frame::Unreadable("a binary frame is of an unknown kind");
     };
+    let bytes = frame.slice(FROM_PAGE_HEADER..);
+    if kind == StreamKind::Terminal && bytes.len() > TERMINAL_BYTES_MAX {
+        return Frame::Unreadable("a frame is too long");
+    }
     Frame::Bytes(StreamBytes {
         stream: u16::from_be_bytes([*s1, *s0]),
         kind,
         sent_at: u32::from_be_bytes([*t3, *t2, *t1, *t0]),
-        bytes: frame.slice(FROM_PAGE_HEADER..),
+        bytes,
     })
 }
 

@@ -185,7 +185,7 @@ impl Seen {
                 assert_ne!(self.request, Some(request.number));
                 self.request = Some(request.number);
             }
-            Action::StartStream { id, .. } => {
+            Action::StartStream { id, .. } | Action::StartExec { id, .. } => {
                 assert!(self.is_signed_in);
                 self.streams.insert(id.stream);
                 self.started.push(*id);

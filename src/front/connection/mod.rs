@@ -6,7 +6,7 @@
 //! resizing, closing and failing, but not their bytes. [`run()`] performs the actions, and moves
 //! input from the page's [`frames`], whose size and number [`websocket`] bounds, into the queue
 //! ([`input`]) of its stream. Three kinds of task run beside it: [`login`] talks to auth, each
-//! [`terminal`] talks to one worker, and the [`writer`] alone writes to the page.
+//! [`terminal`] and each [`exec`] talks to one worker, and the [`writer`] alone writes to the page.
 //!
 //! A stream of which the view takes a touch has a principal channel of its own, for which the
 //! person's passkey was touched once more ([`step_up`]). It is closed once the stream has ended.
@@ -17,6 +17,7 @@
 
 mod closing;
 mod core;
+mod exec;
 mod frames;
 #[cfg(any(test, feature = "fuzz"))]
 pub(super) mod fuzz;

@@ -19,18 +19,19 @@ use super::super::client::Client;
 use super::super::source::Source;
 use super::closing::Closing;
 use super::core::{Core, clock};
+use super::exec::{Exec, ExecHandle, NotTaken};
 use super::frames::{Frame, StreamBytes, read, text};
 use super::input::{PushError, is_too_old};
 use super::login::{Answered, Login, PrincipalChannel};
 use super::pace::Pace;
 use super::steps::{Action, Control, Input, StreamId, Verdict};
-use super::terminal::{DELIVERY_TIMEOUT, Handle, StreamEvent, Terminal, TerminalView};
+use super::terminal::{DELIVERY_TIMEOUT, Outlet, StreamEvent, Terminal, TerminalHandle, TerminalView};
 use super::websocket::{self, SignedIn};
 use super::writer::{self, OUTPUT_QUEUE, Written};
 use crate::names::AccountName;
 use crate::protocol::Refusal;
 use crate::protocol::login::FromFront;
-use crate::protocol::page::{STREAMS_MAX, ToPage};
+use crate::protocol::page::{STREAMS_MAX, StreamKind, ToPage};
 use crate::protocol::principal::{FromBroker, Request};
 use crate::wire::WireError;
 
@@ -107,6 +108,29 @@ struct Connection {
     /// The login task. It is aborted when the connection ends.
     _login: JoinSet<()>,
     writer: JoinSet<()>,
+}
+
+/// The connection's handle on a stream.
+#[derive(Debug)]
+enum Handle {
+    Terminal(TerminalHandle),
+    Exec(ExecHandle),
+}
+
+impl Handle {
+    fn id(&self) -> StreamId {
+        match self {
+            Self::Terminal(terminal) => terminal.id,
+            Self::Exec(exec) => exec.id,
+        }
+    }
+
+    fn terminal(&self) -> Option<&TerminalHandle> {
+        match self {
+            Self::Terminal(terminal) => Some(terminal),
+            Self::Exec(_) => None,
+        }
+    }
 }
 
 /// An event that the connection waits for.
@@ -315,13 +339,10 @@ impl Connection {
             Action::AskSteppedUp { stream, request } => self.ask_stepped_up(stream, &request).await?,
             Action::StartStream { id, session, target, left, size, theme, again } => {
                 let socket = descriptors.next().ok_or(Closing::Broken("a viewer socket is missing"))?;
-                let (output, written) = mpsc::channel(OUTPUT_QUEUE);
-                // The queue has room for as many streams as can be open. If the writer has ended,
-                // the main loop notices it.
-                drop(self.outputs.send(written).await);
+                let outlet = self.outlet(id).await;
                 let step_up = self.step_ups.get(&id.stream).map(Arc::clone);
                 let view = TerminalView { session, target, left, again, step_up };
-                let (terminal, handle) = Terminal::new(id, view, output, self.reports.clone());
+                let (terminal, handle) = Terminal::new(view, outlet);
                 if let Some(size) = size {
                     handle.control(Control::Size(size));
                 }
@@ -329,23 +350,30 @@ impl Connection {
                     handle.control(Control::Theme(theme));
                 }
                 self.stream_tasks.spawn(terminal.run(socket));
-                self.streams.insert(id.stream, handle);
+                self.streams.insert(id.stream, Handle::Terminal(handle));
+            }
+            Action::StartExec { id, session, target } => {
+                let socket = descriptors.next().ok_or(Closing::Broken("a command socket is missing"))?;
+                let (exec, handle) = Exec::new(session, target, self.outlet(id).await);
+                self.stream_tasks.spawn(exec.run(socket));
+                self.streams.insert(id.stream, Handle::Exec(handle));
             }
             Action::EndInput(id) => {
-                if let Some(handle) = self.stream(id) {
-                    handle.input.end();
+                if let Some(terminal) = self.stream(id).and_then(Handle::terminal) {
+                    terminal.input.end();
                 }
             }
-            // The stream's task ends once the input received before is delivered.
+            // The task of a terminal ends once the input received before is delivered; a command
+            // is hung up.
             Action::CloseStream(id) => {
-                if let Some(handle) = self.stream(id) {
-                    handle.input.close();
+                if let Some(terminal) = self.stream(id).and_then(Handle::terminal) {
+                    terminal.input.close();
                 }
                 self.let_go(id);
             }
             Action::Control { id, control } => {
-                if let Some(handle) = self.stream(id) {
-                    handle.control(control);
+                if let Some(terminal) = self.stream(id).and_then(Handle::terminal) {
+                    terminal.control(control);
                 }
             }
             Action::Probe { number } => {
@@ -360,7 +388,16 @@ impl Connection {
     }
 
     fn stream(&self, id: StreamId) -> Option<&Handle> {
-        self.streams.get(&id.stream).filter(|handle| handle.id == id)
+        self.streams.get(&id.stream).filter(|handle| handle.id() == id)
+    }
+
+    /// The way of a new stream to the page and to this connection.
+    async fn outlet(&self, id: StreamId) -> Outlet {
+        let (output, written) = mpsc::channel(OUTPUT_QUEUE);
+        // The queue has room for as many streams as can be open. If the writer has ended, the main
+        // loop notices it.
+        drop(self.outputs.send(written).await);
+        Outlet { id, output, events: self.reports.clone() }
     }
 
     fn let_go(&mut self, id: StreamId) {
@@ -369,23 +406,37 @@ impl Connection {
         }
     }
 
-    /// Puts input into the queue of its stream without waiting. Input that is too old or does not
-    /// fit into the queue is dropped, and the page is told.
+    /// Puts input into the queue of its stream without waiting. Input of a terminal that is too old
+    /// or does not fit into the queue is dropped, and the page is told.
     fn take_input(&mut self, input: &StreamBytes) -> Input {
         let StreamBytes { stream, kind, sent_at, bytes } = input;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let Some(handle) = self.streams.get(stream) else {
             return Input::StrayBytes { stream: *stream, length };
         };
-        if *kind != handle.kind {
-            return Input::Unreadable("a binary frame is of another kind than its stream");
-        }
+        let terminal = match (handle, kind) {
+            (Handle::Terminal(terminal), StreamKind::Terminal) => terminal,
+            (Handle::Exec(exec), StreamKind::Exec) => {
+                let id = exec.id;
+                return match exec.push(bytes) {
+                    Ok(()) => Input::Alive,
+                    Err(NotTaken::Unreadable) => Input::Unreadable("a packet of a command is none"),
+                    Err(NotTaken::Full) => {
+                        self.let_go(id);
+                        Input::StreamBroke(id)
+                    }
+                };
+            }
+            (Handle::Terminal(_), StreamKind::Exec) | (Handle::Exec(_), StreamKind::Terminal) => {
+                return Input::Unreadable("a binary frame is of another kind than its stream");
+            }
+        };
         if is_too_old(*sent_at, clock(self.began, Instant::now())) {
             tracing::info!(source = %self.source, length, "input that came too late is dropped");
             self.tell_dropped(*stream, length);
             return Input::Alive;
         }
-        match handle.input.push(bytes) {
+        match terminal.input.push(bytes) {
             Ok(()) => Input::Alive,
             Err(PushError::Full) => {
                 self.tell_dropped(*stream, length);
@@ -443,7 +494,9 @@ impl Connection {
     /// Waits until every stream has delivered its queued input, at most [`DELIVERY_TIMEOUT`]. The
     /// principal channel stays open meanwhile, because the broker closes the views when it closes.
     async fn deliver_input(&mut self) {
-        self.streams.values().for_each(|handle| handle.input.close());
+        self.streams.values().filter_map(Handle::terminal).for_each(|terminal| terminal.input.close());
+        // Without its handle, a command is hung up.
+        self.streams.retain(|_, handle| handle.terminal().is_some());
         // Nobody receives events any more; closing the channel keeps the tasks from waiting on it.
         self.events.close();
         let all = async { while self.stream_tasks.join_next().await.is_some() {} };

@@ -103,6 +103,8 @@ pub(super) enum Action {
         /// Whether the page already has this stream, because an earlier view of it broke off.
         again: bool,
     },
+    /// Start a stream of kind exec on the descriptor that came with the reply just handled.
+    StartExec { id: StreamId, session: SessionId, target: Target },
     /// Accept no more input for a stream. Input received before is delivered.
     EndInput(StreamId),
     /// Close a stream. Input received before is delivered.

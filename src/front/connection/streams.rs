@@ -7,7 +7,7 @@ use super::super::client::Client;
 use super::closing::Closing;
 use super::steps::{Action, Control, StreamId, tell};
 use crate::names::{MachineChange, SessionId, Target, TermSize, Theme};
-use crate::protocol::page::{STREAMS_MAX, ToPage};
+use crate::protocol::page::{STREAMS_MAX, StreamKind, ToPage};
 use crate::protocol::principal::{Answer, Ask, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, OpeningStep, Refusal};
 
@@ -53,8 +53,9 @@ pub(super) enum Pending {
 #[derive(Debug)]
 struct Stream {
     id: StreamId,
+    kind: StreamKind,
     state: StreamState,
-    /// The last size that the page sent.
+    /// The last size that the page sent. A command has none.
     size: TermSize,
     /// The last theme that the page sent. Each new viewer gets it.
     theme: Option<Theme>,
@@ -84,7 +85,7 @@ enum StreamState {
         /// The size in the request.
         asked: TermSize,
     },
-    /// The view is attached to this session.
+    /// The view is attached to this session, or it runs the command.
     Live(SessionId),
     /// The view broke off and is being reattached. The session lives as long as its shell.
     Again {
@@ -164,7 +165,12 @@ impl Streams {
 
     /// Opens a stream, and sends the request for it.
     pub(super) fn open(&mut self, stream: u16, size: TermSize, ask: Ask) -> Result<Vec<Action>, Closing> {
-        self.place(stream, size, ask, Via::SignIn)
+        self.place(StreamKind::Terminal, stream, size, (ask, Via::SignIn))
+    }
+
+    /// Opens a stream of kind exec, and sends the request for it.
+    pub(super) fn exec(&mut self, stream: u16, ask: Ask) -> Result<Vec<Action>, Closing> {
+        self.place(StreamKind::Exec, stream, TermSize::DEFAULT, (ask, Via::SignIn))
     }
 
     /// Opens a stream of which the request is to be sent on the channel of a step-up, once there is
@@ -175,14 +181,20 @@ impl Streams {
         size: TermSize,
         ask: Ask,
     ) -> Result<Result<(StreamId, Request), Vec<Action>>, Closing> {
-        let mut actions = self.place(stream, size, ask, Via::StepUp)?;
+        let mut actions = self.place(StreamKind::Terminal, stream, size, (ask, Via::StepUp))?;
         match (actions.pop(), self.streams.get(&stream)) {
             (Some(Action::AskSteppedUp { request, .. }), Some(opening)) => Ok(Ok((opening.id, request))),
             (last, _) => Ok(Err(actions.into_iter().chain(last).collect())),
         }
     }
 
-    fn place(&mut self, stream: u16, size: TermSize, ask: Ask, via: Via) -> Result<Vec<Action>, Closing> {
+    fn place(
+        &mut self,
+        kind: StreamKind,
+        stream: u16,
+        size: TermSize,
+        (ask, via): (Ask, Via),
+    ) -> Result<Vec<Action>, Closing> {
         if self.streams.contains_key(&stream) {
             return Err(Closing::BadMessage("a stream that is open was opened"));
         }
@@ -194,7 +206,7 @@ impl Streams {
         if self.pending.contains_key(&id.request) {
             let state = StreamState::Opening { asked: size };
             let (theme, input_ended, broken) = (None, false, None);
-            let opening = Stream { id, state, size, theme, input_ended, broken, via };
+            let opening = Stream { id, kind, state, size, theme, input_ended, broken, via };
             self.streams.insert(stream, opening);
         }
         Ok(actions)
@@ -286,6 +298,9 @@ impl Streams {
             StreamState::Live(_) => return Vec::new(),
         };
         stream.state = StreamState::Live(session.clone());
+        if stream.kind == StreamKind::Exec {
+            return vec![Action::StartExec { id, session, target }];
+        }
         let size = (stream.size != asked).then_some(stream.size);
         let ended = stream.input_ended.then_some(Action::EndInput(id));
         let theme = stream.theme;
@@ -299,6 +314,9 @@ impl Streams {
         let Some(stream) = self.stream(id) else { return Vec::new() };
         let StreamState::Live(session) = &stream.state else { return Vec::new() };
         let session = session.clone();
+        if stream.kind == StreamKind::Exec {
+            return self.over(id, EndReason::WorkerGone);
+        }
         let before = stream.broken.filter(|(_, last)| now < *last + REATTACH_TIMEOUT);
         let times = before.map_or(0, |(times, _)| times) + 1;
         stream.broken = Some((times, now));
@@ -413,26 +431,36 @@ impl Streams {
         }
     }
 
-    pub(super) fn resize(&mut self, stream: u16, size: TermSize) -> Vec<Action> {
-        let Some(stream) = self.streams.get_mut(&stream) else { return Vec::new() };
+    pub(super) fn resize(&mut self, stream: u16, size: TermSize) -> Result<Vec<Action>, Closing> {
+        let Some(stream) = self.terminal(stream)? else { return Ok(Vec::new()) };
         stream.size = size;
-        stream.control(Control::Size(size))
+        Ok(stream.control(Control::Size(size)))
     }
 
-    pub(super) fn theme(&mut self, stream: u16, theme: Theme) -> Vec<Action> {
-        let Some(stream) = self.streams.get_mut(&stream) else { return Vec::new() };
+    pub(super) fn theme(&mut self, stream: u16, theme: Theme) -> Result<Vec<Action>, Closing> {
+        let Some(stream) = self.terminal(stream)? else { return Ok(Vec::new()) };
         stream.theme = Some(theme);
-        stream.control(Control::Theme(theme))
+        Ok(stream.control(Control::Theme(theme)))
     }
 
     /// Forwards a request to a stream. If the stream does not exist, it ended before the page was
     /// told, and the request is ignored.
-    pub(super) fn control(&self, stream: u16, control: Control) -> Vec<Action> {
-        self.streams.get(&stream).map(|stream| stream.control(control)).unwrap_or_default()
+    pub(super) fn control(&mut self, stream: u16, control: Control) -> Result<Vec<Action>, Closing> {
+        let stream = self.terminal(stream)?;
+        Ok(stream.map(|stream| stream.control(control)).unwrap_or_default())
+    }
+
+    /// The stream of kind terminal with this number, if there is one.
+    fn terminal(&mut self, stream: u16) -> Result<Option<&mut Stream>, Closing> {
+        let stream = self.streams.get_mut(&stream);
+        if stream.as_ref().is_some_and(|stream| stream.kind != StreamKind::Terminal) {
+            return Err(Closing::BadMessage("a stream of another kind has no terminal"));
+        }
+        Ok(stream)
     }
 
     pub(super) fn end(&mut self, stream: u16) -> Result<Vec<Action>, Closing> {
-        let Some(stream) = self.streams.get_mut(&stream) else { return Ok(Vec::new()) };
+        let Some(stream) = self.terminal(stream)? else { return Ok(Vec::new()) };
         if std::mem::replace(&mut stream.input_ended, true) {
             return Err(Closing::BadMessage("the input of a stream was ended twice"));
         }

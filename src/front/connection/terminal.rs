@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -14,9 +15,9 @@ use super::login::PrincipalChannel;
 use super::steps::{Control, StreamId};
 use crate::names::{SessionId, Target, TermSize, Theme};
 use crate::protocol::SessionEnd;
-use crate::protocol::page::{BINARY_FRAME_MAX, FROM_PAGE_HEADER, StreamKind, ToPage};
+use crate::protocol::page::{StreamKind, ToPage};
 use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
-use crate::wire::{AsyncChannel, Intent, WireError};
+use crate::wire::{self, AsyncChannel, Intent, WireError};
 
 /// How long the wire handshake with the worker may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,9 +25,6 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a worker may take to read the input typed before the page left. After that the input is
 /// dropped.
 pub(in crate::front) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
-
-// A binary frame from a page is a chunk and its header.
-const _: () = assert!(CHUNK_MAX + FROM_PAGE_HEADER == BINARY_FRAME_MAX);
 
 /// An event that a stream reports to its connection.
 #[derive(Debug)]
@@ -40,11 +38,49 @@ pub(super) enum StreamEvent {
     Failed(StreamId),
 }
 
-/// The connection's handle on a stream.
+/// The way of a stream to the page and to its connection.
 #[derive(Debug)]
-pub(super) struct Handle {
+pub(super) struct Outlet {
     pub(super) id: StreamId,
-    pub(super) kind: StreamKind,
+    /// Output for the page. Sending waits while the page does not read.
+    pub(super) output: mpsc::Sender<Message>,
+    /// Events for the connection.
+    pub(super) events: mpsc::Sender<StreamEvent>,
+}
+
+impl Outlet {
+    /// Sends the page a frame; an error if it is gone.
+    pub(super) async fn send(&self, frame: Message) -> Result<(), SendError<Message>> {
+        self.output.send(frame).await
+    }
+
+    /// Tells the connection. If that is gone, so is the stream.
+    pub(super) async fn report(&self, event: StreamEvent) {
+        drop(self.events.send(event).await);
+    }
+
+    /// The session has ended, or this view of it. The connection must free the stream's number
+    /// before the page is told that the number is free.
+    pub(super) async fn close(&self, SessionEnd { reason, exit }: SessionEnd, undelivered: u64) {
+        if self.events.send(StreamEvent::Over(self.id)).await.is_err() {
+            return;
+        }
+        let stream = self.id.stream;
+        let dropped = (undelivered > 0).then_some(ToPage::InputDropped { stream, bytes: undelivered });
+        for message in
+            dropped.into_iter().chain([ToPage::End { stream }, ToPage::Closed { stream, reason, exit }])
+        {
+            if self.send(text(&message)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The connection's handle on a stream of kind terminal.
+#[derive(Debug)]
+pub(super) struct TerminalHandle {
+    pub(super) id: StreamId,
     pub(super) input: Arc<InputQueue>,
     controls: watch::Sender<Controls>,
 }
@@ -62,7 +98,7 @@ struct Controls {
     theme: Option<Theme>,
 }
 
-impl Handle {
+impl TerminalHandle {
     /// Forwards a request. Requests that the worker has not taken yet are merged.
     pub(super) fn control(&self, control: Control) {
         self.controls.send_modify(|controls| match control {
@@ -81,7 +117,6 @@ impl Handle {
 /// A terminal stream, with all that its task needs.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    id: StreamId,
     session: SessionId,
     target: Target,
     /// How many seconds were left until the session ends, when the view was made.
@@ -90,10 +125,7 @@ pub(super) struct Terminal {
     again: bool,
     input: Arc<InputQueue>,
     controls: watch::Receiver<Controls>,
-    /// Output for the page. Sending waits while the page does not read.
-    output: mpsc::Sender<Message>,
-    /// Events for the connection.
-    events: mpsc::Sender<StreamEvent>,
+    outlet: Outlet,
     /// The channel of the step-up that the view was made through. The broker closes the view when
     /// the channel is closed, and input that came before must be delivered first.
     _step_up: Option<Arc<PrincipalChannel>>,
@@ -114,48 +146,41 @@ pub(super) struct TerminalView {
 
 impl Terminal {
     /// Creates a stream, and the connection's handle on it.
-    pub(super) fn new(
-        id: StreamId,
-        view: TerminalView,
-        output: mpsc::Sender<Message>,
-        events: mpsc::Sender<StreamEvent>,
-    ) -> (Self, Handle) {
+    pub(super) fn new(view: TerminalView, outlet: Outlet) -> (Self, TerminalHandle) {
         let input = Arc::new(InputQueue::default());
         let (sender, controls) = watch::channel(Controls::default());
-        let kind = StreamKind::Terminal;
-        let handle = Handle { id, kind, input: Arc::clone(&input), controls: sender };
+        let handle = TerminalHandle { id: outlet.id, input: Arc::clone(&input), controls: sender };
         let TerminalView { session, target, left, again, step_up } = view;
-        let terminal =
-            Self { id, session, target, left, again, input, controls, output, events, _step_up: step_up };
+        let terminal = Self { session, target, left, again, input, controls, outlet, _step_up: step_up };
         (terminal, handle)
     }
 
     /// Runs the stream from the handshake with its worker to its end. The first message to the page
     /// is `opened`, unless the page already has the stream: then it continues with the snapshot.
     pub(super) async fn run(mut self, socket: OwnedFd) {
-        let channel = match greet(socket).await {
+        let id = self.outlet.id;
+        let channel = match greet(socket, Intent::Viewer).await {
             Ok(channel) => channel,
             Err(error) => {
                 tracing::warn!(session = %self.session, %error, "a worker does not answer");
-                drop(self.events.send(StreamEvent::Failed(self.id)).await);
-                return;
+                return self.outlet.report(StreamEvent::Failed(id)).await;
             }
         };
         let (session, target) = (self.session.clone(), self.target.clone());
-        let opened = ToPage::Opened { stream: self.id.stream, session, target, left: self.left };
-        if !self.again && self.output.send(text(&opened)).await.is_err() {
+        let opened = ToPage::Opened { stream: id.stream, session, target, left: self.left };
+        if !self.again && self.outlet.send(text(&opened)).await.is_err() {
             return;
         }
         let end = tokio::select! {
-            end = show(&channel, self.id.stream, &self.output) => end,
+            end = show(&channel, &self.outlet) => end,
             end = pass_on(&channel, &self.input, &mut self.controls) => end,
         };
         match end {
-            End::Said(end) => self.close(end).await,
+            End::Said(end) => self.outlet.close(end, self.input.undelivered()).await,
             End::Lost(error) => {
                 tracing::warn!(session = %self.session, %error, "a worker broke off: {error}");
                 let undelivered = self.input.undelivered();
-                drop(self.events.send(StreamEvent::Broke(self.id, undelivered)).await);
+                self.outlet.report(StreamEvent::Broke(id, undelivered)).await;
             }
             End::Left => self.finish(&channel).await,
         }
@@ -170,31 +195,17 @@ impl Terminal {
             tracing::warn!(session = %self.session, undelivered, late, "input of a page that left is dropped");
         }
     }
-
-    /// The session has ended, or this view of it. The connection must free the stream's number
-    /// before the page is told that the number is free.
-    async fn close(&self, SessionEnd { reason, exit }: SessionEnd) {
-        if self.events.send(StreamEvent::Over(self.id)).await.is_err() {
-            return;
-        }
-        let stream = self.id.stream;
-        let undelivered = self.input.undelivered();
-        let dropped = (undelivered > 0).then_some(ToPage::InputDropped { stream, bytes: undelivered });
-        for message in
-            dropped.into_iter().chain([ToPage::End { stream }, ToPage::Closed { stream, reason, exit }])
-        {
-            if self.output.send(text(&message)).await.is_err() {
-                return;
-            }
-        }
-    }
 }
 
 type ViewerChannel = AsyncChannel<FromViewer, ToViewer>;
 
-async fn greet(socket: OwnedFd) -> Result<ViewerChannel, WireError> {
-    let channel = ViewerChannel::over(socket)?;
-    channel.greet(Intent::Viewer, GREETING_TIMEOUT).await?;
+/// The channel to a worker, greeted.
+pub(super) async fn greet<Out: wire::Message, In: wire::Message>(
+    socket: OwnedFd,
+    intent: Intent,
+) -> Result<AsyncChannel<Out, In>, WireError> {
+    let channel = AsyncChannel::over(socket)?;
+    channel.greet(intent, GREETING_TIMEOUT).await?;
     Ok(channel)
 }
 
@@ -210,7 +221,8 @@ enum End {
 
 /// Forwards the worker's messages to the page, one at a time. While the page does not read, at most
 /// one message is held here, and the rest stays with the worker.
-async fn show(channel: &ViewerChannel, stream: u16, page: &mpsc::Sender<Message>) -> End {
+async fn show(channel: &ViewerChannel, outlet: &Outlet) -> End {
+    let stream = outlet.id.stream;
     loop {
         let message = match channel.receive().await {
             Ok((ToViewer::Output(bytes), _)) if bytes.len() > CHUNK_MAX => {
@@ -225,7 +237,7 @@ async fn show(channel: &ViewerChannel, stream: u16, page: &mpsc::Sender<Message>
             Ok((ToViewer::Ended(end), _)) => return End::Said(end),
             Err(error) => return End::Lost(error),
         };
-        if page.send(message).await.is_err() {
+        if outlet.send(message).await.is_err() {
             return End::Left;
         }
     }

@@ -219,6 +219,7 @@ fn every_page_message() -> Vec<FromPage> {
         FromPage::List {},
         open(1),
         FromPage::Attach { stream: 2, session: session(), size: size(80) },
+        FromPage::Exec { stream: 4, target: target(), reason: None },
         FromPage::StepUp { stream: 3 },
         touch(3),
         FromPage::KeySignIn { key: client_key().id() },
@@ -256,7 +257,8 @@ fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
         "end-session",
         "ping",
     ];
-    const OF_CLI: [&str; 8] = ["list", "open", "attach", "resize", "theme", "close", "end", "end-session"];
+    const OF_CLI: [&str; 9] =
+        ["list", "open", "attach", "exec", "resize", "theme", "close", "end", "end-session"];
     const BEGINNINGS: [&str; 4] = ["key-sign-in", "bind-key", "remove-key", "ping"];
     const FOUND: [&str; 2] = ["bind", "decline-binding"];
     type Case = (&'static str, fn() -> TestCore, Vec<&'static str>);
@@ -509,6 +511,39 @@ fn a_view_that_cannot_be_had_again_is_over() {
         core.reply(view.request, opened());
     }
     assert_eq!(core.take(Input::StreamBroke(view)), lost);
+}
+
+#[test]
+fn a_command_has_no_terminal_and_is_over_when_its_worker_is() {
+    let begin = || {
+        let mut core = TestCore::key_signed_in();
+        let exec = FromPage::Exec { stream: 4, target: target(), reason: None };
+        let request = Request { number: 1, ask: Ask::Exec { target: target(), reason: None } };
+        assert_eq!(core.page(exec), [Action::Ask(request)]);
+        let id = StreamId { stream: 4, request: 1 };
+        let started = Action::StartExec { id, session: session(), target: target() };
+        let opened = FromBroker::Reply { number: 1, answer: opened() };
+        assert_eq!(core.take(Input::Broker(opened)), [started]);
+        (core, id)
+    };
+    for message in [
+        FromPage::Resize { stream: 4, size: size(80) },
+        FromPage::Shown { stream: 4, bytes: 1 },
+        FromPage::Refresh { stream: 4 },
+        FromPage::ResetTerminal { stream: 4 },
+        FromPage::Theme { stream: 4, theme: Theme::DEFAULT },
+        FromPage::End { stream: 4 },
+    ] {
+        let actions = begin().0.page(message.clone());
+        assert!(matches!(actions[..], [Action::Close(Closing::BadMessage(_))]), "{message:?}: {actions:?}");
+    }
+    let (mut core, id) = begin();
+    let closed = ToPage::Closed { stream: 4, reason: EndReason::WorkerGone, exit: None };
+    assert_eq!(core.take(Input::StreamBroke(id)), [Action::Tell(closed)], "it is not asked for again");
+    let (mut core, id) = begin();
+    assert_eq!(core.page(FromPage::Close { stream: 4 }), [Action::CloseStream(id)]);
+    let (mut core, id) = begin();
+    assert_eq!(core.take(Input::StreamFailed(id)), [refused(Some(4), Refusal::WorkerUnavailable)]);
 }
 
 #[test]
