@@ -94,14 +94,14 @@ impl Holder {
     /// Checks that the policy lets a channel got with a client key ask for this.
     pub(super) fn may_ask_by_key(&self, ask: &Ask, policy: &Config) -> Result<(), Refusal> {
         let right = match ask {
-            Ask::Lobby => Some(KeyRight::List),
+            Ask::Lobby | Ask::Follow => Some(KeyRight::List),
             Ask::Open { .. } => Some(KeyRight::Open),
             Ask::Exec { .. } => Some(KeyRight::Exec),
             Ask::Attach { .. } | Ask::AttachAs { .. } => Some(KeyRight::Attach),
             Ask::Name { .. } => Some(KeyRight::Name),
             Ask::Share { .. } => Some(KeyRight::Share),
             Ask::End { .. } => Some(KeyRight::End),
-            Ask::Follow | Ask::Show { .. } | Ask::Change(_) | Ask::AllSessions { .. } => None,
+            Ask::Show { .. } | Ask::Change(_) | Ask::AllSessions { .. } => None,
         };
         match self.key_rule(policy)? {
             None => Ok(()),
@@ -254,6 +254,7 @@ mod tests {
         let size = TermSize::DEFAULT;
         let asks = [
             ("list", Ask::Lobby),
+            ("list", Ask::Follow),
             ("open", Ask::Open { target: "dev@box".parse().unwrap(), size, reason: None }),
             ("exec", Ask::Exec { target: "dev@box".parse().unwrap(), reason: None }),
             ("attach", Ask::Attach { session: session(), size }),
@@ -273,7 +274,6 @@ mod tests {
         }
         let all = rule(r#""list", "open", "attach", "name", "share", "end""#);
         for ask in [
-            Ask::Follow,
             Ask::Show { session: session() },
             Ask::AllSessions { after: None },
             Ask::Change("rebuild:box".parse().unwrap()),

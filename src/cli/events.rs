@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -38,14 +37,15 @@ pub(super) struct Events {
 const WHAT: &str = "follow the sessions";
 
 /// Carries out `tere events`.
-pub(super) fn events(Events { json }: &Events, runtime_dir: &Path) -> Result<ExitCode, Failure> {
+pub(super) fn events(Events { json }: &Events, host: &Host) -> Result<ExitCode, Failure> {
     block_on(async {
         let mut following = Following::default();
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
-            match follow(&mut following, *json, runtime_dir).await {
+            match follow(&mut following, *json, host).await {
                 Err(Stopped::Unanswered(Unanswered::Refused(refusal))) if is_for_now(refusal) => {}
-                Err(Stopped::Unanswered(Unanswered::Channel(..))) if following.has_begun => {}
+                Err(Stopped::Unanswered(Unanswered::Channel(..) | Unanswered::Afar(_)))
+                    if following.has_begun => {}
                 Err(Stopped::Unanswered(error)) => return Err(error.failure(WHAT)),
                 // Nobody listens any more.
                 Err(Stopped::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -83,8 +83,8 @@ impl From<io::Error> for Stopped {
 }
 
 /// Follows the sessions on one channel until it closes.
-async fn follow(following: &mut Following, json: bool, runtime_dir: &Path) -> Result<(), Stopped> {
-    let mut channel = PrincipalChannel::vouched(&Host::Here(runtime_dir.to_owned())).await?;
+async fn follow(following: &mut Following, json: bool, host: &Host) -> Result<(), Stopped> {
+    let mut channel = PrincipalChannel::vouched(host).await?;
     let (Answer::Following(sessions), _) = channel.ask(Ask::Follow, |_| {}).await? else {
         return Err(Unanswered::from(WireError::OutOfTurn).into());
     };

@@ -179,18 +179,9 @@ fn carry_out(flags: Flags) -> Result<ExitCode, Failure> {
         Command::Exec(exec) => Ok(exec::run(exec, &host)),
         Command::Rsh(rsh) => Ok(exec::run_as_ssh_does(rsh, &host)),
         Command::Forward(forward) => forward::run(forward, host()?),
-        Command::Events(followed) => {
-            only_here("events")?;
-            events::events(&followed, &runtime_dir)
-        }
-        Command::Send(sent) => {
-            only_here("send")?;
-            send::send(&sent, &Host::Here(runtime_dir))
-        }
-        Command::Wait(waited) => {
-            only_here("wait")?;
-            Ok(wait::wait(&waited, &Host::Here(runtime_dir)))
-        }
+        Command::Events(followed) => events::events(&followed, &host()?),
+        Command::Send(sent) => send::send(&sent, &host()?),
+        Command::Wait(waited) => Ok(wait::wait(&waited, &host)),
         Command::List(list) => session::list(&list, &host()?),
         Command::Show(show) => session::show_screen(&show, &host()?),
         Command::End(end) => session::end(&end, &host()?),

@@ -103,15 +103,18 @@ enum Lost {
 }
 
 /// Carries out `tere wait`.
-pub(super) fn wait(wait: &Wait, host: &Host) -> ExitCode {
+pub(super) fn wait(wait: &Wait, host: &impl Fn() -> Result<Host, Failure>) -> ExitCode {
     let Wait { named, texts, idle, exit, timeout, json } = wait;
     let conditions = Conditions { texts: texts.clone(), idle: *idle };
     let deadline = Instant::now() + *timeout;
-    let waited = block_on(async {
-        let mut waiting = Waiting::begin(named, host, deadline).await?;
-        // What answers late is not waited for either.
-        let outcome = tokio::time::timeout_at((deadline + GRACE).into(), waiting.outcome(&conditions)).await;
-        Ok((waiting.session, outcome.unwrap_or(Ok(Outcome::TimedOut))?))
+    let waited = host().and_then(|host| {
+        block_on(async {
+            let mut waiting = Waiting::begin(named, &host, deadline).await?;
+            // What answers late is not waited for either.
+            let outcome =
+                tokio::time::timeout_at((deadline + GRACE).into(), waiting.outcome(&conditions)).await;
+            Ok((waiting.session, outcome.unwrap_or(Ok(Outcome::TimedOut))?))
+        })
     });
     let said = waited.and_then(|(session, outcome)| {
         let text = if *json { outcome.json(&session, *exit) } else { outcome.words(&session) };

@@ -22,12 +22,12 @@ use super::ClientError;
 use super::logins::Login;
 use super::sign_in::sign_in;
 use super::socket::{Heard, Socket};
-use crate::names::{AccountName, SessionId, TermSize};
+use crate::names::AccountName;
 use crate::protocol::exec::{FromClient, ToClient};
 use crate::protocol::page::{FromPage, SENT_AT_UNKNOWN, STREAMS_MAX, StreamKind, TO_PAGE_HEADER, ToPage};
 use crate::protocol::principal::{Answer, Ask, FromBroker, Request};
 use crate::protocol::viewer::{CHUNK_MAX, FromViewer, ToViewer};
-use crate::protocol::{Refusal, SessionEnd, SessionSummary};
+use crate::protocol::{Refusal, SessionEnd};
 use crate::wire::{self, AsyncChannel, Intent, Message, WireError};
 
 /// How often the host is asked whether it is there.
@@ -102,6 +102,7 @@ pub async fn open(login: &Login) -> Result<Opened, ClientError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Lobby,
+    Follow,
     Name,
     Share,
     End,
@@ -137,8 +138,6 @@ struct Bridge {
     /// The streams that are being opened, and the number of the request for each.
     opening: BTreeMap<u16, (StreamKind, u32)>,
     streams: BTreeMap<u16, Stream>,
-    /// The sizes of the sessions in the last list.
-    sizes: Vec<(SessionId, TermSize)>,
     last_stream: u16,
     /// What the programs at the ends of streams say.
     said: mpsc::Receiver<Said>,
@@ -159,7 +158,6 @@ impl Bridge {
             asked: None,
             opening: BTreeMap::new(),
             streams: BTreeMap::new(),
-            sizes: Vec::new(),
             last_stream: 0,
             said,
             says,
@@ -240,15 +238,13 @@ impl Bridge {
                 };
                 return self.socket.say(&FromPage::Attach { stream, session, size }).await;
             }
-            // The page's protocol has no view with fewer rights. The size at least stays as it is.
-            Ask::AttachAs { session, .. } => {
+            Ask::AttachAs { session, role } => {
                 let Some(stream) = self.new_stream(StreamKind::Terminal, number) else {
                     return self.refuse(number).await;
                 };
-                let known = self.sizes.iter().find(|(listed, _)| *listed == session);
-                let size = known.map_or(TermSize::DEFAULT, |(_, size)| *size);
-                return self.socket.say(&FromPage::Attach { stream, session, size }).await;
+                return self.socket.say(&FromPage::AttachAs { stream, session, role }).await;
             }
+            Ask::Follow => (Asked::Follow, FromPage::Follow {}),
             Ask::Lobby => (Asked::Lobby, FromPage::List {}),
             Ask::Name { session, name } => (Asked::Name, FromPage::Name { session, name }),
             Ask::Share { session, account, role } => {
@@ -256,7 +252,7 @@ impl Bridge {
             }
             Ask::End { session } => (Asked::End, FromPage::EndSession { session }),
             // No key may do these: they need not be asked for.
-            Ask::Follow | Ask::Show { .. } | Ask::AllSessions { .. } | Ask::Change(_) => {
+            Ask::Show { .. } | Ask::AllSessions { .. } | Ask::Change(_) => {
                 return self.reply(number, Answer::Refused(Refusal::NotByKey), None).await;
             }
         };
@@ -289,9 +285,6 @@ impl Bridge {
     async fn hear(&mut self, message: ToPage) -> Result<(), ClientError> {
         match message {
             ToPage::Lobby { targets, sessions, machines, tasks } => {
-                let sized =
-                    |session: &SessionSummary| Some((session.id.clone(), session.about.as_ref()?.size));
-                self.sizes = sessions.iter().filter_map(sized).collect();
                 let lobby = Answer::Lobby { targets, sessions, machines, tasks }.that_fits();
                 self.answered(|asked| (asked == Asked::Lobby).then_some(lobby)).await
             }
@@ -300,7 +293,7 @@ impl Bridge {
                     Asked::Name => Some(Answer::Named),
                     Asked::Share => Some(Answer::Shared),
                     Asked::End => Some(Answer::Ending),
-                    Asked::Lobby => None,
+                    Asked::Lobby | Asked::Follow => None,
                 };
                 self.answered(done).await
             }
@@ -350,6 +343,18 @@ impl Bridge {
             ToPage::Sharing { session, participants, role, shareable } => {
                 self.tell(&FromBroker::Sharing { session, participants, role, shareable }, None).await
             }
+            ToPage::Following { sessions } => {
+                let following = Answer::Following(sessions);
+                self.answered(|asked| (asked == Asked::Follow).then_some(following)).await
+            }
+            ToPage::Session { summary, participants } => {
+                self.tell(&FromBroker::Session { summary, participants }, None).await
+            }
+            ToPage::SessionEnded { session, reason, exit } => {
+                let end = SessionEnd { reason, exit };
+                self.tell(&FromBroker::SessionEnded { session, end }, None).await
+            }
+            ToPage::SessionHidden { session } => self.tell(&FromBroker::SessionHidden(session), None).await,
             ToPage::MachineStopped { machine, why } => {
                 self.tell(&FromBroker::MachineStopped { machine, why }, None).await
             }

@@ -35,6 +35,8 @@ impl Client {
             | FromPage::KeySignIn { .. }
             | FromPage::RemoveKey { .. }
             | FromPage::KeyAnswer { .. }
+            | FromPage::AttachAs { .. }
+            | FromPage::Follow {}
             | FromPage::Exec { .. } => self == Self::CommandLine,
             FromPage::List {}
             | FromPage::Open { .. }

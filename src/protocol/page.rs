@@ -231,6 +231,19 @@ pub enum FromPage {
         /// The size of the page's terminal.
         size: TermSize,
     },
+    /// From `tere`: view an existing session with no more rights than this role. The size of its
+    /// terminal stays as it is.
+    AttachAs {
+        /// The stream's number, chosen by `tere`.
+        stream: u16,
+        /// The session to view.
+        session: SessionId,
+        /// The most that the view may do.
+        role: GuestRole,
+    },
+    /// From `tere`: be told of every session that the account may view, for as long as the
+    /// connection lasts. `following` comes, then a `session` for each, and then what changes.
+    Follow {},
     /// From `tere`: open a stream of kind exec. What is to be run comes on the stream.
     Exec {
         /// The stream's number, chosen by `tere`.
@@ -488,6 +501,32 @@ pub enum ToPage {
         role: Role,
         /// The most that the policy lets the owner give a guest; null if it lets nothing be shared.
         shareable: Option<GuestRole>,
+    },
+    /// To `tere`: the answer to `follow`, with the sessions that there are.
+    Following {
+        /// The sessions. Each comes as a `session`.
+        sessions: Vec<SessionId>,
+    },
+    /// To `tere`, which follows the sessions: how one is now.
+    Session {
+        /// The session, without its worker's report.
+        summary: SessionSummary,
+        /// The people, the owner first. Empty if a view of the session takes a touch.
+        participants: Vec<Participant>,
+    },
+    /// To `tere`, which follows the sessions: one is over.
+    SessionEnded {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: EndReason,
+        /// How the shell ended, if its machine reported it.
+        exit: Option<ShellExit>,
+    },
+    /// To `tere`, which follows the sessions: this one may not be viewed any more.
+    SessionHidden {
+        /// The session.
+        session: SessionId,
     },
     /// A machine stopped on which this connection viewed a session until a moment ago: the reason
     /// why that shell ended.

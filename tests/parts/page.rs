@@ -342,7 +342,12 @@ impl Page {
 
     /// Views an existing session on `stream`.
     pub fn attach(&mut self, stream: u16, session: &SessionId) -> Result<SessionId, Refusal> {
-        self.say(&FromPage::Attach { stream, session: session.clone(), size: size() });
+        self.open_with(stream, &FromPage::Attach { stream, session: session.clone(), size: size() })
+    }
+
+    /// Opens a stream by this message.
+    pub fn open_with(&mut self, stream: u16, message: &FromPage) -> Result<SessionId, Refusal> {
+        self.say(message);
         self.opened(stream)
     }
 

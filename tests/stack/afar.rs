@@ -182,6 +182,48 @@ fn a_command_from_afar_has_its_streams_apart_and_its_own_status() {
 }
 
 #[test]
+fn programs_type_wait_look_and_follow_from_afar() {
+    let mut computer = Computer::new();
+    computer.log_in();
+    let mut following = computer.command(&["events", "--json"]);
+    let mut following = following.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let events = BufReader::new(following.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut events = events.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+
+    let mut opened = computer.terminal(&["open", "dev@web1"]);
+    opened.sees("a prompt", |screen| screen.contains('$'));
+    let id = computer.sessions()[0]["session"].as_str().unwrap().to_owned();
+    assert!(computer.tere(&["name", &id, "build"]).status.success());
+    // Nothing else is printed, and the word comes after all that was typed.
+    for number in 0..5 {
+        let text = format!("echo sent {number} $((6*7))");
+        let sent = computer.tere(&["send", "build", "--text", &text, "--keys", "Enter"]);
+        assert!(sent.status.success(), "{sent:?}");
+        let found = computer.tere(&["wait", "build", "--for", &format!("sent {number} 42")]);
+        assert!(found.status.success(), "{found:?}");
+    }
+    let shown = computer.tere(&["show", "build"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("sent 4 42"), "{shown:?}");
+    // What only looks leaves the size alone, and types nothing.
+    let mut watching = computer.terminal(&["watch", "build"]);
+    watching.sees_line("sent 4 42");
+    watching.types("exit 9\r");
+    opened.types("stty size; echo size\r");
+    opened.sees_line("size");
+    opened.sees_line("24 80");
+    opened.types("exit 3\r");
+    assert_eq!((opened.ends().0, watching.ends().0), (3, 3));
+
+    let mut next = |wanted: &str| events.find(|event| event["event"] == wanted).unwrap();
+    assert_eq!(next("opened")["session"], id.as_str());
+    assert_eq!(next("named")["name"], "build");
+    let ended = next("ended");
+    assert_eq!((&ended["session"], &ended["status"]), (&id.as_str().into(), &3.into()));
+    following.kill().unwrap();
+    following.wait().unwrap();
+}
+
+#[test]
 fn a_port_is_forwarded_from_afar() {
     let mut computer = Computer::new();
     computer.log_in();

@@ -9,7 +9,7 @@ use tere::names::ClientPublicKey;
 use tere::protocol::page::{FromPage, ToPage};
 use tere::protocol::principal::{Answer, Ask};
 use tere::protocol::vouch::{AuthMethod, Principal};
-use tere::protocol::{EndReason, Refusal};
+use tere::protocol::{EndReason, GuestRole, Refusal};
 
 use super::on_host::now;
 use super::{Policy, enrolled, enrolment_token};
@@ -56,6 +56,15 @@ fn a_person_binds_a_key_and_the_command_line_opens_the_same_session_with_it() {
     cli.type_in(0, "echo from afar $mark\r");
     cli.expect(0, "from afar 42");
     page.expect(0, "from afar 42");
+    // A view that only looks types nothing, whoever owns the session, also when it comes back.
+    let look = FromPage::AttachAs { stream: 2, session: session.clone(), role: GuestRole::Watcher };
+    cli.open_with(2, &look).unwrap();
+    cli.expect(2, "from afar 42");
+    cli.type_in(2, "echo not this $mark\r");
+    cli.type_in(0, "echo but this $mark\r");
+    cli.expect(2, "but this 42");
+    let printed = page.expect(0, "but this 42");
+    assert!(!printed.contains("not this"), "{printed}");
     let second = cli.open(1, "dev@web1").unwrap();
     cli.say(&FromPage::EndSession { session: second });
     assert_eq!(cli.expect_end(1), EndReason::EndedByRequest);
@@ -206,6 +215,9 @@ fn a_browser_does_not_get_to_be_a_command_line_nor_the_other_way_round() {
     assert_eq!(page.expect_closed(), bad);
     let (_, mut signed_in) = enrolled(&host, "alice");
     signed_in.say(&FromPage::Exec { stream: 0, target: "dev@web1".parse().unwrap(), reason: None });
+    assert_eq!(signed_in.expect_closed(), bad);
+    let (_, mut signed_in) = enrolled(&host, "bob");
+    signed_in.say(&FromPage::Follow {});
     assert_eq!(signed_in.expect_closed(), bad);
     for message in [FromPage::SignIn {}, FromPage::Enrol { token: "token".into() }] {
         let mut cli = command_line(&host);

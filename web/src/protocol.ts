@@ -336,7 +336,19 @@ session: SessionId,
 /**
  * The size of the page's terminal.
  */
-size: TermSize, } | { "type": "exec", 
+size: TermSize, } | { "type": "attach-as", 
+/**
+ * The stream's number, chosen by `tere`.
+ */
+stream: number, 
+/**
+ * The session to view.
+ */
+session: SessionId, 
+/**
+ * The most that the view may do.
+ */
+role: GuestRole, } | { "type": "follow", } | { "type": "exec", 
 /**
  * The stream's number, chosen by `tere`.
  */
@@ -611,7 +623,35 @@ role: Role,
 /**
  * The most that the policy lets the owner give a guest; null if it lets nothing be shared.
  */
-shareable: GuestRole | null, } | { "type": "machine-stopped", 
+shareable: GuestRole | null, } | { "type": "following", 
+/**
+ * The sessions. Each comes as a `session`.
+ */
+sessions: Array<SessionId>, } | { "type": "session", 
+/**
+ * The session, without its worker's report.
+ */
+summary: SessionSummary, 
+/**
+ * The people, the owner first. Empty if a view of the session takes a touch.
+ */
+participants: Array<Participant>, } | { "type": "session-ended", 
+/**
+ * The session.
+ */
+session: SessionId, 
+/**
+ * Why.
+ */
+reason: EndReason, 
+/**
+ * How the shell ended, if its machine reported it.
+ */
+exit: ShellExit | null, } | { "type": "session-hidden", 
+/**
+ * The session.
+ */
+session: SessionId, } | { "type": "machine-stopped", 
 /**
  * The machine.
  */

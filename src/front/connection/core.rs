@@ -211,6 +211,10 @@ impl Core {
             (ConnectionState::SignedIn(streams), FromPage::Attach { stream, session, size }) => {
                 streams.open(stream, size, Ask::Attach { session, size })
             }
+            (ConnectionState::SignedIn(streams), FromPage::AttachAs { stream, session, role }) => {
+                streams.attach_as(stream, session, role)
+            }
+            (ConnectionState::SignedIn(streams), FromPage::Follow {}) => Ok(streams.follow()),
             (ConnectionState::SignedIn(streams), FromPage::Exec { stream, target, reason }) => {
                 streams.exec(stream, Ask::Exec { target, reason })
             }
@@ -290,6 +294,8 @@ impl Core {
                 | FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
+                | FromPage::AttachAs { .. }
+                | FromPage::Follow {}
                 | FromPage::Exec { .. }
                 | FromPage::StepUp { .. }
                 | FromPage::Touch { .. }
@@ -345,6 +351,8 @@ impl Core {
                 | FromPage::List {}
                 | FromPage::Open { .. }
                 | FromPage::Attach { .. }
+                | FromPage::AttachAs { .. }
+                | FromPage::Follow {}
                 | FromPage::Exec { .. }
                 | FromPage::StepUp { .. }
                 | FromPage::Touch { .. }
@@ -448,6 +456,11 @@ impl Core {
                 | Verdict::Refused(_),
             ) => Err(Closing::Broken("auth answered what was not asked")),
         }
+    }
+
+    /// Whether the client is told of every session.
+    pub(super) fn follows(&self) -> bool {
+        matches!(&self.state, ConnectionState::SignedIn(streams) if streams.follows())
     }
 
     /// Whether there is such a stream.
@@ -566,9 +579,18 @@ impl Core {
                 Ok(tell(ToPage::MachineStopped { machine, why }))
             }
             (
-                ConnectionState::SignedIn(_),
+                ConnectionState::SignedIn(streams),
                 FromBroker::Session { .. } | FromBroker::SessionEnded { .. } | FromBroker::SessionHidden(_),
-            ) => Err(Closing::Broken("the broker told what was not asked")),
+            ) if !streams.follows() => Err(Closing::Broken("the broker told what was not asked")),
+            (ConnectionState::SignedIn(_), FromBroker::Session { summary, participants }) => {
+                Ok(tell(ToPage::Session { summary, participants }))
+            }
+            (ConnectionState::SignedIn(_), FromBroker::SessionEnded { session, end }) => {
+                Ok(tell(ToPage::SessionEnded { session, reason: end.reason, exit: end.exit }))
+            }
+            (ConnectionState::SignedIn(_), FromBroker::SessionHidden(session)) => {
+                Ok(tell(ToPage::SessionHidden { session }))
+            }
             (
                 ConnectionState::Anonymous
                 | ConnectionState::LoginAsked

@@ -294,9 +294,11 @@ impl Connection {
         let deadline = tokio::time::Instant::from_std(self.core.deadline());
         let rest = self.pace.rest(tokio::time::Instant::now());
         let principal = self.principal.as_ref();
+        // A follower may be told of any number of sessions at once.
+        let hears = self.waiting.len() < WAITING || !self.core.follows();
         tokio::select! {
             biased;
-            message = receive(principal) => Event::Broker(message),
+            message = receive(principal), if hears => Event::Broker(message),
             (stream, message) = receive_of_step_ups(&self.step_ups) => Event::SteppedUp(stream, message),
             Some(event) = self.events.recv() => Event::Stream(event),
             Some(answered) = self.answers.recv() => Event::Login(answered),
@@ -486,6 +488,10 @@ impl Connection {
             | ToPage::Binding { .. }
             | ToPage::Bound {}
             | ToPage::Done {}
+            | ToPage::Following { .. }
+            | ToPage::Session { .. }
+            | ToPage::SessionEnded { .. }
+            | ToPage::SessionHidden { .. }
             | ToPage::Pong { .. } => {}
         }
         self.waiting.push_back(text(message));

@@ -9,7 +9,7 @@ use super::steps::{Action, Control, StreamId, tell};
 use crate::names::{MachineChange, SessionId, Target, TermSize, Theme};
 use crate::protocol::page::{STREAMS_MAX, StreamKind, ToPage};
 use crate::protocol::principal::{Answer, Ask, REQUESTS_MAX, Request};
-use crate::protocol::{EndReason, OpeningStep, Refusal};
+use crate::protocol::{EndReason, GuestRole, OpeningStep, Refusal};
 
 /// How long the front tries to reattach a view that broke off. systemd restarts its worker within a
 /// second; the broker waits 20 s for a worker.
@@ -30,12 +30,14 @@ pub(super) struct Streams {
     next: u32,
     pending: BTreeMap<u32, Pending>,
     streams: BTreeMap<u16, Stream>,
+    follows: bool,
 }
 
 /// A request that the broker has not answered yet.
 #[derive(Debug)]
 pub(super) enum Pending {
     Lobby,
+    Follow,
     Open {
         stream: u16,
     },
@@ -55,8 +57,10 @@ struct Stream {
     id: StreamId,
     kind: StreamKind,
     state: StreamState,
-    /// The last size that the page sent. A command has none.
+    /// The last size that the page sent. A command has none, nor has a view with fewer rights.
     size: TermSize,
+    /// The most that the view may do, if it was asked for with fewer rights than there are.
+    most: Option<GuestRole>,
     /// The last theme that the page sent. Each new viewer gets it.
     theme: Option<Theme>,
     /// The page has ended its input.
@@ -118,7 +122,7 @@ impl Stream {
 impl Streams {
     /// Creates the state of a connection that has just signed in.
     pub(super) fn new(client: Client) -> Self {
-        Self { client, next: 0, pending: BTreeMap::new(), streams: BTreeMap::new() }
+        Self { client, next: 0, pending: BTreeMap::new(), streams: BTreeMap::new(), follows: false }
     }
 
     /// Says that a request without a stream is done, to a client that has no other way to learn it.
@@ -141,7 +145,9 @@ impl Streams {
                 Pending::Change(change) => {
                     return tell(ToPage::MachineChanged { change, refusal: Some(Refusal::TooMany) });
                 }
-                Pending::Lobby | Pending::Name | Pending::Share | Pending::EndSession => None,
+                Pending::Lobby | Pending::Follow | Pending::Name | Pending::Share | Pending::EndSession => {
+                    None
+                }
             };
             return tell(ToPage::Refused { stream, refusal: Refusal::TooMany });
         }
@@ -155,7 +161,12 @@ impl Streams {
             // A stream that has lost the channel of its step-up is not asked for again.
             (
                 Via::StepUp,
-                Pending::Lobby | Pending::Name | Pending::Share | Pending::EndSession | Pending::Change(_),
+                Pending::Lobby
+                | Pending::Follow
+                | Pending::Name
+                | Pending::Share
+                | Pending::EndSession
+                | Pending::Change(_),
             )
             | (Via::SignIn | Via::LostStepUp, _) => Action::Ask(request),
         };
@@ -166,6 +177,30 @@ impl Streams {
     /// Opens a stream, and sends the request for it.
     pub(super) fn open(&mut self, stream: u16, size: TermSize, ask: Ask) -> Result<Vec<Action>, Closing> {
         self.place(StreamKind::Terminal, stream, size, (ask, Via::SignIn))
+    }
+
+    /// Opens a stream for a view with no more rights than this role, and sends the request for it.
+    pub(super) fn attach_as(
+        &mut self,
+        stream: u16,
+        session: SessionId,
+        role: GuestRole,
+    ) -> Result<Vec<Action>, Closing> {
+        let actions = self.open(stream, TermSize::DEFAULT, Ask::AttachAs { session, role })?;
+        if let Some(opening) = self.streams.get_mut(&stream) {
+            opening.most = Some(role);
+        }
+        Ok(actions)
+    }
+
+    /// Asks to be told of every session.
+    pub(super) fn follow(&mut self) -> Vec<Action> {
+        self.ask(Pending::Follow, Ask::Follow)
+    }
+
+    /// Whether the client is told of every session.
+    pub(super) fn follows(&self) -> bool {
+        self.follows
     }
 
     /// Opens a stream of kind exec, and sends the request for it.
@@ -206,7 +241,8 @@ impl Streams {
         if self.pending.contains_key(&id.request) {
             let state = StreamState::Opening { asked: size };
             let (theme, input_ended, broken) = (None, false, None);
-            let opening = Stream { id, kind, state, size, theme, input_ended, broken, via };
+            let most = None;
+            let opening = Stream { id, kind, state, size, most, theme, input_ended, broken, via };
             self.streams.insert(stream, opening);
         }
         Ok(actions)
@@ -223,6 +259,10 @@ impl Streams {
         match (asked, answer) {
             (Pending::Lobby, Answer::Lobby { targets, sessions, machines, tasks }) => {
                 Ok(tell(ToPage::Lobby { targets, sessions, machines, tasks }))
+            }
+            (Pending::Follow, Answer::Following(sessions)) => {
+                self.follows = true;
+                Ok(tell(ToPage::Following { sessions }))
             }
             (
                 Pending::Open { stream } | Pending::Again { stream },
@@ -247,11 +287,12 @@ impl Streams {
             (Pending::Change(change), Answer::Changed) => Ok(self.changed(change, None)),
             (Pending::Change(change), Answer::Refused(refusal)) => Ok(self.changed(change, Some(refusal))),
             (
-                Pending::Lobby | Pending::Name | Pending::Share | Pending::EndSession,
+                Pending::Lobby | Pending::Follow | Pending::Name | Pending::Share | Pending::EndSession,
                 Answer::Refused(refusal),
             ) => Ok(tell(ToPage::Refused { stream: None, refusal })),
             (
                 Pending::Lobby
+                | Pending::Follow
                 | Pending::Open { .. }
                 | Pending::Again { .. }
                 | Pending::Name
@@ -339,7 +380,12 @@ impl Streams {
             let StreamState::Again { session, asked, at } = &mut due.state else { break };
             (*asked, *at) = (due.size, None);
             due.id.request = request;
-            let (stream, ask) = (due.id.stream, Ask::Attach { session: session.clone(), size: due.size });
+            let session = session.clone();
+            let ask = match due.most {
+                Some(role) => Ask::AttachAs { session, role },
+                None => Ask::Attach { session, size: due.size },
+            };
+            let stream = due.id.stream;
             let via = due.via;
             actions.extend(self.ask_via(Pending::Again { stream }, ask, via));
         }

@@ -244,15 +244,18 @@ async fn show(channel: &ViewerChannel, outlet: &Outlet) -> End {
 }
 
 /// Forwards requests and input to the worker until the page has left. Pending requests are sent
-/// before input, so that what is typed after a resize arrives after it. If the page only ends its
-/// input, the worker is told, and output continues.
+/// before input, so that what is typed after a resize arrives after it; but a snapshot is asked for
+/// once the input is sent, so that it shows what came of the input before. If the page only ends
+/// its input, the worker is told, and output continues.
 async fn pass_on(
     channel: &ViewerChannel,
     input: &InputQueue,
     controls: &mut watch::Receiver<Controls>,
 ) -> End {
     let (mut passed, mut is_ended) = (Controls::default(), false);
+    let mut refreshes = 0;
     loop {
+        let wants_refresh = passed.refreshes > refreshes && input.undelivered() == 0;
         let sent = tokio::select! {
             biased;
             changed = controls.changed() => match changed {
@@ -263,6 +266,10 @@ async fn pass_on(
                 // The connection has dropped its handle.
                 Err(_) => return End::Left,
             },
+            () = std::future::ready(()), if wants_refresh => {
+                refreshes = passed.refreshes;
+                channel.send(&FromViewer::Refresh, &[]).await
+            }
             next = input.next(CHUNK_MAX), if !is_ended => match next {
                 Some(bytes) => send_input(channel, input, bytes).await,
                 None if input.is_closed() => return End::Left,
@@ -308,9 +315,6 @@ async fn pass_latest(
     let shown = u32::try_from(latest.shown - before.shown).unwrap_or(u32::MAX);
     if shown > 0 {
         channel.send(&FromViewer::Shown(shown), &[]).await?;
-    }
-    if latest.refreshes > before.refreshes {
-        channel.send(&FromViewer::Refresh, &[]).await?;
     }
     if let Some(theme) = latest.theme.filter(|_| latest.theme != before.theme) {
         channel.send(&FromViewer::Theme(theme), &[]).await?;

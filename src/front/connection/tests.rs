@@ -14,7 +14,7 @@ use crate::names::{ClientPublicKey, KeyRight, Label, SessionId, Target, TermSize
 use crate::protocol::login::{BINDING, FromFront};
 use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage, TouchView};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
-use crate::protocol::{EndReason, GrantedTarget, OpeningStep, Refusal, Terms};
+use crate::protocol::{EndReason, GrantedTarget, GuestRole, OpeningStep, Refusal, Terms};
 
 /// A core with a clock that only a test advances.
 struct TestCore {
@@ -219,6 +219,8 @@ fn every_page_message() -> Vec<FromPage> {
         FromPage::List {},
         open(1),
         FromPage::Attach { stream: 2, session: session(), size: size(80) },
+        FromPage::AttachAs { stream: 5, session: session(), role: GuestRole::Watcher },
+        FromPage::Follow {},
         FromPage::Exec { stream: 4, target: target(), reason: None },
         FromPage::StepUp { stream: 3 },
         touch(3),
@@ -257,8 +259,19 @@ fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
         "end-session",
         "ping",
     ];
-    const OF_CLI: [&str; 9] =
-        ["list", "open", "attach", "exec", "resize", "theme", "close", "end", "end-session"];
+    const OF_CLI: [&str; 11] = [
+        "list",
+        "open",
+        "attach",
+        "attach-as",
+        "follow",
+        "exec",
+        "resize",
+        "theme",
+        "close",
+        "end",
+        "end-session",
+    ];
     const BEGINNINGS: [&str; 4] = ["key-sign-in", "bind-key", "remove-key", "ping"];
     const FOUND: [&str; 2] = ["bind", "decline-binding"];
     type Case = (&'static str, fn() -> TestCore, Vec<&'static str>);
@@ -511,6 +524,32 @@ fn a_view_that_cannot_be_had_again_is_over() {
         core.reply(view.request, opened());
     }
     assert_eq!(core.take(Input::StreamBroke(view)), lost);
+}
+
+#[test]
+fn a_view_with_fewer_rights_comes_back_with_no_more() {
+    let mut core = TestCore::key_signed_in();
+    let attach = FromPage::AttachAs { stream: 7, session: session(), role: GuestRole::Watcher };
+    let ask = || Ask::AttachAs { session: session(), role: GuestRole::Watcher };
+    assert_eq!(core.page(attach), [Action::Ask(Request { number: 1, ask: ask() })]);
+    core.take(Input::Broker(FromBroker::Reply { number: 1, answer: opened() }));
+    let broke = core.take(Input::StreamBroke(StreamId { stream: 7, request: 1 }));
+    assert_eq!(broke, [Action::Ask(Request { number: 2, ask: ask() })]);
+}
+
+#[test]
+fn a_follower_is_told_of_sessions_and_nobody_else() {
+    let hidden = || Input::Broker(FromBroker::SessionHidden(session()));
+    let mut core = TestCore::key_signed_in();
+    assert_eq!(core.page(FromPage::Follow {}), [Action::Ask(Request { number: 1, ask: Ask::Follow })]);
+    assert!(!core.core.follows());
+    let answer = Answer::Following(vec![session()]);
+    let told = Action::Tell(ToPage::Following { sessions: vec![session()] });
+    assert_eq!(core.take(Input::Broker(FromBroker::Reply { number: 1, answer })), [told]);
+    assert!(core.core.follows());
+    assert_eq!(core.take(hidden()), [Action::Tell(ToPage::SessionHidden { session: session() })]);
+    let mut other = TestCore::key_signed_in();
+    assert!(matches!(other.take(hidden())[..], [Action::Close(Closing::Broken(_))]));
 }
 
 #[test]

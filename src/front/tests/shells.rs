@@ -326,6 +326,34 @@ fn drain(worker: &ViewerChannel) -> (Vec<u8>, bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_asked_for_after_the_input_before_it() {
+    let fixture = Fixture::build();
+    let (mut page, worker) = shell(&fixture, 1).await;
+    let mut left = type_until_dropped(&mut page, 1).await;
+    assert!(matches!(page.heard().await, ToPage::Pong { .. }));
+    page.say(&FromPage::Refresh { stream: 1 }).await;
+    page.say(&FromPage::Resize { stream: 1, size: TermSize::new(90, 30).unwrap() }).await;
+    page.say(&FromPage::Ping {}).await;
+    assert!(matches!(page.heard().await, ToPage::Pong { .. }));
+    let mut resized = false;
+    loop {
+        match tokio::task::block_in_place(|| take(&worker)) {
+            FromViewer::Input(bytes) => left -= bytes.len() as u64,
+            FromViewer::Resize(_) => resized = left > 0,
+            FromViewer::Refresh => break,
+            other @ (FromViewer::End
+            | FromViewer::Shown(_)
+            | FromViewer::ResetTerminal
+            | FromViewer::Theme(_)) => {
+                panic!("{other:?}")
+            }
+        }
+    }
+    assert_eq!(left, 0, "there was more input before it");
+    assert!(resized, "a size does not wait for the input");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn input_before_a_close_is_delivered_before_the_close() {
     let fixture = Fixture::build();
     for gone in [false, true] {
