@@ -220,9 +220,10 @@ fn a_client_that_breaks_the_protocol_loses_its_command() {
     let mut alice = holder(&host, "alice");
     let mut witness = alice.open("dev@web1").unwrap();
     let word = "tere-broken";
+    // A window is on its way in the machine, one in a frame, and one waits.
     let many = || {
         std::iter::repeat_with(|| FromClient::Input(vec![0; CHUNK_MAX]))
-            .take(2 * WINDOW / CHUNK_MAX + 8)
+            .take(4 * WINDOW / CHUNK_MAX)
             .collect()
     };
     let written = FromClient::Written { output: Output::Error, bytes: u32::MAX };
