@@ -353,6 +353,8 @@ on_host() {
     crashes "$top/mkosi/host" enter "$host" journalctl --boot
     if [[ ! $* && ! $name ]]; then host_guards; fi
     check "the package is removed and purged" tests/removal "$host"
+    check "the command line alone is installed, and replaced by tere" \
+        tests/client "$host" "$(package_path tere-client)" "$(package_path)"
     end_host
 }
 

@@ -46,10 +46,11 @@ build_programs() {
 
 build_package() {
     as_owner "$top/mkosi/package"
+    as_owner "$top/mkosi/package" --client
 }
 
-# package_path: the path of the package that build_package makes.
+# package_path [PACKAGE]: the path of a package that build_package makes, by default that of tere.
 package_path() {
-    printf '%s/target/debian/tere_%s_%s.deb\n' "$top" \
+    printf '%s/target/debian/%s_%s_%s.deb\n' "$top" "${1:-tere}" \
         "$(sed -n 's/^version = "\(.*\)"$/\1/p' "$top/Cargo.toml" | head -n 1)" "$(dpkg --print-architecture)"
 }

@@ -24,11 +24,16 @@ impl Host {
             if runtime_dir.join("control.sock").exists() {
                 return Ok(here());
             }
-            // Without a login, a command says what is wrong with this host.
-            let last = Logins::of_user().and_then(|logins| logins.last());
-            return match last {
-                Ok(login) => Ok(login.map_or_else(here, afar)),
-                Err(LoginsError::NoHome) => Ok(here()),
+            return match Logins::of_user().and_then(|logins| logins.last()) {
+                Ok(Some(login)) => Ok(afar(login)),
+                Ok(None) | Err(LoginsError::NoHome) => Err(Failure {
+                    cause: format!(
+                        "no tere runs on this computer ({} has no control.sock), and you are signed in at no host",
+                        runtime_dir.display()
+                    ),
+                    next: "From another computer than the host: tere login https://HOST. On the host itself, 'tere check' says what is wrong."
+                        .to_owned(),
+                }),
                 Err(error) => Err(failure(&error)),
             };
         };

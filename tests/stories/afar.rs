@@ -59,8 +59,16 @@ fn a_person_binds_a_key_and_the_command_line_opens_the_same_session_with_it() {
     // A view that only looks types nothing, whoever owns the session, also when it comes back.
     let look = FromPage::AttachAs { stream: 2, session: session.clone(), role: GuestRole::Watcher };
     cli.open_with(2, &look).unwrap();
-    cli.expect(2, "from afar 42");
+    let expect_snapshot = |cli: &mut Page| {
+        cli.hear_of("a snapshot", |message| {
+            matches!(message, ToPage::Snapshot { stream: 2, .. }).then_some(())
+        });
+    };
+    expect_snapshot(&mut cli);
     cli.type_in(2, "echo not this $mark\r");
+    // Each view has a socket of its own. The worker has taken the input when it answers this.
+    cli.say(&FromPage::Refresh { stream: 2 });
+    expect_snapshot(&mut cli);
     cli.type_in(0, "echo but this $mark\r");
     cli.expect(2, "but this 42");
     let printed = page.expect(0, "but this 42");
