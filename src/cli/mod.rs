@@ -16,6 +16,7 @@ mod attach;
 mod check;
 mod command;
 mod completion;
+mod copy;
 mod events;
 mod exec;
 mod failure;
@@ -109,6 +110,9 @@ enum Command {
     Exec(exec::Exec),
     /// The same, for programs that expect ssh(1): rsync -e 'tere rsh', GIT_SSH_COMMAND='tere rsh'.
     Rsh(exec::Rsh),
+    /// Copy files to a machine or from it: cp FROM... TO, where one side is TARGET:PATH. Repeated, it
+    /// goes on where it was cut off.
+    Cp(copy::Copy),
     /// Have a port of this computer lead to one in a machine, or a UNIX socket to one there.
     Forward(forward::Forward),
     /// List sessions: one's own and those that are shared; root sees those of all accounts.
@@ -178,6 +182,7 @@ fn carry_out(flags: Flags) -> Result<ExitCode, Failure> {
         Command::Watch { named, options } => attach::run(&attach::Wanted::Watch(named), &options, &host()?),
         Command::Exec(exec) => Ok(exec::run(exec, &host)),
         Command::Rsh(rsh) => Ok(exec::run_as_ssh_does(rsh, &host)),
+        Command::Cp(copied) => copy::run(&copied, named.as_deref(), &runtime_dir),
         Command::Forward(forward) => forward::run(forward, host()?),
         Command::Events(followed) => events::events(&followed, &host()?),
         Command::Send(sent) => send::send(&sent, &host()?),

@@ -333,6 +333,46 @@ fn rsync_git_and_ssh_work_through_commands() {
 }
 
 #[test]
+fn files_are_copied_both_ways_and_a_copy_goes_on_where_it_was_cut() {
+    let people = People::new();
+    let host = &people.host;
+    let as_alice = |line: &str| host.run(&["runuser", "-u", ALICES, "--", "bash", "-euc", line]);
+    let in_machine = |script: &str| people.tere(ALICES, &["exec", "dev@web1", "--", "sh", "-c", script]);
+    in_machine("rm -rf copied big .rsync-partial");
+    as_alice(
+        "rm -rf ~/copy ~/back; mkdir -p ~/copy/deep; cd ~/copy; for n in $(seq 1000); do echo $n >f$n; done; \
+         printf '\\0\\377' >\"a name: with '\"; ln -s f1 link; chmod 640 f2; touch -d 2001-02-03 f3; truncate -s 500M holes; seq 9 >>holes",
+    );
+    let list = "cd ~/copy && find . -printf '%P %y %m %Ts %s %l\\n' | sort; find . -type f ! -name holes -exec sha256sum {} + | sort";
+    // A time of a folder is that of what was made in it last, to the second.
+    as_alice("cd ~; tere cp copy/ dev@web1:copied; tere cp dev@web1:copied/ back");
+    let there = in_machine(&list.replace("~/copy", "copied"));
+    assert_eq!(there.status, Some(0), "{there:?}");
+    assert_eq!(there.out.trim(), as_alice(list).trim());
+    assert_eq!(as_alice(&list.replace("copy", "back")).trim(), as_alice(list).trim());
+    let taken = in_machine("du -k copied/holes | cut -f1");
+    assert!(taken.out.trim().parse::<u64>().unwrap() < 10_000, "holes are copied as such: {taken:?}");
+
+    // Cut off in the midst of it, a copy goes on, and does not begin again.
+    as_alice("head -c 300000000 /dev/urandom >~/big; cd ~; (tere cp big dev@web1: & echo $! >copying; wait) || true &
+              until tere exec dev@web1 -- sh -c 'test $(stat -c %s .big.* 2>/dev/null || echo 0) -gt 60000000'; do sleep 0.1; done
+              pkill -TERM -u $(id -u) -x rsync; wait");
+    let kept = in_machine("stat -c %s .rsync-partial/big");
+    assert!(kept.out.trim().parse::<u64>().unwrap() > 50_000_000, "{kept:?}");
+    as_alice("cd ~; tere cp big dev@web1:");
+    let sums = [in_machine("sha256sum <big").out, as_alice("sha256sum <~/big")];
+    assert_eq!(sums[0].trim(), sums[1].trim());
+    assert_eq!(in_machine("ls -A .rsync-partial 2>/dev/null").out, "");
+    // What cannot be done is said, and what to do.
+    let refused = people.tere(ALICES, &["cp", "/etc/hostname", "root@web1:"]);
+    assert!(refused.status == Some(1) && refused.err.contains("not-granted"), "{refused:?}");
+    let none = people.tere(ALICES, &["cp", "/etc/nothing-there", "dev@web1:"]);
+    assert!(none.status == Some(1) && none.err.contains("No such file"), "{none:?}");
+    in_machine("rm -rf copied big .rsync-partial");
+    as_alice("rm -rf ~/copy ~/back ~/big");
+}
+
+#[test]
 fn a_forwarded_port_is_reached_and_ends_with_its_command() {
     let people = People::new();
     let host = &people.host;
