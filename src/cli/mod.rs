@@ -58,7 +58,7 @@ use host::Host;
 /// none; anybody else needs an account that their UNIX user belongs to.
 #[derive(Debug, Parser)]
 #[command(name = "tere", version = VERSION, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit status: 0 done, 1 refused or failed, 2 not a command. See tere(1).")]
+#[command(after_help = AFTER_HELP)]
 struct Flags {
     /// Where tere's sockets are.
     #[arg(long, global = true, hide = true, value_name = "FOLDER", default_value = "/run/tere")]
@@ -72,13 +72,19 @@ struct Flags {
     command: Option<Command>,
 }
 
+const AFTER_HELP: &str = "\
+Examples:
+  tere                                   choose from a list
+  tere open alice@alice-box              a shell; ~. leaves it, and it goes on
+  tere exec alice@alice-box -- make      a command, in pipes and scripts
+  tere login https://shell.example.org   from another computer, once
+
+Exit status: 0 done, 1 refused or failed, 2 not a command. See tere(1).";
+
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (build ", env!("TERE_BUILD"), ")");
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Accounts: who may sign in.
-    #[command(subcommand)]
-    Account(account::Command),
     /// Open a shell, and show it in this terminal.
     Open {
         /// The target, USER@MACHINE, as 'tere list --targets' shows it. Not needed if there is only
@@ -91,52 +97,74 @@ enum Command {
         #[command(flatten)]
         options: attach::Options,
     },
-    /// Show a session in this terminal: come back to a shell that is open.
+    /// Come back to a shell that is open: show its session in this terminal.
     Attach {
         #[command(flatten)]
         named: session::Named,
         #[command(flatten)]
         options: attach::Options,
     },
-    /// Look at a session in this terminal. Nothing is typed, and its size stays as it is.
+    /// Look at a session in this terminal.
+    ///
+    /// Nothing is typed, and its size stays as it is.
     Watch {
         #[command(flatten)]
         named: session::Named,
         #[command(flatten)]
         options: attach::Options,
     },
-    /// Run one command without a terminal: its input, output and errors are this command's, and so
-    /// is its exit status. It ends with this command.
-    Exec(exec::Exec),
-    /// The same, for programs that expect ssh(1): rsync -e 'tere rsh', GIT_SSH_COMMAND='tere rsh'.
-    Rsh(exec::Rsh),
-    /// Copy files to a machine or from it: cp FROM... TO, where one side is TARGET:PATH. Repeated, it
-    /// goes on where it was cut off.
-    Cp(copy::Copy),
-    /// Have a port of this computer lead to one in a machine, or a UNIX socket to one there.
-    Forward(forward::Forward),
-    /// List sessions: one's own and those that are shared; root sees those of all accounts.
+    /// List sessions, or the targets that may be opened.
+    ///
+    /// One's own sessions and those that are shared; root sees those of all accounts.
     List(session::List),
-    /// Print what happens to the sessions, as it happens: one opened, named, viewed, ended.
-    Events(events::Events),
-    /// Print the screen of a session as it is now. For root: the journal records that it was looked
-    /// at.
-    Show(session::Show),
-    /// Type into a session: a text, keys, or both.
-    Send(send::Send),
-    /// Wait until a text is on the screen of a session, it prints no more, or it is over.
-    Wait(wait::Wait),
-    /// End a session: its shell is hung up, as when a terminal is closed.
+    /// End a session: its shell is hung up.
+    ///
+    /// As when a terminal is closed.
     End(session::End),
     /// Give a session a name, or take it away.
     Name(session::Name),
     /// Share a session with another account, or no longer.
     Share(session::Share),
-    /// Sign in at a host from afar, once: a key of this computer is bound to your account in its
-    /// page.
+    /// Run one command without a terminal, as in a pipe or a script.
+    ///
+    /// Its input, output and errors are this command's, and so is its exit status. It ends with this
+    /// command.
+    Exec(exec::Exec),
+    /// The same for programs that expect ssh: rsync -e 'tere rsh'.
+    ///
+    /// For git: GIT_SSH_COMMAND='tere rsh'. See ssh(1).
+    Rsh(exec::Rsh),
+    /// Copy files to a machine or from it: cp FROM... TO.
+    ///
+    /// One side is TARGET:PATH. Repeated, it goes on where it was cut off.
+    Cp(copy::Copy),
+    /// Have a port of this computer lead to one in a machine.
+    ///
+    /// Or a UNIX socket, on either side.
+    Forward(forward::Forward),
+    /// Print the screen of a session as it is now.
+    ///
+    /// For root: the journal records that it was looked at.
+    Show(session::Show),
+    /// Type into a session: a text, keys, or both.
+    Send(send::Send),
+    /// Wait for a text on a session's screen, for silence, or its end.
+    Wait(wait::Wait),
+    /// Print what happens to the sessions, as it happens.
+    ///
+    /// One is opened, named, viewed, ended.
+    Events(events::Events),
+    /// Sign in at a host from another computer, once.
+    ///
+    /// A key of this computer is bound to your account in the page of the host.
     Login(login::LogIn),
-    /// Sign out there: the key is removed, on the host and here.
+    /// Sign out there: the key is removed.
+    ///
+    /// On the host and here. Sessions go on.
     Logout(login::LogOut),
+    /// Accounts: who may sign in.
+    #[command(subcommand)]
+    Account(account::Command),
     /// Machines: the containers that tere makes.
     #[command(subcommand)]
     Machine(machine::Command),
@@ -146,7 +174,9 @@ enum Command {
     /// The policy: what an account may open, and why.
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Look at everything that tere needs, say what is wrong and how to fix it.
+    /// Look at everything that tere needs, and say what is wrong.
+    ///
+    /// And how to fix it.
     Check(check::Flags),
 }
 
