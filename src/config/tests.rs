@@ -128,8 +128,8 @@ fn a_client_key_is_good_for_what_the_policy_says_and_for_nobody_else() {
             "tere.toml:7:9: a key that may do nothing is of no use",
         ),
         (
-            "[[client-key]]\naccounts = [\"bob\"]\nallow = [\"exec\"]\n".to_owned(),
-            "tere.toml:7:10: \"exec\" is none of list, attach, open, end, name, share: write it like",
+            "[[client-key]]\naccounts = [\"bob\"]\nallow = [\"shell\"]\n".to_owned(),
+            "tere.toml:7:10: \"shell\" is none of list, attach, open, exec, end, name, share: write it like",
         ),
         (
             "[[client-key]]\naccounts = [\"bob\"]\n".to_owned(),

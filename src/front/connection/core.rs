@@ -285,35 +285,6 @@ impl Core {
             (
                 ConnectionState::Anonymous
                 | ConnectionState::LoginAsked
-                | ConnectionState::Challenged
-                | ConnectionState::Answered
-                | ConnectionState::Binding,
-                FromPage::FindBinding { .. }
-                | FromPage::Bind { .. }
-                | FromPage::DeclineBinding {}
-                | FromPage::List {}
-                | FromPage::Open { .. }
-                | FromPage::Attach { .. }
-                | FromPage::AttachAs { .. }
-                | FromPage::Follow {}
-                | FromPage::Exec { .. }
-                | FromPage::StepUp { .. }
-                | FromPage::Touch { .. }
-                | FromPage::Name { .. }
-                | FromPage::Share { .. }
-                | FromPage::EndSession { .. }
-                | FromPage::ChangeMachine { .. }
-                | FromPage::Resize { .. }
-                | FromPage::Shown { .. }
-                | FromPage::Refresh { .. }
-                | FromPage::ResetTerminal { .. }
-                | FromPage::Theme { .. }
-                | FromPage::End { .. }
-                | FromPage::Close { .. },
-            ) => Err(Closing::BadMessage("a request before signing in")),
-            (
-                ConnectionState::Anonymous
-                | ConnectionState::LoginAsked
                 | ConnectionState::Answered
                 | ConnectionState::Binding,
                 FromPage::Answer { .. } | FromPage::KeyAnswer { .. },
@@ -327,6 +298,14 @@ impl Core {
                 | FromPage::RemoveKey { .. },
             ) => Err(Closing::BadMessage("a second login while one is under way")),
             (
+                ConnectionState::Anonymous
+                | ConnectionState::LoginAsked
+                | ConnectionState::Challenged
+                | ConnectionState::Answered
+                | ConnectionState::Binding,
+                _,
+            ) => Err(Closing::BadMessage("a request before signing in")),
+            (
                 ConnectionState::SignedIn(_),
                 FromPage::SignIn {}
                 | FromPage::Enrol { .. }
@@ -336,38 +315,7 @@ impl Core {
                 | FromPage::RemoveKey { .. }
                 | FromPage::KeyAnswer { .. },
             ) => Err(Closing::BadMessage("a login on a signed-in connection")),
-            (
-                ConnectionState::Over,
-                FromPage::SignIn {}
-                | FromPage::Enrol { .. }
-                | FromPage::Answer { .. }
-                | FromPage::KeySignIn { .. }
-                | FromPage::BindKey { .. }
-                | FromPage::RemoveKey { .. }
-                | FromPage::KeyAnswer { .. }
-                | FromPage::FindBinding { .. }
-                | FromPage::Bind { .. }
-                | FromPage::DeclineBinding {}
-                | FromPage::List {}
-                | FromPage::Open { .. }
-                | FromPage::Attach { .. }
-                | FromPage::AttachAs { .. }
-                | FromPage::Follow {}
-                | FromPage::Exec { .. }
-                | FromPage::StepUp { .. }
-                | FromPage::Touch { .. }
-                | FromPage::Name { .. }
-                | FromPage::Share { .. }
-                | FromPage::EndSession { .. }
-                | FromPage::ChangeMachine { .. }
-                | FromPage::Resize { .. }
-                | FromPage::Shown { .. }
-                | FromPage::Refresh { .. }
-                | FromPage::ResetTerminal { .. }
-                | FromPage::Theme { .. }
-                | FromPage::End { .. }
-                | FromPage::Close { .. },
-            ) => Ok(Vec::new()),
+            (ConnectionState::Over, _) => Ok(Vec::new()),
         }
     }
 
@@ -597,24 +545,9 @@ impl Core {
                 | ConnectionState::Challenged
                 | ConnectionState::Answered
                 | ConnectionState::Binding,
-                FromBroker::Reply { .. }
-                | FromBroker::Progress { .. }
-                | FromBroker::Sharing { .. }
-                | FromBroker::Session { .. }
-                | FromBroker::SessionEnded { .. }
-                | FromBroker::SessionHidden(_)
-                | FromBroker::MachineStopped { .. },
+                _,
             ) => Err(Closing::Broken("the broker spoke before anybody signed in")),
-            (
-                ConnectionState::Over,
-                FromBroker::Reply { .. }
-                | FromBroker::Progress { .. }
-                | FromBroker::Sharing { .. }
-                | FromBroker::Session { .. }
-                | FromBroker::SessionEnded { .. }
-                | FromBroker::SessionHidden(_)
-                | FromBroker::MachineStopped { .. },
-            ) => Ok(Vec::new()),
+            (ConnectionState::Over, _) => Ok(Vec::new()),
         }
     }
 
