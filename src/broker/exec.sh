@@ -37,8 +37,9 @@ status=$(
         } 9>&1 | cat >&4 3<&- 5>&- 6>&-
     } 5>&1
 )
-# Each terminal changes before something is said in the midst of output, which the worker learns
-# before that. Input must not stop the output of this one.
+# The worker takes what follows output for a message only if the flow control of the terminal has
+# changed before: the kernel reports that first. On this terminal it is switched off again at once,
+# because input could stop the output.
 stty ixon <&6
 printf '%se' "$key" >&6
 stty ixon <&4

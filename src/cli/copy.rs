@@ -11,12 +11,14 @@ use clap::Args;
 use super::failure::Failure;
 use crate::names::Target;
 
-/// How rsync copies: whole trees with links, modes and times, holes in files, and what was cut off
-/// kept beside its file until the next time. The other rsync gets paths as they are.
-const HOW: [&str; 8] = [
+/// How rsync copies: whole trees with links, times, holes and modes. Whoever copies as root gets no
+/// set-user-ID program of a machine's making. What was cut off is kept beside its file until the
+/// next time. The other rsync gets paths as they are.
+const OPTIONS: [&str; 9] = [
     "--recursive",
     "--links",
     "--perms",
+    "--chmod=ug-s",
     "--times",
     "--sparse",
     "--compress",
@@ -24,11 +26,14 @@ const HOW: [&str; 8] = [
     "--partial-dir=.rsync-partial",
 ];
 
-/// What rsync ends with if it was interrupted, if its way to the machine failed, which has been
-/// said, and if there is no rsync there.
+/// The exit statuses of rsync that was interrupted.
 const INTERRUPTED: [i32; 2] = [19, 20];
-const NO_WAY: i32 = 255;
-const NOT_THERE: i32 = 127;
+
+/// Its exit status if `tere rsh` failed, which has said why.
+const RSH_FAILED: i32 = 255;
+
+/// Its exit status if there is no rsync in the machine.
+const NO_RSYNC: i32 = 127;
 
 /// `tere cp`.
 #[derive(Debug, Args)]
@@ -36,17 +41,17 @@ pub(super) struct Copy {
     /// What to copy, and last where to: paths on one side, and TARGET:PATH on the other. A folder
     /// with a slash at its end stands for what is in it.
     #[arg(value_name = "FROM... TO", required = true, num_args = 2..)]
-    places: Vec<Place>,
+    locations: Vec<Location>,
 }
 
 /// One end of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Location {
     Here(String),
     There(Target, String),
 }
 
-impl FromStr for Place {
+impl FromStr for Location {
     type Err = String;
 
     /// As for scp(1): a colon before any slash ends the name of a target.
@@ -64,7 +69,7 @@ impl FromStr for Place {
     }
 }
 
-impl Place {
+impl Location {
     /// As rsync takes it, which would have a second colon lead to a server of its own.
     fn word(&self) -> String {
         match self {
@@ -84,19 +89,19 @@ impl Place {
 
 /// Carries it out. `named` is the host that was named.
 pub(super) fn run(
-    Copy { places }: &Copy,
+    Copy { locations }: &Copy,
     named: Option<&str>,
     runtime_dir: &Path,
 ) -> Result<ExitCode, Failure> {
-    check(places)?;
+    check(locations)?;
     let this = std::env::current_exe().map_err(|error| not_run(&error))?;
-    let way = [this.as_path(), Path::new("--runtime-dir"), runtime_dir].map(quoted).join(" ");
+    let tere = [this.as_path(), Path::new("--runtime-dir"), runtime_dir].map(quoted).join(" ");
     let mut rsync = Command::new("rsync");
-    rsync.args(HOW).arg(format!("--rsh={way} rsh"));
+    rsync.args(OPTIONS).arg(format!("--rsh={tere} rsh"));
     if io::stdout().is_terminal() {
         rsync.arg("--info=progress2");
     }
-    rsync.arg("--").args(places.iter().map(Place::word)).stdin(Stdio::null());
+    rsync.arg("--").args(locations.iter().map(Location::word)).stdin(Stdio::null());
     // The person's settings for ssh do not concern this.
     for setting in ["RSYNC_RSH", "RSYNC_OLD_ARGS", "RSYNC_PROTECT_ARGS", "RSYNC_CONNECT_PROG", "RSYNC_SHELL"]
     {
@@ -108,8 +113,8 @@ pub(super) fn run(
     let status = rsync.status().map_err(|error| not_run(&error))?;
     match status.code() {
         Some(0) => Ok(ExitCode::SUCCESS),
-        Some(NO_WAY) => Ok(ExitCode::FAILURE),
-        Some(NOT_THERE) => Err(Failure {
+        Some(RSH_FAILED) => Ok(ExitCode::FAILURE),
+        Some(NO_RSYNC) => Err(Failure {
             cause: "there is no rsync in the machine".to_owned(),
             next: "Install it there. Without it: tar -c FILES | tere exec TARGET -- tar -x".to_owned(),
         }),
@@ -125,10 +130,10 @@ pub(super) fn run(
 }
 
 /// One side is one target, and the other one is here.
-fn check(places: &[Place]) -> Result<(), Failure> {
+fn check(locations: &[Location]) -> Result<(), Failure> {
     let next = "Write TARGET:PATH on one side, and paths of this computer on the other: tere cp notes.txt alice@alice-box:";
     let failure = |cause: &str| Failure { cause: cause.to_owned(), next: next.to_owned() };
-    let Some((to, from)) = places.split_last() else { return Err(failure("nothing is to be copied")) };
+    let Some((to, from)) = locations.split_last() else { return Err(failure("nothing is to be copied")) };
     let Some(first) = from.first() else { return Err(failure("it is not said where to copy it")) };
     if from.iter().any(|one| one.target() != first.target()) {
         return Err(failure("what is to be copied is not all in one place"));
@@ -158,17 +163,17 @@ mod tests {
 
     #[test]
     fn a_target_ends_with_a_colon_before_any_slash() {
-        let place = |text: &str| text.parse::<Place>();
-        let there = |path: &str| Ok(Place::There("dev@web1".parse().unwrap(), path.to_owned()));
+        let location = |text: &str| text.parse::<Location>();
+        let there = |path: &str| Ok(Location::There("dev@web1".parse().unwrap(), path.to_owned()));
         for path in ["", "notes", "/etc/hosts", "a:b", "-x", "a b"] {
-            assert_eq!(place(&format!("dev@web1:{path}")), there(path));
+            assert_eq!(location(&format!("dev@web1:{path}")), there(path));
         }
-        assert_eq!(place("dev@web1::module").unwrap().word(), "dev@web1:./:module");
+        assert_eq!(location("dev@web1::module").unwrap().word(), "dev@web1:./:module");
         for here in ["notes", "./a:b", "/x/dev@web1:notes", "-x"] {
-            assert_eq!(place(here), Ok(Place::Here(here.to_owned())));
+            assert_eq!(location(here), Ok(Location::Here(here.to_owned())));
         }
         for bad in ["", "a:b", "web1:notes", ":", "rsync://web1/x"] {
-            assert!(place(bad).is_err(), "{bad}");
+            assert!(location(bad).is_err(), "{bad}");
         }
     }
 

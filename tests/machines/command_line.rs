@@ -350,6 +350,12 @@ fn files_are_copied_both_ways_and_a_copy_goes_on_where_it_was_cut() {
     assert_eq!(there.status, Some(0), "{there:?}");
     assert_eq!(there.out.trim(), as_alice(list).trim());
     assert_eq!(as_alice(&list.replace("copy", "back")).trim(), as_alice(list).trim());
+    // No program of a machine's making gets a right by being copied.
+    in_machine("cp /bin/true copied/owned && chmod 6755 copied/owned");
+    assert_eq!(
+        as_alice("cd ~; tere cp dev@web1:copied/owned . && stat -c %a owned; rm -f owned").trim(),
+        "755"
+    );
     let taken = in_machine("du -k copied/holes | cut -f1");
     assert!(taken.out.trim().parse::<u64>().unwrap() < 10_000, "holes are copied as such: {taken:?}");
 
