@@ -292,7 +292,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let deadline = tokio::time::Instant::from_std(self.core.deadline());
-        let rest = self.pace.rest(tokio::time::Instant::now());
+        let rest = self.pace.rest(tokio::time::Instant::now(), self.signed_in.is_set());
         let principal = self.principal.as_ref();
         // A follower may be told of any number of sessions at once.
         let hears = self.waiting.len() < WAITING || !self.core.follows();

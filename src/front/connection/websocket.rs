@@ -31,9 +31,13 @@ impl SignedIn {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Longest message, bytes.
     fn message_max(&self) -> usize {
-        if self.0.load(Ordering::Relaxed) { BINARY_FRAME_MAX } else { SIGN_IN_FRAME_MAX }
+        if self.is_set() { BINARY_FRAME_MAX } else { SIGN_IN_FRAME_MAX }
     }
 }
 
