@@ -1,4 +1,4 @@
-// The terminal's colours: one theme for each colour scheme of the page.
+// The terminal's colours: the page's own themes, one for each colour scheme.
 
 import type { ITheme } from '@xterm/xterm';
 
@@ -29,7 +29,10 @@ export const dark = {
   brightWhite: '#f5f6fa',
 } satisfies ITheme;
 
-export const light: typeof dark = {
+/** The colours of a terminal, each as `#rrggbb`. */
+export type Colours = Record<keyof typeof dark, string>;
+
+export const light: Colours = {
   background: '#fbfbfd',
   foreground: '#252833',
   cursor: '#3d55c8',
@@ -55,7 +58,7 @@ export const light: typeof dark = {
 };
 
 /** A theme in the form sent to the server, because programs may query the colours. */
-export function wireTheme(theme: typeof dark): Theme {
+export function wireTheme(theme: Colours): Theme {
   const { foreground, background, cursor } = theme;
   return {
     foreground,
