@@ -3,7 +3,8 @@ declare global {
   var tereScreen: () => string;
   // What a test of the page notes there.
   var opened: string[];
-  var copied: string | undefined;
   var tereEcho: Promise<number | undefined>;
+  // Put into a page by the test of accessibility.
+  var axe: { run(context: object): Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }> };
 }
 export {};

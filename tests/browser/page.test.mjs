@@ -1,6 +1,7 @@
 // Tests of the page against a simulated front, without a host.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, test } from 'node:test';
 import { Front, ORIGIN } from './front.mjs';
 import { launch, newPerson, Tab } from './tab.mjs';
@@ -37,6 +38,13 @@ async function signedIn(prepare) {
   await tab.page.goto(`${ORIGIN}/#enrol=token`);
   await tab.pressSignIn();
   return { front, tab };
+}
+
+/** Waits until the clipboard has this text. @param {Tab} tab @param {string} text */
+async function copied(tab, text) {
+  await tab.page.evaluate(async (text) => {
+    while ((await navigator.clipboard.readText()) !== text) await new Promise((next) => requestAnimationFrame(next));
+  }, text);
 }
 
 const web1 = { machine: 'web1', user: 'dev' };
@@ -1065,6 +1073,7 @@ test('links lead to the web only, and show where before the click', minute, asyn
 
 test('a line of a snapshot that takes two rows is copied as one line, and its address is one link', minute, async () => {
   const { front, tab } = await signedIn();
+  await tab.page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: ORIGIN });
   await tab.shell();
   const digits = '0123456789'.repeat(6);
   const address = `https://example.org/${digits}${digits}`;
@@ -1082,12 +1091,8 @@ test('a line of a snapshot that takes two rows is copied as one line, and its ad
   await tab.page.mouse.down();
   await tab.page.mouse.move(below.x + below.width - 2, below.y + 8, { steps: 4 });
   await tab.page.mouse.up();
-  await tab.page.evaluate(() => {
-    document.addEventListener('copy', (event) => (globalThis.copied = event.clipboardData?.getData('text/plain')));
-  });
   await tab.page.keyboard.press('Control+Shift+C');
-  await tab.page.waitForFunction(() => globalThis.copied !== undefined);
-  assert.equal(await tab.page.evaluate(() => globalThis.copied), address);
+  await copied(tab, address);
   tab.assertNoErrors();
 });
 
@@ -1653,5 +1658,407 @@ test('a shell that failed says how', minute, async () => {
   await tab.shell();
   front.say({ type: 'closed', stream: 1, reason: 'shell-ended', exit: { exited: 3 } });
   await tab.panelSays(/The shell has ended \(exit status 3\)\./);
+  tab.assertNoErrors();
+});
+
+/** Opens the palette and types into it. @param {Tab} tab @param {string} text */
+async function find(tab, text) {
+  await tab.page.keyboard.press('Control+Shift+P');
+  await tab.page.getByRole('combobox', { name: 'Actions and shells' }).waitFor();
+  await tab.page.keyboard.type(text);
+}
+
+/** Opens the settings. @param {Tab} tab */
+async function openSettings(tab) {
+  await find(tab, 'settings');
+  await tab.page.keyboard.press('Enter');
+  const settings = tab.page.getByRole('dialog', { name: 'Settings' });
+  await settings.waitFor();
+  return settings;
+}
+
+/** Waits until the focus is in the terminal. @param {Tab} tab */
+async function inTerminal(tab) {
+  await tab.page.waitForFunction(() => document.activeElement?.closest('#screen'));
+}
+
+/** What the palette has selected. @param {Tab} tab */
+async function selectedIn(tab) {
+  const id = await tab.page.locator('#palette-text').getAttribute('aria-activedescendant');
+  return id === null ? null : tab.page.locator(`#${id}[aria-selected=true] .name`).textContent();
+}
+
+test('the palette finds shells, machines and actions by what is typed, without a mouse', minute, async () => {
+  const about = { title: 'vim \u202enotes', size: { cols: 80, rows: 24 }, idle: 90, viewers: 0 };
+  const { front, tab } = await signedIn((front) => {
+    front.targets = two;
+    front.tasks = [{ user: 'dev', before: 'alice.', after: '' }];
+    front.machines = [{ machine: 'alice-box', task: false, expires: null, outdated: false, checkpoints: [], allow: ['checkpoint'] }];
+    front.sessions = [
+      { id: 'aaaaaaaa2222', target: web1, opened: 0, name: 'the build', viewing: ['alice'] },
+      { id: 'bbbbbbbb2222', target: web1, opened: 0, about, viewing: ['alice'] },
+    ];
+  });
+  await tab.page.getByRole('heading', { name: 'Still running' }).waitFor();
+  await find(tab, '');
+  const options = tab.page.getByRole('option');
+  assert.deepEqual(
+    await tab.page.locator('#palette-list .name').allTextContents(),
+    ['vim notes', 'the build', 'dev@web1', 'alice@alice-box', 'New machine for a task…', 'alice-box', 'Refresh the list', 'Full screen', 'Settings', 'Keys', 'Sign in a command line'],
+    'the last used comes first, a title loses what could make it say something else, and nothing needs a shell',
+  );
+  assert.equal(await selectedIn(tab), 'vim notes');
+  await tab.page.keyboard.press('ArrowUp');
+  assert.equal(await selectedIn(tab), 'Sign in a command line', 'the list goes on at its other end');
+  await tab.page.keyboard.press('ArrowDown');
+  await tab.page.keyboard.press('ArrowDown');
+  assert.equal(await selectedIn(tab), 'the build');
+  await tab.screenshot('page-palette');
+  // What is selected stays so while the list changes, and nothing takes its place when it is gone.
+  front.sessions.push({ id: 'cccccccc2222', target: web1, opened: 9, about: { ...about, title: 'first now', idle: 0 }, viewing: ['alice'] });
+  front.tellLobby();
+  await options.filter({ hasText: 'first now' }).waitFor();
+  assert.equal(await selectedIn(tab), 'the build');
+  front.sessions.shift();
+  front.tellLobby();
+  await options.filter({ hasText: 'the build' }).waitFor({ state: 'detached' });
+  assert.equal(await selectedIn(tab), null);
+  await tab.page.keyboard.press('Enter');
+  assert.ok(await tab.page.locator('#palette').isVisible(), 'Enter does nothing then');
+  await tab.page.keyboard.type('no such thing');
+  await tab.page.getByText('Nothing of that name.').waitFor();
+  await tab.page.keyboard.press('Escape');
+  assert.ok(!front.heard.some((message) => ['attach', 'open'].includes(message.type)));
+
+  await find(tab, 'NOTES web1');
+  assert.equal(await selectedIn(tab), 'vim notes');
+  await tab.page.keyboard.press('Enter');
+  await tab.shell();
+  assert.equal(front.heard.find((message) => message.type === 'attach')?.['session'], 'bbbbbbbb2222');
+
+  const lists = front.heard.filter((message) => message.type === 'list').length;
+  await find(tab, 'reset');
+  await front.hears('list', lists + 1);
+  await tab.page.keyboard.press('Enter');
+  await front.hears('reset-terminal');
+  await inTerminal(tab);
+  await find(tab, 'find');
+  assert.equal(await options.locator('kbd').textContent(), 'Ctrl+Shift+F');
+  await options.click();
+  await tab.page.waitForFunction(() => document.activeElement?.id === 'find-text');
+  await tab.page.keyboard.press('Escape');
+
+  await find(tab, 'task');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.waitForFunction(() => document.activeElement?.getAttribute('aria-label')?.startsWith('Name of a new machine'));
+  await tab.page.keyboard.press('Escape');
+  await tab.page.keyboard.press('Escape');
+  await inTerminal(tab);
+  await find(tab, 'copy it');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByRole('button', { name: 'Keep a checkpoint' }).waitFor();
+  await find(tab, 'alice@');
+  await tab.page.keyboard.press('Enter');
+  await front.hears('open');
+  assert.deepEqual(front.heard.find((message) => message.type === 'open')?.['target'], two[1]);
+  assert.equal(front.typed, '', 'nothing of it went to a shell');
+  tab.assertNoErrors();
+});
+
+test('the palette copies and pastes, and pressing its key again closes it', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: ORIGIN });
+  await tab.shell();
+  await find(tab, 'copy');
+  await tab.page.getByText('Nothing of that name.').waitFor();
+  await tab.page.keyboard.press('Control+Shift+P');
+  await inTerminal(tab);
+  const word = await tab.page.locator('.xterm-rows > div').first().boundingBox();
+  assert.ok(word);
+  await tab.page.mouse.dblclick(word.x + 12, word.y + word.height / 2);
+  await find(tab, 'copy');
+  await tab.page.keyboard.press('Enter');
+  await copied(tab, 'dev@web1');
+  await find(tab, 'paste');
+  await tab.page.keyboard.press('Enter');
+  await front.typedAll(/^dev@web1$/);
+  await tab.page.getByRole('button', { name: 'Actions' }).click();
+  await tab.page.locator('#palette').waitFor();
+  await tab.page.mouse.click(5, 300);
+  await inTerminal(tab);
+  tab.assertNoErrors();
+});
+
+test('? shows the keys in the list of shells, and is a sign in a shell and in a field', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  await tab.page.keyboard.type('?');
+  await front.typedAll(/^\?$/);
+  await tab.page.keyboard.press('Control+Shift+L');
+  await tab.page.locator('#lobby').waitFor();
+  await tab.page.keyboard.press('?');
+  const keys = tab.page.getByRole('dialog', { name: 'Keys' });
+  await keys.getByText('Ctrl+Shift+P').waitFor();
+  const rows = await keys.locator('kbd').allTextContents();
+  assert.deepEqual(rows, ['P', 'L', 'C', 'V', 'F', 'S'].map((letter) => `Ctrl+Shift+${letter}`).concat('?'));
+  await tab.screenshot('page-keys');
+  await tab.page.keyboard.press('Escape');
+  await tab.page.getByRole('button', { name: 'Sign in a command line' }).click();
+  await tab.page.keyboard.type('?');
+  assert.equal(await tab.page.locator('#key-code').inputValue(), '?');
+  tab.assertNoErrors();
+});
+
+test('a key of the page that is turned off goes to the program', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  // The program asks for the kitty keyboard protocol.
+  front.print(1, '\x1b[>3u');
+  await tab.page.keyboard.press('Control+Shift+C');
+  await tab.page.keyboard.press('Control+Shift+F');
+  await tab.page.keyboard.press('Escape');
+  const settings = await openSettings(tab);
+  await settings.getByLabel('Find in the terminal').uncheck();
+  await settings.getByLabel('Your shells').uncheck();
+  await tab.page.keyboard.press('Escape');
+  await inTerminal(tab);
+  assert.doesNotMatch(front.typed, /99|102|112/, 'a key of the page is not told, nor that it is released');
+  await tab.page.keyboard.press('Control+Shift+F');
+  await front.typedAll(/\x1b\[102;6u/);
+  assert.ok(!(await tab.page.locator('#find').isVisible()));
+  const shells = tab.page.getByRole('button', { name: 'Shells' });
+  assert.equal(await shells.getAttribute('aria-keyshortcuts'), null);
+  assert.equal(await shells.getAttribute('title'), 'Your shells');
+  assert.equal(await tab.page.locator('#bar-actions').getAttribute('aria-keyshortcuts'), 'Control+Shift+P');
+  await find(tab, 'find in');
+  assert.equal(await tab.page.getByRole('option').locator('kbd').count(), 0);
+  await tab.page.keyboard.press('Enter');
+  await tab.page.locator('#find').waitFor();
+  tab.assertNoErrors();
+});
+
+test('settings are seen at once, in other tabs too, and the next time', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const other = await Tab.open(tab.page.context());
+  await other.page.goto(ORIGIN);
+  const theme = (/** @type {number} */ times) => front.hears('theme', times).then(() => front.heard.findLast((message) => message.type === 'theme')?.['theme']);
+  const ground = (/** @type {Tab} */ { page }) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const size = () => front.heard.findLast((message) => message['size'])?.['size'];
+  const before = size();
+  const settings = await openSettings(tab);
+  await settings.getByLabel('Size, in pixels').fill('20');
+  await front.hears('resize');
+  assert.ok(size().cols < before.cols && size().rows < before.rows, 'larger letters, fewer of them');
+  await settings.getByLabel('Size, in pixels').fill('9999');
+  await settings.getByLabel('Line height').fill('1.5');
+  await settings.getByLabel('Cursor', { exact: true }).selectOption('Bar');
+  await tab.page.locator('.xterm-cursor-bar, .xterm-cursor-outline').waitFor();
+  await settings.getByLabel('Font').fill('DejaVu Serif"; } body { display: none');
+  await settings.getByText('A name has letters, digits and spaces').waitFor();
+  await settings.getByLabel('Font').fill('No Such Font');
+  await settings.getByText('There is no No Such Font on this device.').waitFor();
+  await settings.getByLabel('Font').fill('monospace');
+  const shown = () => tab.page.evaluate(() => getComputedStyle(document.querySelector('.xterm-rows') ?? document.body));
+  assert.equal((await shown()).fontSize, '20px');
+  assert.match((await shown()).fontFamily, /^monospace, /);
+
+  await settings.getByLabel('Theme', { exact: true }).selectOption('Solarized light');
+  assert.deepEqual([(await theme(2)).background, (await theme(2)).palette[1]], ['#fdf6e3', '#dc322f']);
+  assert.equal(await ground(tab), 'rgb(253, 246, 227)');
+  assert.equal((await shown()).color, 'rgb(101, 123, 131)');
+  await other.page.waitForFunction(() => getComputedStyle(document.body).backgroundColor === 'rgb(253, 246, 227)');
+  await other.page.close();
+  await tab.screenshot('page-settings');
+  await tab.page.emulateMedia({ colorScheme: 'light' });
+  await settings.getByLabel('Theme', { exact: true }).selectOption('Dark');
+  assert.equal((await theme(3)).background, '#13151b', 'dark stays dark by day');
+  assert.equal(await ground(tab), 'rgb(19, 21, 27)');
+  await settings.getByLabel('Theme', { exact: true }).selectOption('As the system has it');
+  assert.equal((await theme(4)).background, '#fbfbfd');
+
+  await tab.page.reload();
+  await tab.pressSignIn();
+  await tab.shell();
+  assert.equal((await shown()).fontSize, '20px');
+  await openSettings(tab);
+  await settings.getByRole('button', { name: 'Restore defaults' }).click();
+  await tab.page.waitForFunction(() => getComputedStyle(document.querySelector('.xterm-rows') ?? document.body).fontSize === '14px');
+  assert.equal(await settings.getByLabel('Size, in pixels').inputValue(), '');
+  assert.deepEqual(size(), before);
+  tab.assertNoErrors();
+});
+
+test('the fonts of the computer are offered where the browser lets them be listed', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  const settings = await openSettings(tab);
+  const list = settings.getByRole('button', { name: 'List the fonts of this computer' });
+  await list.click();
+  await settings.getByText('The browser did not list its fonts. A name can be typed.').waitFor();
+  await tab.page.context().grantPermissions(['local-fonts'], { origin: ORIGIN });
+  await list.click();
+  await settings.getByText(/The field offers \d+ fonts? of this computer\./).waitFor();
+  assert.ok(!(await settings.locator('datalist option').evaluateAll((options) => options.map((one) => one.getAttribute('value')))).includes('Iosevka'));
+  await settings.getByLabel('Font').fill('serif');
+  await settings.getByText('The letters of serif differ in width').waitFor();
+  tab.assertNoErrors();
+});
+
+test('a theme that is pasted is used, and a bad one gets a sentence', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const settings = await openSettings(tab);
+  await settings.getByText('Paste a theme').click();
+  const area = settings.getByLabel('A theme', { exact: true });
+  const use = settings.getByRole('button', { name: 'Use it' });
+  const palette = [...Array(16)].map((_, at) => `palette = ${at}=#0${at.toString(16)}8080`).join('\n');
+  await area.fill(`${palette}\nbackground = 10#`);
+  await use.click();
+  await settings.getByText('“background” is not a colour such as #1d1f21: “10#”.').waitFor();
+  await area.fill('<html><script>document.title = "x"</script>');
+  await use.click();
+  await settings.getByText('This is not a property list as iTerm2 exports it').waitFor();
+  await tab.screenshot('page-settings-bad');
+  await area.fill(`${palette}\nbackground = 102030\nforeground = e0e0e0`);
+  await use.click();
+  await front.hears('theme', 2);
+  const { background, palette: told } = front.heard.findLast((message) => message.type === 'theme')?.['theme'];
+  assert.deepEqual([background, told[15]], ['#102030', '#0f8080']);
+  assert.equal(await settings.getByLabel('Theme', { exact: true }).locator('option:checked').textContent(), 'Your own');
+  await tab.page.reload();
+  await tab.page.waitForFunction(() => getComputedStyle(document.body).backgroundColor === 'rgb(16, 32, 48)');
+  tab.assertNoErrors();
+});
+
+test('a storage full of nonsense is a page as it comes', minute, async () => {
+  const { front, tab } = await atSignIn();
+  const nonsense = { font: ['x"; } body { display: none } a { b: "'], size: 1e9, lineHeight: -1, cursor: 'x', theme: { name: 'x', contrast: 1, colours: { background: 'url(//example.org)' } }, keysOff: [{}] };
+  await tab.page.addInitScript((text) => localStorage.setItem('tere.preferences', text), JSON.stringify(nonsense));
+  await tab.page.goto(`${ORIGIN}/#enrol=token`);
+  await tab.pressSignIn();
+  await tab.shell();
+  assert.equal(front.heard.find((message) => message.type === 'theme')?.['theme'].background, '#13151b');
+  await find(tab, 'find in');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.locator('#find').waitFor();
+  tab.assertNoErrors();
+});
+
+test('the bell is a frame for a moment, and what is selected is copied, where somebody wants that', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: ORIGIN });
+  await tab.shell();
+  await tab.page.evaluate(() => {
+    const rung = new MutationObserver(() => document.body.setAttribute('data-rung', ''));
+    rung.observe(document.querySelector('#screen') ?? document.body, { attributeFilter: ['data-bell'] });
+  });
+  const select = async () => {
+    const word = await tab.page.locator('.xterm-rows > div').first().boundingBox();
+    assert.ok(word);
+    await tab.page.mouse.dblclick(word.x + 12, word.y + word.height / 2);
+  };
+  front.print(1, '\x07seen');
+  await tab.sees(/seen$/);
+  await select();
+  assert.equal(await tab.page.evaluate(() => document.body.dataset['rung']), undefined);
+  const settings = await openSettings(tab);
+  await settings.getByLabel('Show the bell').check();
+  await settings.getByLabel('Copy what is selected').check();
+  await tab.page.keyboard.press('Escape');
+  front.print(1, '\x07');
+  await tab.page.locator('body[data-rung]').waitFor();
+  await tab.page.evaluate(() => navigator.clipboard.writeText('before'));
+  await select();
+  await copied(tab, 'dev@web1');
+  tab.assertNoErrors();
+});
+
+test('settings that are not those of the page are not run', minute, async () => {
+  const { tab } = await signedIn();
+  await tab.shell();
+  await tab.page.route('**/settings-*.js', (route) =>
+    route.fulfill({ body: 'document.title = "altered"; export function showSettings() {}', headers: { 'content-type': 'text/javascript' } }),
+  );
+  await find(tab, 'settings');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByText('The settings could not be loaded.').waitFor();
+  assert.notEqual(await tab.page.title(), 'altered');
+  assert.match(tab.errors.join(), /integrity/);
+});
+
+test('nothing is found by axe, whatever is shown and in whichever colours', { timeout: 120_000 }, async () => {
+  const axe = await readFile(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+  const { front, tab } = await signedIn((front) => {
+    front.targets = [...two, { machine: '.host', user: 'ops' }];
+    front.tasks = [{ user: 'dev', before: 'alice.', after: '' }];
+    front.sessions = [{ id: 'aaaaaaaa2222', target: web1, opened: 0, name: 'the build', viewing: ['alice'] }];
+  });
+  await tab.page.locator('#lobby-sessions li').waitFor();
+  await tab.page.evaluate(axe);
+  const check = async (/** @type {string} */ state) => {
+    const found = await tab.page.evaluate(async () => {
+      // What has just been painted anew is in the middle of a transition.
+      for (const animation of document.getAnimations()) if (animation instanceof CSSTransition) animation.finish();
+      // These are drawn in the colours of a theme as it is, or of a program.
+      const { violations } = await globalThis.axe.run({ exclude: ['.xterm', '.sample'] });
+      return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
+    });
+    assert.deepEqual(found, [], state);
+  };
+  const themes = ['As the system has it', 'High contrast', 'High contrast, light', 'Solarized dark', 'Solarized light', 'Gruvbox dark', 'Gruvbox light', 'Catppuccin Mocha', 'Catppuccin Latte'];
+  for (const colorScheme of /** @type {const} */ (['dark', 'light'])) {
+    await tab.page.emulateMedia({ colorScheme });
+    await check(`lobby, ${colorScheme}`);
+    await find(tab, '');
+    await tab.page.keyboard.press('ArrowDown');
+    await check(`palette, ${colorScheme}`);
+    await tab.page.keyboard.type('nothing at all');
+    await check(`palette without a match, ${colorScheme}`);
+    await tab.page.keyboard.press('Escape');
+    await tab.page.keyboard.press('?');
+    await check(`keys, ${colorScheme}`);
+    await tab.page.keyboard.press('Escape');
+  }
+  const settings = await openSettings(tab);
+  await settings.getByText('Paste a theme').click();
+  for (const theme of themes) {
+    await settings.getByLabel('Theme', { exact: true }).selectOption(theme);
+    await check(`settings, ${theme}`);
+    await tab.screenshot(`page-settings-${theme.toLowerCase().replaceAll(/\W+/g, '-')}`);
+  }
+  await tab.page.keyboard.press('Escape');
+  await tab.page.locator('#lobby-targets .choice').first().click();
+  await tab.shell();
+  for (const theme of themes) {
+    await openSettings(tab);
+    await settings.getByLabel('Theme', { exact: true }).selectOption(theme);
+    await tab.page.keyboard.press('Escape');
+    await check(`shell, ${theme}`);
+    await find(tab, '');
+    await check(`palette, ${theme}`);
+    await tab.screenshot(`page-palette-${theme.toLowerCase().replaceAll(/\W+/g, '-')}`);
+    await tab.page.keyboard.press('Escape');
+  }
+  // A shell on the host has a red bar. At twice the size, less of everything is seen.
+  await tab.page.setViewportSize({ width: 500, height: 320 });
+  await find(tab, 'ops@.host');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByRole('button', { name: 'Use my passkey' }).waitFor();
+  await check('question for a touch');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.locator('body[data-host] #bar[data-state=live]').waitFor();
+  for (const theme of themes) {
+    await openSettings(tab);
+    await settings.getByLabel('Theme', { exact: true }).selectOption(theme);
+    await check(`settings, small, ${theme}`);
+    await tab.page.keyboard.press('Escape');
+    await check(`shell on the host, ${theme}`);
+    await find(tab, '');
+    await check(`palette, small, ${theme}`);
+    await tab.page.keyboard.press('Escape');
+  }
+  await tab.screenshot('page-small-host');
+  assert.equal(front.typed, '');
   tab.assertNoErrors();
 });

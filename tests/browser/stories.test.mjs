@@ -64,6 +64,74 @@ test('a program is told the colours of the page, by night and by day', minute, a
   tab.assertNoErrors();
 });
 
+test('a theme of the settings is what programs are told, and larger letters are fewer columns', minute, async () => {
+  const tab = await enrolled('alice');
+  const before = tab.size();
+  await tab.page.getByRole('button', { name: 'Actions' }).click();
+  await tab.page.keyboard.type('settings');
+  await tab.page.keyboard.press('Enter');
+  const settings = tab.page.getByRole('dialog', { name: 'Settings' });
+  await settings.getByLabel('Theme', { exact: true }).selectOption('Gruvbox dark');
+  await settings.getByLabel('Size, in pixels').fill('22');
+  await tab.screenshot('14-settings');
+  await tab.page.keyboard.press('Escape');
+  await tab.run(String.raw`printf '\e]11;?\e\\'; read -rs -t 9 -d '\' a; echo ground "${'$'}{a#*rgb:}"`);
+  await tab.sees(/ground 2828\/2828\/2828/);
+  await tab.run('clear; echo columns $(tput cols)');
+  await tab.sees(new RegExp(`^columns ${tab.size().cols}$`, 'm'));
+  assert.ok(tab.size().cols < before.cols);
+  // The next time it is so from the beginning.
+  await tab.page.reload();
+  await tab.pressSignIn();
+  await tab.shell();
+  assert.equal(await tab.page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(40, 40, 40)');
+  await tab.screenshot('14-gruvbox');
+  tab.assertNoErrors();
+});
+
+test('the palette leads from one shell to another and back, by keyboard alone', minute, async () => {
+  const tab = await enrolled('alice');
+  const palette = async (/** @type {string} */ text) => {
+    await tab.page.keyboard.press('Control+Shift+P');
+    // The list that the palette asks for when it opens.
+    await tab.page.getByRole('option', { name: text }).first().waitFor();
+    await tab.page.keyboard.type(text);
+    await tab.page.keyboard.press('Enter');
+  };
+  await tab.run(String.raw`mine=first; printf '\033]2;the one befo''re\007'; read`);
+  await tab.page.waitForFunction(() => document.title.startsWith('the one before'));
+  await palette(`${user}@${machine}`);
+  await tab.shell();
+  await tab.run('clear; echo new-$mine-');
+  await tab.sees(/^new--$/m);
+  await sessionsAre(2);
+  await tab.page.keyboard.press('Control+Shift+P');
+  await tab.page.getByRole('option', { name: 'the one before' }).waitFor();
+  await tab.screenshot('15-palette');
+  await tab.page.keyboard.press('Escape');
+  await palette('the one before');
+  await tab.page.waitForSelector('#bar[data-state=live]');
+  await tab.page.keyboard.press('Enter');
+  await tab.run('clear; echo again-$mine-');
+  await tab.sees(/^again-first-$/m);
+  await sessionsAre(2);
+  tab.assertNoErrors();
+});
+
+test('a key of the page that is turned off goes to the program in the machine', minute, async () => {
+  const tab = await enrolled('alice');
+  await tab.page.keyboard.press('Control+Shift+P');
+  await tab.page.keyboard.type('settings');
+  await tab.page.keyboard.press('Enter');
+  await tab.page.getByRole('dialog', { name: 'Settings' }).getByLabel('Find in the terminal').uncheck();
+  await tab.page.keyboard.press('Escape');
+  await tab.run(String.raw`printf '\e[>1uas''ked'; read -rsd u key; printf '\e[<u\n%s\n' "got ${'$'}{key#?}"`);
+  await tab.sees(/asked$/);
+  await tab.page.keyboard.press('Control+Shift+F');
+  await tab.sees(/^got \[102;6$/m);
+  tab.assertNoErrors();
+});
+
 test('two people are in one shell', minute, async () => {
   const alice = await enrolled('alice');
   const bob = await enrolled('bob');

@@ -1,24 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { controlSign, endsComposition, shortcutOf, pastInputMethod, type Pressed } from './keys.ts';
+import { controlSign, endsComposition, ownKey, pastInputMethod, type Pressed } from './keys.ts';
 
 const none = { ctrlKey: false, shiftKey: false, altKey: false, metaKey: false, isComposing: false };
 const pressed = (key: string, code: string, more: Partial<Pressed>): Pressed => ({ key, code, keyCode: 0, ...none, ...more });
 const both = { ctrlKey: true, shiftKey: true };
 
 test('the letter on the key counts, wherever it is', () => {
-  assert.equal(shortcutOf(pressed('F', 'KeyF', both)), 'find');
-  assert.equal(shortcutOf(pressed('F', 'KeyY', both)), 'find', 'Dvorak');
-  assert.equal(shortcutOf(pressed('U', 'KeyF', both)), undefined, 'Dvorak');
-  assert.equal(shortcutOf(pressed('а', 'KeyF', both)), 'find', 'Cyrillic');
-  assert.equal(shortcutOf(pressed('Process', 'KeyL', both)), 'shells', 'an input method');
+  assert.equal(ownKey(pressed('F', 'KeyF', both)), 'F');
+  assert.equal(ownKey(pressed('F', 'KeyY', both)), 'F', 'Dvorak');
+  assert.equal(ownKey(pressed('U', 'KeyF', both)), 'U', 'Dvorak');
+  assert.equal(ownKey(pressed('а', 'KeyF', both)), 'F', 'Cyrillic');
+  assert.equal(ownKey(pressed('Process', 'KeyL', both)), 'L', 'an input method');
 });
 
 test('only Ctrl and Shift together make it', () => {
-  assert.equal(shortcutOf(pressed('f', 'KeyF', { ctrlKey: true })), undefined);
-  assert.equal(shortcutOf(pressed('F', 'KeyF', { ...both, altKey: true })), undefined);
-  assert.equal(shortcutOf(pressed('constructor', '', both)), undefined);
+  assert.equal(ownKey(pressed('f', 'KeyF', { ctrlKey: true })), undefined);
+  assert.equal(ownKey(pressed('F', 'KeyF', { ...both, altKey: true })), undefined);
+  assert.equal(ownKey(pressed('constructor', '', both)), undefined);
+  assert.equal(ownKey(pressed('?', 'Slash', { shiftKey: true })), '?');
+  assert.equal(ownKey(pressed('?', 'Minus', { shiftKey: true })), '?', 'German');
+  assert.equal(ownKey(pressed('?', 'Slash', both)), undefined);
+  assert.equal(ownKey(pressed('?', 'Slash', { shiftKey: true, isComposing: true })), undefined);
 });
 
 test('a program can be interrupted under an input method', () => {

@@ -1,13 +1,5 @@
 // Keys that the page handles itself, and keys that an input method keeps from the terminal.
 
-/**
- * Actions of Ctrl-Shift with a letter. Other terminals use the same letters, so no program uses
- * them.
- */
-const SHORTCUTS = { c: 'copy', v: 'paste', f: 'find', s: 'share', l: 'shells' } as const;
-
-export type Shortcut = (typeof SHORTCUTS)[keyof typeof SHORTCUTS];
-
 /** The properties of a KeyboardEvent that identify the key. */
 export interface Pressed {
   key: string;
@@ -20,11 +12,15 @@ export interface Pressed {
   isComposing: boolean;
 }
 
-/** The page's action for the key, if there is one. */
-export function shortcutOf(event: Pressed): Shortcut | undefined {
-  if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return undefined;
-  const own = new Map<string, Shortcut>(Object.entries(SHORTCUTS));
-  return own.get(letterOf(event) ?? '');
+/**
+ * The key as the table of actions names it: a letter, in upper case, that is pressed with Ctrl and
+ * Shift, or `?`. Other terminals use the same keys, so no program uses them.
+ */
+export function ownKey(event: Pressed): string | undefined {
+  const { key, ctrlKey, shiftKey, altKey, metaKey } = event;
+  if (altKey || metaKey) return undefined;
+  if (!ctrlKey) return key === '?' && !composes(event) ? key : undefined;
+  return shiftKey ? letterOf(event)?.toUpperCase() : undefined;
 }
 
 /**

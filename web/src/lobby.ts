@@ -132,6 +132,13 @@ function focusKey(key: string): void {
   element('lobby').querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
 
+/** Presses the button of a row that has this key, unless it has unfolded its row already. */
+export function pressInLobby(key: string): void {
+  focusKey(key);
+  const made = document.activeElement;
+  if (made instanceof HTMLButtonElement && made.dataset['key'] === key && made.ariaExpanded !== 'true') made.click();
+}
+
 function targetRow({ target, terms }: GrantedTarget, at: number, lobby: Lobby, callbacks: LobbyCallbacks): HTMLLIElement {
   const row = document.createElement('li');
   const open = button('', () => callbacks.open(target));

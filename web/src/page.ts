@@ -1,6 +1,7 @@
 // The page as a whole: the sign-in form, the lobby, a shell, and what happens when the connection
 // is lost.
 
+import { actionsChanged, makeActions } from './actions.ts';
 import { askCode, bindingHeard, withdrawCode } from './bindkey.ts';
 import type { Connection } from './connection.ts';
 import { signInWaits, showSignIn } from './signin.ts';
@@ -11,7 +12,7 @@ import { forgetChanges, machineChanged } from './machines.ts';
 import { Reconnection } from './reconnection.ts';
 import { endNotices, notice } from './notice.ts';
 import { targetOf, type Place } from './place.ts';
-import type { AccountName, Refusal, SessionSummary, ToPage } from './protocol.ts';
+import type { AccountName, Refusal, SessionSummary, Target, ToPage } from './protocol.ts';
 import { needsReload, refusalSentence } from './refusal.ts';
 import { Shell } from './shell.ts';
 import { targetName } from './words.ts';
@@ -42,12 +43,28 @@ export class Page {
     visitLobby: () => this.#visitLobby(),
   });
 
+  /** What leads to shells, from the lobby and from the palette. */
+  #ways = {
+    open: (target: Target) => this.#shell.view(target, undefined),
+    attach: (session: SessionSummary) => {
+      if (this.#shell.inView === session.id) this.#shell.back();
+      else this.#shell.view(session.target, session.id);
+    },
+    again: () => this.#connection?.send({ type: 'list' }),
+  };
+
   /** `place` is where the link leads by which the user came; `bindsKey`, that it is that of tere login. */
   constructor(enrolToken: string | undefined, place: Place | undefined, bindsKey: boolean) {
     this.#enrolToken = enrolToken;
     this.#place = place;
     this.#bindsKey = bindsKey;
     element<HTMLButtonElement>('lobby-key').onclick = () => this.#askCode();
+    makeActions({
+      ...this.#ways,
+      terminal: () => this.#shell.terminal,
+      lobby: () => (this.#connection ? this.#lobby : undefined),
+      viewed: () => this.#shell.inView,
+    });
     window.addEventListener('online', () => this.#wake());
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.#wake();
@@ -113,6 +130,7 @@ export class Page {
       this.#lobby = { targets, sessions, machines, tasks };
       if (this.#entering) this.#arrive();
       else if (!element('lobby').hidden) this.#inLobby();
+      actionsChanged();
     } else if (message.type === 'machine-changed') {
       // A new list of machines follows.
       machineChanged(message.change, message.refusal);
@@ -195,15 +213,10 @@ export class Page {
   #inLobby(): void {
     const shell = this.#shell;
     showLobby(this.#account ?? '', this.#lobby, shell.inView, {
-      open: (target) => shell.view(target, undefined),
-      attach: (session) => {
-        if (shell.inView === session.id) shell.back();
-        else shell.view(session.target, session.id);
-      },
+      ...this.#ways,
       end: (session) => this.#connection?.send({ type: 'end-session', session: session.id }),
       name: (session, name) => this.#connection?.send({ type: 'name', session: session.id, name }),
       change: (change) => this.#connection?.send({ type: 'change-machine', change }),
-      again: () => this.#connection?.send({ type: 'list' }),
       back: shell.used ? () => shell.back() : undefined,
     });
   }
@@ -218,6 +231,7 @@ export class Page {
     shell.lost();
     if (shell.used) this.#loss = new Reconnection((signedIn) => this.#enter(signedIn), () => shell.notSent, shell.meanwhile);
     else this.#showSignIn('The connection to the server was lost. Sign in again.');
+    actionsChanged();
   }
 
   /** The computer woke or is online again: try at once. */

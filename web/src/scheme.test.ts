@@ -25,7 +25,7 @@ test('the page is legible in the colours of any theme', () => {
   for (const { name, colours, contrast: atLeast } of [...SCHEMES, unreadable]) {
     const page = pageColours(colours, atLeast);
     for (const text of ['--ink', '--quiet', '--accent', '--good', '--trouble', '--danger']) {
-      for (const ground of ['--ground', '--raised']) {
+      for (const ground of ['--ground', '--raised', '--hover']) {
         const found = contrast(page[text]!, page[ground]!);
         assert.ok(found >= 4.5, `${name}: ${text} on ${ground} has ${found}`);
       }

@@ -51,7 +51,7 @@ export function isDark(colour: string): boolean {
 }
 
 /** The colour, as far towards white or black as it must be to be read on each of the grounds. */
-function readable(colour: string, grounds: string[], ratio: number): string {
+export function readable(colour: string, grounds: string[], ratio: number): string {
   const end = isDark(grounds[0] ?? BLACK) ? WHITE : BLACK;
   for (let share = 0; share < 1; share += 0.04) {
     const tried = mix(colour, end, share);
@@ -64,19 +64,19 @@ function readable(colour: string, grounds: string[], ratio: number): string {
 export function pageColours(colours: Colours, atLeast: number): Record<string, string> {
   const { background: ground, foreground } = colours;
   const ratio = atLeast > TEXT_CONTRAST ? MORE_CONTRAST : TEXT_CONTRAST;
-  const raised = mix(ground, WHITE, isDark(ground) ? 0.05 : 0.5);
+  const raised = isDark(ground) ? mix(ground, foreground, 0.06) : mix(ground, WHITE, 0.5);
   const line = mix(ground, foreground, atLeast > TEXT_CONTRAST ? 0.6 : 0.2);
-  // The bar is tinted with red while a shell on the host is in view, and buttons under the pointer
-  // with the colour of lines.
-  const hovered = mix(ground, foreground, 0.2);
-  const grounds = [ground, raised, mix(raised, colours.red, 0.22)];
+  const hovered = mix(ground, foreground, 0.15);
+  // The bar is tinted with red while a shell on the host is in view.
+  const grounds = [ground, raised, hovered, mix(raised, colours.red, 0.22)];
   const text = (colour: string) => readable(colour, grounds, ratio);
   const accentGround = readable(colours.blue, [WHITE], TEXT_CONTRAST);
   return {
     '--ground': ground,
     '--raised': raised,
     '--line': line,
-    '--ink': readable(foreground, [...grounds, hovered], ratio),
+    '--hover': hovered,
+    '--ink': readable(foreground, grounds, MORE_CONTRAST),
     '--quiet': text(mix(foreground, ground, atLeast > TEXT_CONTRAST ? 0 : 0.35)),
     '--accent': text(colours.blue),
     '--accent-ground': accentGround,

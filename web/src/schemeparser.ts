@@ -4,7 +4,7 @@
 
 import type { Scheme } from './preferences.ts';
 import { colourOf, isDark, mix } from './scheme.ts';
-import type { Colours } from './themes.ts';
+import { type Colours, ON_LIGHT } from './themes.ts';
 
 /** The longest text that is parsed, in characters. The themes of iTerm2 are the longest: about 12,000. */
 export const PASTED_MAX = 65_536;
@@ -17,9 +17,6 @@ const ELEMENTS_MAX = 2000;
 
 /** The most that is shown of a wrong word. */
 const SHOWN_MAX = 30;
-
-/** Programs choose their colours for a dark ground, so on a light one the terminal corrects them. */
-const ON_LIGHT = 4.5;
 
 /** The 16 colours in their order, as `Colours` names them. */
 const PALETTE = [

@@ -3,15 +3,13 @@
 
 import type { Scheme } from './preferences.ts';
 import { made } from './schemeparser.ts';
+import { ON_LIGHT } from './themes.ts';
 
 /** A theme in a short form: background, foreground, cursor, selection, and the 16 colours. */
 function scheme(name: string, contrast: number, own: string, palette: string): Scheme {
   const [background = '', foreground = '', cursor = '', selectionBackground = ''] = own.split(' ');
   return { name, contrast, colours: made({ background, foreground, cursor, selectionBackground }, palette.split(' ')) };
 }
-
-/** What a theme on a light ground needs, because programs choose their colours for a black one. */
-const ON_LIGHT = 4.5;
 
 export const SCHEMES: readonly Scheme[] = [
   scheme(

@@ -7,10 +7,9 @@ import { Clipboard } from './clipboard.ts';
 import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
 import { element, showSection } from './elements.ts';
-import { makeFind, openFind } from './find.ts';
+import { makeFind } from './find.ts';
 import { Frame } from './frame.ts';
 import { Keyboard } from './keyboard.ts';
-import { shortcutOf } from './keys.ts';
 import { guardLeaving, makeFullScreen } from './leaving.ts';
 import type { Lobby } from './lobby.ts';
 import { loginTrouble } from './login.ts';
@@ -24,7 +23,7 @@ import type { AccountName, EndReason, JsonValue, MachineName, OpeningStep, Refus
 import { refusalSentence } from './refusal.ts';
 import { makeReaderSwitch, readerIsOn } from './reader.ts';
 import { rememberedSession, rememberSession } from './remembered.ts';
-import { makeShare, openShare, type ShareCallbacks } from './share.ts';
+import { makeShare, type ShareCallbacks } from './share.ts';
 import { Terminal } from './terminal.ts';
 import { makeTouchKeys } from './touchkeys.ts';
 import { isOnHost, termsOf } from './terms.ts';
@@ -86,12 +85,15 @@ export class Shell {
       this.#terminal?.readAloud(readerIsOn());
       this.#terminal?.focus();
     });
-    // Wherever the focus is, and before the terminal handles the key.
-    window.addEventListener('keydown', (event) => this.#shortcut(event), { capture: true });
     makeFullScreen(() => this.#terminal?.focus());
     guardLeaving(() => this.#viewer?.state === 'live' && !element('shell').hidden);
     window.addEventListener('focus', () => this.#claimSize());
     document.addEventListener('visibilitychange', () => this.#claimSize());
+  }
+
+  /** The terminal; undefined until a shell was in view. */
+  get terminal(): Terminal | undefined {
+    return this.#terminal;
   }
 
   /** Whether this tab has or had a view of a shell. */
@@ -415,16 +417,6 @@ export class Shell {
     makeFind(terminal);
     terminal.fitNow();
     return terminal;
-  }
-
-  #shortcut(event: KeyboardEvent): void {
-    const key = element('shell').hidden ? undefined : shortcutOf(event);
-    if (key !== 'shells' && key !== 'find' && key !== 'share') return;
-    event.preventDefault();
-    event.stopPropagation();
-    if (key === 'shells') this.#callbacks.visitLobby();
-    else if (key === 'find') openFind();
-    else if (!openShare()) notice('share', 'Only its owner shares a shell, where the policy lets it be shared.');
   }
 
   /**

@@ -8,17 +8,22 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal as Xterm } from '@xterm/xterm';
 
+import { appearance, onAppearance } from './appearance.ts';
+import { ring } from './bell.ts';
+import { makeCopyOnSelect } from './copying.ts';
 import { Decoder, emulate } from './emulation.ts';
+import { fontStack } from './fontnames.ts';
 import { latin1Bytes, textBytes } from './frames.ts';
 import type { KeyPress } from './keyencode.ts';
 import { keyPress, KeyProtocol } from './keyprotocol.ts';
-import { composes, controlSign, endsComposition, shortcutOf, pastInputMethod } from './keys.ts';
+import { composes, controlSign, endsComposition, pastInputMethod } from './keys.ts';
 import { openLink, webAddress } from './links.ts';
 import { lines, longLine, pasteable } from './paste.ts';
+import { onPreferences, preferences } from './preferencestore.ts';
 import type { Extent, TermSize, Theme } from './protocol.ts';
 import { ignoreQueries } from './ignorequeries.ts';
 import { type Copy, copyOf } from './osc52.ts';
-import { dark, light, wireTheme } from './themes.ts';
+import { wireTheme } from './themes.ts';
 import { makeTouchScroll } from './touchscroll.ts';
 import { Wheel } from './wheel.ts';
 
@@ -88,7 +93,8 @@ export class Terminal {
   #xterm: Xterm;
   #fit = new FitAddon();
   #place: HTMLElement;
-  #font: number;
+  /** The font size if the session is not larger than the room. */
+  #font = 0;
   #room: TermSize = { cols: 80, rows: 24 };
   #roomTold: (size: TermSize) => void;
   #incomplete: () => void;
@@ -97,9 +103,11 @@ export class Terminal {
   #wheel = new Wheel();
   #decoder = new Decoder();
   #keyProtocol: KeyProtocol;
-  #theme = dark;
+  #colours = appearance().colours;
   /** The size of the place for which the room was calculated. */
   #fitted = '';
+  /** Whether the letters have changed since then. */
+  #isRestyled = false;
   /** Whether lines are missing in the scrollback. */
   #torn = false;
   /** Whether the whole scrollback was requested since the user scrolled up. */
@@ -115,14 +123,9 @@ export class Terminal {
     this.#incomplete = callbacks.incomplete;
     this.#givesWay = callbacks.givesWay;
     this.#takesLines = callbacks.takesLines;
-    this.#font = place.clientWidth < 500 ? 12 : 14;
-    const darkness = window.matchMedia('(prefers-color-scheme: dark)');
     this.#xterm = new Xterm({
       allowProposedApi: true,
       cursorBlink: !window.matchMedia('(prefers-reduced-motion: reduce)').matches,
-      fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
-      fontSize: this.#font,
-      lineHeight: 1.15,
       linkHandler: {
         activate: (event, address) => openLink(event, address, this.#xterm.hasSelection()),
         hover: (_event, address) => callbacks.link(webAddress(address)),
@@ -135,11 +138,12 @@ export class Terminal {
       // Programs save and restore the title this way. Neither operation sends them a reply.
       windowOptions: { pushTitle: true, popTitle: true },
     });
-    this.#paint(darkness.matches);
-    darkness.addEventListener('change', () => {
-      this.#paint(darkness.matches);
-      callbacks.theme(this.theme);
+    this.#paint();
+    onAppearance(() => {
+      if (this.#paint()) callbacks.theme(this.theme);
     });
+    this.#style();
+    onPreferences(() => this.#style());
 
     const xterm = this.#xterm;
     emulate(xterm);
@@ -165,6 +169,8 @@ export class Terminal {
     xterm.onBinary((text) => this.#writing || callbacks.input(latin1Bytes(text)));
     // xterm.js has no event for scrolling by the user, but it renders after it.
     xterm.onRender(() => this.#lookAtScrollback());
+    xterm.onBell(() => ring(place));
+    makeCopyOnSelect(place, () => this.selection);
     xterm.onTitleChange((title) => callbacks.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !callbacks.key(event) && !this.#encode(event));
     place.addEventListener('paste', (event) => this.#paste(event), { capture: true });
@@ -191,7 +197,7 @@ export class Terminal {
 
   /** The terminal's colours, in the form sent to the server. */
   get theme(): Theme {
-    return wireTheme(this.#theme);
+    return wireTheme(this.#colours);
   }
 
   /** The size that the window has room for. */
@@ -234,6 +240,11 @@ export class Terminal {
   reset(): void {
     this.#xterm.reset();
     this.#keyProtocol.reset();
+  }
+
+  /** The selected text, or an empty one. */
+  get selection(): string {
+    return this.#xterm.getSelection();
   }
 
   focus(): void {
@@ -286,11 +297,12 @@ export class Terminal {
     const { offsetWidth, offsetHeight } = this.#place;
     if (this.#givesWay()) return;
     // A hidden place has no size to fit to. If only the font has changed, the window has not.
-    if (offsetWidth === 0 || this.#fitted === `${offsetWidth} ${offsetHeight}`) return;
+    if (offsetWidth === 0 || (this.#fitted === `${offsetWidth} ${offsetHeight}` && !this.#isRestyled)) return;
     this.#xterm.options.fontSize = this.#font;
     const fitting = this.#fit.proposeDimensions();
     if (!fitting || !Number.isFinite(fitting.cols) || !Number.isFinite(fitting.rows)) return;
     this.#fitted = `${offsetWidth} ${offsetHeight}`;
+    this.#isRestyled = false;
     const bounded = (cells: number) => Math.min(SIZE_MAX, Math.max(SIZE_MIN, cells));
     const cols = bounded(fitting.cols);
     this.#room = { cols, rows: Math.min(bounded(fitting.rows), Math.floor(CELLS_MAX / cols)) };
@@ -392,11 +404,24 @@ export class Terminal {
     }
   }
 
-  #paint(isDark: boolean): void {
-    this.#theme = isDark ? dark : light;
-    this.#xterm.options.theme = this.#theme;
-    // Programs choose colours for a black background; on white, some of them would be invisible.
-    this.#xterm.options.minimumContrastRatio = isDark ? 1 : 4.5;
+  /** Takes over the colours in use. Returns whether they are others than before. */
+  #paint(): boolean {
+    const { colours, contrast } = appearance();
+    const before = this.#colours;
+    this.#colours = colours;
+    this.#xterm.options.theme = colours;
+    this.#xterm.options.minimumContrastRatio = contrast;
+    return JSON.stringify(colours) !== JSON.stringify(before);
+  }
+
+  /** Takes over the font and the cursor that the user has set. */
+  #style(): void {
+    const { font, size, lineHeight, cursor } = preferences();
+    const fontFamily = fontStack(font, getComputedStyle(document.documentElement).getPropertyValue('--mono'));
+    Object.assign(this.#xterm.options, { fontFamily, lineHeight, cursorStyle: cursor });
+    this.#font = size ?? (this.#place.clientWidth < 500 ? 12 : 14);
+    this.#isRestyled = true;
+    this.fit();
   }
 
   #paste(event: ClipboardEvent): void {
@@ -416,10 +441,7 @@ export class Terminal {
     });
   }
 
-  /**
-   * Handles the keys that xterm.js must not handle. Ctrl-Shift-C copies; pasting with Ctrl-Shift-V
-   * or from a menu is left to the browser.
-   */
+  /** Handles the keys that xterm.js must not handle. */
   #shortcut(event: KeyboardEvent): boolean {
     const { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing } = event;
     const pressed = { key, code, keyCode, ctrlKey, shiftKey, altKey, metaKey, isComposing };
@@ -428,17 +450,10 @@ export class Terminal {
     const isEncoded = this.#encoded(event) !== undefined;
     const sign = () => (isEncoded ? undefined : controlSign({ ...pressed, altGraph }));
     const kept = event.type === 'keydown' ? (pastInputMethod(pressed) ?? sign()) : undefined;
-    if (kept !== undefined) {
-      event.preventDefault();
-      this.type(kept);
-      return true;
-    }
-    const own = shortcutOf(event);
-    if (own === 'copy') {
-      event.preventDefault();
-      if (event.type === 'keydown' && this.#xterm.hasSelection()) document.execCommand('copy');
-    }
-    return own === 'copy' || own === 'paste';
+    if (kept === undefined) return false;
+    event.preventDefault();
+    this.type(kept);
+    return true;
   }
 
   /** What is sent for a key, if the program wants to be told it otherwise than xterm.js does. */

@@ -57,6 +57,12 @@ export const light: Colours = {
   brightWhite: '#3a3e4b',
 };
 
+/**
+ * The least contrast of a character on a light ground. Programs choose colours for a black one; on
+ * white, some of them would be invisible.
+ */
+export const ON_LIGHT = 4.5;
+
 /** A theme in the form sent to the server, because programs may query the colours. */
 export function wireTheme(theme: Colours): Theme {
   const { foreground, background, cursor } = theme;

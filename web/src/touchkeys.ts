@@ -20,7 +20,7 @@ export function makeTouchKeys(terminal: Terminal): void {
     ['↓', 'Down', arrow('B', 'ArrowDown')],
     ['↑', 'Up', arrow('A', 'ArrowUp')],
     ['→', 'Right', arrow('C', 'ArrowRight')],
-    ['Paste', 'Paste', () => void paste(terminal)],
+    ['Paste', 'Paste', () => void pasteClipboard(terminal)],
   ];
   for (const [text, label, press] of keys) {
     const key = button(text, press);
@@ -53,8 +53,9 @@ function arm(on: boolean): void {
   controlKey?.setAttribute('aria-pressed', String(on));
 }
 
-async function paste(terminal: Terminal): Promise<void> {
-  // The user may refuse access to the clipboard.
+/** Pastes what is in the clipboard, if the browser lets the page read it. */
+export async function pasteClipboard(terminal: Terminal): Promise<void> {
+  // The user may refuse it.
   const text = await navigator.clipboard.readText().catch(() => '');
   terminal.focus();
   if (text !== '') terminal.paste(text);
