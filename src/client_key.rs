@@ -1,5 +1,6 @@
-//! Client keys: what the command line signs to sign in from afar, and how auth verifies it. Ed25519
-//! (RFC 8032), by ring, which does the TLS of front already.
+//! Client keys: what the command line signs to sign in from afar, and how auth verifies it. The same
+//! for resume keys, which a page makes and signs with by itself. Ed25519 (RFC 8032), by ring, which
+//! does the TLS of front already.
 //!
 //! What is signed begins with words that nothing else signs, says what for, and contains the origin
 //! that the command line was told by its user. So a signature is of no use for another purpose, at
@@ -34,6 +35,8 @@ pub enum Purpose {
     Bind,
     /// To have the key removed.
     Remove,
+    /// To come back to a page. No client key signs for this, and no resume key for anything else.
+    Resume,
 }
 
 impl Purpose {
@@ -42,6 +45,7 @@ impl Purpose {
             Self::SignIn => b"sign-in",
             Self::Bind => b"bind",
             Self::Remove => b"remove",
+            Self::Resume => b"resume",
         }
     }
 }
@@ -145,12 +149,22 @@ mod tests {
         assert!(verify(Purpose::SignIn, ORIGIN, &public, &nonce));
         assert!(!verify(Purpose::Bind, ORIGIN, &public, &nonce));
         assert!(!verify(Purpose::Remove, ORIGIN, &public, &nonce));
+        assert!(!verify(Purpose::Resume, ORIGIN, &public, &nonce));
         assert!(!verify(Purpose::SignIn, "https://evil.example.org", &public, &nonce));
         assert!(!verify(Purpose::SignIn, ORIGIN, &other.public(), &nonce));
         assert!(!verify(Purpose::SignIn, ORIGIN, &public, &[8; NONCE_LENGTH]));
         for bad in [&[][..], &signature[1..], &[0; SIGNATURE_LENGTH]] {
             assert!(!super::verify(Purpose::SignIn, ORIGIN, &public, &nonce, bad));
         }
+    }
+
+    #[test]
+    fn what_is_signed_is_what_the_page_signs() {
+        // The same bytes as in web/src/resume.test.ts.
+        let (key, nonce) = (ClientPublicKey::of(&[1; 32]), [2; NONCE_LENGTH]);
+        let statement = statement(Purpose::Resume, ORIGIN, &key, &nonce);
+        let words = b"tere client key 1\0resume\0https://shell.example.org\0";
+        assert_eq!(statement, [&words[..], &[1; 32], &[2; 32]].concat());
     }
 
     #[test]

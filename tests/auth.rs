@@ -203,7 +203,7 @@ fn serve_one(socket: OwnedFd, tell: &Sender<FromAuth>) {
     if !vouched {
         return auth.send(&ToAuth::Revoked, &[]).unwrap();
     }
-    auth.send(&ToAuth::Vouched, &[]).unwrap();
+    auth.send(&ToAuth::Vouched { resume: None }, &[]).unwrap();
     let holder: Channel<FromBroker, Request> = Channel::over(auth.into_socket());
     if holder.greet(Intent::Principal, DEADLINE).is_err() {
         // This test had no use for the channel.
@@ -222,7 +222,7 @@ fn challenge(front: &Channel<FromFront, ToFront>, asked: FromFront) -> String {
 }
 
 fn answer(front: &Channel<FromFront, ToFront>, credential: String) -> (ToFront, Vec<OwnedFd>) {
-    front.send(&FromFront::Answer { credential }, &[]).unwrap();
+    front.send(&FromFront::Answer { credential, resume_key: None }, &[]).unwrap();
     front.receive_within(DEADLINE).unwrap()
 }
 
@@ -246,7 +246,7 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
     let front = auth.front();
     let options = challenge(&front, FromFront::Enrol { token: token.clone().into() });
     let (reply, channel) = answer(&front, passkey.register(&options));
-    assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
+    assert_eq!(reply, ToFront::SignedIn { account: name("alice"), resume: None });
     assert_principal_channel(channel);
     let said = told.recv_timeout(DEADLINE).unwrap();
     let FromAuth::Vouch { principal, how, .. } = said else { panic!("{said:?}") };
@@ -260,7 +260,7 @@ fn a_person_enrols_signs_in_after_a_restart_and_is_removed() {
     assert_eq!(front.receive_within(DEADLINE).unwrap().0, ToFront::Refused(Refusal::LinkInvalid));
     let options = challenge(&front, FromFront::SignIn);
     let (reply, channel) = answer(&front, passkey.sign_in(&options));
-    assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
+    assert_eq!(reply, ToFront::SignedIn { account: name("alice"), resume: None });
     assert_principal_channel(channel);
     let said = told.recv_timeout(DEADLINE).unwrap();
     assert!(
@@ -418,7 +418,7 @@ fn the_command_line_makes_lists_and_removes_accounts() {
     let front = auth.front();
     let options = challenge(&front, FromFront::Enrol { token: token.into() });
     let (reply, _) = answer(&front, SoftAuthenticator::new(ORIGIN).register(&options));
-    assert_eq!(reply, ToFront::SignedIn { account: name("alice") });
+    assert_eq!(reply, ToFront::SignedIn { account: name("alice"), resume: None });
 
     let (out, _, _) = tere(&auth, &["account", "list"]);
     let lines: Vec<_> = out.lines().collect();

@@ -181,6 +181,9 @@ mod tests {
     use super::super::accounts::{Change, Link};
     use super::super::secret::EnrolSecret;
     use super::*;
+    use crate::clock::Moment;
+
+    const NOW: Moment = Moment { unix: 1, uptime: 1 };
     use crate::protocol::Refusal;
     use crate::sandbox::{AllowedPath, Thread, enter};
 
@@ -199,7 +202,7 @@ mod tests {
     fn planned(accounts: &Accounts, name: &str) -> Planned {
         let id = AccountId::random().unwrap();
         let link = Link { hash: EnrolSecret::random().unwrap().hash(), expires: 9 };
-        accounts.plan(Change::Add { id, name: name.parse().unwrap(), link }, 1).unwrap()
+        accounts.plan(Change::Add { id, name: name.parse().unwrap(), link }, NOW).unwrap()
     }
 
     fn names(accounts: &Accounts) -> Vec<String> {
@@ -216,7 +219,7 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             assert!(!path.to_str().unwrap().contains("alice"));
         }
-        let alice = accounts.plan(Change::Remove { name: "alice".parse().unwrap() }, 2).unwrap();
+        let alice = accounts.plan(Change::Remove { name: "alice".parse().unwrap() }, NOW).unwrap();
         store.make(&alice).unwrap();
         assert_eq!(names(&store.read_all().unwrap()), ["bob"]);
     }
@@ -266,10 +269,10 @@ mod tests {
         let link = || Link { hash: EnrolSecret::random().unwrap().hash(), expires: 9 };
         let name = || "alice".parse().unwrap();
         let add = Change::Add { id: AccountId::random().unwrap(), name: name(), link: link() };
-        assert_eq!(accounts.plan(add, 1).unwrap_err(), Refusal::AccountUnusable);
-        let made = accounts.plan(Change::Link { name: name(), link: link() }, 1);
+        assert_eq!(accounts.plan(add, NOW).unwrap_err(), Refusal::AccountUnusable);
+        let made = accounts.plan(Change::Link { name: name(), link: link() }, NOW);
         assert_eq!(made.unwrap_err(), Refusal::AccountUnusable);
-        let removed = accounts.plan(Change::Remove { name: name() }, 1).unwrap();
+        let removed = accounts.plan(Change::Remove { name: name() }, NOW).unwrap();
         store.make(&removed).unwrap();
         accounts.commit(removed);
         assert!(!path.exists());

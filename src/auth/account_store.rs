@@ -88,7 +88,7 @@ impl StoredAccounts {
     /// Why the change is not allowed, or [`Refusal::StorageFailed`] if the files cannot be changed.
     /// In both cases nothing has changed.
     pub(super) fn apply(&mut self, change: Change, now: Now) -> Result<Persistence, Refusal> {
-        let planned = self.accounts.plan(change, now.unix)?;
+        let planned = self.accounts.plan(change, now.moment())?;
         let made = match self.store.make(&planned) {
             Ok(()) => Persistence::Done,
             Err(error) => in_spite_of(&error, &planned)?,

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::{AuthenticationResult, Passkey, Uuid};
 
 use super::secret::SecretHash;
-use crate::names::{AccountName, ClientKeyId, ClientPublicKey, Label, UserUid};
+use crate::clock::Moment;
+use crate::names::{AccountName, ClientKeyId, ClientPublicKey, Label, PasskeyId, UserUid};
 use crate::protocol::Refusal;
-use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, KeySummary, UNUSABLE_MAX};
+use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, KeyKind, KeySummary, UNUSABLE_MAX};
 
 /// Maximum number of accounts.
 pub(super) const ACCOUNTS_MAX: usize = 1000;
@@ -25,6 +26,10 @@ pub(super) const UNIX_USERS_MAX: usize = 4;
 
 /// Maximum number of client keys of one account: more than a person has computers.
 pub(super) const CLIENT_KEYS_MAX: usize = 16;
+
+/// Maximum number of resume keys of one account: more than a person has browsers. Who signs in on
+/// one more has to touch the passkey there each time, until one of the others expires.
+pub(super) const RESUME_KEYS_MAX: usize = 16;
 
 /// How long an enrolment link is valid, in seconds.
 pub(super) const LINK_LIFE: u64 = 15 * 60;
@@ -74,6 +79,9 @@ pub(super) struct Account {
     /// has one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) client_keys: Vec<BoundKey>,
+    /// The keys with which a page of the account comes back without a touch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) resume_keys: Vec<ResumeKey>,
 }
 
 /// An enrolment link that has not been used.
@@ -96,7 +104,19 @@ pub(super) struct Enrolled {
     pub(super) passkey: Passkey,
 }
 
-/// A client key that is bound to an account, and its last use.
+/// A key with which a page comes back without a touch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResumeKey {
+    /// The key. It was bound at the touch.
+    pub(super) key: BoundKey,
+    /// The passkey that was touched.
+    pub(super) passkey: PasskeyId,
+    /// How long the host was up at the touch, in seconds.
+    pub(super) uptime: u64,
+}
+
+/// A key that is bound to an account, and its last use.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BoundKey {
@@ -129,8 +149,13 @@ pub(super) enum Change {
     BindKey { account: AccountId, result: Box<AuthenticationResult>, key: BoundKey },
     /// Record that a client key was used to sign in.
     UseKey { account: AccountId, key: ClientKeyId },
-    /// Remove a client key.
+    /// Remove a client key or a resume key.
     RemoveKey { name: AccountName, key: ClientKeyId },
+    /// Let a page come back with this key for `seconds` after the touch, and forget those of which
+    /// that time is over.
+    AddResumeKey { account: AccountId, key: ResumeKey, seconds: u32 },
+    /// Record that a resume key was used to sign in.
+    UseResumeKey { account: AccountId, key: ClientKeyId },
     /// Record that a passkey was used to sign in.
     SignIn { account: AccountId, result: Box<AuthenticationResult> },
 }
@@ -184,10 +209,25 @@ impl Accounts {
         accounts.find_map(|account| Some((account, account.client_key(id)?)))
     }
 
-    /// Returns the client keys of an account, for `tere`.
-    pub(super) fn keys(&self, name: &AccountName) -> Result<Vec<KeySummary>, Refusal> {
+    /// Returns the account that the resume key with this id belongs to, and the key.
+    pub(super) fn by_resume_key(&self, id: &ClientKeyId) -> Option<(&Account, &ResumeKey)> {
+        let mut accounts = self.by_id.values();
+        accounts.find_map(|account| Some((account, account.resume_key(id)?)))
+    }
+
+    /// Returns the client keys of an account, and the resume keys that are good at this time, if one
+    /// is good for `seconds` after its touch.
+    pub(super) fn keys(
+        &self,
+        name: &AccountName,
+        seconds: Option<u32>,
+        now: Moment,
+    ) -> Result<Vec<KeySummary>, Refusal> {
         let account = self.by_name(name).ok_or_else(|| self.missing(name))?;
-        Ok(account.client_keys.iter().map(BoundKey::summary).collect())
+        let client_keys = account.client_keys.iter().map(|key| key.summary(KeyKind::CommandLine));
+        let good =
+            account.resume_keys.iter().filter(|key| seconds.is_some_and(|most| key.is_good(most, now)));
+        Ok(client_keys.chain(good.map(|key| key.key.summary(KeyKind::Page))).collect())
     }
 
     /// Returns the account for which the link with this hash is valid at this time.
@@ -231,9 +271,9 @@ impl Accounts {
     /// # Errors
     /// Why the change is not allowed. The conditions that held when it was requested are checked
     /// again here: if a link is used twice at the same time, the second use finds it gone.
-    pub(super) fn plan(&self, change: Change, now: u64) -> Result<Planned, Refusal> {
+    pub(super) fn plan(&self, change: Change, now: Moment) -> Result<Planned, Refusal> {
         match change {
-            Change::Add { id, name, link } => self.plan_add(id, name, link, now),
+            Change::Add { id, name, link } => self.plan_add(id, name, link, now.unix),
             Change::Link { name, link } => {
                 let mut account = self.by_name(&name).ok_or_else(|| self.missing(&name))?.clone();
                 account.link = Some(link);
@@ -253,25 +293,35 @@ impl Accounts {
                 account.unix_users.retain(|one| *one != uid);
                 Ok(Planned::Write(account))
             }
-            Change::Enrol { account, link, passkey } => self.plan_enrol(account, &link, *passkey, now),
-            Change::BindKey { account, result, key } => self.plan_bind_key(account, &result, key, now),
+            Change::Enrol { account, link, passkey } => self.plan_enrol(account, &link, *passkey, now.unix),
+            Change::BindKey { account, result, key } => self.plan_bind_key(account, &result, key, now.unix),
             Change::UseKey { account, key } => {
                 let mut account = self.by_id(account).ok_or(Refusal::UnknownKey)?.clone();
                 let mut keys = account.client_keys.iter_mut();
                 let used = keys.find(|bound| bound.key.id() == key).ok_or(Refusal::UnknownKey)?;
-                used.last_sign_in = Some(now);
+                used.last_sign_in = Some(now.unix);
+                Ok(Planned::Note(account))
+            }
+            Change::AddResumeKey { account, key, seconds } => {
+                self.plan_add_resume_key(account, key, seconds, now)
+            }
+            Change::UseResumeKey { account, key } => {
+                let mut account = self.by_id(account).ok_or(Refusal::ResumeOver)?.clone();
+                let mut keys = account.resume_keys.iter_mut().map(|key| &mut key.key);
+                let used = keys.find(|one| one.key.id() == key).ok_or(Refusal::ResumeOver)?;
+                used.last_sign_in = Some(now.unix);
                 Ok(Planned::Note(account))
             }
             Change::RemoveKey { name, key } => {
                 let mut account = self.by_name(&name).ok_or_else(|| self.missing(&name))?.clone();
-                let before = account.client_keys.len();
-                account.client_keys.retain(|bound| bound.key.id() != key);
-                if account.client_keys.len() == before {
+                if account.client_key(&key).is_none() && account.resume_key(&key).is_none() {
                     return Err(Refusal::NoSuchKey);
                 }
+                account.client_keys.retain(|bound| bound.key.id() != key);
+                account.resume_keys.retain(|one| one.key.key.id() != key);
                 Ok(Planned::Write(account))
             }
-            Change::SignIn { account, result } => self.plan_sign_in(account, &result, now),
+            Change::SignIn { account, result } => self.plan_sign_in(account, &result, now.unix),
         }
     }
 
@@ -305,6 +355,7 @@ impl Accounts {
                 passkeys: Vec::new(),
                 unix_users: Vec::new(),
                 client_keys: Vec::new(),
+                resume_keys: Vec::new(),
             }))
         }
     }
@@ -367,6 +418,27 @@ impl Accounts {
         Ok(Planned::Write(account))
     }
 
+    fn plan_add_resume_key(
+        &self,
+        id: AccountId,
+        key: ResumeKey,
+        seconds: u32,
+        now: Moment,
+    ) -> Result<Planned, Refusal> {
+        let mut account = self.by_id(id).ok_or(Refusal::UnknownPasskey)?.clone();
+        account.resume_keys.retain(|one| one.is_good(seconds, now));
+        // A page makes its key at random, so a duplicate is forged, or was offered twice.
+        let id = key.key.key.id();
+        if self.by_resume_key(&id).is_some() || self.by_client_key(&id).is_some() {
+            return Err(Refusal::UnknownKey);
+        }
+        if account.resume_keys.len() >= RESUME_KEYS_MAX {
+            return Err(Refusal::KeysFull);
+        }
+        account.resume_keys.push(key);
+        Ok(Planned::Write(account))
+    }
+
     fn plan_sign_in(
         &self,
         id: AccountId,
@@ -386,8 +458,9 @@ impl Accounts {
 }
 
 impl BoundKey {
-    fn summary(&self) -> KeySummary {
+    fn summary(&self, kind: KeyKind) -> KeySummary {
         KeySummary {
+            kind,
             key: self.key.id(),
             name: self.name.clone(),
             bound: self.bound,
@@ -397,7 +470,26 @@ impl BoundKey {
     }
 }
 
+impl ResumeKey {
+    /// When the passkey was touched for it.
+    pub(super) fn touched(&self) -> Moment {
+        Moment { unix: self.key.bound, uptime: self.uptime }
+    }
+
+    /// Whether the touch was less than `seconds` ago.
+    fn is_good(&self, seconds: u32, now: Moment) -> bool {
+        self.touched().age(now).is_some_and(|age| age < u64::from(seconds))
+    }
+}
+
 impl Account {
+    /// The resume key with this id. It is good for nothing without the passkey that was touched.
+    pub(super) fn resume_key(&self, id: &ClientKeyId) -> Option<&ResumeKey> {
+        let key = self.resume_keys.iter().find(|one| one.key.key.id() == *id)?;
+        let mut passkeys = self.passkeys.iter().map(|enrolled| PasskeyId::of(enrolled.passkey.cred_id()));
+        passkeys.any(|passkey| passkey == key.passkey).then_some(key)
+    }
+
     /// The client key with this id.
     pub(super) fn client_key(&self, id: &ClientKeyId) -> Option<&BoundKey> {
         self.client_keys.iter().find(|bound| bound.key.id() == *id)
@@ -424,6 +516,8 @@ mod tests {
     use super::*;
     use crate::protocol::control::{ToCli, UnusableFile};
 
+    const NOW: Moment = Moment { unix: 5, uptime: 5 };
+
     fn link(expires: u64) -> Link {
         Link { hash: EnrolSecret::random().unwrap().hash(), expires }
     }
@@ -431,7 +525,7 @@ mod tests {
     fn add(accounts: &mut Accounts, name: &str) -> Result<(), Refusal> {
         let id = AccountId::random().unwrap();
         let change = Change::Add { id, name: name.parse().unwrap(), link: link(10) };
-        let planned = accounts.plan(change, 5)?;
+        let planned = accounts.plan(change, NOW)?;
         accounts.commit(planned);
         Ok(())
     }
@@ -472,7 +566,7 @@ mod tests {
         add(&mut accounts, "alice").unwrap();
         add(&mut accounts, "bob").unwrap();
         let uid = |number: u32| UserUid::try_from(number).unwrap();
-        let mut make = |change| accounts.plan(change, 5).map(|planned| accounts.commit(planned));
+        let mut make = |change| accounts.plan(change, NOW).map(|planned| accounts.commit(planned));
         let add = |name: &AccountName, number| Change::AddUnixUser { name: name.clone(), uid: uid(number) };
         make(add(&alice, 1000)).unwrap();
         make(add(&alice, 1000)).unwrap();
@@ -495,14 +589,14 @@ mod tests {
         let name: AccountName = "alice".parse().unwrap();
         let old = accounts.by_name(&name).unwrap().link.clone().unwrap();
         let new = link(10);
-        let planned = accounts.plan(Change::Link { name: name.clone(), link: new.clone() }, 5).unwrap();
+        let planned = accounts.plan(Change::Link { name: name.clone(), link: new.clone() }, NOW).unwrap();
         accounts.commit(planned);
         assert!(accounts.by_link(&old.hash, 5).is_none());
         assert!(accounts.by_link(&new.hash, 9).is_some());
         assert!(accounts.by_link(&new.hash, 10).is_none(), "expired");
-        let planned = accounts.plan(Change::Remove { name: name.clone() }, 5).unwrap();
+        let planned = accounts.plan(Change::Remove { name: name.clone() }, NOW).unwrap();
         accounts.commit(planned);
         assert!(accounts.by_link(&new.hash, 5).is_none());
-        assert!(matches!(accounts.plan(Change::Remove { name }, 5), Err(Refusal::NoSuchAccount)));
+        assert!(matches!(accounts.plan(Change::Remove { name }, NOW), Err(Refusal::NoSuchAccount)));
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use crate::clock;
+use crate::clock::Moment;
 
 /// The current time, passed as an argument to code that does no I/O.
 #[derive(Debug, Clone, Copy)]
@@ -9,11 +9,19 @@ pub(super) struct Now {
     pub(super) instant: Instant,
     /// For times that are stored or sent: seconds since 1970.
     pub(super) unix: u64,
+    /// For ages that a clock which is set must not shorten: the time since the host was booted.
+    pub(super) uptime: u64,
 }
 
 impl Now {
     /// Reads both clocks.
     pub(super) fn read() -> Self {
-        Self { instant: Instant::now(), unix: clock::now() }
+        let Moment { unix, uptime } = Moment::now();
+        Self { instant: Instant::now(), unix, uptime }
+    }
+
+    /// The moment, as it is stored.
+    pub(super) fn moment(self) -> Moment {
+        Moment { unix: self.unix, uptime: self.uptime }
     }
 }

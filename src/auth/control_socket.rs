@@ -15,6 +15,7 @@ use super::account_store::StoredAccounts;
 use super::accounts::{AccountId, Change, LINK_LIFE, Link};
 use super::bounds::{CONTROLS_MAX, PEER_TIMEOUT};
 use super::clock::Now;
+use super::keys;
 use super::secret::EnrolSecret;
 use crate::names::{AccountName, UserUid};
 use crate::protocol::Refusal;
@@ -173,8 +174,8 @@ async fn principal_of_user(peer: Peer, auth: &Arc<Auth>) -> Result<(ToCli, Optio
     let (id, account) = account_of().await?.ok_or(Refusal::NoAccountOfUser)?;
     let principal = Principal::Account(account.clone());
     let vouched =
-        auth.broker.vouch(principal.clone(), AuthMethod::PeerUid(uid.get()), Now::read().unix).await;
-    let channel = vouched.map_err(|error| {
+        auth.broker.vouch(principal.clone(), AuthMethod::PeerUid(uid.get()), Now::read().unix, None).await;
+    let (channel, _) = vouched.map_err(|error| {
         tracing::error!(%account, %error, "the broker did not accept a UNIX user");
         error.refusal()
     })?;
@@ -237,24 +238,15 @@ async fn answer(
             })?;
             Ok((ToCli::Done, None))
         }
-        FromCli::AccountKeys(name) => {
-            let keys = auth.accounts.run(move |stored| stored.accounts.keys(&name)).await??;
-            Ok((ToCli::Keys(keys), None))
-        }
+        FromCli::AccountKeys(name) => Ok((ToCli::Keys(keys::list(auth, name).await?), None)),
         FromCli::AccountRemoveKey(name, key) => {
-            let change = Change::RemoveKey { name: name.clone(), key: key.clone() };
-            auth.accounts.run(move |stored| stored.apply(change, Now::read())).await??.into_result()?;
-            tracing::info!(account = %name, how = "client key removed", credential = %format_args!("key:{key}"), "a client key is removed by the operator");
-            auth.broker.close_key_channels(key.clone()).await.map_err(|error| {
-                tracing::error!(account = %name, %key, %error, "the broker could not be told that a client key is gone");
-                Refusal::NotRevoked
-            })?;
+            keys::remove(auth, &name, key, "the operator").await?;
             Ok((ToCli::Done, None))
         }
         FromCli::Principal => {
             let how = AuthMethod::PeerUid(operator.uid);
-            let vouched = auth.broker.vouch(Principal::Operator, how, Now::read().unix).await;
-            let channel = vouched.map_err(|error| {
+            let vouched = auth.broker.vouch(Principal::Operator, how, Now::read().unix, None).await;
+            let (channel, _) = vouched.map_err(|error| {
                 tracing::error!(%error, "the broker did not accept the operator");
                 error.refusal()
             })?;

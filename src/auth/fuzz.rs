@@ -10,6 +10,10 @@ use super::account_files::parse;
 use super::accounts::{Account, AccountId, Accounts, Change, Link, Planned};
 use super::passkeys::{IssuedChallenge, RelyingParty};
 use super::secret::EnrolSecret;
+use crate::clock::Moment;
+
+/// When it all happens.
+const NOW: Moment = Moment { unix: 5, uptime: 5 };
 
 /// The file of an account.
 pub fn account(data: &[u8]) {
@@ -82,7 +86,7 @@ impl WebAuthn {
     }
 
     fn apply(&mut self, change: Change) {
-        let planned = self.accounts.plan(change, 5).unwrap();
+        let planned = self.accounts.plan(change, NOW).unwrap();
         self.accounts.commit(planned);
     }
 
@@ -127,18 +131,18 @@ impl WebAuthn {
                     ..self.alice().clone()
                 }));
                 let (account, link) = (self.alice, secret.hash());
-                accounts.plan(Change::Enrol { account, link, passkey: Box::new(passkey) }, 5)
+                accounts.plan(Change::Enrol { account, link, passkey: Box::new(passkey) }, NOW)
             }
             Kept::Authentication(Ceremony::SignIn, kept) => {
                 let (account, result) = self.party.check_sign_in(answer, *kept, &self.accounts);
                 let Ok(result) = result else { return false };
                 let account = account.unwrap().id;
-                self.accounts.plan(Change::SignIn { account, result: Box::new(result) }, 5)
+                self.accounts.plan(Change::SignIn { account, result: Box::new(result) }, NOW)
             }
             Kept::Authentication(_, kept) => {
                 let Ok(result) = self.party.check_step_up(answer, *kept, self.alice()) else { return false };
                 let account = self.alice;
-                self.accounts.plan(Change::SignIn { account, result: Box::new(result) }, 5)
+                self.accounts.plan(Change::SignIn { account, result: Box::new(result) }, NOW)
             }
         };
         let (Planned::Write(account) | Planned::Note(account)) = planned.unwrap() else {

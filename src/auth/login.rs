@@ -9,10 +9,12 @@
 //!                               └─ question: a new challenge in place of the old
 //! ```
 //!
-//! A question is one of SignIn, Enrol and StepUp, and of the command line from afar KeySignIn,
+//! A question is one of SignIn, Enrol, StepUp and Resume, and of the command line from afar KeySignIn,
 //! BindKey and RemoveKey. A claimed key ([`Input::Claimed`]) is one too: it is to be bound with a
 //! touch of a passkey. A change that binds or removes a key is followed by nothing, and one that
-//! was asked for with BindKey by the wait for a person ([`Action::Wait`]).
+//! was asked for with BindKey by the wait for a person ([`Action::Wait`]). If the page offered a resume
+//! key with its answer, and the broker says that the policy has such keys, the key is stored after the
+//! vouching.
 //!
 //! Every input consumes the state. The first answer to a challenge, right or wrong, uses the
 //! challenge up, and only `Vouching` leads to signed in.
@@ -24,16 +26,17 @@ use webauthn_rs::prelude::{
     AuthenticationResult, DiscoverableAuthentication, PasskeyRegistration, WebauthnError,
 };
 
-use super::accounts::{Account, AccountId, Accounts, BoundKey, Change};
+use super::accounts::{Account, AccountId, Accounts, BoundKey, Change, ResumeKey};
 use super::bindings::{ClaimedKey, UnboundKey};
 use super::clock::Now;
 use super::passkeys::{RelyingParty, Unverified};
 use super::secret::{EnrolSecret, SecretHash};
 use super::vouch::KeyRule;
 use crate::client_key::{self, NONCE_LENGTH, Nonce, Purpose};
+use crate::clock::Moment;
 use crate::names::{AccountName, ClientKeyId, PasskeyId};
 use crate::protocol::Refusal;
-use crate::protocol::login::{CHALLENGE, FromFront, ToFront};
+use crate::protocol::login::{CHALLENGE, FromFront, OfferedKey, ToFront};
 use crate::protocol::page::Ceremony;
 use crate::protocol::vouch::AuthMethod;
 
@@ -77,6 +80,8 @@ struct Challenge {
 enum Next {
     /// The broker is told of the principal.
     Vouch(Authenticated),
+    /// The principal is signed in, and the page told of the key that it may come back with.
+    SignedIn { authenticated: Authenticated, seconds: u32 },
     /// The command line is told that its key is bound.
     Bound { account: AccountName, passkey: PasskeyId, claimed: Box<ClaimedKey> },
     /// The key was removed, and what it has open is closed.
@@ -114,6 +119,8 @@ enum KeyQuestion {
     SignIn(ClientKeyId),
     Bind(UnboundKey),
     Remove(ClientKeyId),
+    /// The page comes back with a resume key.
+    Resume(ClientKeyId),
 }
 
 /// How somebody has authenticated.
@@ -127,6 +134,8 @@ pub(super) enum How {
     StepUp,
     /// With a client key.
     ClientKey,
+    /// With a resume key, without a touch.
+    ResumeKey,
 }
 
 /// What somebody has authenticated with.
@@ -135,6 +144,8 @@ pub(super) enum Proof {
     Passkey(PasskeyId),
     /// A client key, and when it was bound.
     ClientKey(ClientKeyId, u64),
+    /// A resume key, the passkey that was touched when it was bound, and when that was.
+    ResumeKey(ClientKeyId, PasskeyId, Moment),
 }
 
 impl fmt::Display for Proof {
@@ -143,6 +154,7 @@ impl fmt::Display for Proof {
         match self {
             Self::Passkey(passkey) => passkey.fmt(f),
             Self::ClientKey(key, _) => write!(f, "key:{key}"),
+            Self::ResumeKey(key, _, _) => write!(f, "resume:{key}"),
         }
     }
 }
@@ -154,22 +166,25 @@ struct Authenticated {
     name: AccountName,
     how: How,
     proof: Proof,
-    /// When, in seconds since 1970.
-    at: u64,
+    /// When.
+    at: Moment,
+    /// The key that the page offered to come back with.
+    offered: Option<OfferedKey>,
 }
 
 /// An input to the state machine.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// A message from the front, but not [`FromFront::FindBinding`].
+    /// A message from the front, but not [`FromFront::FindBinding`], [`FromFront::Keys`] or
+    /// [`FromFront::DropKey`].
     Asked(FromFront),
     /// Somebody who is signed in to this account gave the code of this key, and this is what the
     /// policy lets the account do with one. Or there is none.
     Claimed { account: AccountName, claimed: Result<(ClaimedKey, KeyRule), Refusal> },
     /// The result of [`Action::Store`].
     Stored(Result<(), Refusal>),
-    /// The result of [`Action::Vouch`].
-    Vouched(Result<(), Refusal>),
+    /// The result of [`Action::Vouch`]: how many seconds the page may come back without a touch.
+    Vouched(Result<Option<u32>, Refusal>),
 }
 
 /// What the caller must do. Each input leads to exactly one action.
@@ -180,9 +195,10 @@ pub(super) enum Action {
     /// Make a change, and pass its result in as [`Input::Stored`].
     Store(Change),
     /// Vouch for this principal to the broker, and pass the result in as [`Input::Vouched`].
-    Vouch { account: AccountName, how: AuthMethod, at: u64 },
-    /// Hand over the principal channel. The connection is done.
-    SignedIn { account: AccountName, how: How, proof: Proof },
+    Vouch { account: AccountName, how: AuthMethod, at: u64, resume_key: Option<ClientKeyId> },
+    /// Hand over the principal channel. The connection is done. `kept` is the resume key of the page,
+    /// and for how many seconds it is good.
+    SignedIn { account: AccountName, how: How, proof: Proof, kept: Option<(ClientKeyId, u32)> },
     /// Have this key wait until somebody binds it to an account.
     Wait(UnboundKey),
     /// Tell both sides that the key is bound. The connection is done.
@@ -221,6 +237,8 @@ pub(super) enum RefusalReason {
     Storage,
     #[error("no account has this client key, or the signature is not its own")]
     ClientKey,
+    #[error("no account has this resume key, or the signature is not its own")]
+    ResumeKey,
     #[error("the client key is bound already")]
     KnownKey,
     #[error("no client key can be found by this code")]
@@ -281,6 +299,9 @@ impl Login {
             (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::RemoveKey { key })) => {
                 Self { state: LoginState::Idle, ..self }.key_challenge(KeyQuestion::Remove(key), now)
             }
+            (LoginState::Idle | LoginState::Challenged(_), Input::Asked(FromFront::Resume { key })) => {
+                Self { state: LoginState::Idle, ..self }.key_challenge(KeyQuestion::Resume(key), now)
+            }
             (
                 LoginState::Idle | LoginState::Challenged(_),
                 Input::Asked(FromFront::BindKey { key, name, source }),
@@ -335,7 +356,10 @@ impl Login {
                 let login = Self { state: LoginState::Idle, ..self };
                 login.refuse(Refusal::ChallengeExpired, None, RefusalReason::NoChallenge)
             }
-            (LoginState::Challenged(challenge), Input::Asked(FromFront::Answer { credential })) => {
+            (
+                LoginState::Challenged(challenge),
+                Input::Asked(FromFront::Answer { credential, resume_key }),
+            ) => {
                 // The challenge is used up from here on, whatever the result is.
                 let login = Self { state: LoginState::Idle, ..self };
                 if now.instant >= challenge.deadline {
@@ -346,7 +370,7 @@ impl Login {
                         let (account, result) = party.check_sign_in(&credential, *kept, accounts);
                         match (account, result) {
                             (Some(account), Ok(result)) => {
-                                login.store_sign_in(account, How::SignIn, result, now)
+                                login.store_sign_in(account, How::SignIn, result, resume_key, now)
                             }
                             (account, Err(why)) => {
                                 let name = account.map(|account| account.name.clone());
@@ -367,6 +391,7 @@ impl Login {
                                 let credential = passkey.cred_id();
                                 let proof = Proof::Passkey(PasskeyId::of(credential));
                                 let authenticated = Authenticated::of(account, How::Enrolment, proof, now);
+                                let authenticated = Authenticated { offered: resume_key, ..authenticated };
                                 let (account, passkey) = (account.id, Box::new(passkey));
                                 let change = Change::Enrol { account, link, passkey };
                                 login.store(Next::Vouch(authenticated), change)
@@ -382,7 +407,7 @@ impl Login {
                             return login.refuse(Refusal::UnknownPasskey, None, RefusalReason::Removed);
                         };
                         match party.check_step_up(&credential, *kept, account) {
-                            Ok(result) => login.store_sign_in(account, How::StepUp, result, now),
+                            Ok(result) => login.store_sign_in(account, How::StepUp, result, None, now),
                             Err(why) => {
                                 let another = matches!(why, Unverified::NoPasskey);
                                 let refusal =
@@ -418,7 +443,8 @@ impl Login {
                 let action = Action::Vouch {
                     account: authenticated.name.clone(),
                     how: authenticated.method(),
-                    at: authenticated.at,
+                    at: authenticated.at.unix,
+                    resume_key: authenticated.resume_key(),
                 };
                 (Self { state: LoginState::Vouching(authenticated), ..self }, action)
             }
@@ -428,6 +454,11 @@ impl Login {
             }
             (LoginState::Storing(Next::Removed { account, key }), Input::Stored(Ok(()))) => {
                 (Self { state: LoginState::Over, ..self }, Action::KeyRemoved { account, key })
+            }
+            (LoginState::Storing(Next::SignedIn { authenticated, seconds }), Input::Stored(stored)) => {
+                // Who signs in is not kept out because their key is not kept.
+                let kept = stored.is_ok().then_some(seconds);
+                Self { state: LoginState::Over, ..self }.signed_in(authenticated, kept)
             }
             (
                 LoginState::Storing(
@@ -439,11 +470,11 @@ impl Login {
             ) => {
                 Self { state: LoginState::Idle, ..self }.refuse(refusal, Some(account), RefusalReason::Change)
             }
-            (LoginState::Vouching(authenticated), Input::Vouched(Ok(()))) => {
+            (LoginState::Vouching(authenticated), Input::Vouched(Ok(seconds))) => {
                 // The account may have been removed after the change was stored, and the broker
                 // told of the removal before it was told of this principal. A removal after this
                 // check is told to the broker after the vouching, and closes the channel.
-                // The same goes for a client key.
+                // The same goes for a client key and a resume key.
                 let account = accounts.by_id(authenticated.id);
                 let (is_there, refusal) = match &authenticated.proof {
                     Proof::Passkey(_) => (account.is_some(), Refusal::UnknownPasskey),
@@ -451,18 +482,26 @@ impl Login {
                         let bound = account.and_then(|account| account.client_key(key));
                         (bound.is_some(), Refusal::UnknownKey)
                     }
+                    Proof::ResumeKey(key, _, _) => {
+                        let kept = account.and_then(|account| account.resume_key(key));
+                        (kept.is_some(), Refusal::ResumeOver)
+                    }
                 };
                 if !is_there {
                     let login = Self { state: LoginState::Idle, ..self };
                     return login.refuse(refusal, Some(authenticated.name), RefusalReason::Removed);
                 }
-                let Authenticated { name: account, how, proof, .. } = authenticated;
-                let action = Action::SignedIn { account, how, proof };
-                (Self { state: LoginState::Over, ..self }, action)
+                match seconds.and_then(|seconds| Some((authenticated.keep(seconds)?, seconds))) {
+                    Some((change, seconds)) => {
+                        let login = Self { state: LoginState::Idle, ..self };
+                        login.store(Next::SignedIn { authenticated, seconds }, change)
+                    }
+                    None => Self { state: LoginState::Idle, ..self }.signed_in(authenticated, seconds),
+                }
             }
             (LoginState::Vouching(authenticated), Input::Vouched(Err(refusal))) => {
                 let refusal = match authenticated.how {
-                    How::SignIn | How::StepUp | How::ClientKey => refusal,
+                    How::SignIn | How::StepUp | How::ClientKey | How::ResumeKey => refusal,
                     // The link is used up, so another attempt with it would fail.
                     How::Enrolment => Refusal::PasskeyRegistered,
                 };
@@ -478,7 +517,11 @@ impl Login {
             | (LoginState::Vouching(_), Input::Asked(_) | Input::Claimed { .. } | Input::Stored(_))
             | (
                 LoginState::Idle | LoginState::Challenged(_),
-                Input::Asked(FromFront::FindBinding { .. }) | Input::Stored(_) | Input::Vouched(_),
+                Input::Asked(
+                    FromFront::FindBinding { .. } | FromFront::Keys { .. } | FromFront::DropKey { .. },
+                )
+                | Input::Stored(_)
+                | Input::Vouched(_),
             )
             | (
                 LoginState::Over,
@@ -587,6 +630,17 @@ impl Login {
                     (Self { state: LoginState::Over, ..self }, Action::Wait(unbound))
                 };
             }
+            KeyQuestion::Resume(id) => {
+                let found = accounts.by_resume_key(&id);
+                let found = found.filter(|(_, kept)| has_signed(Purpose::Resume, &kept.key.key));
+                let Some((account, kept)) = found else {
+                    return self.refuse(Refusal::ResumeOver, None, RefusalReason::ResumeKey);
+                };
+                let proof = Proof::ResumeKey(id.clone(), kept.passkey.clone(), kept.touched());
+                let authenticated = Authenticated::of(account, How::ResumeKey, proof, now);
+                let change = Change::UseResumeKey { account: account.id, key: id };
+                return self.store(Next::Vouch(authenticated), change);
+            }
             KeyQuestion::SignIn(id) => (Purpose::SignIn, id),
             KeyQuestion::Remove(id) => (Purpose::Remove, id),
         };
@@ -598,7 +652,7 @@ impl Login {
                 let change = Change::RemoveKey { name, key: id.clone() };
                 self.store(Next::Removed { account, key: id }, change)
             }
-            (Purpose::SignIn | Purpose::Bind, Some((account, bound))) => {
+            (Purpose::SignIn | Purpose::Bind | Purpose::Resume, Some((account, bound))) => {
                 let proof = Proof::ClientKey(id.clone(), bound.bound);
                 let authenticated = Authenticated::of(account, How::ClientKey, proof, now);
                 self.store(Next::Vouch(authenticated), Change::UseKey { account: account.id, key: id })
@@ -615,12 +669,21 @@ impl Login {
         account: &Account,
         how: How,
         result: AuthenticationResult,
+        offered: Option<OfferedKey>,
         now: Now,
     ) -> (Self, Action) {
         let proof = Proof::Passkey(PasskeyId::of(result.cred_id()));
-        let authenticated = Authenticated::of(account, how, proof, now);
+        let authenticated = Authenticated { offered, ..Authenticated::of(account, how, proof, now) };
         let (account, result) = (account.id, Box::new(result));
         self.store(Next::Vouch(authenticated), Change::SignIn { account, result })
+    }
+
+    /// Signs in. The key that the page has offered, or came back with, is good for `seconds` more.
+    fn signed_in(self, authenticated: Authenticated, seconds: Option<u32>) -> (Self, Action) {
+        let kept = authenticated.resume_key().zip(seconds);
+        let Authenticated { name: account, how, proof, .. } = authenticated;
+        let action = Action::SignedIn { account, how, proof, kept };
+        (Self { state: LoginState::Over, ..self }, action)
     }
 
     fn refuse(self, refusal: Refusal, account: Option<AccountName>, why: RefusalReason) -> (Self, Action) {
@@ -630,7 +693,27 @@ impl Login {
 
 impl Authenticated {
     fn of(account: &Account, how: How, proof: Proof, now: Now) -> Self {
-        Self { id: account.id, name: account.name.clone(), how, proof, at: now.unix }
+        let (id, name, at) = (account.id, account.name.clone(), now.moment());
+        Self { id, name, how, proof, at, offered: None }
+    }
+
+    /// The resume key of the page: the one that it offered, or came back with.
+    fn resume_key(&self) -> Option<ClientKeyId> {
+        match (&self.proof, &self.offered) {
+            (Proof::ResumeKey(key, _, _), _) => Some(key.clone()),
+            (Proof::Passkey(_), Some(offered)) => Some(offered.key.id()),
+            (Proof::Passkey(_) | Proof::ClientKey(_, _), _) => None,
+        }
+    }
+
+    /// The change that lets the page come back with the key that it offered, if it did.
+    fn keep(&self, seconds: u32) -> Option<Change> {
+        let Proof::Passkey(passkey) = &self.proof else { return None };
+        let OfferedKey { key, name, source } = self.offered.clone()?;
+        let Moment { unix: bound, uptime } = self.at;
+        let key = BoundKey { key, name, bound, source, last_sign_in: None };
+        let key = ResumeKey { key, passkey: passkey.clone(), uptime };
+        Some(Change::AddResumeKey { account: self.id, key, seconds })
     }
 
     /// How the principal was verified, for the broker.
@@ -639,10 +722,14 @@ impl Authenticated {
             Proof::ClientKey(key, bound) => {
                 return AuthMethod::ClientKey { key: key.clone(), bound: *bound };
             }
+            Proof::ResumeKey(key, passkey, touched) => {
+                let (key, passkey, touched) = (key.clone(), passkey.clone(), *touched);
+                return AuthMethod::ResumeKey { key, passkey, touched };
+            }
             Proof::Passkey(passkey) => passkey.clone(),
         };
         match self.how {
-            How::SignIn | How::ClientKey => AuthMethod::Passkey(passkey),
+            How::SignIn | How::ClientKey | How::ResumeKey => AuthMethod::Passkey(passkey),
             How::Enrolment => AuthMethod::Enrolment(passkey),
             How::StepUp => AuthMethod::StepUp(passkey),
         }

@@ -13,9 +13,10 @@ use super::account_store::Persistence;
 use super::bindings::{ClaimedKey, UnboundKey};
 use super::bounds::{LOGINS_MAX, PEER_TIMEOUT};
 use super::clock::Now;
+use super::keys;
 use super::login::{Action, How, Input, Login, RefusalReason};
 use super::vouch::KeyRule;
-use crate::names::AccountName;
+use crate::names::{AccountName, ClientKeyId};
 use crate::protocol::Refusal;
 use crate::protocol::login::{BINDING, FromFront, IDLE, ToFront};
 use crate::protocol::vouch::Principal;
@@ -97,6 +98,8 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
             Err(error) => return Err(error),
         };
         let input = match asked {
+            FromFront::Keys { account } => return list_keys(front, auth, account).await,
+            FromFront::DropKey { account, key } => return drop_key(front, auth, account, key).await,
             FromFront::FindBinding { account, code } => {
                 let claimed = claim(auth, &account, code.reveal()).await;
                 Input::Claimed { account, claimed }
@@ -107,16 +110,17 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
             | FromFront::KeySignIn { .. }
             | FromFront::BindKey { .. }
             | FromFront::RemoveKey { .. }
+            | FromFront::Resume { .. }
             | FromFront::KeyAnswer { .. }
             | FromFront::DeclineBinding
             | FromFront::Answer { .. }) => Input::Asked(asked),
         };
         let (next, action) = turn(auth, login, input).await;
         let (next, action, channel) = match action {
-            Action::Vouch { account, how, at } => {
+            Action::Vouch { account, how, at, resume_key } => {
                 let principal = Principal::Account(account.clone());
-                let (outcome, channel) = match auth.broker.vouch(principal, how, at).await {
-                    Ok(channel) => (Ok(()), Some(channel)),
+                let (outcome, channel) = match auth.broker.vouch(principal, how, at, resume_key).await {
+                    Ok((channel, seconds)) => (Ok(seconds), Some(channel)),
                     Err(error) => {
                         tracing::error!(%account, %error, "the broker did not accept a principal");
                         (Err(error.refusal()), None)
@@ -146,6 +150,28 @@ async fn claim(auth: &Auth, account: &AccountName, code: &str) -> Result<(Claime
     let rule = auth.broker.key_rule(account.clone()).await.map_err(|error| error.refusal())?;
     let claimed = auth.bindings.claim(account, code, Now::read().instant)?;
     Ok((claimed, rule))
+}
+
+/// Tells a page the keys of its account.
+async fn list_keys(front: &FrontChannel, auth: &Auth, account: AccountName) -> Result<Ending, WireError> {
+    let message = keys::list(auth, account).await.map_or_else(ToFront::Refused, ToFront::Keys);
+    send(front, &message, None).await?;
+    Ok(Ending::Done)
+}
+
+/// Removes a key of the account of a page, and tells it those that are left.
+async fn drop_key(
+    front: &FrontChannel,
+    auth: &Auth,
+    account: AccountName,
+    key: ClientKeyId,
+) -> Result<Ending, WireError> {
+    let message = match keys::remove(auth, &account, key, "the account itself, in the page").await {
+        Ok(()) => keys::list(auth, account).await.map_or_else(ToFront::Refused, ToFront::Keys),
+        Err(refusal) => ToFront::Refused(refusal),
+    };
+    send(front, &message, None).await?;
+    Ok(Ending::Done)
 }
 
 /// Has a client key wait until somebody binds it to their account, and tells its command line.
@@ -241,7 +267,7 @@ async fn act(
             Ok(Some(Ending::Done))
         }
         (Action::KeyRemoved { account, key }, _) => {
-            tracing::info!(%account, how = "client key removed", credential = %format_args!("key:{key}"), "a client key is removed by its command line");
+            tracing::info!(%account, how = "key removed", credential = %format_args!("key:{key}"), "a client key is removed by its command line");
             let message = match auth.broker.close_key_channels(key.clone()).await {
                 Ok(()) => ToFront::KeyRemoved,
                 Err(error) => {
@@ -252,16 +278,19 @@ async fn act(
             send(front, &message, None).await?;
             Ok(Some(Ending::Done))
         }
-        (Action::SignedIn { account, how, proof }, Some(channel)) => {
-            let signed_in = ToFront::SignedIn { account: account.clone() };
+        (Action::SignedIn { account, how, proof, kept }, Some(channel)) => {
+            let (resume_key, resume) = kept.unzip();
+            let signed_in = ToFront::SignedIn { account: account.clone(), resume };
             let (how, message) = match how {
                 How::SignIn => ("signed in", signed_in),
                 How::ClientKey => ("signed in with a client key", signed_in),
+                How::ResumeKey => ("came back", signed_in),
                 How::Enrolment => ("enrolled", signed_in),
                 How::StepUp => ("stepped up", ToFront::SteppedUp),
             };
             send(front, &message, Some(channel)).await?;
-            tracing::info!(%account, how, credential = %proof, "account signed in");
+            let key = resume_key.as_ref().map(tracing::field::display);
+            tracing::info!(%account, how, credential = %proof, key, "account signed in");
             Ok(Some(Ending::Done))
         }
         (

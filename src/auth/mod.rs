@@ -15,6 +15,7 @@
 //! | `login_socket` | `auth.sock`: the login connections themselves |
 //! | `control_socket` | `control.sock`: requests of `tere` on the host |
 //! | `bounds` | limits on connections, and deadlines for peers |
+//! | `keys` | the keys of an account: listed and removed |
 //! | `bindings` | client keys that wait until a person binds them to an account |
 //! | `passkeys` | the ceremonies of WebAuthn |
 //! | `secret` | the secret of an enrolment link, and its hash |
@@ -33,6 +34,7 @@ mod clock;
 mod control_socket;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod keys;
 mod login;
 mod login_socket;
 mod passkeys;

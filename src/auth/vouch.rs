@@ -59,17 +59,28 @@ impl Broker {
     }
 
     /// Vouches for the holder of the returned socket, which is the principal channel from now on.
+    /// Returns also how many seconds a page may come back without a touch.
     pub(super) async fn vouch(
         &self,
         principal: Principal,
         how: AuthMethod,
         at: u64,
-    ) -> Result<OwnedFd, VouchError> {
-        let (answer, channel) = self.say(FromAuth::Vouch { principal, how, at }).await?;
+        resume_key: Option<ClientKeyId>,
+    ) -> Result<(OwnedFd, Option<u32>), VouchError> {
+        let (answer, channel) = self.say(FromAuth::Vouch { principal, how, at, resume_key }).await?;
         match answer {
-            ToAuth::Vouched => Ok(channel.into_socket()),
+            ToAuth::Vouched { resume } => Ok((channel.into_socket(), resume)),
             ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
-            ToAuth::Revoked | ToAuth::KeyRule { .. } => Err(VouchError::OutOfTurn),
+            ToAuth::Revoked | ToAuth::KeyRule { .. } | ToAuth::ResumeRule(_) => Err(VouchError::OutOfTurn),
+        }
+    }
+
+    /// How many seconds after a touch a page may come back without another; `None` for never.
+    pub(super) async fn resume_rule(&self) -> Result<Option<u32>, VouchError> {
+        match self.say(FromAuth::ResumeRule).await?.0 {
+            ToAuth::ResumeRule(seconds) => Ok(seconds),
+            ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
+            ToAuth::Vouched { .. } | ToAuth::Revoked | ToAuth::KeyRule { .. } => Err(VouchError::OutOfTurn),
         }
     }
 
@@ -83,7 +94,7 @@ impl Broker {
         self.close(FromAuth::CloseChannels(uid)).await
     }
 
-    /// Has the broker close the principal channels that a client key got.
+    /// Has the broker close the principal channels that a client key or a resume key got.
     pub(super) async fn close_key_channels(&self, key: ClientKeyId) -> Result<(), VouchError> {
         self.close(FromAuth::CloseKeyChannels(key)).await
     }
@@ -93,7 +104,7 @@ impl Broker {
         match self.say(FromAuth::KeyRule(account)).await?.0 {
             ToAuth::KeyRule { allow, seconds } => Ok(KeyRule { allow, seconds }),
             ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
-            ToAuth::Vouched | ToAuth::Revoked => Err(VouchError::OutOfTurn),
+            ToAuth::Vouched { .. } | ToAuth::Revoked | ToAuth::ResumeRule(_) => Err(VouchError::OutOfTurn),
         }
     }
 
@@ -102,7 +113,9 @@ impl Broker {
         match answer {
             ToAuth::Revoked => Ok(()),
             ToAuth::Refused(refusal) => Err(VouchError::Refused(refusal)),
-            ToAuth::Vouched | ToAuth::KeyRule { .. } => Err(VouchError::OutOfTurn),
+            ToAuth::Vouched { .. } | ToAuth::KeyRule { .. } | ToAuth::ResumeRule(_) => {
+                Err(VouchError::OutOfTurn)
+            }
         }
     }
 

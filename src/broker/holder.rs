@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::touch::Touch;
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::config::{ClientKeyRule, Config, FreshTouch};
 use crate::names::{ClientKeyId, KeyRight, PasskeyId, SessionId, UserUid};
 use crate::protocol::Refusal;
@@ -20,6 +20,8 @@ pub(super) enum Credential {
     UnixUser(UserUid),
     /// A client key.
     ClientKey(ClientKeyId),
+    /// A resume key, and the passkey that was touched for it.
+    ResumeKey(ClientKeyId, PasskeyId),
 }
 
 impl fmt::Display for Credential {
@@ -28,6 +30,8 @@ impl fmt::Display for Credential {
             Self::Passkey(passkey) => passkey.fmt(f),
             Self::UnixUser(uid) => write!(f, "uid:{uid}"),
             Self::ClientKey(key) => write!(f, "key:{key}"),
+            // The journal's records of this key's binding name the passkey.
+            Self::ResumeKey(key, _) => write!(f, "resume:{key}"),
         }
     }
 }
@@ -44,30 +48,45 @@ pub(super) struct Holder {
     /// When the client key was bound to the account, in seconds since 1970, if the channel was got
     /// with one. It has no touch, and does what the policy says of such keys.
     bound: Option<u64>,
+    /// When the passkey was touched, if the channel was got with a resume key. It does what one that
+    /// was got with a touch does, for as long as the policy says.
+    touched: Option<Moment>,
+    /// The resume key of the page that has the channel.
+    resume_key: Option<ClientKeyId>,
 }
 
 impl Holder {
     /// The holder that auth vouches for.
     pub(super) fn vouched(principal: Principal, how: AuthMethod, at: u64) -> Self {
+        let holder = |credential| Self {
+            principal,
+            credential,
+            touch: None,
+            bound: None,
+            touched: None,
+            resume_key: None,
+        };
         match how {
             AuthMethod::Passkey(passkey) | AuthMethod::Enrolment(passkey) => {
-                let credential = Some(Credential::Passkey(passkey));
-                Self { principal, credential, touch: None, bound: None }
+                holder(Some(Credential::Passkey(passkey)))
             }
             AuthMethod::StepUp(passkey) => {
                 let touch = Some(Touch::vouched(at));
-                let credential = Some(Credential::Passkey(passkey));
-                Self { principal, credential, touch, bound: None }
+                Self { touch, ..holder(Some(Credential::Passkey(passkey))) }
             }
-            AuthMethod::PeerUid(uid) => {
-                let credential = UserUid::try_from(uid).ok().map(Credential::UnixUser);
-                Self { principal, credential, touch: None, bound: None }
-            }
+            AuthMethod::PeerUid(uid) => holder(UserUid::try_from(uid).ok().map(Credential::UnixUser)),
             AuthMethod::ClientKey { key, bound } => {
-                let credential = Some(Credential::ClientKey(key));
-                Self { principal, credential, touch: None, bound: Some(bound) }
+                Self { bound: Some(bound), ..holder(Some(Credential::ClientKey(key))) }
+            }
+            AuthMethod::ResumeKey { key, passkey, touched } => {
+                Self { touched: Some(touched), ..holder(Some(Credential::ResumeKey(key, passkey))) }
             }
         }
+    }
+
+    /// The same holder, whose page has this resume key.
+    pub(super) fn with_resume_key(self, resume_key: Option<ClientKeyId>) -> Self {
+        Self { resume_key, ..self }
     }
 
     /// Whether a channel of this kind may ask for this at all.
@@ -122,25 +141,51 @@ impl Holder {
     /// What the policy says of the client key that the channel was got with; `None` without one.
     ///
     /// # Errors
-    /// The policy says nothing of keys of this account, or the key is too old.
+    /// The policy says nothing of keys of this account, or the key, or the touch of a resume key, is
+    /// too old.
     pub(super) fn key_rule<'a>(&self, policy: &'a Config) -> Result<Option<&'a ClientKeyRule>, Refusal> {
+        if let Some(touched) = self.touched {
+            let left = resume_left(touched, policy, Moment::now());
+            return left.map(|_| None).ok_or(Refusal::ResumeOver);
+        }
         let Some(bound) = self.bound else { return Ok(None) };
         let Principal::Account(account) = &self.principal else { return Err(Refusal::NotByKey) };
         let rule = policy.client_key_rule(account).ok_or(Refusal::NotByKey)?;
         if clock::now() < expiry(bound, rule) { Ok(Some(rule)) } else { Err(Refusal::KeyExpired) }
     }
 
-    /// How long the client key is still good by this policy, if the channel was got with one.
+    /// How long the client key or the resume key is still good by this policy, if the channel was got
+    /// with one.
     pub(super) fn key_lasts(&self, policy: &Config) -> Option<Duration> {
+        if let Some(touched) = self.touched {
+            return Some(resume_left(touched, policy, Moment::now()).unwrap_or_default());
+        }
         self.bound?;
         let rule = self.key_rule(policy).ok().flatten();
         let left = rule.map(|rule| expiry(self.bound.unwrap_or_default(), rule).saturating_sub(clock::now()));
         Some(Duration::from_secs(left.unwrap_or_default()))
     }
 
-    /// Whether the channel was got with this client key.
-    pub(super) fn is_client_key(&self, key: &ClientKeyId) -> bool {
-        matches!(&self.credential, Some(Credential::ClientKey(of_channel)) if of_channel == key)
+    /// How many seconds the page may come back without a touch, from now on, by this policy.
+    pub(super) fn resume_lasts(&self, policy: &Config) -> Option<u32> {
+        match self.touched {
+            Some(touched) => {
+                let left = resume_left(touched, policy, Moment::now())?;
+                Some(u32::try_from(left.as_secs()).unwrap_or(u32::MAX))
+            }
+            None => policy.resume.seconds(),
+        }
+    }
+
+    /// Whether the channel was got with this client key, or its page has this resume key.
+    pub(super) fn has_key(&self, key: &ClientKeyId) -> bool {
+        let of_channel = match &self.credential {
+            Some(Credential::ClientKey(of_channel) | Credential::ResumeKey(of_channel, _)) => {
+                Some(of_channel)
+            }
+            Some(Credential::Passkey(_) | Credential::UnixUser(_)) | None => None,
+        };
+        of_channel == Some(key) || self.resume_key.as_ref() == Some(key)
     }
 
     /// Checks that a view that takes a touch, if it takes one, is asked for on the channel of a
@@ -186,6 +231,12 @@ impl Holder {
             Principal::Operator => "(operator)".to_owned(),
         }
     }
+}
+
+/// How long a page may still come back whose passkey was touched then.
+fn resume_left(touched: Moment, policy: &Config, now: Moment) -> Option<Duration> {
+    let age = Duration::from_secs(touched.age(now)?);
+    policy.resume.get()?.checked_sub(age).filter(|left| !left.is_zero())
 }
 
 /// When a client key that was bound at this time is no longer good, in seconds since 1970.
@@ -301,9 +352,68 @@ mod tests {
             (Ok(()), None)
         );
         let key = ClientPublicKey::of(&[7; 32]).id();
-        assert!(alice.is_client_key(&key) && !signed_in.is_client_key(&key));
+        assert!(alice.has_key(&key) && !signed_in.has_key(&key));
         let operator =
             Holder::vouched(Principal::Operator, AuthMethod::ClientKey { key, bound: u64::MAX }, 0);
         assert_eq!(operator.may_ask_by_key(&Ask::Lobby, &all), Err(Refusal::NotByKey));
+    }
+
+    #[test]
+    fn a_page_comes_back_for_as_long_as_the_policy_says_and_may_what_a_touch_may_but_no_more() {
+        let policy = |line: &str| {
+            Config::parse(&format!("origin = \"https://a.example\"\n{line}"), "tere.toml").unwrap()
+        };
+        let key = ClientPublicKey::of(&[7; 32]).id();
+        let now = Moment::now();
+        let back = |touched: Moment| {
+            let how = AuthMethod::ResumeKey { key: key.clone(), passkey: PasskeyId::of(b"a"), touched };
+            let alice = Principal::Account("alice".parse().unwrap());
+            Holder::vouched(alice, how, now.unix).with_resume_key(Some(key.clone()))
+        };
+        let ago = |seconds: u64| Moment { unix: now.unix - seconds, ..now };
+        let session: SessionId = "aaaaaaaaaaaa".parse().unwrap();
+        let asks = [
+            Ask::Lobby,
+            Ask::Open { target: "dev@box".parse().unwrap(), size: TermSize::DEFAULT, reason: None },
+            Ask::End { session },
+            Ask::Change("rebuild:box".parse().unwrap()),
+        ];
+        let fresh = back(ago(60));
+        for ask in &asks {
+            assert_eq!((fresh.may_ask(ask), fresh.may_ask_by_key(ask, &policy(""))), (Ok(()), Ok(())));
+        }
+        // It is no touch.
+        assert_eq!(fresh.may_view(Some(FreshTouch::default())), Err(Refusal::TouchRequired));
+        assert_eq!(fresh.spend_touch(Some(FreshTouch::default())), Err(Refusal::TouchRequired));
+        assert!(fresh.may_view_by_key(&policy("")).is_ok());
+        let over = Err(Refusal::ResumeOver);
+        let noon = 12 * 60 * 60;
+        for (holder, line, expected) in [
+            (back(ago(noon - 60)), "", Ok(None)),
+            (back(ago(noon)), "", over),
+            (back(ago(noon)), "resume = \"13h\"", Ok(None)),
+            (back(ago(3600)), "resume = \"1h\"", over),
+            (back(ago(1)), "resume = false", over),
+            (back(Moment { unix: now.unix + 5, ..now }), "", over),
+        ] {
+            let policy = policy(line);
+            assert_eq!(holder.key_rule(&policy), expected, "{line}");
+            assert_eq!(holder.may_ask_by_key(&Ask::Lobby, &policy), expected.map(|_| ()), "{line}");
+            assert_eq!(holder.may_view_by_key(&policy), expected.map(|_| ()), "{line}");
+            assert_eq!(holder.key_lasts(&policy) > Some(Duration::ZERO), expected.is_ok(), "{line}");
+            assert_eq!(holder.resume_lasts(&policy).is_some(), expected.is_ok(), "{line}");
+        }
+        // The clock of the host was set back by as much as has passed since the touch.
+        if let Some(uptime) = now.uptime.checked_sub(3600) {
+            let holder = back(Moment { unix: now.unix, uptime });
+            assert_eq!(holder.key_rule(&policy("resume = \"1h\"")), over);
+        }
+        let by_passkey = || AuthMethod::Passkey(PasskeyId::of(b"a"));
+        let signed_in = Holder::vouched(fresh.principal.clone(), by_passkey(), now.unix);
+        assert_eq!(signed_in.resume_lasts(&policy("")), Some(noon.try_into().unwrap()));
+        assert_eq!(signed_in.resume_lasts(&policy("resume = false")), None);
+        // Removing the key closes the channel that was got with it, and that of the page which has it.
+        assert!(fresh.has_key(&key) && !signed_in.has_key(&key));
+        assert!(signed_in.with_resume_key(Some(key.clone())).has_key(&key));
     }
 }

@@ -69,12 +69,12 @@ async fn receive(
 ) -> Result<(), WireError> {
     channel.greet(Intent::Vouch, VOUCH_TIMEOUT).await?;
     match channel.receive_within(VOUCH_TIMEOUT).await?.0 {
-        FromAuth::Vouch { principal, how, at } => {
+        FromAuth::Vouch { principal, how, at, resume_key } => {
             tracing::debug!(?principal, ?how, at, "to be vouched for");
-            let holder = Holder::vouched(principal, how, at);
+            let holder = Holder::vouched(principal, how, at).with_resume_key(resume_key);
             if let Err(refusal) = holder.key_rule(&broker.policy.now()) {
                 let credential = holder.credential.as_ref().map(tracing::field::display);
-                tracing::warn!(account = holder.account(), credential, %refusal, "a client key is refused by the policy");
+                tracing::warn!(account = holder.account(), credential, %refusal, "a key is refused by the policy");
                 return tell(&channel, &ToAuth::Refused(refusal)).await;
             }
             let _held = match broker.channels.permit(&holder.principal) {
@@ -88,7 +88,8 @@ async fn receive(
             // Subscribed before auth learns that the channel is the account's: from then on a
             // revocation must reach it.
             let events = broker.events.subscribe();
-            tell(&channel, &ToAuth::Vouched).await?;
+            let resume = holder.resume_lasts(&broker.policy.now());
+            tell(&channel, &ToAuth::Vouched { resume }).await?;
             drop(permit);
             principal::serve(channel.into_socket(), holder, Arc::clone(&broker), events).await
         }
@@ -100,9 +101,9 @@ async fn receive(
             tell(&channel, &answer).await
         }
         FromAuth::CloseKeyChannels(key) => {
-            tracing::info!(%key, "a client key was removed");
+            tracing::info!(%key, "a key was removed");
             // Fails only if no principal channel is open.
-            let _ = broker.events.send(BrokerEvent::ClientKeyRemoved(key));
+            let _ = broker.events.send(BrokerEvent::KeyRemoved(key));
             tell(&channel, &ToAuth::Revoked).await
         }
         FromAuth::KeyRule(account) => {
@@ -119,6 +120,9 @@ async fn receive(
                 }
             };
             tell(&channel, &answer).await
+        }
+        FromAuth::ResumeRule => {
+            tell(&channel, &ToAuth::ResumeRule(broker.policy.now().resume.seconds())).await
         }
         FromAuth::CloseChannels(uid) => {
             tracing::info!(%uid, "a UNIX user no longer belongs to its account");

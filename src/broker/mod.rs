@@ -134,8 +134,8 @@ enum BrokerEvent {
     Revoked(AccountName),
     /// A UNIX user no longer belongs to its account.
     UnixUserRemoved(UserUid),
-    /// A client key was removed.
-    ClientKeyRemoved(ClientKeyId),
+    /// A client key or a resume key was removed.
+    KeyRemoved(ClientKeyId),
     /// The policy was reloaded.
     PolicyChanged,
     /// The machine went away, for this reason if tere stopped it.

@@ -32,7 +32,7 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the holder may leave a reply unread. Its socket buffer has room for many.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the age of a client key is looked at while it has a channel, at least.
+/// How often the age of a client key or a resume key is looked at while it has a channel, at least.
 const KEY_CHECK: Duration = Duration::from_secs(60);
 
 type PrincipalChannel = AsyncChannel<FromBroker, Request>;
@@ -131,13 +131,13 @@ impl PrincipalTask {
                         return Ok(());
                     }
                     Ok(BrokerEvent::UnixUserRemoved(uid)) if self.holder.is_unix_user(uid) => return Ok(()),
-                    Ok(BrokerEvent::ClientKeyRemoved(key)) if self.holder.is_client_key(&key) => {
+                    Ok(BrokerEvent::KeyRemoved(key)) if self.holder.has_key(&key) => {
                         return Ok(());
                     }
                     Ok(
                         BrokerEvent::Revoked(_)
                         | BrokerEvent::UnixUserRemoved(_)
-                        | BrokerEvent::ClientKeyRemoved(_),
+                        | BrokerEvent::KeyRemoved(_),
                     ) => {}
                     Ok(BrokerEvent::PolicyChanged) => {
                         if self.holder.key_rule(&self.broker.policy.now()).is_err() {

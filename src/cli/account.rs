@@ -10,7 +10,9 @@ use super::{ask, inheritance, print, session, table, time};
 use crate::clock;
 use crate::names::{AccountName, ClientKeyId, MachineName, UserUid};
 use crate::protocol::SessionSummary;
-use crate::protocol::control::{ACCOUNTS_A_PAGE, AccountSummary, FromCli, KeySummary, ToCli, UnusableFile};
+use crate::protocol::control::{
+    ACCOUNTS_A_PAGE, AccountSummary, FromCli, KeyKind, KeySummary, ToCli, UnusableFile,
+};
 
 /// The subcommands for accounts.
 #[derive(Debug, Subcommand)]
@@ -59,19 +61,22 @@ pub(super) enum Command {
     AddUnixUser(UnixUserOf),
     /// No longer let a UNIX user act as an account. What it had attached is closed; sessions go on.
     RemoveUnixUser(UnixUserOf),
-    /// List the client keys of an account: with each, a command line signs in from afar.
+    /// List where an account is signed in: its client keys and the resume keys of its pages.
     ///
-    /// The person binds one with 'tere login'. What it may do is written in /etc/tere/tere.toml.
+    /// With a client key, a command line signs in from afar; the person binds one with 'tere login'.
+    /// With a resume key, a page comes back without a touch of the passkey. What the keys are good for
+    /// is written in /etc/tere/tere.toml.
     ListKeys {
         /// The account.
         #[arg(value_name = "ACCOUNT")]
         account: AccountName,
-        /// Print JSON: an array of objects with key, name, bound, last_sign_in, source (the address
-        /// that it was bound from, or null for this host). Times are seconds since 1970.
+        /// Print JSON: an array of objects with kind (command-line or page), key, name, bound,
+        /// last_sign_in, source (the address that it was bound from, or null for this host). Times are
+        /// seconds since 1970.
         #[arg(long)]
         json: bool,
     },
-    /// Remove a client key of an account. What it has open is closed at once; sessions go on.
+    /// Remove a client key or a resume key of an account. What it has open is closed at once; sessions go on.
     RemoveKey {
         /// The account.
         #[arg(value_name = "ACCOUNT")]
@@ -195,6 +200,7 @@ fn list_keys(account: &AccountName, keys: Vec<KeySummary>, json: bool) -> Result
     if json {
         let object = |key: KeySummary| {
             json!({
+                "kind": key.kind,
                 "key": key.key,
                 "name": key.name,
                 "bound": key.bound,
@@ -205,19 +211,32 @@ fn list_keys(account: &AccountName, keys: Vec<KeySummary>, json: bool) -> Result
         return print(&serde_json::Value::from_iter(keys.into_iter().map(object)).to_string());
     }
     if keys.is_empty() {
-        return print(&format!("{account} has no client keys. The person binds one: tere login"));
+        return print(&format!(
+            "{account} has no keys. A person gets one by signing in to the page, or: tere login"
+        ));
     }
     let now = clock::now();
     let row = |key: KeySummary| {
         vec![
             key.key.to_string(),
+            kind(key.kind).to_owned(),
             key.name.to_string(),
             time::told(key.bound, now),
             key.source.map_or_else(|| "this host".to_owned(), |source| source.to_string()),
             key.last_sign_in.map_or_else(|| "never".to_owned(), |last| time::told(last, now)),
         ]
     };
-    print(&table(&["KEY", "NAME", "BOUND", "FROM", "LAST SIGN-IN"], keys.into_iter().map(row).collect()))
+    print(&table(
+        &["KEY", "OF A", "NAME", "BOUND", "FROM", "LAST SIGN-IN"],
+        keys.into_iter().map(row).collect(),
+    ))
+}
+
+fn kind(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::CommandLine => "command line",
+        KeyKind::Page => "page",
+    }
 }
 
 /// Reports that an account was removed, with its sessions, because they continue, and its machines,

@@ -82,6 +82,7 @@ impl Failure {
             | Refusal::NotByKey
             | Refusal::UnknownKey
             | Refusal::KeyExpired
+            | Refusal::ResumeOver
             | Refusal::CodeInvalid
             | Refusal::KeyDeclined
             | Refusal::KeysFull

@@ -370,6 +370,7 @@ impl Bridge {
             | ToPage::KeyRemoved {}
             | ToPage::Binding { .. }
             | ToPage::Bound {}
+            | ToPage::Keys { .. }
             | ToPage::SignedIn { .. }
             | ToPage::TouchChallenge { .. } => Err(ClientError::OutOfTurn),
         }

@@ -52,7 +52,7 @@ pub(super) async fn sign_in(login: &Login) -> Result<(Socket, AccountName), Clie
     let mut socket = Socket::connect(&login.origin).await?;
     let ask = FromPage::KeySignIn { key: login.key.public().id() };
     let answer = signed(&mut socket, &login.origin, &login.key, Purpose::SignIn, &ask).await?;
-    let ToPage::SignedIn { account } = answer else { return Err(unexpected(&answer)) };
+    let ToPage::SignedIn { account, .. } = answer else { return Err(unexpected(&answer)) };
     // The first list comes by itself, unless the policy lets the key have none.
     let first = socket.answer(ANSWER_TIMEOUT).await?;
     if let ToPage::Lobby { .. } | ToPage::Refused { stream: None, .. } = first {

@@ -13,8 +13,8 @@ use super::explain::explain;
 use super::share::Share;
 use super::{
     ClientKeyRule, Config, CpuWeight, DiskSpace, Environment, Fault, FreshTouch, Grant, Group, Launch,
-    Limits, Machine, MaxAge, Memory, Network, Origin, Pattern, PerAccount, Period, ProxySource, Shell, Start,
-    Tasks, Terms, TimeLimit, Update,
+    Limits, Machine, MaxAge, Memory, Network, Origin, Pattern, PerAccount, Period, ProxySource, Resume,
+    Shell, Start, Tasks, Terms, TimeLimit, Update,
 };
 use crate::names::{
     AccountName, BadName, ChangeKind, GroupName, KeyRight, MachineName, Target, TemplateName, UnixGroup,
@@ -29,6 +29,9 @@ struct Document {
     origin: Origin,
     /// The proxy before the front.
     proxy: Option<ProxyTable>,
+    /// How long after a touch a page may come back without another.
+    #[serde(default)]
+    resume: Resume,
     /// The groups of accounts.
     #[serde(default)]
     group: Vec<Spanned<GroupTable>>,
@@ -151,7 +154,8 @@ pub(super) fn read(text: &str) -> Result<Config, Found> {
     let grants = grants.into_iter().map(|(grant, _)| grant).collect();
     let client_keys = client_keys(document.client_key, &groups)?;
     let proxy = document.proxy.map(|table| table.source);
-    Ok(Config { origin: document.origin, proxy, groups, grants, machines, client_keys })
+    let Document { origin, resume, .. } = document;
+    Ok(Config { origin, proxy, resume, groups, grants, machines, client_keys })
 }
 
 /// Where a grant stands in the file, and its machine.

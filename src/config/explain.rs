@@ -13,6 +13,7 @@ use super::error::{Found, found};
 pub(super) const EXAMPLES: &[(Option<&str>, &str, &str)] = &[
     (None, "origin", "origin = \"https://shell.example.org\""),
     (None, "proxy", "[proxy]"),
+    (None, "resume", "resume = \"12h\""),
     (None, "group", "[[group]]"),
     (None, "grant", "[[grant]]"),
     (None, "machine", "[[machine]]"),

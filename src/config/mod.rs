@@ -39,6 +39,7 @@ mod origin;
 mod pattern;
 mod period;
 mod proxy;
+mod resume;
 mod share;
 mod terms;
 
@@ -61,6 +62,7 @@ pub use origin::{BadOrigin, Origin};
 pub use pattern::Pattern;
 pub use period::Period;
 pub use proxy::ProxySource;
+pub use resume::Resume;
 pub use terms::{FreshTouch, Terms, TimeLimit};
 
 /// Largest configuration file, bytes. A larger file is refused without parsing it.
@@ -73,6 +75,8 @@ pub struct Config {
     pub origin: Origin,
     /// How a proxy says where a browser is; `None` if its word is not to be taken.
     pub proxy: Option<ProxySource>,
+    /// How long after a touch a page may come back without another.
+    pub resume: Resume,
     /// The groups of accounts, in the order of the file.
     pub groups: Vec<Group>,
     /// The grants: who may open what, in the order of the file.

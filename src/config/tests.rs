@@ -105,6 +105,20 @@ fn a_group_stands_for_its_accounts() {
 }
 
 #[test]
+fn a_page_comes_back_for_twelve_hours_or_what_the_policy_says() {
+    let resume = |line: &str| parse(&format!("{ORIGIN}{line}\n")).unwrap().resume.seconds();
+    assert_eq!((resume(""), resume("resume = true")), (Some(12 * 3600), Some(12 * 3600)));
+    assert_eq!((resume("resume = \"3d\""), resume("resume = false")), (Some(3 * 24 * 3600), None));
+    for (line, expected) in [
+        ("resume = \"ever\"", "tere.toml:2:10: \"ever\" is not a period of time"),
+        ("resume = 12", "tere.toml:2:10: \"resume\" has a number for its value"),
+    ] {
+        let said = refusal(&format!("{ORIGIN}{line}\n"));
+        assert!(said.starts_with(expected), "{said}\nexpected {expected}");
+    }
+}
+
+#[test]
 fn a_client_key_is_good_for_what_the_policy_says_and_for_nobody_else() {
     let with = |tables: &str| format!("{ORIGIN}[[group]]\nname = \"staff\"\naccounts = [\"bob\"]\n{tables}");
     let rule = "[[client-key]]\naccounts = [\"alice\", \"@staff\"]\nallow = [\"list\", \"attach\"]\n";
@@ -354,7 +368,7 @@ fn each_fault_names_its_place_and_what_to_write_instead() {
         ),
         (
             format!("{ORIGIN}zzz = 1"),
-            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, group, grant, machine, client-key",
+            "tere.toml:2:1: there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, resume, group, grant, machine, client-key",
         ),
         (
             format!("{ORIGIN}[grant]\n"),
@@ -629,7 +643,7 @@ fn a_report_points_at_the_place() {
     let report = parse(&text).unwrap_err().report();
     assert_eq!(
         report,
-        "there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, group, grant, machine, client-key\n \
+        "there is no key \"zzz\" at the top of the file: the keys there are origin, proxy, resume, group, grant, machine, client-key\n \
          --> tere.toml:3:1\n  |\n3 | zzz = 1\n  | ^^^ here"
     );
     // A missing key is reported at a position without a character.

@@ -26,6 +26,9 @@ impl Client {
             FromPage::SignIn {}
             | FromPage::Enrol { .. }
             | FromPage::Answer { .. }
+            | FromPage::Resume { .. }
+            | FromPage::Keys {}
+            | FromPage::DropKey { .. }
             | FromPage::StepUp { .. }
             | FromPage::Touch { .. }
             | FromPage::FindBinding { .. }
@@ -34,11 +37,11 @@ impl Client {
             FromPage::BindKey { .. }
             | FromPage::KeySignIn { .. }
             | FromPage::RemoveKey { .. }
-            | FromPage::KeyAnswer { .. }
             | FromPage::AttachAs { .. }
             | FromPage::Follow {}
             | FromPage::Exec { .. } => self == Self::CommandLine,
-            FromPage::List {}
+            FromPage::KeyAnswer { .. }
+            | FromPage::List {}
             | FromPage::Open { .. }
             | FromPage::Attach { .. }
             | FromPage::Name { .. }

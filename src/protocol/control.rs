@@ -36,9 +36,9 @@ pub enum FromCli {
     AccountAddUnixUser(AccountName, UserUid),
     /// No longer let a UNIX user act as an account.
     AccountRemoveUnixUser(AccountName, UserUid),
-    /// List the client keys of an account.
+    /// List the client keys and the resume keys of an account.
     AccountKeys(AccountName),
-    /// Remove a client key from an account, and close what it has open.
+    /// Remove a client key or a resume key from an account, and close what it has open.
     AccountRemoveKey(AccountName, ClientKeyId),
     /// Hand over the principal channel of whoever asks.
     Principal,
@@ -65,7 +65,7 @@ pub enum ToCli {
         /// The files.
         files: Vec<UnusableFile>,
     },
-    /// The client keys of an account, in the order in which they were bound.
+    /// The client keys of an account and its resume keys, in the order in which they were bound.
     Keys(Vec<KeySummary>),
     /// The request was carried out.
     Done,
@@ -93,19 +93,37 @@ pub struct AccountSummary {
     pub unix_users: Vec<UserUid>,
 }
 
-/// One client key in a list.
+/// One client key or resume key in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct KeySummary {
+    /// Which of the two it is.
+    pub kind: KeyKind,
     /// Its id.
     pub key: ClientKeyId,
     /// Its name.
     pub name: Label,
     /// When it was bound, in seconds since 1970.
+    #[cfg_attr(test, ts(type = "number"))]
     pub bound: u64,
     /// When it was last used to sign in, in seconds since 1970; `None` if it never was.
+    #[cfg_attr(test, ts(type = "number | null"))]
     pub last_sign_in: Option<u64>,
     /// Where it was bound from, if that was not this host.
+    #[cfg_attr(test, ts(type = "string | null"))]
     pub source: Option<IpAddr>,
+}
+
+/// What a key of an account is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum KeyKind {
+    /// A client key: a command line signs in with it from afar.
+    CommandLine,
+    /// A resume key: a page comes back with it without a touch.
+    Page,
 }
 
 /// Most unusable account files in one reply. Files beyond it appear in the journal only.

@@ -7,8 +7,8 @@
 //!
 //! JSON is passed through as text: only auth and the browser parse it.
 //!
-//! auth closes the connection after either of them, after the end of a binding or a removal, after
-//! `refused: bad-message`, and after [`IDLE`] without a request. So front connects only when the
+//! auth closes the connection after either of them, after a list of keys, after the end of a binding
+//! or a removal, after `refused: bad-message`, and after [`IDLE`] without a request. So front connects only when the
 //! page sends its first request.
 
 use std::collections::BTreeSet;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::KeySummary;
 use super::page::Ceremony;
 use super::{Refusal, SecretText};
 use crate::client_key::Nonce;
@@ -88,7 +89,39 @@ pub enum FromFront {
     Answer {
         /// At most [`TEXT_FRAME_MAX`](super::page::TEXT_FRAME_MAX) bytes.
         credential: String,
+        /// The key with which the page is to come back without a touch, if it has one. Not looked
+        /// at in a step-up.
+        resume_key: Option<OfferedKey>,
     },
+    /// Create a challenge to sign in with this resume key. The answer is a `KeyAnswer`.
+    Resume {
+        /// The key.
+        key: ClientKeyId,
+    },
+    /// List the client keys and the resume keys of this account, which front has signed in.
+    Keys {
+        /// The account.
+        account: AccountName,
+    },
+    /// Remove a client key or a resume key from this account, which front has signed in, and close
+    /// what it has open.
+    DropKey {
+        /// The account.
+        account: AccountName,
+        /// The key.
+        key: ClientKeyId,
+    },
+}
+
+/// A key that a page has made and does not show, to come back with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedKey {
+    /// The public half.
+    pub key: ClientPublicKey,
+    /// What the person is to know the browser by.
+    pub name: Label,
+    /// Where the browser is, if it is not on this host.
+    pub source: Option<IpAddr>,
 }
 
 /// From auth to front.
@@ -141,7 +174,11 @@ pub enum ToFront {
     SignedIn {
         /// The account, for the page to display.
         account: AccountName,
+        /// How many seconds the resume key is good that was offered or used, if it is kept.
+        resume: Option<u32>,
     },
+    /// The client keys and the resume keys of the account.
+    Keys(Vec<KeySummary>),
     /// The step-up is done. Carries a principal channel of the account, which opens or views one
     /// session and does nothing else.
     SteppedUp,
@@ -162,6 +199,7 @@ impl Message for ToFront {
             | Self::KeyRemoved
             | Self::Binding { .. }
             | Self::Bound
+            | Self::Keys(_)
             | Self::Refused(_) => 0,
         }
     }

@@ -34,6 +34,16 @@
 //!   ◀───────────────────────── closed       (with the reason)
 //! ```
 //!
+//! A page that has a key which it made at an earlier touch comes back without one:
+//!
+//! ```text
+//! page                              front
+//!   resume(key) ─────────────────────▶
+//!   ◀────────────────── key-challenge
+//!   key-answer(signature) ───────────▶
+//!   ◀────────────────────── signed-in       (or refused; the page may begin again)
+//! ```
+//!
 //! Where the policy demands it, as always on the host itself, the person's passkey is needed once
 //! more, for each view:
 //!
@@ -89,6 +99,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::control::KeySummary;
 use super::machine::{MachineSummary, StopReason, TaskMachines};
 use super::viewer::Extent;
 use super::{
@@ -173,6 +184,20 @@ pub enum FromPage {
     Answer {
         /// The credential.
         credential: Value,
+        /// A key with which the page may come back without a touch, if it has made one.
+        resume: Option<ResumeOffer>,
+    },
+    /// Start to sign in with the key that came with an earlier `answer`.
+    Resume {
+        /// The public half of the key.
+        key: ClientPublicKey,
+    },
+    /// Request the keys of the account: where it is signed in. The answer is `keys`.
+    Keys {},
+    /// Have a key of the account removed, and what it has open closed. The answer is `keys`.
+    DropKey {
+        /// The key.
+        key: ClientKeyId,
     },
     /// From `tere`: have this key bound to the account of whoever enters the code that follows.
     BindKey {
@@ -191,7 +216,7 @@ pub enum FromPage {
         /// The key.
         key: ClientKeyId,
     },
-    /// From `tere`: the answer to `key-challenge`.
+    /// The answer to `key-challenge`.
     KeyAnswer {
         /// The signature (see `src/client_key.rs`), in base64url.
         signature: String,
@@ -364,8 +389,17 @@ pub enum ToPage {
     SignedIn {
         /// The account.
         account: AccountName,
+        /// The key that came with `answer` or `resume`, if the page may come back with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        resume: Option<ResumeTerms>,
     },
-    /// To `tere`: this challenge must be signed, within 60 seconds.
+    /// The keys of the account, those of command lines and those of pages.
+    Keys {
+        /// The keys, in the order in which they were bound.
+        keys: Vec<KeySummary>,
+    },
+    /// This challenge must be signed, within 60 seconds.
     KeyChallenge {
         /// 32 bytes, in base64url.
         nonce: String,
@@ -554,6 +588,28 @@ pub enum ToPage {
     },
 }
 
+/// A key that a page has made, and that nobody can read, to come back with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ResumeOffer {
+    /// The public half.
+    pub key: ClientPublicKey,
+    /// What the person is to know the browser by.
+    pub name: Label,
+}
+
+/// How a page may come back without a touch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ResumeTerms {
+    /// The id of the key.
+    pub key: ClientKeyId,
+    /// How many seconds the key is good.
+    pub seconds: u32,
+}
+
 /// What a stream with a touch views.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -590,6 +646,7 @@ mod tests {
 
     use ts_rs::TS;
 
+    use super::super::control::KeyKind;
     use super::super::machine::{CheckpointReason, CheckpointSummary};
     use super::super::{About, Signal, Terms};
     use super::*;
@@ -621,6 +678,10 @@ mod tests {
             Terms::decl(&config),
             GrantedTarget::decl(&config),
             TouchView::decl(&config),
+            ResumeOffer::decl(&config),
+            ResumeTerms::decl(&config),
+            KeyKind::decl(&config),
+            KeySummary::decl(&config),
             SessionSummary::decl(&config),
             KeyRight::decl(&config),
             ChangeKind::decl(&config),

@@ -108,6 +108,9 @@ pub enum Refusal {
     UnknownKey,
     /// The client key was bound longer ago than the policy lets one be used.
     KeyExpired,
+    /// The resume key of the page is unknown, its touch is too long ago, or the policy lets no page
+    /// come back without one.
+    ResumeOver,
     /// No client key waits with this code: it was used, it is older than 4 minutes, the command
     /// line is gone, or it never existed.
     CodeInvalid,
@@ -219,6 +222,9 @@ impl Refusal {
                 "Not with a client key: sign in to the page for this, or ask whoever runs this host for a [[client-key]] in its policy."
             }
             Self::UnknownKey => "This client key is not known here any more. Sign in again: tere login",
+            Self::ResumeOver => {
+                "Use your passkey again: its last use here is too long ago, or this browser was signed out."
+            }
             Self::KeyExpired => "This client key is too old. Sign in again: tere login",
             Self::CodeInvalid => {
                 "No command line waits with this code. Each code is good once, for a few minutes: run 'tere login' again."

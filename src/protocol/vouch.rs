@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Refusal;
+use crate::clock::Moment;
 use crate::names::{AccountName, ClientKeyId, KeyRight, PasskeyId, UserUid};
 use crate::wire::Message;
 
@@ -26,16 +27,20 @@ pub enum FromAuth {
         how: AuthMethod,
         /// When auth verified it, in seconds since 1970.
         at: u64,
+        /// The resume key of the page, if it has one. The channel is closed when the key is removed.
+        resume_key: Option<ClientKeyId>,
     },
     /// This account was removed: close its principal channels and its viewers.
     Revoke(AccountName),
     /// This UNIX user no longer belongs to its account: close the principal channels and the
     /// viewers that it got by its uid.
     CloseChannels(UserUid),
-    /// This client key was removed: close the principal channels and the viewers that it got.
+    /// This client key or resume key was removed: close the principal channels and the viewers that it got.
     CloseKeyChannels(ClientKeyId),
     /// What may this account do with a client key?
     KeyRule(AccountName),
+    /// How long may a page come back without a touch?
+    ResumeRule,
 }
 
 /// The principal that a channel stands for.
@@ -66,13 +71,26 @@ pub enum AuthMethod {
         /// When it was bound to the account, in seconds since 1970.
         bound: u64,
     },
+    /// By a resume key of a page, without a touch.
+    ResumeKey {
+        /// The key.
+        key: ClientKeyId,
+        /// The passkey that was touched when the key was bound.
+        passkey: PasskeyId,
+        /// When that was.
+        touched: Moment,
+    },
 }
 
 /// From the broker to auth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToAuth {
     /// The socket now stands for the principal.
-    Vouched,
+    Vouched {
+        /// How many seconds the page may come back without a touch, from now on. `None` if it may
+        /// not.
+        resume: Option<u32>,
+    },
     /// The channels have been closed.
     Revoked,
     /// What the policy lets the account do with a client key.
@@ -82,6 +100,8 @@ pub enum ToAuth {
         /// How many seconds it is good after it was bound.
         seconds: u32,
     },
+    /// How many seconds after a touch a page may come back without another; `None` for never.
+    ResumeRule(Option<u32>),
     /// The broker refused the request.
     Refused(Refusal),
 }

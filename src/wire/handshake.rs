@@ -14,7 +14,7 @@ use super::WireError;
 
 /// The version of the protocols between the processes of tere. Raise it with any change to a
 /// message.
-pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 10 } else { 9 };
+pub const VERSION: u16 = if cfg!(feature = "test-next-version") { 11 } else { 10 };
 
 /// The build id of this program: a hash of its sources.
 pub const BUILD: &str = env!("TERE_BUILD");

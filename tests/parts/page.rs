@@ -11,7 +11,9 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use tere::client_key::{ClientKey, Nonce, Purpose};
 use tere::names::{Label, SessionId};
-use tere::protocol::page::{CLIENT_SUBPROTOCOL, FromPage, SENT_AT_UNKNOWN, StreamKind, ToPage, TouchView};
+use tere::protocol::page::{
+    CLIENT_SUBPROTOCOL, FromPage, ResumeOffer, ResumeTerms, SENT_AT_UNKNOWN, StreamKind, ToPage, TouchView,
+};
 use tere::protocol::{EndReason, GrantedTarget, Refusal, SessionSummary};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
@@ -108,7 +110,7 @@ impl Page {
     pub fn sign_in_by_key(&mut self, key: &ClientKey) -> Result<String, Refusal> {
         let nonce = self.key_challenge(&FromPage::KeySignIn { key: key.public().id() });
         match self.answer_by_key(&key.sign(Purpose::SignIn, ORIGIN, &nonce)) {
-            ToPage::SignedIn { account } => {
+            ToPage::SignedIn { account, .. } => {
                 // The first list comes by itself, if the policy allows it.
                 let first = self.hear();
                 assert!(matches!(first, ToPage::Lobby { .. } | ToPage::Refused { .. }), "{first:?}");
@@ -272,9 +274,9 @@ impl Page {
     /// Answers a challenge with the passkey's credential.
     pub fn answer(&mut self, credential: &str) -> Result<Lobby, Refusal> {
         let credential: Value = serde_json::from_str(credential).unwrap();
-        self.say(&FromPage::Answer { credential });
+        self.say(&FromPage::Answer { credential, resume: None });
         let account = match self.hear() {
-            ToPage::SignedIn { account } => account.to_string(),
+            ToPage::SignedIn { account, .. } => account.to_string(),
             ToPage::Refused { stream: None, refusal } => return Err(refusal),
             other => panic!("no answer: {other:?}"),
         };
@@ -288,6 +290,28 @@ impl Page {
     pub fn sign_in(&mut self, passkey: &mut SoftAuthenticator) -> Lobby {
         let options = self.ask_to_sign_in();
         self.answer(&passkey.sign_in(&options)).unwrap()
+    }
+
+    /// Signs in, and offers a key to come back with. Returns what the front says of it.
+    pub fn sign_in_with(&mut self, passkey: &mut SoftAuthenticator, key: &ClientKey) -> Option<ResumeTerms> {
+        let options = self.ask_to_sign_in();
+        let credential = serde_json::from_str(&passkey.sign_in(&options)).unwrap();
+        let offer = ResumeOffer { key: key.public(), name: Label::cut("a test").unwrap() };
+        self.say(&FromPage::Answer { credential, resume: Some(offer) });
+        match self.hear() {
+            ToPage::SignedIn { resume, .. } => resume,
+            other => panic!("not signed in: {other:?}"),
+        }
+    }
+
+    /// Comes back with a key, without a touch.
+    pub fn come_back(&mut self, key: &ClientKey) -> Result<String, Refusal> {
+        let nonce = self.key_challenge(&FromPage::Resume { key: key.public() });
+        match self.answer_by_key(&key.sign(Purpose::Resume, ORIGIN, &nonce)) {
+            ToPage::SignedIn { account, .. } => Ok(account.to_string()),
+            ToPage::Refused { refusal, .. } => Err(refusal),
+            other => panic!("not signed in: {other:?}"),
+        }
     }
 
     /// Opens an enrolment link and registers a passkey, which signs in.

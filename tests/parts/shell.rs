@@ -58,11 +58,11 @@ impl PrincipalClient {
     ) -> Result<Self, Refusal> {
         let channel: Channel<FromAuth, ToAuth> =
             Channel::connect(broker_socket, Intent::Vouch, PATIENCE).unwrap();
-        channel.send(&FromAuth::Vouch { principal, how, at }, &[]).unwrap();
+        channel.send(&FromAuth::Vouch { principal, how, at, resume_key: None }, &[]).unwrap();
         match channel.receive_within(PATIENCE).unwrap().0 {
-            ToAuth::Vouched => Ok(Self::over(channel.into_socket())),
+            ToAuth::Vouched { .. } => Ok(Self::over(channel.into_socket())),
             ToAuth::Refused(refusal) => Err(refusal),
-            ToAuth::Revoked | ToAuth::KeyRule { .. } => panic!("that was not asked"),
+            ToAuth::Revoked | ToAuth::KeyRule { .. } | ToAuth::ResumeRule(_) => panic!("that was not asked"),
         }
     }
 

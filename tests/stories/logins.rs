@@ -95,14 +95,14 @@ fn a_challenge_is_one_connections_and_one_answers() {
     // The answer is accepted on the connection it belongs to, once.
     assert_eq!(one.answer(&answer).unwrap().account, "alice");
     let credential = serde_json::from_str(&answer).unwrap();
-    one.say(&FromPage::Answer { credential });
+    one.say(&FromPage::Answer { credential, resume: None });
     assert_eq!(one.expect_closed(), refused(Refusal::BadMessage), "on the same connection twice");
 
     let mut wrong = Page::over(host.connect_to_front());
     wrong.ask_to_sign_in();
     assert_eq!(wrong.answer(&answer).unwrap_err(), Refusal::UnknownPasskey);
     let credential = serde_json::from_str(&answer).unwrap();
-    wrong.say(&FromPage::Answer { credential });
+    wrong.say(&FromPage::Answer { credential, resume: None });
     assert_eq!(wrong.expect_closed(), refused(Refusal::BadMessage), "a second answer to one challenge");
 }
 

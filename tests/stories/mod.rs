@@ -32,6 +32,7 @@ mod logins;
 pub mod on_host;
 mod pages;
 mod programs;
+mod resume;
 mod sessions;
 mod sharing;
 mod touches;
@@ -75,6 +76,12 @@ impl<'a> Policy<'a> {
     pub fn add(&self, tables: &str) {
         std::fs::write(self.host.path(Self::PATH), format!("{}\n{tables}", self.before)).unwrap();
         assert!(self.host.reload_broker(), "{tables}");
+    }
+
+    /// Puts the policy into force with these lines at its beginning, before all tables.
+    pub fn begin(&self, lines: &str) {
+        std::fs::write(self.host.path(Self::PATH), format!("{lines}\n{}", self.before)).unwrap();
+        assert!(self.host.reload_broker(), "{lines}");
     }
 
     /// Writes the policy as [`Self::write`] does, and puts it into force.

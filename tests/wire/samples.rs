@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use tere::clock::Moment;
 use tere::names::{
     AccountName, ChangeKind, ClientKeyId, ClientPublicKey, KeyRight, Label, MachineChange, MachineName,
     PasskeyId, SessionId, Target, TermSize, Theme, UnixUser, UserUid,
 };
-use tere::protocol::control::{AccountSummary, FromCli, KeySummary, ToCli, UnusableFile};
+use tere::protocol::control::{AccountSummary, FromCli, KeyKind, KeySummary, ToCli, UnusableFile};
 use tere::protocol::exec::{Command, CommandSignal, FromClient, Output, ToClient};
-use tere::protocol::login::{FromFront, ToFront};
+use tere::protocol::login::{FromFront, OfferedKey, ToFront};
 use tere::protocol::machine::{
     CheckpointReason, CheckpointSummary, MachineSummary, StopReason, TaskMachines,
 };
@@ -123,7 +124,11 @@ pub(crate) fn from_front() -> Vec<FromFront> {
         FromFront::KeyAnswer { signature: vec![7; 64] },
         FromFront::FindBinding { account: alice(), code: "01AZ-9K01".into() },
         FromFront::DeclineBinding,
-        FromFront::Answer { credential: "{}".into() },
+        FromFront::Answer { credential: "{}".into(), resume_key: None },
+        FromFront::Answer { credential: "{}".into(), resume_key: Some(offered()) },
+        FromFront::Resume { key: client_key() },
+        FromFront::Keys { account: alice() },
+        FromFront::DropKey { account: alice(), key: client_key() },
     ]
 }
 
@@ -143,7 +148,9 @@ pub(crate) fn to_front() -> Vec<ToFront> {
             options: "{}".into(),
         },
         ToFront::Bound,
-        ToFront::SignedIn { account: alice() },
+        ToFront::SignedIn { account: alice(), resume: Some(43200) },
+        ToFront::SignedIn { account: alice(), resume: None },
+        ToFront::Keys(vec![key_summary(KeyKind::CommandLine), key_summary(KeyKind::Page)]),
         ToFront::SteppedUp,
         ToFront::Refused(Refusal::LinkInvalid),
     ]
@@ -165,6 +172,21 @@ pub(crate) fn from_cli() -> Vec<FromCli> {
     ]
 }
 
+fn key_summary(kind: KeyKind) -> KeySummary {
+    KeySummary {
+        kind,
+        key: client_key(),
+        name: label(),
+        bound: 300,
+        last_sign_in: Some(301),
+        source: "192.0.2.1".parse().ok(),
+    }
+}
+
+fn offered() -> OfferedKey {
+    OfferedKey { key: ClientPublicKey::of(&[7; 32]), name: label(), source: "192.0.2.1".parse().ok() }
+}
+
 pub(crate) fn to_cli() -> Vec<ToCli> {
     let unusable = UnusableFile { file: "1.json".into(), name: Some(alice()) };
     let summary = AccountSummary {
@@ -174,15 +196,8 @@ pub(crate) fn to_cli() -> Vec<ToCli> {
         last_sign_in: Some(301),
         unix_users: vec![uid()],
     };
-    let key = KeySummary {
-        key: client_key(),
-        name: label(),
-        bound: 300,
-        last_sign_in: Some(301),
-        source: "192.0.2.1".parse().ok(),
-    };
     vec![
-        ToCli::Keys(vec![key]),
+        ToCli::Keys(vec![key_summary(KeyKind::CommandLine)]),
         ToCli::Link { account: alice(), link: "http://x".into(), expires: 300 },
         ToCli::Accounts(vec![summary]),
         ToCli::Unusable { folder: "/x".into(), files: vec![unusable] },
@@ -196,25 +211,54 @@ pub(crate) fn to_cli() -> Vec<ToCli> {
 pub(crate) fn from_auth() -> Vec<FromAuth> {
     let principal = Principal::Account(alice());
     vec![
-        FromAuth::Vouch { principal: principal.clone(), how: AuthMethod::Passkey(passkey()), at: 300 },
-        FromAuth::Vouch { principal: principal.clone(), how: AuthMethod::Enrolment(passkey()), at: 300 },
-        FromAuth::Vouch { principal, how: AuthMethod::StepUp(passkey()), at: 300 },
-        FromAuth::Vouch { principal: Principal::Operator, how: AuthMethod::PeerUid(0), at: 300 },
+        FromAuth::Vouch {
+            principal: principal.clone(),
+            how: AuthMethod::Passkey(passkey()),
+            at: 300,
+            resume_key: None,
+        },
+        FromAuth::Vouch {
+            principal: principal.clone(),
+            how: AuthMethod::Enrolment(passkey()),
+            at: 300,
+            resume_key: None,
+        },
+        FromAuth::Vouch { principal, how: AuthMethod::StepUp(passkey()), at: 300, resume_key: None },
+        FromAuth::Vouch {
+            principal: Principal::Operator,
+            how: AuthMethod::PeerUid(0),
+            at: 300,
+            resume_key: None,
+        },
         FromAuth::Vouch {
             principal: Principal::Account(alice()),
             how: AuthMethod::ClientKey { key: client_key(), bound: 300 },
             at: 300,
+            resume_key: None,
+        },
+        FromAuth::Vouch {
+            principal: Principal::Account(alice()),
+            how: AuthMethod::ResumeKey {
+                key: client_key(),
+                passkey: passkey(),
+                touched: Moment { unix: 300, uptime: 5 },
+            },
+            at: 600,
+            resume_key: Some(client_key()),
         },
         FromAuth::Revoke(alice()),
         FromAuth::CloseChannels(uid()),
         FromAuth::CloseKeyChannels(client_key()),
         FromAuth::KeyRule(alice()),
+        FromAuth::ResumeRule,
     ]
 }
 
 pub(crate) fn to_auth() -> Vec<ToAuth> {
     vec![
-        ToAuth::Vouched,
+        ToAuth::Vouched { resume: None },
+        ToAuth::Vouched { resume: Some(43200) },
+        ToAuth::ResumeRule(Some(43200)),
         ToAuth::Revoked,
         ToAuth::KeyRule { allow: rights(), seconds: 300 },
         ToAuth::Refused(Refusal::TooMany),

@@ -1,6 +1,6 @@
 // Made from src/protocol/page.rs by its test. Do not edit: run `web/types`.
 
-export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "no-touch-needed" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-a-terminal" | "not-shareable" | "only-to-watch" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "no-account-of-user" | "unix-user-taken" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full" | "too-many-failures" | "not-by-key" | "unknown-key" | "key-expired" | "code-invalid" | "key-declined" | "keys-full" | "no-such-key";
+export type Refusal = "unknown-passkey" | "challenge-expired" | "link-invalid" | "passkey-registered" | "not-granted" | "machine-unavailable" | "machine-not-made" | "no-such-machine" | "machine-exists" | "machine-in-use" | "too-many-machines" | "change-under-way" | "not-changed" | "machine-without-bus" | "machined-unavailable" | "shell-timed-out" | "shell-refused" | "worker-unavailable" | "touch-required" | "no-touch-needed" | "touch-stale" | "touch-spent" | "passkey-of-another" | "reason-required" | "no-such-session" | "not-a-terminal" | "not-shareable" | "only-to-watch" | "yourself" | "too-many" | "busy" | "bad-message" | "unavailable" | "version-mismatch" | "not-operator" | "no-account-of-user" | "unix-user-taken" | "account-exists" | "account-unusable" | "no-such-account" | "not-revoked" | "storage-failed" | "may-not-last" | "passkeys-full" | "too-many-failures" | "not-by-key" | "unknown-key" | "key-expired" | "resume-over" | "code-invalid" | "key-declined" | "keys-full" | "no-such-key";
 
 export type EndReason = "shell-ended" | "never-started" | "machine-gone" | "ended-by-request" | "time-limit" | "worker-gone" | "view-closed" | "view-lost";
 
@@ -117,6 +117,54 @@ reason: Reason | null, } } | { "attach": {
  * The session.
  */
 session: SessionId, } };
+
+export type ResumeOffer = { 
+/**
+ * The public half.
+ */
+key: ClientPublicKey, 
+/**
+ * What the person is to know the browser by.
+ */
+name: Label, };
+
+export type ResumeTerms = { 
+/**
+ * The id of the key.
+ */
+key: ClientKeyId, 
+/**
+ * How many seconds the key is good.
+ */
+seconds: number, };
+
+export type KeyKind = "command-line" | "page";
+
+export type KeySummary = { 
+/**
+ * Which of the two it is.
+ */
+kind: KeyKind, 
+/**
+ * Its id.
+ */
+key: ClientKeyId, 
+/**
+ * Its name.
+ */
+name: Label, 
+/**
+ * When it was bound, in seconds since 1970.
+ */
+bound: number, 
+/**
+ * When it was last used to sign in, in seconds since 1970; `None` if it never was.
+ */
+"last-sign-in": number | null, 
+/**
+ * Where it was bound from, if that was not this host.
+ */
+source: string | null, };
 
 export type SessionSummary = { 
 /**
@@ -280,7 +328,19 @@ token: SecretText, } | { "type": "answer",
 /**
  * The credential.
  */
-credential: JsonValue, } | { "type": "bind-key", 
+credential: JsonValue, 
+/**
+ * A key with which the page may come back without a touch, if it has made one.
+ */
+resume: ResumeOffer | null, } | { "type": "resume", 
+/**
+ * The public half of the key.
+ */
+key: ClientPublicKey, } | { "type": "keys", } | { "type": "drop-key", 
+/**
+ * The key.
+ */
+key: ClientKeyId, } | { "type": "bind-key", 
 /**
  * The public half of the key.
  */
@@ -462,7 +522,15 @@ options: JsonValue, } | { "type": "signed-in",
 /**
  * The account.
  */
-account: AccountName, } | { "type": "key-challenge", 
+account: AccountName, 
+/**
+ * The key that came with `answer` or `resume`, if the page may come back with it.
+ */
+resume?: ResumeTerms, } | { "type": "keys", 
+/**
+ * The keys, in the order in which they were bound.
+ */
+keys: Array<KeySummary>, } | { "type": "key-challenge", 
 /**
  * 32 bytes, in base64url.
  */

@@ -63,6 +63,7 @@ export const refusalSentences: Record<Refusal, string> = {
     'Not with a client key: sign in to the page for this, or ask whoever runs this host for a [[client-key]] in its policy.',
   'unknown-key': 'This client key is not known here any more. Sign in again: tere login',
   'key-expired': 'This client key is too old. Sign in again: tere login',
+  'resume-over': 'Use your passkey again: its last use here is too long ago, or this browser was signed out.',
   'code-invalid':
     "No command line waits with this code. Each code is good once, for a few minutes: run 'tere login' again.",
   'key-declined': 'It was declined in the page. Nothing has changed.',

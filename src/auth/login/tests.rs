@@ -17,6 +17,7 @@ use passkey::SoftAuthenticator;
 mod passkey;
 
 mod keys;
+mod resume;
 
 const ORIGIN: &str = "https://shell.example.org";
 
@@ -26,6 +27,8 @@ struct Auth {
     pages: StoredAccounts,
     party: RelyingParty,
     now: Now,
+    /// For how many seconds the policy lets a page come back.
+    resume: Option<u32>,
 }
 
 /// The outcome of a message, after the actions that it led to.
@@ -50,7 +53,13 @@ impl Auth {
         let pages = StoredAccounts::over(store.read_all().unwrap(), store);
         let config = Config::parse(&format!("origin = \"{ORIGIN}\""), "test").unwrap();
         let party = RelyingParty::new(&config.origin).unwrap();
-        Self { folder, pages, party, now: Now { instant: Instant::now(), unix: 1_000_000 } }
+        Self {
+            folder,
+            pages,
+            party,
+            resume: None,
+            now: Now { instant: Instant::now(), unix: 1_000_000, uptime: 5_000 },
+        }
     }
 
     /// Adds an account, and returns the secret of its link.
@@ -80,14 +89,20 @@ impl Auth {
     fn pass(&mut self, seconds: u64) {
         self.now.instant += Duration::from_secs(seconds);
         self.now.unix += seconds;
+        self.now.uptime += seconds;
     }
 
     /// Handles one message, with the real store. `broker` is the broker's answer to vouching.
-    fn step(&mut self, login: &mut Login, asked: FromFront, broker: Result<(), Refusal>) -> Outcome {
+    fn step(&mut self, login: &mut Login, asked: FromFront, broker: Result<Option<u32>, Refusal>) -> Outcome {
         self.input(login, Input::Asked(asked), broker)
     }
 
-    fn input(&mut self, login: &mut Login, mut input: Input, broker: Result<(), Refusal>) -> Outcome {
+    fn input(
+        &mut self,
+        login: &mut Login,
+        mut input: Input,
+        broker: Result<Option<u32>, Refusal>,
+    ) -> Outcome {
         loop {
             let taken = std::mem::replace(login, Login::new());
             let (next, action) = taken.handle(input, &self.pages.accounts, &self.party, self.now);
@@ -115,7 +130,7 @@ impl Auth {
     }
 
     fn say(&mut self, login: &mut Login, asked: FromFront) -> Outcome {
-        self.step(login, asked, Ok(()))
+        self.step(login, asked, Ok(self.resume))
     }
 
     fn challenge(&mut self, login: &mut Login, asked: FromFront) -> String {
@@ -126,7 +141,7 @@ impl Auth {
     }
 
     fn answer(&mut self, login: &mut Login, credential: String) -> Outcome {
-        self.say(login, FromFront::Answer { credential })
+        self.say(login, FromFront::Answer { credential, resume_key: None })
     }
 
     /// Registers a passkey with a link, on a new connection.
@@ -442,7 +457,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     // This change is stored, and the account is removed while the broker is being told.
     let vouch = auth.challenge(&mut vouching, FromFront::SignIn);
     let credential = passkey.sign_in(&vouch);
-    let answer = Input::Asked(FromFront::Answer { credential });
+    let answer = Input::Asked(FromFront::Answer { credential, resume_key: None });
     let (next, action) = vouching.handle(answer, &auth.pages.accounts, &auth.party, auth.now);
     let Action::Store(change) = action else { panic!("{action:?}") };
     let stored = Input::Stored(auth.pages.apply(change, auth.now).and_then(Persistence::into_result));
@@ -450,7 +465,7 @@ fn an_account_removed_in_the_middle_is_not_signed_in() {
     assert!(matches!(action, Action::Vouch { .. }), "{action:?}");
 
     auth.remove("alice");
-    let (_, action) = next.handle(Input::Vouched(Ok(())), &auth.pages.accounts, &auth.party, auth.now);
+    let (_, action) = next.handle(Input::Vouched(Ok(None)), &auth.pages.accounts, &auth.party, auth.now);
     assert!(matches!(action, Action::Refuse { refusal: Refusal::UnknownPasskey, .. }), "{action:?}");
     assert_refused(auth.answer(&mut signing, passkey.sign_in(&sign_in)), Refusal::UnknownPasskey);
     let credential = SoftAuthenticator::new(ORIGIN).register(&create);
@@ -518,7 +533,7 @@ fn without_the_broker_nobody_is_signed_in_and_the_page_may_try_again() {
     let (mut auth, mut passkey) = Auth::with_alice();
     let mut login = Login::new();
     let options = auth.challenge(&mut login, FromFront::SignIn);
-    let answer = FromFront::Answer { credential: passkey.sign_in(&options) };
+    let answer = FromFront::Answer { credential: passkey.sign_in(&options), resume_key: None };
     assert_refused(auth.step(&mut login, answer, Err(Refusal::Unavailable)), Refusal::Unavailable);
     let options = auth.challenge(&mut login, FromFront::SignIn);
     assert_signed_in(auth.answer(&mut login, passkey.sign_in(&options)));
@@ -528,7 +543,7 @@ fn without_the_broker_nobody_is_signed_in_and_the_page_may_try_again() {
     let mut laptop = SoftAuthenticator::new(ORIGIN);
     let mut login = Login::new();
     let options = auth.challenge(&mut login, enrol(&token));
-    let answer = FromFront::Answer { credential: laptop.register(&options) };
+    let answer = FromFront::Answer { credential: laptop.register(&options), resume_key: None };
     assert_refused(auth.step(&mut login, answer, Err(Refusal::Unavailable)), Refusal::PasskeyRegistered);
     assert_refused(auth.say(&mut login, enrol(&token)), Refusal::LinkInvalid);
     let options = auth.challenge(&mut login, FromFront::SignIn);
@@ -548,7 +563,7 @@ fn a_connection_has_its_fill_of_challenges() {
 #[test]
 fn an_outcome_of_nothing_is_a_violation() {
     let auth = Auth::new();
-    for outcome in [Input::Stored(Ok(())), Input::Vouched(Ok(()))] {
+    for outcome in [Input::Stored(Ok(())), Input::Vouched(Ok(None))] {
         let (_, action) = Login::new().handle(outcome, &auth.pages.accounts, &auth.party, auth.now);
         assert!(matches!(action, Action::Violation), "{action:?}");
     }

@@ -10,9 +10,11 @@ use super::step_up::StepUp;
 use super::steps::{Action, Control, Input, StreamId, Verdict, tell};
 use super::streams::{Pending, Streams};
 use crate::client_key::SIGNATURE_LENGTH;
-use crate::names::AccountName;
-use crate::protocol::login::{BINDING, FromFront};
-use crate::protocol::page::{Ceremony, FromPage, TEXT_FRAME_MAX, ToPage, TouchView};
+use crate::names::{AccountName, ClientKeyId};
+use crate::protocol::login::{BINDING, FromFront, OfferedKey};
+use crate::protocol::page::{
+    Ceremony, FromPage, ResumeOffer, ResumeTerms, TEXT_FRAME_MAX, ToPage, TouchView,
+};
 use crate::protocol::principal::{Ask, FromBroker};
 use crate::protocol::{Refusal, SecretText};
 
@@ -63,6 +65,8 @@ pub(super) struct Core {
     address: Option<IpAddr>,
     /// The account that is signed in.
     account: Option<AccountName>,
+    /// The resume key that the page came back with, or has offered.
+    resume_key: Option<ClientKeyId>,
     step_up: StepUp,
     /// How many sign-ins were refused.
     refused: u32,
@@ -84,6 +88,7 @@ impl Core {
             client,
             address,
             account,
+            resume_key: None,
             step_up,
             refused: 0,
             sign_in_by,
@@ -190,6 +195,13 @@ impl Core {
                 self.sign_in_by = (now + SIGN_IN_TIMEOUT).min(self.began + SIGN_IN_MAX);
                 Ok(key_question(message, self.address).map(Action::Login).into_iter().collect())
             }
+            (ConnectionState::Anonymous | ConnectionState::Challenged, FromPage::Resume { key }) => {
+                self.state = ConnectionState::LoginAsked;
+                self.sign_in_by = (now + SIGN_IN_TIMEOUT).min(self.began + SIGN_IN_MAX);
+                let key = key.id();
+                self.resume_key = Some(key.clone());
+                Ok(vec![Action::Login(FromFront::Resume { key })])
+            }
             (ConnectionState::Challenged, FromPage::KeyAnswer { signature }) => {
                 let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok();
                 let signature = signature.filter(|signature| signature.len() == SIGNATURE_LENGTH);
@@ -197,10 +209,13 @@ impl Core {
                 self.state = ConnectionState::Answered;
                 Ok(vec![Action::Login(FromFront::KeyAnswer { signature })])
             }
-            (ConnectionState::Challenged, FromPage::Answer { credential }) => {
+            (ConnectionState::Challenged, FromPage::Answer { credential, resume }) => {
                 let credential = credential_text(&credential)?;
                 self.state = ConnectionState::Answered;
-                Ok(vec![Action::Login(FromFront::Answer { credential })])
+                let source = self.address;
+                let resume_key = resume.map(|ResumeOffer { key, name }| OfferedKey { key, name, source });
+                self.resume_key = resume_key.as_ref().map(|offered| offered.key.id());
+                Ok(vec![Action::Login(FromFront::Answer { credential, resume_key })])
             }
             (ConnectionState::SignedIn(streams), FromPage::List {}) => {
                 Ok(streams.ask(Pending::Lobby, Ask::Lobby))
@@ -232,7 +247,7 @@ impl Core {
                 match streams.open_stepped_up(stream, size, ask)? {
                     Ok((stream, request)) => {
                         self.step_up = StepUp::Answered { stream, request };
-                        Ok(vec![Action::Login(FromFront::Answer { credential })])
+                        Ok(vec![Action::Login(FromFront::Answer { credential, resume_key: None })])
                     }
                     Err(no_room) => Ok(no_room),
                 }
@@ -244,7 +259,7 @@ impl Core {
                 };
                 let credential = credential_text(&credential)?;
                 self.step_up = StepUp::BindingAnswered;
-                Ok(vec![Action::Login(FromFront::Answer { credential })])
+                Ok(vec![Action::Login(FromFront::Answer { credential, resume_key: None })])
             }
             (ConnectionState::SignedIn(_), FromPage::DeclineBinding {}) => {
                 let StepUp::BindingFound = self.step_up else {
@@ -252,6 +267,12 @@ impl Core {
                 };
                 self.step_up = StepUp::BindingAnswered;
                 Ok(vec![Action::Login(FromFront::DeclineBinding)])
+            }
+            (ConnectionState::SignedIn(_), FromPage::Keys {}) => {
+                Ok(self.ask_for_keys(|account| FromFront::Keys { account }))
+            }
+            (ConnectionState::SignedIn(_), FromPage::DropKey { key }) => {
+                Ok(self.ask_for_keys(|account| FromFront::DropKey { account, key }))
             }
             (ConnectionState::SignedIn(streams), FromPage::Name { session, name }) => {
                 Ok(streams.ask(Pending::Name, Ask::Name { session, name }))
@@ -293,6 +314,7 @@ impl Core {
                 ConnectionState::LoginAsked | ConnectionState::Answered | ConnectionState::Binding,
                 FromPage::SignIn {}
                 | FromPage::Enrol { .. }
+                | FromPage::Resume { .. }
                 | FromPage::KeySignIn { .. }
                 | FromPage::BindKey { .. }
                 | FromPage::RemoveKey { .. },
@@ -309,6 +331,7 @@ impl Core {
                 ConnectionState::SignedIn(_),
                 FromPage::SignIn {}
                 | FromPage::Enrol { .. }
+                | FromPage::Resume { .. }
                 | FromPage::Answer { .. }
                 | FromPage::KeySignIn { .. }
                 | FromPage::BindKey { .. }
@@ -349,6 +372,15 @@ impl Core {
         vec![Action::Login(FromFront::FindBinding { account, code })]
     }
 
+    /// Asks auth for the keys of the account, or to remove one of them.
+    fn ask_for_keys(&mut self, question: impl FnOnce(AccountName) -> FromFront) -> Vec<Action> {
+        let Some(account) = self.account.clone().filter(|_| !self.step_up.is_waiting()) else {
+            return tell(ToPage::Refused { stream: None, refusal: Refusal::Busy });
+        };
+        self.step_up = StepUp::KeysAsked;
+        vec![Action::Login(question(account))]
+    }
+
     /// auth's answer to a question of the step-up.
     fn stepped_up(&mut self, verdict: Verdict) -> Result<Vec<Action>, Closing> {
         let ConnectionState::SignedIn(streams) = &mut self.state else { return Ok(Vec::new()) };
@@ -378,12 +410,14 @@ impl Core {
                 Ok(tell(*binding))
             }
             (StepUp::BindingAnswered, Verdict::Bound) => Ok(tell(ToPage::Bound {})),
+            (StepUp::KeysAsked, Verdict::Keys(keys)) => Ok(tell(ToPage::Keys { keys })),
             (StepUp::BindingAnswered, Verdict::Refused(Refusal::BadMessage)) => {
                 Err(Closing::BadMessage("auth cannot read the page's message"))
             }
-            (StepUp::BindingAsked | StepUp::BindingAnswered, Verdict::Refused(refusal)) => {
-                Ok(tell(ToPage::Refused { stream: None, refusal }))
-            }
+            (
+                StepUp::BindingAsked | StepUp::BindingAnswered | StepUp::KeysAsked,
+                Verdict::Refused(refusal),
+            ) => Ok(tell(ToPage::Refused { stream: None, refusal })),
             (
                 StepUp::Idle
                 | StepUp::Asked { .. }
@@ -391,7 +425,8 @@ impl Core {
                 | StepUp::Answered { .. }
                 | StepUp::BindingAsked
                 | StepUp::BindingFound
-                | StepUp::BindingAnswered,
+                | StepUp::BindingAnswered
+                | StepUp::KeysAsked,
                 Verdict::Challenge { .. }
                 | Verdict::KeyChallenge { .. }
                 | Verdict::BindingCode { .. }
@@ -399,6 +434,7 @@ impl Core {
                 | Verdict::KeyRemoved
                 | Verdict::Binding(_)
                 | Verdict::Bound
+                | Verdict::Keys(_)
                 | Verdict::SignedIn { .. }
                 | Verdict::SteppedUp
                 | Verdict::Refused(_),
@@ -448,10 +484,12 @@ impl Core {
                 self.state = ConnectionState::Anonymous;
                 Ok(tell(ToPage::KeyRemoved {}))
             }
-            (ConnectionState::Answered, Verdict::SignedIn { account }) => {
+            (ConnectionState::Answered, Verdict::SignedIn { account, resume }) => {
                 let mut streams = Streams::new(self.client);
                 self.account = Some(account.clone());
-                let mut actions = tell(ToPage::SignedIn { account });
+                let terms = |(key, seconds)| ResumeTerms { key, seconds };
+                let resume = self.resume_key.clone().zip(resume).map(terms);
+                let mut actions = tell(ToPage::SignedIn { account, resume });
                 actions.extend(streams.ask(Pending::Lobby, Ask::Lobby));
                 self.state = ConnectionState::SignedIn(streams);
                 Ok(actions)
@@ -486,6 +524,7 @@ impl Core {
                 | Verdict::KeyRemoved
                 | Verdict::Binding(_)
                 | Verdict::Bound
+                | Verdict::Keys(_)
                 | Verdict::SignedIn { .. }
                 | Verdict::SteppedUp
                 | Verdict::Refused(_)),
@@ -504,6 +543,7 @@ impl Core {
                 | Verdict::KeyRemoved
                 | Verdict::Binding(_)
                 | Verdict::Bound
+                | Verdict::Keys(_)
                 | Verdict::SignedIn { .. }
                 | Verdict::SteppedUp
                 | Verdict::Refused(_),

@@ -253,7 +253,7 @@ fn check_again(message: &FromPage) {
     let again = serde_json::to_string(message).unwrap();
     let mut messages = [message.clone(), serde_json::from_str(&again).unwrap()];
     for message in &mut messages {
-        if let FromPage::Answer { credential }
+        if let FromPage::Answer { credential, .. }
         | FromPage::Touch { credential, .. }
         | FromPage::Bind { credential } = message
         {
@@ -279,7 +279,7 @@ fn verdict(rest: &[u8]) -> Option<Verdict> {
     Some(match kind {
         b'c' => Verdict::Challenge { ceremony: Ceremony::Get, options: serde_json::json!({}) },
         b'r' => Verdict::Challenge { ceremony: Ceremony::Create, options: serde_json::json!({}) },
-        b's' => Verdict::SignedIn { account: std::str::from_utf8(rest).ok()?.parse().ok()? },
+        b's' => Verdict::SignedIn { account: std::str::from_utf8(rest).ok()?.parse().ok()?, resume: None },
         b'u' => Verdict::SteppedUp,
         b'k' => Verdict::KeyChallenge { nonce: [7; NONCE_LENGTH] },
         b'w' => Verdict::BindingCode { code: "01AZ-9K01".into(), seconds: 240 },
@@ -287,6 +287,7 @@ fn verdict(rest: &[u8]) -> Option<Verdict> {
         b'x' => Verdict::KeyRemoved,
         b'f' => Verdict::Binding(Box::new(ToPage::Bound {})),
         b'd' => Verdict::Bound,
+        b'l' => Verdict::Keys(Vec::new()),
         b'n' => Verdict::Refused(Refusal::UnknownPasskey),
         b'b' => Verdict::Refused(Refusal::BadMessage),
         _ => return None,

@@ -117,6 +117,7 @@ impl Login {
         match question {
             FromFront::SignIn
             | FromFront::Enrol { .. }
+            | FromFront::Resume { .. }
             | FromFront::KeySignIn { .. }
             | FromFront::BindKey { .. }
             | FromFront::RemoveKey { .. } => self.front.penalties.allow(self.source, Instant::now()),
@@ -125,14 +126,20 @@ impl Login {
             | FromFront::KeyAnswer { .. }
             | FromFront::StepUp { .. }
             | FromFront::FindBinding { .. }
-            | FromFront::DeclineBinding => true,
+            | FromFront::DeclineBinding
+            | FromFront::Keys { .. }
+            | FromFront::DropKey { .. } => true,
         }
     }
 
     /// Counts a sign-in that failed and whose source may be guessing.
     fn count(&self, verdict: &Verdict) {
         if let Verdict::Refused(
-            Refusal::UnknownPasskey | Refusal::UnknownKey | Refusal::LinkInvalid | Refusal::BadMessage,
+            Refusal::UnknownPasskey
+            | Refusal::UnknownKey
+            | Refusal::ResumeOver
+            | Refusal::LinkInvalid
+            | Refusal::BadMessage,
         ) = verdict
         {
             self.front.penalties.failed(self.source, Instant::now());
@@ -147,11 +154,16 @@ impl Login {
             FromFront::SignIn
             | FromFront::Enrol { .. }
             | FromFront::StepUp { .. }
+            | FromFront::Resume { .. }
+            | FromFront::Keys { .. }
             | FromFront::KeySignIn { .. }
             | FromFront::BindKey { .. }
             | FromFront::RemoveKey { .. }
             | FromFront::FindBinding { .. } => ATTEMPTS,
-            FromFront::Answer { .. } | FromFront::KeyAnswer { .. } | FromFront::DeclineBinding => 1,
+            FromFront::Answer { .. }
+            | FromFront::KeyAnswer { .. }
+            | FromFront::DeclineBinding
+            | FromFront::DropKey { .. } => 1,
         };
         let mut result = self.attempt(&question).await;
         for _ in 1..attempts {
@@ -181,13 +193,22 @@ impl Login {
                 FromFront::SignIn
                 | FromFront::Enrol { .. }
                 | FromFront::StepUp { .. }
+                | FromFront::Resume { .. }
+                | FromFront::Keys { .. }
+                | FromFront::DropKey { .. }
                 | FromFront::KeySignIn { .. }
                 | FromFront::BindKey { .. }
                 | FromFront::RemoveKey { .. }
                 | FromFront::FindBinding { .. },
             ) => {
-                let is_step_up = matches!(question, FromFront::StepUp { .. } | FromFront::FindBinding { .. });
-                let place = (!is_step_up).then(|| self.front.capacity.login(self.source));
+                let is_signed_in = matches!(
+                    question,
+                    FromFront::StepUp { .. }
+                        | FromFront::FindBinding { .. }
+                        | FromFront::Keys { .. }
+                        | FromFront::DropKey { .. }
+                );
+                let place = (!is_signed_in).then(|| self.front.capacity.login(self.source));
                 let channel =
                     AsyncChannel::connect(&self.front.auth, Intent::Login, GREETING_TIMEOUT).await?;
                 OpenChannel { channel, place }
@@ -218,10 +239,11 @@ impl Answered {
                 Verdict::Binding(Box::new(ToPage::Binding { key, name, source, allow, seconds, options }))
             }
             ToFront::Bound => Verdict::Bound,
-            ToFront::SignedIn { account } => {
-                let principal = principal(descriptors).await?;
-                return Ok(Self { verdict: Verdict::SignedIn { account }, principal: Some(principal) });
+            ToFront::SignedIn { account, resume } => {
+                let principal = Some(principal(descriptors).await?);
+                return Ok(Self { verdict: Verdict::SignedIn { account, resume }, principal });
             }
+            ToFront::Keys(keys) => Verdict::Keys(keys),
             ToFront::SteppedUp => {
                 let principal = principal(descriptors).await?;
                 return Ok(Self { verdict: Verdict::SteppedUp, principal: Some(principal) });
@@ -241,6 +263,7 @@ impl Answered {
             Verdict::KeyBound { .. }
             | Verdict::KeyRemoved
             | Verdict::Bound
+            | Verdict::Keys(_)
             | Verdict::SignedIn { .. }
             | Verdict::SteppedUp
             | Verdict::Refused(_) => false,

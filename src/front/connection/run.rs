@@ -255,6 +255,7 @@ impl Connection {
                         | Verdict::KeyRemoved
                         | Verdict::Binding(_)
                         | Verdict::Bound
+                        | Verdict::Keys(_)
                         | Verdict::Refused(_) => {}
                     }
                     Input::Login(verdict)
@@ -456,7 +457,7 @@ impl Connection {
 
     fn tell(&mut self, message: &ToPage) {
         match message {
-            ToPage::SignedIn { account } => {
+            ToPage::SignedIn { account, .. } => {
                 tracing::info!(source = %self.source, %account, "signed in");
                 self.account = Some(account.clone());
             }
@@ -487,6 +488,7 @@ impl Connection {
             | ToPage::KeyRemoved {}
             | ToPage::Binding { .. }
             | ToPage::Bound {}
+            | ToPage::Keys { .. }
             | ToPage::Done {}
             | ToPage::Following { .. }
             | ToPage::Session { .. }

@@ -22,13 +22,19 @@ pub(super) enum StepUp {
     BindingFound,
     /// auth is verifying the answer, or is told that there is none.
     BindingAnswered,
+    /// auth is listing the keys of the account, or removing one. It takes no touch, but the same turn.
+    KeysAsked,
 }
 
 impl StepUp {
     /// Whether auth has been asked something and has not answered yet.
     pub(super) fn is_waiting(&self) -> bool {
         match self {
-            Self::Asked { .. } | Self::Answered { .. } | Self::BindingAsked | Self::BindingAnswered => true,
+            Self::Asked { .. }
+            | Self::Answered { .. }
+            | Self::BindingAsked
+            | Self::BindingAnswered
+            | Self::KeysAsked => true,
             Self::Idle | Self::Challenged { .. } | Self::BindingFound => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::client_key::Nonce;
 use crate::names::{AccountName, SessionId, Target, TermSize, Theme};
+use crate::protocol::control::KeySummary;
 use crate::protocol::login::FromFront;
 use crate::protocol::page::{Ceremony, FromPage, ToPage};
 use crate::protocol::principal::{FromBroker, Request};
@@ -57,8 +58,10 @@ pub(super) enum Verdict {
     /// The page must answer this challenge.
     Challenge { ceremony: Ceremony, options: serde_json::Value },
     /// This account is signed in. The caller holds its principal channel.
-    SignedIn { account: AccountName },
-    /// The command line must sign this challenge.
+    SignedIn { account: AccountName, resume: Option<u32> },
+    /// The keys of the account.
+    Keys(Vec<KeySummary>),
+    /// The command line or the page must sign this challenge.
     KeyChallenge { nonce: Nonce },
     /// The key of the command line waits to be bound. Another verdict follows.
     BindingCode { code: SecretText, seconds: u32 },

@@ -543,7 +543,9 @@ impl Streams {
 fn after(refusal: Refusal) -> EndReason {
     match refusal {
         Refusal::NoSuchSession => EndReason::WorkerGone,
-        Refusal::NotGranted | Refusal::NotByKey | Refusal::KeyExpired => EndReason::ViewClosed,
+        Refusal::NotGranted | Refusal::NotByKey | Refusal::KeyExpired | Refusal::ResumeOver => {
+            EndReason::ViewClosed
+        }
         // The session still exists, and can be reopened from the list.
         Refusal::WorkerUnavailable
         | Refusal::TooMany

@@ -11,8 +11,8 @@ use super::core::{Core, PROBE_AFTER, REFUSED_MAX, SIGN_IN_MAX, SIGN_IN_TIMEOUT, 
 use super::steps::{Action, Control, Input, StreamId, Verdict};
 use super::streams::{BROKEN_OFF_MAX, REATTACH_DELAY, REATTACH_TIMEOUT};
 use crate::names::{ClientPublicKey, KeyRight, Label, SessionId, Target, TermSize, Theme};
-use crate::protocol::login::{BINDING, FromFront};
-use crate::protocol::page::{Ceremony, FromPage, STREAMS_MAX, ToPage, TouchView};
+use crate::protocol::login::{BINDING, FromFront, OfferedKey};
+use crate::protocol::page::{Ceremony, FromPage, ResumeOffer, ResumeTerms, STREAMS_MAX, ToPage, TouchView};
 use crate::protocol::principal::{Answer, Ask, FromBroker, REQUESTS_MAX, Request};
 use crate::protocol::{EndReason, GrantedTarget, GuestRole, OpeningStep, Refusal, Terms};
 
@@ -52,8 +52,11 @@ impl TestCore {
 
     fn answered() -> Self {
         let mut core = Self::challenged();
-        let answer = FromFront::Answer { credential: r#"{"id":"a"}"#.into() };
-        assert_eq!(core.page(FromPage::Answer { credential: json!({"id": "a"}) }), [Action::Login(answer)]);
+        let answer = FromFront::Answer { credential: r#"{"id":"a"}"#.into(), resume_key: None };
+        assert_eq!(
+            core.page(FromPage::Answer { credential: json!({"id": "a"}), resume: None }),
+            [Action::Login(answer)]
+        );
         core
     }
 
@@ -97,10 +100,19 @@ impl TestCore {
     fn key_signed_in() -> Self {
         let mut core = Self::key_answered();
         let account: crate::names::AccountName = "alice".parse().unwrap();
-        let verdict = Verdict::SignedIn { account: account.clone() };
+        let verdict = Verdict::SignedIn { account: account.clone(), resume: None };
         let lobby = Action::Ask(Request { number: 0, ask: Ask::Lobby });
-        let told = Action::Tell(ToPage::SignedIn { account });
+        let told = Action::Tell(ToPage::SignedIn { account, resume: None });
         assert_eq!(core.take(Input::Login(verdict)), [told, lobby]);
+        core
+    }
+
+    fn resuming() -> Self {
+        let mut core = Self::new();
+        let asked = Action::Login(FromFront::Resume { key: client_key().id() });
+        assert_eq!(core.page(FromPage::Resume { key: client_key() }), [asked]);
+        let told = Action::Tell(ToPage::KeyChallenge { nonce: BASE64URL_NOPAD.encode(&[8; 32]) });
+        assert_eq!(core.take(Input::Login(Verdict::KeyChallenge { nonce: [8; 32] })), [told]);
         core
     }
 
@@ -120,8 +132,8 @@ impl TestCore {
         let account: crate::names::AccountName = "alice".parse().unwrap();
         let lobby = Request { number: 0, ask: Ask::Lobby };
         assert_eq!(
-            core.take(Input::Login(Verdict::SignedIn { account: account.clone() })),
-            [Action::Tell(ToPage::SignedIn { account }), Action::Ask(lobby)]
+            core.take(Input::Login(Verdict::SignedIn { account: account.clone(), resume: None })),
+            [Action::Tell(ToPage::SignedIn { account, resume: None }), Action::Ask(lobby)]
         );
         assert_eq!(
             core.reply(
@@ -215,7 +227,7 @@ fn every_page_message() -> Vec<FromPage> {
     vec![
         FromPage::SignIn {},
         FromPage::Enrol { token: "t".into() },
-        FromPage::Answer { credential: json!({}) },
+        FromPage::Answer { credential: json!({}), resume: None },
         FromPage::List {},
         open(1),
         FromPage::Attach { stream: 2, session: session(), size: size(80) },
@@ -224,6 +236,9 @@ fn every_page_message() -> Vec<FromPage> {
         FromPage::Exec { stream: 4, target: target(), reason: None },
         FromPage::StepUp { stream: 3 },
         touch(3),
+        FromPage::Resume { key: client_key() },
+        FromPage::Keys {},
+        FromPage::DropKey { key: client_key().id() },
         FromPage::KeySignIn { key: client_key().id() },
         FromPage::BindKey { key: client_key(), name: Label::cut("laptop").unwrap() },
         FromPage::RemoveKey { key: client_key().id() },
@@ -246,8 +261,10 @@ fn word(message: &FromPage) -> String {
 
 #[test]
 fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
-    const IN_ACCOUNT: [&str; 11] = [
+    const IN_ACCOUNT: [&str; 13] = [
         "list",
+        "keys",
+        "drop-key",
         "open",
         "attach",
         "step-up",
@@ -272,13 +289,15 @@ fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
         "end",
         "end-session",
     ];
+    const CHALLENGED: [&str; 6] = ["sign-in", "enrol", "resume", "answer", "key-answer", "ping"];
     const BEGINNINGS: [&str; 4] = ["key-sign-in", "bind-key", "remove-key", "ping"];
     const FOUND: [&str; 2] = ["bind", "decline-binding"];
     type Case = (&'static str, fn() -> TestCore, Vec<&'static str>);
-    let cases: [Case; 12] = [
-        ("anonymous", TestCore::new, vec!["sign-in", "enrol", "ping"]),
+    let cases: [Case; 13] = [
+        ("anonymous", TestCore::new, vec!["sign-in", "enrol", "resume", "ping"]),
         ("asked", TestCore::asked, vec!["ping"]),
-        ("challenged", TestCore::challenged, vec!["sign-in", "enrol", "answer", "ping"]),
+        ("challenged", TestCore::challenged, CHALLENGED.to_vec()),
+        ("resuming", TestCore::resuming, CHALLENGED.to_vec()),
         ("answered", TestCore::answered, vec!["ping"]),
         ("signed in", TestCore::signed_in, IN_ACCOUNT.to_vec()),
         ("found", TestCore::with_binding_found, [&IN_ACCOUNT[..], &FOUND].concat()),
@@ -306,6 +325,66 @@ fn each_state_takes_its_own_messages_and_ends_the_connection_for_any_other() {
     }
 }
 
+#[test]
+fn a_page_comes_back_with_its_key_or_signs_in_when_that_is_over() {
+    let account = || "alice".parse().unwrap();
+    let mut core = TestCore::resuming();
+    let answer = Action::Login(FromFront::KeyAnswer { signature: vec![7; 64] });
+    assert_eq!(core.page(key_answer()), [answer]);
+    let verdict = Verdict::SignedIn { account: account(), resume: Some(60) };
+    let resume = Some(ResumeTerms { key: client_key().id(), seconds: 60 });
+    let told = Action::Tell(ToPage::SignedIn { account: account(), resume });
+    assert_eq!(core.take(Input::Login(verdict)).first(), Some(&told));
+
+    let mut core = TestCore::resuming();
+    core.page(key_answer());
+    let over = core.take(Input::Login(Verdict::Refused(Refusal::ResumeOver)));
+    assert_eq!(over, [refused(None, Refusal::ResumeOver)]);
+    assert_eq!(core.page(FromPage::SignIn {}), [Action::Login(FromFront::SignIn)]);
+}
+
+#[test]
+fn a_page_offers_a_key_with_its_touch_and_learns_whether_it_is_kept() {
+    for kept in [Some(60), None] {
+        let now = Instant::now();
+        let mut core = TestCore { core: Core::new(now, Client::Page, "192.0.2.1".parse().ok()), now };
+        core.page(FromPage::SignIn {});
+        let (ceremony, options) = (Ceremony::Get, json!({}));
+        core.take(Input::Login(Verdict::Challenge { ceremony, options }));
+        let (key, name) = (client_key(), Label::cut("Chromium").unwrap());
+        let offer = Some(ResumeOffer { key: key.clone(), name: name.clone() });
+        let source = "192.0.2.1".parse().ok();
+        let resume_key = Some(OfferedKey { key: key.clone(), name, source });
+        let asked = Action::Login(FromFront::Answer { credential: "{}".into(), resume_key });
+        assert_eq!(core.page(FromPage::Answer { credential: json!({}), resume: offer }), [asked]);
+        let account = "alice".parse().unwrap();
+        let actions = core.take(Input::Login(Verdict::SignedIn { account, resume: kept }));
+        let resume = kept.map(|seconds| ResumeTerms { key: key.id(), seconds });
+        let told = Action::Tell(ToPage::SignedIn { account: "alice".parse().unwrap(), resume });
+        assert_eq!(actions.first(), Some(&told));
+    }
+}
+
+#[test]
+fn a_page_sees_and_removes_the_keys_of_its_own_account() {
+    let mut core = TestCore::signed_in();
+    let account = || "alice".parse().unwrap();
+    assert_eq!(core.page(FromPage::Keys {}), [Action::Login(FromFront::Keys { account: account() })]);
+    // One question at a time.
+    assert_eq!(core.page(FromPage::Keys {}), [refused(None, Refusal::Busy)]);
+    assert_eq!(core.page(FromPage::StepUp { stream: 3 }), [refused(Some(3), Refusal::Busy)]);
+    let keys = || vec![];
+    assert_eq!(core.take(Input::Login(Verdict::Keys(keys()))), [Action::Tell(ToPage::Keys { keys: keys() })]);
+    let key = client_key().id();
+    let asked = Action::Login(FromFront::DropKey { account: account(), key: key.clone() });
+    assert_eq!(core.page(FromPage::DropKey { key }), [asked]);
+    let refusal = Refusal::NoSuchKey;
+    assert_eq!(core.take(Input::Login(Verdict::Refused(refusal))), [refused(None, refusal)]);
+    let mut core = TestCore::signed_in();
+    let unasked = core.take(Input::Login(Verdict::Keys(keys())));
+    assert!(matches!(unasked.as_slice(), [Action::Close(Closing::Broken(_))]), "{unasked:?}");
+}
+
 fn binding() -> ToPage {
     ToPage::Binding {
         key: client_key().id(),
@@ -320,7 +399,7 @@ fn binding() -> ToPage {
 #[test]
 fn a_key_is_bound_or_declined_once_it_is_found() {
     let mut core = TestCore::with_binding_found();
-    let answer = FromFront::Answer { credential: r#"{"id":"a"}"#.into() };
+    let answer = FromFront::Answer { credential: r#"{"id":"a"}"#.into(), resume_key: None };
     assert_eq!(core.page(FromPage::Bind { credential: json!({"id": "a"}) }), [Action::Login(answer)]);
     assert_eq!(core.page(FromPage::StepUp { stream: 3 }), [refused(Some(3), Refusal::Busy)]);
     assert_eq!(core.take(Input::Login(Verdict::Bound)), [Action::Tell(ToPage::Bound {})]);
@@ -392,7 +471,7 @@ fn a_connection_ends_after_a_few_refused_logins() {
 #[test]
 fn what_auth_or_the_broker_was_not_asked_ends_the_connection() {
     let broken = |actions: Vec<Action>| matches!(actions.as_slice(), [Action::Close(Closing::Broken(_))]);
-    let signed_in = || Verdict::SignedIn { account: "alice".parse().unwrap() };
+    let signed_in = || Verdict::SignedIn { account: "alice".parse().unwrap(), resume: None };
     let challenge = || Verdict::Challenge { ceremony: Ceremony::Get, options: json!({}) };
     for core in
         [TestCore::new as fn() -> TestCore, TestCore::asked, TestCore::challenged, TestCore::signed_in]
@@ -771,7 +850,7 @@ fn numbers_that_grow_when_written_again_do_not_pass_the_bound() {
     let text = format!("[{}1e15]", "1e15,".repeat(5000));
     let credential = serde_json::from_str(&text).unwrap();
     assert!(matches!(
-        core.page(FromPage::Answer { credential }).as_slice(),
+        core.page(FromPage::Answer { credential, resume: None }).as_slice(),
         [Action::Close(Closing::BadMessage(_))]
     ));
 }
@@ -801,7 +880,7 @@ impl TestCore {
     /// The same once the page has answered: request 1 waits for auth.
     fn touched() -> Self {
         let mut core = Self::stepping_up();
-        let answer = FromFront::Answer { credential: r#"{"id":"b"}"#.into() };
+        let answer = FromFront::Answer { credential: r#"{"id":"b"}"#.into(), resume_key: None };
         assert_eq!(core.page(touch(3)), [Action::Login(answer)]);
         core
     }
@@ -871,7 +950,7 @@ fn a_step_up_is_for_one_stream_and_one_answer() {
     for (core, verdict) in [
         (TestCore::signed_in(), Verdict::SteppedUp),
         (TestCore::stepping_up(), Verdict::SteppedUp),
-        (TestCore::touched(), Verdict::SignedIn { account: "bob".parse().unwrap() }),
+        (TestCore::touched(), Verdict::SignedIn { account: "bob".parse().unwrap(), resume: None }),
         (TestCore::answered(), Verdict::SteppedUp),
     ] {
         let mut core = core;

@@ -179,9 +179,9 @@ fn log_in(
                 let challenge = ToFront::Challenge { ceremony: Ceremony::Get, options: "{}".into() };
                 front.send(&challenge, &[]).unwrap();
             }
-            FromFront::Answer { credential } if credential == "\"good\"" => {
+            FromFront::Answer { credential, .. } if credential == "\"good\"" => {
                 let (ours, theirs) = Channel::<FromBroker, Request>::pair().unwrap();
-                let signed_in = ToFront::SignedIn { account: "alice".parse().unwrap() };
+                let signed_in = ToFront::SignedIn { account: "alice".parse().unwrap(), resume: None };
                 front.send(&signed_in, &[theirs.as_fd()]).unwrap();
                 drop(theirs);
                 drop(principals.send(ours.as_fd().try_clone_to_owned().unwrap()));
@@ -189,6 +189,9 @@ fn log_in(
             }
             FromFront::Answer { .. }
             | FromFront::StepUp { .. }
+            | FromFront::Resume { .. }
+            | FromFront::Keys { .. }
+            | FromFront::DropKey { .. }
             | FromFront::KeySignIn { .. }
             | FromFront::BindKey { .. }
             | FromFront::RemoveKey { .. }
@@ -325,7 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Page<S> {
     pub(super) async fn sign_in(&mut self) {
         self.say(&FromPage::SignIn {}).await;
         assert!(matches!(self.heard().await, ToPage::Challenge { .. }));
-        self.say(&FromPage::Answer { credential: "good".into() }).await;
+        self.say(&FromPage::Answer { credential: "good".into(), resume: None }).await;
         assert!(matches!(self.heard().await, ToPage::SignedIn { .. }));
         assert!(matches!(self.heard().await, ToPage::Lobby { .. }));
     }

@@ -102,7 +102,7 @@ async fn a_login_that_is_refused_can_begin_again() {
     assert_eq!(page.heard().await, refused(Refusal::LinkInvalid));
     page.say(&FromPage::SignIn {}).await;
     assert!(matches!(page.heard().await, ToPage::Challenge { .. }));
-    page.say(&FromPage::Answer { credential: "bad".into() }).await;
+    page.say(&FromPage::Answer { credential: "bad".into(), resume: None }).await;
     assert_eq!(page.heard().await, refused(Refusal::UnknownPasskey));
     page.sign_in().await;
     let open = FromPage::Open {

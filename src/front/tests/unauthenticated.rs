@@ -138,7 +138,7 @@ async fn challenges_that_are_held_keep_nobody_out() {
     // Whoever lost a challenge can ask for another.
     mallory.say(&FromPage::SignIn {}).await;
     assert!(matches!(mallory.heard().await, ToPage::Challenge { .. }));
-    alice.say(&FromPage::Answer { credential: "good".into() }).await;
+    alice.say(&FromPage::Answer { credential: "good".into(), resume: None }).await;
     assert!(matches!(alice.heard().await, ToPage::SignedIn { .. }));
 }
 
@@ -183,7 +183,7 @@ async fn a_sign_in_beyond_the_bound_is_refused_and_goes_on_when_somebody_leaves(
     let mut alice = fixture.page().await;
     alice.say(&FromPage::SignIn {}).await;
     assert!(matches!(alice.heard().await, ToPage::Challenge { .. }));
-    alice.say(&FromPage::Answer { credential: "good".into() }).await;
+    alice.say(&FromPage::Answer { credential: "good".into(), resume: None }).await;
     assert_eq!(alice.heard().await, ToPage::Refused { stream: None, refusal: Refusal::Busy });
     signed_in.pop();
     alice.sign_in().await;

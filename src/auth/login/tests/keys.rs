@@ -68,7 +68,7 @@ impl Keys {
         let claimed = self.bindings.claim(&account, code, self.auth.now.instant);
         let rule = || KeyRule { allow: BTreeSet::from([KeyRight::List]), seconds: 60 };
         let claimed = claimed.map(|claimed| (claimed, rule()));
-        self.auth.input(login, Input::Claimed { account, claimed }, Ok(()))
+        self.auth.input(login, Input::Claimed { account, claimed }, Ok(None))
     }
 
     fn found(&mut self, login: &mut Login, code: &str) -> String {
@@ -107,7 +107,7 @@ fn a_key_that_was_bound_by_a_touch_signs_in_until_it_is_removed() {
     keys.auth.pass(10);
     assert!(is_signed_in(&keys.sign_in(&key)));
     let alice = "alice".parse().unwrap();
-    let listed = keys.auth.pages.accounts.keys(&alice).unwrap().remove(0);
+    let listed = keys.auth.pages.accounts.keys(&alice, None, keys.auth.now.moment()).unwrap().remove(0);
     assert_eq!((listed.key, listed.name.as_str()), (key.public().id(), "laptop"));
     assert_eq!((listed.bound, listed.last_sign_in), (1_000_000, Some(1_000_010)));
     assert_eq!(listed.source, "192.0.2.1".parse().ok());
@@ -264,7 +264,7 @@ fn a_removed_account_or_key_signs_in_no_more_not_even_while_the_broker_is_told()
             Change::RemoveKey { name, key: key.public().id() }
         };
         auth.pages.apply(change, auth.now).unwrap();
-        let vouched = Input::Vouched(Ok(()));
+        let vouched = Input::Vouched(Ok(None));
         let (_, action) = next.handle(vouched, &auth.pages.accounts, &auth.party, auth.now);
         assert!(matches!(action, Action::Refuse { refusal: Refusal::UnknownKey, .. }), "{action:?}");
         assert_refused(keys.sign_in(&key), Refusal::UnknownKey);
