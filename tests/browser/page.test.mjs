@@ -1704,12 +1704,12 @@ test('the palette finds shells, machines and actions by what is typed, without a
   const options = tab.page.getByRole('option');
   assert.deepEqual(
     await tab.page.locator('#palette-list .name').allTextContents(),
-    ['vim notes', 'the build', 'dev@web1', 'alice@alice-box', 'New machine for a task…', 'alice-box', 'Refresh the list', 'Full screen', 'Settings', 'Keys', 'Sign in a command line'],
+    ['vim notes', 'the build', 'dev@web1', 'alice@alice-box', 'New machine for a task…', 'alice-box', 'Refresh the list', 'Full screen', 'Settings', 'Keys', 'Sign in a command line', 'Where you are signed in', 'Sign out'],
     'the last used comes first, a title loses what could make it say something else, and nothing needs a shell',
   );
   assert.equal(await selectedIn(tab), 'vim notes');
   await tab.page.keyboard.press('ArrowUp');
-  assert.equal(await selectedIn(tab), 'Sign in a command line', 'the list goes on at its other end');
+  assert.equal(await selectedIn(tab), 'Sign out', 'the list goes on at its other end');
   await tab.page.keyboard.press('ArrowDown');
   await tab.page.keyboard.press('ArrowDown');
   assert.equal(await selectedIn(tab), 'the build');

@@ -24,12 +24,25 @@ afterEach(async () => {
 
 const minute = { timeout: 60_000 };
 
-/** A new person with a passkey, in a shell. @param {string} account */
-async function enrolled(account) {
+/**
+ * A new person with a passkey, in a shell.
+ * @param {string} account
+ * @param {{ stay?: boolean }} [choice] whether the browser may come back without a touch
+ */
+async function enrolled(account, { stay = true } = {}) {
   const person = await newPerson(browser);
   const tab = await Tab.open(person);
-  await tab.enrol(await enrolmentLink(account));
+  await tab.page.goto(await enrolmentLink(account));
+  await tab.page.getByLabel('Stay signed in on this device').setChecked(stay);
+  await tab.pressSignIn();
+  await tab.shell();
   return tab;
+}
+
+/** Asserts that the tab signed in without a touch of the passkey. @param {Tab} tab */
+function assertCameBack(tab) {
+  const asked = tab.sent.map((message) => message.type).filter((type) => ['sign-in', 'enrol', 'resume'].includes(type));
+  assert.equal(asked.at(-1), 'resume');
 }
 
 test('an enrolment link leads to a shell', minute, async () => {
@@ -82,7 +95,6 @@ test('a theme of the settings is what programs are told, and larger letters are 
   assert.ok(tab.size().cols < before.cols);
   // The next time it is so from the beginning.
   await tab.page.reload();
-  await tab.pressSignIn();
   await tab.shell();
   assert.equal(await tab.page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(40, 40, 40)');
   await tab.screenshot('14-gruvbox');
@@ -279,7 +291,7 @@ test('exit says that the shell ended and offers a new one', minute, async () => 
 });
 
 test('the next time it is one button', minute, async () => {
-  const first = await enrolled('alice');
+  const first = await enrolled('alice', { stay: false });
   await first.run('exit');
   await first.panelSays(/The shell has ended\./);
   const tab = await Tab.open(first.page.context());
@@ -298,13 +310,77 @@ test('a reloaded tab has its shell again', minute, async () => {
   await tab.run('kept=$((6*7)); echo re""ady');
   // Leaving a page discards the input that is still on its way.
   await tab.sees(/^ready$/m);
+  // Without an authenticator there is nothing to touch.
+  await tab.devtools.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId: tab.authenticator });
+  const began = Date.now();
   await tab.page.reload();
+  await tab.shell();
+  console.log(`reload to shell: ${Date.now() - began} ms`);
+  await tab.run('echo kept-$kept');
+  await tab.sees(/^kept-42$/m);
+  await sessionsAre(1);
+  assertCameBack(tab);
+  tab.assertNoErrors();
+});
+
+test('who does not stay signed in touches the passkey after a reload, and not after a blip', minute, async () => {
+  const tab = await enrolled('alice', { stay: false });
+  await tab.run('kept=$((6*7))');
+  await inHost('systemctl', 'restart', 'tere-front.service');
+  await tab.panelSays(/Connection lost/);
+  await tab.shell();
+  assertCameBack(tab);
+  await tab.page.reload();
+  await tab.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
   await tab.pressSignIn();
   await tab.shell();
   await tab.run('echo kept-$kept');
   await tab.sees(/^kept-42$/m);
-  await sessionsAre(1);
   tab.assertNoErrors();
+});
+
+test('where one is signed in is seen, removed, and left by signing out', minute, async () => {
+  const here = await enrolled('alice');
+  const there = await Tab.open(await newPerson(browser));
+  await there.takePasskeys(here);
+  await there.page.goto(origin);
+  await there.pressSignIn();
+  await there.page.waitForSelector('#lobby:not([hidden]), #bar[data-state=live]');
+  await here.page.keyboard.press('Control+Shift+L');
+  await here.page.getByRole('button', { name: 'Where you are signed in' }).click();
+  const keys = here.page.locator('#signed-in-keys li');
+  await keys.nth(1).waitFor();
+  assert.match(await keys.nth(0).innerText(), /Chrome on Linux[^]*this browser, passkey used just now/);
+  await here.screenshot('signed-in');
+  await keys.nth(1).getByRole('button', { name: /^Remove/ }).click();
+  await keys.nth(1).waitFor({ state: 'detached' });
+  // It is out at once, and does not come back by itself.
+  await there.page.waitForSelector('#panel:has-text("this browser was signed out"), #sign-in-message:has-text("this browser was signed out")');
+  await there.screenshot('signed-out-from-afar');
+  await here.page.keyboard.press('Escape');
+  await here.page.getByRole('button', { name: 'Sign out' }).click();
+  await here.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+  await here.page.reload();
+  await here.page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+  await here.takePasskeys(there);
+  await here.pressSignIn();
+  await here.page.getByText('Signed in as alice.').waitFor();
+  here.assertNoErrors();
+  there.assertNoErrors();
+});
+
+test('a tab whose browser signed in to another account does not become that one', minute, async () => {
+  const alice = await enrolled('alice');
+  await alice.run('echo of alice');
+  const bob = await Tab.open(alice.page.context());
+  await bob.page.goto(await enrolmentLink('bob'));
+  await bob.pressSignIn();
+  await bob.shell();
+  await inHost('systemctl', 'restart', 'tere-front.service');
+  await alice.panelSays(/The server is back\. Sign in again/, 40_000);
+  assert.equal(await alice.page.locator('#bar-account').textContent(), 'alice');
+  alice.assertNoErrors();
+  bob.assertNoErrors();
 });
 
 test('a closed tab has left a shell, and the next one finds it', minute, async () => {
@@ -312,11 +388,10 @@ test('a closed tab has left a shell, and the next one finds it', minute, async (
   await first.run('kept=$((6*7)); echo re""ady');
   await first.sees(/^ready$/m);
   const next = await Tab.open(first.page.context());
-  await next.takePasskeys(first);
   await first.page.close();
   await next.page.goto(origin);
-  await next.pressSignIn();
   await next.shell();
+  assertCameBack(next);
   await next.run('echo kept-$kept');
   await next.sees(/^kept-42$/m);
   await sessionsAre(1);
@@ -324,7 +399,7 @@ test('a closed tab has left a shell, and the next one finds it', minute, async (
 });
 
 test('a passkey that is not given is a calm word, and the button again', minute, async () => {
-  const tab = await enrolled('alice');
+  const tab = await enrolled('alice', { stay: false });
   await tab.page.reload();
   await tab.setUserVerified(false);
   await tab.pressSignIn();
@@ -350,10 +425,8 @@ test('a lost connection says so, drops what is typed, and leads back to the same
   } finally {
     await inHost('systemctl', 'start', 'tere-front.socket');
   }
-  await tab.panelSays(/The server is back\. Sign in again/, 40_000);
-  await tab.screenshot('8-back');
-  await tab.page.getByRole('button', { name: 'Sign in again' }).click();
   await tab.shell();
+  assertCameBack(tab);
   await tab.run('echo kept-$kept');
   await tab.sees(/^kept-42$/m);
   assert.doesNotMatch(await tab.screen(), /xyz/, 'nothing typed meanwhile arrived');
@@ -362,11 +435,13 @@ test('a lost connection says so, drops what is typed, and leads back to the same
   tab.assertNoErrors();
 });
 
-test('a restarted front is a lost connection too, and Enter is enough', minute, async () => {
+test('without a key to come back with, Enter is enough after a restart', minute, async () => {
   const tab = await enrolled('alice');
-  await tab.run('kept=$((6*7))');
+  await tab.run('kept=$((6*7)); clear');
+  await tab.page.evaluate(() => new Promise((resolve) => (indexedDB.deleteDatabase('tere').onsuccess = resolve)));
   await inHost('systemctl', 'restart', 'tere-front.service');
   await tab.panelSays(/The server is back\. Sign in again/, 40_000);
+  await tab.screenshot('8-back');
   await tab.answer();
   await tab.shell();
   await tab.run('echo kept-$kept');
@@ -399,9 +474,7 @@ test('an enrolment link works once, and only as it was made', minute, async () =
 test('two tabs are two shells', minute, async () => {
   const one = await enrolled('alice');
   const two = await Tab.open(one.page.context());
-  await two.takePasskeys(one);
   await two.page.goto(origin);
-  await two.pressSignIn();
   await two.shell();
   await one.run('mine=one; clear');
   await two.run('mine=two; clear');
@@ -470,7 +543,6 @@ test('the host itself takes both locks and a second touch, and its frame is red'
     await tab.screenshot('12-host');
     // A reload is another view, and takes another touch.
     await tab.page.reload();
-    await tab.pressSignIn();
     await tab.page.getByRole('dialog').getByText('your passkey is needed for each view of it').waitFor();
     await tab.page.getByRole('button', { name: 'Use my passkey' }).click();
     await tab.sees(/\/var\/lib\/tere/);

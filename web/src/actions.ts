@@ -65,6 +65,8 @@ const ACTIONS: readonly Action[] = [
   { id: 'settings', name: 'Settings', place: 'both', run: openSettings },
   { id: 'keys', name: 'Keys', place: 'both', key: '?', keyPlace: 'lobby', run: openKeys },
   { id: 'key', name: 'Sign in a command line', place: 'both', button: 'lobby-key', may: (page) => page.lobby() !== undefined },
+  { id: 'signed-in', name: 'Where you are signed in', place: 'both', button: 'lobby-signed-in', may: (page) => page.lobby() !== undefined },
+  { id: 'sign-out', name: 'Sign out', place: 'lobby', button: 'lobby-sign-out' },
 ];
 
 /** The key in words. */

@@ -3,18 +3,21 @@
 
 import { actionsChanged, makeActions } from './actions.ts';
 import { askCode, bindingHeard, withdrawCode } from './bindkey.ts';
+import { backoff, pause } from './backoff.ts';
 import type { Connection } from './connection.ts';
-import { signInWaits, showSignIn } from './signin.ts';
+import { comingBack, inBrowser, signInWaits, showSignIn } from './signin.ts';
 import { element } from './elements.ts';
 import { showLobby, type Lobby } from './lobby.ts';
-import { logIn, LoginRefused, loginTrouble, type SignedIn } from './login.ts';
+import { comeBack, logIn, LoginRefused, loginTrouble, passes, type SignedIn } from './login.ts';
 import { forgetChanges, machineChanged } from './machines.ts';
 import { Reconnection } from './reconnection.ts';
 import { endNotices, notice } from './notice.ts';
 import { targetOf, type Place } from './place.ts';
 import type { AccountName, Refusal, SessionSummary, Target, ToPage } from './protocol.ts';
 import { needsReload, refusalSentence } from './refusal.ts';
+import { resumeKey } from './resume.ts';
 import { Shell } from './shell.ts';
+import { showSignedIn, signedInHeard, signOut, withdrawSignedIn } from './signedin.ts';
 import { targetName } from './words.ts';
 
 /** After one of these refusals, the enrolment link is of no further use. */
@@ -33,6 +36,8 @@ export class Page {
   #bindsKey: boolean;
   /** The signed-in connection; undefined before sign-in and after a loss. */
   #connection: Connection | undefined;
+  /** Ends the attempts to sign in without a touch. */
+  #again: AbortController | undefined;
   /** Set while the connection is lost and the page tries to restore it. */
   #loss: Reconnection | undefined;
   #account: AccountName | undefined;
@@ -59,6 +64,8 @@ export class Page {
     this.#place = place;
     this.#bindsKey = bindsKey;
     element<HTMLButtonElement>('lobby-key').onclick = () => this.#askCode();
+    element<HTMLButtonElement>('lobby-signed-in').onclick = () => this.#connection && showSignedIn(this.#connection);
+    element<HTMLButtonElement>('lobby-sign-out').onclick = () => this.#connection && void signOut(this.#connection);
     makeActions({
       ...this.#ways,
       terminal: () => this.#shell.terminal,
@@ -70,6 +77,7 @@ export class Page {
       if (!document.hidden) this.#wake();
     });
     this.#showSignIn();
+    if (enrolToken === undefined) void this.#comeBack();
   }
 
   // Signing in.
@@ -95,9 +103,10 @@ export class Page {
   }
 
   async #signIn(): Promise<void> {
+    this.#again?.abort();
     signInWaits();
     try {
-      this.#enter(await logIn(undefined, this.#enrolToken));
+      this.#enter(await logIn(undefined, inBrowser(), this.#enrolToken));
     } catch (error) {
       // A used or invalid link stays so. Somebody who has a passkey can still sign in.
       if (error instanceof LoginRefused && LINK_IS_SPENT.includes(error.refusal)) this.#enrolToken = undefined;
@@ -105,7 +114,39 @@ export class Page {
     }
   }
 
+  /**
+   * Signs in without a touch, if the browser has a key for that. While the server is away it tries
+   * again, unless the user does something else.
+   */
+  async #comeBack(account?: AccountName): Promise<void> {
+    this.#again?.abort();
+    const again = new AbortController();
+    this.#again = again;
+    let message = '';
+    for (let tries = 0; ; tries += 1) {
+      const key = await resumeKey(account);
+      if (!key || again.signal.aborted) return;
+      comingBack(key.account, message);
+      try {
+        const signedIn = await comeBack(key);
+        if (again.signal.aborted) signedIn.connection.close();
+        else this.#enter(signedIn);
+        return;
+      } catch (error) {
+        if (again.signal.aborted) return;
+        if (!passes(error)) {
+          this.#showSignIn(loginTrouble(error));
+          return;
+        }
+        message = 'The server does not answer. Trying again…';
+        comingBack(key.account, message);
+      }
+      await pause(backoff(tries, Math.random()), again.signal);
+    }
+  }
+
   #enter({ connection, account }: SignedIn): void {
+    this.#again?.abort();
     this.#enrolToken = undefined;
     this.#shell.signedIn(connection, account);
     this.#loss = undefined;
@@ -124,7 +165,7 @@ export class Page {
   // Messages from the front.
 
   #heard(message: ToPage): void {
-    if (bindingHeard(message)) return;
+    if (bindingHeard(message) || signedInHeard(message)) return;
     if (message.type === 'lobby') {
       const { targets, sessions, machines, tasks } = message;
       this.#lobby = { targets, sessions, machines, tasks };
@@ -225,12 +266,17 @@ export class Page {
 
   #lost(): void {
     withdrawCode();
+    withdrawSignedIn();
     this.#connection = undefined;
     this.#entering = false;
     const shell = this.#shell;
     shell.lost();
-    if (shell.used) this.#loss = new Reconnection((signedIn) => this.#enter(signedIn), () => shell.notSent, shell.meanwhile);
-    else this.#showSignIn('The connection to the server was lost. Sign in again.');
+    if (shell.used) {
+      this.#loss = new Reconnection((signedIn) => this.#enter(signedIn), this.#account, () => shell.notSent, shell.meanwhile);
+    } else {
+      this.#showSignIn('The connection to the server was lost. Sign in again.');
+      void this.#comeBack(this.#account);
+    }
     actionsChanged();
   }
 

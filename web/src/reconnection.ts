@@ -1,12 +1,15 @@
 // The connection is lost while a shell is in view: what the user is told, the attempts to reach the
-// server again, and the sign-in button once it is reached. It ends when the user is signed in
-// again.
+// server again, and the sign-in button once it is reached, if the page has no key to come back with.
+// It ends when the user is signed in again.
 
 import { backoff } from './backoff.ts';
 import { Connection, ConnectionLost } from './connection.ts';
-import { logIn, loginTrouble, type SignedIn } from './login.ts';
+import { comeBack, logIn, LoginRefused, loginTrouble, passes, type SignedIn } from './login.ts';
 import { announce } from './notice.ts';
 import { showPanel } from './panel.ts';
+import type { AccountName } from './protocol.ts';
+import { resumeKey } from './resume.ts';
+import { inBrowser } from './signin.ts';
 
 /**
  * After this many failed attempts, the panel offers a reload: a server of another version does not
@@ -29,13 +32,16 @@ export class Reconnection {
   /** Aborts the attempt that is under way. */
   #attempt: AbortController | undefined;
   #notSent: () => string;
+  /** Who was signed in. A key of another account is not used. */
+  #account: AccountName | undefined;
 
   /**
    * `notSent` returns sentences about unsent input; `meanwhile` is a sentence about the shell in
    * view.
    */
-  constructor(enter: (signedIn: SignedIn) => void, notSent: () => string, meanwhile: string) {
+  constructor(enter: (signedIn: SignedIn) => void, account: AccountName | undefined, notSent: () => string, meanwhile: string) {
     this.#enter = enter;
+    this.#account = account;
     this.#notSent = notSent;
     this.#meanwhile = meanwhile;
     announce('Connection lost. What you type now is not sent.');
@@ -87,14 +93,33 @@ export class Reconnection {
         idleConnection.close();
         return;
       }
+      const key = await resumeKey(this.#account);
+      if (key) {
+        const signedIn = await comeBack(key, idleConnection);
+        // The same may have happened meanwhile.
+        if (this.#isOver()) signedIn.connection.close();
+        else this.#done(signedIn);
+        return;
+      }
       this.#idleConnection = idleConnection;
       // If the server closes this connection before the user signs in, signing in opens another
       // one.
       idleConnection.listener = { message: () => {}, responsiveness: () => {}, lost: () => (this.#idleConnection = undefined) };
       this.#reached('The server is back. Sign in again to go on.');
-    } catch {
-      if (this.#stage === 'reaching' && this.#attempt === attempt) this.#tryLater();
+    } catch (error) {
+      if (this.#stage !== 'reaching' || this.#attempt !== attempt) return;
+      if (passes(error) || !(error instanceof LoginRefused)) this.#tryLater();
+      else this.#reached(loginTrouble(error));
     }
+  }
+
+  #isOver(): boolean {
+    return this.#stage === 'over';
+  }
+
+  #done(signedIn: SignedIn): void {
+    this.#stage = 'over';
+    this.#enter(signedIn);
   }
 
   #reached(title: string): void {
@@ -116,9 +141,7 @@ export class Reconnection {
     this.#idleConnection = undefined;
     showPanel({ title: 'Waiting for your passkey…', note: this.#notSent(), tone: 'lost' });
     try {
-      const signedIn = await logIn(idleConnection);
-      this.#stage = 'over';
-      this.#enter(signedIn);
+      this.#done(await logIn(idleConnection, inBrowser()));
     } catch (error) {
       if (error instanceof ConnectionLost) this.#reach();
       else this.#reached(loginTrouble(error));

@@ -12,6 +12,14 @@ export interface SignInText {
   message?: string;
 }
 
+/** Where the choice is remembered whether the browser may come back without a touch. */
+const STAY = 'tere.stay';
+
+/** Whether all tabs of this browser may come back without a touch, and not this tab alone. */
+export function inBrowser(): boolean {
+  return localStorage.getItem(STAY) !== 'tab';
+}
+
 export function showSignIn(text: SignInText, signIn: () => void): void {
   element('sign-in-where').textContent = `shells on ${location.host}`;
   element('sign-in-text').textContent = text.text;
@@ -20,6 +28,10 @@ export function showSignIn(text: SignInText, signIn: () => void): void {
   button.textContent = text.label;
   button.disabled = false;
   button.onclick = signIn;
+  const stay = element<HTMLInputElement>('sign-in-stay');
+  stay.checked = inBrowser();
+  stay.onchange = () => localStorage.setItem(STAY, stay.checked ? 'browser' : 'tab');
+  element('sign-in-choice').hidden = false;
   document.title = 'tere';
   showSection('sign-in');
   button.focus();
@@ -30,4 +42,10 @@ export function signInWaits(): void {
   button.disabled = true;
   button.textContent = 'Waiting for your passkey…';
   element('sign-in-message').textContent = '';
+}
+
+/** The page signs in by itself. The user may press the button all the same, after a failure. */
+export function comingBack(account: string, message: string): void {
+  element('sign-in-text').textContent = `Signing in again as ${account}…`;
+  element('sign-in-message').textContent = message;
 }
