@@ -1974,6 +1974,117 @@ test('the bell is a frame for a moment, and what is selected is copied, where so
   tab.assertNoErrors();
 });
 
+/**
+ * Has the page believe that the user looks elsewhere, and keeps the notifications that it shows.
+ * @param {Tab} tab
+ */
+async function looksElsewhere(tab) {
+  await tab.page.evaluate(() => {
+    /** @type {{ title: string, body: string }[]} */
+    const shown = [];
+    class Shown {
+      static permission = 'default';
+      static async requestPermission() {
+        return (Shown.permission = globalThis.tereMayNotify ? 'granted' : 'denied');
+      }
+      /** @param {string} title @param {{ body: string }} options */
+      constructor(title, { body }) {
+        shown.push({ title, body });
+        Object.assign(globalThis, { tereNotification: this });
+      }
+      close() {}
+    }
+    Object.assign(globalThis, { Notification: Shown, tereNotifications: shown, tereMayNotify: true, tereLooks: true });
+    document.hasFocus = () => globalThis.tereLooks;
+  });
+}
+
+/** @param {Tab} tab @param {boolean} looks */
+async function look(tab, looks) {
+  await tab.page.evaluate((looks) => {
+    globalThis.tereLooks = looks;
+    if (looks) window.dispatchEvent(new Event('focus'));
+  }, looks);
+}
+
+test('a program that calls marks the window of a user who looks elsewhere, and notifies where that is wanted', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  await looksElsewhere(tab);
+  const notified = () => tab.page.evaluate(() => globalThis.tereNotifications);
+  const calling = () => tab.page.evaluate(() => ({ title: document.title, icon: document.querySelector('link[rel=icon]')?.getAttribute('href') ?? '' }));
+  // Whoever looks is told nothing.
+  front.print(1, '\x07\x1b]9;not told\x07one ');
+  await tab.sees(/one$/);
+  assert.doesNotMatch((await calling()).title, /●/);
+  await look(tab, false);
+  front.print(1, '\x07two ');
+  await tab.sees(/two$/);
+  assert.match((await calling()).title, /^● /);
+  assert.match((await calling()).icon, /^data:image\/svg/);
+  assert.deepEqual(await notified(), [], 'off by default');
+  await look(tab, true);
+  assert.doesNotMatch((await calling()).title, /●/);
+  assert.match((await calling()).icon, /^http.*favicon/);
+
+  const settings = await openSettings(tab);
+  await settings.getByLabel('Notify me').check();
+  await tab.page.keyboard.press('Escape');
+  await look(tab, false);
+  front.print(1, '\x1b]777;notify;<b>agent</b>;waits for \u202eyou\x07three ');
+  await tab.sees(/three$/);
+  assert.deepEqual(await notified(), [{ title: 'dev@web1', body: '<b>agent</b>: waits for you' }]);
+  // A flood of them is one.
+  front.print(1, '\x1b]9;again\x07'.repeat(500) + 'four ');
+  await tab.sees(/four$/);
+  assert.equal((await notified()).length, 1);
+  // A click leads to the shell.
+  await look(tab, true);
+  await tab.page.keyboard.press('Control+Shift+L');
+  await tab.page.locator('#lobby').waitFor();
+  await tab.page.evaluate(() => globalThis.tereNotification.onclick());
+  await tab.page.locator('#shell').waitFor();
+  tab.assertNoErrors();
+});
+
+test('in the lobby, a shell that calls is named, and without leave nothing notifies', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  await looksElsewhere(tab);
+  await tab.page.evaluate(() => (globalThis.tereMayNotify = false));
+  const settings = await openSettings(tab);
+  await settings.getByLabel('Notify me').click();
+  await settings.getByText('The browser does not let this page show notifications.').waitFor();
+  assert.equal(await settings.getByLabel('Notify me').isChecked(), false);
+  await tab.page.keyboard.press('Escape');
+  await tab.page.keyboard.press('Control+Shift+L');
+  await tab.page.locator('#lobby').waitFor();
+  front.print(1, '\x1b]9;the build is done\x07');
+  await tab.page.locator('#notices').getByText('dev@web1: the build is done').waitFor();
+  assert.match(await tab.page.title(), /^● Shells/);
+  await tab.page.keyboard.press('Escape');
+  await tab.page.locator('#shell').waitFor();
+  assert.doesNotMatch(await tab.page.title(), /●/);
+  tab.assertNoErrors();
+});
+
+test('the progress of a program is in the bar and in the title until it is over', minute, async () => {
+  const { front, tab } = await signedIn();
+  await tab.shell();
+  const rows = await tab.page.locator('.xterm-rows > div').count();
+  front.print(1, '\x1b]9;4;1;40\x07');
+  await tab.page.getByRole('progressbar', { name: 'Progress of the program' }).waitFor();
+  assert.match(await tab.page.title(), /^40 % · /);
+  await tab.screenshot('page-progress');
+  front.print(1, '\x1b]9;4;2;40\x07');
+  await tab.page.locator('#bar-progress.failed').waitFor();
+  front.print(1, '\x1b]9;4;0\x07');
+  await tab.page.locator('#bar-progress').waitFor({ state: 'hidden' });
+  assert.doesNotMatch(await tab.page.title(), /%/);
+  assert.equal(await tab.page.locator('.xterm-rows > div').count(), rows, 'nothing moves');
+  tab.assertNoErrors();
+});
+
 test('settings that are not those of the page are not run', minute, async () => {
   const { tab } = await signedIn();
   await tab.shell();

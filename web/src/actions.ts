@@ -1,6 +1,7 @@
 // What can be done in the page: one table of actions, from which the palette, the help of keys, the
 // keys themselves and what the buttons say of them are made.
 
+import { askToNotify } from './attention.ts';
 import { copyText } from './copying.ts';
 import { destinations, type Ways } from './destinations.ts';
 import { element } from './elements.ts';
@@ -221,7 +222,7 @@ function openKeys(): void {
 
 function openSettings(): void {
   settings().then(
-    ({ showSettings }) => showSettings({ preferences, change: changePreferences, keys: keyRows }),
+    ({ showSettings }) => showSettings({ preferences, change: changePreferences, askToNotify, keys: keyRows }),
     () => notice('settings', 'The settings could not be loaded. Try again, or reload the page.'),
   );
 }

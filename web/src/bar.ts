@@ -4,6 +4,8 @@
 import { element } from './elements.ts';
 import { announce } from './notice.ts';
 import type { AccountName, Target } from './protocol.ts';
+import type { Progress } from './calls.ts';
+import { setTitle } from './windowtitle.ts';
 import { targetName, windowTitle } from './words.ts';
 
 export type ViewStatus = 'opening' | 'live' | 'unresponsive' | 'over' | 'lost';
@@ -11,6 +13,7 @@ export type ViewStatus = 'opening' | 'live' | 'unresponsive' | 'over' | 'lost';
 export class Bar {
   #target: Target | undefined;
   #title = '';
+  #progress: Progress;
   /** The state of the shell, shown in the window's title for users who are in another tab. */
   #word: string | undefined;
 
@@ -29,6 +32,16 @@ export class Bar {
     this.show();
   }
 
+  /** Shows how far a program is. */
+  progress(progress: Progress): void {
+    this.#progress = progress;
+    const shown = element<HTMLProgressElement>('bar-progress');
+    shown.hidden = progress === undefined;
+    shown.value = progress?.percent ?? 0;
+    shown.classList.toggle('failed', progress?.failed === true);
+    this.show();
+  }
+
   status(state: ViewStatus, word?: string): void {
     element('bar').dataset['state'] = state;
     this.#word = word;
@@ -42,6 +55,7 @@ export class Bar {
   show(): void {
     const said = this.#title === '' ? '' : windowTitle(this.#title, this.#target);
     element('bar-title').textContent = said.replace(/ · tere$/, '');
-    if (!element('shell').hidden) document.title = windowTitle(this.#title, this.#target, this.#word);
+    const word = this.#word ?? (this.#progress && `${this.#progress.percent} %`);
+    if (!element('shell').hidden) setTitle(windowTitle(this.#title, this.#target, word));
   }
 }

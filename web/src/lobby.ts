@@ -9,6 +9,7 @@ import { showPlace } from './place.ts';
 import type { GrantedTarget, MachineSummary, SessionId, SessionSummary, TaskMachines } from './protocol.ts';
 import { RowControls } from './rowcontrols.ts';
 import { isOnHost } from './terms.ts';
+import { setTitle } from './windowtitle.ts';
 import { ago, counted, inTime, targetName } from './words.ts';
 
 /**
@@ -59,7 +60,7 @@ export function showLobby(account: string, lobby: Lobby, viewed: SessionId | und
   const entering = element('lobby').hidden;
   if (entering) controls.isEditing = false;
   redraw();
-  document.title = 'Shells · tere';
+  setTitle('Shells · tere');
   showPlace(undefined);
   showSection('lobby');
   const first = element('lobby').querySelector<HTMLElement>('li button');

@@ -7,7 +7,7 @@ import { SCHEMES } from './schemes.ts';
 
 test('what was stored is found again', () => {
   const theme = SCHEMES[2]!;
-  const all = { font: ['Iosevka', 'monospace'], size: 17, lineHeight: 1.4, cursor: 'bar', theme, bell: 'visible', copyOnSelect: true, keysOff: ['find'] };
+  const all = { font: ['Iosevka', 'monospace'], size: 17, lineHeight: 1.4, cursor: 'bar', theme, bell: 'visible', copyOnSelect: true, notify: true, keysOff: ['find'] };
   assert.deepEqual(parsePreferences(JSON.stringify(all)), all);
 });
 
@@ -16,7 +16,7 @@ test('what is missing or wrong in the storage is as if nobody had set it', () =>
     null, 7, 'dark', [], {},
     { font: ['x"; } body { display: none'] }, { font: 'Iosevka' }, { font: [7] }, { font: Array(40).fill('a') },
     { size: 5 }, { size: 1e9 }, { size: '14' }, { size: null }, { lineHeight: 0 }, { lineHeight: 99 },
-    { cursor: 'none' }, { cursor: ['bar'] }, { theme: 'blue' }, { theme: {} }, { bell: true }, { copyOnSelect: 'yes' },
+    { cursor: 'none' }, { cursor: ['bar'] }, { theme: 'blue' }, { theme: {} }, { bell: true }, { copyOnSelect: 'yes' }, { notify: 1 },
     { keysOff: 'find' }, { keysOff: [7, '<b>', 'x'.repeat(99)] },
     { ...SCHEMES[0], name: '' }, { theme: { ...SCHEMES[0]!, name: 'a\u202eb' } }, { theme: { ...SCHEMES[0]!, contrast: 0 } },
     { theme: { ...SCHEMES[0]!, colours: { ...SCHEMES[0]!.colours, red: 'red' } } },

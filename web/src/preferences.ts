@@ -40,6 +40,8 @@ export interface Preferences {
   theme: (typeof OWN_THEMES)[number] | Scheme;
   bell: (typeof BELLS)[number];
   copyOnSelect: boolean;
+  /** Whether the browser shows a notification when a program calls a user who looks elsewhere. */
+  notify: boolean;
   /** The ids of the actions whose keys are turned off. */
   keysOff: string[];
 }
@@ -52,6 +54,7 @@ export const DEFAULTS: Readonly<Preferences> = {
   theme: 'system',
   bell: 'none',
   copyOnSelect: false,
+  notify: false,
   keysOff: [],
 };
 
@@ -73,6 +76,7 @@ export function parsePreferences(stored: string | null): Preferences {
     theme: oneOf(OWN_THEMES, found.theme) ?? schemeOf(found.theme) ?? DEFAULTS.theme,
     bell: oneOf(BELLS, found.bell) ?? DEFAULTS.bell,
     copyOnSelect: found.copyOnSelect === true,
+    notify: found.notify === true,
     keysOff: Array.isArray(found.keysOff) ? found.keysOff.filter(isActionId).slice(0, KEYS_MAX) : [],
   };
 }

@@ -16,6 +16,8 @@ import { counted } from './words.ts';
 export interface SettingsCallbacks {
   preferences(): Preferences;
   change(part: Partial<Preferences>): void;
+  /** Asks the browser for leave to notify. Returns why there is none, or undefined. */
+  askToNotify(): Promise<string | undefined>;
   /** The page's own keys. */
   keys(): KeyRow[];
 }
@@ -87,7 +89,7 @@ function form(callbacks: SettingsCallbacks, draw: (focused?: string) => void, cl
     group('Text', ...textFields(callbacks.preferences(), change)),
     group('Colours', ...colours(callbacks.preferences(), change, draw)),
     sample,
-    group('Terminal', ...terminal(callbacks.preferences(), change)),
+    group('Terminal', ...terminal(callbacks, change)),
     group('Keys of the page', ...keys(callbacks, change)),
     paragraph('Kept in this browser only, for this device.'),
     actions,
@@ -175,7 +177,8 @@ function colours(preferences: Preferences, change: (part: Partial<Preferences>) 
   return [pair('Theme', select), details];
 }
 
-function terminal(preferences: Preferences, change: (part: Partial<Preferences>) => void): HTMLElement[] {
+function terminal(callbacks: SettingsCallbacks, change: (part: Partial<Preferences>) => void): HTMLElement[] {
+  const preferences = callbacks.preferences();
   const cursor = create('select', '');
   for (const word of CURSORS) cursor.append(new Option(CURSOR_NAMES[word], word, false, word === preferences.cursor));
   cursor.oninput = () => change({ cursor: CURSORS.find((word) => word === cursor.value) ?? DEFAULTS.cursor });
@@ -183,7 +186,26 @@ function terminal(preferences: Preferences, change: (part: Partial<Preferences>)
     pair('Cursor', cursor),
     check('Show the bell as a frame', preferences.bell === 'visible', (isOn) => change({ bell: isOn ? 'visible' : 'none' })),
     check('Copy what is selected with the mouse', preferences.copyOnSelect, (copyOnSelect) => change({ copyOnSelect })),
+    ...notifications(callbacks, change),
   ];
+}
+
+function notifications({ preferences, askToNotify }: SettingsCallbacks, change: (part: Partial<Preferences>) => void): HTMLElement[] {
+  const says = paragraph('');
+  says.setAttribute('role', 'status');
+  const row = check('Notify me when a program calls and I look elsewhere', preferences().notify, (isOn) => {
+    says.textContent = '';
+    change({ notify: isOn });
+    if (!isOn) return;
+    void askToNotify().then((why) => {
+      if (why === undefined) return;
+      says.textContent = why;
+      change({ notify: false });
+      const box = row.querySelector('input');
+      if (box) box.checked = false;
+    });
+  });
+  return [row, says];
 }
 
 function keys({ preferences, keys }: SettingsCallbacks, change: (part: Partial<Preferences>) => void): HTMLElement[] {

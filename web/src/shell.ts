@@ -2,7 +2,9 @@
 // page shows when the view is over.
 
 import { askPaste } from './askpaste.ts';
+import { answered, called, shellShown } from './attention.ts';
 import { Bar } from './bar.ts';
+import type { Call } from './calls.ts';
 import { Clipboard } from './clipboard.ts';
 import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
@@ -168,6 +170,7 @@ export class Shell {
     this.#over = undefined;
     this.#participants.leave();
     this.#clipboard.forget();
+    answered();
     showSection('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
@@ -215,9 +218,17 @@ export class Shell {
     }
   }
 
+  /** A program calls. Whoever is a guest in the shell is not called. */
+  #called(call: Call): void {
+    const viewer = this.#viewer;
+    if (viewer?.state !== 'live' || (this.#participants.role ?? 'owner') !== 'owner') return;
+    called(call, targetName(viewer.target), () => this.back());
+  }
+
   /** Returns from the lobby to the shell. */
   back(): void {
     showSection('shell');
+    shellShown();
     if (!this.#over) this.#showPlace();
     this.#bar.show();
     this.#terminal?.fit();
@@ -346,6 +357,7 @@ export class Shell {
     this.#keyboard.forget();
     this.#participants.leave();
     this.#frame.hide();
+    this.#bar.progress(undefined);
     // The policy has changed: what another view takes may have changed too.
     if (reason === 'view-closed') this.#connection?.send({ type: 'list' });
     const gone = this.#machineWent;
@@ -397,6 +409,8 @@ export class Shell {
       incomplete: () => this.#viewer?.refresh(),
       title: (title) => this.#bar.title(title),
       theme: (theme) => this.#viewer?.theme(theme),
+      called: (call) => this.#called(call),
+      progress: (progress) => this.#bar.progress(progress),
       link: (address) => {
         element('link-address').textContent = address ?? '';
         element('link-address').hidden = address === undefined;

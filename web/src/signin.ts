@@ -1,6 +1,7 @@
 // The sign-in form: one button, shown before anybody is signed in.
 
 import { element, showSection } from './elements.ts';
+import { setTitle } from './windowtitle.ts';
 
 const button = element<HTMLButtonElement>('sign-in-button');
 
@@ -32,7 +33,7 @@ export function showSignIn(text: SignInText, signIn: () => void): void {
   stay.checked = inBrowser();
   stay.onchange = () => localStorage.setItem(STAY, stay.checked ? 'browser' : 'tab');
   element('sign-in-choice').hidden = false;
-  document.title = 'tere';
+  setTitle('tere');
   showSection('sign-in');
   button.focus();
 }

@@ -10,6 +10,7 @@ import { Terminal as Xterm } from '@xterm/xterm';
 
 import { appearance, onAppearance } from './appearance.ts';
 import { ring } from './bell.ts';
+import { type Call, Calls, type Progress } from './calls.ts';
 import { makeCopyOnSelect } from './copying.ts';
 import { Decoder, emulate } from './emulation.ts';
 import { fontStack } from './fontnames.ts';
@@ -74,6 +75,10 @@ export interface TerminalCallbacks {
   link(address: string | undefined): void;
   /** A program copies something to the clipboard. */
   copied(copy: Copy): void;
+  /** A program calls the user. */
+  called(call: Call): void;
+  /** How far a program is; undefined if it does not say. */
+  progress(progress: Progress): void;
   /** Called for every key before the terminal handles it; true keeps the key from the terminal. */
   key(event: KeyboardEvent): boolean;
   /**
@@ -103,6 +108,7 @@ export class Terminal {
   #wheel = new Wheel();
   #decoder = new Decoder();
   #keyProtocol: KeyProtocol;
+  #calls: Calls;
   #colours = appearance().colours;
   /** The size of the place for which the room was calculated. */
   #fitted = '';
@@ -153,6 +159,16 @@ export class Terminal {
       callbacks.copied(copyOf(data));
       return true;
     });
+    this.#calls = new Calls(callbacks.called, callbacks.progress);
+    const osc = (number: number, take: (data: string) => void) =>
+      xterm.parser.registerOscHandler(number, (data) => {
+        take(data);
+        return true;
+      });
+    osc(9, (data) => this.#calls.osc9(data));
+    osc(99, (data) => this.#calls.osc99(data));
+    osc(133, (data) => this.#calls.osc133(data));
+    osc(777, (data) => this.#calls.osc777(data));
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
     xterm.loadAddon(
@@ -169,7 +185,10 @@ export class Terminal {
     xterm.onBinary((text) => this.#writing || callbacks.input(latin1Bytes(text)));
     // xterm.js has no event for scrolling by the user, but it renders after it.
     xterm.onRender(() => this.#lookAtScrollback());
-    xterm.onBell(() => ring(place));
+    xterm.onBell(() => {
+      ring(place);
+      this.#calls.bell();
+    });
     makeCopyOnSelect(place, () => this.selection);
     xterm.onTitleChange((title) => callbacks.title(title));
     xterm.attachCustomKeyEventHandler((event) => !this.#shortcut(event) && !callbacks.key(event) && !this.#encode(event));
@@ -240,6 +259,7 @@ export class Terminal {
   reset(): void {
     this.#xterm.reset();
     this.#keyProtocol.reset();
+    this.#calls.reset();
   }
 
   /** The selected text, or an empty one. */
