@@ -37,18 +37,24 @@ pub(super) struct Scrollback {
 /// writes into it.
 pub(super) fn plain(line: &[u8]) -> String {
     let mut text = Vec::new();
+    plain_parts(line).for_each(|part| text.extend_from_slice(part));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The same in parts, some of them empty. Sequences are between characters, never inside one.
+fn plain_parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut parts = line.split(|byte| *byte == 0x1b);
-    text.extend_from_slice(parts.next().unwrap_or_default());
-    for part in parts {
+    let first = parts.next().unwrap_or_default();
+    let others = parts.map(|part| {
         // The address of a link contains no control characters, and ends with ESC and a backslash.
         let behind = match part.first() {
             Some(b'[') => part.iter().position(|byte| *byte == b'm').map(|at| at + 1),
             Some(b'\\') => Some(1),
             _ => None,
         };
-        text.extend_from_slice(behind.and_then(|at| part.get(at..)).unwrap_or_default());
-    }
-    String::from_utf8_lossy(&text).into_owned()
+        behind.and_then(|at| part.get(at..)).unwrap_or_default()
+    });
+    std::iter::once(first).chain(others)
 }
 
 /// A row that left the screen.
@@ -72,9 +78,12 @@ impl Line {
         if self.wrapped { self.cols() } else { 0 }
     }
 
-    /// The first cell, without its style.
+    /// The first cell, without its style. This runs for every wrapped row of a snapshot, so the
+    /// rest of the row is not read.
     pub(super) fn first_cell(&self) -> Cell {
-        let Some(glyph) = plain(&self.bytes).chars().next() else { return Cell::BLANK };
+        let text = plain_parts(&self.bytes).find(|part| !part.is_empty()).unwrap_or_default();
+        let characters = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let Some(glyph) = characters.chars().next() else { return Cell::BLANK };
         let part = if glyph.width() == Some(2) { Part::Left } else { Part::Narrow };
         Cell { glyph, part, ..Cell::BLANK }
     }
