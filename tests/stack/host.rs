@@ -165,7 +165,12 @@ impl Host {
             std::fs::create_dir(&place).unwrap();
             let listen = |name: &str| seqpacket::listen(&place.join(name)).unwrap();
             let sockets = [listen("auth.sock"), listen("control.sock")];
-            auth_seen_by(self.folder.path(), format!("--map-user={uid}"), sockets)
+            let auth = auth_seen_by(self.folder.path(), format!("--map-user={uid}"), sockets);
+            // An auth that starts clears what it takes for an earlier one's unfinished files. The
+            // other one must not be writing them then.
+            let mut list = Command::new(env!("CARGO_BIN_EXE_tere"));
+            assert!(list.arg("--runtime-dir").arg(&place).arg("list").output().unwrap().status.success());
+            auth
         });
         let mut command = Command::new(env!("CARGO_BIN_EXE_tere"));
         command.arg("--runtime-dir").arg(place).args(arguments);

@@ -67,7 +67,16 @@ async fn behind_a_proxy_a_source_loses_its_own_sockets() {
         for _ in 0..=ANONYMOUS_PER_SOURCE_MAX {
             held.push(page_from(&fixture, proxy, "192.0.2.1").await);
         }
-        let closed = tokio::time::timeout(SOON, held[0].0.next()).await.unwrap();
+        let closed = async {
+            loop {
+                match held[0].0.next().await {
+                    // On a busy host, the front looks meanwhile whether the page is there.
+                    Some(Ok(frame)) if frame.is_ping() => {}
+                    other => break other,
+                }
+            }
+        };
+        let closed = tokio::time::timeout(SOON, closed).await.unwrap();
         assert!(closed.is_none_or(|frame| frame.is_err()), "{proxy:?}");
         alice.sign_in().await;
     }
