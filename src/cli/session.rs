@@ -19,7 +19,7 @@ use crate::clock;
 use crate::names::{AccountName, Label, SessionId, Target};
 use crate::protocol::principal::Ask;
 use crate::protocol::vouch::Principal;
-use crate::protocol::{GuestRole, Refusal, SessionSummary};
+use crate::protocol::{Call, GuestRole, Refusal, SessionSummary};
 
 /// `tere list`.
 #[derive(Debug, Args)]
@@ -27,7 +27,8 @@ pub(super) struct List {
     /// Print JSON: an array of objects with session, account, target, opened (seconds since 1970),
     /// left (seconds until its time limit, or null), name, viewing (accounts, at most four), exec
     /// (whether it is a command without a terminal), and,
-    /// if the worker answers, title, size, idle (seconds), viewers.
+    /// if the worker answers, title, size, idle (seconds), viewers, and call: null, or what a program
+    /// has called since somebody last typed, with text (or null, for the bell) and ago (seconds).
     #[arg(long)]
     json: bool,
     /// List what may be opened instead; with --json, an array of targets.
@@ -339,10 +340,20 @@ fn sessions_table(sessions: &[SessionSummary]) -> String {
                 None if session.exec => "(a command)".to_owned(),
                 None => String::new(),
             },
+            called(about.and_then(|about| about.call.as_ref())),
         ]
     };
-    let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME"];
+    let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME", "CALLS"];
     table(&head, sessions.iter().map(row).collect())
+}
+
+/// What a program has called.
+fn called(call: Option<&Call>) -> String {
+    match call.map(|call| &call.text) {
+        None => String::new(),
+        Some(None) => "(bell)".to_owned(),
+        Some(Some(text)) => text.to_string(),
+    }
 }
 
 fn listed_targets(targets: &[Target], json: bool) -> String {
@@ -372,6 +383,7 @@ pub(super) fn object(session: &SessionSummary) -> serde_json::Value {
         "size": about.map(|about| about.size),
         "idle": about.map(|about| about.idle),
         "viewers": about.map(|about| about.viewers),
+        "call": about.map(|about| &about.call),
     })
 }
 

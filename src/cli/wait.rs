@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use nix::sys::socket::{Shutdown, shutdown};
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::ask::{PrincipalChannel, Unanswered, block_on};
 use super::failure::{Failure, is_for_now};
 use super::host::Host;
+use super::lobby::Lobby;
 use super::print;
 use super::session::{Named, looking, named_session};
 use super::view::{News, Unseen, View, unconfined};
@@ -41,7 +42,7 @@ const FAILED: u8 = 255;
 
 /// `tere wait`.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["text", "idle", "exit"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["text", "idle", "call", "exit"])))]
 #[command(after_help = "Exit status: 0 it has happened, 1 it has not in time, 2 not a command, \
     3 the session ended before, 255 refused or failed.")]
 pub(super) struct Wait {
@@ -55,14 +56,19 @@ pub(super) struct Wait {
     /// Until nothing was printed for so many seconds, from now on.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     idle: Option<Duration>,
+    /// Until a program calls its user, by the bell or a notification: at once if one has called and
+    /// nobody has typed since.
+    #[arg(long)]
+    call: bool,
     /// Until the session is over.
     #[arg(long)]
     exit: bool,
     /// How long to wait.
     #[arg(long, value_name = "SECONDS", default_value = "60", env = "TERE_TIMEOUT", value_parser = seconds)]
     timeout: Duration,
-    /// Print JSON: an object with session, result (text, idle, exit, ended or timed-out), text and
-    /// line, the one in which it was found, and reason, status and signal of the session's end.
+    /// Print JSON: an object with session, result (text, idle, call, exit, ended or timed-out), text
+    /// (that was found, or with which a program called), line, the one in which it was found, and
+    /// reason, status and signal of the session's end.
     /// What does not apply is null.
     #[arg(long)]
     json: bool,
@@ -79,6 +85,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 struct Conditions {
     texts: Vec<String>,
     idle: Option<Duration>,
+    /// Whether a program that calls ends the wait.
+    call: bool,
 }
 
 /// What has come of it.
@@ -90,6 +98,8 @@ enum Outcome {
         line: String,
     },
     Idle(Duration),
+    /// A program has called, with this text if it is not empty.
+    Call(String),
     /// The session is over. How, is not known if that was while there was no view.
     Over(Option<SessionEnd>),
     TimedOut,
@@ -104,8 +114,8 @@ enum Lost {
 
 /// Carries out `tere wait`.
 pub(super) fn wait(wait: &Wait, host: &impl Fn() -> Result<Host, Failure>) -> ExitCode {
-    let Wait { named, texts, idle, exit, timeout, json } = wait;
-    let conditions = Conditions { texts: texts.clone(), idle: *idle };
+    let Wait { named, texts, idle, call, exit, timeout, json } = wait;
+    let conditions = Conditions { texts: texts.clone(), idle: *idle, call: *call };
     let deadline = Instant::now() + *timeout;
     let waited = host().and_then(|host| {
         block_on(async {
@@ -142,6 +152,15 @@ impl<'a> Waiting<'a> {
         let mut channel = PrincipalChannel::vouched(host).await.map_err(failed)?;
         let session = named_session(&mut channel, named, &what).await?;
         Ok(Self { host, channel, session, deadline })
+    }
+
+    /// The text with which a program has called since somebody last typed. A call before a snapshot
+    /// is not in it, so this is asked after each.
+    async fn has_called(&mut self) -> Result<Option<String>, Unanswered> {
+        let lobby = Lobby::of(&mut self.channel).await?;
+        let session = lobby.sessions.into_iter().find(|session| session.id == self.session);
+        let call = session.and_then(|session| session.about?.call);
+        Ok(call.map(|call| call.text.map_or_else(String::new, |text| text.to_string())))
     }
 
     /// Looks at the session, and again whenever a view or the principal channel breaks off.
@@ -181,21 +200,31 @@ impl<'a> Waiting<'a> {
     }
 
     /// Looks until there is an outcome, or the view breaks off (None).
-    async fn look(&self, socket: OwnedFd, conditions: &Conditions) -> Result<Option<Outcome>, Failure> {
+    async fn look(&mut self, socket: OwnedFd, conditions: &Conditions) -> Result<Option<Outcome>, Failure> {
         let ours = socket.try_clone().map_err(|error| unconfined(&error))?;
         let (tell, mut told) = oneshot::channel();
+        let (jumped, mut jumps) = mpsc::channel(1);
+        let waits_for_call = conditions.call;
         let (conditions, deadline) = (conditions.clone(), self.deadline);
         let looking = move || {
             let entered = sandbox::enter(Thread::Show, &[]).map_err(Lost::NoSandbox);
             // Fails only if nobody waits any more.
-            drop(tell.send(entered.and_then(|()| look(socket, &conditions, deadline))));
+            drop(tell.send(entered.and_then(|()| look(socket, &conditions, deadline, &jumped))));
         };
         let thread = std::thread::Builder::new().name("look".to_owned()).spawn(looking);
         let thread = thread.map_err(|error| unconfined(&error))?;
-        let outcome = tokio::select! {
-            outcome = &mut told => Some(outcome),
-            // A right may have been withdrawn: nothing is looked at without a channel.
-            _ = self.channel.closed() => None,
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                outcome = &mut told => break Some(outcome),
+                // A right may have been withdrawn: nothing is looked at without a channel.
+                _ = self.channel.closed() => break None,
+                Some(()) = jumps.recv(), if waits_for_call => match self.has_called().await {
+                    Ok(None) => {}
+                    Ok(Some(text)) => break Some(Ok(Ok(Outcome::Call(text)))),
+                    Err(_) => break None,
+                },
+            }
         };
         // Whatever it waits for, it gets no more.
         let _ = shutdown(ours.as_raw_fd(), Shutdown::Both);
@@ -215,8 +244,14 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// Looks at what the worker sends until there is an outcome.
-fn look(socket: OwnedFd, conditions: &Conditions, deadline: Instant) -> Result<Outcome, Lost> {
+/// Looks at what the worker sends until there is an outcome. Says so in `jumped` when a snapshot was
+/// there.
+fn look(
+    socket: OwnedFd,
+    conditions: &Conditions,
+    deadline: Instant,
+    jumped: &mpsc::Sender<()>,
+) -> Result<Outcome, Lost> {
     let ended = |unseen: Unseen| match unseen {
         // The session goes on.
         Unseen::Over(SessionEnd { reason: EndReason::ViewLost | EndReason::ViewClosed, .. }) => {
@@ -243,8 +278,13 @@ fn look(socket: OwnedFd, conditions: &Conditions, deadline: Instant) -> Result<O
                 if let Some(found) = print_and_find(&mut view, &bytes, &conditions.texts) {
                     return Ok(found);
                 }
+                if let Some(text) = view.terminal.take_call().filter(|_| conditions.call) {
+                    return Ok(Outcome::Call(text));
+                }
             }
             Some(News::Snapshot) => {
+                // If one waits to be looked at, that comes after this snapshot too.
+                let _ = jumped.try_send(());
                 if let Some(found) = find(&view, &conditions.texts) {
                     return Ok(found);
                 }
@@ -304,7 +344,7 @@ fn find(view: &View, texts: &[String]) -> Option<Outcome> {
 impl Outcome {
     fn code(&self, exit_is_wanted: bool) -> ExitCode {
         match self {
-            Self::Text { .. } | Self::Idle(_) => ExitCode::SUCCESS,
+            Self::Text { .. } | Self::Idle(_) | Self::Call(_) => ExitCode::SUCCESS,
             Self::Over(_) if exit_is_wanted => ExitCode::SUCCESS,
             Self::Over(_) => SESSION_OVER.into(),
             Self::TimedOut => TIMED_OUT.into(),
@@ -315,6 +355,8 @@ impl Outcome {
         match self {
             Self::Text { line, .. } => line.clone(),
             Self::Idle(idle) => format!("Nothing was printed for {} s.", idle.as_secs_f64()),
+            Self::Call(text) if text.is_empty() => "The bell rang.".to_owned(),
+            Self::Call(text) => text.clone(),
             Self::Over(Some(end)) => Failure::over(session, *end).cause,
             Self::Over(None) => format!("the session {session} is over"),
             Self::TimedOut => "The time is up.".to_owned(),
@@ -329,6 +371,10 @@ impl Outcome {
                 "text"
             }
             Self::Idle(_) => "idle",
+            Self::Call(called) => {
+                text = Some(called).filter(|text| !text.is_empty());
+                "call"
+            }
             Self::Over(how) => {
                 end = *how;
                 if exit_is_wanted { "exit" } else { "ended" }
@@ -374,8 +420,10 @@ mod tests {
             }
             while worker.receive_within(SOON).is_ok() {}
         });
-        let conditions = Conditions { texts: texts.iter().map(|text| (*text).to_owned()).collect(), idle };
-        let outcome = look(viewer.into_socket(), &conditions, Instant::now() + at_most).unwrap();
+        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+        let conditions = Conditions { texts, idle, call: true };
+        let outcome =
+            look(viewer.into_socket(), &conditions, Instant::now() + at_most, &mpsc::channel(1).0).unwrap();
         worker.join().unwrap();
         outcome
     }
@@ -414,6 +462,15 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_calls_ends_a_wait_for_it() {
+        let called = |said| outcome(said, &[], None, SOON);
+        let by_bell = [snapshot("$ "), vec![printed("done\x07")]].concat();
+        assert_eq!(called(by_bell), Outcome::Call(String::new()));
+        let told = [snapshot("$ "), vec![printed("\x1b]9;May I "), printed("proceed?\x07")]].concat();
+        assert_eq!(called(told), Outcome::Call("May I proceed?".to_owned()));
+    }
+
+    #[test]
     fn a_wait_that_is_in_vain_ends_in_time() {
         let short = Duration::from_millis(50);
         assert_eq!(outcome(snapshot("$ "), &["never"], Some(SOON), short), Outcome::TimedOut);
@@ -436,8 +493,8 @@ mod tests {
             let (worker, viewer) = WorkerChannel::pair().unwrap();
             worker.send_greeting(Intent::Viewer).unwrap();
             worker.send(&ToViewer::Ended(reason.into()), &[]).unwrap();
-            let conditions = Conditions { texts: Vec::new(), idle: None };
-            let lost = look(viewer.into_socket(), &conditions, Instant::now() + SOON);
+            let conditions = Conditions { texts: Vec::new(), idle: None, call: false };
+            let lost = look(viewer.into_socket(), &conditions, Instant::now() + SOON, &mpsc::channel(1).0);
             assert!(matches!(lost, Err(Lost::Unseen(_))), "{lost:?}");
         }
     }

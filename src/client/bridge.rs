@@ -190,7 +190,7 @@ impl Bridge {
                 heard = self.socket.hear() => {
                     self.heard = Instant::now();
                     match heard? {
-                        Heard::Message(message) => self.hear(message).await?,
+                        Heard::Message(message) => self.hear(*message).await?,
                         Heard::Bytes(bytes) => self.pass_to_program(&bytes).await?,
                         Heard::Nothing => {}
                     }

@@ -45,7 +45,7 @@ pub(super) struct Socket(WebSocketStream<Box<dyn Transport>>);
 /// What the host sent.
 pub(super) enum Heard {
     /// A message.
-    Message(ToPage),
+    Message(Box<ToPage>),
     /// Bytes of a stream, with their header.
     Bytes(Bytes),
     /// A sign of life.
@@ -118,9 +118,9 @@ impl Socket {
     /// Receives what comes next. Dropping the future loses nothing.
     pub(super) async fn hear(&mut self) -> Result<Heard, ClientError> {
         match self.0.next().await {
-            Some(Ok(Message::Text(text))) => {
-                serde_json::from_str(&text).map(Heard::Message).map_err(|_| ClientError::OutOfTurn)
-            }
+            Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
+                .map(|message| Heard::Message(Box::new(message)))
+                .map_err(|_| ClientError::OutOfTurn),
             Some(Ok(Message::Binary(bytes))) => Ok(Heard::Bytes(bytes)),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Heard::Nothing),
             Some(Ok(Message::Close(_)) | Err(_)) | None => Err(ClientError::Lost),
@@ -132,7 +132,7 @@ impl Socket {
         let answer = async {
             loop {
                 match self.hear().await? {
-                    Heard::Message(message) => return Ok(message),
+                    Heard::Message(message) => return Ok(*message),
                     Heard::Bytes(_) => return Err(ClientError::OutOfTurn),
                     Heard::Nothing => {}
                 }

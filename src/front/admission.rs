@@ -183,7 +183,7 @@ mod tests {
                 assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "RFC 6455, section 1.3");
                 match response.headers()["Sec-WebSocket-Protocol"].to_str().unwrap() {
                     "tere-6" => Ok("websocket"),
-                    "tere-cli-1" => Ok("tere-cli-1"),
+                    "tere-cli-2" => Ok("tere-cli-2"),
                     other => panic!("{other}"),
                 }
             }
@@ -260,9 +260,9 @@ mod tests {
             headers.extend(origins.iter().map(|value| (origin, *value)));
             ask("GET /ws", &headers)
         };
-        assert_eq!(ask_with("tere-cli-1", &[]), Ok("tere-cli-1"));
+        assert_eq!(ask_with("tere-cli-2", &[]), Ok("tere-cli-2"));
         for origins in [&["https://shell.example.org"][..], &["https://evil.example.org"], &["null"], &[""]] {
-            for protocols in ["tere-cli-1", "tere-6, tere-cli-1", "tere-cli-1, tere-6"] {
+            for protocols in ["tere-cli-2", "tere-6, tere-cli-2", "tere-cli-2, tere-6"] {
                 let answered = ask_with(protocols, origins);
                 assert_eq!(answered, Err(Rejection::Origin), "{protocols} {origins:?}");
             }

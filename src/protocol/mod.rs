@@ -328,4 +328,17 @@ pub struct About {
     pub idle: u32,
     /// The number of viewers.
     pub viewers: u16,
+    /// A program has called since somebody last typed.
+    pub call: Option<Call>,
+}
+
+/// A program has called its user, by the bell or a notification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Call {
+    /// What it said, if it did.
+    pub text: Option<Label>,
+    /// How many seconds ago.
+    pub ago: u32,
 }

@@ -117,7 +117,7 @@ pub const SUBPROTOCOL: &str = "tere-6";
 
 /// The subprotocol of `tere` from afar. Its requests have no `Origin`, which each browser sends, so
 /// no page of any site can use it. A new version of these messages gets a new name.
-pub const CLIENT_SUBPROTOCOL: &str = "tere-cli-1";
+pub const CLIENT_SUBPROTOCOL: &str = "tere-cli-2";
 
 /// Longest text frame from a page, bytes. A passkey's answer with an attestation takes about 3 kB.
 /// A longer frame ends the connection.
@@ -648,7 +648,7 @@ mod tests {
 
     use super::super::control::KeyKind;
     use super::super::machine::{CheckpointReason, CheckpointSummary};
-    use super::super::{About, Signal, Terms};
+    use super::super::{About, Call, Signal, Terms};
     use super::*;
     use crate::names::ChangeKind;
 
@@ -674,6 +674,7 @@ mod tests {
             Target::decl(&config),
             TermSize::decl(&config),
             Theme::decl(&config),
+            Call::decl(&config),
             About::decl(&config),
             Terms::decl(&config),
             GrantedTarget::decl(&config),

@@ -153,6 +153,7 @@ impl Emulator {
             }
         }
         drop(reading.terminal.answers());
+        drop(reading.terminal.take_call());
         reading
     }
 
@@ -191,6 +192,9 @@ impl Emulator {
         if reading.title != reading.terminal.title() {
             reading.terminal.title().clone_into(&mut reading.title);
             self.stats.set_title(&reading.title);
+        }
+        if let Some(text) = reading.terminal.take_call() {
+            self.stats.note_call(&text);
         }
         if reading.cursor > before {
             self.room.raise();

@@ -185,7 +185,7 @@ impl Viewers {
     fn grant(&mut self, viewer: &mut Viewer, asked: Vec<Allowed>) {
         for one in asked {
             match one {
-                Allowed::Input(bytes) if self.memory.add_typed(&bytes) => self.stats.note_activity(),
+                Allowed::Input(bytes) if self.memory.add_typed(&bytes) => self.stats.note_typed(),
                 Allowed::Input(bytes) => viewer.input_dropped(bytes.len()),
                 Allowed::Resize(size) => self.state.size = Some(size),
                 // An owner's input brings along the theme of its window, which differs only when

@@ -27,7 +27,10 @@ impl TerminalState {
 
     fn control(&mut self, control: u8) {
         match control {
-            0x07 => self.bell = true,
+            0x07 => {
+                self.bell = true;
+                self.calls.ring();
+            }
             0x08 => self.back(1),
             0x09 => self.tab_forward(1),
             0x0a..=0x0c => {

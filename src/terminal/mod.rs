@@ -30,6 +30,7 @@
 //!   without links after 1 MiB of links.
 
 mod answers;
+mod calls;
 mod cell;
 mod colors;
 mod command;
@@ -163,6 +164,13 @@ impl Terminal {
     /// Whether a program rang the bell since the last call.
     pub fn take_bell(&mut self) -> bool {
         std::mem::take(&mut self.state.bell)
+    }
+
+    /// The text with which a program has called its user since the last call of this, by a
+    /// notification or the bell: at most 256 characters, none of them a control character; empty if
+    /// there was none.
+    pub fn take_call(&mut self) -> Option<String> {
+        self.state.calls.take()
     }
 
     /// The title, at most 256 characters, none of them a control character; empty if none was set.

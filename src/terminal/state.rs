@@ -4,6 +4,7 @@
 use unicode_width::UnicodeWidthChar;
 
 use super::answers::Answers;
+use super::calls::Calls;
 use super::cell::{Cell, Part, Style};
 use super::colors::Palette;
 use super::interner::Interner;
@@ -61,6 +62,7 @@ pub(super) struct TerminalState {
     pub(super) marked: bool,
     /// Whether the bell rang and nobody has asked yet.
     pub(super) bell: bool,
+    pub(super) calls: Calls,
 }
 
 /// The tab stops at power-on.
@@ -93,6 +95,7 @@ impl TerminalState {
             touched: 0,
             marked: false,
             bell: false,
+            calls: Calls::default(),
         }
     }
 
@@ -389,6 +392,7 @@ impl TerminalState {
             + self.links.weight()
             + self.marks.weight()
             + self.titles.weight()
+            + self.calls.weight()
             + self.palette.weight()
             + self.answers.weight()
             + self.keyboard.weight()

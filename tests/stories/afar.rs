@@ -207,7 +207,7 @@ fn a_browser_does_not_get_to_be_a_command_line_nor_the_other_way_round() {
         let mut socket = host.connect_to_front();
         let request = format!(
             "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-cli-1\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tere-cli-2\r\n\
              Host: {HOST}\r\nOrigin: {origin}\r\n\r\n"
         );
         socket.write_all(request.as_bytes()).unwrap();

@@ -19,7 +19,7 @@ use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerId};
 use tere::protocol::{
-    About, EndReason, GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SessionEnd,
+    About, Call, EndReason, GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SessionEnd,
     SessionSummary, ShellExit, Signal, Terms,
 };
 
@@ -80,7 +80,13 @@ fn summary() -> SessionSummary {
 }
 
 fn about() -> About {
-    About { title: Label::cut("vim notes"), size: size(), idle: 300, viewers: 2 }
+    About {
+        title: Label::cut("vim notes"),
+        size: size(),
+        idle: 300,
+        viewers: 2,
+        call: Some(Call { text: Label::cut("done"), ago: 5 }),
+    }
 }
 
 /// Calls the macro `$visit` with each list of samples: one for each direction of each socket.

@@ -61,6 +61,7 @@ function running(session: SessionSummary, ways: Ways, now: number): Entry {
   const about = [
     label === undefined ? '' : where,
     session.role === 'owner' ? '' : `of ${session.owner}`,
+    session.about?.call ? `calls: ${session.about.call.text ?? 'the bell'}` : '',
     session.about ? `active ${ago(now / 1000 - session.about.idle, now)}` : `opened ${ago(session.opened, now)}`,
   ];
   return {

@@ -62,6 +62,16 @@ cursor: Color,
  */
 palette: [Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color], };
 
+export type Call = { 
+/**
+ * What it said, if it did.
+ */
+text: Label | null, 
+/**
+ * How many seconds ago.
+ */
+ago: number, };
+
 export type About = { 
 /**
  * The terminal title set by a program.
@@ -78,7 +88,11 @@ idle: number,
 /**
  * The number of viewers.
  */
-viewers: number, };
+viewers: number, 
+/**
+ * A program has called since somebody last typed.
+ */
+call: Call | null, };
 
 export type Terms = { 
 /**
