@@ -182,10 +182,10 @@ mod tests {
     use super::super::secret::EnrolSecret;
     use super::*;
     use crate::clock::Moment;
-
-    const NOW: Moment = Moment { unix: 1, uptime: 1 };
     use crate::protocol::Refusal;
     use crate::sandbox::{AllowedPath, Thread, enter};
+
+    const NOW: Moment = Moment { unix: 1, uptime: 1 };
 
     fn store_with(names: &[&str]) -> (TempDir, AccountFiles, Accounts) {
         let folder = tempfile::tempdir().unwrap();

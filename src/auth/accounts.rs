@@ -147,15 +147,13 @@ pub(super) enum Change {
     RemoveUnixUser { name: AccountName, uid: UserUid },
     /// Bind a client key to the account of the passkey that was touched for it.
     BindKey { account: AccountId, result: Box<AuthenticationResult>, key: BoundKey },
-    /// Record that a client key was used to sign in.
+    /// Record that a client key or a resume key was used to sign in.
     UseKey { account: AccountId, key: ClientKeyId },
     /// Remove a client key or a resume key.
     RemoveKey { name: AccountName, key: ClientKeyId },
     /// Let a page come back with this key for `seconds` after the touch, and forget those of which
     /// that time is over.
     AddResumeKey { account: AccountId, key: ResumeKey, seconds: u32 },
-    /// Record that a resume key was used to sign in.
-    UseResumeKey { account: AccountId, key: ClientKeyId },
     /// Record that a passkey was used to sign in.
     SignIn { account: AccountId, result: Box<AuthenticationResult> },
 }
@@ -297,7 +295,8 @@ impl Accounts {
             Change::BindKey { account, result, key } => self.plan_bind_key(account, &result, key, now.unix),
             Change::UseKey { account, key } => {
                 let mut account = self.by_id(account).ok_or(Refusal::UnknownKey)?.clone();
-                let mut keys = account.client_keys.iter_mut();
+                let resume_keys = account.resume_keys.iter_mut().map(|one| &mut one.key);
+                let mut keys = account.client_keys.iter_mut().chain(resume_keys);
                 let used = keys.find(|bound| bound.key.id() == key).ok_or(Refusal::UnknownKey)?;
                 used.last_sign_in = Some(now.unix);
                 Ok(Planned::Note(account))
@@ -305,20 +304,14 @@ impl Accounts {
             Change::AddResumeKey { account, key, seconds } => {
                 self.plan_add_resume_key(account, key, seconds, now)
             }
-            Change::UseResumeKey { account, key } => {
-                let mut account = self.by_id(account).ok_or(Refusal::ResumeOver)?.clone();
-                let mut keys = account.resume_keys.iter_mut().map(|key| &mut key.key);
-                let used = keys.find(|one| one.key.id() == key).ok_or(Refusal::ResumeOver)?;
-                used.last_sign_in = Some(now.unix);
-                Ok(Planned::Note(account))
-            }
             Change::RemoveKey { name, key } => {
                 let mut account = self.by_name(&name).ok_or_else(|| self.missing(&name))?.clone();
-                if account.client_key(&key).is_none() && account.resume_key(&key).is_none() {
-                    return Err(Refusal::NoSuchKey);
-                }
+                let before = account.client_keys.len() + account.resume_keys.len();
                 account.client_keys.retain(|bound| bound.key.id() != key);
                 account.resume_keys.retain(|one| one.key.key.id() != key);
+                if account.client_keys.len() + account.resume_keys.len() == before {
+                    return Err(Refusal::NoSuchKey);
+                }
                 Ok(Planned::Write(account))
             }
             Change::SignIn { account, result } => self.plan_sign_in(account, &result, now.unix),

@@ -9,15 +9,17 @@
 //!                               └─ question: a new challenge in place of the old
 //! ```
 //!
-//! A question is one of SignIn, Enrol, StepUp and Resume, and of the command line from afar KeySignIn,
-//! BindKey and RemoveKey. A claimed key ([`Input::Claimed`]) is one too: it is to be bound with a
-//! touch of a passkey. A change that binds or removes a key is followed by nothing, and one that
-//! was asked for with BindKey by the wait for a person ([`Action::Wait`]). If the page offered a resume
-//! key with its answer, and the broker says that the policy has such keys, the key is stored after the
-//! vouching.
+//! A question is one of SignIn, Enrol, StepUp and Resume, and of the command line from afar
+//! KeySignIn, BindKey and RemoveKey. A claimed key ([`Input::Claimed`]) is one too: it is to be bound
+//! with a touch of a passkey. A change that binds or removes a key is followed by nothing, and one
+//! that was asked for with BindKey by the wait for a person ([`Action::Wait`]). If the page offered a
+//! resume key with its answer, and the broker says that the policy has such keys, the key is stored
+//! after the vouching. What is done with keys is in `by_key`.
 //!
 //! Every input consumes the state. The first answer to a challenge, right or wrong, uses the
 //! challenge up, and only `Vouching` leads to signed in.
+
+mod by_key;
 
 use std::fmt;
 use std::time::Instant;
@@ -32,7 +34,7 @@ use super::clock::Now;
 use super::passkeys::{RelyingParty, Unverified};
 use super::secret::{EnrolSecret, SecretHash};
 use super::vouch::KeyRule;
-use crate::client_key::{self, NONCE_LENGTH, Nonce, Purpose};
+use crate::client_key::Nonce;
 use crate::clock::Moment;
 use crate::names::{AccountName, ClientKeyId, PasskeyId};
 use crate::protocol::Refusal;
@@ -144,8 +146,8 @@ pub(super) enum Proof {
     Passkey(PasskeyId),
     /// A client key, and when it was bound.
     ClientKey(ClientKeyId, u64),
-    /// A resume key, the passkey that was touched when it was bound, and when that was.
-    ResumeKey(ClientKeyId, PasskeyId, Moment),
+    /// A resume key, and when the passkey was touched for it.
+    ResumeKey(ClientKeyId, Moment),
 }
 
 impl fmt::Display for Proof {
@@ -154,7 +156,7 @@ impl fmt::Display for Proof {
         match self {
             Self::Passkey(passkey) => passkey.fmt(f),
             Self::ClientKey(key, _) => write!(f, "key:{key}"),
-            Self::ResumeKey(key, _, _) => write!(f, "resume:{key}"),
+            Self::ResumeKey(key, _) => write!(f, "resume:{key}"),
         }
     }
 }
@@ -390,8 +392,10 @@ impl Login {
                             Ok(passkey) => {
                                 let credential = passkey.cred_id();
                                 let proof = Proof::Passkey(PasskeyId::of(credential));
-                                let authenticated = Authenticated::of(account, How::Enrolment, proof, now);
-                                let authenticated = Authenticated { offered: resume_key, ..authenticated };
+                                let authenticated = Authenticated {
+                                    offered: resume_key,
+                                    ..Authenticated::of(account, How::Enrolment, proof, now)
+                                };
                                 let (account, passkey) = (account.id, Box::new(passkey));
                                 let change = Change::Enrol { account, link, passkey };
                                 login.store(Next::Vouch(authenticated), change)
@@ -482,7 +486,7 @@ impl Login {
                         let bound = account.and_then(|account| account.client_key(key));
                         (bound.is_some(), Refusal::UnknownKey)
                     }
-                    Proof::ResumeKey(key, _, _) => {
+                    Proof::ResumeKey(key, _) => {
                         let kept = account.and_then(|account| account.resume_key(key));
                         (kept.is_some(), Refusal::ResumeOver)
                     }
@@ -557,109 +561,6 @@ impl Login {
         }
     }
 
-    fn key_challenge(self, what: KeyQuestion, now: Now) -> (Self, Action) {
-        self.challenge(now, || {
-            let mut nonce = [0; NONCE_LENGTH];
-            getrandom::fill(&mut nonce).map_err(|_| (Refusal::Unavailable, RefusalReason::Random))?;
-            Ok((ToFront::KeyChallenge { nonce }, CeremonyState::Key { what, nonce }))
-        })
-    }
-
-    /// Asks for a touch that binds a key, which may be given as long as the key waits: the person
-    /// reads first what it is for.
-    fn ask_to_bind(
-        self,
-        name: &AccountName,
-        claimed: Box<ClaimedKey>,
-        rule: KeyRule,
-        accounts: &Accounts,
-        party: &RelyingParty,
-        now: Now,
-    ) -> (Self, Action) {
-        let deadline = claimed.deadline.max(now.instant);
-        self.challenge_until(deadline, || {
-            let account = accounts.by_name(name);
-            let account = account.ok_or((Refusal::UnknownPasskey, RefusalReason::Removed))?;
-            let asked = party.ask_to_step_up(account).map_err(no_challenge)?;
-            let message = ToFront::Binding {
-                key: claimed.key.key.id(),
-                name: claimed.key.name.clone(),
-                source: claimed.key.source,
-                allow: rule.allow,
-                seconds: rule.seconds,
-                options: asked.options,
-            };
-            Ok((message, CeremonyState::Bind { account: account.id, claimed, kept: asked.kept }))
-        })
-    }
-
-    fn bind(
-        self,
-        account: &Account,
-        claimed: Box<ClaimedKey>,
-        result: AuthenticationResult,
-        now: Now,
-    ) -> (Self, Action) {
-        let UnboundKey { key, name, source } = &claimed.key;
-        let (key, name, source) = (key.clone(), name.clone(), *source);
-        let key = BoundKey { key, name, bound: now.unix, source, last_sign_in: None };
-        let passkey = PasskeyId::of(result.cred_id());
-        let change = Change::BindKey { account: account.id, result: Box::new(result), key };
-        self.store(Next::Bound { account: account.name.clone(), passkey, claimed }, change)
-    }
-
-    /// Checks a signature, and does what it is for.
-    fn check_key(
-        self,
-        what: KeyQuestion,
-        nonce: &Nonce,
-        signature: &[u8],
-        accounts: &Accounts,
-        party: &RelyingParty,
-        now: Now,
-    ) -> (Self, Action) {
-        let has_signed =
-            |purpose, key: &_| client_key::verify(purpose, party.origin(), key, nonce, signature);
-        let (purpose, id) = match what {
-            KeyQuestion::Bind(unbound) => {
-                return if !has_signed(Purpose::Bind, &unbound.key) {
-                    self.refuse(Refusal::UnknownKey, None, RefusalReason::ClientKey)
-                } else if accounts.by_client_key(&unbound.key.id()).is_some() {
-                    self.refuse(Refusal::UnknownKey, None, RefusalReason::KnownKey)
-                } else {
-                    (Self { state: LoginState::Over, ..self }, Action::Wait(unbound))
-                };
-            }
-            KeyQuestion::Resume(id) => {
-                let found = accounts.by_resume_key(&id);
-                let found = found.filter(|(_, kept)| has_signed(Purpose::Resume, &kept.key.key));
-                let Some((account, kept)) = found else {
-                    return self.refuse(Refusal::ResumeOver, None, RefusalReason::ResumeKey);
-                };
-                let proof = Proof::ResumeKey(id.clone(), kept.passkey.clone(), kept.touched());
-                let authenticated = Authenticated::of(account, How::ResumeKey, proof, now);
-                let change = Change::UseResumeKey { account: account.id, key: id };
-                return self.store(Next::Vouch(authenticated), change);
-            }
-            KeyQuestion::SignIn(id) => (Purpose::SignIn, id),
-            KeyQuestion::Remove(id) => (Purpose::Remove, id),
-        };
-        let found = accounts.by_client_key(&id).filter(|(_, bound)| has_signed(purpose, &bound.key));
-        match (purpose, found) {
-            (_, None) => self.refuse(Refusal::UnknownKey, None, RefusalReason::ClientKey),
-            (Purpose::Remove, Some((account, _))) => {
-                let (account, name) = (account.name.clone(), account.name.clone());
-                let change = Change::RemoveKey { name, key: id.clone() };
-                self.store(Next::Removed { account, key: id }, change)
-            }
-            (Purpose::SignIn | Purpose::Bind | Purpose::Resume, Some((account, bound))) => {
-                let proof = Proof::ClientKey(id.clone(), bound.bound);
-                let authenticated = Authenticated::of(account, How::ClientKey, proof, now);
-                self.store(Next::Vouch(authenticated), Change::UseKey { account: account.id, key: id })
-            }
-        }
-    }
-
     fn store(self, next: Next, change: Change) -> (Self, Action) {
         (Self { state: LoginState::Storing(next), ..self }, Action::Store(change))
     }
@@ -700,7 +601,7 @@ impl Authenticated {
     /// The resume key of the page: the one that it offered, or came back with.
     fn resume_key(&self) -> Option<ClientKeyId> {
         match (&self.proof, &self.offered) {
-            (Proof::ResumeKey(key, _, _), _) => Some(key.clone()),
+            (Proof::ResumeKey(key, _), _) => Some(key.clone()),
             (Proof::Passkey(_), Some(offered)) => Some(offered.key.id()),
             (Proof::Passkey(_) | Proof::ClientKey(_, _), _) => None,
         }
@@ -722,9 +623,8 @@ impl Authenticated {
             Proof::ClientKey(key, bound) => {
                 return AuthMethod::ClientKey { key: key.clone(), bound: *bound };
             }
-            Proof::ResumeKey(key, passkey, touched) => {
-                let (key, passkey, touched) = (key.clone(), passkey.clone(), *touched);
-                return AuthMethod::ResumeKey { key, passkey, touched };
+            Proof::ResumeKey(key, touched) => {
+                return AuthMethod::ResumeKey { key: key.clone(), touched: *touched };
             }
             Proof::Passkey(passkey) => passkey.clone(),
         };

@@ -15,7 +15,7 @@ use super::bounds::{LOGINS_MAX, PEER_TIMEOUT};
 use super::clock::Now;
 use super::keys;
 use super::login::{Action, How, Input, Login, RefusalReason};
-use super::vouch::KeyRule;
+use super::vouch::{KeyRule, VouchError};
 use crate::names::{AccountName, ClientKeyId};
 use crate::protocol::Refusal;
 use crate::protocol::login::{BINDING, FromFront, IDLE, ToFront};
@@ -122,7 +122,15 @@ async fn converse(front: &FrontChannel, auth: &Arc<Auth>) -> Result<Ending, Wire
                 let (outcome, channel) = match auth.broker.vouch(principal, how, at, resume_key).await {
                     Ok((channel, seconds)) => (Ok(seconds), Some(channel)),
                     Err(error) => {
-                        tracing::error!(%account, %error, "the broker did not accept a principal");
+                        match &error {
+                            // Its policy says so, for example of a key that is too old.
+                            VouchError::Refused(_) => {
+                                tracing::warn!(%account, %error, "the broker did not accept a principal");
+                            }
+                            VouchError::Wire(_) | VouchError::OutOfTurn => {
+                                tracing::error!(%account, %error, "the broker did not accept a principal");
+                            }
+                        }
                         (Err(error.refusal()), None)
                     }
                 };
@@ -284,7 +292,7 @@ async fn act(
             let (how, message) = match how {
                 How::SignIn => ("signed in", signed_in),
                 How::ClientKey => ("signed in with a client key", signed_in),
-                How::ResumeKey => ("came back", signed_in),
+                How::ResumeKey => ("resumed", signed_in),
                 How::Enrolment => ("enrolled", signed_in),
                 How::StepUp => ("stepped up", ToFront::SteppedUp),
             };

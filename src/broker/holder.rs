@@ -20,8 +20,8 @@ pub(super) enum Credential {
     UnixUser(UserUid),
     /// A client key.
     ClientKey(ClientKeyId),
-    /// A resume key, and the passkey that was touched for it.
-    ResumeKey(ClientKeyId, PasskeyId),
+    /// A resume key.
+    ResumeKey(ClientKeyId),
 }
 
 impl fmt::Display for Credential {
@@ -30,8 +30,8 @@ impl fmt::Display for Credential {
             Self::Passkey(passkey) => passkey.fmt(f),
             Self::UnixUser(uid) => write!(f, "uid:{uid}"),
             Self::ClientKey(key) => write!(f, "key:{key}"),
-            // The journal's records of this key's binding name the passkey.
-            Self::ResumeKey(key, _) => write!(f, "resume:{key}"),
+            // auth's record of the sign-in that bound it names the passkey.
+            Self::ResumeKey(key) => write!(f, "resume:{key}"),
         }
     }
 }
@@ -78,8 +78,8 @@ impl Holder {
             AuthMethod::ClientKey { key, bound } => {
                 Self { bound: Some(bound), ..holder(Some(Credential::ClientKey(key))) }
             }
-            AuthMethod::ResumeKey { key, passkey, touched } => {
-                Self { touched: Some(touched), ..holder(Some(Credential::ResumeKey(key, passkey))) }
+            AuthMethod::ResumeKey { key, touched } => {
+                Self { touched: Some(touched), ..holder(Some(Credential::ResumeKey(key))) }
             }
         }
     }
@@ -179,13 +179,9 @@ impl Holder {
 
     /// Whether the channel was got with this client key, or its page has this resume key.
     pub(super) fn has_key(&self, key: &ClientKeyId) -> bool {
-        let of_channel = match &self.credential {
-            Some(Credential::ClientKey(of_channel) | Credential::ResumeKey(of_channel, _)) => {
-                Some(of_channel)
-            }
-            Some(Credential::Passkey(_) | Credential::UnixUser(_)) | None => None,
-        };
-        of_channel == Some(key) || self.resume_key.as_ref() == Some(key)
+        let is_its_client_key =
+            matches!(&self.credential, Some(Credential::ClientKey(of_channel)) if of_channel == key);
+        is_its_client_key || self.resume_key.as_ref() == Some(key)
     }
 
     /// Checks that a view that takes a touch, if it takes one, is asked for on the channel of a
@@ -366,7 +362,7 @@ mod tests {
         let key = ClientPublicKey::of(&[7; 32]).id();
         let now = Moment::now();
         let back = |touched: Moment| {
-            let how = AuthMethod::ResumeKey { key: key.clone(), passkey: PasskeyId::of(b"a"), touched };
+            let how = AuthMethod::ResumeKey { key: key.clone(), touched };
             let alice = Principal::Account("alice".parse().unwrap());
             Holder::vouched(alice, how, now.unix).with_resume_key(Some(key.clone()))
         };
@@ -387,11 +383,11 @@ mod tests {
         assert_eq!(fresh.spend_touch(Some(FreshTouch::default())), Err(Refusal::TouchRequired));
         assert!(fresh.may_view_by_key(&policy("")).is_ok());
         let over = Err(Refusal::ResumeOver);
-        let noon = 12 * 60 * 60;
+        let twelve_hours = 12 * 60 * 60;
         for (holder, line, expected) in [
-            (back(ago(noon - 60)), "", Ok(None)),
-            (back(ago(noon)), "", over),
-            (back(ago(noon)), "resume = \"13h\"", Ok(None)),
+            (back(ago(twelve_hours - 60)), "", Ok(None)),
+            (back(ago(twelve_hours)), "", over),
+            (back(ago(twelve_hours)), "resume = \"13h\"", Ok(None)),
             (back(ago(3600)), "resume = \"1h\"", over),
             (back(ago(1)), "resume = false", over),
             (back(Moment { unix: now.unix + 5, ..now }), "", over),
@@ -410,7 +406,7 @@ mod tests {
         }
         let by_passkey = || AuthMethod::Passkey(PasskeyId::of(b"a"));
         let signed_in = Holder::vouched(fresh.principal.clone(), by_passkey(), now.unix);
-        assert_eq!(signed_in.resume_lasts(&policy("")), Some(noon.try_into().unwrap()));
+        assert_eq!(signed_in.resume_lasts(&policy("")), Some(twelve_hours.try_into().unwrap()));
         assert_eq!(signed_in.resume_lasts(&policy("resume = false")), None);
         // Removing the key closes the channel that was got with it, and that of the page which has it.
         assert!(fresh.has_key(&key) && !signed_in.has_key(&key));

@@ -76,7 +76,8 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Remove a client key or a resume key of an account. What it has open is closed at once; sessions go on.
+    /// Remove a client key or a resume key of an account. What it has open is closed at once;
+    /// sessions go on.
     RemoveKey {
         /// The account.
         #[arg(value_name = "ACCOUNT")]
@@ -227,7 +228,7 @@ fn list_keys(account: &AccountName, keys: Vec<KeySummary>, json: bool) -> Result
         ]
     };
     print(&table(
-        &["KEY", "OF A", "NAME", "BOUND", "FROM", "LAST SIGN-IN"],
+        &["KEY", "KIND", "NAME", "BOUND", "FROM", "LAST SIGN-IN"],
         keys.into_iter().map(row).collect(),
     ))
 }

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::names::{AccountName, Label, SessionId, Target};
 use crate::protocol::principal::Ask;
 use crate::protocol::vouch::Principal;
-use crate::protocol::{Call, GuestRole, Refusal, SessionSummary};
+use crate::protocol::{Alert, GuestRole, Refusal, SessionSummary};
 
 /// `tere list`.
 #[derive(Debug, Args)]
@@ -27,8 +27,8 @@ pub(super) struct List {
     /// Print JSON: an array of objects with session, account, target, opened (seconds since 1970),
     /// left (seconds until its time limit, or null), name, viewing (accounts, at most four), exec
     /// (whether it is a command without a terminal), and,
-    /// if the worker answers, title, size, idle (seconds), viewers, and call: null, or what a program
-    /// has called since somebody last typed, with text (or null, for the bell) and ago (seconds).
+    /// if the worker answers, title, size, idle (seconds), viewers, and alert: the last one since
+    /// which nobody has typed, with text (null for the bell) and ago (seconds), or null.
     #[arg(long)]
     json: bool,
     /// List what may be opened instead; with --json, an array of targets.
@@ -340,16 +340,16 @@ fn sessions_table(sessions: &[SessionSummary]) -> String {
                 None if session.exec => "(a command)".to_owned(),
                 None => String::new(),
             },
-            called(about.and_then(|about| about.call.as_ref())),
+            alert(about.and_then(|about| about.alert.as_ref())),
         ]
     };
-    let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME", "CALLS"];
+    let head = ["SESSION", "ACCOUNT", "TARGET", "OPENED", "ACTIVE", "VIEWERS", "NAME", "ALERT"];
     table(&head, sessions.iter().map(row).collect())
 }
 
-/// What a program has called.
-fn called(call: Option<&Call>) -> String {
-    match call.map(|call| &call.text) {
+/// An alert as the table shows it.
+fn alert(alert: Option<&Alert>) -> String {
+    match alert.map(|alert| &alert.text) {
         None => String::new(),
         Some(None) => "(bell)".to_owned(),
         Some(Some(text)) => text.to_string(),
@@ -383,7 +383,7 @@ pub(super) fn object(session: &SessionSummary) -> serde_json::Value {
         "size": about.map(|about| about.size),
         "idle": about.map(|about| about.idle),
         "viewers": about.map(|about| about.viewers),
-        "call": about.map(|about| &about.call),
+        "alert": about.map(|about| &about.alert),
     })
 }
 

@@ -42,7 +42,7 @@ const FAILED: u8 = 255;
 
 /// `tere wait`.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["text", "idle", "call", "exit"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["text", "idle", "alert", "exit"])))]
 #[command(after_help = "Exit status: 0 it has happened, 1 it has not in time, 2 not a command, \
     3 the session ended before, 255 refused or failed.")]
 pub(super) struct Wait {
@@ -56,18 +56,18 @@ pub(super) struct Wait {
     /// Until nothing was printed for so many seconds, from now on.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     idle: Option<Duration>,
-    /// Until a program calls its user, by the bell or a notification: at once if one has called and
-    /// nobody has typed since.
+    /// Until a program rings the bell or notifies (OSC 9, 99, 777): at once if one has and nobody has
+    /// typed since.
     #[arg(long)]
-    call: bool,
+    alert: bool,
     /// Until the session is over.
     #[arg(long)]
     exit: bool,
     /// How long to wait.
     #[arg(long, value_name = "SECONDS", default_value = "60", env = "TERE_TIMEOUT", value_parser = seconds)]
     timeout: Duration,
-    /// Print JSON: an object with session, result (text, idle, call, exit, ended or timed-out), text
-    /// (that was found, or with which a program called), line, the one in which it was found, and
+    /// Print JSON: an object with session, result (text, idle, alert, exit, ended or timed-out), text
+    /// (that was found, or of the notification), line, the one in which it was found, and
     /// reason, status and signal of the session's end.
     /// What does not apply is null.
     #[arg(long)]
@@ -85,8 +85,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 struct Conditions {
     texts: Vec<String>,
     idle: Option<Duration>,
-    /// Whether a program that calls ends the wait.
-    call: bool,
+    /// Whether an alert ends the wait.
+    alert: bool,
 }
 
 /// What has come of it.
@@ -98,8 +98,8 @@ enum Outcome {
         line: String,
     },
     Idle(Duration),
-    /// A program has called, with this text if it is not empty.
-    Call(String),
+    /// An alert, with this text; empty for the bell.
+    Alert(String),
     /// The session is over. How, is not known if that was while there was no view.
     Over(Option<SessionEnd>),
     TimedOut,
@@ -114,8 +114,8 @@ enum Lost {
 
 /// Carries out `tere wait`.
 pub(super) fn wait(wait: &Wait, host: &impl Fn() -> Result<Host, Failure>) -> ExitCode {
-    let Wait { named, texts, idle, call, exit, timeout, json } = wait;
-    let conditions = Conditions { texts: texts.clone(), idle: *idle, call: *call };
+    let Wait { named, texts, idle, alert, exit, timeout, json } = wait;
+    let conditions = Conditions { texts: texts.clone(), idle: *idle, alert: *alert };
     let deadline = Instant::now() + *timeout;
     let waited = host().and_then(|host| {
         block_on(async {
@@ -154,13 +154,13 @@ impl<'a> Waiting<'a> {
         Ok(Self { host, channel, session, deadline })
     }
 
-    /// The text with which a program has called since somebody last typed. A call before a snapshot
-    /// is not in it, so this is asked after each.
-    async fn has_called(&mut self) -> Result<Option<String>, Unanswered> {
+    /// The text of the last alert since which nobody has typed. A snapshot does not contain the alerts
+    /// before it, so this is asked after each.
+    async fn last_alert(&mut self) -> Result<Option<String>, Unanswered> {
         let lobby = Lobby::of(&mut self.channel).await?;
         let session = lobby.sessions.into_iter().find(|session| session.id == self.session);
-        let call = session.and_then(|session| session.about?.call);
-        Ok(call.map(|call| call.text.map_or_else(String::new, |text| text.to_string())))
+        let alert = session.and_then(|session| session.about?.alert);
+        Ok(alert.map(|alert| alert.text.map_or_else(String::new, |text| text.to_string())))
     }
 
     /// Looks at the session, and again whenever a view or the principal channel breaks off.
@@ -204,7 +204,7 @@ impl<'a> Waiting<'a> {
         let ours = socket.try_clone().map_err(|error| unconfined(&error))?;
         let (tell, mut told) = oneshot::channel();
         let (jumped, mut jumps) = mpsc::channel(1);
-        let waits_for_call = conditions.call;
+        let waits_for_alert = conditions.alert;
         let (conditions, deadline) = (conditions.clone(), self.deadline);
         let looking = move || {
             let entered = sandbox::enter(Thread::Show, &[]).map_err(Lost::NoSandbox);
@@ -219,9 +219,9 @@ impl<'a> Waiting<'a> {
                 outcome = &mut told => break Some(outcome),
                 // A right may have been withdrawn: nothing is looked at without a channel.
                 _ = self.channel.closed() => break None,
-                Some(()) = jumps.recv(), if waits_for_call => match self.has_called().await {
+                Some(()) = jumps.recv(), if waits_for_alert => match self.last_alert().await {
                     Ok(None) => {}
-                    Ok(Some(text)) => break Some(Ok(Ok(Outcome::Call(text)))),
+                    Ok(Some(text)) => break Some(Ok(Ok(Outcome::Alert(text)))),
                     Err(_) => break None,
                 },
             }
@@ -278,8 +278,8 @@ fn look(
                 if let Some(found) = print_and_find(&mut view, &bytes, &conditions.texts) {
                     return Ok(found);
                 }
-                if let Some(text) = view.terminal.take_call().filter(|_| conditions.call) {
-                    return Ok(Outcome::Call(text));
+                if let Some(text) = view.terminal.take_alert().filter(|_| conditions.alert) {
+                    return Ok(Outcome::Alert(text));
                 }
             }
             Some(News::Snapshot) => {
@@ -344,7 +344,7 @@ fn find(view: &View, texts: &[String]) -> Option<Outcome> {
 impl Outcome {
     fn code(&self, exit_is_wanted: bool) -> ExitCode {
         match self {
-            Self::Text { .. } | Self::Idle(_) | Self::Call(_) => ExitCode::SUCCESS,
+            Self::Text { .. } | Self::Idle(_) | Self::Alert(_) => ExitCode::SUCCESS,
             Self::Over(_) if exit_is_wanted => ExitCode::SUCCESS,
             Self::Over(_) => SESSION_OVER.into(),
             Self::TimedOut => TIMED_OUT.into(),
@@ -355,8 +355,8 @@ impl Outcome {
         match self {
             Self::Text { line, .. } => line.clone(),
             Self::Idle(idle) => format!("Nothing was printed for {} s.", idle.as_secs_f64()),
-            Self::Call(text) if text.is_empty() => "The bell rang.".to_owned(),
-            Self::Call(text) => text.clone(),
+            Self::Alert(text) if text.is_empty() => "The bell rang.".to_owned(),
+            Self::Alert(text) => text.clone(),
             Self::Over(Some(end)) => Failure::over(session, *end).cause,
             Self::Over(None) => format!("the session {session} is over"),
             Self::TimedOut => "The time is up.".to_owned(),
@@ -371,9 +371,9 @@ impl Outcome {
                 "text"
             }
             Self::Idle(_) => "idle",
-            Self::Call(called) => {
-                text = Some(called).filter(|text| !text.is_empty());
-                "call"
+            Self::Alert(told) => {
+                text = Some(told).filter(|text| !text.is_empty());
+                "alert"
             }
             Self::Over(how) => {
                 end = *how;
@@ -421,7 +421,7 @@ mod tests {
             while worker.receive_within(SOON).is_ok() {}
         });
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-        let conditions = Conditions { texts, idle, call: true };
+        let conditions = Conditions { texts, idle, alert: true };
         let outcome =
             look(viewer.into_socket(), &conditions, Instant::now() + at_most, &mpsc::channel(1).0).unwrap();
         worker.join().unwrap();
@@ -462,12 +462,12 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_calls_ends_a_wait_for_it() {
-        let called = |said| outcome(said, &[], None, SOON);
+    fn a_program_that_alerts_ends_a_wait_for_it() {
+        let alerted = |said| outcome(said, &[], None, SOON);
         let by_bell = [snapshot("$ "), vec![printed("done\x07")]].concat();
-        assert_eq!(called(by_bell), Outcome::Call(String::new()));
+        assert_eq!(alerted(by_bell), Outcome::Alert(String::new()));
         let told = [snapshot("$ "), vec![printed("\x1b]9;May I "), printed("proceed?\x07")]].concat();
-        assert_eq!(called(told), Outcome::Call("May I proceed?".to_owned()));
+        assert_eq!(alerted(told), Outcome::Alert("May I proceed?".to_owned()));
     }
 
     #[test]
@@ -493,7 +493,7 @@ mod tests {
             let (worker, viewer) = WorkerChannel::pair().unwrap();
             worker.send_greeting(Intent::Viewer).unwrap();
             worker.send(&ToViewer::Ended(reason.into()), &[]).unwrap();
-            let conditions = Conditions { texts: Vec::new(), idle: None, call: false };
+            let conditions = Conditions { texts: Vec::new(), idle: None, alert: false };
             let lost = look(viewer.into_socket(), &conditions, Instant::now() + SOON, &mpsc::channel(1).0);
             assert!(matches!(lost, Err(Lost::Unseen(_))), "{lost:?}");
         }

@@ -8,8 +8,8 @@
 //! JSON is passed through as text: only auth and the browser parse it.
 //!
 //! auth closes the connection after either of them, after a list of keys, after the end of a binding
-//! or a removal, after `refused: bad-message`, and after [`IDLE`] without a request. So front connects only when the
-//! page sends its first request.
+//! or a removal, after `refused: bad-message`, and after [`IDLE`] without a request. So front
+//! connects only when the page sends its first request.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -328,16 +328,16 @@ pub struct About {
     pub idle: u32,
     /// The number of viewers.
     pub viewers: u16,
-    /// A program has called since somebody last typed.
-    pub call: Option<Call>,
+    /// The last alert since which nobody has typed.
+    pub alert: Option<Alert>,
 }
 
-/// A program has called its user, by the bell or a notification.
+/// A program asked for its user's attention, by the bell or a notification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Call {
-    /// What it said, if it did.
+pub struct Alert {
+    /// The text of the notification; `None` for the bell.
     pub text: Option<Label>,
     /// How many seconds ago.
     pub ago: u32,

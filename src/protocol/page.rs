@@ -648,7 +648,7 @@ mod tests {
 
     use super::super::control::KeyKind;
     use super::super::machine::{CheckpointReason, CheckpointSummary};
-    use super::super::{About, Call, Signal, Terms};
+    use super::super::{About, Alert, Signal, Terms};
     use super::*;
     use crate::names::ChangeKind;
 
@@ -674,7 +674,7 @@ mod tests {
             Target::decl(&config),
             TermSize::decl(&config),
             Theme::decl(&config),
-            Call::decl(&config),
+            Alert::decl(&config),
             About::decl(&config),
             Terms::decl(&config),
             GrantedTarget::decl(&config),

@@ -220,9 +220,9 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Leaves the calls out of a list of sessions if it does not fit into a packet, and
+    /// Leaves the alerts out of a list of sessions if it does not fit into a packet, and
     /// then machines out of a lobby, the last first, until it does. That concerns only dozens of
-    /// sessions with the longest names and calls, and an account with dozens of machines too.
+    /// sessions with the longest names and alerts, and an account with dozens of machines too.
     #[must_use]
     pub fn that_fits(mut self) -> Self {
         let fits = |answer: &Self| {
@@ -232,7 +232,7 @@ impl Answer {
             && let Self::Lobby { sessions, .. } | Self::AllSessions(sessions) = &mut self
         {
             let abouts = sessions.iter_mut().filter_map(|session| session.about.as_mut());
-            abouts.for_each(|about| about.call = None);
+            abouts.for_each(|about| about.alert = None);
         }
         while !fits(&self) {
             let Self::Lobby { machines, tasks, .. } = &mut self else { break };
@@ -274,7 +274,7 @@ impl Message for FromBroker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Call;
+    use super::super::Alert;
     use super::super::machine::{CHECKPOINTS_MAX, CheckpointReason, CheckpointSummary, MACHINES_MAX};
     use super::super::{About, Terms, VIEWING_MAX};
     use super::*;
@@ -285,7 +285,7 @@ mod tests {
         let account: AccountName = "a".repeat(32).parse().unwrap();
         let label = Label::cut(&"a".repeat(1000));
         let size = TermSize::new(1000, 250).unwrap();
-        let call = Some(Call { text: label.clone(), ago: u32::MAX });
+        let alert = Some(Alert { text: label.clone(), ago: u32::MAX });
         SessionSummary {
             id: "abcdefghijkl".parse().unwrap(),
             target: target(),
@@ -296,7 +296,7 @@ mod tests {
             role: Role::Watcher,
             name: label.clone(),
             viewing: vec![account; VIEWING_MAX],
-            about: Some(About { title: label, size, idle: u32::MAX, viewers: u16::MAX, call }),
+            about: Some(About { title: label, size, idle: u32::MAX, viewers: u16::MAX, alert }),
             exec: true,
         }
     }

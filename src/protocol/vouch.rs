@@ -35,7 +35,8 @@ pub enum FromAuth {
     /// This UNIX user no longer belongs to its account: close the principal channels and the
     /// viewers that it got by its uid.
     CloseChannels(UserUid),
-    /// This client key or resume key was removed: close the principal channels and the viewers that it got.
+    /// This client key or resume key was removed: close the principal channels and the viewers that
+    /// it got.
     CloseKeyChannels(ClientKeyId),
     /// What may this account do with a client key?
     KeyRule(AccountName),
@@ -75,9 +76,7 @@ pub enum AuthMethod {
     ResumeKey {
         /// The key.
         key: ClientKeyId,
-        /// The passkey that was touched when the key was bound.
-        passkey: PasskeyId,
-        /// When that was.
+        /// When the passkey was touched for it.
         touched: Moment,
     },
 }

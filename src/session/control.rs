@@ -341,7 +341,7 @@ impl Control {
             size: self.memory.latest_size().unwrap_or(TermSize::DEFAULT),
             idle: u32::try_from(self.stats.idle().as_secs()).unwrap_or(u32::MAX),
             viewers: self.stats.viewers(),
-            call: self.stats.call(),
+            alert: self.stats.alert(),
         }
     }
 

@@ -153,7 +153,7 @@ impl Emulator {
             }
         }
         drop(reading.terminal.answers());
-        drop(reading.terminal.take_call());
+        drop(reading.terminal.take_alert());
         reading
     }
 
@@ -193,8 +193,8 @@ impl Emulator {
             reading.terminal.title().clone_into(&mut reading.title);
             self.stats.set_title(&reading.title);
         }
-        if let Some(text) = reading.terminal.take_call() {
-            self.stats.note_call(&text);
+        if let Some(text) = reading.terminal.take_alert() {
+            self.stats.note_alert(&text);
         }
         if reading.cursor > before {
             self.room.raise();

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::names::Label;
-use crate::protocol::Call;
+use crate::protocol::Alert;
 
 /// What the threads have recorded.
 #[derive(Debug)]
@@ -15,14 +15,14 @@ pub(super) struct SessionStats {
     /// Time of the last output or input, in milliseconds since `began`.
     active: AtomicU64,
     viewers: AtomicU64,
-    /// The last call of a program since which nobody has typed, and when it was.
-    call: Mutex<Option<(Option<Label>, Instant)>>,
+    /// The text and the time of the last alert since which nobody has typed.
+    alert: Mutex<Option<(Option<Label>, Instant)>>,
 }
 
 impl SessionStats {
     pub(super) fn new() -> Self {
         let (active, viewers) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { title: Mutex::default(), began: Instant::now(), active, viewers, call: Mutex::default() }
+        Self { title: Mutex::default(), began: Instant::now(), active, viewers, alert: Mutex::default() }
     }
 
     /// Records the title of the terminal.
@@ -34,26 +34,26 @@ impl SessionStats {
         self.title.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Records that a program has called, with this text.
-    pub(super) fn note_call(&self, text: &str) {
-        *self.last_call() = Some((Label::cut(text), Instant::now()));
+    /// Records an alert with this text.
+    pub(super) fn note_alert(&self, text: &str) {
+        *self.last_alert() = Some((Label::cut(text), Instant::now()));
     }
 
-    /// Records that somebody has typed: who does has seen what calls.
+    /// Records that somebody has typed, which answers an alert.
     pub(super) fn note_typed(&self) {
-        *self.last_call() = None;
+        *self.last_alert() = None;
         self.note_activity();
     }
 
-    /// The last call since which nobody has typed. A restarted worker knows of none.
-    pub(super) fn call(&self) -> Option<Call> {
-        let call = self.last_call();
-        let (text, at) = call.as_ref()?;
-        Some(Call { text: text.clone(), ago: u32::try_from(at.elapsed().as_secs()).unwrap_or(u32::MAX) })
+    /// The last alert since which nobody has typed. A restarted worker knows of none.
+    pub(super) fn alert(&self) -> Option<Alert> {
+        let alert = self.last_alert();
+        let (text, at) = alert.as_ref()?;
+        Some(Alert { text: text.clone(), ago: u32::try_from(at.elapsed().as_secs()).unwrap_or(u32::MAX) })
     }
 
-    fn last_call(&self) -> MutexGuard<'_, Option<(Option<Label>, Instant)>> {
-        self.call.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_alert(&self) -> MutexGuard<'_, Option<(Option<Label>, Instant)>> {
+        self.alert.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records output or input.

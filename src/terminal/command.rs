@@ -1,6 +1,6 @@
-//! Operating system commands (`ESC ]`): titles, links, colours and notifications. All others are ignored on
-//! purpose: the clipboard (52), directories and prompt marks (7, 133) change nothing on the screen,
-//! and a snapshot must not repeat them.
+//! Operating system commands (`ESC ]`): titles, links, colours and notifications. All others are
+//! ignored on purpose: the clipboard (52), directories and prompt marks (7, 133) change nothing on
+//! the screen, and a snapshot must not repeat them.
 
 use super::answers;
 use super::colors::{self, CURSOR, FOREGROUND};
@@ -16,9 +16,9 @@ impl TerminalState {
         match number {
             b"0" | b"2" => self.titles.set(&String::from_utf8_lossy(rest.unwrap_or_default())),
             b"4" => self.indexed_colors(rest.unwrap_or_default()),
-            b"9" => self.calls.osc_9(rest.unwrap_or_default()),
-            b"99" => self.calls.osc_99(rest.unwrap_or_default()),
-            b"777" => self.calls.osc_777(rest.unwrap_or_default()),
+            b"9" => self.alerts.osc_9(rest.unwrap_or_default()),
+            b"99" => self.alerts.osc_99(rest.unwrap_or_default()),
+            b"777" => self.alerts.osc_777(rest.unwrap_or_default()),
             b"8" => self.hyperlink(rest.unwrap_or_default()),
             b"10" => self.dynamic_colors(FOREGROUND, rest.unwrap_or_default()),
             b"11" => self.dynamic_colors(FOREGROUND + 1, rest.unwrap_or_default()),

@@ -29,7 +29,7 @@ impl TerminalState {
         match control {
             0x07 => {
                 self.bell = true;
-                self.calls.ring();
+                self.alerts.ring();
             }
             0x08 => self.back(1),
             0x09 => self.tab_forward(1),

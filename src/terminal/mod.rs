@@ -29,8 +29,8 @@
 //! - **large snapshots**: a snapshot continues without styles and combining marks after 4 MiB, and
 //!   without links after 1 MiB of links.
 
+mod alerts;
 mod answers;
-mod calls;
 mod cell;
 mod colors;
 mod command;
@@ -168,11 +168,10 @@ impl Terminal {
         std::mem::take(&mut self.state.bell)
     }
 
-    /// The text with which a program has called its user since the last call of this, by a
-    /// notification or the bell: at most 256 characters, none of them a control character; empty if
-    /// there was none.
-    pub fn take_call(&mut self) -> Option<String> {
-        self.state.calls.take()
+    /// Takes the text of the last alert by a notification or the bell: at most 256 characters, none
+    /// of them a control character; empty if it had none. `None` if there was no alert since.
+    pub fn take_alert(&mut self) -> Option<String> {
+        self.state.alerts.take()
     }
 
     /// The title, at most 256 characters, none of them a control character; empty if none was set.

@@ -3,8 +3,8 @@
 
 use unicode_width::UnicodeWidthChar;
 
+use super::alerts::Alerts;
 use super::answers::Answers;
-use super::calls::Calls;
 use super::cell::{Cell, Part, Style};
 use super::colors::Palette;
 use super::interner::Interner;
@@ -62,7 +62,7 @@ pub(super) struct TerminalState {
     pub(super) marked: bool,
     /// Whether the bell rang and nobody has asked yet.
     pub(super) bell: bool,
-    pub(super) calls: Calls,
+    pub(super) alerts: Alerts,
 }
 
 /// The tab stops at power-on.
@@ -95,7 +95,7 @@ impl TerminalState {
             touched: 0,
             marked: false,
             bell: false,
-            calls: Calls::default(),
+            alerts: Alerts::default(),
         }
     }
 
@@ -392,7 +392,7 @@ impl TerminalState {
             + self.links.weight()
             + self.marks.weight()
             + self.titles.weight()
-            + self.calls.weight()
+            + self.alerts.weight()
             + self.palette.weight()
             + self.answers.weight()
             + self.keyboard.weight()

@@ -2007,25 +2007,25 @@ async function look(tab, looks) {
   }, looks);
 }
 
-test('a program that calls marks the window of a user who looks elsewhere, and notifies where that is wanted', minute, async () => {
+test('a program that alerts marks the window of a user who looks elsewhere, and notifies where that is wanted', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
   await looksElsewhere(tab);
   const notified = () => tab.page.evaluate(() => globalThis.tereNotifications);
-  const calling = () => tab.page.evaluate(() => ({ title: document.title, icon: document.querySelector('link[rel=icon]')?.getAttribute('href') ?? '' }));
+  const alerting = () => tab.page.evaluate(() => ({ title: document.title, icon: document.querySelector('link[rel=icon]')?.getAttribute('href') ?? '' }));
   // Whoever looks is told nothing.
   front.print(1, '\x07\x1b]9;not told\x07one ');
   await tab.sees(/one$/);
-  assert.doesNotMatch((await calling()).title, /●/);
+  assert.doesNotMatch((await alerting()).title, /●/);
   await look(tab, false);
   front.print(1, '\x07two ');
   await tab.sees(/two$/);
-  assert.match((await calling()).title, /^● /);
-  assert.match((await calling()).icon, /^data:image\/svg/);
+  assert.match((await alerting()).title, /^● /);
+  assert.match((await alerting()).icon, /^data:image\/svg/);
   assert.deepEqual(await notified(), [], 'off by default');
   await look(tab, true);
-  assert.doesNotMatch((await calling()).title, /●/);
-  assert.match((await calling()).icon, /^http.*favicon/);
+  assert.doesNotMatch((await alerting()).title, /●/);
+  assert.match((await alerting()).icon, /^http.*favicon/);
 
   const settings = await openSettings(tab);
   await settings.getByLabel('Notify me').check();
@@ -2047,7 +2047,7 @@ test('a program that calls marks the window of a user who looks elsewhere, and n
   tab.assertNoErrors();
 });
 
-test('in the lobby, a shell that calls is named, and without leave nothing notifies', minute, async () => {
+test('in the lobby, a shell that alerts is named, and without leave nothing notifies', minute, async () => {
   const { front, tab } = await signedIn();
   await tab.shell();
   await looksElsewhere(tab);

@@ -369,18 +369,18 @@ test('where one is signed in is seen, removed, and left by signing out', minute,
   there.assertNoErrors();
 });
 
-test('a shell that calls is marked in the list of shells until somebody types', minute, async () => {
+test('a shell that alerts is marked in the list of shells until somebody types', minute, async () => {
   const tab = await enrolled('alice');
   await tab.run(String.raw`sleep 0.5; printf '\033]9;May I pro''ceed?\007'`);
   await tab.page.keyboard.press('Control+Shift+L');
-  await tab.page.locator('#lobby-sessions .call').getByText('May I proceed?').waitFor();
-  await tab.screenshot('16-calls');
+  await tab.page.locator('#lobby-sessions .alert').getByText('May I proceed?').waitFor();
+  await tab.screenshot('16-alerts');
   await tab.page.keyboard.press('Escape');
   await tab.run('echo answ""ered');
   await tab.sees(/^answered$/m);
   await tab.page.keyboard.press('Control+Shift+L');
   await tab.page.locator('#lobby-sessions li').waitFor();
-  await tab.page.locator('#lobby-sessions .call').waitFor({ state: 'detached' });
+  await tab.page.locator('#lobby-sessions .alert').waitFor({ state: 'detached' });
   tab.assertNoErrors();
 });
 

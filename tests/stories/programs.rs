@@ -132,38 +132,38 @@ fn a_program_types_waits_and_reads_as_its_account() {
 }
 
 #[test]
-fn a_session_whose_program_calls_says_so_until_somebody_types() {
+fn a_session_whose_program_alerts_says_so_until_somebody_types() {
     let host = Host::alone();
     let mut alice = holder(&host, "alice");
     let mut shell = marked(&mut alice);
     let session = shell.session.clone();
     let id = session.as_str();
     let tere = |arguments: &[&str]| run(host.tere_of("alice", arguments));
-    let call = || {
+    let alert = || {
         let listed = json(&tere(&["list", "--json"]));
         let mut sessions = listed.as_array().unwrap().iter();
-        sessions.find(|one| one["session"] == id).unwrap()["call"].clone()
+        sessions.find(|one| one["session"] == id).unwrap()["alert"].clone()
     };
-    assert_eq!(call(), serde_json::Value::Null);
-    let waits = start(host.tere_of("alice", &["wait", id, "--call", "--json"]));
+    assert_eq!(alert(), serde_json::Value::Null);
+    let waits = start(host.tere_of("alice", &["wait", id, "--alert", "--json"]));
     expect_views(&mut alice, &shell, 2);
     shell.type_in("printf '\\033]9;May I pro''ceed?\\007'; echo the''re\r");
     let (status, told) = end_of(waits);
-    let expected = ("call".into(), "May I proceed?".into());
+    let expected = ("alert".into(), "May I proceed?".into());
     assert_eq!((status, (told["result"].clone(), told["text"].clone())), (0, expected), "{told}");
     shell.expect("there");
-    eventually("the list tells it", PATIENCE, || (call()["text"] == "May I proceed?").then_some(()));
+    eventually("the list tells it", PATIENCE, || (alert()["text"] == "May I proceed?").then_some(()));
     // Whoever comes later does not wait.
-    let at_once = tere(&["wait", id, "--call"]);
+    let at_once = tere(&["wait", id, "--alert"]);
     assert_eq!((at_once.status, at_once.out.trim()), (0, "May I proceed?"), "{at_once:?}");
     let listed = tere(&["list"]).out;
     assert!(listed.contains("May I proceed?"), "{listed}");
     // Who types has seen it.
     shell.type_in("echo answ''ered\r");
     shell.expect("answered");
-    assert_eq!(call(), serde_json::Value::Null);
-    // Until the next call, the wait is in vain.
-    let late = tere(&["wait", id, "--call", "--timeout", "0.5", "--json"]);
+    assert_eq!(alert(), serde_json::Value::Null);
+    // Until the next alert, the wait is in vain.
+    let late = tere(&["wait", id, "--alert", "--timeout", "0.5", "--json"]);
     assert_eq!((late.status, &json(&late)["result"]), (1, &"timed-out".into()), "{late:?}");
     alice.ask(Ask::End { session });
     shell.expect_end();

@@ -4,7 +4,7 @@
 
 use tere::client_key::{ClientKey, Purpose};
 use tere::clock::Moment;
-use tere::names::{ClientKeyId, PasskeyId};
+use tere::names::ClientKeyId;
 use tere::protocol::control::{KeyKind, KeySummary};
 use tere::protocol::page::{FromPage, ResumeTerms, ToPage};
 use tere::protocol::principal::{Answer, Ask};
@@ -183,7 +183,7 @@ fn a_page_whose_touch_grows_old_loses_its_channel_also_if_the_clock_is_set_back(
     let socket = host.path("/run/tere/broker.sock");
     let vouched = |touched: Moment| {
         let key = ClientKey::random().unwrap().public().id();
-        let how = AuthMethod::ResumeKey { key, passkey: PasskeyId::of(b"a"), touched };
+        let how = AuthMethod::ResumeKey { key, touched };
         let alice = Principal::Account("alice".parse().unwrap());
         PrincipalClient::vouched_by(&socket, alice, how, Moment::now().unix)
     };

@@ -19,7 +19,7 @@ use tere::protocol::viewer::{Extent, FromViewer, ToViewer};
 use tere::protocol::vouch::{AuthMethod, FromAuth, Principal, ToAuth};
 use tere::protocol::worker::{FromWorker, Standing, ToWorker, UnreadInput, ViewerId};
 use tere::protocol::{
-    About, Call, EndReason, GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SessionEnd,
+    About, Alert, EndReason, GrantedTarget, GuestRole, OpeningStep, Participant, Refusal, Role, SessionEnd,
     SessionSummary, ShellExit, Signal, Terms,
 };
 
@@ -85,7 +85,7 @@ fn about() -> About {
         size: size(),
         idle: 300,
         viewers: 2,
-        call: Some(Call { text: Label::cut("done"), ago: 5 }),
+        alert: Some(Alert { text: Label::cut("done"), ago: 5 }),
     }
 }
 
@@ -244,11 +244,7 @@ pub(crate) fn from_auth() -> Vec<FromAuth> {
         },
         FromAuth::Vouch {
             principal: Principal::Account(alice()),
-            how: AuthMethod::ResumeKey {
-                key: client_key(),
-                passkey: passkey(),
-                touched: Moment { unix: 300, uptime: 5 },
-            },
+            how: AuthMethod::ResumeKey { key: client_key(), touched: Moment { unix: 300, uptime: 5 } },
             at: 600,
             resume_key: Some(client_key()),
         },

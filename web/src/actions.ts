@@ -3,7 +3,7 @@
 
 import { askToNotify } from './attention.ts';
 import { copyText } from './copying.ts';
-import { destinations, type Ways } from './destinations.ts';
+import { destinations, type Navigation } from './destinations.ts';
 import { element } from './elements.ts';
 import { openFind } from './find.ts';
 import { ownKey } from './keys.ts';
@@ -19,7 +19,7 @@ import type { Terminal } from './terminal.ts';
 import { pasteClipboard } from './touchkeys.ts';
 
 /** What the actions are done to. */
-export interface Surroundings extends Pick<Ways, 'open' | 'attach'> {
+export interface PageContext extends Pick<Navigation, 'open' | 'attach'> {
   /** Undefined until a shell was in view. */
   terminal(): Terminal | undefined;
   /** What can be opened and viewed, as last received; undefined while the connection is lost. */
@@ -45,9 +45,9 @@ interface Action {
   keyPlace?: Place;
   /** The button that does the same. Without `run`, the action presses it. */
   button?: string;
-  run?: (page: Surroundings) => void;
+  run?: (page: PageContext) => void;
   /** Whether it would do something now. By default, that is whether its button is there. */
-  may?: (page: Surroundings) => boolean;
+  may?: (page: PageContext) => boolean;
 }
 
 const ACTIONS: readonly Action[] = [
@@ -75,11 +75,11 @@ function keyName(key: string): string {
   return key === '?' ? key : `Ctrl+Shift+${key}`;
 }
 
-let page: Surroundings | undefined;
+let page: PageContext | undefined;
 
 /** Sets up the keys; called once. */
-export function makeActions(surroundings: Surroundings): void {
-  page = surroundings;
+export function makeActions(context: PageContext): void {
+  page = context;
   element('lobby-actions').onclick = openActions;
   element('bar-actions').onclick = openActions;
   // Wherever the focus is, and before the terminal handles the key.
@@ -196,11 +196,11 @@ function pressRow(key: string): void {
   pressInLobby(key);
 }
 
-function copy({ terminal }: Surroundings): void {
+function copy({ terminal }: PageContext): void {
   copyText(terminal()?.selection ?? '');
 }
 
-function paste({ terminal }: Surroundings): void {
+function paste({ terminal }: PageContext): void {
   const into = terminal();
   if (into) void pasteClipboard(into);
 }

@@ -1,12 +1,12 @@
-// What happens when a program calls a user who does not look: the window's title and icon are marked
+// What happens when a program alerts a user who looks elsewhere: the window's title and icon are marked
 // and, if the user wants that, the browser shows a notification. A user who looks at the shell sees
 // what it prints, and is told nothing more.
 
-import type { Call } from './calls.ts';
+import type { Alert } from './alerts.ts';
 import { element } from './elements.ts';
 import { notice } from './notice.ts';
 import { preferences } from './preferencestore.ts';
-import { setCalling } from './windowtitle.ts';
+import { setAlert } from './windowtitle.ts';
 
 /** The pause between two notifications. What comes meanwhile only marks the window. */
 const PAUSE_MS = 5_000;
@@ -19,44 +19,44 @@ function isLookedAt(): boolean {
   return !document.hidden && document.hasFocus() && !element('shell').hidden;
 }
 
-/** A program in the shell called `where` calls. `come` leads the user to it. */
-export function called(call: Call, where: string, come: () => void): void {
+/** Tells a user who looks elsewhere of an alert in the shell named `where`. `show` shows that shell. */
+export function tellOf(alert: Alert, where: string, show: () => void): void {
   if (isLookedAt()) return;
-  setCalling(true);
+  setAlert(true);
   // In the lobby, the user is told where the user looks.
-  if (!document.hidden && document.hasFocus()) notice('call', `${where}: ${sentence(call)}`);
-  else if (preferences().notify && Date.now() >= next) notify(call, where, come);
+  if (!document.hidden && document.hasFocus()) notice('alert', `${where}: ${sentence(alert)}`);
+  else if (preferences().notify && Date.now() >= next) notify(alert, where, show);
 }
 
-/** Takes the mark away: the user looks, or the shell is left. */
-export function answered(): void {
-  setCalling(false);
+/** The user looks, or the shell is left: there is no alert any more. */
+export function clearAlert(): void {
+  setAlert(false);
   standing?.close();
   standing = undefined;
 }
 
-function notify(call: Call, where: string, come: () => void): void {
+function notify(alert: Alert, where: string, show: () => void): void {
   if (!('Notification' in window) || Notification.permission !== 'granted') return;
   next = Date.now() + PAUSE_MS;
   standing?.close();
   try {
-    standing = new Notification(where, { body: sentence(call), tag: 'tere' });
+    standing = new Notification(where, { body: sentence(alert), tag: 'tere' });
   } catch {
     // Some phones show none from a page.
     return;
   }
   standing.onclick = () => {
     window.focus();
-    come();
+    show();
   };
 }
 
-function sentence({ kind, text }: Call): string {
+function sentence({ kind, text }: Alert): string {
   return kind === 'bell' ? 'The bell rang.' : text;
 }
 
 function look(): void {
-  if (isLookedAt()) answered();
+  if (isLookedAt()) clearAlert();
 }
 
 window.addEventListener('focus', look);

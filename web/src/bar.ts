@@ -4,7 +4,7 @@
 import { element } from './elements.ts';
 import { announce } from './notice.ts';
 import type { AccountName, Target } from './protocol.ts';
-import type { Progress } from './calls.ts';
+import type { Progress } from './alerts.ts';
 import { setTitle } from './windowtitle.ts';
 import { targetName, windowTitle } from './words.ts';
 

@@ -10,7 +10,7 @@ const target = { user: 'dev', machine: 'web1' };
 const session = (id: string, more: Partial<SessionSummary>): SessionSummary => ({
   id, target, opened: 1000, owner: 'alice', role: 'owner', viewing: [], name: null, about: null, left: null, touch: false, exec: false, ...more,
 });
-const about = (title: string, idle: number) => ({ title, size: { cols: 80, rows: 24 }, idle, viewers: 0, call: null });
+const about = (title: string, idle: number) => ({ title, size: { cols: 80, rows: 24 }, idle, viewers: 0, alert: null });
 
 test('shells come by their last use, without the one in view and without commands', () => {
   const went: string[] = [];

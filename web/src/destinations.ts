@@ -8,7 +8,7 @@ import { isOnHost } from './terms.ts';
 import { ago, targetName } from './words.ts';
 
 /** What leads there. */
-export interface Ways {
+export interface Navigation {
   open(target: Target): void;
   attach(session: SessionSummary): void;
   /** Shows a row of the lobby, and presses the button in it that has this key. */
@@ -16,11 +16,11 @@ export interface Ways {
 }
 
 /** The shells that run, those that can be opened, and the machines; the last used first. */
-export function destinations({ targets, sessions, machines, tasks }: Lobby, viewed: SessionId | undefined, ways: Ways, now: number): Entry[] {
+export function destinations({ targets, sessions, machines, tasks }: Lobby, viewed: SessionId | undefined, navigation: Navigation, now: number): Entry[] {
   const idle = ({ about }: SessionSummary) => about?.idle ?? Infinity;
   const others = sessions.filter(({ id, exec }) => id !== viewed && !exec);
   return [
-    ...others.sort((one, other) => idle(one) - idle(other) || other.opened - one.opened).map((one) => running(one, ways, now)),
+    ...others.sort((one, other) => idle(one) - idle(other) || other.opened - one.opened).map((one) => running(one, navigation, now)),
     ...targets.map(
       ({ target, terms }): Entry => ({
         id: `open ${targetName(target)}`,
@@ -28,7 +28,7 @@ export function destinations({ targets, sessions, machines, tasks }: Lobby, view
         name: targetName(target),
         detail: isOnHost(target) ? 'the host itself, with your passkey once more' : terms.touch ? 'with your passkey once more' : '',
         onHost: isOnHost(target),
-        run: () => ways.open(target),
+        run: () => navigation.open(target),
       }),
     ),
     ...tasks.map(
@@ -37,7 +37,7 @@ export function destinations({ targets, sessions, machines, tasks }: Lobby, view
         group: 'Machines',
         name: 'New machine for a task…',
         detail: `${user}@${before}`,
-        run: () => ways.press(`new ${user} ${before}`),
+        run: () => navigation.press(`new ${user} ${before}`),
       }),
     ),
     ...machines
@@ -48,20 +48,20 @@ export function destinations({ targets, sessions, machines, tasks }: Lobby, view
           group: 'Machines',
           name: machine,
           detail: 'copy it, keep it as it is, or make it anew',
-          run: () => ways.press(`machine ${machine}`),
+          run: () => navigation.press(`machine ${machine}`),
         }),
       ),
   ];
 }
 
-function running(session: SessionSummary, ways: Ways, now: number): Entry {
+function running(session: SessionSummary, navigation: Navigation, now: number): Entry {
   const where = targetName(session.target);
   // A program chooses its title.
   const label = session.name ?? labelOf(session.about?.title ?? '');
   const about = [
     label === undefined ? '' : where,
     session.role === 'owner' ? '' : `of ${session.owner}`,
-    session.about?.call ? `calls: ${session.about.call.text ?? 'the bell'}` : '',
+    session.about?.alert ? `alert: ${session.about.alert.text ?? 'the bell'}` : '',
     session.about ? `active ${ago(now / 1000 - session.about.idle, now)}` : `opened ${ago(session.opened, now)}`,
   ];
   return {
@@ -70,6 +70,6 @@ function running(session: SessionSummary, ways: Ways, now: number): Entry {
     name: label ?? where,
     detail: about.filter((part) => part !== '').join(', '),
     onHost: isOnHost(session.target),
-    run: () => ways.attach(session),
+    run: () => navigation.attach(session),
   };
 }

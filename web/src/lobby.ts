@@ -6,7 +6,7 @@ import { labelOf } from './label.ts';
 import { machineControls, machineNews, newMachineRow, unfoldButton, type MachineCallbacks } from './machines.ts';
 import { announce } from './notice.ts';
 import { showPlace } from './place.ts';
-import type { Call, GrantedTarget, MachineSummary, SessionId, SessionSummary, TaskMachines } from './protocol.ts';
+import type { Alert, GrantedTarget, MachineSummary, SessionId, SessionSummary, TaskMachines } from './protocol.ts';
 import { RowControls } from './rowcontrols.ts';
 import { isOnHost } from './terms.ts';
 import { setTitle } from './windowtitle.ts';
@@ -183,15 +183,15 @@ function sessionRow(session: SessionSummary, viewed: SessionId | undefined, call
   if (session.exec) open.append(span('a command without a terminal', 'quiet'));
   const state = isEnding ? 'ending…' : session.id === viewed ? 'in view here' : news(session);
   open.append(span(state, 'quiet'), span(session.id, 'quiet id'));
-  const call = isEnding ? undefined : session.about?.call;
-  if (call) open.append(span(callOf(call), 'call'));
+  const alert = isEnding ? undefined : session.about?.alert;
+  if (alert) open.append(span(alertOf(alert), 'alert'));
   row.append(open);
   if (session.role === 'owner' && !isEnding) row.append(nameButton(session, callbacks), endButton(session, callbacks));
   return row;
 }
 
-/** What a program has called since somebody last typed. */
-function callOf({ text, ago: seconds }: Call): string {
+/** The last alert since which nobody has typed. */
+function alertOf({ text, ago: seconds }: Alert): string {
   const now = Date.now();
   return `${ago(now / 1000 - seconds, now)}: ${text ?? 'the bell rang'}`;
 }

@@ -53,7 +53,7 @@ export async function logIn(idleConnection: Connection | undefined, inBrowser: b
 }
 
 /** Signs in without a touch. A key that the server does not take is forgotten. */
-export async function comeBack(key: ResumeKey, idleConnection?: Connection): Promise<SignedIn> {
+export async function resume(key: ResumeKey, idleConnection?: Connection): Promise<SignedIn> {
   const connection = idleConnection && !idleConnection.lost ? idleConnection : await open();
   try {
     const next = replies(connection);
@@ -73,7 +73,7 @@ export async function comeBack(key: ResumeKey, idleConnection?: Connection): Pro
 }
 
 /** Whether an attempt failed for a reason that passes by itself, as while the server is restarted. */
-export function passes(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   return error instanceof ConnectionLost || (error instanceof LoginRefused && ['unavailable', 'busy', 'version-mismatch'].includes(error.refusal));
 }
 

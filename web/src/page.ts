@@ -5,10 +5,10 @@ import { actionsChanged, makeActions } from './actions.ts';
 import { askCode, bindingHeard, withdrawCode } from './bindkey.ts';
 import { backoff, pause } from './backoff.ts';
 import type { Connection } from './connection.ts';
-import { comingBack, inBrowser, signInWaits, showSignIn } from './signin.ts';
+import { inBrowser, showResuming, signInWaits, showSignIn } from './signin.ts';
 import { element } from './elements.ts';
 import { showLobby, type Lobby } from './lobby.ts';
-import { comeBack, logIn, LoginRefused, loginTrouble, passes, type SignedIn } from './login.ts';
+import { isTransient, logIn, LoginRefused, loginTrouble, resume, type SignedIn } from './login.ts';
 import { forgetChanges, machineChanged } from './machines.ts';
 import { Reconnection } from './reconnection.ts';
 import { endNotices, notice } from './notice.ts';
@@ -37,7 +37,7 @@ export class Page {
   /** The signed-in connection; undefined before sign-in and after a loss. */
   #connection: Connection | undefined;
   /** Ends the attempts to sign in without a touch. */
-  #again: AbortController | undefined;
+  #resuming: AbortController | undefined;
   /** Set while the connection is lost and the page tries to restore it. */
   #loss: Reconnection | undefined;
   #account: AccountName | undefined;
@@ -48,8 +48,8 @@ export class Page {
     visitLobby: () => this.#visitLobby(),
   });
 
-  /** What leads to shells, from the lobby and from the palette. */
-  #ways = {
+  /** How the lobby and the palette lead to shells. */
+  #navigation = {
     open: (target: Target) => this.#shell.view(target, undefined),
     attach: (session: SessionSummary) => {
       if (this.#shell.inView === session.id) this.#shell.back();
@@ -67,7 +67,7 @@ export class Page {
     element<HTMLButtonElement>('lobby-signed-in').onclick = () => this.#connection && showSignedIn(this.#connection);
     element<HTMLButtonElement>('lobby-sign-out').onclick = () => this.#connection && void signOut(this.#connection);
     makeActions({
-      ...this.#ways,
+      ...this.#navigation,
       terminal: () => this.#shell.terminal,
       lobby: () => (this.#connection ? this.#lobby : undefined),
       viewed: () => this.#shell.inView,
@@ -77,7 +77,7 @@ export class Page {
       if (!document.hidden) this.#wake();
     });
     this.#showSignIn();
-    if (enrolToken === undefined) void this.#comeBack();
+    if (enrolToken === undefined) void this.#resume();
   }
 
   // Signing in.
@@ -103,7 +103,7 @@ export class Page {
   }
 
   async #signIn(): Promise<void> {
-    this.#again?.abort();
+    this.#resuming?.abort();
     signInWaits();
     try {
       this.#enter(await logIn(undefined, inBrowser(), this.#enrolToken));
@@ -118,35 +118,35 @@ export class Page {
    * Signs in without a touch, if the browser has a key for that. While the server is away it tries
    * again, unless the user does something else.
    */
-  async #comeBack(account?: AccountName): Promise<void> {
-    this.#again?.abort();
-    const again = new AbortController();
-    this.#again = again;
+  async #resume(account?: AccountName): Promise<void> {
+    this.#resuming?.abort();
+    const resuming = new AbortController();
+    this.#resuming = resuming;
     let message = '';
     for (let tries = 0; ; tries += 1) {
       const key = await resumeKey(account);
-      if (!key || again.signal.aborted) return;
-      comingBack(key.account, message);
+      if (!key || resuming.signal.aborted) return;
+      showResuming(key.account, message);
       try {
-        const signedIn = await comeBack(key);
-        if (again.signal.aborted) signedIn.connection.close();
+        const signedIn = await resume(key);
+        if (resuming.signal.aborted) signedIn.connection.close();
         else this.#enter(signedIn);
         return;
       } catch (error) {
-        if (again.signal.aborted) return;
-        if (!passes(error)) {
+        if (resuming.signal.aborted) return;
+        if (!isTransient(error)) {
           this.#showSignIn(loginTrouble(error));
           return;
         }
         message = 'The server does not answer. Trying again…';
-        comingBack(key.account, message);
+        showResuming(key.account, message);
       }
-      await pause(backoff(tries, Math.random()), again.signal);
+      await pause(backoff(tries, Math.random()), resuming.signal);
     }
   }
 
   #enter({ connection, account }: SignedIn): void {
-    this.#again?.abort();
+    this.#resuming?.abort();
     this.#enrolToken = undefined;
     this.#shell.signedIn(connection, account);
     this.#loss = undefined;
@@ -254,7 +254,7 @@ export class Page {
   #inLobby(): void {
     const shell = this.#shell;
     showLobby(this.#account ?? '', this.#lobby, shell.inView, {
-      ...this.#ways,
+      ...this.#navigation,
       end: (session) => this.#connection?.send({ type: 'end-session', session: session.id }),
       name: (session, name) => this.#connection?.send({ type: 'name', session: session.id, name }),
       change: (change) => this.#connection?.send({ type: 'change-machine', change }),
@@ -275,7 +275,7 @@ export class Page {
       this.#loss = new Reconnection((signedIn) => this.#enter(signedIn), this.#account, () => shell.notSent, shell.meanwhile);
     } else {
       this.#showSignIn('The connection to the server was lost. Sign in again.');
-      void this.#comeBack(this.#account);
+      void this.#resume(this.#account);
     }
     actionsChanged();
   }

@@ -40,7 +40,7 @@ export interface Preferences {
   theme: (typeof OWN_THEMES)[number] | Scheme;
   bell: (typeof BELLS)[number];
   copyOnSelect: boolean;
-  /** Whether the browser shows a notification when a program calls a user who looks elsewhere. */
+  /** Whether the browser notifies of an alert while the user looks elsewhere. */
   notify: boolean;
   /** The ids of the actions whose keys are turned off. */
   keysOff: string[];

@@ -62,9 +62,9 @@ cursor: Color,
  */
 palette: [Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color, Color], };
 
-export type Call = { 
+export type Alert = { 
 /**
- * What it said, if it did.
+ * The text of the notification; `None` for the bell.
  */
 text: Label | null, 
 /**
@@ -90,9 +90,9 @@ idle: number,
  */
 viewers: number, 
 /**
- * A program has called since somebody last typed.
+ * The last alert since which nobody has typed.
  */
-call: Call | null, };
+alert: Alert | null, };
 
 export type Terms = { 
 /**

@@ -4,7 +4,7 @@
 
 import { backoff } from './backoff.ts';
 import { Connection, ConnectionLost } from './connection.ts';
-import { comeBack, logIn, LoginRefused, loginTrouble, passes, type SignedIn } from './login.ts';
+import { isTransient, logIn, LoginRefused, loginTrouble, resume, type SignedIn } from './login.ts';
 import { announce } from './notice.ts';
 import { showPanel } from './panel.ts';
 import type { AccountName } from './protocol.ts';
@@ -95,7 +95,7 @@ export class Reconnection {
       }
       const key = await resumeKey(this.#account);
       if (key) {
-        const signedIn = await comeBack(key, idleConnection);
+        const signedIn = await resume(key, idleConnection);
         // The same may have happened meanwhile.
         if (this.#isOver()) signedIn.connection.close();
         else this.#done(signedIn);
@@ -108,8 +108,8 @@ export class Reconnection {
       this.#reached('The server is back. Sign in again to go on.');
     } catch (error) {
       if (this.#stage !== 'reaching' || this.#attempt !== attempt) return;
-      if (passes(error) || !(error instanceof LoginRefused)) this.#tryLater();
-      else this.#reached(loginTrouble(error));
+      if (error instanceof LoginRefused && !isTransient(error)) this.#reached(loginTrouble(error));
+      else this.#tryLater();
     }
   }
 

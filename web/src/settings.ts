@@ -193,7 +193,7 @@ function terminal(callbacks: SettingsCallbacks, change: (part: Partial<Preferenc
 function notifications({ preferences, askToNotify }: SettingsCallbacks, change: (part: Partial<Preferences>) => void): HTMLElement[] {
   const says = paragraph('');
   says.setAttribute('role', 'status');
-  const row = check('Notify me when a program calls and I look elsewhere', preferences().notify, (isOn) => {
+  const row = check('Notify me of alerts while I look elsewhere', preferences().notify, (isOn) => {
     says.textContent = '';
     change({ notify: isOn });
     if (!isOn) return;

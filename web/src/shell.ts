@@ -2,9 +2,9 @@
 // page shows when the view is over.
 
 import { askPaste } from './askpaste.ts';
-import { answered, called, shellShown } from './attention.ts';
+import { clearAlert, shellShown, tellOf } from './attention.ts';
 import { Bar } from './bar.ts';
-import type { Call } from './calls.ts';
+import type { Alert } from './alerts.ts';
 import { Clipboard } from './clipboard.ts';
 import { Participants } from './participants.ts';
 import type { Connection } from './connection.ts';
@@ -170,7 +170,7 @@ export class Shell {
     this.#over = undefined;
     this.#participants.leave();
     this.#clipboard.forget();
-    answered();
+    clearAlert();
     showSection('shell');
     hidePanel();
     this.#terminal ??= this.#makeTerminal();
@@ -218,11 +218,11 @@ export class Shell {
     }
   }
 
-  /** A program calls. Whoever is a guest in the shell is not called. */
-  #called(call: Call): void {
+  /** A program alerts. Only the owner of the shell is told. */
+  #alerted(alert: Alert): void {
     const viewer = this.#viewer;
     if (viewer?.state !== 'live' || (this.#participants.role ?? 'owner') !== 'owner') return;
-    called(call, targetName(viewer.target), () => this.back());
+    tellOf(alert, targetName(viewer.target), () => this.back());
   }
 
   /** Returns from the lobby to the shell. */
@@ -409,7 +409,7 @@ export class Shell {
       incomplete: () => this.#viewer?.refresh(),
       title: (title) => this.#bar.title(title),
       theme: (theme) => this.#viewer?.theme(theme),
-      called: (call) => this.#called(call),
+      alerted: (alert) => this.#alerted(alert),
       progress: (progress) => this.#bar.progress(progress),
       link: (address) => {
         element('link-address').textContent = address ?? '';

@@ -46,7 +46,7 @@ export function signInWaits(): void {
 }
 
 /** The page signs in by itself. The user may press the button all the same, after a failure. */
-export function comingBack(account: string, message: string): void {
+export function showResuming(account: string, message: string): void {
   element('sign-in-text').textContent = `Signing in again as ${account}…`;
   element('sign-in-message').textContent = message;
 }

@@ -10,7 +10,7 @@ import { Terminal as Xterm } from '@xterm/xterm';
 
 import { appearance, onAppearance } from './appearance.ts';
 import { ring } from './bell.ts';
-import { type Call, Calls, type Progress } from './calls.ts';
+import { type Alert, Alerts, type Progress } from './alerts.ts';
 import { makeCopyOnSelect } from './copying.ts';
 import { Decoder, emulate } from './emulation.ts';
 import { fontStack } from './fontnames.ts';
@@ -75,8 +75,8 @@ export interface TerminalCallbacks {
   link(address: string | undefined): void;
   /** A program copies something to the clipboard. */
   copied(copy: Copy): void;
-  /** A program calls the user. */
-  called(call: Call): void;
+  /** A program alerts the user. */
+  alerted(alert: Alert): void;
   /** How far a program is; undefined if it does not say. */
   progress(progress: Progress): void;
   /** Called for every key before the terminal handles it; true keeps the key from the terminal. */
@@ -108,7 +108,7 @@ export class Terminal {
   #wheel = new Wheel();
   #decoder = new Decoder();
   #keyProtocol: KeyProtocol;
-  #calls: Calls;
+  #alerts: Alerts;
   #colours = appearance().colours;
   /** The size of the place for which the room was calculated. */
   #fitted = '';
@@ -159,16 +159,16 @@ export class Terminal {
       callbacks.copied(copyOf(data));
       return true;
     });
-    this.#calls = new Calls(callbacks.called, callbacks.progress);
+    this.#alerts = new Alerts(callbacks.alerted, callbacks.progress);
     const osc = (number: number, take: (data: string) => void) =>
       xterm.parser.registerOscHandler(number, (data) => {
         take(data);
         return true;
       });
-    osc(9, (data) => this.#calls.osc9(data));
-    osc(99, (data) => this.#calls.osc99(data));
-    osc(133, (data) => this.#calls.osc133(data));
-    osc(777, (data) => this.#calls.osc777(data));
+    osc(9, (data) => this.#alerts.osc9(data));
+    osc(99, (data) => this.#alerts.osc99(data));
+    osc(133, (data) => this.#alerts.osc133(data));
+    osc(777, (data) => this.#alerts.osc777(data));
     xterm.loadAddon(this.#fit);
     xterm.loadAddon(this.search);
     xterm.loadAddon(
@@ -187,7 +187,7 @@ export class Terminal {
     xterm.onRender(() => this.#lookAtScrollback());
     xterm.onBell(() => {
       ring(place);
-      this.#calls.bell();
+      this.#alerts.bell();
     });
     makeCopyOnSelect(place, () => this.selection);
     xterm.onTitleChange((title) => callbacks.title(title));
@@ -259,7 +259,7 @@ export class Terminal {
   reset(): void {
     this.#xterm.reset();
     this.#keyProtocol.reset();
-    this.#calls.reset();
+    this.#alerts.reset();
   }
 
   /** The selected text, or an empty one. */

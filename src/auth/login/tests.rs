@@ -10,6 +10,7 @@ use super::super::account_files::AccountFiles;
 use super::super::account_store::{Persistence, StoredAccounts};
 use super::super::accounts::{LINK_LIFE, Link};
 use super::*;
+use crate::client_key::{NONCE_LENGTH, Purpose};
 use crate::config::Config;
 use passkey::SoftAuthenticator;
 

@@ -1,8 +1,8 @@
-// How a program calls its user: the bell, a notification (OSC 9, 99 or 777), the end of a command
+// How a program alerts its user: the bell, a notification (OSC 9, 99 or 777), the end of a command
 // that its shell reports (OSC 133), and progress (OSC 9;4). Whatever a program prints here is text of
 // somebody else's: it is cut, and loses what could make it look like something else.
 
-/** The longest text of a call, in characters. */
+/** The longest text of an alert, in characters. */
 const TEXT_MAX = 200;
 
 /** A command that took less is not reported: whoever started it is probably still looking. */
@@ -11,8 +11,8 @@ const COMMAND_MS = 10_000;
 /** The longest notification of kitty's kind that is put together from several parts, in characters. */
 const PARTS_MAX = 4 * TEXT_MAX;
 
-/** A call. `text` is what the program says, or empty. */
-export interface Call {
+/** An alert. `text` is what the program says, or empty. */
+export interface Alert {
   kind: 'bell' | 'notification' | 'command';
   text: string;
 }
@@ -20,9 +20,9 @@ export interface Call {
 /** The progress of a program, in percent; `undefined` as its end. */
 export type Progress = { percent: number; failed: boolean } | undefined;
 
-/** Reads calls. It keeps what a later sequence completes. */
-export class Calls {
-  #called: (call: Call) => void;
+/** Reads alerts. It keeps what a later sequence completes. */
+export class Alerts {
+  #alerted: (alert: Alert) => void;
   #progress: (progress: Progress) => void;
   #now: () => number;
   /** When the command began that the shell runs. */
@@ -30,8 +30,8 @@ export class Calls {
   /** The parts of a notification that is not complete, and its id. */
   #parts = { id: '', text: '' };
 
-  constructor(called: (call: Call) => void, progress: (progress: Progress) => void, now = () => Date.now()) {
-    this.#called = called;
+  constructor(alerted: (alert: Alert) => void, progress: (progress: Progress) => void, now = () => Date.now()) {
+    this.#alerted = alerted;
     this.#progress = progress;
     this.#now = now;
   }
@@ -44,7 +44,7 @@ export class Calls {
   }
 
   bell(): void {
-    this.#called({ kind: 'bell', text: '' });
+    this.#alerted({ kind: 'bell', text: '' });
   }
 
   /** What follows `9;`: iTerm's notification, or one of ConEmu's commands, which begin with a number. */
@@ -87,12 +87,12 @@ export class Calls {
     this.#began = undefined;
     if (took < COMMAND_MS) return;
     const status = Number(end[1] ?? 0);
-    this.#called({ kind: 'command', text: `${status === 0 ? 'Finished' : `Failed with status ${status}`} after ${inWords(took)}` });
+    this.#alerted({ kind: 'command', text: `${status === 0 ? 'Finished' : `Failed with status ${status}`} after ${inWords(took)}` });
   }
 
   #notify(text: string): void {
     const plain = plainText(text);
-    if (plain !== '') this.#called({ kind: 'notification', text: plain });
+    if (plain !== '') this.#alerted({ kind: 'notification', text: plain });
   }
 }
 

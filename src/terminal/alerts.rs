@@ -1,24 +1,26 @@
-//! How a program calls its user: the bell, and a notification (OSC 9, 99, 777), each with a text. A
-//! call changes nothing on the screen, and a snapshot does not repeat it.
+//! How a program alerts its user: the bell, and a notification (OSC 9, 99, 777), which has a text. An
+//! alert changes nothing on the screen, and a snapshot does not repeat it.
 
-/// Longest text of a call in characters; the rest is cut off.
+use data_encoding::BASE64;
+
+/// Longest text of an alert in characters; the rest is cut off.
 const TEXT_MAX: usize = 256;
 
-/// The last call, and what is there of a notification that comes in parts.
+/// The last alert, and what is there of a notification that comes in parts.
 #[derive(Debug, Default)]
-pub(super) struct Calls {
-    /// The text of the last call that nobody has taken; empty if it had none.
+pub(super) struct Alerts {
+    /// The text of the last alert that nobody has taken; empty if it had none.
     last: Option<String>,
     parts: String,
 }
 
-impl Calls {
+impl Alerts {
     /// The bell rang. A notification that nobody has taken says more.
     pub(super) fn ring(&mut self) {
         self.last.get_or_insert_default();
     }
 
-    /// The text of the last call since this was called before; empty if it had none.
+    /// Takes the text of the last alert; empty if it had none.
     pub(super) fn take(&mut self) -> Option<String> {
         self.last.take()
     }
@@ -42,7 +44,7 @@ impl Calls {
         self.notify(&joined(&title, &text));
     }
 
-    /// OSC 99: kitty's notification. It may come in parts; those in base64 are not read.
+    /// OSC 99: kitty's notification. It may come in parts, and in base64.
     pub(super) fn osc_99(&mut self, rest: &[u8]) {
         let mut halves = rest.splitn(2, |byte| *byte == b';');
         let (keys, Some(text)) = (halves.next().unwrap_or_default(), halves.next()) else { return };
@@ -51,10 +53,11 @@ impl Calls {
             pairs.find_map(|pair| pair.strip_prefix(wanted)?.strip_prefix(b"="))
         };
         let part = value(b"p").unwrap_or(b"title");
-        if !matches!(part, b"title" | b"body") || value(b"e") == Some(b"1") {
+        if !matches!(part, b"title" | b"body") {
             return;
         }
-        let text = plain(text);
+        let decoded = (value(b"e") == Some(b"1")).then(|| BASE64.decode(text).unwrap_or_default());
+        let text = plain(decoded.as_deref().unwrap_or(text));
         self.parts =
             if part == b"body" { joined(&self.parts, &text) } else { format!("{}{text}", self.parts) };
         self.parts = self.parts.chars().take(TEXT_MAX).collect();
@@ -94,18 +97,18 @@ mod tests {
     use super::super::Terminal;
     use crate::names::TermSize;
 
-    /// What is called after each of these is printed.
-    fn called(printed: &[&str]) -> Vec<Option<String>> {
+    /// The alert, if there is one, after each of these is printed.
+    fn alerted(printed: &[&str]) -> Vec<Option<String>> {
         let mut terminal = Terminal::new(TermSize::DEFAULT);
-        let call = |text: &&str| {
+        let alert = |text: &&str| {
             terminal.print(text.as_bytes());
-            terminal.take_call()
+            terminal.take_alert()
         };
-        printed.iter().map(call).collect()
+        printed.iter().map(alert).collect()
     }
 
     #[test]
-    fn a_program_calls_by_the_bell_or_by_a_notification_of_three_kinds() {
+    fn a_program_alerts_by_the_bell_or_by_a_notification_of_three_kinds() {
         let told = |text: &str| Some(text.to_owned());
         let printed = [
             ("\x07", told("")),
@@ -115,15 +118,16 @@ mod tests {
             ("\x07\x1b]777;notify;build;all; of it\x07", told("build: all; of it")),
             ("\x1b]777;notify;;only a text\x07", told("only a text")),
             ("\x1b]99;;kitty\x1b\\", told("kitty")),
+            ("\x1b]99;e=1;w7xiZXI=\x1b\\", told("über")),
             ("\x1b]99;i=1:d=0;in \x1b\\", None),
             ("\x1b]99;i=1:d=0;parts\x1b\\\x1b]99;i=1:p=body;and a text\x1b\\", told("in parts: and a text")),
         ];
         let (texts, expected): (Vec<_>, Vec<_>) = printed.into_iter().unzip();
-        assert_eq!(called(&texts), expected);
+        assert_eq!(alerted(&texts), expected);
     }
 
     #[test]
-    fn what_is_no_call_calls_nobody() {
+    fn what_is_no_alert_alerts_nobody() {
         for printed in [
             "\x1b]9\x07",
             "\x1b]9; \x07",
@@ -133,10 +137,10 @@ mod tests {
             "\x1b]777;precmd;x\x07",
             "\x1b]99;x\x07",
             "\x1b]99;p=close;x\x07",
-            "\x1b]99;e=1;aGk=\x07",
+            "\x1b]99;e=1;%%%\x07",
             "\x1b]0;a title\x07",
         ] {
-            assert_eq!(called(&[printed]), [None], "{printed:?}");
+            assert_eq!(alerted(&[printed]), [None], "{printed:?}");
         }
     }
 
@@ -147,8 +151,8 @@ mod tests {
             terminal.print(format!("\x1b]99;d=0;{}\x07", "x".repeat(1000)).as_bytes());
         }
         terminal.print("\x1b]99;;end\x07".as_bytes());
-        assert_eq!(terminal.take_call().unwrap().len(), 256);
+        assert_eq!(terminal.take_alert().unwrap().len(), 256);
         terminal.print("\x1b]9;a\tb\x08c\x07".as_bytes());
-        assert!(!terminal.take_call().unwrap().contains(char::is_control));
+        assert!(!terminal.take_alert().unwrap().contains(char::is_control));
     }
 }
