@@ -2057,12 +2057,13 @@ test('in the lobby, a shell that alerts is named, and without leave nothing noti
   await settings.getByText('The browser does not let this page show notifications.').waitFor();
   assert.equal(await settings.getByLabel('Notify me').isChecked(), false);
   await tab.page.keyboard.press('Escape');
+  await settings.waitFor({ state: 'detached' });
   await tab.page.keyboard.press('Control+Shift+L');
   await tab.page.locator('#lobby').waitFor();
   front.print(1, '\x1b]9;the build is done\x07');
   await tab.page.locator('#notices').getByText('dev@web1: the build is done').waitFor();
   assert.match(await tab.page.title(), /^● Shells/);
-  await tab.page.keyboard.press('Escape');
+  await tab.page.getByRole('button', { name: 'Back', exact: true }).click();
   await tab.page.locator('#shell').waitFor();
   assert.doesNotMatch(await tab.page.title(), /●/);
   tab.assertNoErrors();
