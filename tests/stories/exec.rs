@@ -244,6 +244,17 @@ fn a_client_that_breaks_the_protocol_loses_its_command() {
         client.expect_closed();
         assert_eq!(client.ended, None, "{what}");
     }
+    // An end that the command has seen is still one.
+    for (what, message) in
+        [("input after its end", FromClient::Input(vec![0])), ("a second end", FromClient::InputEnd)]
+    {
+        let mut client = exec(&mut alice, &["sh", "-c", &format!("cat; echo over; sleep 600; : {word}")]);
+        client.send(&FromClient::InputEnd).unwrap();
+        client.until("its input has ended", |client| client.stdout == b"over\n");
+        client.send(&message).unwrap();
+        client.expect_closed();
+        assert_eq!(client.ended, None, "{what}");
+    }
     expect_gone(&mut witness, word);
     // A view of a shell is not spoken to in this protocol.
     let socket =

@@ -102,7 +102,10 @@ struct Client {
     greeted: bool,
     /// Input that is in no frame yet. At most [`WINDOW`]; a client that sends more is cut off.
     input: Vec<u8>,
+    /// No more input may come.
     input_ended: bool,
+    /// The frame that says so is written or being written.
+    end_framed: bool,
     /// How much more input the client is to be told was taken.
     taken: u32,
     /// Its socket takes no packet now.
@@ -182,6 +185,7 @@ impl Exec {
                         greeted: false,
                         input: Vec::new(),
                         input_ended: false,
+                        end_framed: false,
                         taken: 0,
                         is_full: false,
                         has_started: false,
@@ -271,6 +275,7 @@ impl Exec {
                 self.stats.note_activity();
                 client.input.extend(bytes);
             }
+            FromClient::InputEnd if client.input_ended => return false,
             FromClient::InputEnd => client.input_ended = true,
             FromClient::Signal(signal) => {
                 if self.errors.to_write.len() < SIGNALS_MAX && self.progress == Progress::Running {
@@ -354,8 +359,8 @@ impl Exec {
             let bytes: Vec<u8> = client.input.drain(..next).collect();
             self.main.to_write = framed(&bytes);
             client.taken = client.taken.saturating_add(u32::try_from(next).unwrap_or(u32::MAX));
-        } else if client.input_ended {
-            client.input_ended = false;
+        } else if client.input_ended && !client.end_framed {
+            client.end_framed = true;
             self.main.to_write = framed(b"");
         }
     }
