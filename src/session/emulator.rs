@@ -18,8 +18,9 @@ use crate::names::TermSize;
 use crate::protocol::viewer::Extent;
 use crate::terminal::Terminal;
 
-/// Maximum bytes fed to the terminal at a time.
-const FEED: usize = 4 * 1024;
+/// Maximum bytes fed to the terminal at a time. Of many, most rows leave the screen at once, which
+/// costs much less than printing them.
+const FEED: usize = 64 * 1024;
 
 /// Cells that the terminal may touch in one feed before the remaining bytes wait for the next. Two
 /// bytes can clear a large screen in colour, so 4 KiB of them would be seconds of work.
@@ -119,6 +120,10 @@ impl Emulator {
             self.make_snapshots(&reading);
             if more {
                 continue;
+            }
+            if fed < FLOOD {
+                reading.buffer = Vec::new();
+                reading.terminal.shrink();
             }
             if let Err(error) = self.wait(fed) {
                 // poll(2) fails only for lack of memory or because of a bug: end the process, which

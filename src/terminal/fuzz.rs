@@ -331,7 +331,56 @@ mod tests {
         bytes.skip(400).take(800).collect()
     }
 
+    /// A part of a flood, or of what interrupts one.
+    fn piece() -> impl Strategy<Value = &'static str> {
+        let flood = ["word ", "  ", "x".repeat(90).leak(), "\u{e9}t\u{e9}", "\r\n", "\r\n", "\r\r\n"];
+        let styles = ["\x1b[1;31m", "\x1b[m", "\x1b[44m", "\x1b[48:2::1:2:3;4:3m", "\x1b[0;7m"];
+        let others = [
+            "\u{65e5}",
+            "e\u{301}",
+            "\t",
+            "\x1b[K",
+            "\n",
+            "\r",
+            "\x1b[?7l",
+            "\x1b[?7h",
+            "\x1b[2;3r",
+            "\x1b[r",
+            "\x1b[4h",
+            "\x1b[4l",
+            "\x1b(0",
+            "\x1b(B",
+            "\x1b[1\"q",
+            "\x1b[0\"q",
+            "\x1b[?1049h",
+            "\x1b[?1049l",
+            "\x1b]8;;https://example.org\x1b\\",
+            "\x1b]8;;\x1b\\",
+            "\x1b[>3w",
+            "\x1b[99d",
+            "\x1b[A",
+            "\x7f",
+            "\u{85}",
+            "\x07",
+            "\x1b[5b",
+            "\x1b[0?m",
+        ];
+        prop_oneof![
+            40 => prop::sample::select(flood.to_vec()),
+            10 => prop::sample::select(styles.to_vec()),
+            1 => prop::sample::select(others.to_vec()),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn a_flood_is_the_same_in_bulk_and_in_parts(
+            pieces in prop::collection::vec(piece(), 0..500),
+            size in prop::sample::select(vec![[9, 5, 0], [1, 0, 0], [29, 0, 7], [49, 11, 15], [0, 3, 3]]),
+        ) {
+            super::terminal(&[&size[..], pieces.concat().as_bytes(), &[super::CUT]].concat());
+        }
+
         #[test]
         fn output_that_is_almost_a_programs_keeps_every_bound_and_survives_a_cut(
             output in mutated(recording()),

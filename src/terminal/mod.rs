@@ -3,7 +3,7 @@
 //! same. It uses no threads, no clock and no descriptors.
 //!
 //! The parser (`parser`, `sequence`) turns bytes into tokens, the tokens change the state (`state`,
-//! `dispatch`, `command`, `resize`), and `sgr_writer`, `scrollback` and `snapshot` turn the state
+//! `dispatch`, `command`, `resize`), rows that nobody can see any more bypass both (`bulk`), and `sgr_writer`, `scrollback` and `snapshot` turn the state
 //! back into bytes: terminal bytes are the only stored form of a terminal. `painter` shows the
 //! screen on another terminal. A snapshot ends with the
 //! character or sequence that is incomplete at that moment.
@@ -31,6 +31,7 @@
 
 mod alerts;
 mod answers;
+mod bulk;
 mod cell;
 mod colors;
 mod command;
@@ -113,7 +114,17 @@ impl Terminal {
     pub fn print_within(&mut self, bytes: &[u8], cells: usize) -> usize {
         let mut rest = bytes;
         let mut touched = 0;
+        // Up to here, nothing more is printed in bulk.
+        let mut examined = 0;
         while touched < cells {
+            let consumed = bytes.len() - rest.len();
+            if consumed >= examined && self.is_at_bulk(rest) {
+                let (length, printed) = self.print_bulk(rest);
+                examined = consumed + length.max(1);
+                rest = rest.get(printed..).unwrap_or_default();
+                touched += self.state.take_touched();
+                continue;
+            }
             // The token stays where the parser has put it: a copy of what was written just now, in
             // parts, stalls the processor (a tenth of the time of dense output).
             let next = self.parser.next(&mut rest);

@@ -29,7 +29,7 @@ const ESCAPE_MAX: usize = 8;
 /// Shown for bytes that are not valid UTF-8.
 const REPLACEMENT: &str = "\u{fffd}";
 
-const ESC: u8 = 0x1b;
+pub(super) const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
 const CAN: u8 = 0x18;
 const SUB: u8 = 0x1a;
@@ -98,6 +98,11 @@ impl Parser {
             spent: false,
             sequence: Csi::default(),
         }
+    }
+
+    /// Whether the next byte begins a character, a control or a sequence.
+    pub(super) fn is_in_ground_state(&self) -> bool {
+        self.state == ParserState::Ground
     }
 
     /// The bytes that bring a fresh parser to the state of this one.
@@ -458,7 +463,7 @@ impl Parser {
 /// If `bytes` begins with an entire control sequence, as it nearly always does after an ESC,
 /// returns what follows its introducer, and the bytes after the sequence. A sequence that contains
 /// a control or exceeds its limit is left to the byte-by-byte path.
-fn whole_sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn whole_sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let bytes = bytes.strip_prefix(b"\x1b[")?;
     let between = bytes.iter().take(CSI_MAX - 3).take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
     matches!(bytes.get(between), Some(0x40..=0x7e)).then(|| bytes.split_at(between + 1))
@@ -474,7 +479,7 @@ fn is_malformed(bytes: &[u8]) -> bool {
 
 /// The number of bytes before the first C0 control or DEL. The loop tests sixteen bytes at a time,
 /// which the processor does in parallel.
-fn before_control(bytes: &[u8]) -> usize {
+pub(super) fn before_control(bytes: &[u8]) -> usize {
     let is_control = |byte: &u8| *byte < 0x20 || *byte == DEL;
     let (parts, _) = bytes.as_chunks::<16>();
     let has_none = |part: &&[u8; 16]| !part.iter().fold(false, |has, byte| has | is_control(byte));

@@ -22,7 +22,7 @@ pub(super) const LINE_OVERHEAD: usize = 48;
 
 /// Maximum size of a row with its colours and links, in bytes; a longer one is stored as plain
 /// text.
-const LINE_MAX: usize = 64 * 1024;
+pub(super) const LINE_MAX: usize = 64 * 1024;
 
 /// The rows, oldest first.
 #[derive(Debug, Default)]
@@ -151,6 +151,12 @@ impl Scrollback {
         bytes.clear();
         bytes.shrink_to(LINE_MAX);
         self.draft = bytes;
+    }
+
+    /// Adds a row that is encoded as [`SgrWriter`] does it, beginning and ending in the plain style,
+    /// at most [`LINE_MAX`] bytes. `wrapped` is whether the next row continues its line.
+    pub(super) fn push_encoded(&mut self, cols: usize, wrapped: bool, bytes: &[u8]) {
+        self.add(Line { cols: u16::try_from(cols).unwrap_or(u16::MAX), wrapped, bytes: bytes.into() });
     }
 
     /// Ends the line of the newest row, so that it does not continue on the screen. Blanks at the

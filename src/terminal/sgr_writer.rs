@@ -91,6 +91,11 @@ impl<'a> SgrWriter<'a> {
         self.style = style;
     }
 
+    /// Whether the next cell is written in the plain style.
+    pub(super) fn is_plain(&self) -> bool {
+        self.style == Style::PLAIN
+    }
+
     /// Switches to the plain style without protection.
     pub(super) fn plain(&mut self) {
         self.style(Style::PLAIN);

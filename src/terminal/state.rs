@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::alerts::Alerts;
 use super::answers::Answers;
+use super::bulk::Buffers;
 use super::cell::{Cell, Part, Style};
 use super::colors::Palette;
 use super::interner::Interner;
@@ -16,7 +17,7 @@ use super::title::Titles;
 use crate::names::{TermSize, Theme};
 
 /// U+FEFF, which shows nothing.
-const BYTE_ORDER_MARK: char = '\u{feff}';
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Maximum number of combining marks on a character; further ones are dropped.
 const MARKS_MAX: usize = 8;
@@ -63,6 +64,7 @@ pub(super) struct TerminalState {
     /// Whether the bell rang and nobody has asked yet.
     pub(super) bell: bool,
     pub(super) alerts: Alerts,
+    pub(super) bulk: Buffers,
 }
 
 /// The tab stops at power-on.
@@ -96,6 +98,7 @@ impl TerminalState {
             marked: false,
             bell: false,
             alerts: Alerts::default(),
+            bulk: Buffers::default(),
         }
     }
 
@@ -185,8 +188,13 @@ impl TerminalState {
     }
 
     /// Whether ASCII is written to the screen unchanged, one cell per character.
-    fn writes_plainly(&self) -> bool {
+    pub(super) fn writes_plainly(&self) -> bool {
         self.charset() == Charset::Ascii && !self.modes.is_on(INSERT)
+    }
+
+    /// Whether a character behind the last column goes to the next row.
+    pub(super) fn wraps(&self) -> bool {
+        self.modes.is_on(WRAP)
     }
 
     /// The character set in use.
@@ -397,6 +405,7 @@ impl TerminalState {
             + self.answers.weight()
             + self.keyboard.weight()
             + self.tabs.capacity()
+            + self.bulk.weight()
     }
 
     /// The style of the next character.
