@@ -124,6 +124,7 @@ impl Emulator {
             if fed < FLOOD {
                 reading.buffer = Vec::new();
                 reading.terminal.shrink();
+                self.memory.free_old_checkpoint();
             }
             if let Err(error) = self.wait(fed) {
                 // poll(2) fails only for lack of memory or because of a bug: end the process, which

@@ -11,8 +11,8 @@ use crate::names::TermSize;
 /// Size of one place in bytes. A longer snapshot is refused: see [`SessionMemory::set_checkpoint`].
 pub(super) const PLACE: usize = 12 * 1024 * 1024;
 
-/// A place that is no longer current is returned to the kernel if it took more than this many
-/// bytes.
+/// A place that is no longer current is returned to the kernel between floods if it took more than
+/// this many bytes: see [`SessionMemory::free_old_checkpoint`].
 const WORTH_FREEING: usize = 256 * 1024;
 
 /// A snapshot in the memory file.
@@ -48,11 +48,23 @@ impl SessionMemory {
             self.word(word).store(value, Ordering::Relaxed);
         }
         self.word(CHECKPOINT_WORD).store(next, Ordering::Release);
-        let freed = usize::try_from(self.word(self::words(before) + 1).load(Ordering::Relaxed));
-        if before != 0 && freed.is_ok_and(|length| length > WORTH_FREEING) {
-            self.mapping.free(start(before), PLACE);
-        }
         true
+    }
+
+    /// Returns the memory of the checkpoint before the current one to the kernel, if that is worth
+    /// it. Not after every checkpoint, because the next one would take as much again: in a flood,
+    /// that cost more than the checkpoint. For the emulator's thread.
+    pub(in crate::session) fn free_old_checkpoint(&self) {
+        let old = match self.word(CHECKPOINT_WORD).load(Ordering::Relaxed) {
+            1 => 2,
+            2 => 1,
+            _ => return,
+        };
+        let length = self.word(words(old) + 1).load(Ordering::Relaxed);
+        if usize::try_from(length).is_ok_and(|length| length > WORTH_FREEING) {
+            self.mapping.free(start(old), PLACE);
+            self.word(words(old) + 1).store(0, Ordering::Relaxed);
+        }
     }
 
     /// The checkpoint, if there is one.
@@ -117,6 +129,15 @@ mod tests {
             let expected = Checkpoint { offset, size, sizes: offset, bytes: bytes.to_vec() };
             assert_eq!(memory.checkpoint(), Some(expected));
         }
+        let in_first_place = || {
+            let mut bytes = Vec::new();
+            memory.mapping.read(start(1), long.len(), &mut bytes);
+            bytes
+        };
+        assert!(memory.set_checkpoint(4, size, 4, &long) && memory.set_checkpoint(4, size, 4, b"four"));
+        assert_eq!(in_first_place(), long);
+        memory.free_old_checkpoint();
+        assert_eq!(in_first_place(), vec![0; long.len()]);
         assert!(!memory.set_checkpoint(5, size, 5, &vec![0; PLACE + 1]));
         let again = crate::session::recovery::open(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert_eq!(again.checkpoint().unwrap().bytes, b"four");
