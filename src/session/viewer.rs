@@ -25,8 +25,8 @@ const PER_TURN: usize = 8;
 const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(30);
 
 /// A chunk of at least `FLOOD` bytes is part of a flood, not an echo. Output that arrives within
-/// [`COLLECT_TIME`] after it is held back and sent in one packet, unless it already fills half a
-/// packet: a shell prints 4 KiB at a time, and each packet costs a turn in three programs.
+/// [`COLLECT_TIME`] after it is held back and sent in one packet, unless it already fills one: a
+/// shell prints 4 KiB at a time, and each packet costs a turn in three programs.
 const FLOOD: usize = 2 * 1024;
 const COLLECT_TIME: Duration = Duration::from_millis(1);
 
@@ -248,8 +248,7 @@ impl Viewer {
             return Ok(Fed::All);
         }
         let behind = head.saturating_sub(cursor);
-        if self.collects_until.is_some_and(|until| now < until) && (1..CHUNK_MAX as u64 / 2).contains(&behind)
-        {
+        if self.collects_until.is_some_and(|until| now < until) && (1..CHUNK_MAX as u64).contains(&behind) {
             return Ok(Fed::Collecting);
         }
         self.collects_until = None;
