@@ -3,7 +3,7 @@
 //!
 //! That is done for what most of a flood consists of: characters of one cell, SGR, and line ends at
 //! the bottom of the main screen. Anything else ends such a part of the output, and is printed. The
-//! result is exactly that of printing all of it, which [`super::fuzz::terminal`] compares.
+//! result is exactly that of printing all of it; the fuzz target `terminal` compares the two.
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -16,8 +16,9 @@ use super::sequence::Csi;
 use super::sgr_writer::SgrWriter;
 use super::state::{BYTE_ORDER_MARK, TerminalState};
 
-/// Maximum size of the encoded rows of one part of the output, in bytes, and maximum number of
-/// them. A part ends there.
+/// Maximum size of one part of the output in bytes, of its encoded rows in bytes (by which it may
+/// be exceeded once), and maximum number of its rows. The part ends there, and the next may begin.
+const PART_MAX: usize = 128 * 1024;
 const ENCODED_MAX: usize = 256 * 1024;
 const ROWS_MAX: usize = 4096;
 
@@ -71,6 +72,7 @@ impl Terminal {
     /// Prints the beginning of `output` if more rows of it leave the screen than stay. Returns how
     /// many bytes were examined, and how many of them were printed, which are all or none.
     pub(super) fn print_bulk(&mut self, output: &[u8]) -> (usize, usize) {
+        let output = output.get(..PART_MAX).unwrap_or(output);
         let buffers = std::mem::take(&mut self.state.bulk);
         let part = self.state.part(output, buffers);
         // The rows that stay are printed on the empty screen and fill it.

@@ -3,10 +3,11 @@
 //! same. It uses no threads, no clock and no descriptors.
 //!
 //! The parser (`parser`, `sequence`) turns bytes into tokens, the tokens change the state (`state`,
-//! `dispatch`, `command`, `resize`), rows that nobody can see any more bypass both (`bulk`), and `sgr_writer`, `scrollback` and `snapshot` turn the state
-//! back into bytes: terminal bytes are the only stored form of a terminal. `painter` shows the
-//! screen on another terminal. A snapshot ends with the
-//! character or sequence that is incomplete at that moment.
+//! `dispatch`, `command`, `resize`), and `sgr_writer`, `scrollback` and `snapshot` turn the state
+//! back into bytes: terminal bytes are the only stored form of a terminal. Rows of a flood that
+//! nobody can see any more go straight to the scrollback (`bulk`). `painter` shows the screen on
+//! another terminal. A snapshot ends with the character or sequence that is incomplete at that
+//! moment.
 //!
 //! The emulator is not an existing crate because a snapshot has to contain the entire state. The
 //! available emulators hide parts of it (the other screen, tab stops, the incomplete sequence),
