@@ -157,7 +157,7 @@ ring_wire() {
 }
 
 ring_stack() {
-    need dbus-daemon util-linux
+    need dbus-daemon util-linux rsync
     build_next
     build_test stack || return 0
     runner "stack" as_nobody "${limit[@]}" "$program" ${name:+"$name"}

@@ -142,6 +142,39 @@ fn a_person_signs_in_once_and_has_the_same_sessions_from_afar() {
 }
 
 #[test]
+fn files_are_copied_from_afar_both_ways() {
+    let mut computer = Computer::new();
+    computer.log_in();
+    let [here, there, back] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    // More than all buffers on the way, and nothing that compresses.
+    let numbers: Vec<u8> = std::iter::successors(Some(1_u32), |state| {
+        Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223))
+    })
+    .flat_map(u32::to_be_bytes)
+    .take(8 << 20)
+    .collect();
+    std::fs::create_dir(here.path().join("deep")).unwrap();
+    let files = [("numbers", numbers), ("deep/a name: with '", b"\0\xff".to_vec())];
+    for (name, bytes) in &files {
+        std::fs::write(here.path().join(name), bytes).unwrap();
+    }
+    let folder = |folder: &TempDir| format!("{}/", folder.path().display());
+    let in_machine = format!("dev@web1:{}", folder(&there));
+    for (words, folder) in
+        [([folder(&here), in_machine.clone()], &there), ([in_machine, folder(&back)], &back)]
+    {
+        let copied = computer.tere(&["cp", &words[0], &words[1]]);
+        assert!(copied.status.success(), "{copied:?}");
+        for (name, bytes) in &files {
+            assert!(std::fs::read(folder.path().join(name)).unwrap() == *bytes, "{name}");
+        }
+    }
+    let refused = computer.tere(&["cp", &folder(&here), "root@web1:/tmp/"]);
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not-granted"), "{refused:?}");
+}
+
+#[test]
 fn a_command_from_afar_has_its_streams_apart_and_its_own_status() {
     const LENGTH: usize = 3_000_000;
     let mut computer = Computer::new();
