@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::print;
+use super::{print, time};
 use crate::config::{Config, DiskSpace, Grant, Machine, Shell, Terms};
 use crate::names::{AccountName, GroupName, Target};
 use crate::protocol::GuestRole;
@@ -15,7 +15,7 @@ use crate::protocol::GuestRole;
 /// The subcommands for the policy.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Say what an account may open and why, or whether it may open one target.
+    /// Say what an account may open and why, and how it may sign in; or whether it may open one target.
     Explain {
         /// The account. It need not exist.
         #[arg(value_name = "ACCOUNT")]
@@ -32,7 +32,10 @@ pub(super) enum Command {
         /// null), fresh_touch (seconds, or null if no touch is needed), reason (whether one is), shell
         /// (null for the user's own), template (null if the machine must be there before), network
         /// (what the machine reaches, in words, or null), disk (the limit of its disk space in bytes,
-        /// or null), allow (the changes of the machine that the account may have made).
+        /// or null), allow (the changes of the machine that the account may have made); without
+        /// TARGET also resume (for how many seconds after a touch the page comes back without
+        /// another, or null) and client_key (what a command line from afar may do, an object with
+        /// allow and max_age in seconds, or null).
         #[arg(long)]
         json: bool,
     },
@@ -56,8 +59,20 @@ pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
     let given = given(&config, &account);
     let file = path.display().to_string();
     match target {
-        None if json => print(&for_programs(&account, &given).to_string()),
-        None => print(&for_people(&account, &given, &file)),
+        None if json => {
+            let client_key = config
+                .client_key_rule(&account)
+                .map(|rule| json!({ "allow": rule.allow, "max_age": rule.max_age.get().as_secs() }));
+            let (resume, grants) = (config.resume.seconds(), grants(&given));
+            let said =
+                json!({ "account": account, "grants": grants, "resume": resume, "client_key": client_key });
+            print(&said.to_string())
+        }
+        None if given.is_empty() => print(&for_people(&account, &given, &file)),
+        None => {
+            print(&for_people(&account, &given, &file))?;
+            print(&sign_ins(&config, &account, &file))
+        }
         Some(target) => {
             let gives = |given: &Given<'_>| given.grant.gives(&account, &target);
             let given: Vec<_> = given.into_iter().filter(gives).collect();
@@ -123,6 +138,31 @@ fn for_people(account: &AccountName, given: &[Given<'_>], file: &str) -> String 
     given.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// What an account signs in with beside its passkeys, in sentences.
+fn sign_ins(config: &Config, account: &AccountName, file: &str) -> String {
+    let page = match config.resume.get() {
+        Some(time) => format!(
+            "The page comes back without a touch of the passkey for {} after the last one.",
+            time::lasting(time)
+        ),
+        None => "The page needs a touch of the passkey each time it comes back.".to_owned(),
+    };
+    let key = match config.client_key_rule(account) {
+        Some(rule) => {
+            let allowed: Vec<_> = rule.allow.iter().map(ToString::to_string).collect();
+            format!(
+                "From another computer, a client key signs tere in for {} after it was bound. It may: {}.",
+                time::lasting(rule.max_age.get()),
+                allowed.join(", ")
+            )
+        }
+        None => format!(
+            "tere cannot be used from another computer: no [[client-key]] in {file} names the account."
+        ),
+    };
+    format!("{page}\n{key}")
+}
+
 /// What the account may have done with a machine.
 fn changes(machine: &Machine) -> String {
     if machine.allow.is_empty() {
@@ -158,6 +198,10 @@ fn refused(account: &AccountName, target: &Target, file: &str) -> String {
 }
 
 fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value {
+    json!({ "account": account, "grants": grants(given) })
+}
+
+fn grants(given: &[Given<'_>]) -> serde_json::Value {
     let grants = given.iter().map(|Given { target, grant, group, machine }| {
         json!({
             "target": target,
@@ -174,7 +218,7 @@ fn for_programs(account: &AccountName, given: &[Given<'_>]) -> serde_json::Value
             "allow": machine.map(|machine| &machine.allow),
         })
     });
-    json!({ "account": account, "grants": serde_json::Value::from_iter(grants) })
+    grants.collect()
 }
 
 #[cfg(test)]
@@ -211,6 +255,24 @@ mod tests {
             json!({"target": "dev@lab", "line": 9, "group": "lab", "share": "writer", "time_limit": null, "shell": "/bin/zsh", "template": null, "network": null, "disk": null, "allow": null, "fresh_touch": null, "reason": false})
         );
         assert_eq!(json["grants"][0]["disk"], 20_u64 << 30);
+    }
+
+    #[test]
+    fn what_beside_a_passkey_signs_in_is_said() {
+        let alice: AccountName = "alice".parse().unwrap();
+        let rule =
+            "[[client-key]]\naccounts = [\"alice\"]\nallow = [\"open\", \"list\"]\nmax-age = \"36h\"\n";
+        let said = |text: &str| sign_ins(&Config::parse(text, "tere.toml").unwrap(), &alice, "tere.toml");
+        assert_eq!(
+            said(&format!("{POLICY}{rule}")),
+            "The page comes back without a touch of the passkey for 12 hours after the last one.\n\
+             From another computer, a client key signs tere in for 36 hours after it was bound. It may: list, open."
+        );
+        assert_eq!(
+            said(&format!("resume = false\n{POLICY}")),
+            "The page needs a touch of the passkey each time it comes back.\n\
+             tere cannot be used from another computer: no [[client-key]] in tere.toml names the account."
+        );
     }
 
     #[test]

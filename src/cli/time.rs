@@ -1,5 +1,7 @@
 //! Formats times for people: how long ago, and the date in UTC.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
 /// A time in seconds since 1970, like "5 minutes ago (2026-11-23 15:29 UTC)".
@@ -19,6 +21,16 @@ pub(super) fn relative(time: u64, now: u64) -> String {
     if time > now { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
 }
 
+/// Like "12 hours": in the largest unit of which it is a multiple.
+pub(super) fn lasting(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (size, unit) =
+        units.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
+    let count = seconds / size;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 /// ISO 8601 to the minute, in UTC. A time beyond the calendar, which only a corrupt file contains,
 /// is given in seconds.
 pub(super) fn date(time: u64) -> String {
@@ -35,6 +47,15 @@ pub(super) fn date(time: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_told_in_whole_units() {
+        for (seconds, told) in
+            [(1, "1 second"), (90, "90 seconds"), (120, "2 minutes"), (43_200, "12 hours"), (86_400, "1 day")]
+        {
+            assert_eq!(lasting(Duration::from_secs(seconds)), told);
+        }
+    }
 
     #[test]
     fn dates_are_what_date_1_says() {
