@@ -5,13 +5,10 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
-
-/// Bytes of a number.
-const WORD: usize = size_of::<u64>();
 
 /// A mapped memfd of fixed length.
 #[derive(Debug)]
@@ -69,25 +66,15 @@ impl Mapping {
     /// which of them that may be at the same time, see the module that uses them. Every access is
     /// to a whole number, because memory that one thread accesses in pieces of one size and another
     /// at the same time in pieces of another has no defined value.
-    fn words(&self) -> &[AtomicU64] {
+    pub fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping begins at a page, has `length` bytes, lives as long as `self`, and is
         // only accessed as atomics, for which every bit pattern is valid.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length / WORD) }
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length / size_of::<AtomicU64>()) }
     }
 
     /// The number at byte `8 * index`; None past the end.
     pub fn word(&self, index: usize) -> Option<&AtomicU64> {
         self.words().get(index)
-    }
-
-    /// Sets the bytes of `at..at + length` to zero. For the bytes beside them, see
-    /// [`Self::write`].
-    pub fn clear(&self, at: usize, length: usize) {
-        let zeros = [0; 4096];
-        let end = at.saturating_add(length).min(self.length);
-        for at in (at..end).step_by(zeros.len()) {
-            self.write(at, zeros.get(..end - at).unwrap_or(&zeros));
-        }
     }
 
     /// Reads from `source` directly into `at..at + length`, or into the part of it that is inside
@@ -106,30 +93,6 @@ impl Mapping {
         usize::try_from(got).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Writes bytes from `at` on; bytes past the end of the mapping are dropped. The bytes beside
-    /// them are stored again if they share a number, so they too are this thread's to write.
-    pub fn write(&self, at: usize, bytes: &[u8]) {
-        let bytes = bytes.get(..self.length.saturating_sub(at)).unwrap_or(bytes);
-        let (head, rest) = bytes.split_at(bytes.len().min(at.wrapping_neg() % WORD));
-        let (whole, tail) = rest.as_chunks::<WORD>();
-        let first = at + head.len();
-        self.change_word(at, head);
-        let words = self.words().get(first / WORD..).unwrap_or_default();
-        for (word, bytes) in words.iter().zip(whole) {
-            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-        }
-        self.change_word(first + whole.len() * WORD, tail);
-    }
-
-    /// Writes bytes that are inside one number.
-    fn change_word(&self, at: usize, bytes: &[u8]) {
-        let Some(word) = self.word(at / WORD).filter(|_| !bytes.is_empty()) else { return };
-        let mut changed = word.load(Ordering::Relaxed).to_ne_bytes();
-        let places = changed.get_mut(at % WORD..).unwrap_or_default();
-        places.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
-        word.store(u64::from_ne_bytes(changed), Ordering::Relaxed);
-    }
-
     /// Returns the memory of `at..at + length`, multiples of the page size, to the kernel; it then
     /// reads as zeros. If the kernel refuses, the memory stays allocated.
     pub fn free(&self, at: usize, length: usize) {
@@ -142,24 +105,6 @@ impl Mapping {
         // is a valid value.
         let freed = unsafe { madvise(start.cast(), length, MmapAdvise::MADV_REMOVE) };
         debug_assert!(freed.is_ok());
-    }
-
-    /// Appends the bytes of `at..at + length` to `to`, up to the end of the mapping.
-    pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) {
-        let end = at.saturating_add(length).min(self.length);
-        let words = self.words().get(at / WORD..end.div_ceil(WORD)).unwrap_or_default();
-        // The numbers around the bytes, then without what is not asked for.
-        let before = to.len();
-        to.resize(before + words.len() * WORD, 0);
-        let (places, _) = to.get_mut(before..).unwrap_or_default().as_chunks_mut::<WORD>();
-        for (place, word) in places.iter_mut().zip(words) {
-            *place = word.load(Ordering::Relaxed).to_ne_bytes();
-        }
-        let skipped = at % WORD;
-        if skipped > 0 && !words.is_empty() {
-            to.copy_within(before + skipped.., before);
-        }
-        to.truncate(before + end.saturating_sub(at));
     }
 }
 
@@ -174,45 +119,5 @@ impl Drop for Mapping {
         // SAFETY: this value owns the whole mapping, and nothing borrows from it any more.
         let unmapped = unsafe { munmap(self.start.cast(), self.length) };
         debug_assert!(unmapped.is_ok());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_written_and_read_wherever_they_begin_and_end() {
-        const LENGTH: usize = 8192;
-        let mapping = Mapping::new(c"tere-test", NonZeroUsize::new(LENGTH).unwrap()).unwrap();
-        let mut expected = vec![0; LENGTH];
-        let places = [0, 1, 7, 8, 9, 4095, 4096, LENGTH - 9, LENGTH - 8, LENGTH - 1, LENGTH, LENGTH + 9];
-        for (round, (at, length)) in
-            places.iter().flat_map(|at| [0, 1, 5, 8, 17, 5000].map(|length| (*at, length))).enumerate()
-        {
-            let bytes: Vec<u8> =
-                (round..).map(|byte| u8::try_from(byte % 251).unwrap()).take(length).collect();
-            let room = length.min(LENGTH.saturating_sub(at));
-            mapping.write(at, &bytes);
-            if room > 0 {
-                expected[at..at + room].copy_from_slice(&bytes[..room]);
-            }
-            let mut read = b"before".to_vec();
-            mapping.read(at, length, &mut read);
-            assert_eq!(read, [b"before", &bytes[..room]].concat(), "{at} {length}");
-            if round % 3 == 0 {
-                mapping.clear(at, length);
-                expected.iter_mut().skip(at).take(length).for_each(|byte| *byte = 0);
-            }
-            let mut all = Vec::new();
-            mapping.read(0, LENGTH, &mut all);
-            assert!(all == expected, "{at} {length}");
-        }
-        mapping.free(0, 4096);
-        let mut freed = Vec::new();
-        mapping.read(0, 4096, &mut freed);
-        assert_eq!(freed, [0; 4096]);
-        mapping.free(4096, LENGTH);
-        assert_eq!(mapping.word(LENGTH / WORD).map(|_| ()), None);
     }
 }

@@ -73,7 +73,7 @@ impl Terminal {
     /// many bytes were examined, and how many of them were printed, which are all or none.
     pub(super) fn print_bulk(&mut self, output: &[u8]) -> (usize, usize) {
         let output = output.get(..PART_MAX).unwrap_or(output);
-        let buffers = std::mem::take(&mut self.state.bulk);
+        let buffers = std::mem::take(&mut self.bulk);
         let part = self.state.part(output, buffers);
         // The rows that stay are printed on the empty screen and fill it.
         let leaving = part.buffers.rows.len().saturating_sub(self.state.rows);
@@ -88,13 +88,13 @@ impl Terminal {
             printed = part.length;
         }
         self.state.touched += part.length / BYTES_PER_CELL;
-        self.state.bulk = part.buffers;
+        self.bulk = part.buffers;
         (part.length, printed)
     }
 
     /// Frees the memory that only a flood needs.
     pub fn shrink(&mut self) {
-        self.state.bulk = Buffers::default();
+        self.bulk = Buffers::default();
     }
 }
 

@@ -93,12 +93,13 @@ pub struct Terminal {
     parser: Parser,
     state: TerminalState,
     size: TermSize,
+    bulk: bulk::Buffers,
 }
 
 impl Terminal {
     /// A terminal in its power-on state.
     pub fn new(size: TermSize) -> Self {
-        Self { parser: Parser::new(), state: TerminalState::new(size), size }
+        Self { parser: Parser::new(), state: TerminalState::new(size), size, bulk: bulk::Buffers::default() }
     }
 
     /// Interprets output of the shell, which may be split anywhere.
@@ -109,9 +110,9 @@ impl Terminal {
     /// Interprets output until at least `cells` cells were touched, and returns the number of bytes
     /// consumed. A limit on bytes would not limit the work, because two bytes can clear a whole
     /// screen in colour. The budget is checked between tokens, so the last token may exceed it; an
-    /// erase exceeds it by at most one screen. REP, which can scroll thousands of rows, is
-    /// interrupted: it is then incomplete, with the remaining count, and its last byte is not
-    /// consumed.
+    /// erase, or the end of a flood, exceeds it by at most one screen. REP, which can scroll
+    /// thousands of rows, is interrupted: it is then incomplete, with the remaining count, and its
+    /// last byte is not consumed.
     pub fn print_within(&mut self, bytes: &[u8], cells: usize) -> usize {
         let mut rest = bytes;
         let mut touched = 0;
@@ -248,6 +249,6 @@ impl Terminal {
 
     /// Approximate memory use in bytes; below [`WEIGHT_MAX`].
     pub fn weight(&self) -> usize {
-        self.parser.weight() + self.state.weight()
+        self.parser.weight() + self.state.weight() + self.bulk.weight()
     }
 }

@@ -5,7 +5,6 @@ use unicode_width::UnicodeWidthChar;
 
 use super::alerts::Alerts;
 use super::answers::Answers;
-use super::bulk::Buffers;
 use super::cell::{Cell, Part, Style};
 use super::colors::Palette;
 use super::interner::Interner;
@@ -64,7 +63,6 @@ pub(super) struct TerminalState {
     /// Whether the bell rang and nobody has asked yet.
     pub(super) bell: bool,
     pub(super) alerts: Alerts,
-    pub(super) bulk: Buffers,
 }
 
 /// The tab stops at power-on.
@@ -98,7 +96,6 @@ impl TerminalState {
             marked: false,
             bell: false,
             alerts: Alerts::default(),
-            bulk: Buffers::default(),
         }
     }
 
@@ -405,7 +402,6 @@ impl TerminalState {
             + self.answers.weight()
             + self.keyboard.weight()
             + self.tabs.capacity()
-            + self.bulk.weight()
     }
 
     /// The style of the next character.

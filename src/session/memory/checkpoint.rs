@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use super::sizes::{from_word, to_word};
-use super::{CHECKPOINT_WORD, HEADER, SessionMemory, ring_buffer};
+use super::{CHECKPOINT_WORD, HEADER, SessionMemory, bytes, ring_buffer};
 use crate::names::TermSize;
 
 /// Size of one place in bytes. A longer snapshot is refused: see [`SessionMemory::set_checkpoint`].
@@ -41,7 +41,7 @@ impl SessionMemory {
         }
         let before = self.word(CHECKPOINT_WORD).load(Ordering::Relaxed);
         let next = if before == 1 { 2 } else { 1 };
-        self.mapping.write(start(next), bytes);
+        bytes::write(&self.mapping, start(next), bytes);
         let words = words(next);
         let length = bytes.len() as u64;
         for (word, value) in (words..).zip([offset, length, to_word(size), sizes]) {
@@ -74,7 +74,7 @@ impl SessionMemory {
         let length = usize::try_from(value(1)).ok().filter(|length| *length <= PLACE)?;
         let size = from_word(value(2)).filter(|_| which == 1 || which == 2)?;
         let mut bytes = Vec::new();
-        self.mapping.read(start(which), length, &mut bytes);
+        bytes::read(&self.mapping, start(which), length, &mut bytes);
         Some(Checkpoint { offset: value(0), size, sizes: value(3), bytes })
     }
 
@@ -131,7 +131,7 @@ mod tests {
         }
         let in_first_place = || {
             let mut bytes = Vec::new();
-            memory.mapping.read(start(1), long.len(), &mut bytes);
+            bytes::read(&memory.mapping, start(1), long.len(), &mut bytes);
             bytes
         };
         assert!(memory.set_checkpoint(4, size, 4, &long) && memory.set_checkpoint(4, size, 4, b"four"));

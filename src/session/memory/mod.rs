@@ -29,6 +29,7 @@
 //!
 //! A version with another layout uses another MAGIC.
 
+mod bytes;
 mod checkpoint;
 mod cursors;
 mod panics;
@@ -193,13 +194,13 @@ impl SessionMemory {
     /// The same for bytes behind the header.
     #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn set_bytes_behind_header(&self, at: usize, bytes: &[u8]) {
-        self.mapping.write(HEADER + at, bytes);
+        bytes::write(&self.mapping, HEADER + at, bytes);
     }
 
     /// Makes an empty memory file of this one.
     #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn start_over(&self) {
-        self.mapping.clear(0, HEADER);
+        bytes::clear(&self.mapping, 0, HEADER);
         self.mapping.free(HEADER, LENGTH.get() - HEADER);
         self.word(MAGIC_WORD).store(MAGIC, Ordering::Relaxed);
         self.word(VERSION_WORD).store(VERSION.into(), Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{Ordering, fence};
 
-use super::{ANNOUNCED_WORD, ANSWERED_WORD, CLEARED_WORD, HEAD_WORD, HEADER, SessionMemory};
+use super::{ANNOUNCED_WORD, ANSWERED_WORD, CLEARED_WORD, HEAD_WORD, HEADER, SessionMemory, bytes};
 
 /// Size of the ring in bytes. A viewer that falls further behind than [`KEPT`] has lost what was
 /// overwritten, and gets a snapshot instead. The shell waits when there are [`KEPT`] bytes of
@@ -54,7 +54,7 @@ impl SessionMemory {
         let room = if cleared { announced.saturating_sub(head) } else { 0 };
         let room = usize::try_from(room).unwrap_or_default().min(STRIDE);
         let mut bytes = Vec::new();
-        self.mapping.read(HEADER + place(head), room, &mut bytes);
+        bytes::read(&self.mapping, HEADER + place(head), room, &mut bytes);
         let uncounted = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
         self.word(HEAD_WORD).store(head + uncounted, Ordering::Release);
         self.word(ANNOUNCED_WORD).store(head + uncounted, Ordering::Relaxed);
@@ -76,7 +76,7 @@ impl SessionMemory {
             // Announced before the bytes change; pairs with the fence in `read`.
             self.word(ANNOUNCED_WORD).store(announced, Ordering::Relaxed);
             fence(Ordering::Release);
-            self.mapping.clear(HEADER + at, room);
+            bytes::clear(&self.mapping, HEADER + at, room);
             self.word(CLEARED_WORD).store(announced, Ordering::Release);
         }
         let got = self.mapping.fill_from(source, HEADER + at, room)?;
@@ -115,8 +115,8 @@ impl SessionMemory {
         }
         let before = to.len();
         let first = wanted.min(RING - place(*cursor));
-        self.mapping.read(HEADER + place(*cursor), first, to);
-        self.mapping.read(HEADER, wanted - first, to);
+        bytes::read(&self.mapping, HEADER + place(*cursor), first, to);
+        bytes::read(&self.mapping, HEADER, wanted - first, to);
         // The copy is valid only if the writer had not announced these places meanwhile.
         fence(Ordering::Acquire);
         if self.word(ANNOUNCED_WORD).load(Ordering::Relaxed) > *cursor + RING as u64 {

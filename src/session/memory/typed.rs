@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{SessionMemory, TYPED_PLACE, TYPED_WORD};
+use super::{SessionMemory, TYPED_PLACE, TYPED_WORD, bytes};
 
 /// Maximum typed bytes that wait for a program that does not read. Beyond that, input is discarded
 /// and the viewer that sent it is told.
@@ -36,8 +36,8 @@ impl SessionMemory {
         }
         let at = place(end);
         let (first, second) = bytes.split_at(bytes.len().min(TYPED - at));
-        self.mapping.write(TYPED_PLACE + at, first);
-        self.mapping.write(TYPED_PLACE, second);
+        bytes::write(&self.mapping, TYPED_PLACE + at, first);
+        bytes::write(&self.mapping, TYPED_PLACE, second);
         self.word(TYPED_WORD + 1).store(end + bytes.len() as u64, Ordering::Release);
         true
     }
@@ -53,7 +53,7 @@ impl SessionMemory {
         let waiting = usize::try_from(self.typed_end().saturating_sub(begin)).unwrap_or_default();
         let length = waiting.min(AT_ONCE).min(TYPED - at);
         let mut bytes = Vec::new();
-        self.mapping.read(TYPED_PLACE + at, length, &mut bytes);
+        bytes::read(&self.mapping, TYPED_PLACE + at, length, &mut bytes);
         // The bytes are removed before they are typed, and the untyped rest is put back: input may
         // be lost, but is never typed twice.
         self.word(TYPED_WORD).store(begin + length as u64, Ordering::Release);
@@ -77,7 +77,7 @@ impl SessionMemory {
         if used > AT_ONCE {
             self.mapping.free(TYPED_PLACE, TYPED);
         } else {
-            self.mapping.clear(TYPED_PLACE, used);
+            bytes::clear(&self.mapping, TYPED_PLACE, used);
         }
         self.word(TYPED_WORD).store(0, Ordering::Release);
     }
@@ -156,7 +156,7 @@ mod tests {
         assert!(memory.add_typed(b"thrown away"));
         memory.forget_typed();
         let mut left = Vec::new();
-        memory.mapping.read(TYPED_PLACE, TYPED, &mut left);
+        bytes::read(&memory.mapping, TYPED_PLACE, TYPED, &mut left);
         assert_eq!((left.len(), left.iter().find(|byte| **byte != 0)), (TYPED, None));
     }
 }
