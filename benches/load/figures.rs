@@ -133,6 +133,7 @@ fn come(setup: &Setup, server: Server, began: Instant) -> (Vec<f64>, Vec<String>
         let visit = setup.visit(server);
         waits.push(if visit.is_ok() { came.elapsed() } else { PATIENCE }.as_secs_f64());
         reasons.extend(visit.err());
+        // Somebody comes at this rate, whatever the one before had to wait.
         std::thread::sleep((came + PERSON_EVERY).saturating_duration_since(Instant::now()));
     }
     waits.sort_by(f64::total_cmp);

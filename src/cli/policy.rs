@@ -15,7 +15,8 @@ use crate::protocol::GuestRole;
 /// The subcommands for the policy.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Say what an account may open and why, and how it may sign in; or whether it may open one target.
+    /// Say what an account may open and why, and how it may sign in; or whether it may open one
+    /// target.
     Explain {
         /// The account. It need not exist.
         #[arg(value_name = "ACCOUNT")]

@@ -23,7 +23,7 @@ use crate::terminal::Terminal;
 const FEED: usize = 64 * 1024;
 
 /// Cells that the terminal may touch in one feed before the remaining bytes wait for the next. Two
-/// bytes can clear a large screen in colour, so 4 KiB of them would be seconds of work.
+/// bytes can clear a large screen in colour, so a feed of them would be minutes of work.
 const FEED_CELLS: usize = 64 * 1024;
 
 /// How long the terminal is fed in one turn. Waiting viewers then get their snapshots. The clock is

@@ -261,19 +261,26 @@ impl TerminalState {
         if self.cursor.pending_wrap {
             return;
         }
-        for _ in 0..count.min(self.cols) {
+        let (before, last) = (self.cursor.col, self.screen().last_col());
+        for _ in 0..count {
+            if self.cursor.col == last {
+                break;
+            }
             let from = self.cursor.col + 1;
             let next = self.tabs.iter().skip(from).position(|stop| *stop).map(|ahead| from + ahead);
-            self.cursor.col = next.unwrap_or_else(|| self.screen().last_col());
+            self.cursor.col = next.unwrap_or(last);
         }
+        self.touched += self.cursor.col - before;
     }
 
     fn tab_back(&mut self, count: usize) {
+        let from = self.cursor.col;
         for _ in 0..count.min(self.cols) {
             let before = self.tabs.get(..self.cursor.col).unwrap_or_default();
             let col = before.iter().rposition(|stop| *stop).unwrap_or(0);
             self.go_col(col);
         }
+        self.touched += from - self.cursor.col;
     }
 
     fn set_tab(&mut self, stops: bool) {

@@ -1,6 +1,6 @@
-// What happens when a program alerts a user who looks elsewhere: the window's title and icon are marked
-// and, if the user wants that, the browser shows a notification. A user who looks at the shell sees
-// what it prints, and is told nothing more.
+// What happens when a program alerts a user who looks elsewhere: the window's title and icon are
+// marked and, if the user wants that, the browser shows a notification. A user who looks at the
+// shell sees what it prints, and is told nothing more.
 
 import type { Alert } from './alerts.ts';
 import { element } from './elements.ts';

@@ -229,6 +229,20 @@ fn a_feed_touches_no_more_cells_than_its_budget_and_one_screen() {
     }
 }
 
+/// A few bytes have the terminal look through a whole row for tab stops.
+#[test]
+fn tabs_count_by_how_far_they_go() {
+    let mut terminal = fed(1000, 2, b"\x1b[3g");
+    let bomb = "\x1b[999I\x1b[999Z".repeat(100);
+    let mut rest = bomb.as_bytes();
+    let mut feeds = 0;
+    while !rest.is_empty() {
+        rest = &rest[terminal.print_within(rest, 10_000)..];
+        feeds += 1;
+    }
+    assert!(feeds >= 15, "{feeds}");
+}
+
 #[test]
 fn a_repetition_that_scrolls_for_long_is_interrupted_and_goes_on() {
     // Each row that scrolls moves hundreds of others.
